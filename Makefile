@@ -1,0 +1,45 @@
+# Every target installs what it needs into .venv first: a fresh clone needs only Python, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-all lint format bench docs clean
+
+demo: $(STAMP)
+	$(BIN)/signedin demo
+
+test: $(STAMP)
+	$(BIN)/python scripts/install_agents.py
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest --cov --cov-report=term
+	@rm -f .coverage.*
+
+test-all: $(STAMP)
+	$(BIN)/python scripts/install_agents.py
+	$(BIN)/python -m pytest -m ""
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+docs: $(STAMP)
+	$(BIN)/python scripts/generate_docs.py
+
+clean:
+	rm -rf $(VENV) .agents build dist
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[codex,claude,tools]" --group dev
+	touch $(STAMP)
