@@ -1,0 +1,259 @@
+"""What a turn can be asked for, the same keywords everywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
+
+import msgspec
+
+from signedin.approvals import OnApproval, OnQuestion
+from signedin.errors import InvalidOptionError
+from signedin.events import JSON
+
+if TYPE_CHECKING:
+    from signedin.output import OutputSpec
+    from signedin.retry import Retry
+    from signedin.tools import AnyTool
+
+Permissions: TypeAlias = Literal["read-only", "workspace-write", "full-access"]
+"""What the agent may do without asking."""
+
+EnvPolicy: TypeAlias = Literal["minimal", "inherit"]
+"""``minimal`` keeps other vendors' credentials out of the child's environment."""
+
+AuthSource: TypeAlias = Literal["auto", "isolated", "external"]
+"""Which login is used: signedin's own state, the vendor's, or the first that is signed in."""
+
+Billing: TypeAlias = Literal["subscription", "api"]
+"""Who is to pay: the plan of a login, or an API key by use."""
+
+VENDOR_DEFAULT = "default"
+"""Value of ``model`` and ``effort`` that leaves the choice to the vendor's own configuration."""
+
+StrPath: TypeAlias = str | os.PathLike[str]
+Image: TypeAlias = "str | os.PathLike[str] | bytes"
+"""A file, a ``data:`` or ``https:`` URL, or the bytes of a PNG, JPEG, GIF or WebP image."""
+
+
+Output: TypeAlias = "type[object] | Mapping[str, JSON]"
+"""What an answer has to fit: a pydantic model, dataclass, TypedDict, msgspec Struct or any other
+annotated type, or a JSON Schema."""
+
+
+class TurnKeywords(TypedDict, total=False):
+    """Keywords of `run`, `stream` and `session`; given to a client they are its defaults.
+
+    Attributes:
+        cwd: Working directory of the agent; the current one by default.
+        model: A model name of the provider, or ``"default"``.
+        effort: Reasoning effort in the provider's words, or ``"default"``.
+        timeout: Seconds a turn may take in all, start and end included.
+        idle_timeout: Seconds that may pass without any event.
+        env: Variables for the agent's process; ``None`` as a value removes one.
+        permissions: What the agent may do without asking; ``read-only`` by default.
+        instructions: Added to the agent's own instructions.
+        images: Shown to the model together with the prompt.
+        on_approval: Decides what the agent may not do unasked; without it, that is denied.
+        on_question: Answers the agent's questions; without it, they are declined.
+        tools: Python functions the agent may call, see `signedin.tools.tool`.
+        mcp_servers: MCP servers the agent may use, by name.
+        output_retries: How often an answer that does not fit ``output=`` is sent back.
+        retry: Whether and how a failed run is tried again.
+        ephemeral: Whether the conversation is left out of the vendor's store.
+        provider_options: Everything that only one provider knows, by its own names.
+    """
+
+    cwd: StrPath | None
+    model: str | None
+    effort: str | None
+    timeout: float | None
+    idle_timeout: float | None
+    env: Mapping[str, str | None]
+    permissions: Permissions
+    instructions: str | None
+    images: Sequence[Image]
+    on_approval: OnApproval | None
+    on_question: OnQuestion | None
+    tools: Sequence[AnyTool]
+    mcp_servers: Mapping[str, McpServer]
+    output_retries: int
+    retry: Retry | None
+    ephemeral: bool
+    provider_options: Mapping[str, object]
+
+
+class McpServer(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """An MCP server the agent may use: a program (``command``) or an address (``url``).
+
+    Attributes:
+        command: Program to start, ``args`` its arguments. Every user of the machine can read
+            arguments: put secrets into ``env``.
+        env: Variables for it, on top of the few that agents pass on.
+        cwd: Its working directory.
+        url: Address of a server that speaks streamable HTTP.
+        bearer_token_variable: Name of the environment variable that holds its token.
+        headers: HTTP headers to send.
+        startup_timeout: Seconds it may take to start.
+        tool_timeout: Seconds one tool call may take.
+        trusted: Whether its tools run without asking.
+    """
+
+    command: str | None = None
+    args: Sequence[str] = ()
+    env: Mapping[str, str] = {}
+    cwd: StrPath | None = None
+    url: str | None = None
+    bearer_token_variable: str | None = None
+    headers: Mapping[str, str] = {}
+    startup_timeout: float | None = None
+    tool_timeout: float | None = None
+    trusted: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks that it is one of the two."""
+        if (self.command is None) == (self.url is None):
+            raise InvalidOptionError("an MCP server needs either command= or url=")
+
+    def __repr__(self) -> str:
+        return f"McpServer({self.command or self.url!r})"
+
+
+class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`TurnKeywords` after checking, with the client's defaults filled in."""
+
+    cwd: Path
+    model: str | None = None
+    effort: str | None = None
+    timeout: float | None = None
+    idle_timeout: float | None = None
+    env: Mapping[str, str | None] = {}
+    permissions: Permissions = "read-only"
+    instructions: str | None = None
+    images: tuple[Image, ...] = ()
+    on_approval: OnApproval | None = None
+    on_question: OnQuestion | None = None
+    tools: tuple[AnyTool, ...] = ()
+    mcp_servers: Mapping[str, McpServer] = {}
+    output: OutputSpec[object] | None = None
+    output_retries: int = 1
+    retry: Retry | None = None
+    ephemeral: bool = False
+    provider_options: Mapping[str, object] = {}
+
+
+_KNOWN = frozenset(TurnKeywords.__annotations__)
+_RETRY_OPTIONS = frozenset(
+    {"max_retries", "retry_backoff_s", "retry_backoff_max_s", "retry_jitter_s", "retry_on_timeout"}
+)
+"""Spellings of ``retry`` that `Retry.from_provider_options` knows."""
+
+_SECONDS = ("timeout", "idle_timeout")
+_MERGED = ("env", "provider_options", "mcp_servers")
+
+
+def check_keywords(keywords: TurnKeywords) -> TurnKeywords:
+    """Checks keywords as they are given, so that a mistake fails where it was made.
+
+    Paths are made absolute here, against the caller's working directory of this moment.
+
+    Raises:
+        InvalidOptionError: Unknown keyword or unusable value.
+    """
+    given = dict(keywords)
+    for name in given:
+        if name not in _KNOWN:
+            raise InvalidOptionError(
+                f"unknown option {name!r}; known options: {', '.join(sorted(_KNOWN))}"
+            )
+    for name in _SECONDS:
+        value = given.get(name)
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0
+        ):
+            raise InvalidOptionError(f"{name} must be a positive number of seconds, not {value!r}")
+    if "permissions" in given and given["permissions"] not in get_args(Permissions):
+        raise InvalidOptionError(
+            f"permissions must be one of {', '.join(get_args(Permissions))}, "
+            f"not {given['permissions']!r}"
+        )
+    for name in ("model", "effort", "instructions"):
+        value = given.get(name)
+        if value is not None and not isinstance(value, str):
+            raise InvalidOptionError(f"{name} must be a string, not {value!r}")
+    if given.get("cwd") is not None:
+        given["cwd"] = checked_directory(cast("StrPath", given["cwd"]))
+    retries = given.get("output_retries", 0)
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise InvalidOptionError(f"output_retries must be a whole number from 0, not {retries!r}")
+    if "images" in given:
+        given["images"] = tuple(cast("Sequence[Image]", given["images"]))
+    if "tools" in given:
+        from signedin.tools import Toolbox  # noqa: PLC0415 - costs 20 ms, seldom needed
+
+        toolbox = Toolbox(cast("Sequence[AnyTool]", given["tools"]))
+        given["tools"] = tuple(toolbox.tools.values())
+    options = cast("Mapping[str, object]", given.get("provider_options", {}))
+    if not _RETRY_OPTIONS.isdisjoint(options):
+        from signedin.retry import Retry  # noqa: PLC0415 - costs 5 ms, seldom needed
+
+        retry, given["provider_options"] = Retry.from_provider_options(options)
+        given.setdefault("retry", retry)
+    return cast("TurnKeywords", given)
+
+
+def merge_keywords(defaults: TurnKeywords, keywords: TurnKeywords) -> TurnKeywords:
+    """Lays checked keywords over checked defaults, merging mappings by key, two levels deep."""
+    merged: dict[str, object] = {**defaults, **keywords}
+    for name in _MERGED:
+        if name in merged:
+            merged[name] = _merge_mappings(
+                cast("Mapping[str, object]", defaults.get(name, {})),
+                cast("Mapping[str, object]", keywords.get(name, {})),
+            )
+    return cast("TurnKeywords", merged)
+
+
+def _merge_mappings(
+    defaults: Mapping[str, object], given: Mapping[str, object]
+) -> dict[str, object]:
+    """Lays one mapping over another; where both have a mapping, those are merged as well."""
+    merged = {**defaults, **given}
+    for key in defaults.keys() & given.keys():
+        below, above = defaults[key], given[key]
+        if isinstance(below, Mapping) and isinstance(above, Mapping):
+            merged[key] = {
+                **cast("Mapping[str, object]", below),
+                **cast("Mapping[str, object]", above),
+            }
+    return merged
+
+
+def resolve(
+    defaults: TurnKeywords, keywords: TurnKeywords, output: Output | None = None
+) -> TurnOptions:
+    """Fills a turn's checked keywords up with checked defaults; mappings are merged by key."""
+    merged = dict(merge_keywords(defaults, keywords))
+    merged["cwd"] = merged.get("cwd") or Path.cwd()
+    spec: OutputSpec[object] | None = None
+    if output is not None:
+        from signedin.output import OutputSpec  # noqa: PLC0415 - costs 20 ms, seldom needed
+
+        spec = OutputSpec.of(output)
+    return TurnOptions(output=spec, **cast("dict[str, Any]", merged))
+
+
+def checked_directory(path: StrPath) -> Path:
+    """Returns a folder as an absolute path.
+
+    Raises:
+        InvalidOptionError: There is no such folder.
+    """
+    # abspath, not resolve: a symlinked folder keeps the name the caller gave it
+    absolute = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
+    if not absolute.is_dir():
+        what = "is not a directory" if absolute.exists() else "does not exist"
+        raise InvalidOptionError(f"cwd {str(path)!r} {what} (resolved to {absolute})")
+    return absolute

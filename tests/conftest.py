@@ -1,0 +1,26 @@
+"""What all tests share: nothing of the machine's own accounts and caches is read or written."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from signedin.accounts.environment import CREDENTIALS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps signedin's folders in a temporary one, and credentials out of the environment."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        # Agents run commands in login shells, whose start-up files would print into their output.
+        (home / "user").mkdir()
+        patch.setenv("HOME", str(home / "user"))
+        patch.setenv("SIGNEDIN_HOME", str(home / "signedin"))
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.delenv("CODEX_HOME", raising=False)
+        for names in CREDENTIALS.values():
+            for name in names:
+                if name in os.environ:
+                    patch.delenv(name)
+        yield

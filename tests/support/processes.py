@@ -1,0 +1,101 @@
+"""Looks at processes from outside, on Linux."""
+
+import os
+import select
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+
+def processes_with(marker: str | Path) -> set[int]:
+    """The ids of all processes that have `marker` in their environment.
+
+    Whatever an agent starts inherits its home, so its home finds all of them, also those that left
+    its process group.
+    """
+    wanted = os.fsencode(str(marker))
+    found: set[int] = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and wanted in _read(entry / "environ"):
+            found.add(int(entry.name))
+    return found
+
+
+def children_with(marker: str | Path) -> set[int]:
+    """Those of them that this process has started itself."""
+    mine = f"\nPPid:\t{os.getpid()}\n".encode()
+    return {pid for pid in processes_with(marker) if mine in _read(Path(f"/proc/{pid}/status"))}
+
+
+def command_of(pid: int) -> list[str]:
+    """The command line of a process; empty once it is gone."""
+    return [part.decode() for part in _read(Path(f"/proc/{pid}/cmdline")).split(b"\0")][:-1]
+
+
+def programs_with(marker: str | Path, name: str) -> set[int]:
+    """The ids of those of `processes_with` that run the program `name`, and not a child of it."""
+    pids = processes_with(marker)
+    return {pid for pid in pids if Path(next(iter(command_of(pid)), "")).name == name}
+
+
+class EndlessCommand:
+    """A shell command that tells when it runs, and then does not end by itself.
+
+    Args:
+        folder: Where it may make a file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._runs = folder / "runs"
+        os.mkfifo(self._runs)
+        self.line = f"echo > '{self._runs}'; exec sleep 1000"
+
+    def wait_until_it_runs(self) -> None:
+        self._runs.read_text()
+
+
+class Watch:
+    """Watches processes from before their end, whoever their parent is."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._open: dict[int, int] = {}
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                self._open[pid] = os.pidfd_open(pid)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
+    def all_gone(self, seconds: float = 10) -> None:
+        """Waits until every one of them has ended.
+
+        Raises:
+            AssertionError: Some have not after `seconds`; they are named.
+        """
+        poll = select.poll()
+        left = dict(self._open)
+        for descriptor in left.values():
+            poll.register(descriptor, select.POLLIN)
+        while left:
+            ended = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
+            if not ended:
+                break
+            for pid, descriptor in list(left.items()):
+                if descriptor in ended:
+                    poll.unregister(descriptor)
+                    del left[pid]
+        self.close()
+        assert not left, f"still there: {[(pid, command_of(pid)) for pid in left]}"
+
+    def close(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""

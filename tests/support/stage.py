@@ -1,0 +1,103 @@
+"""A loopback model that plays another script for each test, so that clients can stay warm."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from signedin import AsyncClient, Client
+from signedin.loopback import LoopbackModel, ModelRequest, Script
+from signedin.loopback.player import Player
+from signedin.loopback.script import Answer, Refusal, Reply
+
+
+class Stage:
+    """One loopback model, and clients that talk to it.
+
+    Attributes:
+        model: The model; its gates are closed again by `play`.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._player = Player([])
+        self._clients: dict[str, Client] = {}
+        self._released: set[str] = set()
+        self._first = 0
+        self.model = LoopbackModel(self._choose)
+
+    def play(self, *replies: Answer | Script) -> None:
+        """Sets the script and forgets earlier requests."""
+        match replies:
+            case [Script() as script]:
+                self._player = Player(script)
+            case _:
+                self._player = Player(replies)
+        for gate in self._released:
+            self.model.hold(gate)
+        self._released.clear()
+        self._first = len(self.model.requests)
+
+    def release(self, gate: str) -> None:
+        """Opens a gate until the next script."""
+        self._released.add(gate)
+        self.model.release(gate)
+
+    @property
+    def requests(self) -> tuple[ModelRequest, ...]:
+        """The requests since the script was set."""
+        return self.model.requests[self._first :]
+
+    def wait_for_request(self, number: int = 1) -> ModelRequest:
+        """Waits for a request, counted from the moment the script was set."""
+        return self.model.wait_for_request(self._first + number)
+
+    @property
+    def home(self) -> Path:
+        """The agent's home, which marks its processes."""
+        return Path(str(self.options["env"]["CODEX_HOME"]))
+
+    @property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """Keywords for a client of this model."""
+        return {**self.model.client_options(self._provider)}
+
+    def config(self, **more: object) -> dict[str, object]:
+        """`provider_options` with more configuration than the model itself needs."""
+        provider_options = self.options["provider_options"]
+        return {**provider_options, "config": {**provider_options["config"], **more}}
+
+    def warm(self, transport: str) -> Client:
+        """A client that lives as long as the stage."""
+        if transport not in self._clients:
+            self._clients[transport] = self.client(transport)
+        return self._clients[transport]
+
+    def client(self, transport: str, **options: object) -> Client:
+        """A new client, which the caller closes."""
+        return Client(self._provider, transport=transport, **self._keywords(options))
+
+    def async_client(self, transport: str, **options: object) -> AsyncClient:
+        """A new client, which the caller closes."""
+        return AsyncClient(self._provider, transport=transport, **self._keywords(options))
+
+    def __enter__(self) -> Self:
+        self.model.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for client in self._clients.values():
+            client.close()
+        self.model.close()
+
+    def _keywords(self, options: dict[str, object]) -> dict[str, object]:
+        defaults = self.options
+        env = options.pop("env", {})
+        return {**defaults, "env": {**defaults["env"], **env}, **options}
+
+    def _choose(self, request: ModelRequest) -> Reply | Refusal:
+        return self._player.choose(request)

@@ -1,0 +1,50 @@
+"""The public names, as Python and as a type checker see them."""
+
+import ast
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import signedin
+
+
+def names_of_stub() -> dict[str, str]:
+    """Name → module, as `__init__.pyi` tells it."""
+    stub = Path(signedin.__file__).with_suffix(".pyi")
+    found: dict[str, str] = {}
+    for node in ast.parse(stub.read_text("utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                assert alias.name == alias.asname, f"{alias.name} is not re-exported"
+                found[alias.name] = str(node.module)
+    return found
+
+
+def test_stub_and_module_agree() -> None:
+    modules = {name: f"signedin.{module}" for name, module in signedin._MODULE_OF.items()}
+    assert names_of_stub() == modules
+    assert sorted(signedin.__all__) == sorted(modules)
+    assert len(set(signedin.__all__)) == len(signedin.__all__)
+
+
+@pytest.mark.parametrize("name", signedin.__all__)
+def test_each_name(name: str) -> None:
+    thing = getattr(signedin, name)
+    assert getattr(signedin, name) is thing
+    assert name in dir(signedin)
+    module = find_spec(f"signedin.{signedin._MODULE_OF[name]}")
+    assert module is not None
+    if isinstance(thing, type):
+        assert thing.__doc__, f"{name} has no documentation"
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'signedin' has no attribute 'Nope'"):
+        _ = signedin.Nope
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert signedin.__version__ == version("signedin")
+    assert "__version__" in dir(signedin)
