@@ -1,0 +1,49 @@
+"""Programs that say something and end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from signedin.errors import TimeoutExceededError
+from signedin.wire.process import Process
+
+
+class Captured(msgspec.Struct, frozen=True):
+    """How a program ended and what it said.
+
+    Attributes:
+        returncode: Its exit code, negative for a signal.
+        stdout: What it wrote to standard output.
+        stderr: The end of what it wrote to standard error.
+    """
+
+    returncode: int
+    stdout: bytes
+    stderr: str
+
+
+async def capture(argv: Sequence[str], *, env: Mapping[str, str], seconds: float) -> Captured:
+    """Runs a program with nothing to read.
+
+    Args:
+        argv: The program, as a path, and its arguments. No shell sees them.
+        env: Its whole environment.
+        seconds: How long it may take.
+
+    Raises:
+        TimeoutExceededError: It took longer; it was stopped.
+        OSError: It could not be started.
+    """
+    process = await Process.start(argv, env=env)
+    try:
+        process.close_stdin()
+        async with asyncio.timeout(seconds):
+            stdout = b"".join([chunk async for chunk in process.chunks()])
+            return Captured(await process.wait(), stdout, process.stderr.strip())
+    except TimeoutError:
+        raise TimeoutExceededError(f"{process.name} did not end within {seconds:g} s") from None
+    finally:
+        await process.stop(stdin_grace=0)

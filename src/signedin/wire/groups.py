@@ -1,0 +1,126 @@
+"""Process groups: how a program and all of its children are started and ended as one.
+
+On POSIX a program gets its own session, so Ctrl-C in a terminal is ours to handle and one signal
+reaches the whole group. On Windows it gets its own process group, and `taskkill` ends the tree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
+"""What Windows needs to be told for a program to have a group; nothing elsewhere."""
+
+_POLL_FIRST = 0.005
+_POLL_LONGEST = 0.1
+
+
+def find_program(name: str, env: Mapping[str, str]) -> str:
+    """Returns the absolute path of a program.
+
+    Args:
+        name: A path, relative to the current directory of this process, or a bare name, looked up
+            in the ``PATH`` of ``env``. On Windows ``.CMD`` and ``.BAT`` files are found too.
+        env: The environment the program will run in.
+
+    Raises:
+        FileNotFoundError: There is no such program.
+        PermissionError: There is, but it is not an executable file.
+    """
+    if found := shutil.which(name, path=env.get("PATH", os.defpath)):
+        return str(Path(found).absolute())
+    if Path(name).name != name and Path(name).exists():
+        raise PermissionError(errno.EACCES, "not an executable program", name)
+    raise FileNotFoundError(errno.ENOENT, "no such program", name)
+
+
+def check_directory(cwd: str | Path) -> None:
+    """Makes sure that a program can be started in ``cwd``.
+
+    Raises:
+        NotADirectoryError: It is not a directory.
+    """
+    if not Path(cwd).is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "no such working directory", str(cwd))
+
+
+@functools.cache
+def death_signal_prefix() -> tuple[str, ...]:
+    """Returns the arguments to put before a command line so that it ends with its parent.
+
+    Closing stdin tells every agent that its parent is gone, but one that hangs does not read it.
+    On Linux ``setpriv`` (util-linux 2.33 or later) asks the kernel for SIGTERM at that moment and
+    becomes the program itself, same pid, 0.8 ms later. Doing the same with ``preexec_fn`` would
+    make Python fork instead of vfork: measured 1.2 ms for a small interpreter but 28 ms for one of
+    1 GB, with the event loop standing still and the fork handlers of every C library run. Where
+    ``setpriv`` cannot do it, and on other systems, only stdin tells.
+
+    The kernel ties the signal to the thread that started the program, not to the process.
+    """
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    if setpriv is None:
+        return ()
+    usage = subprocess.run([setpriv, "--help"], capture_output=True, check=False)
+    if b"--pdeathsig" not in usage.stdout:
+        return ()
+    return (setpriv, "--pdeathsig", "TERM", "--")
+
+
+class ProcessGroup:
+    """A program and the children it started, as long as they did not leave its group.
+
+    Args:
+        leader: Process id of the program.
+    """
+
+    def __init__(self, leader: int) -> None:
+        self._leader = leader
+
+    def terminate(self) -> bool:
+        """Asks every member to end; tells whether there was any."""
+        return self._signal(signal.SIGTERM)
+
+    def kill(self) -> bool:
+        """Ends every member; tells whether there was any."""
+        if sys.platform == "win32":
+            return self._signal(signal.SIGTERM)
+        return self._signal(signal.SIGKILL)
+
+    async def gone_within(self, seconds: float) -> bool:
+        """Tells whether the group was empty before ``seconds`` were over.
+
+        It looks again and again, ever less often: no system reports the end of a group whose
+        members are not children of this process.
+        """
+        deadline = time.monotonic() + seconds
+        pause = _POLL_FIRST
+        while self._signal(0):
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _POLL_LONGEST)
+        return True
+
+    def _signal(self, number: int) -> bool:
+        if sys.platform == "win32":
+            return self._kill_tree() if number else False
+        try:
+            os.killpg(self._leader, number)
+        except (ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
+            return False
+        return True
+
+    def _kill_tree(self) -> bool:
+        # Waiting for it is right: the tree is only known as long as its leader lives.
+        taskkill = ["taskkill", "/T", "/F", "/PID", str(self._leader)]
+        return subprocess.run(taskkill, capture_output=True, check=False).returncode == 0

@@ -1,0 +1,131 @@
+"""JSON lines: bytes to messages and back, whatever the bytes are and however they are cut."""
+
+from __future__ import annotations
+
+import re
+from typing import Generic, TypeVar, cast, final
+
+import msgspec
+
+T = TypeVar("T")
+
+_ENCODER = msgspec.json.Encoder()
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_ESCAPE = re.compile(
+    rb"""\\(?:
+        u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}  # a pair: one character
+      | (?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})
+      | .
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@final
+class BadLine(msgspec.Struct, frozen=True):
+    """A line that is not a message.
+
+    Attributes:
+        data: The line as it came, without its line end.
+        reason: What is wrong with it.
+    """
+
+    data: bytes
+    reason: str
+
+
+class LineSplitter:
+    r"""Cuts a stream of bytes into lines, in time proportional to their length.
+
+    Lines end with ``\n``; white space around them is dropped and so are blank lines. There is no
+    limit: a line may be as long as memory allows and may come in any number of chunks.
+    """
+
+    def __init__(self) -> None:
+        self._partial: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Returns the lines that ``chunk`` completes."""
+        lines = chunk.split(b"\n")
+        if len(lines) == 1:
+            self._partial.append(chunk)
+            return []
+        if self._partial:
+            lines[0] = b"".join((*self._partial, lines[0]))
+        self._partial = [lines.pop()]
+        return [line for line in map(bytes.strip, lines) if line]
+
+    def close(self) -> list[bytes]:
+        """Returns the last line if the stream ended without a line end, else nothing."""
+        line = b"".join(self._partial).strip()
+        self._partial = []
+        return [line] if line else []
+
+
+class JsonLines(Generic[T]):
+    r"""Turns a stream of bytes into messages of one type; a bad line is a value, not an exception.
+
+    Programs that run on Node cut texts between the halves of a surrogate pair and write each half
+    as an escape (``"\ud83d"``), which is no valid text. Such halves are read as U+FFFD, so that a
+    broken character costs a character and not the message around it.
+
+    Args:
+        message_type: What a line is decoded to: a Struct or dict type, so that anything but a
+            JSON object is a bad line.
+    """
+
+    def __init__(self, message_type: type[T]) -> None:
+        self._splitter = LineSplitter()
+        self._decode = msgspec.json.Decoder(message_type).decode
+
+    def feed(self, chunk: bytes) -> list[tuple[bytes, T | BadLine]]:
+        """Returns each line that ``chunk`` completes, and the message it holds."""
+        return [self._read(line) for line in self._splitter.feed(chunk)]
+
+    def close(self) -> list[tuple[bytes, T | BadLine]]:
+        """Returns what an unfinished last line holds."""
+        return [self._read(line) for line in self._splitter.close()]
+
+    def _read(self, line: bytes) -> tuple[bytes, T | BadLine]:
+        try:
+            # msgspec does not look at the bytes of members that it skips or keeps as Raw.
+            if not line.isascii():
+                line.decode()
+            return line, self._decode(line)
+        except _UNDECODABLE as error:
+            reason = str(error)
+        mended = _ESCAPE.sub(_replace_lone, line)
+        if mended != line:
+            return self._read(mended)
+        return line, BadLine(line, reason)
+
+
+def encode_line(message: object) -> bytes:
+    """Returns ``message`` as one JSON line.
+
+    Lone surrogates, which Python strings may hold but UTF-8 cannot, become U+FFFD: codex 0.169
+    drops a line that holds one without a word.
+
+    Raises:
+        TypeError: ``message`` holds something that has no JSON form.
+    """
+    try:
+        return _ENCODER.encode(message) + b"\n"
+    except UnicodeEncodeError:
+        plain = cast("object", msgspec.to_builtins(message, builtin_types=(msgspec.Raw,)))
+        return _ENCODER.encode(_without_surrogates(plain)) + b"\n"
+
+
+def _replace_lone(escape: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if escape["lone"] else escape[0]
+
+
+def _without_surrogates(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        members = cast("dict[object, object]", value).items()
+        return {_without_surrogates(key): _without_surrogates(member) for key, member in members}
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(item) for item in cast("list[object]", value)]
+    return value

@@ -1,0 +1,356 @@
+"""JSON-RPC in JSON lines, both ways on one stream, as Codex and ACP agents speak it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Literal, Protocol
+
+import msgspec
+
+from signedin.aio import finish
+from signedin.errors import (
+    ProtocolError,
+    SignedinError,
+    TimeoutExceededError,
+    TransportClosedError,
+)
+from signedin.wire.gate import Gate
+from signedin.wire.jsonl import BadLine, JsonLines, encode_line
+from signedin.wire.rpc_errors import (
+    INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
+    JsonRpcError,
+    MethodNotFoundError,
+    rpc_error,
+)
+
+NO_PARAMS = msgspec.Raw(b"{}")
+
+_ABSENT = (b"", b"null")
+
+Params = msgspec.Struct | Mapping[str, object] | None
+
+
+class ByteStream(Protocol):
+    """What a peer talks through; `signedin.wire.process.Process` is one."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Iterates over what the other side sends."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Sends, or raises `TransportClosedError`; never a part of ``data``."""
+        ...
+
+    async def closed_error(self) -> TransportClosedError:
+        """Makes the error that tells why the stream ended."""
+        ...
+
+
+class IncomingRequest(msgspec.Struct, frozen=True):
+    """A question of the other side.
+
+    Attributes:
+        id: The other side's own number for it; nothing to do with the ids of our requests.
+        method: What is asked.
+        params: The parameters, still undecoded.
+        line: The whole message as it came.
+    """
+
+    id: int | str
+    method: str
+    params: msgspec.Raw
+    line: bytes
+
+
+NotificationHandler = Callable[[str, msgspec.Raw, bytes], None]
+RequestHandler = Callable[[IncomingRequest], Awaitable[object]]
+
+
+class _Message(msgspec.Struct, frozen=True, gc=False):
+    """Any message, decoded as far as it must be to know whose it is."""
+
+    id: int | str | None = None
+    method: str | None = None
+    params: msgspec.Raw = NO_PARAMS
+    result: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _Error(msgspec.Struct, frozen=True):
+    code: int
+    message: str = ""
+    data: object = None
+
+
+class JsonRpcPeer:
+    """One end of a JSON-RPC connection.
+
+    One task reads; it calls `on_notification`, `on_bad_line` and `on_batch_end` itself, in order,
+    so they must be quick and must not wait. Requests of the other side are answered in tasks of
+    their own. Answers may come in any order; those to requests that were cancelled or timed out
+    are dropped.
+
+    A consumer that cannot keep up holds the reader back through `gate`. Every request of ours is
+    a demand on the gate as long as it waits, so its answer always gets through.
+
+    Args:
+        stream: What to talk through. The peer does not close it.
+        on_notification: Takes each notification: method, undecoded parameters, whole line.
+        on_request: Answers requests of the other side: what it returns is the result, a
+            `JsonRpcError` that it raises is the error. Any other exception is answered with an
+            internal error and reported to the event loop's exception handler. Without it every
+            request is answered with "method not found".
+        on_batch_end: Called after the messages of one chunk, so that consumers can be woken once
+            for all of them.
+        on_bad_line: Takes each line that is not a message.
+        on_close: Called once, when nothing more will come, with the reason.
+        jsonrpc: The version to name in every message: ``"2.0"`` for ACP, nothing for Codex.
+
+    Attributes:
+        gate: Holds the reader back while consumers are slow.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        *,
+        on_notification: NotificationHandler,
+        on_request: RequestHandler | None = None,
+        on_batch_end: Callable[[], None] | None = None,
+        on_bad_line: Callable[[BadLine], None] | None = None,
+        on_close: Callable[[TransportClosedError], None] | None = None,
+        jsonrpc: Literal["2.0"] | None = None,
+    ) -> None:
+        self.gate = Gate()
+        self._stream = stream
+        self._on_notification = on_notification
+        self._on_request = on_request or _no_such_method
+        self._on_batch_end = on_batch_end or _nothing
+        self._on_bad_line = on_bad_line or _nothing
+        self._on_close = on_close or _nothing
+        self._head: dict[str, object] = {"jsonrpc": jsonrpc} if jsonrpc else {}
+        self._ids = itertools.count(1)
+        self._lines = JsonLines(_Message)
+        self._waiting: dict[int | str, asyncio.Future[msgspec.Raw | SignedinError]] = {}
+        self._serving: set[asyncio.Task[None]] = set()
+        self._reader: asyncio.Task[None] | None = None
+        self._closed: TransportClosedError | None = None
+
+    def start(self) -> None:
+        """Begins to read."""
+        self._reader = asyncio.get_running_loop().create_task(self._read())
+
+    async def request(
+        self,
+        method: str,
+        params: Params = None,
+        *,
+        timeout: float | None,
+    ) -> msgspec.Raw:
+        """Asks the other side and waits for its answer.
+
+        Args:
+            method: What to ask.
+            params: The parameters; left out of the message if ``None``.
+            timeout: Seconds to wait for the answer; ``None`` waits until the connection closes.
+
+        Returns:
+            The result, still undecoded.
+
+        Raises:
+            JsonRpcError: The other side answered with an error.
+            TimeoutExceededError: There was no answer in time.
+            TransportClosedError: The other side is gone.
+        """
+        self._ensure_open()
+        number = next(self._ids)
+        answered = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answered
+        self.gate.demand(answered)
+        deadline = asyncio.timeout(timeout)
+        try:
+            async with deadline:
+                await self._send({"id": number}, method, params)
+                answer = await answered
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise TimeoutExceededError(
+                f"no answer to {method} within {timeout:g} s; give it more time, or restart the "
+                "other side if it does not answer anything"
+            ) from None
+        finally:
+            del self._waiting[number]
+            self.gate.satisfy(answered)
+        if isinstance(answer, SignedinError):
+            answer.add_note(f"while waiting for the answer to {method}")
+            raise answer
+        return answer
+
+    async def notify(self, method: str, params: Params = None) -> None:
+        """Tells the other side something that has no answer.
+
+        Raises:
+            TransportClosedError: The other side is gone.
+        """
+        self._ensure_open()
+        await self._send({}, method, params)
+
+    async def aclose(self) -> None:
+        """Stops reading and answering; everybody who waits gets `TransportClosedError`.
+
+        A request handler may call it: that one goes on, but its answer is not sent.
+        """
+        caller = asyncio.current_task()
+        tasks = {task for task in self._serving if task is not caller}
+        if self._reader is not None:
+            tasks.add(self._reader)
+        self._close(TransportClosedError("the connection was closed by this side"))
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await finish(_ended(tasks))
+
+    async def _read(self) -> None:
+        try:
+            async for chunk in self._stream.chunks():
+                self._take(self._lines.feed(chunk))
+                if not self.gate.is_open:
+                    await self.gate.opened()
+            self._take(self._lines.close())
+            reason = await self._stream.closed_error()
+        except Exception as error:
+            self._report("reading failed", error)
+            reason = TransportClosedError(f"reading failed: {type(error).__name__}: {error}")
+        self._close(reason)
+        for task in self._serving:
+            task.cancel()
+
+    def _take(self, lines: Iterable[tuple[bytes, _Message | BadLine]]) -> None:
+        for line, message in lines:
+            try:
+                self._dispatch(line, message)
+            except Exception as error:
+                self._report("a handler of incoming messages failed", error)
+        try:
+            self._on_batch_end()
+        except Exception as error:
+            self._report("on_batch_end failed", error)
+
+    def _dispatch(self, line: bytes, message: _Message | BadLine) -> None:
+        if type(message) is BadLine:  # isinstance() takes three times as long to say no
+            self._on_bad_line(message)
+        elif message.method is None:
+            self._take_answer(line, message)
+        elif message.id is None:
+            self._on_notification(message.method, message.params, line)
+        else:
+            request = IncomingRequest(message.id, message.method, message.params, line)
+            task = asyncio.get_running_loop().create_task(self._serve(request))
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+
+    def _take_answer(self, line: bytes, message: _Message) -> None:
+        if message.id is None:
+            self._on_bad_line(BadLine(line, "neither a request, a notification nor an answer"))
+            return
+        answered = self._waiting.get(message.id)
+        if answered is None or answered.done():
+            return
+        self.gate.satisfy(answered)  # here, not when the waiter wakes: the next chunk may be ready
+        if bytes(message.error) not in _ABSENT:
+            answered.set_result(_read_error(message.error))
+        elif bytes(message.result):
+            answered.set_result(message.result)
+        else:
+            answered.set_result(ProtocolError(f"an answer without a result: {line[:200]!r}"))
+
+    async def _serve(self, request: IncomingRequest) -> None:
+        head = {**self._head, "id": request.id}
+        try:
+            reply = encode_line({**head, "result": await self._on_request(request)})
+        except JsonRpcError as error:
+            reply = encode_line({**head, "error": _write_error(error)})
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            # Something the handler waited for was cancelled; the other side still wants an answer.
+            reply = encode_line({**head, "error": _internal_error(request, "was cancelled")})
+        except Exception as error:
+            self._report(f"the handler of {request.method} failed", error)
+            reply = encode_line({**head, "error": _internal_error(request, "failed")})
+        if self._closed is None:
+            with contextlib.suppress(TransportClosedError):
+                await self._stream.write(reply)
+
+    async def _send(self, head: dict[str, object], method: str, params: Params) -> None:
+        message: dict[str, object] = {**self._head, **head, "method": method}
+        if params is not None:
+            message["params"] = params
+        await self._stream.write(encode_line(message))
+
+    def _ensure_open(self) -> None:
+        if self._closed is not None:
+            raise _copy(self._closed)
+
+    def _close(self, reason: TransportClosedError) -> None:
+        if self._closed is not None:
+            return
+        self._closed = reason
+        for answered in self._waiting.values():
+            if not answered.done():
+                answered.set_result(_copy(reason))
+        try:
+            self._on_close(reason)
+        except Exception as error:
+            self._report("on_close failed", error)
+
+    def _report(self, what: str, error: Exception) -> None:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"{what}: {type(error).__name__}", "exception": error}
+        )
+
+
+async def _ended(tasks: set[asyncio.Task[None]]) -> None:
+    await asyncio.wait(tasks)
+
+
+async def _no_such_method(request: IncomingRequest) -> object:
+    raise MethodNotFoundError(METHOD_NOT_FOUND, f"no such method: {request.method}")
+
+
+def _nothing(*_: object) -> None:
+    """Stands in for a callback that was not given."""
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _copy(error: TransportClosedError) -> TransportClosedError:
+    """Every waiter raises an error of its own: tracebacks and notes are not shared."""
+    return TransportClosedError(error.message, returncode=error.returncode, stderr=error.stderr)
+
+
+def _read_error(raw: msgspec.Raw) -> JsonRpcError:
+    try:
+        error = msgspec.json.decode(raw, type=_Error)
+    except msgspec.MsgspecError:
+        return rpc_error(INTERNAL_ERROR, bytes(raw).decode())
+    return rpc_error(error.code, error.message, error.data)
+
+
+def _write_error(error: JsonRpcError) -> dict[str, object]:
+    body: dict[str, object] = {"code": error.code, "message": error.message}
+    if error.data is not None:
+        body["data"] = error.data
+    return body
+
+
+def _internal_error(request: IncomingRequest, what: str) -> dict[str, object]:
+    return {"code": INTERNAL_ERROR, "message": f"the handler of {request.method} {what}"}

@@ -1,0 +1,337 @@
+"""Child processes that leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from signedin.aio import finish
+from signedin.errors import TimeoutExceededError, TransportClosedError
+from signedin.wire.groups import (
+    CREATION_FLAGS,
+    ProcessGroup,
+    check_directory,
+    death_signal_prefix,
+    find_program,
+)
+from signedin.wire.output import Output, read_rest
+from signedin.wire.stderr import Tail
+
+STDIN_GRACE = 0.3
+"""Seconds a process has to end by itself after its stdin was closed.
+
+codex 0.163 and 0.169 need 0.01 to 0.07 s, idle, after a turn and in the middle of one.
+"""
+
+TERM_GRACE = 2.0
+"""Seconds a process group has to end after SIGTERM."""
+
+KILL_GRACE = 5.0
+"""Seconds the system has to end a process group after SIGKILL."""
+
+SWEEP_GRACE = 0.5
+"""Seconds the members of a group that outlive their leader have between SIGTERM and SIGKILL."""
+
+EXIT_GRACE = 1.0
+"""Seconds to wait for the exit code of a process that closed its pipes."""
+
+_SHOWN_STDERR = 2000
+
+
+class Process:
+    """A running program: its stdin, its stdout in chunks and the end of its stderr.
+
+    Made by `Process.start`. Whoever starts a process stops it with `stop`, also after it ended by
+    itself. All methods belong to the event loop that started it; the thread of that loop must
+    live at least as long as the process, because on Linux the kernel sends SIGTERM to the program
+    when the thread that started it ends (see `groups.death_signal_prefix`).
+
+    Attributes:
+        name: File name of the program, for messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._child = _Child()
+
+    @classmethod
+    async def start(
+        cls,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: str | Path | None = None,
+        stdout_to: BinaryIO | int | None = None,
+    ) -> Process:
+        """Starts a program in a process group of its own.
+
+        Args:
+            argv: The program, as a path or a name to be found in the ``PATH`` of ``env``, and its
+                arguments. No shell sees them.
+            env: The whole environment of the program.
+            cwd: Its working directory.
+            stdout_to: A file or descriptor that takes its standard output; without it the output
+                is read with `chunks`.
+
+        Raises:
+            NotADirectoryError: ``cwd`` is not a directory.
+            FileNotFoundError: There is no such program.
+            PermissionError: The program is not executable, or ``cwd`` may not be entered;
+                ``filename`` tells which.
+            OSError: The system refused for another reason.
+        """
+        if cwd is not None:
+            check_directory(cwd)
+        process = cls(Path(argv[0]).name)
+        command = [*death_signal_prefix(), find_program(argv[0], env), *argv[1:]]
+        try:
+            await finish(process._launch(command, dict(env), cwd, stdout_to))
+        except asyncio.CancelledError:
+            if process._child.started:
+                await process.stop(stdin_grace=0, term_grace=0)
+            raise
+        return process
+
+    @property
+    def pid(self) -> int:
+        """Process id, also the id of its process group."""
+        return self._child.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code, negative for a signal; ``None`` while the process runs."""
+        return self._child.returncode
+
+    @property
+    def stderr(self) -> str:
+        """The end of what the process wrote to stderr, without terminal codes."""
+        return self._child.stderr.text
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Iterates over stdout as it comes, in chunks of any size, for one consumer.
+
+        It ends when the process closes its stdout or exits. Nothing is lost when an iteration is
+        cancelled: the next one goes on where it stopped.
+        """
+        return self._child.output
+
+    async def write(self, data: bytes) -> None:
+        """Writes to stdin and waits while the process is slow to read.
+
+        ``data`` is taken as a whole before the first wait: cancelling never cuts it.
+
+        Raises:
+            TransportClosedError: The process is gone, or its stdin is closed.
+        """
+        stdin = self._child.stdin
+        if not stdin.is_closing():
+            stdin.write(data)
+            self._child.output.hurry()
+            await self._child.writable.wait()
+        if stdin.is_closing():
+            raise await self.closed_error()
+
+    def close_stdin(self) -> None:
+        """Closes stdin as soon as everything written has gone out."""
+        self._child.stdin.close()
+
+    async def wait(self) -> int:
+        """Waits until the process has exited; returns its exit code, negative for a signal."""
+        await self._child.exited.wait()
+        return cast("int", self._child.returncode)
+
+    async def closed_error(self) -> TransportClosedError:
+        """Makes the error that tells how the process ended; waits `EXIT_GRACE` for its end."""
+        await self._exits_within(EXIT_GRACE)
+        stderr = self.stderr.strip()
+        message = f"{self.name} (pid {self.pid}) {_describe_exit(self.returncode)}"
+        if stderr:
+            message += f"; the end of its stderr:\n{stderr[-_SHOWN_STDERR:]}"
+        return TransportClosedError(message, returncode=self.returncode, stderr=stderr)
+
+    async def stop(
+        self, *, stdin_grace: float = STDIN_GRACE, term_grace: float = TERM_GRACE
+    ) -> int:
+        """Ends the process and whatever is left of its group, and frees all that belongs to it.
+
+        Closes stdin, then sends SIGTERM, then SIGKILL, each time waiting for the exit. Can be
+        called any number of times; of calls that overlap the least patient one decides. A
+        cancelled call ends the process all the same before it raises.
+
+        Args:
+            stdin_grace: Seconds to wait after closing stdin.
+            term_grace: Seconds to wait after SIGTERM.
+
+        Returns:
+            The exit code, negative for a signal.
+
+        Raises:
+            TimeoutExceededError: The process was still there `KILL_GRACE` after SIGKILL.
+        """
+        return await finish(self._stop(stdin_grace, term_grace))
+
+    def __repr__(self) -> str:
+        state = "running" if self.returncode is None else _describe_exit(self.returncode)
+        return f"<Process {self.name} pid {self.pid} {state}>"
+
+    async def _launch(
+        self,
+        command: list[str],
+        env: dict[str, str],
+        cwd: str | Path | None,
+        stdout_to: BinaryIO | int | None,
+    ) -> None:
+        await asyncio.get_running_loop().subprocess_exec(
+            lambda: self._child,
+            *command,
+            stdout=subprocess.PIPE if stdout_to is None else stdout_to,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+            creationflags=CREATION_FLAGS,
+        )
+
+    async def _stop(self, stdin_grace: float, term_grace: float) -> int:
+        child = self._child
+        try:
+            self.close_stdin()
+            if not await self._exits_within(stdin_grace):
+                child.group.terminate()
+            if not await self._exits_within(term_grace):
+                child.group.kill()
+            if not await self._exits_within(KILL_GRACE):
+                raise TimeoutExceededError(
+                    f"{self.name} (pid {self.pid}) is still there {KILL_GRACE:g} s after SIGKILL; "
+                    "look for a hung file system or device"
+                )
+            await child.swept()
+        except asyncio.CancelledError:  # only an event loop that is being closed cancels this
+            child.group.kill()
+            await self._exits_within(KILL_GRACE)
+            await child.swept()
+            raise
+        finally:
+            child.close()
+        return await self.wait()
+
+    async def _exits_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._child.exited.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+class _Child(asyncio.SubprocessProtocol):
+    """Puts what asyncio tells about a process in its places."""
+
+    pid: int
+    group: ProcessGroup
+    stdin: asyncio.WriteTransport
+
+    def __init__(self) -> None:
+        self.output = Output()
+        self.stderr = Tail()
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.exited = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._pipes: dict[int, asyncio.ReadTransport] = {}
+        self._sweep: asyncio.Task[None] | None = None
+
+    @property
+    def started(self) -> bool:
+        return self._transport is not None
+
+    @property
+    def returncode(self) -> int | None:
+        return self._transport.get_returncode() if self._transport else None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        child = cast("asyncio.SubprocessTransport", transport)
+        self._transport = child
+        self.pid = child.get_pid()
+        self.group = ProcessGroup(self.pid)
+        self.stdin = cast("asyncio.WriteTransport", child.get_pipe_transport(0))
+        for number in (1, 2):
+            if pipe := child.get_pipe_transport(number):
+                self._pipes[number] = cast("asyncio.ReadTransport", pipe)
+        if 1 in self._pipes:
+            self.output.connect(self._pipes[1])
+        else:
+            self.output.end()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == 1:
+            self.output.feed(data)
+        else:
+            self.stderr.feed(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        del exc  # how the process ended says more
+        if fd == 0:
+            self.writable.set()
+        elif fd == 1:
+            self.output.end()
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+
+    def process_exited(self) -> None:
+        if sys.platform == "win32":
+            self.exited.set()
+            return
+        for pipe in self._pipes.values():
+            pipe.pause_reading()
+        # What asyncio has read already is queued before this call, so the order is kept.
+        self._loop.call_soon(self._collect)
+
+    def _collect(self) -> None:
+        """Takes the last output, frees the pipes and begins to end survivors of the group."""
+        for number, pipe in self._pipes.items():
+            for data in read_rest(pipe):
+                self.pipe_data_received(number, data)
+        self.output.end()
+        self.close()
+        self.exited.set()
+        if self.group.terminate():
+            self._sweep = self._loop.create_task(self._sweep_group())
+
+    async def _sweep_group(self) -> None:
+        try:
+            await self.group.gone_within(SWEEP_GRACE)
+        finally:
+            self.group.kill()
+
+    async def swept(self) -> None:
+        """Waits until nothing of the group is left."""
+        if self._sweep is not None:
+            await asyncio.wait({self._sweep})
+
+    def close(self) -> None:
+        """Frees the pipes."""
+        if self.stdin.get_write_buffer_size():
+            self.stdin.abort()  # close() would wait until somebody reads what is left
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _describe_exit(returncode: int | None) -> str:
+    if returncode is None:
+        return "closed its pipes but is still running"
+    if returncode >= 0:
+        return f"exited with code {returncode}"
+    try:
+        return f"was killed by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"was killed by signal {-returncode}"

@@ -1,0 +1,45 @@
+"""Programs that talk to the user themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from signedin.aio import finish
+
+STOP_SECONDS = 3.0
+"""How long a program may take to end after it was asked to."""
+
+
+async def run_in_terminal(argv: Sequence[str], *, env: Mapping[str, str]) -> int:
+    """Runs a program on our own terminal, in our process group, so that Ctrl-C reaches it, too.
+
+    Cancelling ends it.
+
+    Args:
+        argv: The program, as a path, and its arguments. No shell sees them.
+        env: Its whole environment.
+
+    Returns:
+        Its exit code, negative for a signal.
+
+    Raises:
+        OSError: It could not be started.
+    """
+    process = await asyncio.create_subprocess_exec(*argv, env=dict(env))
+    try:
+        return await process.wait()
+    finally:
+        await finish(_end(process))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
