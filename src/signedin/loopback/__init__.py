@@ -1,0 +1,91 @@
+"""A scripted model server on 127.0.0.1: test code around coding agents without an account.
+
+See `LoopbackModel` for a first example and `signedin.loopback.script` for what a script can say.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from signedin.loopback.clients import ClientOptions
+    from signedin.loopback.grants import LoopbackAccount
+    from signedin.loopback.issuer import IssuerRequest, LoopbackIssuer
+    from signedin.loopback.model import LoopbackModel
+    from signedin.loopback.player import NoReplyError, ScriptError, read_script
+    from signedin.loopback.request import ModelRequest, ToolOutput
+    from signedin.loopback.script import (
+        Cut,
+        EditFile,
+        Failed,
+        FreeformCall,
+        Hang,
+        Hold,
+        HttpError,
+        Incomplete,
+        RawItem,
+        Reasoning,
+        Reply,
+        Rule,
+        Script,
+        Shell,
+        Text,
+        ToolCall,
+        Usage,
+        UsageLimit,
+        WriteFile,
+        apply_patch,
+        shell,
+    )
+
+__all__ = [
+    "ClientOptions",
+    "Cut",
+    "EditFile",
+    "Failed",
+    "FreeformCall",
+    "Hang",
+    "Hold",
+    "HttpError",
+    "Incomplete",
+    "IssuerRequest",
+    "LoopbackAccount",
+    "LoopbackIssuer",
+    "LoopbackModel",
+    "ModelRequest",
+    "NoReplyError",
+    "RawItem",
+    "Reasoning",
+    "Reply",
+    "Rule",
+    "Script",
+    "ScriptError",
+    "Shell",
+    "Text",
+    "ToolCall",
+    "ToolOutput",
+    "Usage",
+    "UsageLimit",
+    "WriteFile",
+    "apply_patch",
+    "read_script",
+    "shell",
+]
+
+_MODULES = {
+    "clients": ("ClientOptions",),
+    "grants": ("LoopbackAccount",),
+    "issuer": ("IssuerRequest", "LoopbackIssuer"),
+    "model": ("LoopbackModel",),
+    "player": ("NoReplyError", "ScriptError", "read_script"),
+    "request": ("ModelRequest", "ToolOutput"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for: pytest loads this package in every run."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = next((module for module, names in _MODULES.items() if name in names), "script")
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value

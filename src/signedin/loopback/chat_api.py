@@ -1,0 +1,305 @@
+"""The wire format of OpenAI's chat completions, which most agents can be pointed at.
+
+Seen with opencode 1.18 and qwen-code 0.15: they stream, and send the user's prompt as the last
+message of role `user`, beside reminders of their own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from signedin.loopback.api import Delta, Piece
+from signedin.loopback.request import ModelRequest, Reading, ToolOutput
+from signedin.loopback.script import (
+    EditFile,
+    Failed,
+    FreeformCall,
+    Hold,
+    HttpError,
+    Incomplete,
+    RawItem,
+    Reasoning,
+    Refusal,
+    Reply,
+    Shell,
+    Text,
+    ToolCall,
+    Usage,
+    UsageLimit,
+    WriteFile,
+    words,
+)
+from signedin.loopback.tool_calls import chat_agent, tool_call
+
+_ARGUMENT_DELTA = 40
+"""Characters of tool input per delta."""
+
+_ERROR_CODES = {
+    400: "invalid_request_error",
+    401: "invalid_api_key",
+    403: "permission_denied",
+    404: "model_not_found",
+    429: "rate_limit_exceeded",
+    500: "server_error",
+    503: "server_is_overloaded",
+}
+
+_FINISH_REASONS = {"max_output_tokens": "length"}
+
+_NOT_TYPED = ("<system-reminder>",)
+"""How texts begin that agents put beside what the user typed."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Content(Struct):
+    type: str = ""
+    text: str = ""
+
+
+class _Message(Struct):
+    role: str = ""
+    content: str | Sequence[_Content] | None = None
+    tool_call_id: str = ""
+
+
+class _Function(Struct):
+    name: str = ""
+
+
+class _Tool(Struct):
+    function: _Function = msgspec.field(default_factory=_Function)
+
+
+class _Request(Struct):
+    model: str = ""
+    messages: Sequence[_Message] = ()
+    tools: Sequence[_Tool] | None = None
+
+
+class ChatAPI:
+    """`POST …/chat/completions`, streamed or whole."""
+
+    name = "chat"
+
+    def serves(self, method: str, path: str) -> bool:
+        """Whether this is a request for a completion, below whatever base path."""
+        return method == "POST" and path.endswith("/chat/completions")
+
+    def read(self, path: str, body: Mapping[str, object]) -> Reading:  # noqa: ARG002 (other APIs name the model in the path)
+        """Read what the user typed last and the tool answers that came after it.
+
+        Raises:
+            ValueError: The body is no request for a completion.
+        """
+        request = msgspec.convert(body, _Request)
+        prompt, outputs = _last_turn(request.messages)
+        return Reading(
+            model=request.model,
+            prompt=prompt,
+            tool_outputs=tuple(outputs),
+            tools=tuple(tool.function.name for tool in request.tools or ()),
+        )
+
+    def unscripted(self, method: str, path: str) -> Mapping[str, object] | None:  # noqa: ARG002
+        """Nothing: every request is for the model."""
+        return None
+
+    def stream(self, request: ModelRequest, reply: Reply) -> "ChatStream | WholeCompletion":
+        """Answer `request` with the content of `reply`, streamed if it asks for that."""
+        stream = ChatStream(request, reply)
+        return stream if request.body.get("stream") else WholeCompletion(stream)
+
+    def refusal(self, refusal: Refusal) -> HttpError:
+        """The refusal in OpenAI's error form, a usage limit as an exhausted quota."""
+        if isinstance(refusal, UsageLimit):
+            message = "You exceeded your current quota, please check your plan and billing details."
+            error = {"message": message, "type": "insufficient_quota", "code": "insufficient_quota"}
+            return HttpError(429, body={"error": error}, headers=refusal.headers)
+        if refusal.body is not None:
+            return refusal
+        code = refusal.code or _ERROR_CODES.get(refusal.status, "error")
+        error = {"message": refusal.message, "type": code, "code": code, "param": None}
+        return msgspec.structs.replace(refusal, body={"error": error})
+
+
+class ChatStream:
+    """One completion as a stream of chunks.
+
+    Args:
+        request: What is answered.
+        reply: What to answer.
+
+    """
+
+    content_type = "text/event-stream"
+
+    def __init__(self, request: ModelRequest, reply: Reply) -> None:
+        self._request = request
+        self._reply = reply
+        self._said: list[str] = []
+        self._calls: list[dict[str, object]] = []
+
+    def opening(self) -> bytes:
+        """The chunk that says who speaks."""
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def pieces(self) -> Iterator[Piece]:
+        """The chunks of the message, in order."""
+        names = chat_agent(self._request.tools)
+        for part in self._reply.parts:
+            match part:
+                case Hold():
+                    yield part
+                case Text():
+                    yield from self._text(part)
+                case Reasoning():
+                    yield from self._reasoning(part)
+                case RawItem():
+                    yield self._chunk(part.item)
+                case Shell() | WriteFile() | EditFile() | ToolCall() | FreeformCall():
+                    yield from self._tool_call(tool_call(part, names))
+
+    def closing(self, ending: Failed | Incomplete | None) -> bytes:
+        """The chunks that say how the message ended."""
+        if isinstance(ending, Failed):
+            return _data({"error": {"message": ending.message, "code": ending.code}})
+        end = self._chunk({}, self.finish_reason(ending))
+        usage = self.completion("chat.completion.chunk", [])
+        return end + _data(usage) + b"data: [DONE]\n\n"
+
+    def completion(self, kind: str, choices: list[object]) -> dict[str, object]:
+        """The object around choices, with the tokens used."""
+        return {
+            "id": f"chatcmpl-{self._request.number}",
+            "object": kind,
+            "created": int(self._request.received_at),
+            "model": self._request.model,
+            "choices": choices,
+            "usage": _usage(self._reply.usage),
+        }
+
+    def message(self) -> dict[str, object]:
+        """The message as far as it was sent."""
+        calls = {"tool_calls": self._calls} if self._calls else {}
+        return {"role": "assistant", "content": "".join(self._said), **calls}
+
+    def finish_reason(self, ending: Incomplete | None) -> str:
+        """Why the model stopped, in the vendor's word."""
+        if ending is not None:
+            return _FINISH_REASONS.get(ending.reason, ending.reason)
+        return "tool_calls" if self._reply.outputs else "stop"
+
+    def _text(self, text: Text) -> Iterator[Piece]:
+        outputs = self._request.tool_outputs
+        for delta in text.deltas_for(
+            prompt=self._request.prompt, tool_output=outputs[-1].text if outputs else ""
+        ):
+            if isinstance(delta, Hold):
+                yield delta
+                continue
+            self._said.append(delta)
+            yield Delta(self._chunk({"content": delta}))
+
+    def _reasoning(self, reasoning: Reasoning) -> Iterator[Piece]:
+        whole = reasoning.raw if reasoning.raw is not None else "\n\n".join(reasoning.parts)
+        for word in words(whole):
+            yield Delta(self._chunk({"reasoning_content": word}))
+
+    def _tool_call(self, call: ToolCall) -> Iterator[Piece]:
+        index = len(self._calls)
+        arguments = call.arguments
+        text = arguments if isinstance(arguments, str) else _encode(arguments).decode()
+        function = {"name": call.name, "arguments": text}
+        head: dict[str, object] = {
+            "id": call.id or f"call_{self._request.number}_{index}",
+            "type": "function",
+        }
+        self._calls.append(head | {"function": function})
+        opening = head | {"index": index, "function": function | {"arguments": ""}}
+        yield self._chunk({"tool_calls": [opening]})
+        for start in range(0, len(text), _ARGUMENT_DELTA):
+            delta = {
+                "index": index,
+                "function": {"arguments": text[start : start + _ARGUMENT_DELTA]},
+            }
+            yield Delta(self._chunk({"tool_calls": [delta]}))
+
+    def _chunk(self, delta: Mapping[str, object], finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return _data(self.completion("chat.completion.chunk", [choice]) | {"usage": None})
+
+
+class WholeCompletion:
+    """One completion as a single JSON object.
+
+    Its deltas are empty: they still count for endings, which then cut off or hold back all of it.
+
+    Args:
+        stream: The same completion as a stream.
+    """
+
+    content_type = "application/json"
+
+    def __init__(self, stream: ChatStream) -> None:
+        self._stream = stream
+
+    def opening(self) -> bytes:
+        """Nothing: all of it comes at the end."""
+        return b""
+
+    def pieces(self) -> Iterator[Piece]:
+        """The gates and the empty deltas."""
+        for piece in self._stream.pieces():
+            if isinstance(piece, Hold):
+                yield piece
+            elif isinstance(piece, Delta):
+                yield Delta(b"")
+
+    def closing(self, ending: Failed | Incomplete | None) -> bytes:
+        """The completion, or the error."""
+        if isinstance(ending, Failed):
+            return _encode({"error": {"message": ending.message, "code": ending.code}})
+        choice = {
+            "index": 0,
+            "message": self._stream.message(),
+            "finish_reason": self._stream.finish_reason(ending),
+        }
+        return _encode(self._stream.completion("chat.completion", [choice]))
+
+
+def _last_turn(messages: Sequence[_Message]) -> tuple[str, list[ToolOutput]]:
+    """What the user typed last, and the tool answers that came after it."""
+    prompt, outputs = "", list[ToolOutput]()
+    for message in messages:
+        if message.role == "tool":
+            outputs.append(ToolOutput(message.tool_call_id, "".join(_texts(message.content))))
+        elif message.role == "user" and (typed := _typed(message.content)):
+            prompt, outputs = typed, []
+    return prompt, outputs
+
+
+def _typed(content: str | Sequence[_Content] | None) -> str:
+    texts = _texts(content)
+    return "".join(text for text in texts if not text.lstrip().startswith(_NOT_TYPED))
+
+
+def _texts(content: str | Sequence[_Content] | None) -> list[str]:
+    if content is None or isinstance(content, str):
+        return [content or ""]
+    return [part.text for part in content]
+
+
+def _usage(usage: Usage) -> dict[str, object]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_input_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_output_tokens},
+    }
+
+
+def _data(event: object) -> bytes:
+    return b"data: %b\n\n" % _encode(event)

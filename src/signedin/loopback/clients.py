@@ -1,0 +1,216 @@
+"""How each provider's client is made to talk to a loopback model and to nobody else."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypedDict
+
+
+class ClientOptions(TypedDict):
+    """Keywords for `Client` and `AsyncClient`.
+
+    Attributes:
+        env: Variables for the agent's process; None takes one away.
+        provider_options: What the provider passes through to its agent.
+    """
+
+    env: dict[str, str | None]
+    provider_options: dict[str, object]
+
+
+def codex_options(url: str, home: Path) -> ClientOptions:
+    """Options for Codex: its own empty home, no login, and a provider that is the loopback server.
+
+    With these keys `codex exec` and `codex app-server` look up no host name at all (seen with codex
+    0.163 and 0.169). `gpt-5.5` is a model of the bundled catalogue with the whole classic tool set,
+    `apply_patch` included. Nothing is retried, so that a failure is seen at once.
+    """
+    config: dict[str, object] = {
+        "model": "gpt-5.5",
+        "model_provider": "loopback",
+        "model_providers.loopback": {
+            "name": "loopback",
+            "base_url": f"{url}/v1",
+            "wire_api": "responses",
+            "request_max_retries": 0,
+            "stream_max_retries": 0,
+        },
+        "features.plugins": False,
+        "features.shell_snapshot": False,
+        "features.unbounded_connection_retries": False,
+        "analytics.enabled": False,
+    }
+    return {"env": {"CODEX_HOME": str(home)}, "provider_options": {"config": config}}
+
+
+def claude_options(url: str, home: Path) -> ClientOptions:
+    """Options for Claude Code: its own empty home, a key that is none, and the loopback server.
+
+    With these variables Claude Code looks up no host name at all (seen with 2.1.197 and 2.1.329);
+    the closed proxy holds whatever it might still try. Variables that would send requests elsewhere
+    or pay for them in another way are taken away.
+    """
+    folders = {name: home / name for name in ("config", "home", "tmp")}
+    for folder in folders.values():
+        folder.mkdir(mode=0o700, exist_ok=True)
+    elsewhere = dict.fromkeys(_CLAUDE_ELSEWHERE)
+    return {
+        "env": {
+            **elsewhere,
+            "ANTHROPIC_BASE_URL": url,
+            "ANTHROPIC_API_KEY": "sk-ant-loopback",
+            "CLAUDE_CONFIG_DIR": str(folders["config"]),
+            "CLAUDE_CODE_TMPDIR": str(folders["tmp"]),
+            "HOME": str(folders["home"]),
+            "TMPDIR": str(folders["tmp"]),
+            "XDG_CACHE_HOME": str(folders["home"] / ".cache"),
+            "HTTP_PROXY": _CLOSED,
+            "HTTPS_PROXY": _CLOSED,
+            "NO_PROXY": "127.0.0.1,localhost",
+        },
+        "provider_options": {},
+    }
+
+
+_CLOSED = "http://127.0.0.1:9"
+"""A port that nothing listens on: discard, which no system has served for decades."""
+
+_CLAUDE_ELSEWHERE = (
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_CUSTOM_HEADERS",
+    "ANTHROPIC_MODEL",
+    "ANTHROPIC_UNIX_SOCKET",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_VERTEX",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+
+
+def gemini_options(url: str, home: Path) -> ClientOptions:
+    """Options for Gemini CLI: its own home, a key that is none, and the loopback server.
+
+    The method of signing in must be said in the settings, because an address of one's own makes
+    Gemini CLI choose a gateway otherwise. Named by a variable, the model is not chosen by a request
+    to another model. With these settings nothing is sent elsewhere, nothing is retried and no
+    session is thrown away (seen with 0.61).
+    """
+    settings = {
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "general": {
+            "maxAttempts": 1,
+            "enableAutoUpdate": False,
+            "enableAutoUpdateNotification": False,
+            "sessionRetention": {"enabled": False},
+        },
+        "privacy": {"usageStatisticsEnabled": False},
+    }
+    folder = home / ".gemini"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    return {
+        "env": {
+            **dict.fromkeys(_GEMINI_ELSEWHERE),
+            "GEMINI_CLI_HOME": str(home),
+            "GEMINI_API_KEY": "loopback",
+            "GEMINI_MODEL": "gemini-2.5-pro",
+            "GOOGLE_GEMINI_BASE_URL": url,
+            **_HELD_BACK,
+        },
+        "provider_options": {},
+    }
+
+
+def opencode_options(url: str, home: Path) -> ClientOptions:
+    """Options for opencode: its own home, and a provider that is the loopback server.
+
+    Titles would be asked of the model, too, so they are off (seen with 1.18).
+    """
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "options": {"baseURL": f"{url}/v1", "apiKey": "loopback"},
+        "models": {"scripted": {"name": "scripted"}},
+    }
+    config = {
+        "provider": {"loopback": provider},
+        "model": "loopback/scripted",
+        "small_model": "loopback/scripted",
+        "agent": {"title": {"disable": True}},
+        "share": "disabled",
+    }
+    return {
+        "env": {
+            **_home_variables(home),
+            "OPENCODE_CONFIG_CONTENT": json.dumps(config),
+            "OPENCODE_DISABLE_AUTOUPDATE": "true",
+            "OPENCODE_DISABLE_MODELS_FETCH": "true",
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "true",
+            **_HELD_BACK,
+        },
+        "provider_options": {},
+    }
+
+
+def qwen_options(url: str, home: Path) -> ClientOptions:
+    """Options for qwen-code: its own home, and the loopback server as OpenAI (seen with 0.15).
+
+    It sends everything through a proxy if there is one, to 127.0.0.1 too, so there must be none.
+    """
+    folder = home / ".qwen"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    settings = {
+        "security": {"auth": {"selectedType": "openai"}},
+        "general": {"enableAutoUpdate": False, "disableUpdateNag": True},
+        "privacy": {"usageStatisticsEnabled": False},
+        "model": {"maxRetries": 0},
+    }
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    return {
+        "env": {
+            **_home_variables(home),
+            "OPENAI_API_KEY": "loopback",
+            "OPENAI_BASE_URL": f"{url}/v1",
+            "OPENAI_MODEL": "scripted",
+            **dict.fromkeys(_HELD_BACK),
+        },
+        "provider_options": {},
+    }
+
+
+def _home_variables(home: Path) -> dict[str, str | None]:
+    folders = ("config", "data", "cache", "state")
+    variables = {f"XDG_{name.upper()}_HOME": str(home / f".{name}") for name in folders}
+    return {"HOME": str(home), **variables}
+
+
+_HELD_BACK: Mapping[str, str | None] = {
+    "HTTP_PROXY": _CLOSED,
+    "HTTPS_PROXY": _CLOSED,
+    "NO_PROXY": "127.0.0.1,localhost",
+    "http_proxy": None,
+    "https_proxy": None,
+    "no_proxy": None,
+}
+"""Holds what an agent might try to send elsewhere."""
+
+_GEMINI_ELSEWHERE = (
+    "CLOUD_SHELL",
+    "GEMINI_CLI_USE_COMPUTE_ADC",
+    "GOOGLE_API_KEY",
+    "GOOGLE_CLOUD_PROJECT",
+    "GOOGLE_GENAI_USE_GCA",
+    "GOOGLE_GENAI_USE_VERTEXAI",
+    "GOOGLE_VERTEX_BASE_URL",
+)
+
+CLIENTS: Mapping[str, Callable[[str, Path], ClientOptions]] = {
+    "codex": codex_options,
+    "claude": claude_options,
+    "gemini": gemini_options,
+    "acp:opencode": opencode_options,
+    "acp:qwen": qwen_options,
+}
+"""Options by provider: called with the server's address and an empty directory of the provider."""

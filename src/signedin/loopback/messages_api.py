@@ -1,0 +1,411 @@
+"""The wire format of the Anthropic Messages API, as Claude Code speaks it.
+
+Seen with Claude Code 2.1.197 and 2.1.330: they stream, and ask again without streaming after a
+stream that broke; the user's prompt is the last text of a user message that is not a reminder of
+the program's own; conversations are told apart by `metadata.user_id`. An answer of a given shape is
+the input of a tool, `StructuredOutput`; Python tools and those of MCP servers have the server's
+name before their own.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from signedin.loopback.api import Delta, Piece
+from signedin.loopback.request import ModelRequest, Reading, ToolOutput
+from signedin.loopback.script import (
+    EditFile,
+    Failed,
+    FreeformCall,
+    Hold,
+    HttpError,
+    Incomplete,
+    RawItem,
+    Reasoning,
+    Refusal,
+    Reply,
+    Shell,
+    Text,
+    ToolCall,
+    Usage,
+    UsageLimit,
+    WriteFile,
+    words,
+)
+
+_INPUT_DELTA = 40
+"""Characters of tool input per delta."""
+
+_ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    529: "overloaded_error",
+}
+
+_STOP_REASONS = {"max_output_tokens": "max_tokens", "content_filter": "refusal"}
+
+_INTERRUPTED = "[Request interrupted by user"
+"""How a text begins that Claude Code puts between a turn that was stopped and the next prompt."""
+
+_NOT_TYPED = (
+    _INTERRUPTED,
+    "<system-reminder>",
+    "<command-",
+    "<local-command-",
+    "[Image: source: ",
+    "[structured-output-enforce]",
+)
+"""How texts begin that Claude Code puts beside what the user typed."""
+
+_OUTPUT_TOOL = "StructuredOutput"
+"""The tool that is called to answer in the shape that was asked for."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Block(Struct):
+    type: str = ""
+    text: str = ""
+    id: str = ""
+    name: str = ""
+    tool_use_id: str = ""
+    content: object = None
+
+
+class _Message(Struct):
+    role: str = ""
+    content: str | Sequence[_Block] = ""
+
+
+class _Metadata(Struct, frozen=True):
+    user_id: str = ""
+
+
+class _Tool(Struct):
+    name: str = ""
+
+
+class _Request(Struct):
+    model: str = ""
+    messages: Sequence[_Message] = ()
+    tools: Sequence[_Tool] = ()
+    metadata: _Metadata = _Metadata()
+
+
+class MessagesAPI:
+    """`POST …/v1/messages`, streamed or whole, and counting the tokens of one."""
+
+    name = "messages"
+
+    def serves(self, method: str, path: str) -> bool:
+        """Whether this is a message, a count of tokens, or the question whether anybody is here."""
+        if method == "HEAD":
+            return path in {"/", "/api/hello"}
+        return method == "POST" and path.endswith(("/v1/messages", "/v1/messages/count_tokens"))
+
+    def read(self, path: str, body: Mapping[str, object]) -> Reading:  # noqa: ARG002 (other APIs name the model in the path)
+        """Read what the user typed last and the tool results that came after it.
+
+        Raises:
+            ValueError: The body is no request for a message.
+        """
+        request = msgspec.convert(body, _Request)
+        prompt, outputs = _last_turn(request.messages)
+        return Reading(
+            model=request.model,
+            prompt=prompt,
+            tool_outputs=tuple(outputs),
+            tools=tuple(tool.name for tool in request.tools),
+            conversation=request.metadata.user_id,
+        )
+
+    def unscripted(self, method: str, path: str) -> Mapping[str, object] | None:
+        """The answer to a request that is not about a message."""
+        if method == "HEAD":
+            return {}
+        return {"input_tokens": Usage().input_tokens} if path.endswith("/count_tokens") else None
+
+    def stream(self, request: ModelRequest, reply: Reply) -> "MessageStream | WholeMessage":
+        """Answer `request` with the content of `reply`, streamed if it asks for that."""
+        message = MessageStream(request, reply)
+        return message if request.body.get("stream") else WholeMessage(message)
+
+    def refusal(self, refusal: Refusal) -> HttpError:
+        """The refusal in Anthropic's error form.
+
+        A usage limit is told in headers, which Claude Code believes for a login but not for an API
+        key (seen with 2.1.197 and 2.1.330).
+        """
+        if isinstance(refusal, UsageLimit):
+            resets_at = refusal.resets_at or int(time.time()) + refusal.resets_in
+            headers = {
+                "anthropic-ratelimit-unified-status": "rejected",
+                "anthropic-ratelimit-unified-reset": str(resets_at),
+                "anthropic-ratelimit-unified-representative-claim": "five_hour",
+            }
+            message = "This request would exceed your account's rate limit."
+            return HttpError(
+                429,
+                body=_error("rate_limit_error", message),
+                headers={**headers, **refusal.headers},
+            )
+        if refusal.body is not None:
+            return refusal
+        kind = refusal.code or _ERROR_TYPES.get(refusal.status, "api_error")
+        return msgspec.structs.replace(refusal, body=_error(kind, refusal.message))
+
+
+class MessageStream:
+    """One message as a stream of events.
+
+    Args:
+        request: What is answered.
+        reply: What to answer.
+
+    Attributes:
+        content: The blocks that were sent whole so far.
+    """
+
+    content_type = "text/event-stream"
+
+    def __init__(self, request: ModelRequest, reply: Reply) -> None:
+        self._request = request
+        self._reply = reply
+        self._answered = False
+        self.content: list[dict[str, object]] = []
+
+    def opening(self) -> bytes:
+        """The event that says the message has begun."""
+        return _event("message_start", message=self.message())
+
+    def pieces(self) -> Iterator[Piece]:
+        """The events of every content block, in order."""
+        for part in self._reply.parts:
+            match part:
+                case Hold():
+                    yield part
+                case Text():
+                    yield from self._text(part)
+                case Reasoning():
+                    yield from self._thinking(part)
+                case RawItem():
+                    yield self._start(dict(part.item))
+                    yield self._stop(dict(part.item))
+                case Shell() | WriteFile() | EditFile() | ToolCall() | FreeformCall():
+                    yield from self._tool_use(_tool_call(part))
+
+    def closing(self, ending: Failed | Incomplete | None) -> bytes:
+        """The events that say how the message ended."""
+        if isinstance(ending, Failed):
+            return _event("error", **_error(ending.code, ending.message))
+        delta = {"stop_reason": self.stop_reason(ending), "stop_sequence": None}
+        usage = {"output_tokens": self._reply.usage.output_tokens}
+        return _event("message_delta", delta=delta, usage=usage) + _event("message_stop")
+
+    def message(self) -> dict[str, object]:
+        """The message itself, as far as it was sent."""
+        return {
+            "id": f"msg_{self._request.number}",
+            "type": "message",
+            "role": "assistant",
+            "model": self._request.model,
+            "content": self.content,
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": _usage(self._reply.usage),
+        }
+
+    def stop_reason(self, ending: Incomplete | None) -> str:
+        """Why the model stopped, in the vendor's word."""
+        if ending is not None:
+            return _STOP_REASONS.get(ending.reason, ending.reason)
+        return "tool_use" if self._reply.outputs or self._answered else "end_turn"
+
+    def _text(self, text: Text) -> Iterator[Piece]:
+        outputs = self._request.tool_outputs
+        deltas = text.deltas_for(
+            prompt=self._request.prompt, tool_output=outputs[-1].text if outputs else ""
+        )
+        whole = "".join(delta for delta in deltas if isinstance(delta, str))
+        if _OUTPUT_TOOL in self._request.tools and (shaped := _object_in(whole)) is not None:
+            self._answered = True
+            yield from (delta for delta in deltas if isinstance(delta, Hold))
+            yield from self._tool_use(ToolCall(_OUTPUT_TOOL, shaped))
+            return
+        yield self._start({"type": "text", "text": ""})
+        for delta in deltas:
+            yield delta if isinstance(delta, Hold) else self._delta(type="text_delta", text=delta)
+        yield self._stop({"type": "text", "text": whole})
+
+    def _thinking(self, reasoning: Reasoning) -> Iterator[Piece]:
+        thinking = reasoning.raw if reasoning.raw is not None else "\n\n".join(reasoning.parts)
+        yield self._start({"type": "thinking", "thinking": "", "signature": ""})
+        for word in words(thinking):
+            yield self._delta(type="thinking_delta", thinking=word)
+        yield self._delta(type="signature_delta", signature="c2NyaXB0ZWQ=").data
+        yield self._stop({"type": "thinking", "thinking": thinking, "signature": "c2NyaXB0ZWQ="})
+
+    def _tool_use(self, call: ToolCall) -> Iterator[Piece]:
+        tool_use: dict[str, object] = {
+            "type": "tool_use",
+            "id": call.id or f"toolu_{self._request.number}_{len(self.content)}",
+            "name": self._tool_name(call),
+        }
+        whole = call.arguments if isinstance(call.arguments, str) else _encode(call.arguments)
+        arguments = whole if isinstance(whole, str) else whole.decode()
+        yield self._start({**tool_use, "input": {}})
+        for start in range(0, len(arguments), _INPUT_DELTA):
+            piece = arguments[start : start + _INPUT_DELTA]
+            yield self._delta(type="input_json_delta", partial_json=piece)
+        yield self._stop(tool_use | {"input": call.arguments})
+
+    def _tool_name(self, call: ToolCall) -> str:
+        """What Claude Code calls a tool; scripts may leave out the server it belongs to."""
+        if call.namespace:
+            return f"{call.namespace}__{call.name}"
+        offered = self._request.tools
+        served = (
+            name
+            for name in offered
+            if name.startswith("mcp__") and name.partition("__")[2].partition("__")[2] == call.name
+        )
+        return call.name if call.name in offered else next(served, call.name)
+
+    def _start(self, block: Mapping[str, object]) -> bytes:
+        return _event("content_block_start", index=len(self.content), content_block=block)
+
+    def _delta(self, **delta: object) -> Delta:
+        return Delta(_event("content_block_delta", index=len(self.content), delta=delta))
+
+    def _stop(self, block: dict[str, object]) -> bytes:
+        index = len(self.content)
+        self.content.append(block)
+        return _event("content_block_stop", index=index)
+
+
+class WholeMessage:
+    """One message as a single JSON object.
+
+    Its deltas are empty: they still count for endings, which then cut off or hold back all of it.
+
+    Args:
+        message: The same message as a stream.
+    """
+
+    content_type = "application/json"
+
+    def __init__(self, message: MessageStream) -> None:
+        self._message = message
+
+    def opening(self) -> bytes:
+        """Nothing: all of it comes at the end."""
+        return b""
+
+    def pieces(self) -> Iterator[Piece]:
+        """The gates and the empty deltas."""
+        for piece in self._message.pieces():
+            if isinstance(piece, Hold):
+                yield piece
+            elif isinstance(piece, Delta):
+                yield Delta(b"")
+
+    def closing(self, ending: Failed | Incomplete | None) -> bytes:
+        """The message, or the error."""
+        if isinstance(ending, Failed):
+            return _encode(_error(ending.code, ending.message))
+        message = self._message.message()
+        return _encode(message | {"stop_reason": self._message.stop_reason(ending)})
+
+
+def _last_turn(messages: Sequence[_Message]) -> tuple[str, list[ToolOutput]]:
+    """What the user typed last, and the tool results that came after it."""
+    prompt, outputs = "", list[ToolOutput]()
+    answers = set[str]()
+    for message in messages:
+        blocks = _blocks(message.content)
+        answers |= {block.id for block in blocks if block.name == _OUTPUT_TOOL}
+        if message.role != "user":
+            continue
+        typed = [
+            block.text
+            for block in blocks
+            if block.type == "text" and not block.text.lstrip().startswith(_NOT_TYPED)
+        ]
+        results = [
+            ToolOutput(block.tool_use_id, _output_of(block))
+            for block in blocks
+            if block.type == "tool_result" and block.tool_use_id not in answers
+        ]
+        if any(block.text.startswith(_INTERRUPTED) for block in blocks):
+            results = []
+        if typed and not results:
+            prompt, outputs = "".join(typed), []
+        outputs.extend(results)
+    return prompt, outputs
+
+
+def _blocks(content: str | Sequence[_Block]) -> Sequence[_Block]:
+    return [_Block("text", content)] if isinstance(content, str) else content
+
+
+def _object_in(text: str) -> dict[str, object] | None:
+    """The JSON object that a text is, if it is one."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, object])
+    except msgspec.MsgspecError:
+        return None
+
+
+def _output_of(block: _Block) -> str:
+    """A tool's result as text; parts that are no text, such as pictures, are left out."""
+    if isinstance(block.content, str):
+        return block.content
+    try:
+        parts = msgspec.convert(block.content or [], Sequence[_Block])
+    except msgspec.ValidationError:
+        return _encode(block.content).decode()
+    return "".join(part.text for part in parts)
+
+
+def _tool_call(part: Shell | WriteFile | EditFile | ToolCall | FreeformCall) -> ToolCall:
+    """The call of Claude Code's own tool."""
+    match part:
+        case Shell():
+            return ToolCall("Bash", {"command": part.command, **part.arguments}, id=part.id)
+        case WriteFile():
+            arguments = {"file_path": part.path, "content": part.content}
+            return ToolCall("Write", arguments, id=part.id)
+        case EditFile():
+            arguments = {"file_path": part.path, "old_string": part.old, "new_string": part.new}
+            return ToolCall("Edit", arguments, id=part.id)
+        case FreeformCall():
+            return ToolCall(part.name, {"input": part.input}, id=part.id)
+        case ToolCall():
+            return part
+
+
+def _usage(usage: Usage) -> dict[str, object]:
+    """Tokens as Anthropic counts them: input is what neither came from nor went to the cache."""
+    uncached = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_input_tokens
+    return {
+        "input_tokens": uncached,
+        "cache_read_input_tokens": usage.cached_input_tokens,
+        "cache_creation_input_tokens": usage.cache_write_input_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+
+
+def _error(kind: str, message: str) -> dict[str, object]:
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def _event(name: str, **fields: object) -> bytes:
+    # The name of an error event is also one of its fields.
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), _encode({**fields, "type": name}))
