@@ -1,0 +1,1 @@
+"""Where logins live and what of the environment an agent gets."""

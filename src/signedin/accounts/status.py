@@ -1,0 +1,117 @@
+"""Who is signed in, and who pays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+import msgspec
+
+Payer: TypeAlias = Literal["subscription", "api", "cloud", "none", "unknown"]
+"""``subscription``: the plan of a login. ``api``: an API key, by use. ``cloud``: a cloud provider's
+account. ``none``: nobody is signed in. ``unknown``: it cannot be told, such as behind a gateway."""
+
+AuthMode: TypeAlias = Literal["login", "token", "api-key", "helper", "cloud", "none", "unknown"]
+"""How an agent identifies itself: with a login, an access token in a variable, an API key, a
+program that gives a key, or a cloud provider's credentials."""
+
+LoginMethod: TypeAlias = Literal["browser", "device", "api-key"]
+"""``browser``: a page on this machine. ``device``: a code typed on any device. ``api-key``: no
+login but a key, which is kept in its place."""
+
+
+class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an account without using it.
+
+    Attributes:
+        provider: Name of the provider.
+        installed: Whether its program is on this machine.
+        authenticated: Whether it would identify itself; not whether the vendor still accepts it.
+        mode: How.
+        billing: Who pays for a turn.
+        source: Whether the login is signedin's isolated one or the vendor's own.
+        account: Name of the isolated login, if it has one.
+        binary: The program that was asked and would run.
+        home: The folder the login is in.
+        decided_by: The variable or file that decides.
+        plan: The plan's name, if the vendor tells.
+        email: Whose login it is, if the vendor tells.
+        removed: Variables that outrank the login and are kept from the agent.
+        warnings: What else could change who pays, in sentences.
+        details: Further facts, by the vendor's names.
+    """
+
+    provider: str
+    installed: bool
+    authenticated: bool
+    mode: AuthMode = "none"
+    billing: Payer = "none"
+    source: Literal["isolated", "external"] = "external"
+    account: str | None = None
+    binary: Path | None = None
+    home: Path | None = None
+    decided_by: str | None = None
+    plan: str | None = None
+    email: str | None = None
+    removed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    details: Mapping[str, str] = {}
+
+
+class AsyncLogin(Protocol):
+    """A login on its way."""
+
+    @property
+    def url(self) -> str | None:
+        """The page to open; ``None`` if there is nothing to do."""
+        ...
+
+    @property
+    def user_code(self) -> str | None:
+        """The code to type there, for the method ``device``."""
+        ...
+
+    @property
+    def wants_code(self) -> bool:
+        """Whether the page shows a code in the end, which `submit_code` takes."""
+        ...
+
+    async def submit_code(self, code: str) -> None:
+        """Gives the vendor's program the code that the page shows."""
+        ...
+
+    async def wait(self, timeout: float | None = None) -> None:
+        """Waits until the user has signed in.
+
+        Raises:
+            AuthRequiredError: It was refused, cancelled, or replaced by another login.
+            TimeoutExceededError: It took longer than ``timeout`` seconds; it can be waited for
+                again.
+        """
+        ...
+
+    async def cancel(self) -> None:
+        """Gives up. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class AuthBackend(Protocol):
+    """Looks after one account. Every provider brings one; ``auth_backend=`` replaces it."""
+
+    async def status(self) -> AuthStatus:
+        """Tells who is signed in, without changing anything."""
+        ...
+
+    async def login(self) -> None:
+        """Runs the vendor's own login on the terminal."""
+        ...
+
+    async def start_login(self, method: LoginMethod, api_key: str | None) -> AsyncLogin:
+        """Begins a login that is not bound to a terminal."""
+        ...
+
+    async def logout(self) -> None:
+        """Ends the login, also at the vendor where it allows that."""
+        ...

@@ -1,0 +1,227 @@
+"""Tokens of our own: kept safely, refreshed once however many processes need it.
+
+A refresh token that can be used once is lost if two processes use it, or if what the server gave
+for it is not kept. So each credential has a lock across processes, held over *read again → refresh
+→ write*; a cancelled caller waits until that is done; and what is kept says beforehand that a
+refresh has begun. One window remains, that no client can close: a process that is killed after the
+server has replaced the token and before the answer is on the disk. The next refresh then fails, and
+its error tells that this is why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from signedin.accounts.homes import make_private
+from signedin.accounts.vaults import FileVault, Vault, check_name
+from signedin.aio import finish
+from signedin.errors import AuthRequiredError, ErrorKind, SignedinError, TimeoutExceededError
+
+LOCK_SECONDS = 120.0
+"""How long to wait for another process; a refresh takes seconds at most."""
+
+POLL_SECONDS = 0.02
+"""How often a lock that another process holds is tried again."""
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class CredentialStoreError(SignedinError):
+    """What is kept cannot be read as a credential. It is left as it is."""
+
+    kind = ErrorKind.AUTH_REQUIRED
+
+
+class _Kept(msgspec.Struct, Generic[T], frozen=True):
+    """What is written.
+
+    Attributes:
+        credential: The credential itself.
+        refresh_began: When a refresh was begun whose end is not known, in Unix seconds.
+    """
+
+    credential: T
+    refresh_began: float | None = None
+
+
+class CredentialStore(Generic[T]):
+    """Credentials of one type, by name.
+
+    Args:
+        kind: Type of the credentials.
+        folder: Where lock files are, and without ``vault`` also the credentials.
+        vault: Where credentials are kept instead.
+    """
+
+    def __init__(self, kind: type[T], folder: Path, *, vault: Vault | None = None) -> None:
+        self._decoder = msgspec.json.Decoder(_Kept[kind])
+        self._folder = folder
+        self._vault = vault or FileVault(folder)
+
+    async def read(self, name: str) -> T | None:
+        """Returns a credential, ``None`` if there is none of that name.
+
+        Raises:
+            CredentialStoreError: There is one, but it cannot be read.
+        """
+        return await self._credential(name).read()
+
+    @asynccontextmanager
+    async def locked(self, name: str) -> AsyncGenerator[LockedCredential[T], None]:
+        """Keeps every other task and process from changing a credential.
+
+        Raises:
+            TimeoutExceededError: Another process has held the lock for `LOCK_SECONDS`.
+        """
+        lock = self._lock(name)
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not _taken(lock):
+            await self._wait_for_other(name, deadline)
+        try:
+            yield self._credential(name)
+        finally:
+            lock.release()
+
+    async def refreshed(
+        self, name: str, is_fresh: Callable[[T], bool], refresh: Callable[[T], Awaitable[T]]
+    ) -> T:
+        """Returns a fresh credential, refreshed by one of all who ask for it at the same time.
+
+        A caller that is cancelled during the refresh waits until it has ended and is written, so
+        ``refresh`` needs a time limit of its own.
+
+        Args:
+            name: Name of the credential.
+            is_fresh: Whether a credential can be used as it is.
+            refresh: Returns the credential that follows. It raises `AuthRequiredError` if the
+                server refuses for good, any other error if that is not known.
+
+        Raises:
+            AuthRequiredError: There is no credential, or the server refused to refresh it.
+            CredentialStoreError: What is kept cannot be read.
+            TimeoutExceededError: Another process has held the lock for `LOCK_SECONDS`.
+        """
+        credential = self._credential(name)
+        lock = self._lock(name)
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not is_fresh(current := await credential.present()):
+            if not _taken(lock):
+                await self._wait_for_other(name, deadline)
+                continue
+            try:
+                if is_fresh(current := await credential.present()):
+                    return current
+                return await finish(credential.refresh(refresh))
+            finally:
+                lock.release()
+        return current
+
+    def _credential(self, name: str) -> LockedCredential[T]:
+        return LockedCredential(self._vault, self._decoder, name)
+
+    def _lock(self, name: str) -> FileLock:
+        make_private(self._folder)
+        path = self._folder / f"{check_name(name)}.lock"
+        return FileLock(path, mode=0o600, thread_local=False)
+
+    async def _wait_for_other(self, name: str, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise TimeoutExceededError(
+                f"another process has been changing the login in {self._vault.where(name)} for "
+                f"{LOCK_SECONDS:g} s; look for one that is suspended"
+            )
+        await asyncio.sleep(POLL_SECONDS)
+
+
+class LockedCredential(Generic[T]):
+    """A credential nobody else can change meanwhile; made by `CredentialStore.locked`."""
+
+    def __init__(self, vault: Vault, decoder: msgspec.json.Decoder[_Kept[T]], name: str) -> None:
+        self._vault = vault
+        self._decoder = decoder
+        self._name = name
+
+    async def read(self) -> T | None:
+        """Returns it, ``None`` if there is none; see `CredentialStore.read`."""
+        kept = await self._load()
+        return kept.credential if kept else None
+
+    async def present(self) -> T:
+        """Returns it.
+
+        Raises:
+            AuthRequiredError: There is none.
+            CredentialStoreError: There is one, but it cannot be read.
+        """
+        return (await self._present()).credential
+
+    async def write(self, credential: T) -> None:
+        """Replaces it. It is on the disk when this returns."""
+        await self._save(_Kept(credential))
+
+    async def delete(self) -> bool:
+        """Forgets it; returns whether there was one."""
+        return await finish(asyncio.to_thread(self._vault.delete, self._name))
+
+    async def refresh(self, refresh: Callable[[T], Awaitable[T]]) -> T:
+        """Replaces it by what ``refresh`` returns; see `CredentialStore.refreshed`."""
+        kept = await self._present()
+        interrupted = kept.refresh_began
+        await self._save(_Kept(kept.credential, refresh_began=interrupted or time.time()))
+        try:
+            fresh = await refresh(kept.credential)
+        except AuthRequiredError as error:
+            if interrupted is not None:
+                raise AuthRequiredError(_told_of_interruption(error, interrupted)) from error
+            await self._save(kept)
+            raise
+        await self._save(_Kept(fresh))
+        return fresh
+
+    async def _present(self) -> _Kept[T]:
+        kept = await self._load()
+        if kept is None:
+            where = self._vault.where(self._name)
+            raise AuthRequiredError(f"nobody is signed in: there is no login in {where}")
+        return kept
+
+    async def _load(self) -> _Kept[T] | None:
+        data = await asyncio.to_thread(self._vault.read, self._name)
+        if data is None:
+            return None
+        try:
+            return self._decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # Without the decoder's own words, which may quote the credential.
+            raise CredentialStoreError(
+                f"the login in {self._vault.where(self._name)} cannot be read: it is damaged, or "
+                "was written by another version. It is left as it is; restore it, or sign in again"
+            ) from None
+
+    async def _save(self, kept: _Kept[T]) -> None:
+        data = msgspec.json.encode(kept)
+        await finish(asyncio.to_thread(self._vault.write, self._name, data))
+
+
+def _taken(lock: FileLock) -> bool:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True
+
+
+def _told_of_interruption(error: AuthRequiredError, began: float) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
+    return (
+        f"{error.message}. A refresh that began at {when} never came to its end, so the server may "
+        "have replaced this login by one that was not stored; sign in again"
+    )

@@ -1,0 +1,133 @@
+"""Where the bytes of a credential are kept: files of our own, or the system's keyring."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from signedin.accounts.files import remove_leftovers, remove_private, write_private
+from signedin.errors import InvalidOptionError, SignedinError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+
+SERVICE = "signedin"
+"""Under which the system's keyring lists what is ours."""
+
+
+class Vault(Protocol):
+    """Keeps bytes by name. Calls may block; of calls that change a name only one runs at a time."""
+
+    def where(self, name: str) -> str:
+        """Says where a credential is, for messages."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """Returns what is kept, ``None`` if there is nothing."""
+        ...
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keeps it; when this returns it is durable."""
+        ...
+
+    def delete(self, name: str) -> bool:
+        """Forgets it; returns whether there was something."""
+        ...
+
+
+class FileVault:
+    """A file per credential, readable by its owner only.
+
+    Args:
+        folder: Where they are; made when the first one is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def where(self, name: str) -> str:
+        """Returns the path of the file."""
+        return str(self._path(name))
+
+    def read(self, name: str) -> bytes | None:
+        """Reads the file."""
+        try:
+            return self._path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replaces the file, and removes what an earlier, killed writer left beside it."""
+        path = self._path(name)
+        remove_leftovers(path)
+        write_private(path, data)
+
+    def delete(self, name: str) -> bool:
+        """Removes the file."""
+        path = self._path(name)
+        remove_leftovers(path)
+        return remove_private(path)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{check_name(name)}.json"
+
+
+class KeyringVault:
+    """The system's keyring: Keychain, Secret Service, Windows Credential Locker.
+
+    Raises:
+        SignedinError: The package ``keyring`` is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._keyring = cast("_Keyring", import_module("keyring"))
+        except ImportError as error:
+            raise SignedinError(
+                "the system's keyring needs a package that is not installed; install it with: "
+                'pip install "signedin[keyring]"'
+            ) from error
+
+    def where(self, name: str) -> str:
+        """Names the entry."""
+        return f"the system's keyring, service {SERVICE!r}, account {name!r}"
+
+    def read(self, name: str) -> bytes | None:
+        """Reads the entry."""
+        kept = self._keyring.get_password(SERVICE, check_name(name))
+        return None if kept is None else kept.encode()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Sets the entry."""
+        self._keyring.set_password(SERVICE, check_name(name), data.decode())
+
+    def delete(self, name: str) -> bool:
+        """Removes the entry."""
+        if self.read(name) is None:
+            return False
+        self._keyring.delete_password(SERVICE, name)
+        return True
+
+
+class _Keyring(Protocol):
+    """What is used of the package ``keyring``."""
+
+    def get_password(self, service: str, username: str) -> str | None: ...
+
+    def set_password(self, service: str, username: str, password: str) -> None: ...
+
+    def delete_password(self, service: str, username: str) -> None: ...
+
+
+def check_name(name: str) -> str:
+    """Returns the name of a credential.
+
+    Raises:
+        InvalidOptionError: It could not be the name of a file.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidOptionError(
+            f"credential name {name!r} must consist of letters, digits and . _ @ - (at most 128)"
+        )
+    return name
