@@ -1,0 +1,1 @@
+"""One package per provider, each behind the contract of `signedin.providers.base`."""

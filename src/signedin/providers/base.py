@@ -1,0 +1,295 @@
+"""The contract between the client and whatever answers prompts.
+
+A provider is created per client and opens sessions; a session starts turns, one at a time; a turn
+gives batches of events until it has ended. Providers normalise: nothing above them sees a vendor's
+wire format except as the ``payload`` of events.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+from signedin.accounts.status import AuthBackend
+from signedin.approvals import Host
+from signedin.errors import UnsupportedOptionError
+from signedin.events import Event, RateLimits
+from signedin.options import VENDOR_DEFAULT, AuthSource, Billing, EnvPolicy, TurnOptions
+from signedin.results import ModelInfo, PastTurn, SessionPage
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider can do through one of its transports."""
+
+    deltas: bool = False
+    sessions: bool = False
+    fork: bool = False
+    steer: bool = False
+    interrupt: bool = False
+    approvals: bool = False
+    questions: bool = False
+    images: bool = False
+    effort: bool = False
+    instructions: bool = False
+    tools: bool = False
+    mcp_servers: bool = False
+    output_schema: bool = False
+    ephemeral: bool = False
+    compact: bool = False
+    review: bool = False
+    models: bool = False
+    limits: bool = False
+
+
+_NEEDS: Mapping[str, str] = {
+    "effort": "effort",
+    "instructions": "instructions",
+    "images": "images",
+    "on_approval": "approvals",
+    "on_question": "questions",
+    "tools": "tools",
+    "mcp_servers": "mcp_servers",
+    "ephemeral": "ephemeral",
+}
+"""The capability each keyword needs, for those that not every provider can honour."""
+
+
+def check_supported(
+    provider: str, capabilities: Capabilities, keywords: Mapping[str, object]
+) -> None:
+    """Refuses keywords that a provider would have to ignore.
+
+    Raises:
+        UnsupportedOptionError: With the first of them.
+    """
+    for keyword, capability in _NEEDS.items():
+        given = keywords.get(keyword)
+        if given not in (None, (), {}, False, VENDOR_DEFAULT) and not getattr(
+            capabilities, capability
+        ):
+            raise UnsupportedOptionError(provider, keyword, "not through this transport")
+
+
+class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client knows before its first turn.
+
+    Attributes:
+        transport: One of the provider's transports.
+        binary: The program to run, if the caller named one.
+        auth_source: Which login is used.
+        account: Name of an isolated login.
+        billing: Who is to pay; ``None`` lets a login pay if there is one.
+        env_policy: What of the parent's environment the child gets.
+    """
+
+    transport: str
+    binary: Path | None = None
+    auth_source: AuthSource = "auto"
+    account: str | None = None
+    billing: Billing | None = None
+    env_policy: EnvPolicy = "minimal"
+
+
+class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """How a session begins.
+
+    Attributes:
+        options: What holds for all its turns unless a turn says otherwise.
+        resume: The stored session to continue; ``None`` begins a new one.
+        fork: Whether to continue in a copy, which leaves the stored session as it is.
+    """
+
+    options: TurnOptions
+    resume: str | None = None
+    fork: bool = False
+
+
+class SessionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which stored sessions to list; see `AsyncClient.sessions`."""
+
+    cwd: Path | None = None
+    search: str | None = None
+    archived: bool = False
+    limit: int | None = None
+    cursor: str | None = None
+
+
+class ReviewTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """What to review: uncommitted changes if nothing is given, else exactly one of these.
+
+    Attributes:
+        base: Changes against this branch.
+        commit: This commit.
+        instructions: Whatever these words say.
+    """
+
+    base: str | None = None
+    commit: str | None = None
+    instructions: str | None = None
+
+
+class ProviderTurn(Protocol):
+    """One running turn."""
+
+    @property
+    def id(self) -> str | None:
+        """The provider's id of the turn."""
+        ...
+
+    async def next_events(self) -> Sequence[Event]:
+        """Waits for what happens next.
+
+        Returns:
+            At least one event, the last batch ending with a `DoneEvent`.
+
+        Raises:
+            SignedinError: The transport failed. No further call is made but `aclose`.
+        """
+        ...
+
+    async def steer(self, text: str) -> None:
+        """Adds to the prompt while the agent works."""
+        ...
+
+    async def interrupt(self) -> None:
+        """Asks the agent to stop; the turn then ends by itself with a `DoneEvent`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stops the turn if it still runs and leaves nothing of it behind. Idempotent, bounded."""
+        ...
+
+
+class ProviderSession(ABC):
+    """One conversation.
+
+    What a vendor cannot do is left as it is here and refused.
+
+    Attributes:
+        provider: The vendor's name, for messages.
+        notices: What the user should know of how it was opened, told once at the first turn.
+    """
+
+    provider: str
+    notices: Sequence[str] = ()
+
+    @property
+    @abstractmethod
+    def id(self) -> str | None:
+        """The provider's id of the session, as soon as it is known."""
+
+    @abstractmethod
+    async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ProviderTurn:
+        """Sends a prompt. The caller makes sure that no other turn of the session runs."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Frees what the session holds in the agent's process; the conversation stays stored."""
+
+    async def history(self) -> list[PastTurn]:
+        """Returns the turns of the conversation, the oldest first."""
+        raise UnsupportedOptionError(self.provider, "history")
+
+    async def rename(self, name: str) -> None:
+        """Names the conversation."""
+        del name
+        raise UnsupportedOptionError(self.provider, "rename")
+
+    async def set_archived(self, *, archived: bool) -> None:
+        """Puts the conversation away, or brings it back."""
+        del archived
+        raise UnsupportedOptionError(self.provider, "archive")
+
+    async def start_compaction(self, options: TurnOptions, host: Host) -> ProviderTurn:
+        """Has the agent replace the conversation by a summary of it."""
+        del options, host
+        raise UnsupportedOptionError(self.provider, "compact")
+
+    async def start_review(
+        self, target: ReviewTarget, options: TurnOptions, host: Host
+    ) -> ProviderTurn:
+        """Has the agent review changes."""
+        del target, options, host
+        raise UnsupportedOptionError(self.provider, "review")
+
+
+class Provider(ABC):
+    """Everything one client does with one vendor.
+
+    Attributes:
+        name: The vendor's name, for messages.
+    """
+
+    name: str
+
+    @abstractmethod
+    async def open_session(self, request: SessionRequest) -> ProviderSession:
+        """Begins, resumes or forks a conversation."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Ends every process and connection. Idempotent."""
+
+    async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
+        """Lists stored conversations, the newest first."""
+        del query, options
+        raise UnsupportedOptionError(self.name, "sessions")
+
+    async def models(self, options: TurnOptions) -> list[ModelInfo]:
+        """Lists the models the account can use."""
+        del options
+        raise UnsupportedOptionError(self.name, "models")
+
+    async def limits(self, options: TurnOptions) -> RateLimits:
+        """Tells what is left of the plan."""
+        del options
+        raise UnsupportedOptionError(self.name, "limits")
+
+    def auth(self, options: TurnOptions) -> AuthBackend:
+        """Returns who looks after the account."""
+        del options
+        hint = "it looks after its accounts itself"
+        raise UnsupportedOptionError(self.name, "auth", hint)
+
+
+class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What the registry knows of a provider without starting anything.
+
+    Attributes:
+        name: As in ``Client(name)``.
+        transports: What each of its transports can do, the default first.
+        create: Makes the provider for one client.
+        find: Looks for the program on this machine.
+    """
+
+    name: str
+    transports: Mapping[str, Capabilities]
+    create: Callable[[ProviderConfig], Provider]
+    find: Callable[[ProviderConfig], Installation]
+
+
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's program on this machine.
+
+    Attributes:
+        path: Where it is, ``None`` if it is not installed.
+        origin: How it was found: ``argument``, ``environment``, ``package`` or ``path``.
+        version: Its version, if it could be told without starting it or was probed before.
+        problem: Why it cannot be used.
+        install: The command that installs it.
+    """
+
+    path: Path | None
+    origin: Literal["argument", "environment", "package", "path", "none"]
+    version: str | None = None
+    problem: str | None = None
+    install: str = ""
+
+    @property
+    def usable(self) -> Path | None:
+        """The program if it can be used."""
+        return None if self.problem else self.path
