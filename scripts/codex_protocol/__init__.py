@@ -1,0 +1,1 @@
+"""Turns the JSON Schema of the Codex app-server into Python types."""

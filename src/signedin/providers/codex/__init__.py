@@ -1,0 +1,119 @@
+"""Codex, through its app-server or through ``codex exec``.
+
+Most programs use `signedin.Client`. `Codex` and `AsyncCodex` are one level below it: the app-server
+itself, with its threads, turns, sign-in and typed messages. The messages' types are in
+`signedin.providers.codex.protocol`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from signedin.providers.codex.api.blocking import Codex
+    from signedin.providers.codex.api.blocking_handles import (
+        ChatgptLogin,
+        DeviceCodeLogin,
+        Thread,
+        TurnHandle,
+    )
+    from signedin.providers.codex.api.client import AsyncCodex
+    from signedin.providers.codex.api.connection import ServerMetadata
+    from signedin.providers.codex.api.inputs import (
+        ImageInput,
+        Input,
+        InputPart,
+        LocalImageInput,
+        MentionInput,
+        SkillInput,
+        TextInput,
+    )
+    from signedin.providers.codex.api.notifications import Notification, UnknownNotification
+    from signedin.providers.codex.api.record import TurnResult
+    from signedin.providers.codex.api.requests import OnRequest, RequestAnswer
+    from signedin.providers.codex.api.threads import AsyncThread
+    from signedin.providers.codex.api.turns import AsyncTurnHandle
+    from signedin.providers.codex.login import AsyncChatgptLogin, AsyncDeviceCodeLogin
+    from signedin.providers.codex.protocol import ClientInfo
+    from signedin.retry import async_retry_on_overload, retry_on_overload
+    from signedin.wire.rpc_errors import (
+        InternalRpcError,
+        InvalidParamsError,
+        InvalidRequestError,
+        JsonRpcError,
+        MethodNotFoundError,
+        ParseError,
+        ServerBusyError,
+    )
+
+__all__ = [
+    "AsyncChatgptLogin",
+    "AsyncCodex",
+    "AsyncDeviceCodeLogin",
+    "AsyncThread",
+    "AsyncTurnHandle",
+    "ChatgptLogin",
+    "ClientInfo",
+    "Codex",
+    "DeviceCodeLogin",
+    "ImageInput",
+    "Input",
+    "InputPart",
+    "InternalRpcError",
+    "InvalidParamsError",
+    "InvalidRequestError",
+    "JsonRpcError",
+    "LocalImageInput",
+    "MentionInput",
+    "MethodNotFoundError",
+    "Notification",
+    "OnRequest",
+    "ParseError",
+    "RequestAnswer",
+    "ServerBusyError",
+    "ServerMetadata",
+    "SkillInput",
+    "TextInput",
+    "Thread",
+    "TurnHandle",
+    "TurnResult",
+    "UnknownNotification",
+    "async_retry_on_overload",
+    "retry_on_overload",
+]
+
+_HOMES = {
+    "signedin.providers.codex.api.blocking": "Codex",
+    "signedin.providers.codex.api.blocking_handles": (
+        "ChatgptLogin DeviceCodeLogin Thread TurnHandle"
+    ),
+    "signedin.providers.codex.api.client": "AsyncCodex",
+    "signedin.providers.codex.api.connection": "ServerMetadata",
+    "signedin.providers.codex.api.inputs": (
+        "ImageInput Input InputPart LocalImageInput MentionInput SkillInput TextInput"
+    ),
+    "signedin.providers.codex.api.notifications": "Notification UnknownNotification",
+    "signedin.providers.codex.api.record": "TurnResult",
+    "signedin.providers.codex.api.requests": "OnRequest RequestAnswer",
+    "signedin.providers.codex.api.threads": "AsyncThread",
+    "signedin.providers.codex.api.turns": "AsyncTurnHandle",
+    "signedin.providers.codex.login": "AsyncChatgptLogin AsyncDeviceCodeLogin",
+    "signedin.providers.codex.protocol": "ClientInfo",
+    "signedin.retry": "async_retry_on_overload retry_on_overload",
+    "signedin.wire.rpc_errors": (
+        "InternalRpcError InvalidParamsError InvalidRequestError JsonRpcError MethodNotFoundError "
+        "ParseError ServerBusyError"
+    ),
+}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for: a plain turn needs none of them."""
+        module = _MODULE_OF.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(module), name)
+        globals()[name] = value
+        return value

@@ -1,0 +1,123 @@
+"""Which login Codex uses: its own, or an isolated one of signedin's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from signedin.accounts.billing import Account, Accounts, Vendor
+from signedin.accounts.environment import child_environment
+from signedin.accounts.homes import make_private
+from signedin.errors import BillingError, InvalidOptionError
+from signedin.options import TurnOptions
+from signedin.providers.base import ProviderConfig
+from signedin.providers.codex.config import thread_config
+
+HOME_VARIABLE = "CODEX_HOME"
+CREDENTIALS_FILE = "auth.json"
+API_KEY_VARIABLE = "CODEX_API_KEY"
+TOKEN_VARIABLE = "CODEX_ACCESS_TOKEN"  # noqa: S105 - the name of a variable
+_CONFIG_FILE = "config.toml"
+_STORE_KEY = "cli_auth_credentials_store"
+_OWN_PROVIDER = "openai"
+
+
+def accounts_for(config: ProviderConfig) -> Accounts:
+    """Returns the account of a client."""
+    return Accounts(VENDOR, config.auth_source, config.account, config.billing)
+
+
+def launch_environment(
+    account: Account, config: ProviderConfig, env: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Returns the environment for Codex, whose home is there afterwards.
+
+    An isolated login is kept in a file of that home, unless its ``config.toml`` says otherwise.
+
+    Raises:
+        InvalidOptionError: The home cannot be made, or its ``config.toml`` is none.
+    """
+    environment = child_environment("codex", config.env_policy, {**account.changes, **env})
+    if home := environment.get(HOME_VARIABLE):
+        try:
+            _make_home(Path(home), isolated=account.source == "isolated")
+        except OSError as error:
+            raise InvalidOptionError(
+                f"{HOME_VARIABLE}={home} cannot be made a folder: {error.strerror}"
+            ) from error
+    return environment
+
+
+def refuse_other_payer(config: ProviderConfig, options: TurnOptions) -> None:
+    """Refuses a model provider of the caller's that would not use the login.
+
+    Raises:
+        BillingError: The login shall pay, and would not.
+    """
+    given = thread_config(options)
+    name = given.get("model_provider", _OWN_PROVIDER)
+    if config.billing is None or name == _OWN_PROVIDER:
+        return
+    entry = given.get(f"model_providers.{name}")
+    if isinstance(entry, Mapping):
+        table = cast("Mapping[str, object]", entry)
+        if table.get("requires_openai_auth") is True and "env_key" not in table:
+            return
+    raise BillingError(
+        f"billing={config.billing!r} cannot be assured: provider_options['config'] chooses the "
+        f"model provider {name!r}, which does not use the Codex login"
+    )
+
+
+def _default_home() -> Path:
+    return Path.home() / ".codex"
+
+
+def _may_have_login(home: Path) -> bool:
+    """Whether there is a login file, or a keyring is used, into which we do not look."""
+    if (home / CREDENTIALS_FILE).is_file():
+        return True
+    file = home / _CONFIG_FILE
+    if not file.is_file():
+        return False
+    import tomllib  # noqa: PLC0415 - 2 ms, seldom needed
+
+    try:
+        config = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return config.get(_STORE_KEY) in ("keyring", "auto")
+
+
+def _make_home(home: Path, *, isolated: bool) -> None:
+    if not isolated:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return
+    make_private(home)
+    file = home / _CONFIG_FILE
+    text = file.read_text("utf-8") if file.exists() else ""
+    if _STORE_KEY in text:
+        return
+    import tomlkit  # noqa: PLC0415 - 15 ms, needed once per home
+    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415
+
+    from signedin.accounts.files import write_private  # noqa: PLC0415
+
+    try:
+        config = tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise InvalidOptionError(f"{file} is not TOML: {error}") from error
+    config[_STORE_KEY] = "file"
+    write_private(file, tomlkit.dumps(config).encode())
+
+
+VENDOR = Vendor(
+    name="codex",
+    home_variable=HOME_VARIABLE,
+    default_home=_default_home,
+    # OPENAI_API_KEY is not among them: Codex does not look at it (seen with 0.163 and 0.169).
+    keys=(API_KEY_VARIABLE,),
+    tokens=(TOKEN_VARIABLE,),
+    may_have_login=_may_have_login,
+)

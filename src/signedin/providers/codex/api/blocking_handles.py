@@ -1,0 +1,198 @@
+"""Threads, turns and login attempts without ``await``, over the background event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from types import TracebackType
+from typing import Self, Unpack
+
+from signedin.portal import call, clean_up
+from signedin.providers.codex import login, protocol as p
+from signedin.providers.codex.api.inputs import Input
+from signedin.providers.codex.api.keywords import TurnSettings
+from signedin.providers.codex.api.notifications import Notification
+from signedin.providers.codex.api.record import TurnResult
+from signedin.providers.codex.api.threads import AsyncThread, TurnParams
+from signedin.providers.codex.api.turns import AsyncTurnHandle
+from signedin.providers.codex.live import ThreadOpened
+
+
+class TurnHandle:
+    """A turn that has begun: to be streamed, steered, interrupted or run to its end.
+
+    Leaving a stream early interrupts the turn on the server. As a context manager it may be
+    streamed in several goes, and is interrupted when the block is left before its end.
+    """
+
+    def __init__(self, turn: AsyncTurnHandle, owner: object) -> None:
+        self._turn = turn
+        self._owner = owner  # a client that nobody holds is closed
+        self._rest: Iterator[Notification] = iter(())
+        self._entered = False
+
+    @property
+    def id(self) -> str:
+        """The server's id of the turn."""
+        return self._turn.id
+
+    @property
+    def thread_id(self) -> str:
+        """The thread the turn belongs to."""
+        return self._turn.thread_id
+
+    @property
+    def result(self) -> TurnResult:
+        """What has come of it so far, also after a failure."""
+        return self._turn.result
+
+    def stream(self) -> Iterator[Notification]:
+        """Iterates over what the server tells about this turn; see `AsyncTurnHandle.stream`."""
+        return self._stream()
+
+    def stream_text(self) -> Iterator[str]:
+        """Iterates over the pieces of the agent's messages; see `stream`."""
+        for notification in self._stream():
+            if isinstance(notification.params, p.AgentMessageDeltaNotification):
+                yield notification.params.delta
+
+    def run(self) -> TurnResult:
+        """Waits for the end of the turn; see `AsyncTurnHandle.run`."""
+        return call(self._turn.run)
+
+    def steer(self, prompt: Input, /) -> None:
+        """Adds to the prompt while the agent works."""
+        call(lambda: self._turn.steer(prompt))
+
+    def interrupt(self) -> None:
+        """Stops the turn and the commands it runs; does nothing if it has ended."""
+        call(self._turn.interrupt)
+
+    def close(self) -> None:
+        """Interrupts the turn if it still runs, and waits for its end. Idempotent."""
+        clean_up(self._turn.aclose)
+
+    def __enter__(self) -> Self:
+        self._entered = True
+        call(self._turn.__aenter__)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _stream(self) -> Generator[Notification, None, None]:
+        try:
+            yield from self._rest
+            while batch := call(self._turn.next_batch):
+                self._rest = iter(batch)  # a later stream goes on in the middle of it
+                yield from self._rest
+        finally:
+            if not self._entered:
+                self.close()
+        self._turn.raise_failure()
+
+
+class Thread:
+    """One conversation; made by `Codex.thread_start` and its like. See `AsyncThread`."""
+
+    def __init__(self, thread: AsyncThread, owner: object) -> None:
+        self._thread = thread
+        self._owner = owner  # a client that nobody holds is closed
+
+    @property
+    def id(self) -> str:
+        """Resumes the thread."""
+        return self._thread.id
+
+    @property
+    def opened(self) -> ThreadOpened | None:
+        """What the server said when the thread was opened; see `AsyncThread`."""
+        return self._thread.opened
+
+    def run(
+        self,
+        prompt: Input,
+        /,
+        *,
+        params: TurnParams | None = None,
+        **settings: Unpack[TurnSettings],
+    ) -> TurnResult:
+        """Runs a turn to its end; see `AsyncThread.run`."""
+        return call(lambda: self._thread.run(prompt, params=params, **settings))
+
+    def turn(
+        self,
+        prompt: Input,
+        /,
+        *,
+        params: TurnParams | None = None,
+        **settings: Unpack[TurnSettings],
+    ) -> TurnHandle:
+        """Begins a turn; see `AsyncThread.turn`."""
+        turn = call(lambda: self._thread.turn(prompt, params=params, **settings))
+        return TurnHandle(turn, self._owner)
+
+    def compact(self) -> TurnResult:
+        """Replaces the conversation by a summary of it; see `AsyncThread.compact`."""
+        return call(self._thread.compact)
+
+    def read(self, *, include_turns: bool = False) -> p.ThreadReadResponse:
+        """Returns what is stored of the thread; see `AsyncThread.read`."""
+        return call(lambda: self._thread.read(include_turns=include_turns))
+
+    def set_name(self, name: str) -> None:
+        """Names the thread."""
+        call(lambda: self._thread.set_name(name))
+
+    def __repr__(self) -> str:
+        return f"Thread({self.id!r})"
+
+
+class _LoginAttempt:
+    def __init__(
+        self, attempt: login.AsyncChatgptLogin | login.AsyncDeviceCodeLogin, owner: object
+    ) -> None:
+        self.login_id = attempt.login_id
+        self._attempt = attempt
+        self._owner = owner  # a client that nobody holds is closed
+
+    def wait(self, timeout: float | None = None) -> p.AccountLoginCompletedNotification:
+        """Waits until the attempt has ended; see `AsyncChatgptLogin.wait`."""
+        return call(lambda: self._attempt.wait(timeout))
+
+    def cancel(self) -> p.CancelLoginAccountResponse:
+        """Gives up the attempt; see `AsyncChatgptLogin.cancel`."""
+        return call(self._attempt.cancel)
+
+
+class ChatgptLogin(_LoginAttempt):
+    """A sign-in with ChatGPT in a browser on this machine.
+
+    Attributes:
+        login_id: The server's id of the attempt.
+        auth_url: The page to open.
+    """
+
+    def __init__(self, attempt: login.AsyncChatgptLogin, owner: object) -> None:
+        super().__init__(attempt, owner)
+        self.auth_url = attempt.auth_url
+
+
+class DeviceCodeLogin(_LoginAttempt):
+    """A sign-in with ChatGPT on any device, with a code.
+
+    Attributes:
+        login_id: The server's id of the attempt.
+        verification_url: The page to open.
+        user_code: What to type there. Whoever types it signs in this machine: never type a code
+            that somebody else sent.
+    """
+
+    def __init__(self, attempt: login.AsyncDeviceCodeLogin, owner: object) -> None:
+        super().__init__(attempt, owner)
+        self.verification_url = attempt.verification_url
+        self.user_code = attempt.user_code

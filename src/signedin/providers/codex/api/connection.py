@@ -1,0 +1,111 @@
+"""The app-server of one client, started when it is first needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+
+from signedin.errors import ProtocolError, SignedinError, TransportClosedError
+from signedin.providers.codex.api.router import Router
+from signedin.providers.codex.app_server import REQUEST_TIMEOUT, AppServer
+from signedin.wire.jsonrpc import Params
+
+T = TypeVar("T")
+
+
+class ServerMetadata(msgspec.Struct, frozen=True):
+    """What the app-server says of itself.
+
+    Attributes:
+        name: The name it goes by towards OpenAI, which is the client's.
+        version: The version of Codex, such as ``0.169.0``.
+        user_agent: What it calls itself towards OpenAI.
+        platform_family: ``unix`` or ``windows``.
+        platform_os: Such as ``linux`` or ``macos``.
+        codex_home: The folder with its login, configuration and threads.
+    """
+
+    name: str
+    version: str
+    user_agent: str
+    platform_family: str
+    platform_os: str
+    codex_home: str
+
+
+class Connection:
+    """Starts the server once, however many ask for it at the same time, and again if it crashed.
+
+    Args:
+        start: Starts it.
+        router: Listens to it.
+
+    Attributes:
+        router: Listens to it.
+        current: The server that was started last.
+    """
+
+    def __init__(self, start: Callable[[], Awaitable[AppServer]], router: Router) -> None:
+        self.router = router
+        self.current: AppServer | None = None
+        self._start = start
+        self._starting = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def metadata(self) -> ServerMetadata:
+        """What the server says of itself; see `AsyncCodex.metadata`."""
+        if self.current is None:
+            raise SignedinError(
+                "the app-server has not been started: use `async with`, or call something first"
+            )
+        told = self.current.identity
+        name, _, rest = told.user_agent.partition("/")
+        if not name or not rest:
+            raise ProtocolError(f"codex calls itself {told.user_agent!r}, without a version")
+        return ServerMetadata(
+            name=name,
+            version=self.current.version,
+            user_agent=told.user_agent,
+            platform_family=told.platform_family,
+            platform_os=told.platform_os,
+            codex_home=told.codex_home,
+        )
+
+    async def server(self) -> AppServer:
+        """Returns a live server.
+
+        Raises:
+            ProviderNotInstalledError: Codex is not there.
+            TransportClosedError: It ended during the handshake, or the client was closed.
+        """
+        async with self._starting:
+            if self._closed:
+                raise TransportClosedError("this Codex client is closed; make a new one")
+            if self.current is None or self.current.closed is not None:
+                if self.current is not None:
+                    await self.current.aclose()
+                self.current = await self._start()
+            return self.current
+
+    async def call(
+        self,
+        method: str,
+        params: Params,
+        result_type: type[T],
+        *,
+        timeout: float | None = REQUEST_TIMEOUT,
+    ) -> T:
+        """Sends a request; see `AppServer.call`."""
+        server = await self.server()
+        return await server.call(method, params, result_type, timeout=timeout)
+
+    async def aclose(self) -> None:
+        """Ends the server. Idempotent."""
+        async with self._starting:
+            self._closed = True
+            if self.current is not None:
+                await self.current.aclose()

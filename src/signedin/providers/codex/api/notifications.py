@@ -1,0 +1,149 @@
+"""What the server tells, typed; and the box in which what is about no turn waits to be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from copy import copy
+from typing import NamedTuple
+
+import msgspec
+
+from signedin.errors import TimeoutExceededError
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.app_server import AppServer
+from signedin.redact import redact
+
+KEPT = 1000
+"""Notifications about no turn that are kept until somebody asks; then the oldest go."""
+
+
+class UnknownNotification(p.Incoming, frozen=True, kw_only=True):
+    """The parameters of a notification whose method or form is not known here.
+
+    Attributes:
+        params: The parameters as they came.
+    """
+
+    params: dict[str, p.Json] = msgspec.field(default_factory=dict[str, p.Json])
+
+
+class Notification(msgspec.Struct, frozen=True, gc=False):
+    """One thing the server told.
+
+    Attributes:
+        method: Such as ``item/completed``.
+        params: What it is about; its type belongs to the method, and is `UnknownNotification` where
+            there is none.
+        line: The whole message as it came.
+    """
+
+    method: str
+    params: p.Incoming
+    line: bytes
+
+    @property
+    def raw(self) -> dict[str, p.Json]:
+        """The whole message, decoded."""
+        return msgspec.json.decode(self.line, type=dict[str, p.Json])
+
+    def __repr__(self) -> str:
+        return redact(f"Notification({self.method!r}, {self.params!r})")
+
+
+class Address(NamedTuple):
+    """Which thread and turn a notification is about."""
+
+    thread_id: str | None
+    turn_id: str | None
+
+
+class _TurnOf(msgspec.Struct, frozen=True):
+    id: str | None = None
+
+
+class _Addressed(msgspec.Struct, frozen=True, rename="camel"):
+    thread_id: str | None = None
+    turn_id: str | None = None
+    turn: _TurnOf = _TurnOf()
+
+
+class _Message(msgspec.Struct, frozen=True):
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+def read_notification(
+    method: str, params: p.Incoming | None, line: bytes
+) -> tuple[Notification, Address]:
+    """Returns a notification, and what it is about.
+
+    Args:
+        method: Its method.
+        params: Its parameters, ``None`` if method or form are unknown.
+        line: The whole message.
+    """
+    if params is None:
+        return _read_unknown(method, line)
+    turn_id = getattr(params, "turn_id", None)
+    if turn_id is None and isinstance(
+        params, p.TurnStartedNotification | p.TurnCompletedNotification
+    ):
+        turn_id = params.turn.id
+    address = Address(getattr(params, "thread_id", None), turn_id)
+    return Notification(method, params, line), address
+
+
+def read_address(params: msgspec.Raw) -> Address:
+    """Returns what undecoded parameters are about."""
+    try:
+        about = msgspec.json.decode(params, type=_Addressed)
+    except msgspec.ValidationError:
+        return Address(None, None)
+    return Address(about.thread_id, about.turn_id or about.turn.id)
+
+
+def _read_unknown(method: str, line: bytes) -> tuple[Notification, Address]:
+    params = msgspec.json.decode(line, type=_Message).params
+    try:
+        unknown = UnknownNotification(params=msgspec.json.decode(params, type=dict[str, p.Json]))
+    except msgspec.ValidationError:
+        unknown = UnknownNotification()  # no object; `Notification.raw` has it
+    return Notification(method, unknown, line), read_address(params)
+
+
+class Inbox:
+    """Keeps notifications until they are asked for, the newest `KEPT` of them."""
+
+    def __init__(self) -> None:
+        self._ready: deque[Notification] = deque(maxlen=KEPT)
+        self._wake = asyncio.Event()
+
+    def put(self, notification: Notification) -> None:
+        """Adds a notification; `wake` wakes who waits for one."""
+        self._ready.append(notification)
+
+    def wake(self) -> None:
+        """Wakes who waits, because something has come or nothing will."""
+        self._wake.set()
+
+    async def next(self, server: AppServer, timeout: float | None) -> Notification:
+        """Waits for a notification of a server.
+
+        Raises:
+            TimeoutExceededError: None has come in time.
+            TransportClosedError: None will come: the server is gone.
+        """
+        waiter = object()
+        server.gate.demand(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._ready:
+                    if server.closed is not None:
+                        raise copy(server.closed)
+                    self._wake.clear()
+                    await self._wake.wait()
+        except TimeoutError:
+            raise TimeoutExceededError(f"no notification within {timeout:g} s") from None
+        finally:
+            server.gate.satisfy(waiter)
+        return self._ready.popleft()

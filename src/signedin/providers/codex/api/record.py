@@ -1,0 +1,216 @@
+"""What a turn has given so far: its items, its usage, how it ended and why it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from signedin.errors import SignedinError, TransportClosedError
+from signedin.events import SessionEvent
+from signedin.failures import event_from_error
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.api.notifications import Notification
+from signedin.providers.codex.normalise import TurnNormaliser
+from signedin.recorder import TurnRecorder, interrupted_done
+from signedin.redact import redact
+from signedin.results import answer_among
+
+
+class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a turn, or has come of it so far.
+
+    Attributes:
+        id: The turn's id; empty before it has begun.
+        thread_id: The thread's id.
+        status: ``completed``, ``interrupted``, ``failed`` or ``inProgress``.
+        started_at: When it began, in Unix seconds.
+        completed_at: When it ended, in Unix seconds.
+        duration: Seconds it took.
+        final_response: The answer: the final message, else the last that has no phase; ``None`` if
+            there is none, as when the turn ends with a commentary.
+        items: What has come to its end, in that order.
+        unfinished: What had begun and not ended, as it stood: an interrupted message has the text
+            that had come.
+        usage: Tokens of the thread and of the last model request; ``None`` if not told.
+    """
+
+    id: str
+    thread_id: str
+    status: p.TurnStatus
+    started_at: float | None
+    completed_at: float | None
+    duration: float | None
+    final_response: str | None
+    items: tuple[p.ThreadItem, ...]
+    unfinished: tuple[p.ThreadItem, ...]
+    usage: p.ThreadTokenUsage | None
+
+    def __repr__(self) -> str:
+        shown = self.final_response or ""
+        shown = shown if len(shown) <= 80 else f"{shown[:77]}…"
+        return redact(
+            f"TurnResult({self.id!r}, {self.status}, {len(self.items)} items, "
+            f"final_response={shown!r})"
+        )
+
+
+class TurnRecord:
+    """Takes in the notifications of a turn.
+
+    The pieces of an item are kept until its whole has come, so the memory a turn takes does not
+    depend on how finely its answer is cut.
+
+    Args:
+        opening: The thread, as the events of a turn begin with it.
+    """
+
+    def __init__(self, opening: SessionEvent) -> None:
+        self._opening = opening
+        self._turn = p.Turn(id="", status="inProgress")
+        self._usage: p.ThreadTokenUsage | None = None
+        self._wholes: list[Notification] = []
+        self._open: dict[str, p.ThreadItem] = {}
+        self._pieces: dict[str, list[Notification]] = {}
+        self._recorder = TurnRecorder(
+            provider="codex",
+            transport="codex-app-server",
+            cwd=opening.cwd or "",
+            model=opening.model,
+        )
+
+    def take(self, notification: Notification) -> None:
+        """Takes in a notification of the turn."""
+        params = notification.params
+        if isinstance(params, _DELTAS):
+            self._pieces.setdefault(params.item_id, []).append(notification)
+            return
+        self._wholes.append(notification)
+        match params:
+            case p.ItemStartedNotification():
+                self._open[params.item.id] = params.item
+            case p.ItemCompletedNotification():
+                self._open.pop(params.item.id, None)
+                self._pieces.pop(params.item.id, None)
+            case p.ThreadTokenUsageUpdatedNotification():
+                self._usage = params.token_usage
+            case p.TurnStartedNotification() | p.TurnCompletedNotification():
+                self._turn = params.turn
+            case _:
+                pass
+
+    @property
+    def failed(self) -> bool:
+        """Whether the turn has ended without success and without having been interrupted."""
+        return self._turn.status not in ("inProgress", "completed", "interrupted")
+
+    def result(self) -> TurnResult:
+        """Returns what there is."""
+        turn = self._turn
+        items = [
+            notification.params.item
+            for notification in self._wholes
+            if isinstance(notification.params, p.ItemCompletedNotification)
+        ]
+        answer = answer_among([i for i in items if isinstance(i, p.AgentMessageThreadItem)])
+        return TurnResult(
+            id=turn.id,
+            thread_id=self._opening.session_id,
+            status=turn.status,
+            started_at=turn.started_at,
+            completed_at=turn.completed_at,
+            duration=None if turn.duration_ms is None else turn.duration_ms / 1000,
+            final_response=answer.text if answer else None,
+            items=tuple(items),
+            unfinished=tuple(
+                _as_it_stood(item, self._pieces.get(item.id, ())) for item in self._open.values()
+            ),
+            usage=self._usage,
+        )
+
+    def error(self, limits: Notification | None) -> SignedinError:
+        """Returns the error of a turn that has failed, with what was received in ``result``.
+
+        Args:
+            limits: What the server told last about the plan: when a usage limit is lifted.
+        """
+        self._replay([limits] if limits else [])
+        error = self._recorder.failure() or SignedinError(
+            f"codex ended the turn as {self._turn.status!r}"
+        )
+        return self._with_result(error)
+
+    def lost(self, error: TransportClosedError) -> SignedinError:
+        """Returns the error of a turn whose server is gone, with what was received."""
+        self._replay([])
+        self._recorder.record([event_from_error(error), interrupted_done("failed")])
+        return self._with_result(error)
+
+    def _replay(self, before: Sequence[Notification]) -> None:
+        """Records the turn in the words that all providers share."""
+        normaliser = TurnNormaliser()
+        pieces = [piece for pieces in self._pieces.values() for piece in pieces]
+        ended = isinstance(self._wholes[-1].params, p.TurnCompletedNotification)
+        wholes, end = (self._wholes[:-1], self._wholes[-1:]) if ended else (self._wholes, [])
+        self._recorder.record([self._opening])
+        for one in [*before, *wholes, *pieces, *end]:
+            self._recorder.record(
+                normaliser.events(one.method, one.params, one.line, turn_id=self._turn.id)
+            )
+
+    def _with_result(self, error: SignedinError) -> SignedinError:
+        error.result = self._recorder.result(turn_id=self._turn.id or None)
+        return error
+
+
+_DELTAS = (
+    p.AgentMessageDeltaNotification,
+    p.CommandExecutionOutputDeltaNotification,
+    p.PlanDeltaNotification,
+    p.ReasoningSummaryPartAddedNotification,
+    p.ReasoningSummaryTextDeltaNotification,
+    p.ReasoningTextDeltaNotification,
+)
+
+
+def _as_it_stood(item: p.ThreadItem, pieces: Sequence[Notification]) -> p.ThreadItem:
+    """Returns an item that did not end with the pieces of it that had come."""
+    told = [piece.params for piece in pieces]
+    text = "".join(
+        params.delta
+        for params in told
+        if isinstance(
+            params,
+            p.AgentMessageDeltaNotification
+            | p.PlanDeltaNotification
+            | p.CommandExecutionOutputDeltaNotification,
+        )
+    )
+    match item:
+        case p.AgentMessageThreadItem() | p.PlanThreadItem():
+            return msgspec.structs.replace(item, text=text or item.text)
+        case p.CommandExecutionThreadItem():
+            return msgspec.structs.replace(item, aggregated_output=text or item.aggregated_output)
+        case p.ReasoningThreadItem():
+            return msgspec.structs.replace(
+                item,
+                summary=_parts(
+                    (params.summary_index, params.delta)
+                    for params in told
+                    if isinstance(params, p.ReasoningSummaryTextDeltaNotification)
+                ),
+                content=_parts(
+                    (params.content_index, params.delta)
+                    for params in told
+                    if isinstance(params, p.ReasoningTextDeltaNotification)
+                ),
+            )
+        case _:
+            return item
+
+
+def _parts(deltas: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    parts: dict[int, str] = {}
+    for index, delta in deltas:
+        parts[index] = parts.get(index, "") + delta
+    return tuple(parts.values())

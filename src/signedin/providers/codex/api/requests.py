@@ -1,0 +1,81 @@
+"""Answers what the server asks: with the caller's handler, and without one with a refusal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias, cast
+
+import msgspec
+
+from signedin.providers.codex import protocol as p
+from signedin.threads import run_callback
+from signedin.wire.jsonrpc import IncomingRequest
+from signedin.wire.rpc_errors import INVALID_PARAMS, METHOD_NOT_FOUND, JsonRpcError
+
+RequestAnswer: TypeAlias = p.Outgoing | Mapping[str, object] | None
+OnRequest: TypeAlias = Callable[[str, p.Incoming], Awaitable[RequestAnswer] | RequestAnswer]
+"""Is given the method and the parameters of a request. Returns the result to send, as the type that
+belongs to the method or as a mapping in the wire's form, or ``None`` to refuse. A `JsonRpcError` it
+raises is sent as such."""
+
+_log = logging.getLogger("signedin.codex")
+
+
+class RequestAnswerer:
+    """Answers requests of the server, safely where nobody decides."""
+
+    def __init__(self, handler: OnRequest | None) -> None:
+        self._handler = handler
+
+    async def answer(self, request: IncomingRequest) -> object:
+        """Returns the result to send.
+
+        Raises:
+            JsonRpcError: There is no answer; the server takes that for a refusal.
+        """
+        method = request.method
+        known = p.SERVER_REQUESTS.get(method)
+        if known is None:
+            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin does not know {method}")
+        try:
+            params = cast("p.Incoming", p.decoder(known.params).decode(request.params))
+        except msgspec.ValidationError as error:
+            raise JsonRpcError(INVALID_PARAMS, f"unknown form of {method}: {error}") from error
+        answer = await run_callback(self._handler, method, params) if self._handler else None
+        if answer is None:
+            _log.info("refused %s: nobody is there to allow it", method)
+            return refusal(method, params)
+        if not isinstance(answer, p.Outgoing | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"on_request must return a {known.answer.__name__}, a mapping or None for "
+                f"{method}, not {type(answer).__name__}"
+            )
+        return answer
+
+
+def refusal(method: str, params: p.Incoming) -> object:
+    """Returns the answer to a request that allows and gives nothing.
+
+    Raises:
+        JsonRpcError: There is no such answer.
+    """
+    match params:
+        case p.CommandExecutionRequestApprovalParams():
+            return p.CommandExecutionRequestApprovalResponse(decision="decline")
+        case p.FileChangeRequestApprovalParams():
+            return p.FileChangeRequestApprovalResponse(decision="decline")
+        case p.PermissionsRequestApprovalParams():
+            return {"permissions": {}, "scope": "turn"}
+        case p.McpServerElicitationRequestParams():
+            return p.McpServerElicitationRequestResponse(action="decline", content=None)
+        case p.ToolRequestUserInputParams():
+            return p.ToolRequestUserInputResponse(answers={})
+        case p.DynamicToolCallParams():
+            text = f"There is nobody to run the tool {params.tool!r}."
+            return p.DynamicToolCallResponse(
+                content_items=[p.InputTextDynamicToolCallOutputContentItem(text=text)],
+                success=False,
+            )
+        case _:
+            raise JsonRpcError(METHOD_NOT_FOUND, f"nobody is there to answer {method}")

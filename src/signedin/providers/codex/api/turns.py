@@ -1,0 +1,157 @@
+"""A turn in the caller's hands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from types import TracebackType
+from typing import Self
+
+from signedin.aio import finish
+from signedin.errors import SignedinError, TransportClosedError
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.api.inputs import Input, input_parts
+from signedin.providers.codex.api.notifications import Notification
+from signedin.providers.codex.api.record import TurnResult
+from signedin.providers.codex.api.router import RoutedTurn, Router
+
+
+class AsyncTurnHandle:
+    """A turn that has begun: to be streamed, steered, interrupted or run to its end.
+
+    Leaving a stream early, or being cancelled while waiting, interrupts the turn on the server. As
+    a context manager it may be streamed in several goes, and is interrupted when the block is left
+    before its end.
+
+    A turn that nobody reads goes on all the same.
+    """
+
+    def __init__(self, turn: RoutedTurn, router: Router) -> None:
+        self._turn = turn
+        self._router = router
+        self._rest: Iterator[Notification] = iter(())
+        self._over = False
+        self._entered = False
+        self._error: SignedinError | None = None
+
+    @property
+    def id(self) -> str:
+        """The server's id of the turn; empty until the server has told it."""
+        return self._turn.id or ""
+
+    @property
+    def thread_id(self) -> str:
+        """The thread the turn belongs to."""
+        return self._turn.thread_id
+
+    @property
+    def result(self) -> TurnResult:
+        """What has come of it so far, also after a failure."""
+        return self._turn.record.result()
+
+    async def next_batch(self) -> list[Notification]:
+        """Waits until something is told and returns all that was; empty after the end.
+
+        This is what `stream` is made of; use it where notifications one by one are too slow.
+        """
+        if self._over:
+            return []
+        try:
+            batch = await self._turn.receive()
+        except TransportClosedError as error:
+            self._over = True
+            self._error = self._turn.record.lost(error)
+            return []
+        if isinstance(batch[-1].params, p.TurnCompletedNotification):
+            self._over = True
+            if self._turn.record.failed:
+                self._error = self._turn.record.error(self._router.limits)
+        return batch
+
+    def stream(self) -> AsyncIterator[Notification]:
+        """Iterates over what the server tells about this turn, from its beginning.
+
+        It ends after ``turn/completed``, also for an interrupted turn.
+
+        Raises:
+            SignedinError: The turn has failed; ``error.result`` has what was received.
+        """
+        return self._stream()
+
+    async def stream_text(self) -> AsyncIterator[str]:
+        """Iterates over the pieces of the agent's messages; see `stream`."""
+        stream = self._stream()
+        try:
+            async for notification in stream:
+                if isinstance(notification.params, p.AgentMessageDeltaNotification):
+                    yield notification.params.delta
+        finally:
+            await stream.aclose()
+
+    async def run(self) -> TurnResult:
+        """Waits for the end of the turn.
+
+        Returns:
+            What came of it. An interrupted turn has the ``status`` ``interrupted``.
+
+        Raises:
+            SignedinError: The turn has failed; ``error.result`` has what was received.
+        """
+        try:
+            while await self.next_batch():
+                pass
+        finally:
+            await self._leave()
+        self.raise_failure()
+        return self.result
+
+    async def steer(self, prompt: Input, /) -> None:
+        """Adds to the prompt while the agent works.
+
+        Raises:
+            InvalidRequestError: The turn runs no more.
+        """
+        await self._turn.add_input(input_parts(prompt))
+
+    async def interrupt(self) -> None:
+        """Stops the turn and the commands it runs; does nothing if it has ended.
+
+        What is told until its end still comes.
+        """
+        await self._turn.interrupt()
+
+    async def aclose(self) -> None:
+        """Interrupts the turn if it still runs, and waits for its end. Idempotent."""
+        await finish(self._turn.aclose())
+
+    def raise_failure(self) -> None:
+        """Raises the error of a turn that has failed; does nothing for any other."""
+        if self._error is not None:
+            raise self._error
+
+    async def __aenter__(self) -> Self:
+        self._entered = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _stream(self) -> AsyncGenerator[Notification, None]:
+        try:
+            for notification in self._rest:
+                yield notification
+            while batch := await self.next_batch():
+                self._rest = iter(batch)  # a later stream goes on in the middle of it
+                for notification in self._rest:
+                    yield notification
+        finally:
+            await self._leave()
+        self.raise_failure()
+
+    async def _leave(self) -> None:
+        if not self._entered:
+            await self.aclose()

@@ -1,0 +1,178 @@
+"""Looks after a Codex account: who is signed in, signing in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import msgspec
+
+from signedin.accounts.billing import Account, Accounts, assure_billing
+from signedin.accounts.environment import child_environment
+from signedin.accounts.status import AuthMode, AuthStatus, LoginMethod, Payer
+from signedin.errors import CommandExecutionError, InvalidOptionError
+from signedin.providers.base import ProviderConfig
+from signedin.providers.binary import require
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.account import (
+    API_KEY_VARIABLE,
+    CREDENTIALS_FILE,
+    TOKEN_VARIABLE,
+    launch_environment,
+)
+from signedin.providers.codex.app_server import AppServer
+from signedin.providers.codex.binary import find_codex
+from signedin.providers.codex.launch import launch
+from signedin.providers.codex.signing_in import CodexLogin, OpenLogins
+from signedin.providers.codex.transfer import export_login, import_login
+from signedin.wire.terminal import run_in_terminal
+
+Connect = Callable[[], AbstractAsyncContextManager[AppServer]]
+"""Gives a server with the environment of a turn."""
+
+
+class CodexAuth:
+    """Looks after the account of one client.
+
+    Args:
+        config: What the client was made with.
+        accounts: Decides which login it uses.
+        env: The caller's changes to the environment.
+        connect: Gives a server that uses this login.
+        logins: Keeps the logins that have not ended.
+        on_change: Called after somebody signed in or out.
+        key_counts: Whether turns use ``CODEX_API_KEY``.
+    """
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        accounts: Accounts,
+        env: Mapping[str, str | None],
+        *,
+        connect: Connect,
+        logins: OpenLogins,
+        on_change: Callable[[], Awaitable[None]],
+        key_counts: bool,
+    ) -> None:
+        self._config = config
+        self._accounts = accounts
+        self._env = env
+        self._connect = connect
+        self._logins = logins
+        self._on_change = on_change
+        self._key_counts = key_counts
+
+    async def status(self) -> AuthStatus:
+        """Asks Codex who is signed in; no token is read by us."""
+        account = self._accounts.choose(self._env)
+        basis = account.status(find_codex(self._config).usable)
+        if not basis.installed:
+            return basis
+        environment = child_environment(
+            "codex", self._config.env_policy, {**account.changes, **self._env}
+        )
+        if self._key_counts and environment.get(API_KEY_VARIABLE):
+            return _decided(basis, "api-key", "api", API_KEY_VARIABLE)
+        if not account.home.is_dir() and TOKEN_VARIABLE not in environment:
+            return basis
+        async with self._connect() as server:
+            return await _asked(server, basis, environment)
+
+    async def login(self) -> None:
+        """Runs ``codex login`` on the terminal.
+
+        Raises:
+            ProviderNotInstalledError: Codex is not there.
+            CommandExecutionError: It did not end well.
+        """
+        program = require("codex", find_codex(self._config))
+        account = self._accounts.choose_for_login(self._env)
+        environment = launch_environment(account, self._config, self._env)
+        code = await run_in_terminal([str(program), "login"], env=environment)
+        if code:
+            raise CommandExecutionError(
+                f"codex login ended with exit code {code}; nobody was signed in", returncode=code
+            )
+        await self._changed()
+
+    async def start_login(self, method: LoginMethod, api_key: str | None) -> CodexLogin:
+        """Begins a login in an app-server of its own."""
+        account = self._accounts.choose_for_login(self._env)
+        server = await launch(self._config, self._env, account=account)
+        return await self._logins.start(server, method, api_key, self._changed)
+
+    async def logout(self) -> None:
+        """Has Codex revoke the login and forget it."""
+        async with self._connect() as server:
+            await server.call("account/logout", None, p.LogoutAccountResponse)
+        await self._changed()
+
+    async def export_login(self, passphrase: str | None) -> str:
+        """Returns the login as one line; see `transfer.export_login`."""
+        return export_login(self._accounts.choose(self._env).home, passphrase)
+
+    async def import_login(self, line: str, passphrase: Callable[[], str], *, force: bool) -> Path:
+        """Makes the login in a line an isolated one; see `transfer.import_login`.
+
+        Raises:
+            InvalidOptionError: The client uses the vendor's own login, which is never written.
+        """
+        account = self._accounts.choose_for_login(self._env)
+        if account.source != "isolated":
+            raise InvalidOptionError(
+                f"a login is imported into an isolated home only; {account.home} is Codex's own"
+            )
+        file = import_login(account.home, line, passphrase, force=force)
+        await self._changed()
+        return file
+
+    async def _changed(self) -> None:
+        self._accounts.forget()
+        await self._on_change()
+
+
+async def assure(
+    server: AppServer, config: ProviderConfig, account: Account, env: Mapping[str, str | None]
+) -> None:
+    """Refuses a server that does not run on what the caller wants to pay with.
+
+    Raises:
+        BillingError: It would be paid for in another way, or that cannot be told.
+    """
+    environment = child_environment("codex", config.env_policy, {**account.changes, **env})
+    status = await _asked(server, account.status(find_codex(config).usable), environment)
+    assure_billing(status, config.billing)
+
+
+async def _asked(
+    server: AppServer, basis: AuthStatus, environment: Mapping[str, str]
+) -> AuthStatus:
+    answer = await server.call(
+        "account/read", p.GetAccountParams(refresh_token=False), p.GetAccountResponse
+    )
+    if not answer.requires_openai_auth:
+        # The model provider of the user's own config.toml pays, in a way that is not told.
+        return _decided(basis, "unknown", "unknown", "model_provider in config.toml")
+    told = answer.account
+    if told is None:
+        return basis
+    where = TOKEN_VARIABLE if environment.get(TOKEN_VARIABLE) else CREDENTIALS_FILE
+    mode, payer = _MEANINGS.get(told.type, ("unknown", "unknown"))
+    status = _decided(basis, "token" if where == TOKEN_VARIABLE else mode, payer, where)
+    return msgspec.structs.replace(status, plan=told.plan_type, email=told.email)
+
+
+def _decided(basis: AuthStatus, mode: AuthMode, payer: Payer, by: str) -> AuthStatus:
+    return msgspec.structs.replace(
+        basis, authenticated=True, mode=mode, billing=payer, decided_by=by
+    )
+
+
+_MEANINGS: Mapping[str, tuple[AuthMode, Payer]] = {
+    "apiKey": ("api-key", "api"),
+    "chatgpt": ("login", "subscription"),
+    "amazonBedrock": ("cloud", "cloud"),
+}
+"""Types of account of ``account/read``."""

@@ -1,0 +1,192 @@
+"""Codex configuration: our defaults, and the words of `TurnOptions` in Codex's own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from signedin.errors import InvalidOptionError
+from signedin.options import VENDOR_DEFAULT, Image, McpServer, TurnOptions
+from signedin.providers.codex import protocol as p
+
+DEFAULT_EFFORT = "low"
+
+PROCESS_DEFAULTS: Mapping[str, object] = {
+    # No traffic of our own making: metrics (which also block `codex exec` for 5 s at its end when
+    # their host does not answer), update checks, the plugin catalogue.
+    "analytics.enabled": False,
+    "check_for_update_on_startup": False,
+    "features.plugins": False,
+    # A network that is down fails the turn; the default waits for it without end.
+    "features.unbounded_connection_retries": False,
+}
+"""Set for every process, seen with codex 0.163 and 0.169; a caller's ``config`` goes before."""
+
+SANDBOX_MODES = {
+    "read-only": "read-only",
+    "workspace-write": "workspace-write",
+    "full-access": "danger-full-access",
+}
+
+_KNOWN_OPTIONS = frozenset(
+    {
+        "config",
+        "reasoning_effort",
+        "model_reasoning_effort",
+        "base_instructions",
+        "service_tier",
+        "summary",
+        "personality",
+    }
+)
+
+
+def provider_option(options: TurnOptions, name: str) -> object:
+    """Returns one of the options that only Codex knows, ``None`` if it was not given.
+
+    Raises:
+        InvalidOptionError: Some given option is not one of Codex's.
+    """
+    for given in options.provider_options:
+        if given not in _KNOWN_OPTIONS:
+            raise InvalidOptionError(
+                f"codex has no provider option {given!r}; known: "
+                f"{', '.join(sorted(_KNOWN_OPTIONS))}. Anything of Codex's config.toml goes into "
+                "provider_options={'config': {'dotted.key': value}}"
+            )
+    return options.provider_options.get(name)
+
+
+def thread_config(options: TurnOptions) -> dict[str, object]:
+    """Returns the caller's Codex configuration, by dotted key."""
+    config = provider_option(options, "config")
+    if config is None:
+        return {}
+    if not isinstance(config, Mapping):
+        raise InvalidOptionError(
+            f"provider_options['config'] must map dotted keys to values, not {config!r}"
+        )
+    return dict(cast("Mapping[str, object]", config))
+
+
+def effort(options: TurnOptions) -> str | None:
+    """Returns the reasoning effort to ask for, ``None`` for the vendor's own default."""
+    chosen = (
+        options.effort
+        or provider_option(options, "reasoning_effort")
+        or provider_option(options, "model_reasoning_effort")
+        or thread_config(options).get("model_reasoning_effort")
+        or DEFAULT_EFFORT
+    )
+    return None if chosen == VENDOR_DEFAULT else str(chosen)
+
+
+def model(options: TurnOptions) -> str | None:
+    """Returns the model to ask for, ``None`` for the vendor's own default."""
+    return None if options.model in (None, VENDOR_DEFAULT) else options.model
+
+
+def sandbox_policy(options: TurnOptions) -> p.SandboxPolicyParam:
+    """Returns the sandbox for one turn."""
+    match options.permissions:
+        case "read-only":
+            return p.ReadOnlySandboxPolicy()
+        case "workspace-write":
+            return p.WorkspaceWriteSandboxPolicy()
+        case "full-access":
+            return p.DangerFullAccessSandboxPolicy()
+
+
+def approval_policy(options: TurnOptions) -> str:
+    """Returns when Codex asks.
+
+    It asks rather than refuses by itself (``never``), so that a refusal is seen as an event and can
+    be decided by the caller.
+    """
+    return "never" if options.permissions == "full-access" else "on-request"
+
+
+def mcp_server(server: McpServer) -> dict[str, object]:
+    """Returns an MCP server as an entry of Codex's configuration."""
+    entry: dict[str, object] = {
+        "command": server.command,
+        "args": list(server.args),
+        "env": dict(server.env),
+        "cwd": str(server.cwd) if server.cwd else None,
+        "url": server.url,
+        "bearer_token_env_var": server.bearer_token_variable,
+        "http_headers": dict(server.headers),
+        "startup_timeout_sec": server.startup_timeout,
+        "tool_timeout_sec": server.tool_timeout,
+        "default_tools_approval_mode": "approve" if server.trusted else None,
+    }
+    return {key: value for key, value in entry.items() if value not in (None, [], {})}
+
+
+def image_url(image: Image) -> str:
+    """Returns an image given as URL or bytes as a URL.
+
+    Raises:
+        InvalidOptionError: The bytes are not of a known image format.
+    """
+    if isinstance(image, bytes):
+        for magic, kind in _MAGIC.items():
+            if image.startswith(magic):
+                return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+        raise InvalidOptionError("images given as bytes must be PNG, JPEG, GIF or WebP")
+    return str(image)
+
+
+def image_file(image: Image) -> Path | None:
+    """Returns the path of an image given as a file, ``None`` for a URL or bytes.
+
+    Raises:
+        InvalidOptionError: There is no such file. Codex itself would go on without it.
+    """
+    if isinstance(image, bytes) or (
+        isinstance(image, str) and image.startswith(("data:", "https:", "http:"))
+    ):
+        return None
+    path = Path(image).expanduser().absolute()
+    if not path.is_file():
+        raise InvalidOptionError(f"image {str(image)!r} does not exist")
+    return path
+
+
+def config_arguments(config: Mapping[str, object]) -> list[str]:
+    """Returns ``-c key=value`` arguments for a configuration."""
+    return [part for key, value in config.items() for part in ("-c", f"{key}={to_toml(value)}")]
+
+
+def to_toml(value: object) -> str:
+    """Renders a value as inline TOML.
+
+    Raises:
+        InvalidOptionError: TOML has no such value.
+    """
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return _quoted(value)
+        case Mapping():
+            pairs = cast("Mapping[str, object]", value).items()
+            return "{" + ", ".join(f"{_quoted(k)} = {to_toml(v)}" for k, v in pairs) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(to_toml, cast("list[object]", value))) + "]"
+        case _:
+            raise InvalidOptionError(f"codex configuration cannot hold {value!r}")
+
+
+_MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
+_ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", 0x7F: "\\u007f"} | {
+    code: f"\\u{code:04x}" for code in range(0x20)
+}
+
+
+def _quoted(text: str) -> str:
+    return f'"{text.translate(_ESCAPES)}"'

@@ -1,0 +1,328 @@
+"""The ``codex-exec`` transport: one ``codex exec --json`` process per turn.
+
+It knows no deltas, no approvals and no steering. Use it where the app-server may not run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import mkstemp
+
+import msgspec
+
+from signedin.accounts.billing import Accounts, assure_billing
+from signedin.approvals import Host
+from signedin.errors import (
+    CommandExecutionError,
+    InvalidOptionError,
+    TransportClosedError,
+    UnsupportedOptionError,
+)
+from signedin.events import DoneEvent, Event
+from signedin.options import Image, TurnOptions
+from signedin.providers.base import Provider, ProviderConfig, ProviderSession, SessionRequest
+from signedin.providers.binary import require
+from signedin.providers.codex.account import (
+    accounts_for,
+    launch_environment,
+    refuse_other_payer,
+)
+from signedin.providers.codex.app_server import AppServer
+from signedin.providers.codex.auth import CodexAuth
+from signedin.providers.codex.binary import find_codex
+from signedin.providers.codex.config import (
+    PROCESS_DEFAULTS,
+    SANDBOX_MODES,
+    config_arguments,
+    effort,
+    image_file,
+    model,
+    thread_config,
+)
+from signedin.providers.codex.exec_rows import ExecRows, TokenCounts
+from signedin.providers.codex.launch import launch
+from signedin.providers.codex.signing_in import OpenLogins
+from signedin.redact import redact
+from signedin.wire.jsonl import BadLine, JsonLines
+from signedin.wire.process import Process
+
+NAME = "codex-exec"
+_LARGEST_ARGUMENT = 100_000
+"""Bytes one argument may have; Linux allows 128 KiB."""
+
+_SHOWN_STDERR = 1000
+
+_COMPLAINT = re.compile(
+    r"^Error: (?P<reason>.+?)(?P<refused> \(code -3260[02]\).*)?$", re.MULTILINE
+)
+"""What Codex gives up with on stderr, between its logs and a backtrace. The codes are those of the
+app-server it runs inside, for a request that cannot be done (seen with codex 0.163 and 0.169)."""
+
+_LONGEST_PROMPT = 1 << 20
+"""Characters Codex takes as the input of one turn (seen with codex 0.163 and 0.169)."""
+
+
+class ExecProvider(Provider):
+    """Starts a process per turn; holds nothing between turns but token totals."""
+
+    name = "codex"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self._config = config
+        self._accounts = accounts_for(config)
+        self._assured: set[Path] = set()
+        self._logins = OpenLogins()
+
+    async def open_session(self, request: SessionRequest) -> ExecSession:
+        """Makes a session; nothing starts before its first turn, unless it must be known who pays.
+
+        Raises:
+            BillingError: It would not run on what the caller wants to pay with.
+        """
+        if request.resume is not None:
+            _check_id(request.resume)
+        refuse_other_payer(self._config, request.options)
+        account = self._accounts.choose(request.options.env)
+        if self._config.billing and account.home not in self._assured:
+            assure_billing(await self.auth(request.options).status(), self._config.billing)
+            self._assured.add(account.home)
+        session = ExecSession(self._config, self._accounts, request)
+        session.notices = account.warnings()
+        return session
+
+    def auth(self, options: TurnOptions) -> CodexAuth:
+        """Looks after the account, through an app-server that is started for it."""
+        account = self._accounts.choose(options.env)
+
+        @asynccontextmanager
+        async def connect() -> AsyncGenerator[AppServer, None]:
+            server = await launch(self._config, options.env, account=account)
+            try:
+                yield server
+            finally:
+                await server.aclose()
+
+        return CodexAuth(
+            self._config,
+            self._accounts,
+            options.env,
+            connect=connect,
+            logins=self._logins,
+            on_change=self._forget,
+            key_counts=True,
+        )
+
+    async def aclose(self) -> None:
+        """Gives up logins; each turn ends its own process."""
+        await self._logins.aclose()
+
+    async def _forget(self) -> None:
+        self._assured.clear()
+
+
+class ExecSession(ProviderSession):
+    """A conversation that is continued with ``codex exec resume``."""
+
+    provider = "codex"
+
+    def __init__(self, config: ProviderConfig, accounts: Accounts, request: SessionRequest) -> None:
+        self._config = config
+        self._accounts = accounts
+        self._id = request.resume
+        # Codex counts tokens over the whole conversation. What it used before we came is unknown.
+        self._tokens = TokenCounts() if request.resume is None else None
+
+    @property
+    def id(self) -> str | None:
+        """The thread id, known once the first turn has begun."""
+        return self._id
+
+    async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ExecTurn:
+        """Starts ``codex exec`` and sends the prompt through its stdin."""
+        del host  # codex exec asks nothing: what is not allowed is refused
+        if len(prompt) > _LONGEST_PROMPT:
+            raise InvalidOptionError(
+                f"a prompt of {len(prompt)} characters is too long for {NAME}, which takes "
+                f"{_LONGEST_PROMPT}; use transport='codex-app-server'"
+            )
+        program = require("codex", find_codex(self._config))
+        argv = [str(program), "exec", "--json", "--skip-git-repo-check", *_arguments(options)]
+        schema = _schema_file(options)
+        if schema is not None:
+            argv += ["--output-schema", str(schema)]
+        argv += ["resume", self._id, "-"] if self._id else ["-"]
+        account = self._accounts.choose(options.env)
+        environment = launch_environment(account, self._config, options.env)
+        try:
+            process = await Process.start(argv, env=environment, cwd=options.cwd)
+        except BaseException:
+            _remove(schema)
+            raise
+        turn = ExecTurn(process, ExecRows(str(options.cwd), self._tokens), self, schema)
+        try:
+            await process.write(encode_prompt(prompt))
+        except TransportClosedError:
+            pass  # why it ended is told by its rows or its exit code
+        except BaseException:
+            await turn.aclose()
+            raise
+        process.close_stdin()
+        return turn
+
+    async def aclose(self) -> None:
+        """Does nothing: the conversation is in Codex's store."""
+
+    def remember(self, session_id: str | None, tokens: TokenCounts | None) -> None:
+        """Keeps what the next turn of the conversation has to know."""
+        self._id = session_id or self._id
+        self._tokens = tokens
+
+
+class ExecTurn:
+    """One ``codex exec`` process."""
+
+    def __init__(
+        self,
+        process: Process,
+        rows: ExecRows,
+        session: ExecSession,
+        schema: Path | None,
+    ) -> None:
+        self._process = process
+        self._schema = schema
+        self._rows = rows
+        self._session = session
+        self._lines = JsonLines(dict[str, object])
+        self._interrupted = False
+
+    @property
+    def id(self) -> str | None:
+        """``codex exec`` has no ids for turns."""
+        return None
+
+    async def next_events(self) -> Sequence[Event]:
+        """Reads on until at least one event is there."""
+        async for chunk in self._process.chunks():
+            if events := self._events(self._lines.feed(chunk)):
+                return events
+        return [*self._events(self._lines.close()), *await self._end()]
+
+    async def steer(self, text: str) -> None:
+        """Cannot be done through ``codex exec``."""
+        del text
+        raise UnsupportedOptionError("codex", "steer", f"{NAME} cannot; use codex-app-server")
+
+    async def interrupt(self) -> None:
+        """Stops the process; Codex keeps what it had done so far."""
+        self._interrupted = True
+        await self._process.stop(stdin_grace=0)
+
+    async def aclose(self) -> None:
+        """Ends the process."""
+        self._session.remember(self._rows.session_id, self._rows.tokens)
+        await self._process.stop(stdin_grace=0)
+        _remove(self._schema)
+
+    def _events(self, lines: list[tuple[bytes, dict[str, object] | BadLine]]) -> list[Event]:
+        return [event for line, row in lines for event in self._rows.events(line, row)]
+
+    async def _end(self) -> list[Event]:
+        """What the end of the process says if its rows did not say how the turn ended."""
+        if self._rows.ended:
+            return []
+        returncode = await self._process.wait()
+        if self._interrupted:
+            return [DoneEvent(reason="interrupted", timestamp=time.time())]
+        if self._rows.last_error:
+            return self._rows.failed(self._rows.last_error)
+        stderr = self._process.stderr.strip()
+        complaint = _COMPLAINT.search(stderr)
+        reason = complaint["reason"] if complaint else stderr[-_SHOWN_STDERR:]
+        if complaint and complaint["refused"]:
+            raise InvalidOptionError(f"codex refused: {reason}")
+        raise CommandExecutionError(
+            f"codex exec ended with exit code {returncode} before the turn was over"
+            + (f": {reason}" if reason else ""),
+            returncode=returncode,
+            stderr=stderr,
+        )
+
+
+def encode_prompt(prompt: str) -> bytes:
+    """Returns a prompt as UTF-8; halves of surrogate pairs, which have no UTF-8, become ``?``."""
+    return prompt.encode("utf-8", "replace")
+
+
+def _arguments(options: TurnOptions) -> list[str]:
+    config: dict[str, object] = {
+        **PROCESS_DEFAULTS,
+        **thread_config(options),
+        "sandbox_mode": SANDBOX_MODES[options.permissions],
+    }
+    if chosen := model(options):
+        config["model"] = chosen
+    if chosen := effort(options):
+        config["model_reasoning_effort"] = chosen
+    if options.instructions:
+        config["developer_instructions"] = options.instructions
+    arguments = [part for image in options.images for part in ("--image", _file_of(image))]
+    arguments += ["--ephemeral"] if options.ephemeral else []
+    arguments += config_arguments(config)
+    for argument in arguments:
+        _check_argument(argument)
+    return arguments
+
+
+def _schema_file(options: TurnOptions) -> Path | None:
+    """Writes the schema of the output to a file of the turn, since Codex takes only a path."""
+    if options.output is None:
+        return None
+    descriptor, name = mkstemp(prefix="signedin-schema-", suffix=".json")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(options.output.strict_schema))
+    return Path(name)
+
+
+def _remove(schema: Path | None) -> None:
+    if schema is not None:
+        schema.unlink(missing_ok=True)
+
+
+def _file_of(image: Image) -> str:
+    path: Path | None = image_file(image)
+    if path is None:
+        raise UnsupportedOptionError(
+            "codex", "images", f"{NAME} takes files only, no URLs or bytes"
+        )
+    return str(path)
+
+
+def _check_argument(argument: str) -> None:
+    if redact(argument) != argument:
+        raise InvalidOptionError(
+            f"{argument.partition('=')[0]} holds a secret, which {NAME} would have to put on a "
+            "command line that every user can read; use transport='codex-app-server', or an option "
+            "that names an environment variable, such as env_key"
+        )
+    if len(argument.encode("utf-8", "replace")) > _LARGEST_ARGUMENT:
+        raise InvalidOptionError(
+            f"{argument.partition('=')[0]} is too large for a command line; use "
+            "transport='codex-app-server'"
+        )
+
+
+def _check_id(session_id: str) -> None:
+    # Codex takes anything else for the name of a thread and, if there is none of that name, starts
+    # a new thread without a word (seen with codex 0.169).
+    try:
+        uuid.UUID(session_id)
+    except ValueError:
+        raise InvalidOptionError(
+            f"resume={session_id!r} is not a session id; take it from result.session_id"
+        ) from None

@@ -1,0 +1,165 @@
+"""Why Codex says a turn failed, in the words of `ErrorKind`."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import cast
+
+import msgspec
+
+from signedin.errors import ErrorKind
+from signedin.events import EMPTY_PAYLOAD, ErrorEvent
+from signedin.redact import redact
+
+SIGN_IN = "codex login"
+
+_BY_CODE = {
+    "badRequest": ErrorKind.INVALID_OPTION,
+    "contextWindowExceeded": ErrorKind.CONTEXT_WINDOW,
+    "cyberPolicy": ErrorKind.REFUSED,
+    "internalServerError": ErrorKind.SERVER,
+    "modelNotFound": ErrorKind.MODEL_NOT_FOUND,
+    "rateLimitExceeded": ErrorKind.RATE_LIMITED,
+    "responseStreamConnectionFailed": ErrorKind.NETWORK,
+    "responseStreamDisconnected": ErrorKind.NETWORK,
+    "serverOverloaded": ErrorKind.OVERLOADED,
+    "sessionBudgetExceeded": ErrorKind.USAGE_LIMIT,
+    "unauthorized": ErrorKind.AUTH_REQUIRED,
+    "usageLimitExceeded": ErrorKind.USAGE_LIMIT,
+}
+
+# Seen with codex 0.163 and 0.169, for failures whose code is "other" and for `codex exec`, which
+# gives no codes.
+_BY_TEXT = (
+    (
+        re.compile(r"usage limit|quota exceeded|with your ChatGPT plan", re.IGNORECASE),
+        ErrorKind.USAGE_LIMIT,
+    ),
+    (re.compile(r"last status: 429|rate limit", re.IGNORECASE), ErrorKind.RATE_LIMITED),
+    (re.compile(r"at capacity|overloaded", re.IGNORECASE), ErrorKind.OVERLOADED),
+    (re.compile(r"high demand|last status: 5\d\d", re.IGNORECASE), ErrorKind.SERVER),
+    (re.compile(r"\blog ?in\b|\bsign(ed)? ?in again", re.IGNORECASE), ErrorKind.AUTH_REQUIRED),
+    (re.compile(r"context window", re.IGNORECASE), ErrorKind.CONTEXT_WINDOW),
+    (
+        re.compile(r"model_not_found|model .* does not exist", re.IGNORECASE),
+        ErrorKind.MODEL_NOT_FOUND,
+    ),
+    (
+        re.compile(
+            r"stream disconnected|error sending request|connection (failed|refused|reset)",
+            re.IGNORECASE,
+        ),
+        ErrorKind.NETWORK,
+    ),
+)
+_STATUS = re.compile(r"(?:unexpected|last) status:? (\d{3})")
+_RESET = re.compile(
+    r"try again at (?:(?P<day>[A-Z][a-z]{2} \d{1,2})(?:st|nd|rd|th), (?P<year>\d{4}) )?"
+    r"(?P<time>\d{1,2}:\d{2} [AP]M)"
+)
+
+
+class _Error(msgspec.Struct):
+    message: str = ""
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _Error = msgspec.field(default_factory=_Error)
+
+
+def failure_event(
+    text: str,
+    info: object = None,
+    *,
+    timestamp: float | None = None,
+    payload: msgspec.Raw = EMPTY_PAYLOAD,
+    resets_at: float | None = None,
+    plan: str | None = None,
+) -> ErrorEvent:
+    """Returns the event for a failure.
+
+    Args:
+        text: Codex's own words.
+        info: ``codexErrorInfo`` of the app-server, a code or an object with a code as its only
+            key; ``None`` where there is none.
+        timestamp: When it happened, in Unix seconds; now if not given.
+        payload: Codex's own message.
+        resets_at: When a usage limit is lifted, if a rate-limit message told; else it is read from
+            the text, to the minute.
+        plan: The plan a usage limit belongs to.
+    """
+    text = redact(text)
+    code, status = _read_info(info)
+    if status is None and (match := _STATUS.search(text)):
+        status = int(match[1])
+    kind = _kind(code, status, text)
+    text = _message_in(text)
+    if kind is ErrorKind.AUTH_REQUIRED:
+        text = f"{text.rstrip('. ')}. Sign in with: {SIGN_IN}"
+    return ErrorEvent(
+        text=text or "codex gave no reason",
+        timestamp=timestamp or time.time(),
+        payload=payload,
+        error=kind,
+        status=status,
+        resets_at=(resets_at or _reset_in(text)) if kind is ErrorKind.USAGE_LIMIT else None,
+        plan=plan if kind is ErrorKind.USAGE_LIMIT else None,
+    )
+
+
+def _read_info(info: object) -> tuple[str | None, int | None]:
+    if isinstance(info, dict):
+        for code, details in cast("dict[str, object]", info).items():
+            status = (
+                cast("dict[str, object]", details).get("httpStatusCode")
+                if isinstance(details, dict)
+                else None
+            )
+            return code, status if isinstance(status, int) else None
+    return (info if isinstance(info, str) else None), None
+
+
+def _kind(code: str | None, status: int | None, text: str) -> ErrorKind:
+    if kind := _BY_CODE.get(code or ""):
+        return kind
+    if status is not None:
+        return _kind_of_status(status)
+    for pattern, kind in _BY_TEXT:
+        if pattern.search(text):
+            return kind
+    return ErrorKind.NETWORK if code == "httpConnectionFailed" else ErrorKind.OTHER
+
+
+def _message_in(text: str) -> str:
+    """Takes the message out of a response that is passed on as it came (seen with codex 0.163)."""
+    if not text.startswith("{"):
+        return text
+    try:
+        body = msgspec.json.decode(text, type=_ErrorBody)
+    except msgspec.DecodeError:
+        return text
+    return body.error.message or text
+
+
+def _reset_in(text: str) -> float | None:
+    """Reads the local time Codex names; without a day it is today's (seen with codex 0.169)."""
+    match = _RESET.search(text)
+    if match is None:
+        return None
+    day = f"{match['day']} {match['year']}" if match["day"] else time.strftime("%b %d %Y")
+    try:
+        minute = time.strptime(f"{day} {match['time']}", "%b %d %Y %I:%M %p")
+    except ValueError:  # a locale in which months have other names
+        return None
+    return time.mktime(minute) + 60  # the minute is cut off, not rounded
+
+
+def _kind_of_status(status: int) -> ErrorKind:
+    if status in (401, 403):
+        return ErrorKind.AUTH_REQUIRED
+    if status == 429:
+        return ErrorKind.RATE_LIMITED
+    if status >= 500:
+        return ErrorKind.SERVER
+    return ErrorKind.INVALID_OPTION

@@ -1,0 +1,192 @@
+"""Codex behind the provider contract: its transports, and the processes they share.
+
+What is needed only when the app-server answers is imported after it was started; see `launch`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from signedin.events import RateLimits
+from signedin.options import TurnOptions
+from signedin.providers.base import (
+    Capabilities,
+    Provider,
+    ProviderConfig,
+    ProviderSpec,
+    SessionQuery,
+    SessionRequest,
+)
+from signedin.providers.codex.account import accounts_for, refuse_other_payer
+from signedin.providers.codex.binary import find_codex
+from signedin.providers.codex.launch import launch
+from signedin.providers.codex.signing_in import OpenLogins
+from signedin.results import ModelInfo, SessionPage
+
+if TYPE_CHECKING:
+    from signedin.providers.codex.app_server import AppServer
+    from signedin.providers.codex.auth import CodexAuth
+    from signedin.providers.codex.threads import CodexSession
+
+APP_SERVER = "codex-app-server"
+EXEC = "codex-exec"
+
+
+class AppServerProvider(Provider):
+    """Keeps one warm app-server per environment; most clients only ever have one."""
+
+    name = "codex"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self._config = config
+        self._accounts = accounts_for(config)
+        self._servers: dict[tuple[tuple[str, str | None], ...], AppServer] = {}
+        self._assured: WeakSet[AppServer] = WeakSet()
+        self._logins = OpenLogins()
+        self._starting = asyncio.Lock()
+
+    async def open_session(self, request: SessionRequest) -> CodexSession:
+        """Starts or resumes a thread."""
+        env = request.options.env
+        refuse_other_payer(self._config, request.options)
+        await self.server(env)
+        from signedin.providers.codex.threads import CodexSession  # noqa: PLC0415
+
+        session = CodexSession(lambda: self.server(env), request)
+        session.notices = self._accounts.choose(env).warnings()
+        if request.resume is None or request.fork:
+            await session.open()
+        return session
+
+    async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
+        """Lists stored threads, the newest first."""
+        server = await self.server(options.env)
+        from signedin.providers.codex import store, threads  # noqa: PLC0415
+
+        async with threads.refusals():
+            return await store.list_sessions(server, query)
+
+    async def models(self, options: TurnOptions) -> list[ModelInfo]:
+        """Lists the models the account can choose from."""
+        server = await self.server(options.env)
+        from signedin.providers.codex import store  # noqa: PLC0415
+
+        return await store.list_models(server)
+
+    async def limits(self, options: TurnOptions) -> RateLimits:
+        """Tells what is left of the plan.
+
+        Raises:
+            AuthRequiredError: Nobody is signed in with ChatGPT.
+        """
+        server = await self.server(options.env)
+        from signedin.providers.codex import normalise, store  # noqa: PLC0415
+
+        answer = await store.account_limits(server)
+        return normalise.read_limits(answer.rate_limits)
+
+    async def server(self, env: Mapping[str, str | None]) -> AppServer:
+        """Returns the live server for these environment changes, started if there is none.
+
+        Raises:
+            ProviderNotInstalledError: Codex is not there.
+            BillingError: It would not run on what the caller wants to pay with.
+            TransportClosedError: It ended during the handshake.
+        """
+        return await self._server(env, assured=True)
+
+    async def _server(self, env: Mapping[str, str | None], *, assured: bool) -> AppServer:
+        key = tuple(sorted(env.items()))
+        account = self._accounts.choose(env)
+        async with self._starting:
+            server = self._servers.get(key)
+            if server is None or server.closed is not None:
+                if server is not None:
+                    await server.aclose()
+                server = self._servers[key] = await launch(self._config, env, account=account)
+            if assured and self._config.billing and server not in self._assured:
+                from signedin.providers.codex.auth import assure  # noqa: PLC0415
+
+                await assure(server, self._config, account, env)
+                self._assured.add(server)
+            return server
+
+    def auth(self, options: TurnOptions) -> CodexAuth:
+        """Looks after the account, through the process that also runs turns."""
+        from signedin.providers.codex.auth import CodexAuth  # noqa: PLC0415
+
+        @asynccontextmanager
+        async def connect() -> AsyncGenerator[AppServer, None]:
+            yield await self._server(options.env, assured=False)
+
+        return CodexAuth(
+            self._config,
+            self._accounts,
+            options.env,
+            connect=connect,
+            logins=self._logins,
+            on_change=self._end_servers,
+            key_counts=False,
+        )
+
+    async def aclose(self) -> None:
+        """Ends all processes."""
+        await self._logins.aclose()
+        await self._end_servers()
+
+    async def _end_servers(self) -> None:
+        async with self._starting:
+            servers, self._servers = self._servers, {}
+            async with asyncio.TaskGroup() as group:
+                for server in servers.values():
+                    group.create_task(server.aclose())
+
+
+def _create(config: ProviderConfig) -> Provider:
+    if config.transport == APP_SERVER:
+        return AppServerProvider(config)
+    from signedin.providers.codex.exec import ExecProvider  # noqa: PLC0415 - only if chosen
+
+    return ExecProvider(config)
+
+
+SPEC = ProviderSpec(
+    name="codex",
+    transports={
+        APP_SERVER: Capabilities(
+            deltas=True,
+            sessions=True,
+            fork=True,
+            steer=True,
+            interrupt=True,
+            approvals=True,
+            questions=True,
+            images=True,
+            effort=True,
+            instructions=True,
+            tools=True,
+            mcp_servers=True,
+            output_schema=True,
+            ephemeral=True,
+            compact=True,
+            review=True,
+            models=True,
+            limits=True,
+        ),
+        EXEC: Capabilities(
+            sessions=True,
+            interrupt=True,
+            images=True,
+            effort=True,
+            instructions=True,
+            output_schema=True,
+            ephemeral=True,
+        ),
+    },
+    create=_create,
+    find=find_codex,
+)

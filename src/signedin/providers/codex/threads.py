@@ -1,0 +1,301 @@
+"""Sessions on the app-server: Codex's threads behind the provider contract."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from msgspec import UNSET
+
+from signedin.approvals import Host
+from signedin.errors import InvalidOptionError, TransportClosedError
+from signedin.events import SessionEvent
+from signedin.options import TurnOptions
+from signedin.providers.base import ProviderSession, ReviewTarget, SessionRequest
+from signedin.providers.codex import config, protocol as p, store
+from signedin.providers.codex.app_server import AppServer
+from signedin.providers.codex.live import session_event
+from signedin.providers.codex.turns import CodexTurn
+from signedin.results import PastTurn
+from signedin.wire.jsonrpc import IncomingRequest
+from signedin.wire.rpc_errors import (
+    METHOD_NOT_FOUND,
+    InvalidParamsError,
+    InvalidRequestError,
+    JsonRpcError,
+)
+
+if TYPE_CHECKING:
+    from signedin.tools import AnyTool
+
+LONGEST_INPUT = 1_000_000
+"""Characters of one turn's input. The server refuses more than 1,048,576 (codex 0.169)."""
+
+Connect = Callable[[], Awaitable[AppServer]]
+"""Returns a live server, starting one if need be."""
+
+
+TurnStarter = Callable[[AppServer, SessionEvent], Awaitable[str | None]]
+"""Sends the request that begins a turn; returns the turn's id if the answer tells it."""
+
+
+class CodexSession(ProviderSession):
+    """A thread. If the server dies, the next turn resumes the thread on a new one."""
+
+    provider = "codex"
+
+    def __init__(self, connect: Connect, request: SessionRequest) -> None:
+        self._connect = connect
+        self._options = request.options
+        self._id = request.resume
+        self._fork = request.fork
+        self._server: AppServer | None = None
+        self._opening: SessionEvent | None = None
+        self._overrides: dict[str, object] = {}
+        self._turn: CodexTurn | None = None
+        self._counted: p.TokenUsageBreakdown | None = None
+
+    @property
+    def id(self) -> str | None:
+        """The thread's id."""
+        return self._id
+
+    async def open(self) -> AppServer:
+        """Starts the thread, or resumes it, on a live server.
+
+        Raises:
+            InvalidOptionError: The server refused the options, or knows no such thread.
+        """
+        if self._server is not None and self._server.closed is None:
+            return self._server
+        server = await self._connect()
+        async with refusals():
+            if self._id is None:
+                opened = await server.call(
+                    "thread/start", _start_params(self._options), p.ThreadStartResponse
+                )
+            elif self._fork:
+                opened = await server.call(
+                    "thread/fork", _fork_params(self._id, self._options), p.ThreadForkResponse
+                )
+            else:
+                opened = await server.call(
+                    "thread/resume", _resume_params(self._id, self._options), p.ThreadResumeResponse
+                )
+        self._server = server
+        self._fork = False
+        self._id = opened.thread.id
+        self._opening = session_event(opened)
+        self._overrides = _overrides(self._options, opened.model)
+        server.listen(opened.thread.id, self)
+        return server
+
+    async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> CodexTurn:
+        """Sends a prompt."""
+        head, text = prompt[:-LONGEST_INPUT], prompt[-LONGEST_INPUT:]
+
+        async def begin(server: AppServer, opening: SessionEvent) -> str:
+            wanted = _overrides(options, opening.model)
+            before = self._overrides
+            changed = {key: value for key, value in wanted.items() if before.get(key) != value}
+            params = p.TurnStartParams(
+                thread_id=opening.session_id,
+                input=[p.TextUserInput(text=text), *_image_inputs(options)],
+                output_schema=options.output.strict_schema if options.output else UNSET,
+                **cast("dict[str, Any]", changed),
+            )
+            if head:
+                injected = _injected(opening.session_id, head)
+                await server.call("thread/inject_items", injected, msgspec.Raw)
+            started = await server.call("turn/start", params, p.TurnStartResponse)
+            self._overrides = wanted
+            return started.turn.id
+
+        return await self._start(host, begin)
+
+    async def start_compaction(self, options: TurnOptions, host: Host) -> CodexTurn:
+        """Has Codex replace the thread's history by a summary."""
+        del options
+
+        async def begin(server: AppServer, opening: SessionEvent) -> None:
+            params = p.ThreadCompactStartParams(thread_id=opening.session_id)
+            await server.call("thread/compact/start", params, p.ThreadCompactStartResponse)
+
+        return await self._start(host, begin)
+
+    async def start_review(
+        self, target: ReviewTarget, options: TurnOptions, host: Host
+    ) -> CodexTurn:
+        """Has Codex review changes, in this thread."""
+        del options
+
+        async def begin(server: AppServer, opening: SessionEvent) -> str:
+            params = p.ReviewStartParams(
+                thread_id=opening.session_id, target=store.review_target(target), delivery="inline"
+            )
+            started = await server.call("review/start", params, p.ReviewStartResponse)
+            return started.turn.id
+
+        return await self._start(host, begin)
+
+    async def history(self) -> list[PastTurn]:
+        """Returns the thread's turns, the oldest first."""
+        server = await self.open()
+        return await store.read_history(server, cast("str", self._id))
+
+    async def rename(self, name: str) -> None:
+        """Names the thread."""
+        server = await self.open()
+        params = p.ThreadSetNameParams(thread_id=cast("str", self._id), name=name)
+        async with refusals():
+            await server.call("thread/name/set", params, p.ThreadSetNameResponse)
+
+    async def set_archived(self, *, archived: bool) -> None:
+        """Puts the thread away, or brings it back."""
+        server = await self._connect()
+        thread_id = cast("str", self._id)
+        async with refusals():
+            if archived:
+                params = p.ThreadArchiveParams(thread_id=thread_id)
+                await server.call("thread/archive", params, p.ThreadArchiveResponse)
+            else:
+                unarchive = p.ThreadUnarchiveParams(thread_id=thread_id)
+                await server.call("thread/unarchive", unarchive, p.ThreadUnarchiveResponse)
+        # Codex forgets a thread that it moves; the next call resumes it.
+        server.forget(thread_id)
+        self._server = None
+
+    async def aclose(self) -> None:
+        """Lets the server forget the thread; it stays in Codex's store."""
+        if self._server is not None and self._id is not None and self._server.closed is None:
+            self._server.forget(self._id)
+            self._server.send("thread/unsubscribe", p.ThreadUnsubscribeParams(thread_id=self._id))
+
+    def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
+        """Hands a message to the running turn. Between turns there is nobody to tell."""
+        if self._turn is not None:
+            self._turn.on_notification(method, params, line)
+
+    def on_batch_end(self) -> None:
+        """Wakes who waits for events."""
+        if self._turn is not None:
+            self._turn.wake()
+
+    def on_close(self, error: TransportClosedError) -> None:
+        """Tells the running turn that the process has ended."""
+        if self._turn is not None:
+            self._turn.on_close(error)
+
+    async def on_request(self, request: IncomingRequest) -> object:
+        """Has a question answered by the host of the running turn."""
+        if self._turn is None:
+            raise JsonRpcError(METHOD_NOT_FOUND, f"no turn is running to answer {request.method}")
+        return await self._turn.on_request(request)
+
+    async def _start(self, host: Host, begin: TurnStarter) -> CodexTurn:
+        server = await self.open()
+        opening = cast("SessionEvent", self._opening)
+        turn = self._turn = CodexTurn(
+            server, opening.session_id, host, self._turn_over, counted=self._counted
+        )
+        turn.push([opening])
+        async with refusals():
+            await turn.start(lambda: begin(server, opening))
+        return turn
+
+    def _turn_over(self) -> None:
+        if self._turn is not None:
+            self._counted = self._turn.counted
+            self._turn = None
+
+
+@asynccontextmanager
+async def refusals() -> AsyncGenerator[None, None]:
+    """Turns the server's refusal of a request into an error about the caller's options."""
+    try:
+        yield
+    except (InvalidParamsError, InvalidRequestError) as error:
+        raise InvalidOptionError(f"codex refused: {error.message}") from error
+
+
+def _start_params(options: TurnOptions) -> p.ThreadStartParams:
+    return p.ThreadStartParams(
+        ephemeral=options.ephemeral,
+        dynamic_tools=[_tool_spec(tool) for tool in options.tools] or UNSET,
+        **_thread_settings(options),
+    )
+
+
+def _fork_params(thread_id: str, options: TurnOptions) -> p.ThreadForkParams:
+    settings = _thread_settings(options)
+    del settings["personality"]  # thread/fork has no such parameter
+    return p.ThreadForkParams(
+        thread_id=thread_id, ephemeral=options.ephemeral, exclude_turns=True, **settings
+    )
+
+
+def _resume_params(thread_id: str, options: TurnOptions) -> p.ThreadResumeParams:
+    return p.ThreadResumeParams(
+        thread_id=thread_id, exclude_turns=True, **_thread_settings(options)
+    )
+
+
+def _thread_settings(options: TurnOptions) -> dict[str, Any]:
+    """What starting and resuming a thread have in common."""
+    settings = config.thread_config(options)
+    for name, server in options.mcp_servers.items():
+        settings[f"mcp_servers.{name}"] = config.mcp_server(server)
+    if chosen := config.effort(options):
+        settings["model_reasoning_effort"] = chosen
+    return {
+        "cwd": str(options.cwd),
+        "sandbox": config.SANDBOX_MODES[options.permissions],
+        "approval_policy": config.approval_policy(options),
+        "config": settings,
+        "model": config.model(options) or UNSET,
+        "developer_instructions": options.instructions or UNSET,
+        "base_instructions": _option(options, "base_instructions"),
+        "service_tier": _option(options, "service_tier"),
+        "personality": _option(options, "personality"),
+    }
+
+
+def _overrides(options: TurnOptions, model: str | None) -> dict[str, object]:
+    """What may change from turn to turn. Codex keeps an override until the next one."""
+    return {
+        "cwd": str(options.cwd),
+        "model": config.model(options) or model or UNSET,
+        "effort": config.effort(options) or UNSET,
+        "sandbox_policy": config.sandbox_policy(options),
+        "approval_policy": config.approval_policy(options),
+        "summary": _option(options, "summary"),
+    }
+
+
+def _option(options: TurnOptions, name: str) -> object:
+    value = config.provider_option(options, name)
+    return UNSET if value is None else value
+
+
+def _tool_spec(tool: AnyTool) -> p.FunctionDynamicToolSpec:
+    return p.FunctionDynamicToolSpec(
+        name=tool.name, description=tool.description, input_schema=tool.portable_schema
+    )
+
+
+def _image_inputs(options: TurnOptions) -> list[p.UserInputParam]:
+    return [
+        p.LocalImageUserInput(path=str(path))
+        if (path := config.image_file(image))
+        else p.ImageUserInput(url=config.image_url(image))
+        for image in options.images
+    ]
+
+
+def _injected(thread_id: str, text: str) -> dict[str, object]:
+    """The part of a prompt that is too long for an input, as a message of the user before it."""
+    content = [{"type": "input_text", "text": text}]
+    item = {"type": "message", "role": "user", "content": content}
+    return {"threadId": thread_id, "items": [item]}

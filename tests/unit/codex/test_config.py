@@ -1,0 +1,199 @@
+"""Our options in Codex's words."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, strategies as st
+
+from signedin import InvalidOptionError
+from signedin.options import McpServer, TurnOptions
+from signedin.providers.codex import config, protocol as p
+
+PNG = b"\x89PNG\r\n\x1a\n..."
+
+
+def options(**fields: object) -> TurnOptions:
+    return TurnOptions(cwd=Path("/"), **fields)
+
+
+@pytest.mark.parametrize(
+    ("given_options", "effort"),
+    [
+        ({}, "low"),
+        ({"effort": "high"}, "high"),
+        ({"effort": "default"}, None),
+        ({"provider_options": {"reasoning_effort": "medium"}}, "medium"),
+        ({"provider_options": {"model_reasoning_effort": "medium"}}, "medium"),
+        ({"provider_options": {"config": {"model_reasoning_effort": "xhigh"}}}, "xhigh"),
+        ({"effort": "high", "provider_options": {"reasoning_effort": "medium"}}, "high"),
+        (
+            {
+                "effort": "high",
+                "provider_options": {"config": {"model_reasoning_effort": "xhigh"}},
+            },
+            "high",
+        ),
+        ({"provider_options": {"reasoning_effort": "default"}}, None),
+    ],
+)
+def test_effort(given_options: dict[str, object], effort: str | None) -> None:
+    assert config.effort(options(**given_options)) == effort
+
+
+@pytest.mark.parametrize(("given_model", "model"), [(None, None), ("default", None), ("x", "x")])
+def test_model(given_model: str | None, model: str | None) -> None:
+    assert config.model(options(model=given_model)) == model
+
+
+@pytest.mark.parametrize(
+    ("permissions", "policy", "approval", "mode"),
+    [
+        ("read-only", p.ReadOnlySandboxPolicy(), "on-request", "read-only"),
+        ("workspace-write", p.WorkspaceWriteSandboxPolicy(), "on-request", "workspace-write"),
+        ("full-access", p.DangerFullAccessSandboxPolicy(), "never", "danger-full-access"),
+    ],
+)
+def test_permissions(permissions: str, policy: object, approval: str, mode: str) -> None:
+    given_options = options(permissions=permissions)
+    assert config.sandbox_policy(given_options) == policy
+    assert config.approval_policy(given_options) == approval
+    assert config.SANDBOX_MODES[permissions] == mode
+
+
+def test_no_network_is_granted() -> None:
+    policy = config.sandbox_policy(options(permissions="workspace-write"))
+    assert json.loads(msgspec.json.encode(policy)).get("networkAccess", False) is False
+
+
+def test_provider_options() -> None:
+    given_options = options(provider_options={"summary": "detailed", "config": {"a.b": 1}})
+    assert config.provider_option(given_options, "summary") == "detailed"
+    assert config.provider_option(given_options, "personality") is None
+    assert config.thread_config(given_options) == {"a.b": 1}
+    assert config.thread_config(options()) == {}
+
+
+def test_provider_options_that_are_none() -> None:
+    with pytest.raises(InvalidOptionError, match="codex has no provider option 'sumary'; known: "):
+        config.provider_option(options(provider_options={"sumary": 1}), "summary")
+    with pytest.raises(InvalidOptionError, match="must map dotted keys to values, not 'a=1'"):
+        config.thread_config(options(provider_options={"config": "a=1"}))
+
+
+def test_configuration_is_a_copy() -> None:
+    given_config = {"a": 1}
+    config.thread_config(options(provider_options={"config": given_config}))["b"] = 2
+    assert given_config == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("image", "url"),
+    [
+        ("https://x/y.png", "https://x/y.png"),
+        ("data:image/png;base64,AA==", "data:image/png;base64,AA=="),
+        (PNG, "data:image/png;base64,iVBORw0KGgouLi4="),
+        (b"\xff\xd8\xff\xe0", "data:image/jpeg;base64,/9j/4A=="),
+        (b"GIF89a", "data:image/gif;base64,R0lGODlh"),
+        (b"RIFF\x00\x00\x00\x00WEBP", "data:image/webp;base64,UklGRgAAAABXRUJQ"),
+    ],
+)
+def test_images_as_urls(image: str | bytes, url: str) -> None:
+    assert config.image_file(image) is None
+    assert config.image_url(image) == url
+
+
+def test_images_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(PNG)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for image in (file, str(file), "a.png", Path("a.png"), "~/a.png"):
+        assert config.image_file(image) == file
+
+
+@pytest.mark.parametrize("image", ["/nowhere.png", Path("/"), ""])
+def test_images_that_are_not_there(image: object) -> None:
+    with pytest.raises(InvalidOptionError, match="does not exist"):
+        config.image_file(image)
+
+
+@pytest.mark.parametrize("data", [b"", b"not an image", b"<svg/>"])
+def test_bytes_that_are_no_image(data: bytes) -> None:
+    with pytest.raises(InvalidOptionError, match="must be PNG, JPEG, GIF or WebP"):
+        config.image_url(data)
+
+
+@pytest.mark.parametrize(
+    ("server", "entry"),
+    [
+        (McpServer(command="toy"), {"command": "toy"}),
+        (
+            McpServer(
+                command="toy",
+                args=["-v"],
+                env={"A": "1"},
+                cwd="/w",
+                startup_timeout=5,
+                trusted=True,
+            ),
+            {
+                "command": "toy",
+                "args": ["-v"],
+                "env": {"A": "1"},
+                "cwd": "/w",
+                "startup_timeout_sec": 5,
+                "default_tools_approval_mode": "approve",
+            },
+        ),
+        (
+            McpServer(
+                url="http://x", bearer_token_variable="T", headers={"H": "1"}, tool_timeout=2
+            ),
+            {
+                "url": "http://x",
+                "bearer_token_env_var": "T",
+                "http_headers": {"H": "1"},
+                "tool_timeout_sec": 2,
+            },
+        ),
+    ],
+)
+def test_mcp_servers(server: McpServer, entry: dict[str, object]) -> None:
+    assert config.mcp_server(server) == entry
+
+
+def test_arguments() -> None:
+    given_config = {"a.b": True, "c": 'say "hi"', "d": {"e f": [1, 2.5, "x"]}}
+    assert config.config_arguments(given_config) == [
+        "-c",
+        "a.b=true",
+        "-c",
+        'c="say \\"hi\\""',
+        "-c",
+        'd={"e f" = [1, 2.5, "x"]}',
+    ]
+
+
+toml_texts = st.text(st.characters(exclude_categories=["Cs"]))
+toml_values = st.recursive(
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | toml_texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(toml_texts, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(toml_values)
+def test_any_value_as_toml(value: object) -> None:
+    assert tomllib.loads(f"x = {config.to_toml(value)}") == {"x": value}
+
+
+@pytest.mark.parametrize("value", [None, object(), b"x", [None], {"a": {1, 2}}])
+def test_what_toml_has_no_word_for(value: object) -> None:
+    with pytest.raises(InvalidOptionError, match="codex configuration cannot hold"):
+        config.to_toml(value)
