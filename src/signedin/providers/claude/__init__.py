@@ -1,0 +1,1 @@
+"""Claude Code, driven through the control protocol of its own command line program."""

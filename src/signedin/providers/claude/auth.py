@@ -1,0 +1,245 @@
+"""Looks after a Claude account, through Claude Code's own ``auth`` commands."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from signedin.accounts.billing import Account, Accounts
+from signedin.accounts.homes import make_private
+from signedin.accounts.status import AuthStatus, LoginMethod
+from signedin.aio import finish
+from signedin.errors import (
+    AuthRequiredError,
+    CommandExecutionError,
+    ProtocolError,
+    TimeoutExceededError,
+    UnsupportedOptionError,
+)
+from signedin.options import TurnOptions
+from signedin.providers.base import ProviderConfig
+from signedin.providers.binary import require
+from signedin.providers.claude.account import (
+    TOKEN_VARIABLE,
+    ClaudeAccount,
+    interpret,
+    settings_findings,
+)
+from signedin.providers.claude.binary import find_claude
+from signedin.providers.claude.config import environment_for, setting_sources
+from signedin.wire.capture import capture
+from signedin.wire.process import Process
+from signedin.wire.terminal import run_in_terminal
+
+ANSWER_SECONDS = 30.0
+"""How long an ``auth`` command may take; 0.2 to 0.4 s when all is well."""
+
+_PAGE = re.compile(rb"https://\S+")
+
+
+class ClaudeAuth:
+    """Looks after the account of one client.
+
+    Args:
+        config: What the client was made with.
+        accounts: Decides which login it uses.
+        options: What its turns are asked for.
+        on_change: Called after somebody signed in or out.
+    """
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        accounts: Accounts,
+        options: TurnOptions,
+        on_change: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._config = config
+        self._accounts = accounts
+        self._options = options
+        self._on_change = on_change
+
+    async def status(self) -> AuthStatus:
+        """Asks Claude Code who is signed in; no token is read by us.
+
+        Raises:
+            ProtocolError: It did not answer in the known form.
+        """
+        account = self._accounts.choose(self._options.env)
+        program = find_claude(self._config).usable
+        basis = account.status(program)
+        if program is None:
+            return basis
+        sources = setting_sources(self._options)
+        findings = settings_findings(account.home, self._options.cwd, sources)
+        basis = msgspec.structs.replace(basis, warnings=basis.warnings + findings)
+        environment = environment_for(self._config, self._options, account)
+        if account.source == "isolated" and not account.home.is_dir():
+            return basis  # Claude Code would make the folder
+        loaded = f"--setting-sources={','.join(sources)}"
+        answer = await capture(
+            [str(program), loaded, "auth", "status"], env=environment, seconds=ANSWER_SECONDS
+        )
+        try:
+            told = msgspec.json.decode(answer.stdout, type=ClaudeAccount)
+        except msgspec.DecodeError:
+            raise ProtocolError(
+                f"claude auth status ended with exit code {answer.returncode} and no answer: "
+                f"{answer.stderr}"
+            ) from None
+        status = interpret(basis, told)
+        if status.decided_by == TOKEN_VARIABLE and not environment.get(TOKEN_VARIABLE):
+            # auth status calls every token by one name; this one is ANTHROPIC_AUTH_TOKEN.
+            return msgspec.structs.replace(
+                status, billing="unknown", decided_by="ANTHROPIC_AUTH_TOKEN"
+            )
+        return status
+
+    async def login(self) -> None:
+        """Runs ``claude auth login`` on the terminal.
+
+        Raises:
+            ProviderNotInstalledError: Claude Code is not there.
+            CommandExecutionError: It did not end well.
+        """
+        program, environment = self._for_login()
+        code = await run_in_terminal([program, "auth", "login"], env=environment)
+        if code:
+            raise CommandExecutionError(
+                f"claude auth login ended with exit code {code}; nobody was signed in",
+                returncode=code,
+            )
+        await self._changed()
+
+    async def start_login(self, method: LoginMethod, api_key: str | None) -> ClaudeLogin:
+        """Begins ``claude auth login`` without a terminal.
+
+        Raises:
+            UnsupportedOptionError: Claude Code has no such method.
+        """
+        del api_key
+        if method != "browser":
+            hint = "claude signs in with a browser; an API key goes into ANTHROPIC_API_KEY"
+            raise UnsupportedOptionError("claude", f"method={method}", hint)
+        program, environment = self._for_login()
+        # Nothing is opened: whoever asked gets the address.
+        process = await Process.start(
+            [program, "auth", "login"], env={**environment, "BROWSER": "true"}
+        )
+        login = ClaudeLogin(process, self._changed)
+        try:
+            await login.begin()
+        except BaseException:
+            await login.cancel()
+            raise
+        return login
+
+    async def logout(self) -> None:
+        """Has Claude Code revoke the login and forget it.
+
+        Raises:
+            CommandExecutionError: It did not end well.
+        """
+        program = require("claude", find_claude(self._config))
+        account = self._accounts.choose(self._options.env)
+        environment = environment_for(self._config, self._options, account)
+        ended = await capture(
+            [str(program), "auth", "logout"], env=environment, seconds=ANSWER_SECONDS
+        )
+        if ended.returncode:
+            raise CommandExecutionError(
+                f"claude auth logout ended with exit code {ended.returncode}",
+                returncode=ended.returncode,
+                stderr=ended.stderr,
+            )
+        await self._changed()
+
+    def _for_login(self) -> tuple[str, dict[str, str]]:
+        program = require("claude", find_claude(self._config))
+        account: Account = self._accounts.choose_for_login(self._options.env)
+        if account.source == "isolated":
+            make_private(account.home)
+        return str(program), environment_for(self._config, self._options, account)
+
+    async def _changed(self) -> None:
+        self._accounts.forget()
+        await self._on_change()
+
+
+class ClaudeLogin:
+    """A ``claude auth login`` that waits for the code its page shows; see `AsyncLogin`.
+
+    Attributes:
+        url: The page to open.
+        user_code: There is none.
+        wants_code: The page shows a code, which `submit_code` takes.
+    """
+
+    def __init__(self, process: Process, on_success: Callable[[], Awaitable[None]]) -> None:
+        self.url: str | None = None
+        self.user_code: str | None = None
+        self.wants_code = True
+        self._process = process
+        self._on_success = on_success
+        self._reading: asyncio.Task[None] | None = None
+        self._succeeded = False
+
+    async def begin(self) -> None:
+        """Waits for the address of the page.
+
+        Raises:
+            CommandExecutionError: It ended without one.
+        """
+        said = b""
+        async for chunk in self._process.chunks():
+            said += chunk
+            if (page := _PAGE.search(said)) and page.end() < len(said):
+                self.url = page[0].decode()
+                self._reading = asyncio.get_running_loop().create_task(self._read_on())
+                return
+        code = await self._process.wait()
+        raise CommandExecutionError(
+            f"claude auth login ended with exit code {code} and showed no page",
+            returncode=code,
+            stderr=self._process.stderr,
+        )
+
+    async def submit_code(self, code: str) -> None:
+        """Gives Claude Code what the page shows after signing in."""
+        await self._process.write(f"{code.strip()}\n".encode())
+
+    async def wait(self, timeout: float | None = None) -> None:
+        """Waits until the user has signed in; see `AsyncLogin.wait`."""
+        if self._succeeded:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                code = await self._process.wait()
+        except TimeoutError:
+            raise TimeoutExceededError(
+                f"nobody has signed in within {timeout:g} s; the attempt goes on: wait again or "
+                "cancel it"
+            ) from None
+        await self.cancel()
+        if code:
+            reason = self._process.stderr.strip() or f"exit code {code}"
+            raise AuthRequiredError(f"nobody was signed in to claude: {reason}")
+        self._succeeded = True
+        await finish(self._finished())
+
+    async def cancel(self) -> None:
+        """Gives up."""
+        await self._process.stop(stdin_grace=0)
+        if self._reading is not None:
+            await asyncio.wait({self._reading})
+
+    async def _finished(self) -> None:
+        await self._on_success()
+
+    async def _read_on(self) -> None:
+        """Takes what else it says, so that it never waits for a reader."""
+        async for _ in self._process.chunks():
+            pass

@@ -1,0 +1,341 @@
+"""Messages of Claude Code to events: a pure translation, with the little state a turn needs.
+
+Wire facts seen with 2.1.197 and 2.1.330. Each content block of the model arrives twice: streamed,
+and then whole in an ``assistant`` message of its own. A prompt may have several results, since work
+in the background reports back; the turn is over when the session is idle.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
+
+import msgspec
+
+from signedin.events import (
+    DoneEvent,
+    Event,
+    MessageEvent,
+    OtherEvent,
+    ReasoningEvent,
+    RetryEvent,
+    SessionEvent,
+    WarningEvent,
+)
+from signedin.providers.claude import tools
+from signedin.providers.claude.failure import ApiError
+from signedin.providers.claude.messages import (
+    AssistantMessage,
+    Block,
+    Message,
+    Notice,
+    RateLimitMessage,
+    ResultMessage,
+    SystemMessage,
+    UserMessage,
+)
+from signedin.providers.claude.outcome import Outcome
+from signedin.providers.claude.streaming import Streams
+
+T = TypeVar("T")
+
+_TOOL_CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+
+
+class TurnNormaliser:
+    """Translates the messages of one turn.
+
+    Args:
+        total_cost: What the process had cost before the turn, in US dollars.
+        stderr: Returns the end of the process's standard error, for failures without a reason.
+
+    Attributes:
+        tools: The tool calls that have started and not ended, by id.
+        declined: Ids of tool calls that were not allowed.
+        background: Descriptions of tasks that run in the background, by id.
+        interrupting: Whether the turn was asked to stop.
+        session_id: The session's id, once told.
+        version: Claude Code's version, once told.
+        outcome: How the turn ends and what it used.
+        ended: Whether it is over.
+    """
+
+    def __init__(self, *, total_cost: float = 0.0, stderr: Callable[[], str] = str) -> None:
+        self.tools: dict[str, tools.ToolItem] = {}
+        self.declined: set[str] = set()
+        self.background: dict[str, str] = {}
+        self.interrupting = False
+        self.session_id: str | None = None
+        self.version: str | None = None
+        self.ended = False
+        self.outcome = Outcome(total_cost, stderr)
+        self._streams = Streams()
+        self._early: list[Event] = []
+        self._cwd: str | None = None
+        self._model: str | None = None
+        self._active = False
+        self._handlers = {
+            "assistant": self._on_assistant,
+            "rate_limit_event": self._on_rate_limit,
+            "result": self._on_result,
+            "system": self._on_system,
+            "user": self._on_user,
+        }
+
+    def events(self, message: Message, line: bytes) -> list[Event]:
+        """Returns the events of one message.
+
+        Args:
+            message: The message, as far as it is decoded.
+            line: The whole of it, for `Event.payload`.
+        """
+        if message.subtype == "thinking_tokens":
+            return []  # an estimate per piece of reasoning, as many as there are pieces
+        now = time.time()
+        payload = msgspec.Raw(line)
+        if message.type == "stream_event":
+            events = self._streams.events(message, now, payload)
+        else:
+            handler = self._handlers.get(message.type)
+            events = handler(line, now, payload) if handler else []
+            events = events or [_other(message, now, payload)]
+        return events if self.session_id is not None else self._held_back(events)
+
+    def closed(self) -> list[Event]:
+        """Returns the end of a turn whose process has ended; nothing if it never had a result."""
+        if self.outcome.reason is None:
+            return []
+        events = self._done(time.time())
+        return events if self.session_id is not None else self._held_back(events)
+
+    def _held_back(self, events: list[Event]) -> list[Event]:
+        """Holds events back until the session is known, which has to come first."""
+        self._early += events
+        return self._released() if self.ended else []
+
+    def _released(self) -> list[Event]:
+        early, self._early = self._early, []
+        return early
+
+    def _on_assistant(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+        told = _decoded(line, AssistantMessage)
+        if told is None:
+            return []
+        blocks = told.message.blocks
+        if told.error and told.parent_tool_use_id is None:
+            said = "".join(block.text for block in blocks)
+            self.outcome.api_error = ApiError(told.error, said)
+            return []
+        if told.parent_tool_use_id is None:
+            self.outcome.api_error = None
+            self.outcome.latest = told.message.usage or self.outcome.latest
+        return [
+            event
+            for number, block in enumerate(blocks)
+            for event in self._block(told, number, block, now, payload)
+        ]
+
+    def _block(
+        self,
+        told: AssistantMessage,
+        number: int,
+        block: Block,
+        now: float,
+        payload: msgspec.Raw,
+    ) -> list[Event]:
+        parent = told.parent_tool_use_id
+        if block.type in _TOOL_CALLS and block.name == tools.OUTPUT_TOOL:
+            self.outcome.output = msgspec.json.encode(block.input).decode()
+            return []
+        if block.type in _TOOL_CALLS:
+            self.outcome.acted = True
+            item = self.tools[block.id] = tools.started(
+                block.name,
+                _arguments(block),
+                item_id=block.id,
+                cwd=self._cwd,
+                timestamp=now,
+                payload=payload,
+            )
+            return [item]
+        if block.type.endswith("_tool_result"):
+            return self._tool_result(block, block.content, now, payload)
+        streamed = self._streams.finish(parent, told.message.id, block.type)
+        item_id = streamed or f"{told.uuid or told.message.id}-{number}"
+        if block.type == "text" and (block.text or streamed):
+            if parent is None:
+                self.outcome.last_text = block.text
+            return [
+                MessageEvent(
+                    item_id=item_id,
+                    text=block.text,
+                    # What a subagent says is no answer to the user.
+                    phase="commentary" if parent else None,
+                    complete=not self.interrupting,
+                    timestamp=now,
+                    payload=payload,
+                )
+            ]
+        if block.type == "thinking" and (block.thinking or streamed):
+            return [
+                ReasoningEvent(item_id=item_id, text=block.thinking, timestamp=now, payload=payload)
+            ]
+        return []
+
+    def _on_user(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+        told = _decoded(line, UserMessage)
+        if told is None:
+            return []
+        self.declined |= {
+            meta.id
+            for meta in told.tool_result_meta
+            if meta.permission_decision and meta.permission_decision.decision == "reject"
+        }
+        return [
+            event
+            for block in told.message.blocks
+            if block.type == "tool_result"
+            for event in self._tool_result(block, told.tool_use_result, now, payload)
+        ]
+
+    def _tool_result(
+        self, block: Block, details: object, now: float, payload: msgspec.Raw
+    ) -> list[Event]:
+        item = self.tools.pop(block.tool_use_id, None)
+        if item is None:
+            return []
+        return [
+            tools.finished(
+                item,
+                block,
+                details,
+                declined=block.tool_use_id in self.declined,
+                interrupted=self.interrupting,
+                timestamp=now,
+                payload=payload,
+            )
+        ]
+
+    def _on_result(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+        result = _decoded(line, ResultMessage)
+        if result is None:
+            reason = "claude sent a result in an unknown form"
+            events: list[Event] = [self.outcome.broken(reason, now, payload)]
+        elif result.origin and self.outcome.reason is None:
+            return []  # about work that an earlier process had left in the background
+        else:
+            events = self.outcome.take_result(result, self._model, now, payload)
+        # Programs that do not tell when they are idle are at their end with the result.
+        return events if self._active else [*events, *self._done(now)]
+
+    def _on_rate_limit(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+        told = _decoded(line, RateLimitMessage)
+        return self.outcome.take_limit(told.rate_limit_info, now, payload) if told else []
+
+    def _on_system(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+        told = _decoded(line, SystemMessage)
+        if told is None:
+            return []
+        match told.subtype:
+            case "init":
+                return self._init(told, now, payload)
+            case "session_state_changed":
+                return self._state_changed(told.state, now, payload)
+            case _:
+                return self._on_notice(line, now, payload)
+
+    def _on_notice(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+        told = _decoded(line, Notice)
+        if told is None:
+            return []
+        match told.subtype:
+            case "api_retry":
+                return [_retry(told, now, payload)]
+            case "permission_denied":
+                return [self._denied(told, now, payload)]
+            case "model_fallback":
+                text = told.message or "claude went on with its fallback model"
+                return [WarningEvent(text=text, timestamp=now, payload=payload)]
+            case "task_started" if told.task_id:
+                self.background[told.task_id] = told.description or told.task_id
+            case "task_notification" if told.task_id:
+                self.background.pop(told.task_id, None)
+            case _:
+                pass
+        return []
+
+    def _init(self, told: SystemMessage, now: float, payload: msgspec.Raw) -> list[Event]:
+        self.version = told.claude_code_version
+        self._cwd, self._model = told.cwd, told.model
+        if self.session_id is not None:
+            return []
+        self.session_id = told.session_id
+        session = SessionEvent(
+            session_id=told.session_id,
+            model=told.model,
+            cwd=told.cwd,
+            timestamp=now,
+            payload=payload,
+        )
+        return [session, *self._released()]
+
+    def _state_changed(self, state: str | None, now: float, payload: msgspec.Raw) -> list[Event]:
+        if state != "idle":
+            self._active = True
+            return []
+        if not self._active:
+            return []
+        if self.outcome.reason is None and not self.interrupting:
+            reason = "claude ended the turn without a result"
+            return [self.outcome.broken(reason, now, payload), *self._done(now)]
+        return self._done(now)
+
+    def _denied(self, told: Notice, now: float, payload: msgspec.Raw) -> WarningEvent:
+        if told.tool_use_id:
+            self.declined.add(told.tool_use_id)
+        text = f"claude denied {told.tool_name or 'a tool'}"
+        return WarningEvent(
+            text=f"{text}: {told.message}" if told.message else text,
+            timestamp=now,
+            payload=payload,
+        )
+
+    def _done(self, now: float) -> list[Event]:
+        self.ended = True
+        reason = self.outcome.reason or "interrupted"
+        done: list[Event] = [DoneEvent(reason=reason, timestamp=now)]
+        if self.background:
+            left = ", ".join(self.background.values())
+            text = f"work in the background ends with the turn: {left}"
+            done.insert(0, WarningEvent(text=text, timestamp=now))
+        return done
+
+
+def _decoded(line: bytes, message_type: type[T]) -> T | None:
+    """The message in ``line``, ``None`` if its form is unknown: it then passes through."""
+    try:
+        return msgspec.json.decode(line, type=message_type)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _other(message: Message, now: float, payload: msgspec.Raw) -> Event:
+    name = f"{message.type}/{message.subtype}" if message.subtype else message.type
+    return OtherEvent(name=name, timestamp=now, payload=payload)
+
+
+def _arguments(block: Block) -> Mapping[str, object]:
+    given = block.input
+    return cast("Mapping[str, object]", given) if isinstance(given, dict) else {}
+
+
+def _retry(told: Notice, now: float, payload: msgspec.Raw) -> RetryEvent:
+    reason = " ".join(str(part) for part in (told.error_status, told.error) if part)
+    return RetryEvent(
+        text=f"the model request failed ({reason or 'no reason given'}); trying again",
+        attempt=told.attempt,
+        delay=None if told.retry_delay_ms is None else told.retry_delay_ms / 1000,
+        timestamp=now,
+        payload=payload,
+    )

@@ -1,0 +1,161 @@
+"""Warm processes: one that has answered a prompt answers the next, in a new conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from signedin.aio import finish
+from signedin.errors import ProtocolError, SignedinError
+from signedin.providers.claude.config import Launch
+from signedin.providers.claude.messages import CanUseTool, Message, SystemMessage
+from signedin.providers.claude.process import ClaudeProcess
+from signedin.providers.claude.prompt import command_message
+
+if TYPE_CHECKING:
+    from signedin.tools import ToolResult
+
+LINGER_SECONDS = 10.0
+"""How long processes beyond the first are kept for a next prompt; each takes about 120 MB."""
+
+CLEAR_SECONDS = 10.0
+"""How long a process may take to begin a new conversation; 0.03 s when all is well."""
+
+_log = logging.getLogger("signedin.claude")
+
+
+class WarmPool:
+    """The processes of one client, and which of them wait for a prompt.
+
+    A process waits for a launch equal to its own: same program, options, environment and directory.
+    """
+
+    def __init__(self) -> None:
+        self._live: set[ClaudeProcess] = set()
+        self._idle: list[tuple[ClaudeProcess, asyncio.Task[None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Starting takes all of a core, so a crowd that starts at once is only slower.
+        self._starts = asyncio.Semaphore(max(2, os.cpu_count() or 1))
+
+    async def start(self, launch: Launch, resume: tuple[str, ...] = ()) -> ClaudeProcess:
+        """Starts a process; see `ClaudeProcess.start`."""
+        await self._starts.acquire()
+        try:
+            process = await ClaudeProcess.start(launch, resume)
+        except BaseException:
+            self._starts.release()
+            raise
+        process.ready.add_done_callback(lambda _: self._starts.release())
+        self._live = {each for each in self._live if each.closed is None} | {process}
+        return process
+
+    async def take(self, launch: Launch) -> ClaudeProcess:
+        """Returns a process that waits, or else a new one."""
+        while warm := next((each for each in self._idle if each[0].launch == launch), None):
+            self._idle.remove(warm)
+            process, clearing = warm
+            try:
+                await asyncio.shield(clearing)
+            except BaseException:
+                self._spawn(process.aclose())
+                raise
+            if process.closed is None:
+                return process
+            await process.aclose()
+        return await self.start(launch)
+
+    def put(self, process: ClaudeProcess) -> None:
+        """Takes back a process; one that cannot be used again is ended."""
+        if process.spent or process.closed is not None:
+            self._spawn(process.aclose())
+            return
+        clearing = asyncio.get_running_loop().create_task(_clear(process))
+        self._idle.append((process, clearing))
+        if len(self._idle) > 1:
+            self._spawn(self._end_surplus())
+
+    async def aclose(self) -> None:
+        """Ends all processes."""
+        idle, self._idle = self._idle, []
+        live, self._live = self._live, set()
+        for task in (*self._tasks, *(clearing for _, clearing in idle)):
+            task.cancel()
+        for process in live:
+            self._spawn(process.aclose())
+        await finish(_all_ended({*self._tasks, *(clearing for _, clearing in idle)}))
+
+    async def _end_surplus(self) -> None:
+        await asyncio.sleep(LINGER_SECONDS)
+        if len(self._idle) > 1:
+            process, clearing = self._idle.pop(0)
+            clearing.cancel()
+            await process.aclose()
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _clear(process: ClaudeProcess) -> None:
+    """Begins a new conversation, which has no memory of the old one; or ends the process."""
+    if not process.used:
+        return
+    cleared = _Cleared()
+    try:
+        async with asyncio.timeout(CLEAR_SECONDS):
+            await process.prompt(command_message("/clear"), cleared)
+            await cleared.done
+        process.used = False
+    except (SignedinError, TimeoutError) as error:
+        _log.info("a process is not used again: %s", error)
+        await process.aclose()
+    finally:
+        process.detach()
+
+
+class _Cleared:
+    """Waits until the conversation is another one."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._before = ""
+
+    def on_message(self, message: Message, line: bytes) -> None:
+        """Takes in the ids of the conversation before and after."""
+        if message.subtype != "session_state_changed" or self.done.done():
+            return
+        told = msgspec.json.decode(line, type=SystemMessage)
+        if told.state == "running":
+            self._before = told.session_id
+        elif told.state == "idle" and told.session_id in {"", self._before}:
+            self.done.set_exception(ProtocolError("claude did not begin a new conversation"))
+        elif told.state == "idle":
+            self.done.set_result(None)
+
+    async def on_question(self, question: CanUseTool, payload: msgspec.Raw) -> object:
+        """Refuses: nothing is to be done."""
+        del question, payload
+        raise ProtocolError("nothing was asked for")
+
+    async def call_tool(self, name: str, arguments: object) -> ToolResult:
+        """Refuses: nothing is to be done."""
+        del name, arguments
+        raise ProtocolError("nothing was asked for")
+
+    def on_batch_end(self) -> None:
+        """Does nothing."""
+
+    def on_close(self, error: SignedinError) -> None:
+        """Passes on that the process is gone."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+async def _all_ended(tasks: set[asyncio.Task[None]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,266 @@
+"""A running Claude Code: one process, one conversation at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from signedin.accounts.billing import assure_billing
+from signedin.accounts.status import AuthStatus
+from signedin.aio import finish
+from signedin.errors import (
+    InvalidOptionError,
+    ProtocolError,
+    SignedinError,
+    TransportClosedError,
+)
+from signedin.providers.binary import remember_version
+from signedin.providers.claude.account import ClaudeAccount, interpret
+from signedin.providers.claude.config import Launch
+from signedin.providers.claude.control import ControlPeer
+from signedin.providers.claude.messages import CanUseTool, Message
+from signedin.providers.claude.tool_server import ToolServer
+from signedin.wire.gate import Gate
+from signedin.wire.process import Process
+
+if TYPE_CHECKING:
+    from signedin.tools import ToolResult
+
+START_SECONDS = 120.0
+"""How long Claude Code may take to start; 0.4 s when all is well, 13 s in a crowd of 20."""
+
+ANSWER_SECONDS = 60.0
+"""How long it may take to answer a request of ours; MCP servers take seconds to start."""
+
+
+class TurnListener(Protocol):
+    """The turn that runs in a process."""
+
+    def on_message(self, message: Message, line: bytes) -> None:
+        """Takes a message."""
+        ...
+
+    async def on_question(self, question: CanUseTool, payload: msgspec.Raw) -> object:
+        """Answers whether a tool may be used."""
+        ...
+
+    async def call_tool(self, name: str, arguments: object) -> ToolResult:
+        """Calls a Python tool."""
+        ...
+
+    def on_batch_end(self) -> None:
+        """Called after everything that arrived together has been handed out."""
+        ...
+
+    def on_close(self, error: SignedinError) -> None:
+        """Called once if the process cannot be used any more; nothing more will come."""
+        ...
+
+
+class ClaudeProcess:
+    """One process.
+
+    Attributes:
+        launch: How it was started.
+        ready: Done when it has answered for the first time, or ended.
+        closed: Why it cannot be used any more, ``None`` while it can.
+        total_cost: What it has cost so far, as it counts, in US dollars.
+        used: Whether it holds a conversation.
+        spent: Whether it must not be used for another one.
+    """
+
+    def __init__(self, process: Process, launch: Launch) -> None:
+        loop = asyncio.get_running_loop()
+        self.launch = launch
+        self.ready: asyncio.Future[None] = loop.create_future()
+        self.closed: SignedinError | None = None
+        self.total_cost = 0.0
+        self.used = False
+        self.spent = False
+        self._version: str | None = None
+        self._turn: TurnListener | None = None
+        self._process = process
+        self._tools = ToolServer(launch.tools)
+        self._peer = ControlPeer(process, self)
+        self._starting = loop.create_task(self._initialize())
+
+    @classmethod
+    async def start(cls, launch: Launch, resume: tuple[str, ...] = ()) -> ClaudeProcess:
+        """Starts Claude Code, without waiting until it can answer.
+
+        Args:
+            launch: How.
+            resume: The arguments that continue a conversation.
+
+        Raises:
+            InvalidOptionError: The system refused.
+        """
+        try:
+            process = await Process.start(
+                [str(launch.program), *launch.arguments, *resume],
+                env=launch.environment,
+                cwd=launch.cwd,
+            )
+        except OSError as error:
+            raise InvalidOptionError(f"claude could not be started: {error}") from error
+        return cls(process, launch)
+
+    @property
+    def gate(self) -> Gate:
+        """Holds the reader back while the turn is slow to consume."""
+        return self._peer.gate
+
+    @property
+    def stderr(self) -> str:
+        """The end of what it wrote to standard error."""
+        return self._process.stderr
+
+    async def when_ready(self) -> None:
+        """Waits until it can be prompted.
+
+        A prompt must not be sent earlier: 2.1.330 may answer one that it finds behind its
+        ``initialize`` request as if there was no such request.
+
+        Raises:
+            SignedinError: It refused how it was started, or is gone.
+        """
+        await asyncio.shield(self._starting)
+        if self.closed is not None:
+            raise self.closed
+
+    async def prompt(self, message: dict[str, object], turn: TurnListener) -> None:
+        """Sends a prompt, whose messages go to ``turn`` until `detach`.
+
+        Raises:
+            TransportClosedError: It is gone.
+        """
+        self._turn = turn
+        self.used = True
+        await self.say(message)
+
+    async def say(self, message: dict[str, object]) -> None:
+        """Adds a message to what it is told.
+
+        Raises:
+            TransportClosedError: It is gone.
+        """
+        await self._peer.send(message)
+
+    async def interrupt(self) -> None:
+        """Asks it to stop what it does.
+
+        Raises:
+            SignedinError: It does not answer, or is gone.
+        """
+        await self._peer.request("interrupt", {}, timeout=ANSWER_SECONDS)
+
+    def detach(self) -> None:
+        """Hands out no more messages, and cancels the turn's calls of Python tools."""
+        self._turn = None
+        self._tools.cancel_calls()
+
+    def told_version(self, version: str | None) -> None:
+        """Keeps the program's version, which it tells in each turn."""
+        if version and version != self._version:
+            self._version = version
+            remember_version(self.launch.program, version)
+
+    async def aclose(self) -> None:
+        """Ends the process. Idempotent."""
+        await finish(self._end())
+
+    def on_message(self, message: Message, line: bytes) -> None:
+        """Hands a message to the running turn. Between turns there is nobody to tell."""
+        if self._turn is not None:
+            self._turn.on_message(message, line)
+
+    async def on_request(self, request: msgspec.Raw) -> object:
+        """Has a question answered by the running turn, or a message to the tools by them.
+
+        Raises:
+            ProtocolError: There is no turn, or it is not a question that can be answered.
+        """
+        asked = msgspec.json.decode(request, type=_Request)
+        if asked.subtype == "mcp_message":
+            return await self._tools.answer(request, self._call_tool)
+        if asked.subtype != "can_use_tool" or self._turn is None:
+            raise ProtocolError(f"signedin has nobody to answer {asked.subtype!r}")
+        question = msgspec.json.decode(request, type=CanUseTool)
+        return await self._turn.on_question(question, request)
+
+    def on_batch_end(self) -> None:
+        """Wakes who waits for events."""
+        if self._turn is not None:
+            self._turn.on_batch_end()
+
+    def on_close(self, error: SignedinError) -> None:
+        """Takes in that the process cannot be used any more."""
+        if self.closed is not None:
+            return
+        self.closed = error if self.ready.done() else _refusal(error)
+        if not self.ready.done():
+            self.ready.set_result(None)
+        if self._turn is not None:
+            self._turn.on_close(self.closed)
+
+    async def _call_tool(self, name: str, arguments: object) -> ToolResult:
+        if self._turn is None:
+            raise ProtocolError(f"there is no turn to call the tool {name!r} in")
+        return await self._turn.call_tool(name, arguments)
+
+    async def _initialize(self) -> None:
+        launch = self.launch
+        try:
+            said = dict(launch.initialize)
+            answer = await self._peer.request("initialize", said, timeout=START_SECONDS)
+            if launch.billing is not None:
+                told = msgspec.json.decode(answer, type=_Initialized).account
+                assure_billing(interpret(_UNKNOWN, told), launch.billing)
+            if launch.mcp_servers:
+                await self._connect(dict(launch.mcp_servers))
+        except SignedinError as error:
+            self.on_close(error)
+        if not self.ready.done():
+            self.ready.set_result(None)
+
+    async def _connect(self, servers: dict[str, object]) -> None:
+        """Starts the MCP servers; through the pipe, since their settings may hold secrets."""
+        answer = await self._peer.request(
+            "mcp_set_servers", {"servers": servers}, timeout=ANSWER_SECONDS
+        )
+        errors = msgspec.json.decode(answer, type=_ServersAnswer).errors
+        for name, reason in errors.items():
+            raise InvalidOptionError(f"claude could not connect to MCP server {name!r}: {reason}")
+
+    async def _end(self) -> None:
+        await self._process.stop()
+        await self._peer.aclose()
+        await asyncio.wait({self._starting})
+
+
+def _refusal(error: SignedinError) -> SignedinError:
+    """What it means that Claude Code ended before it was ready: it refuses how it was started.
+
+    It says on stderr what: an unknown session, or the value of an option.
+    """
+    if not isinstance(error, TransportClosedError) or (error.returncode or 0) <= 0:
+        return error
+    reason = error.stderr or error.message
+    return InvalidOptionError(f"claude refused to start: {reason}")
+
+
+class _Request(msgspec.Struct, frozen=True):
+    subtype: str = ""
+
+
+class _Initialized(msgspec.Struct, frozen=True):
+    account: ClaudeAccount = ClaudeAccount(token_source="none")  # noqa: S106 - the word for none
+
+
+_UNKNOWN = AuthStatus(provider="claude", installed=True, authenticated=False)
+
+
+class _ServersAnswer(msgspec.Struct, frozen=True):
+    errors: dict[str, str] = {}

@@ -1,0 +1,153 @@
+"""Questions of Claude Code to its host: may a tool be used, and what does the user say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from signedin.approvals import (
+    ApprovalRequest,
+    Decision,
+    Host,
+    Question,
+    QuestionOption,
+    approval_events,
+    question_events,
+)
+from signedin.events import Event
+from signedin.providers.claude import tools
+from signedin.providers.claude.messages import CanUseTool
+
+QUESTION_TOOL = "AskUserQuestion"
+_NETWORK_TOOLS = frozenset({"WebFetch", "WebSearch"})
+_NO_ANSWER = "The user is not there to answer. Decide yourself and say what you assumed."
+_SESSION_RULES = frozenset({"addDirectories", "addRules"})
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What Claude Code is told, and what the caller sees of it.
+
+    Attributes:
+        response: The answer in Claude Code's words.
+        events: The events that tell of it.
+        allowed: Whether the tool may be used.
+        lasting: Whether the answer also holds for later questions.
+    """
+
+    response: Mapping[str, object]
+    events: list[Event]
+    allowed: bool
+    lasting: bool = False
+
+
+async def answer_question(
+    question: CanUseTool, host: Host, cwd: str, payload: msgspec.Raw
+) -> Answer:
+    """Has the host decide whether a tool may be used, or answer the user's questions."""
+    if question.tool_name == QUESTION_TOOL:
+        return await _answer_user_questions(question, host, payload)
+    request = _approval_request(question, cwd)
+    decision = await host.approve(request)
+    return Answer(
+        _response(question, decision),
+        approval_events(request, decision, payload),
+        allowed=decision.verdict in {"allow", "allow_for_session"},
+        lasting=decision.verdict == "allow_for_session",
+    )
+
+
+def _approval_request(question: CanUseTool, cwd: str) -> ApprovalRequest:
+    arguments = question.input
+    name = question.tool_name
+    reason = question.decision_reason or question.description or ""
+    if name == tools.COMMAND_TOOL:
+        return ApprovalRequest(
+            subject="command",
+            item_id=question.tool_use_id,
+            reason=reason,
+            command=str(arguments.get("command", "")),
+            cwd=cwd,
+        )
+    if name in tools.FILE_TOOLS:
+        return ApprovalRequest(
+            subject="file_change",
+            item_id=question.tool_use_id,
+            reason=reason,
+            cwd=cwd,
+            changes=(tools.intended_change(name, arguments),),
+        )
+    server, tool = tools.split_name(name)
+    return ApprovalRequest(
+        subject="network" if name in _NETWORK_TOOLS else "tool",
+        item_id=question.tool_use_id,
+        reason=reason,
+        cwd=cwd,
+        tool=tool,
+        server=server,
+        arguments=arguments,
+    )
+
+
+def _response(question: CanUseTool, decision: Decision) -> dict[str, object]:
+    match decision.verdict:
+        case "allow":
+            return {"behavior": "allow", "updatedInput": question.input}
+        case "allow_for_session":
+            return {
+                "behavior": "allow",
+                "updatedInput": question.input,
+                "updatedPermissions": _for_session(question.permission_suggestions or []),
+            }
+        case "deny":
+            message = decision.reason or "the user does not want this"
+            return {"behavior": "deny", "message": message}
+        case "stop":
+            message = decision.reason or "the user stopped the turn"
+            return {"behavior": "deny", "message": message, "interrupt": True}
+
+
+def _for_session(suggestions: list[dict[str, object]]) -> list[dict[str, object]]:
+    """What Claude Code proposes to allow, for this session only and as narrow as it gets.
+
+    It would write rules into the project's settings, and change the permission mode along with
+    them.
+    """
+    rules = [update for update in suggestions if update.get("type") in _SESSION_RULES]
+    return [{**update, "destination": "session"} for update in rules or suggestions]
+
+
+class _Option(msgspec.Struct, frozen=True):
+    label: str = ""
+    description: str = ""
+
+
+class _Question(msgspec.Struct, frozen=True):
+    question: str
+    header: str = ""
+    options: list[_Option] = []
+
+
+class _Questions(msgspec.Struct, frozen=True):
+    questions: list[_Question] = []
+
+
+async def _answer_user_questions(question: CanUseTool, host: Host, payload: msgspec.Raw) -> Answer:
+    asked = msgspec.convert(question.input, _Questions).questions
+    questions = tuple(
+        Question(
+            id=each.question,
+            text=each.question,
+            header=each.header,
+            options=tuple(
+                QuestionOption(option.label, option.description) for option in each.options
+            ),
+        )
+        for each in asked
+    )
+    answers = await host.answer(questions)
+    events = question_events(questions, answers, question.tool_use_id, payload)
+    if answers is None:
+        return Answer({"behavior": "deny", "message": _NO_ANSWER}, events, allowed=False)
+    given = {**question.input, "answers": dict(answers)}
+    return Answer({"behavior": "allow", "updatedInput": given}, events, allowed=True)

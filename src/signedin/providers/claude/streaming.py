@@ -1,0 +1,115 @@
+"""The model's answer while it is streamed: deltas, and which whole they belong to.
+
+Wire facts seen with Claude Code 2.1.197 and 2.1.330: the whole of a block comes right before its
+``content_block_stop`` and does not name its index.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from signedin.events import (
+    Event,
+    MessageDeltaEvent,
+    MessageEvent,
+    OtherEvent,
+    ReasoningDeltaEvent,
+    ReasoningEvent,
+)
+from signedin.providers.claude.messages import Message, StreamPart
+
+_decode = msgspec.json.Decoder(StreamPart).decode
+
+
+class _Growing:
+    """A block that is being streamed."""
+
+    def __init__(self, item_id: str, kind: str) -> None:
+        self.item_id = item_id
+        self.kind = kind
+        self.pieces: list[str] = []
+
+    def broken_off(self, now: float) -> list[Event]:
+        """The block as far as it came, if anything of it was seen."""
+        if not self.pieces:
+            return []
+        text = "".join(self.pieces)
+        whole = MessageEvent if self.kind == "text" else ReasoningEvent
+        return [whole(item_id=self.item_id, text=text, complete=False, timestamp=now)]
+
+
+class _Stream:
+    """One message of the model, or none yet."""
+
+    def __init__(self, message_id: str = "") -> None:
+        self.message_id = message_id
+        self.blocks: dict[int, _Growing] = {}
+
+
+class Streams:
+    """What is being streamed: by the agent itself, and by each subagent."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str | None, _Stream] = {}
+
+    def events(self, message: Message, now: float, payload: msgspec.Raw) -> list[Event]:
+        """Returns the events of a ``stream_event``.
+
+        There is none for pieces of a tool's input or a signature: their wholes repeat them.
+        """
+        part = _read(message.event)
+        parent = message.parent_tool_use_id
+        if part.type == "content_block_delta":
+            return self._delta(parent, part, now, payload)
+        events: list[Event] = []
+        if part.type == "message_start":
+            old = self._streams.get(parent, _Stream())
+            self._streams[parent] = _Stream(part.message.id)
+            events = [event for block in old.blocks.values() for event in block.broken_off(now)]
+        elif part.type == "content_block_start":
+            stream = self._streams.setdefault(parent, _Stream())
+            item_id = f"{stream.message_id}-{part.index}"
+            stream.blocks[part.index] = _Growing(item_id, part.content_block.type)
+        name = f"stream_event/{part.type}"
+        return [*events, OtherEvent(name=name, timestamp=now, payload=payload)]
+
+    def finish(self, parent: str | None, message_id: str, kind: str) -> str | None:
+        """Returns the item id of the block whose whole has come, ``None`` if none was streamed."""
+        stream = self._streams.get(parent)
+        if stream is None or stream.message_id != message_id:
+            return None
+        for index, block in stream.blocks.items():
+            if block.kind == kind:
+                del stream.blocks[index]
+                return block.item_id
+        return None
+
+    def _delta(
+        self, parent: str | None, part: StreamPart, now: float, payload: msgspec.Raw
+    ) -> list[Event]:
+        stream = self._streams.get(parent)
+        block = stream.blocks.get(part.index) if stream else None
+        if block is None:
+            return []
+        if part.delta.type == "text_delta":
+            block.pieces.append(part.delta.text)
+            return [
+                MessageDeltaEvent(
+                    item_id=block.item_id, text=part.delta.text, timestamp=now, payload=payload
+                )
+            ]
+        if part.delta.type == "thinking_delta":
+            block.pieces.append(part.delta.thinking)
+            return [
+                ReasoningDeltaEvent(
+                    item_id=block.item_id, text=part.delta.thinking, timestamp=now, payload=payload
+                )
+            ]
+        return []
+
+
+def _read(event: msgspec.Raw) -> StreamPart:
+    try:
+        return _decode(event)
+    except msgspec.MsgspecError:
+        return StreamPart(type="unknown")

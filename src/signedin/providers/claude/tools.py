@@ -1,0 +1,230 @@
+"""Claude Code's tools as events: commands, file changes and everything else.
+
+Wire facts seen with 2.1.197 and 2.1.330.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+
+from signedin.events import CommandEvent, FileChange, FileChangeEvent, ItemStatus, ToolEvent
+from signedin.providers.claude.messages import Block
+from signedin.providers.claude.tool_server import SERVER
+
+ToolItem = CommandEvent | FileChangeEvent | ToolEvent
+
+COMMAND_TOOL = "Bash"
+FILE_TOOLS = frozenset({"Edit", "MultiEdit", "NotebookEdit", "Write"})
+OUTPUT_TOOL = "StructuredOutput"
+"""What the model calls to answer in the shape that was asked for: no action, but its answer."""
+
+_EXIT_CODE = re.compile(r"Exit code (\d+)(?:\n|$)")
+_MCP_NAME = re.compile(r"mcp__(.+?)__(.+)", re.DOTALL)
+
+
+class _Hunk(msgspec.Struct, frozen=True, rename="camel"):
+    old_start: int
+    old_lines: int
+    new_start: int
+    new_lines: int
+    lines: list[str]
+
+
+class _FileResult(msgspec.Struct, frozen=True, rename="camel"):
+    """What is told about a file that was written."""
+
+    file_path: str = ""
+    type: str = "update"
+    content: str = ""
+    structured_patch: list[_Hunk] = []
+
+
+class _CommandResult(msgspec.Struct, frozen=True, rename="camel"):
+    """What is told about a command that was run."""
+
+    stdout: str = ""
+    stderr: str = ""
+    interrupted: bool = False
+    background_task_id: str | None = None
+    return_code_interpretation: str | None = None
+
+
+def started(
+    name: str,
+    arguments: Mapping[str, object],
+    *,
+    item_id: str,
+    cwd: str | None,
+    timestamp: float,
+    payload: msgspec.Raw,
+) -> ToolItem:
+    """Returns the event for a tool that the model calls."""
+    if name == COMMAND_TOOL:
+        return CommandEvent(
+            item_id=item_id,
+            command=str(arguments.get("command", "")),
+            status="started",
+            cwd=cwd,
+            timestamp=timestamp,
+            payload=payload,
+        )
+    if name in FILE_TOOLS:
+        change = intended_change(name, arguments)
+        return FileChangeEvent(
+            item_id=item_id,
+            changes=(change,),
+            status="started",
+            text=change.path,
+            timestamp=timestamp,
+            payload=payload,
+        )
+    server, tool = split_name(name)
+    return ToolEvent(
+        item_id=item_id,
+        name=tool,
+        server=server,
+        status="started",
+        arguments=arguments,
+        timestamp=timestamp,
+        payload=payload,
+    )
+
+
+def finished(
+    item: ToolItem,
+    block: Block,
+    details: object,
+    *,
+    declined: bool,
+    interrupted: bool,
+    timestamp: float,
+    payload: msgspec.Raw,
+) -> ToolItem:
+    """Returns the event for the end of a tool call.
+
+    Args:
+        item: How it started.
+        block: Its result, as the model sees it.
+        details: ``tool_use_result``: its result in a form of the tool's own, a string if it failed.
+        declined: Whether it was not allowed to run.
+        interrupted: Whether the turn is being stopped.
+        timestamp: When it ended.
+        payload: The message that tells so.
+    """
+    status: ItemStatus = "completed"
+    if block.is_error:
+        status = "declined" if declined else "interrupted" if interrupted else "failed"
+    changes: dict[str, object] = {"status": status, "timestamp": timestamp, "payload": payload}
+    match item:
+        case CommandEvent():
+            changes |= _command_end(block, details, ran=status in {"completed", "failed"})
+        case FileChangeEvent():
+            if change := _made_change(details):
+                changes["changes"] = (change,)
+        case ToolEvent():
+            text = content_text(block.content)
+            changes |= {"error": text} if block.is_error else {"result": _result(details) or text}
+    return msgspec.structs.replace(item, **changes)
+
+
+def intended_change(name: str, arguments: Mapping[str, object]) -> FileChange:
+    """Returns what a tool is about to do to a file.
+
+    Whether a file that is written as a whole is new is only known when it is done; line numbers in
+    the diff of an edit count from the edited lines.
+    """
+    path = str(arguments.get("file_path") or arguments.get("notebook_path") or "")
+    if name == "Write":
+        return FileChange(path, "add", str(arguments.get("content", "")))
+    if name == "NotebookEdit":
+        return FileChange(path, "update", str(arguments.get("new_source", "")))
+    edits = arguments.get("edits")
+    steps = cast("list[Mapping[str, object]]", edits) if isinstance(edits, list) else [arguments]
+    diffs = (
+        _unified(str(step.get("old_string", "")), str(step.get("new_string", ""))) for step in steps
+    )
+    return FileChange(path, "update", "".join(diffs))
+
+
+def split_name(name: str) -> tuple[str | None, str]:
+    """Returns the MCP server of a tool, and its name there.
+
+    Claude Code's own tools and Python tools have no server.
+    """
+    match = _MCP_NAME.fullmatch(name)
+    if match is None:
+        return None, name
+    return None if match[1] == SERVER else match[1], match[2]
+
+
+def content_text(content: object) -> str:
+    """Returns the content of a tool result as text; parts that are no text are left out."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = cast("list[object]", content)
+    texts = (
+        cast("Mapping[str, object]", part).get("text") for part in parts if isinstance(part, dict)
+    )
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _unified(old: str, new: str) -> str:
+    """A unified diff of two texts, without the lines that name the files."""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="")
+    return "".join(f"{line}\n" for line in list(lines)[2:])
+
+
+def _command_end(block: Block, details: object, *, ran: bool) -> dict[str, object]:
+    shown = content_text(block.content)
+    if block.is_error:
+        match = _EXIT_CODE.match(shown)
+        if not ran or match is None:
+            return {"output": shown}
+        return {"output": shown[match.end() :], "exit_code": int(match[1])}
+    try:
+        told = msgspec.convert(details, _CommandResult)
+    except msgspec.ValidationError:
+        return {"output": shown, "exit_code": 0}
+    output = "\n".join(part for part in (told.stdout, told.stderr) if part)
+    if told.interrupted:
+        return {"output": output, "status": "interrupted"}
+    # A command that goes on in the background has no exit code yet. For some commands, such as
+    # grep, a code that is not 0 is no failure; then only its meaning is told.
+    if told.background_task_id or told.return_code_interpretation:
+        return {"output": output or shown}
+    return {"output": output, "exit_code": 0}
+
+
+def _result(details: object) -> object:
+    """The result of a tool; one of an MCP server is told as the parts of its content."""
+    if not isinstance(details, list):
+        return details
+    parts = cast("list[object]", details)
+    shown = [content_text([part]) or part for part in parts]
+    return shown[0] if len(shown) == 1 else shown
+
+
+def _made_change(details: object) -> FileChange | None:
+    try:
+        told = msgspec.convert(details, _FileResult)
+    except msgspec.ValidationError:
+        return None
+    if not told.file_path:
+        return None
+    if told.type == "create":
+        return FileChange(told.file_path, "add", told.content)
+    if not told.structured_patch:
+        return None
+    return FileChange(told.file_path, "update", "".join(map(_shown, told.structured_patch)))
+
+
+def _shown(hunk: _Hunk) -> str:
+    old, new = f"{hunk.old_start},{hunk.old_lines}", f"{hunk.new_start},{hunk.new_lines}"
+    return "".join(f"{line}\n" for line in (f"@@ -{old} +{new} @@", *hunk.lines))

@@ -1,0 +1,169 @@
+"""One turn of Claude Code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from signedin.approvals import Host
+from signedin.errors import SignedinError
+from signedin.events import Event
+from signedin.providers.claude.messages import CanUseTool, Message
+from signedin.providers.claude.normalise import TurnNormaliser
+from signedin.providers.claude.process import ClaudeProcess
+from signedin.providers.claude.prompt import user_message
+from signedin.providers.claude.questions import answer_question
+
+if TYPE_CHECKING:
+    from signedin.tools import ToolResult
+
+HIGH_WATER = 4096
+"""Events a turn keeps for a slow consumer before the process is made to wait."""
+
+STOP_SECONDS = 3.0
+"""How long Claude Code may take to end an interrupted turn; 0.02 s when all is well."""
+
+_log = logging.getLogger("signedin.claude")
+
+
+class ClaudeTurn:
+    """A running turn: collects its events until they are asked for.
+
+    Args:
+        process: The process it runs in.
+        host: Who answers its questions.
+        on_end: Called once nothing of it is left.
+    """
+
+    def __init__(self, process: ClaudeProcess, host: Host, on_end: Callable[[], None]) -> None:
+        self._process = process
+        self._host = host
+        self._on_end = on_end
+        self._normaliser = TurnNormaliser(
+            total_cost=process.total_cost, stderr=lambda: process.stderr
+        )
+        self._ready: list[Event] = []
+        self._wake = asyncio.Event()
+        self._over = asyncio.Event()
+        self._error: SignedinError | None = None
+        self._sent = False
+        self._closed = False
+
+    @property
+    def id(self) -> str | None:
+        """Claude Code has no ids for turns."""
+        return None
+
+    @property
+    def session_id(self) -> str | None:
+        """The session's id, once told."""
+        return self._normaliser.session_id
+
+    async def start(self, message: dict[str, object]) -> None:
+        """Sends the prompt.
+
+        Raises:
+            SignedinError: Claude Code refused how it was started, or is gone.
+        """
+        await self._process.when_ready()
+        self._sent = True
+        await self._process.prompt(message, self)
+
+    async def next_events(self) -> Sequence[Event]:
+        """Waits for events; see `ProviderTurn.next_events`."""
+        gate = self._process.gate
+        while not self._ready:
+            if self._error is not None:
+                raise self._error
+            gate.demand(self)
+            try:
+                await self._wake.wait()
+            finally:
+                gate.satisfy(self)
+        events, self._ready = self._ready, []
+        self._wake.clear()
+        gate.unblock(self)
+        return events
+
+    async def steer(self, text: str) -> None:
+        """Adds to the prompt; it is read together with the next tool result, or after the answer.
+
+        Raises:
+            TransportClosedError: The process is gone.
+        """
+        self._process.spent = True
+        await self._process.say(user_message(text))
+
+    async def interrupt(self) -> None:
+        """Stops the turn and the command it runs."""
+        self._normaliser.interrupting = True
+        await self._process.interrupt()
+
+    async def aclose(self) -> None:
+        """Interrupts the turn if it still runs, and ends what it left in the background."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._sent and not self._over.is_set():
+            await self._stop()
+        self._process.detach()
+        self._process.gate.unblock(self)
+        self._process.total_cost = self._normaliser.outcome.total_cost
+        self._process.told_version(self._normaliser.version)
+        if self._sent and self._normaliser.outcome.reason != "completed":
+            self._process.spent = True
+        if self._normaliser.background:
+            await self._process.aclose()
+        self._on_end()
+
+    def on_message(self, message: Message, line: bytes) -> None:
+        """Takes a message."""
+        if not self._normaliser.ended:
+            self._ready += self._normaliser.events(message, line)
+            if self._normaliser.ended:
+                self._over.set()
+
+    async def on_question(self, question: CanUseTool, payload: msgspec.Raw) -> object:
+        """Has the host decide."""
+        cwd = str(self._process.launch.cwd)
+        answer = await answer_question(question, self._host, cwd, payload)
+        if not answer.allowed:
+            self._normaliser.declined.add(question.tool_use_id)
+        if answer.lasting:
+            # What was allowed stays allowed in the next conversation of the process.
+            self._process.spent = True
+        self._ready += answer.events
+        self.on_batch_end()
+        return answer.response
+
+    async def call_tool(self, name: str, arguments: object) -> ToolResult:
+        """Has the host call a Python tool."""
+        return await self._host.call_tool(name, arguments)
+
+    def on_batch_end(self) -> None:
+        """Wakes the consumer if there is something for it."""
+        if self._ready or self._error:
+            self._wake.set()
+        if len(self._ready) > HIGH_WATER:
+            self._process.gate.block(self)
+
+    def on_close(self, error: SignedinError) -> None:
+        """Takes in that nothing more will come."""
+        if not self._normaliser.ended:
+            self._ready += self._normaliser.closed()
+            self._error = error
+        self._over.set()
+        self._wake.set()
+
+    async def _stop(self) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.interrupt()
+                await self._over.wait()
+        except (SignedinError, TimeoutError) as error:
+            _log.warning("claude did not stop a turn (%s); ending it", error)
+            await self._process.aclose()

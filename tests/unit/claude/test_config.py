@@ -1,0 +1,235 @@
+"""How Claude Code is started."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from signedin import __version__, tool
+from signedin.errors import InvalidOptionError, PermissionDeniedError, UnsupportedOptionError
+from signedin.options import McpServer, TurnOptions
+from signedin.output import OutputSpec
+from signedin.providers.base import ProviderConfig
+from signedin.providers.claude.config import Launch, launch_for, resume_arguments
+
+PROGRAM = Path("/opt/claude")
+FIXED = (
+    "--print",
+    "--input-format=stream-json",
+    "--output-format=stream-json",
+    "--include-partial-messages",
+    "--verbose",
+    "--permission-prompt-tool=stdio",
+)
+
+
+def launch(auth_source: str = "external", **options: object) -> Launch:
+    config = ProviderConfig(transport="claude-cli", auth_source=auth_source)  # type: ignore[arg-type]
+    return launch_for(PROGRAM, config, TurnOptions(cwd=Path("/w"), **options))  # type: ignore[arg-type]
+
+
+def test_the_defaults_are_the_least() -> None:
+    plain = launch()
+    assert plain.arguments == (
+        *FIXED,
+        "--permission-mode=default",
+        "--setting-sources=",
+        "--strict-mcp-config",
+        "--model=opus",
+        "--effort=low",
+    )
+    assert plain.initialize == {}
+    assert plain.mcp_servers == {}
+
+
+def test_every_option_has_its_flag() -> None:
+    given = launch(
+        model="sonnet[1m]",
+        effort="max",
+        permissions="workspace-write",
+        instructions="Be brief.",
+        ephemeral=True,
+        provider_options={
+            "setting_sources": ["user", "project"],
+            "allowed_tools": ["Bash(git *)", "Read"],
+            "disallowed_tools": ["WebFetch"],
+            "tools": [],
+            "max_turns": 3,
+            "max_budget_usd": 0.5,
+            "fallback_model": "haiku",
+            "settings": {"cleanupPeriodDays": 1},
+            "add_dirs": [Path("/x")],
+            "system_prompt": "You are a parrot.",
+            "agents": {"helper": {"description": "helps", "prompt": "Help."}},
+        },
+    )
+    assert given.arguments == (
+        *FIXED,
+        "--permission-mode=acceptEdits",
+        "--setting-sources=user,project",
+        "--model=sonnet[1m]",
+        "--effort=max",
+        "--fallback-model=haiku",
+        "--max-budget-usd=0.5",
+        "--max-turns=3",
+        '--settings={"cleanupPeriodDays":1}',
+        "--allowedTools=Bash(git *),Read",
+        "--disallowedTools=WebFetch",
+        "--tools=",
+        "--no-session-persistence",
+        "--add-dir=/x",
+    )
+    assert given.initialize == {
+        "appendSystemPrompt": "Be brief.",
+        "systemPrompt": "You are a parrot.",
+        "agents": {"helper": {"description": "helps", "prompt": "Help."}},
+    }
+
+
+def test_python_tools_are_an_mcp_server_that_is_trusted() -> None:
+    @tool
+    def add(a: int) -> int:
+        """Adds one."""
+        return a + 1
+
+    given = launch(tools=(add,), mcp_servers={"words": McpServer(command="w")})
+    assert given.arguments[-1] == "--allowedTools=mcp__signedin"
+    assert given.mcp_servers["signedin"] == {"type": "sdk", "name": "signedin"}
+    assert given.mcp_servers.keys() == {"words", "signedin"}
+    assert given.tools == (
+        {
+            "name": "add",
+            "description": "Adds one.",
+            "inputSchema": add.portable_schema,
+            "annotations": {"readOnlyHint": True},
+            "_meta": {"anthropic/alwaysLoad": True},
+        },
+    )
+    with pytest.raises(InvalidOptionError, match="needs another name"):
+        launch(tools=(add,), mcp_servers={"signedin": McpServer(command="w")})
+
+
+def test_the_shape_of_the_answer_is_plain() -> None:
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {"at": {"type": "string", "format": "date", "pattern": r"\A2"}},
+        "x-made-by": "a generator",
+    }
+    given = launch(output=OutputSpec.of(document))
+    [schema] = given.initialize.values()
+    assert schema["properties"]["at"].keys() == {"type", "description"}  # type: ignore[index]
+    assert schema.keys() <= {"type", "properties", "required", "additionalProperties"}  # type: ignore[attr-defined]
+
+
+def test_default_leaves_the_choice_to_the_vendor() -> None:
+    arguments = launch(model="default", effort="default").arguments
+    assert not [a for a in arguments if a.startswith(("--model", "--effort"))]
+
+
+def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAUDECODE", "1")
+    monkeypatch.setenv("CLAUDE_CODE_SESSION_ID", "outer")
+    monkeypatch.setenv("CLAUDE_CODE_MAX_RETRIES", "7")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
+    environment = launch(env={"ENABLE_CLAUDEAI_MCP_SERVERS": None, "MINE": "1"}).environment
+    assert environment["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] == "1"
+    assert environment["CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS"] == "1"
+    assert environment["CLAUDE_AGENT_SDK_CLIENT_APP"] == f"signedin/{__version__}"
+    assert environment["CLAUDE_CODE_MAX_RETRIES"] == "7"
+    assert environment["MINE"] == "1"
+    left_out = {
+        "CLAUDECODE",
+        "CLAUDE_CODE_SESSION_ID",
+        "ENABLE_CLAUDEAI_MCP_SERVERS",
+        "OPENAI_API_KEY",
+    }
+    assert not left_out & environment.keys()
+
+
+def test_an_isolated_login_has_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGNEDIN_HOME", str(tmp_path))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    assert "CLAUDE_CONFIG_DIR" not in launch("external").environment
+    assert "CLAUDE_CONFIG_DIR" not in launch("auto").environment
+    home = str(tmp_path / "claude")
+    assert launch("isolated").environment["CLAUDE_CONFIG_DIR"] == home
+    (tmp_path / "claude" / ".credentials.json").write_text("{}")
+    assert launch("auto").environment["CLAUDE_CONFIG_DIR"] == home
+
+
+def test_full_access_is_refused_to_root_outside_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.delenv("IS_SANDBOX", raising=False)
+    monkeypatch.delenv("CLAUDE_CODE_BUBBLEWRAP", raising=False)
+    for sandbox in (None, "0", "yes"):
+        with pytest.raises(PermissionDeniedError, match="to the user root"):
+            launch(permissions="full-access", env={"IS_SANDBOX": sandbox})
+    allowed = launch(permissions="full-access", env={"IS_SANDBOX": "1"})
+    assert "--permission-mode=bypassPermissions" in allowed.arguments
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "IS_SANDBOX" not in launch(permissions="full-access").environment
+
+
+def test_mcp_servers_and_their_secrets_stay_off_the_command_line() -> None:
+    given = launch(
+        env={"TOKEN_OF_IT": "t0ken"},
+        mcp_servers={
+            "files": McpServer(command="files-server", args=["-v"], env={"KEY": "s3cret"}),
+            "web": McpServer(
+                url="http://127.0.0.1:1/mcp", bearer_token_variable="TOKEN_OF_IT", trusted=True
+            ),
+        },
+    )
+    assert given.mcp_servers == {
+        "files": {
+            "type": "stdio",
+            "alwaysLoad": True,
+            "command": "files-server",
+            "args": ["-v"],
+            "env": {"KEY": "s3cret"},
+        },
+        "web": {
+            "type": "http",
+            "alwaysLoad": True,
+            "url": "http://127.0.0.1:1/mcp",
+            "headers": {"Authorization": "Bearer t0ken"},
+        },
+    }
+    assert "--allowedTools=mcp__web" in given.arguments
+    shown = " ".join(given.arguments) + repr(given)
+    assert "s3cret" not in shown
+    assert "t0ken" not in shown
+    with pytest.raises(InvalidOptionError, match="TOKEN_OF_IT, which is not set"):
+        launch(mcp_servers={"a": McpServer(url="http://x", bearer_token_variable="TOKEN_OF_IT")})
+    with pytest.raises(UnsupportedOptionError, match="tool_timeout"):
+        launch(mcp_servers={"a": McpServer(command="x", tool_timeout=3)})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nonsense": 1}, "claude has no provider option 'nonsense'; known: add_dirs, agents"),
+        ({"allowed_tools": "Bash"}, "claude wants a list of strings here, not 'Bash'"),
+        ({"max_turns": True}, "claude wants a string or a number here, not True"),
+        ({"agents": ["a"]}, "must be a mapping"),
+        ({"settings": "sk-ant-api03-abcdefgh"}, "--settings holds a secret"),
+        ({"settings": "x" * 200_000}, "--settings is too large for a command line"),
+    ],
+)
+def test_options_that_cannot_be_used(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidOptionError, match=message):
+        launch(provider_options=options)
+
+
+def test_equal_options_make_equal_launches() -> None:
+    assert launch(model="opus") == launch()
+    assert launch(model="sonnet") != launch()
+
+
+def test_resuming() -> None:
+    assert resume_arguments(None) == ()
+    assert resume_arguments("s1") == ("--resume=s1",)
+    assert resume_arguments("s1", fork=True) == ("--resume=s1", "--fork-session")
