@@ -1,0 +1,115 @@
+"""Agents that are known to speak ACP: how to start, install and sign in to them.
+
+A package adds an agent with an entry point in the group ``signedin.acp_agents`` whose value is a
+`KnownAgent`; its name is the entry point's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import msgspec
+
+from signedin.providers.acp.agent import ClientFeatures
+
+ENTRY_POINT_GROUP = "signedin.acp_agents"
+
+
+class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an agent before it runs.
+
+    Attributes:
+        command: The program, as found on ``PATH``, and its arguments.
+        install: The command that installs it.
+        login: The command that signs in.
+        vendor: Whose credentials its process may see; a key of
+            `signedin.accounts.environment.CREDENTIALS`.
+        env: Variables that are always set; those that make it ask before it acts.
+        mode: The mode in which it asks before it acts, if that is not its default.
+        features: What it may have done by its client.
+        tried: The version that was driven through a turn, for the docs.
+    """
+
+    command: tuple[str, ...]
+    install: str
+    login: str
+    vendor: str = "others"
+    env: Mapping[str, str] = {}
+    mode: str | None = None
+    features: ClientFeatures = ClientFeatures()
+    tried: str = ""
+
+
+AGENTS: Mapping[str, KnownAgent] = {
+    "opencode": KnownAgent(
+        command=("opencode", "acp"),
+        install="npm install -g opencode-ai",
+        login="opencode auth login",
+        # Left to itself it writes and runs whatever it likes.
+        env={"OPENCODE_PERMISSION": '{"edit":"ask","bash":"ask","webfetch":"ask"}'},
+        tried="1.18.33",
+    ),
+    "qwen": KnownAgent(
+        command=("qwen", "--acp"),
+        install="npm install -g @qwen-code/qwen-code",
+        login="qwen",
+        # Since 0.24 a model decides unless told otherwise.
+        mode="default",
+        tried="0.15.10",
+    ),
+    "codex": KnownAgent(
+        command=("codex-acp",),
+        install="npm install -g @agentclientprotocol/codex-acp",
+        login="codex login",
+        vendor="codex",
+        tried="2.6.0",
+    ),
+    "claude": KnownAgent(
+        command=("claude-agent-acp",),
+        install="npm install -g @agentclientprotocol/claude-agent-acp",
+        login="claude auth login",
+        vendor="claude",
+        mode="default",
+        tried="0.100.0",
+    ),
+    "copilot": KnownAgent(
+        command=("copilot", "--acp", "--no-auto-update"),
+        install="npm install -g @github/copilot",
+        login="copilot login",
+        tried="1.0.102",
+    ),
+    "cline": KnownAgent(
+        command=("cline", "--acp"),
+        install="npm install -g cline",
+        login="cline auth",
+        tried="3.0.65",
+    ),
+    "mistral-vibe": KnownAgent(
+        command=("vibe-acp",),
+        install="pip install mistral-vibe",
+        login="vibe --setup",
+        tried="3.0.3",
+    ),
+}
+"""Agents by the name after ``acp:``."""
+
+
+def agent_names() -> list[str]:
+    """Returns the names of all known agents, those of other packages after our own."""
+    return [*AGENTS, *(name for name in _plugins() if name not in AGENTS)]
+
+
+def find_agent(name: str) -> KnownAgent | None:
+    """Returns what is known of an agent, ``None`` if that is nothing."""
+    if name in AGENTS:
+        return AGENTS[name]
+    load = _plugins().get(name)
+    return load() if load else None
+
+
+def _plugins() -> dict[str, Callable[[], KnownAgent]]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - 15 ms, and seldom needed
+
+    points = entry_points(group=ENTRY_POINT_GROUP)
+    return {point.name: cast("Callable[[], KnownAgent]", point.load) for point in points}

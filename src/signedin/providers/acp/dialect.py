@@ -1,0 +1,82 @@
+"""What differs between ACP agents, for the provider that drives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from signedin.options import TurnOptions
+from signedin.providers.acp.agent import ACPAgent, ClientFeatures
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """How an agent is started; sessions with equal ones share a process.
+
+    Attributes:
+        argv: The program and its arguments.
+        env: The whole environment.
+        features: What the agent may have done by its client.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    features: ClientFeatures = ClientFeatures()
+
+
+class Dialect(Protocol):
+    """One agent, or one kind of agents."""
+
+    @property
+    def name(self) -> str:
+        """Name of the provider."""
+        ...
+
+    @property
+    def install(self) -> str:
+        """The command that installs the agent."""
+        ...
+
+    @property
+    def login(self) -> str:
+        """The command that signs in."""
+        ...
+
+    @property
+    def late_replay(self) -> bool:
+        """Whether the agent answers a load before it has told the whole history again."""
+        ...
+
+    def launch(self, options: TurnOptions) -> Launch:
+        """Says how to start the agent.
+
+        Raises:
+            ProviderNotInstalledError: It is not there.
+            AuthRequiredError: Nobody is signed in, as far as that can be told beforehand.
+            UnsupportedOptionError: It cannot honour an option.
+        """
+        ...
+
+    def model(self, options: TurnOptions) -> str | None:
+        """Returns the model to ask for, ``None`` for the agent's own choice."""
+        ...
+
+    def mode(self, options: TurnOptions) -> str | None:
+        """Returns the mode to work in; ``None`` leaves the agent's own.
+
+        It is one in which the agent asks before it acts, unless the caller names another.
+        """
+        ...
+
+    def started(self, launch: Launch, agent: ACPAgent) -> None:
+        """Takes in that the agent runs."""
+        ...
+
+    async def before_load(self, session_id: str, launch: Launch) -> None:
+        """Makes sure that a stored session can be loaded without harm to it.
+
+        Raises:
+            SignedinError: It cannot.
+        """
+        ...

@@ -1,0 +1,115 @@
+"""Why an ACP agent says a turn failed, in the words of `ErrorKind`."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import cast
+
+from signedin.errors import ErrorKind
+from signedin.events import ErrorEvent
+from signedin.providers.acp import protocol as acp
+from signedin.wire.rpc_errors import JsonRpcError
+
+_BY_STATUS = {
+    401: ErrorKind.AUTH_REQUIRED,
+    403: ErrorKind.AUTH_REQUIRED,
+    404: ErrorKind.MODEL_NOT_FOUND,
+    429: ErrorKind.RATE_LIMITED,
+    503: ErrorKind.OVERLOADED,
+    529: ErrorKind.OVERLOADED,
+}
+
+# The protocol has no words for the failures of models. Seen with gemini 0.61, opencode 1.18 and
+# qwen-code 0.15; the first that fits counts.
+_BY_TEXT = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind)
+    for kind, pattern in {
+        ErrorKind.CONTEXT_WINDOW: r"context (window|length)|too many tokens|prompt is too long",
+        ErrorKind.USAGE_LIMIT: r"quota|usage limit|billing",
+        ErrorKind.RATE_LIMITED: r"rate.?limit|too many requests|resource[_ ]exhausted",
+        ErrorKind.OVERLOADED: r"overloaded|unavailable|high demand",
+        ErrorKind.MODEL_NOT_FOUND: r"model.{0,40}not (found|exist|supported)|no such model",
+        ErrorKind.AUTH_REQUIRED: r"api.?key|unauthor|unauthenticated|log(ged)? ?in|sign ?in",
+        ErrorKind.NETWORK: r"fetch failed|econn|connect|socket|network|terminated|premature close",
+        ErrorKind.SERVER: r"server error",
+    }.items()
+)
+_JSON = json.JSONDecoder()
+_STATUS = re.compile(
+    r"(?:\b(?:status|status code|code|API error)\D{0,4}|\berror: )([45]\d\d)\b", re.IGNORECASE
+)
+
+
+def failure_event(error: JsonRpcError, *, login: str) -> ErrorEvent:
+    """Returns the event for the answer to a prompt that is an error.
+
+    Args:
+        error: The answer.
+        login: The command that signs in.
+    """
+    text = _words(error)
+    status = _status(error, text)
+    kind = ErrorKind.AUTH_REQUIRED if error.code == acp.AUTH_REQUIRED else kind_of(status, text)
+    if kind is ErrorKind.AUTH_REQUIRED:
+        text = f"{text.rstrip('. ')}. Sign in with: {login}"
+    return ErrorEvent(text=text, timestamp=time.time(), error=kind, status=status)
+
+
+def kind_of(status: int | None, text: str) -> ErrorKind:
+    """Returns the kind of a failure.
+
+    Args:
+        status: HTTP status of the model request, if it is known.
+        text: The agent's own words.
+    """
+    by_text = next((kind for pattern, kind in _BY_TEXT if pattern.search(text)), None)
+    if status == 429:
+        return by_text if by_text is ErrorKind.USAGE_LIMIT else ErrorKind.RATE_LIMITED
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status is not None and status >= 500:
+        return by_text if by_text is ErrorKind.NETWORK else ErrorKind.SERVER
+    if by_text is not None:
+        return by_text
+    return ErrorKind.INVALID_OPTION if status is not None else ErrorKind.OTHER
+
+
+def plain_words(text: str) -> str:
+    """Returns the message in a text that is, or holds, the JSON of a failed model request."""
+    start = text.find("{")
+    if start < 0:
+        return text
+    try:
+        body, _ = _JSON.raw_decode(text[start:])
+    except ValueError:
+        return text
+    return _details(body) or text
+
+
+def _words(error: JsonRpcError) -> str:
+    """The agent's own words; those that say something are often in the data."""
+    message, details = plain_words(error.message), _details(error.data)
+    if details and details not in message:
+        return f"{message}: {details}" if message else details
+    return message or f"the agent gave no reason (JSON-RPC error {error.code})"
+
+
+def _details(data: object) -> str:
+    if isinstance(data, str):
+        return data
+    if isinstance(data, dict):
+        members = cast("dict[str, object]", data)
+        for name in ("details", "message", "error"):
+            if found := _details(members.get(name)):
+                return found
+    return ""
+
+
+def _status(error: JsonRpcError, text: str) -> int | None:
+    # Gemini CLI 0.61 gives the HTTP status as the code of the error.
+    if 400 <= error.code <= 599:
+        return error.code
+    found = _STATUS.search(text)
+    return int(found[1]) if found else None

@@ -1,0 +1,261 @@
+"""Updates of an ACP session to events: a translation with the little state a turn needs.
+
+The protocol has no messages, only chunks, and no ends of blocks. Chunks of one kind belong
+together until an action comes between them, or until the agent names another message.
+"""
+
+from __future__ import annotations
+
+import time
+from io import StringIO
+
+import msgspec
+
+from signedin.errors import ErrorKind
+from signedin.events import (
+    DoneEvent,
+    DoneReason,
+    ErrorEvent,
+    Event,
+    MessageDeltaEvent,
+    MessageEvent,
+    OtherEvent,
+    PlanEvent,
+    PlanStep,
+    ReasoningDeltaEvent,
+    ReasoningEvent,
+    Usage,
+    UsageEvent,
+    WarningEvent,
+)
+from signedin.providers.acp import protocol as acp
+from signedin.providers.acp.toolcalls import ToolCalls
+from signedin.wire.jsonrpc import IncomingRequest
+
+_REASONS: dict[str, DoneReason] = {"end_turn": "completed", "cancelled": "interrupted"}
+_CUT = {
+    "max_tokens": "the model stopped at its limit of output tokens; the answer is cut",
+    "max_turn_requests": "the agent stopped at its limit of model requests for one turn",
+}
+
+
+class _ToolUpdate(msgspec.Struct, frozen=True):
+    update: acp.ToolCall
+
+
+class _ChunkExtra(msgspec.Struct, frozen=True):
+    update: acp.ChunkExtra
+
+
+class _PlanUpdate(msgspec.Struct, frozen=True):
+    update: acp.PlanUpdate
+
+
+class _UsageUpdate(msgspec.Struct, frozen=True):
+    update: acp.UsageUpdate
+
+
+class TurnNormaliser:
+    """Translates what an agent says during one turn.
+
+    Attributes:
+        calls: The tool calls of the turn.
+    """
+
+    def __init__(self, cwd: str) -> None:
+        self.calls = ToolCalls(cwd)
+        self._count = 0
+        self._message: _Block | None = None
+        self._thought: _Block | None = None
+        self._context = acp.UsageUpdate()
+        self._used = Usage()
+        self._decode_content = msgspec.json.Decoder(acp.Content).decode
+
+    def update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> list[Event]:
+        """Returns the events of one ``session/update``.
+
+        Args:
+            update: What all updates have in common.
+            params: The parameters of the notification.
+            line: The whole message, for `Event.payload`.
+        """
+        payload = msgspec.Raw(line)
+        kind = update.session_update
+        events: list[Event] = []
+        try:
+            match kind:
+                case "agent_message_chunk":
+                    events = self._message_chunk(update, payload) or self._requested(
+                        msgspec.json.decode(params, type=_ChunkExtra).update, payload
+                    )
+                case "agent_thought_chunk":
+                    events = self._thought_chunk(update, payload)
+                case "tool_call" | "tool_call_update":
+                    news = msgspec.json.decode(params, type=_ToolUpdate).update
+                    return [*self._close_blocks(), *self.calls.update(news, payload)] or [
+                        _other(kind, payload)
+                    ]
+                case "plan":
+                    plan = msgspec.json.decode(params, type=_PlanUpdate).update
+                    events = [_plan_event(plan, payload)]
+                case "usage_update":
+                    self._context = msgspec.json.decode(params, type=_UsageUpdate).update
+                case _:
+                    pass
+        except msgspec.ValidationError:
+            pass  # a known word in an unknown form
+        return events or [_other(kind or "session/update", payload)]
+
+    def permission(self, news: acp.ToolCall, request: IncomingRequest) -> list[Event]:
+        """Returns the events that come before a permission request is decided."""
+        return [*self._close_blocks(), *self.calls.asked(news, msgspec.Raw(request.line))]
+
+    def end(self, result: acp.PromptResult, raw: msgspec.Raw) -> list[Event]:
+        """Returns the events of a turn that its agent has ended."""
+        now = time.time()
+        reason = result.stop_reason
+        # What a cancelled turn leaves open stays unfinished.
+        events = [] if reason == "cancelled" else [*self._close_blocks(), *self.calls.close()]
+        if usage := _usage(result):
+            events.append(
+                UsageEvent(
+                    usage=usage,
+                    context_tokens=self._context.used,
+                    context_window=self._context.size,
+                    timestamp=now,
+                    payload=raw,
+                )
+            )
+        if reason == "refusal":
+            refused = "the model refuses to answer"
+            events.append(ErrorEvent(error=ErrorKind.REFUSED, text=refused, timestamp=now))
+            return [*events, DoneEvent(reason="failed", timestamp=now, payload=raw)]
+        if reason not in _REASONS:
+            said = _CUT.get(reason, f"the agent ended the turn for a reason of its own: {reason}")
+            events.append(WarningEvent(text=said, timestamp=now))
+        done = DoneEvent(reason=_REASONS.get(reason, "completed"), timestamp=now, payload=raw)
+        return [*events, done]
+
+    def failed(self, error: ErrorEvent) -> list[Event]:
+        """Returns the events of a turn that failed; what is half said stays so."""
+        return [error, DoneEvent(reason="failed", timestamp=time.time())]
+
+    def _message_chunk(self, update: acp.Update, payload: msgspec.Raw) -> list[Event]:
+        text = self._decode_content(update.content).text
+        if not text:
+            return []
+        events: list[Event] = []
+        if self._thought is not None:
+            events.append(_reasoning(self._thought))
+            self._thought = None
+        if self._message is not None and self._message.source != update.message_id:
+            events.append(_message(self._message))
+            self._message = None
+        if self._message is None:
+            self._message = _Block(self._new_id("message"), update.message_id)
+        self._message.text.write(text)
+        delta = MessageDeltaEvent(
+            item_id=self._message.item_id, text=text, timestamp=time.time(), payload=payload
+        )
+        return [*events, delta]
+
+    def _requested(self, extra: acp.ChunkExtra, payload: msgspec.Raw) -> list[Event]:
+        """The tokens of one of the turn's model requests, told with a chunk without text."""
+        if extra.meta is None or extra.meta.usage is None:
+            return []
+        self._used += _counted(extra.meta.usage)
+        return [UsageEvent(usage=self._used, timestamp=time.time(), payload=payload)]
+
+    def _thought_chunk(self, update: acp.Update, payload: msgspec.Raw) -> list[Event]:
+        # The message stays open: an answer with a thought in the middle is one answer.
+        text = self._decode_content(update.content).text
+        if not text:
+            return []
+        if self._thought is None:
+            self._thought = _Block(self._new_id("reasoning"), update.message_id)
+        self._thought.text.write(text)
+        return [
+            ReasoningDeltaEvent(
+                item_id=self._thought.item_id, text=text, timestamp=time.time(), payload=payload
+            )
+        ]
+
+    def _close_blocks(self) -> list[Event]:
+        thought, self._thought = self._thought, None
+        message, self._message = self._message, None
+        events: list[Event] = []
+        if thought is not None:
+            events.append(_reasoning(thought))
+        if message is not None:
+            events.append(_message(message))
+        return events
+
+    def _new_id(self, kind: str) -> str:
+        self._count += 1
+        return f"{kind}-{self._count}"
+
+
+class _Block:
+    """A message or a thought that grows; ``source`` is the agent's own id of it."""
+
+    def __init__(self, item_id: str, source: str | None) -> None:
+        self.item_id = item_id
+        self.source = source
+        self.text = StringIO()
+
+
+def _message(block: _Block) -> MessageEvent:
+    return MessageEvent(item_id=block.item_id, text=block.text.getvalue(), timestamp=time.time())
+
+
+def _reasoning(block: _Block) -> ReasoningEvent:
+    return ReasoningEvent(item_id=block.item_id, text=block.text.getvalue(), timestamp=time.time())
+
+
+def _plan_event(plan: acp.PlanUpdate, payload: msgspec.Raw) -> PlanEvent:
+    steps = tuple(PlanStep(entry.content, entry.status) for entry in plan.entries)
+    return PlanEvent(
+        item_id="plan",
+        text="\n".join(step.text for step in steps),
+        steps=steps,
+        timestamp=time.time(),
+        payload=payload,
+    )
+
+
+def _usage(result: acp.PromptResult) -> Usage | None:
+    if result.usage:
+        return _counted(result.usage)
+    quota = result.meta.quota if result.meta else None
+    if quota and (count := quota.token_count):
+        return Usage(
+            input_tokens=count.input_tokens,
+            output_tokens=count.output_tokens,
+            total_tokens=count.input_tokens + count.output_tokens,
+        )
+    return None
+
+
+def _counted(counts: acp.TokenUsage) -> Usage:
+    """Tokens in our words.
+
+    Some agents count what came from the cache and what was thought apart, some within input and
+    output; the total tells. opencode 1.18 counts apart.
+    """
+    cached, written = counts.cached_read_tokens or 0, counts.cached_write_tokens or 0
+    thought = counts.thought_tokens or 0
+    apart = counts.total_tokens == (
+        counts.input_tokens + counts.output_tokens + cached + written + thought
+    )
+    return Usage(
+        input_tokens=counts.input_tokens + (cached + written if apart else 0),
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
+        output_tokens=counts.output_tokens + (thought if apart else 0),
+        reasoning_tokens=thought,
+        total_tokens=counts.total_tokens,
+    )
+
+
+def _other(name: str, payload: msgspec.Raw) -> OtherEvent:
+    return OtherEvent(name=name, timestamp=time.time(), payload=payload)

@@ -1,0 +1,51 @@
+"""A prompt and its images as the content blocks of the protocol."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from signedin.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.options import Image
+
+_MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
+_WORD_JOINER = "\u2060"
+
+
+def text_block(prompt: str) -> dict[str, object]:
+    """Returns a prompt as it shall reach the model.
+
+    Agents take a first word such as ``/help`` for a command of their own, after white space too. An
+    invisible character before it makes it the text that it is (seen with gemini 0.61, which also
+    has commands that begin with ``$``, and opencode 1.18).
+    """
+    first = prompt.lstrip()[:1]
+    return {"type": "text", "text": f"{_WORD_JOINER}{prompt}" if first in {"/", "$"} else prompt}
+
+
+def image_block(provider: str, image: Image) -> dict[str, object]:
+    """Returns an image; the protocol wants its bytes.
+
+    Raises:
+        InvalidOptionError: There is no such file, or it is no image of a known format.
+        UnsupportedOptionError: It is an address.
+    """
+    if isinstance(image, str) and image.startswith("data:"):
+        head, _, data = image.partition(",")
+        kind = head.removeprefix("data:").removesuffix(";base64")
+        return {"type": "image", "mimeType": kind, "data": data}
+    if isinstance(image, str) and image.startswith(("https:", "http:")):
+        raise UnsupportedOptionError(provider, "images", "no addresses; give files or bytes")
+    content = image if isinstance(image, bytes) else _read(Path(image))
+    for magic, kind in _MAGIC.items():
+        if content.startswith(magic):
+            encoded = base64.b64encode(content).decode()
+            return {"type": "image", "mimeType": f"image/{kind}", "data": encoded}
+    raise InvalidOptionError("images must be PNG, JPEG, GIF or WebP")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.expanduser().read_bytes()
+    except OSError as error:
+        raise InvalidOptionError(f"image {str(path)!r} cannot be read: {error.strerror}") from error

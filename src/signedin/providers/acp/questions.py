@@ -1,0 +1,282 @@
+"""What an agent asks its client during a turn: may I, read this, write that, run this."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from signedin.approvals import (
+    ApprovalRequest,
+    ApprovalSubject,
+    Decision,
+    Host,
+    approval_events,
+)
+from signedin.events import Event, FileChange
+from signedin.options import TurnOptions
+from signedin.providers.acp import protocol as acp
+from signedin.providers.acp.normalise import TurnNormaliser
+from signedin.providers.acp.terminals import Terminals
+from signedin.providers.acp.toolcalls import changes_of, command_of, unified_diff
+from signedin.providers.acp.workspace import Workspace
+from signedin.wire.jsonrpc import IncomingRequest
+from signedin.wire.rpc_errors import INTERNAL_ERROR, METHOD_NOT_FOUND, JsonRpcError, rpc_error
+
+_SUBJECTS: Mapping[str, ApprovalSubject] = {
+    "execute": "command",
+    "edit": "file_change",
+    "delete": "file_change",
+    "move": "file_change",
+    "fetch": "network",
+}
+_CANCELLED = {"outcome": {"outcome": "cancelled"}}
+_WANTED_KINDS = {
+    "allow": ("allow_once",),
+    "allow_for_session": ("allow_always", "allow_once"),
+    "deny": ("reject_once", "reject_always"),
+}
+
+T = TypeVar("T")
+
+
+class Questions:
+    """Answers the questions of one turn.
+
+    What the permission level covers is allowed without asking: everything with ``full-access``,
+    file changes below the working directory with ``workspace-write``. Anything else is for the
+    host to decide. What the agent then has done by its client is held against the same answers, so
+    an agent that does not ask is asked about.
+
+    Args:
+        options: The options of the turn.
+        host: Decides.
+        normaliser: Knows the tool calls of the turn.
+        env: Environment for commands.
+        emit: Takes the events that tell of questions and answers.
+
+    Attributes:
+        stop_wanted: Whether an answer was to stop the turn.
+    """
+
+    def __init__(
+        self,
+        options: TurnOptions,
+        host: Host,
+        normaliser: TurnNormaliser,
+        env: Mapping[str, str],
+        emit: Callable[[Sequence[Event]], None],
+    ) -> None:
+        self._options = options
+        self._host = host
+        self._normaliser = normaliser
+        self._env = env
+        self._emit = emit
+        self._workspace = Workspace(options.cwd)
+        self._terminals = Terminals()
+        self._allowed_paths: set[str] = set()
+        self._allowed_commands: set[str] = set()
+        self._pending: set[asyncio.Task[Decision]] = set()
+        self._stopping = False
+        self.stop_wanted = False
+
+    async def answer(self, request: IncomingRequest) -> object:
+        """Answers a question.
+
+        Raises:
+            JsonRpcError: It is refused, failed, or not known.
+        """
+        match request.method:
+            case "session/request_permission":
+                return await self._permission(request)
+            case "fs/read_text_file":
+                return await self._read_file(_params(request, acp.ReadFile))
+            case "fs/write_text_file":
+                return await self._write_file(_params(request, acp.WriteFile), request)
+            case "terminal/create":
+                return await self._create_terminal(_params(request, acp.CreateTerminal), request)
+            case "terminal/output":
+                name = _params(request, acp.TerminalId).terminal_id
+                return _existing(lambda: self._terminals.output(name))
+            case "terminal/wait_for_exit":
+                name = _params(request, acp.TerminalId).terminal_id
+                return await _existing(lambda: self._terminals.wait(name))
+            case "terminal/kill":
+                name = _params(request, acp.TerminalId).terminal_id
+                return await _existing(lambda: self._terminals.kill(name))
+            case "terminal/release":
+                name = _params(request, acp.TerminalId).terminal_id
+                return await _existing(lambda: self._terminals.release(name))
+            case method:
+                raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has no method {method}")
+
+    def stop(self) -> None:
+        """Answers whatever is still open with "cancelled", as the protocol wants it."""
+        self._stopping = True
+        for task in self._pending:
+            task.cancel()
+
+    async def aclose(self) -> None:
+        """Ends the commands that still run."""
+        self.stop()
+        await self._terminals.aclose()
+
+    async def _permission(self, request: IncomingRequest) -> object:
+        asked = _params(request, acp.PermissionRequest)
+        self._emit(self._normaliser.permission(asked.tool_call, request))
+        call = self._normaliser.calls.state(asked.tool_call.tool_call_id)
+        decision = await self._decide(_approval_request(call, self._options), request)
+        option = _option(asked.options, decision)
+        if decision.verdict in {"deny", "stop"} or option is None:
+            payload = msgspec.Raw(request.line)
+            self._emit(self._normaliser.calls.declined(call.tool_call_id, payload))
+        if option is None or self._stopping:
+            return _CANCELLED
+        return {"outcome": {"outcome": "selected", "optionId": option}}
+
+    async def _read_file(self, wanted: acp.ReadFile) -> object:
+        if self._options.permissions == "full-access":
+            workspace = Workspace(Path(Path(wanted.path).anchor or "/"))
+        else:
+            workspace = self._workspace
+        read = asyncio.to_thread(workspace.read, wanted.path, line=wanted.line, limit=wanted.limit)
+        return {"content": await _filed(read)}
+
+    async def _write_file(self, wanted: acp.WriteFile, request: IncomingRequest) -> object:
+        # Chosen before the decision: what is allowed inside is written inside or not at all.
+        inside = self._workspace.contains(wanted.path)
+        workspace = self._workspace if inside else Workspace(Path(wanted.path).parent)
+        change = await asyncio.to_thread(_change_of, wanted)
+        approval = ApprovalRequest(
+            subject="file_change",
+            item_id=f"{request.method}:{request.id}",
+            changes=(change,),
+            cwd=str(self._options.cwd),
+        )
+        if wanted.path not in self._allowed_paths:
+            decision = await self._decide(approval, request)
+            if decision.verdict in {"deny", "stop"}:
+                raise _refusal(f"writing {wanted.path}", decision)
+        await _filed(asyncio.to_thread(workspace.write, wanted.path, wanted.content))
+        return {}
+
+    async def _create_terminal(
+        self, wanted: acp.CreateTerminal, request: IncomingRequest
+    ) -> object:
+        command = shlex.join([wanted.command, *(wanted.args or ())])
+        approval = ApprovalRequest(
+            subject="command",
+            item_id=f"{request.method}:{request.id}",
+            command=command,
+            cwd=wanted.cwd or str(self._options.cwd),
+        )
+        if command not in self._allowed_commands:
+            decision = await self._decide(approval, request)
+            if decision.verdict in {"deny", "stop"}:
+                raise _refusal(f"running {command}", decision)
+        create = self._terminals.create(wanted, env=self._env, cwd=str(self._options.cwd))
+        return await _filed(create)
+
+    async def _decide(self, approval: ApprovalRequest, request: IncomingRequest) -> Decision:
+        decision = Decision("allow")
+        if not self._covered(approval):
+            decision = await self._ask(approval)
+            self._emit(approval_events(approval, decision, msgspec.Raw(request.line)))
+        self.stop_wanted = self.stop_wanted or decision.verdict == "stop"
+        if decision.verdict in {"allow", "allow_for_session"}:
+            self._allowed_paths.update(change.path for change in approval.changes)
+            if approval.command:
+                self._allowed_commands.add(approval.command)
+        return decision
+
+    async def _ask(self, approval: ApprovalRequest) -> Decision:
+        if self._stopping:
+            return Decision("stop")
+        task = asyncio.ensure_future(self._host.approve(approval))
+        self._pending.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not task.cancelled() or not self._stopping:
+                task.cancel()
+                raise
+            return Decision("stop")
+        finally:
+            self._pending.discard(task)
+
+    def _covered(self, approval: ApprovalRequest) -> bool:
+        if self._options.permissions == "full-access":
+            return True
+        return (
+            self._options.permissions == "workspace-write"
+            and approval.subject == "file_change"
+            and bool(approval.changes)
+            and all(self._workspace.contains(change.path) for change in approval.changes)
+        )
+
+
+def _approval_request(call: acp.ToolCall, options: TurnOptions) -> ApprovalRequest:
+    subject = _SUBJECTS.get(call.kind or "", "tool")
+    return ApprovalRequest(
+        subject=subject,
+        item_id=call.tool_call_id,
+        reason=call.title or "",
+        command=command_of(call) if subject == "command" else None,
+        cwd=str(options.cwd),
+        changes=changes_of(call, str(options.cwd)) if subject == "file_change" else (),
+        tool=call.title if subject in {"tool", "network"} else None,
+        arguments=call.raw_input,
+    )
+
+
+def _change_of(wanted: acp.WriteFile) -> FileChange:
+    try:
+        old = Path(wanted.path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return FileChange(wanted.path, "add", wanted.content)
+    return FileChange(wanted.path, "update", unified_diff(old, wanted.content))
+
+
+def _option(options: Sequence[acp.PermissionOption], decision: Decision) -> str | None:
+    """The offered answer that says no more than was decided; ``None`` if there is none."""
+    for kind in _WANTED_KINDS.get(decision.verdict, ()):
+        for option in options:
+            if option.kind == kind:
+                return option.option_id
+    return None
+
+
+def _params(request: IncomingRequest, params_type: type[T]) -> T:
+    try:
+        return msgspec.json.decode(request.params, type=params_type)
+    except msgspec.ValidationError as error:
+        raise rpc_error(-32602, f"unknown form of {request.method}: {error}") from error
+
+
+def _existing(use: Callable[[], T]) -> T:
+    try:
+        return use()
+    except KeyError as error:
+        raise rpc_error(-32602, f"there is no terminal {error}") from error
+
+
+async def _filed(work: Awaitable[T]) -> T:
+    """Turns what the system says against it into an answer that agents understand."""
+    try:
+        return await work
+    except FileNotFoundError as error:
+        raise JsonRpcError(acp.RESOURCE_NOT_FOUND, _system_words(error)) from error
+    except OSError as error:
+        raise JsonRpcError(INTERNAL_ERROR, _system_words(error)) from error
+
+
+def _system_words(error: OSError) -> str:
+    return f"{error.strerror or error}: {error.filename}"
+
+
+def _refusal(what: str, decision: Decision) -> JsonRpcError:
+    return JsonRpcError(INTERNAL_ERROR, f"{what} was not allowed: {decision.reason or 'denied'}")

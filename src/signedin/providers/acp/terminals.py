@@ -1,0 +1,128 @@
+"""Commands that an agent has run by its client: the ``terminal/*`` methods."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+
+from signedin.aio import finish
+from signedin.providers.acp import protocol as acp
+from signedin.wire.process import Process
+
+DEFAULT_OUTPUT_LIMIT = 1 << 20
+"""Bytes of output that are kept when the agent names no limit."""
+
+
+class Terminals:
+    """The commands of one turn. None of them outlives it.
+
+    A command is a program and its arguments; no shell sees them.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[str, _Terminal] = {}
+        self._count = 0
+
+    async def create(
+        self, request: acp.CreateTerminal, *, env: Mapping[str, str], cwd: str
+    ) -> dict[str, object]:
+        """Starts a command.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        variables = {variable.name: variable.value for variable in request.env or ()}
+        argv = [request.command, *(request.args or ())]
+        process = await Process.start(argv, env={**env, **variables}, cwd=request.cwd or cwd)
+        process.close_stdin()
+        self._count += 1
+        name = f"terminal-{self._count}"
+        limit = request.output_byte_limit
+        kept = DEFAULT_OUTPUT_LIMIT if limit is None else limit
+        self._running[name] = _Terminal(process, kept)
+        return {"terminalId": name}
+
+    def output(self, name: str) -> dict[str, object]:
+        """Returns what a command has written so far.
+
+        Raises:
+            KeyError: There is no such terminal.
+        """
+        return self._running[name].output()
+
+    async def wait(self, name: str) -> dict[str, object]:
+        """Waits for the end of a command; returns how it ended.
+
+        Raises:
+            KeyError: There is no such terminal.
+        """
+        return await self._running[name].wait()
+
+    async def kill(self, name: str) -> None:
+        """Ends a command; its output stays.
+
+        Raises:
+            KeyError: There is no such terminal.
+        """
+        await self._running[name].stop()
+
+    async def release(self, name: str) -> None:
+        """Ends a command if it still runs, and forgets it.
+
+        Raises:
+            KeyError: There is no such terminal.
+        """
+        await self._running.pop(name).stop()
+
+    async def aclose(self) -> None:
+        """Ends all commands."""
+        running, self._running = self._running, {}
+        await asyncio.gather(*(terminal.stop() for terminal in running.values()))
+
+
+class _Terminal:
+    """A command and the end of its output."""
+
+    def __init__(self, process: Process, limit: int) -> None:
+        self._process = process
+        self._limit = limit
+        self._data = bytearray()
+        self._truncated = False
+        self._reader = asyncio.get_running_loop().create_task(self._read())
+
+    def output(self) -> dict[str, object]:
+        # Standard output, then the end of standard error: the pipes keep no common order.
+        text = self._data.decode(errors="ignore") + self._process.stderr
+        answer: dict[str, object] = {"output": text, "truncated": self._truncated}
+        if self._process.returncode is not None:
+            answer["exitStatus"] = _exit_status(self._process.returncode)
+        return answer
+
+    async def wait(self) -> dict[str, object]:
+        returncode = await self._process.wait()
+        await asyncio.wait({self._reader})
+        return _exit_status(returncode)
+
+    async def stop(self) -> None:
+        await finish(self._stop())
+
+    async def _stop(self) -> None:
+        await self._process.stop(stdin_grace=0)
+        await asyncio.wait({self._reader})
+
+    async def _read(self) -> None:
+        async for chunk in self._process.chunks():
+            self._data += chunk
+            if len(self._data) > self._limit:
+                self._truncated = True
+                del self._data[: len(self._data) - self._limit]
+
+
+def _exit_status(returncode: int) -> dict[str, object]:
+    if returncode >= 0:
+        return {"exitCode": returncode, "signal": None}
+    try:
+        return {"exitCode": None, "signal": signal.Signals(-returncode).name}
+    except ValueError:
+        return {"exitCode": None, "signal": str(-returncode)}

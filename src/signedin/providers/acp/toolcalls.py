@@ -1,0 +1,251 @@
+"""Tool calls of an agent as commands, file changes and tools, put together from pieces of news.
+
+Agents tell of a call in any number of messages, may begin one twice, may say what it is only
+later, and may never say how it ended; a permission request can be the first to tell of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, cast
+
+import msgspec
+
+from signedin.events import (
+    CommandEvent,
+    Event,
+    FileChange,
+    FileChangeEvent,
+    ItemStatus,
+    ToolEvent,
+)
+from signedin.providers.acp import protocol as acp
+
+_EDITS = frozenset({"edit", "delete", "move"})
+_ENDED: Mapping[str, ItemStatus] = {"completed": "completed", "failed": "failed"}
+_COMMAND_NAMES = ("command", "cmd")
+_EXIT_CODE_NAMES = ("exitCode", "exit_code", "exit")
+
+
+class ToolCalls:
+    """The tool calls of one turn."""
+
+    def __init__(self, cwd: str) -> None:
+        self._cwd = cwd
+        self._calls: dict[str, _Call] = {}
+
+    def update(self, news: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
+        """Takes in news about a call; returns its events, none while too little is known."""
+        call = self._merged(news)
+        if call.over:
+            return []
+        status = _ENDED.get(call.state.status or "")
+        events: list[Event] = []
+        if not call.begun and (status or call.is_known()):
+            events.append(call.begin(payload, self._cwd))
+        if call.begun:
+            events.extend(call.output(payload))
+        if status:
+            events.append(call.end(status, payload, self._cwd))
+        return events
+
+    def asked(self, news: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
+        """Takes in that permission is asked for a call, which begins it."""
+        if news.kind == "execute":
+            news = msgspec.structs.replace(news, content=None)  # a description, no output
+        call = self._merged(news)
+        if call.begun or call.over:
+            return []
+        return [call.begin(payload, self._cwd)]
+
+    def declined(self, call_id: str, payload: msgspec.Raw) -> list[Event]:
+        """Takes in that a call was not allowed, which ends it whatever the agent says later."""
+        call = self._calls.get(call_id)
+        if call is None or call.over:
+            return []
+        return [call.end("declined", payload, self._cwd)]
+
+    def close(self) -> list[Event]:
+        """Ends the calls that were allowed but whose end was never told, at the end of a turn."""
+        return [
+            call.end("completed", msgspec.Raw(b"null"), self._cwd)
+            for call in self._calls.values()
+            if call.begun and not call.over
+        ]
+
+    def state(self, call_id: str) -> acp.ToolCall:
+        """Returns all that is known of a call."""
+        return self._calls[call_id].state
+
+    def _merged(self, news: acp.ToolCall) -> _Call:
+        call = self._calls.get(news.tool_call_id)
+        if call is None:
+            call = self._calls[news.tool_call_id] = _Call(news)
+        else:
+            call.merge(news)
+        return call
+
+
+class _Call:
+    """One tool call as far as it is known."""
+
+    def __init__(self, state: acp.ToolCall) -> None:
+        self.state = state
+        self.begun = False
+        self.over = False
+        self._is_edit = False
+        self._is_command = False
+        self._shown = ""
+        self._started = time.monotonic()
+
+    def merge(self, news: acp.ToolCall) -> None:
+        told = {
+            name: value
+            for name in news.__struct_fields__
+            if (value := getattr(news, name)) is not None
+        }
+        if news.content is not None and not _diffs(news):
+            told["content"] = (*news.content, *_diffs(self.state))  # an end without its diff
+        self.state = msgspec.structs.replace(self.state, **told)
+
+    def is_known(self) -> bool:
+        """Whether more than the name is known: arguments arrive after it."""
+        if self.state.kind in _EDITS:
+            return bool(changes_of(self.state, ""))
+        if self.state.kind == "execute" and self.state.status != "in_progress":
+            return _member(self.state.raw_input, _COMMAND_NAMES) is not None
+        return bool(
+            self.state.status == "in_progress" or self.state.raw_input or self.state.content
+        )
+
+    def begin(self, payload: msgspec.Raw, cwd: str) -> Event:
+        self.begun = True
+        self._is_edit = self.state.kind in _EDITS
+        self._is_command = self.state.kind == "execute"
+        self._started = time.monotonic()
+        return self._event("started", payload, cwd)
+
+    def output(self, payload: msgspec.Raw) -> list[Event]:
+        """The piece of a command's output that was not seen yet, if it only grew."""
+        text = text_of(self.state)
+        if not self._is_command or not text.startswith(self._shown) or text == self._shown:
+            return []
+        piece, self._shown = text[len(self._shown) :], text
+        return [
+            CommandEvent(
+                item_id=self.state.tool_call_id,
+                command=command_of(self.state),
+                status="output",
+                text=piece,
+                timestamp=time.time(),
+                payload=payload,
+            )
+        ]
+
+    def end(self, status: ItemStatus, payload: msgspec.Raw, cwd: str) -> Event:
+        self.over = True
+        return self._event(status, payload, cwd)
+
+    def _event(self, status: ItemStatus, payload: msgspec.Raw, cwd: str) -> Event:
+        state = self.state
+        now = time.time()
+        seconds = None if status == "started" else time.monotonic() - self._started
+        if self._is_command:
+            return CommandEvent(
+                item_id=state.tool_call_id,
+                command=command_of(state),
+                status=status,
+                cwd=cwd,
+                output="" if status == "started" else text_of(state),
+                exit_code=_exit_code(state.raw_output),
+                seconds=seconds,
+                timestamp=now,
+                payload=payload,
+            )
+        if self._is_edit:
+            changes = changes_of(state, cwd)
+            return FileChangeEvent(
+                item_id=state.tool_call_id,
+                changes=changes,
+                status=status,
+                text=", ".join(change.path for change in changes),
+                timestamp=now,
+                payload=payload,
+            )
+        text = text_of(state)
+        return ToolEvent(
+            item_id=state.tool_call_id,
+            name=state.title or state.kind or "tool",
+            status=status,
+            arguments=state.raw_input,
+            result=None if status == "started" else state.raw_output or text or None,
+            error=(text or None) if status == "failed" else None,
+            seconds=seconds,
+            timestamp=now,
+            payload=payload,
+        )
+
+
+def command_of(call: acp.ToolCall) -> str:
+    """Returns the command line of a call; agents that do not tell it put it into the title."""
+    given = _member(call.raw_input, _COMMAND_NAMES)
+    if isinstance(given, list | tuple):
+        return " ".join(map(str, cast("list[object]", given)))
+    return str(given) if given else call.title or ""
+
+
+def text_of(call: acp.ToolCall) -> str:
+    """Returns the texts a call has brought."""
+    texts = [item.content.text for item in call.content or () if item.content is not None]
+    return "".join(text for text in texts if text)
+
+
+def changes_of(call: acp.ToolCall, cwd: str) -> tuple[FileChange, ...]:
+    """Returns the files a call writes, with diffs where the agent gives them."""
+    if diffs := _diffs(call):
+        return tuple(_change(call.kind, item, cwd) for item in diffs)
+    kind = "delete" if call.kind == "delete" else "update"
+    paths = [item.path for item in call.locations or () if item.path]
+    return tuple(FileChange(str(Path(cwd, path)), kind) for path in paths)
+
+
+def unified_diff(old: str, new: str) -> str:
+    """Returns the difference of two texts as a unified diff without the lines that name files."""
+    lines = difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), n=3)
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        for line in list(lines)[2:]
+    )
+
+
+def _diffs(call: acp.ToolCall) -> list[acp.ToolContent]:
+    return [item for item in call.content or () if item.type == "diff" and item.path]
+
+
+def _change(tool_kind: str | None, item: acp.ToolContent, cwd: str) -> FileChange:
+    path, old, new = str(Path(cwd, item.path or "")), item.old_text, item.new_text or ""
+    kind: Literal["add", "update", "delete"] = "update"
+    if tool_kind == "delete":
+        kind, diff = "delete", old or ""
+    elif not old:
+        kind, diff = "add", new
+    else:
+        diff = unified_diff(old, new)
+    return FileChange(path, kind, diff)
+
+
+def _exit_code(raw_output: object) -> int | None:
+    code = _member(raw_output, _EXIT_CODE_NAMES)
+    if code is None:
+        code = _member(_member(raw_output, ("metadata",)), _EXIT_CODE_NAMES)
+    return code if isinstance(code, int) else None
+
+
+def _member(value: object, names: tuple[str, ...]) -> object:
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return next((members[name] for name in names if members.get(name) is not None), None)
+    return None

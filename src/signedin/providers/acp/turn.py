@@ -1,0 +1,176 @@
+"""One turn with an ACP agent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from signedin.aio import finish
+from signedin.approvals import Host
+from signedin.errors import SignedinError, TransportClosedError, UnsupportedOptionError
+from signedin.events import DoneEvent, Event
+from signedin.options import TurnOptions
+from signedin.providers.acp import protocol as acp
+from signedin.providers.acp.agent import ACPAgent
+from signedin.providers.acp.failure import failure_event
+from signedin.providers.acp.normalise import TurnNormaliser
+from signedin.providers.acp.questions import Questions
+from signedin.wire.jsonrpc import IncomingRequest
+from signedin.wire.rpc_errors import JsonRpcError
+
+HIGH_WATER = 4096
+"""Events a turn keeps for a slow consumer before the agent is made to wait."""
+
+STOP_SECONDS = 5.0
+"""How long an agent may take to end a cancelled turn; gemini 0.61 takes 5 to 75 ms."""
+
+_log = logging.getLogger("signedin.acp")
+
+
+class ACPTurn:
+    """A running turn: collects its events until they are asked for.
+
+    Args:
+        agent: The agent.
+        session_id: The session.
+        name: Name of the provider, for messages.
+        login: The command that signs in.
+        options: The options of the turn.
+        host: Decides approvals.
+        env: Environment for commands the agent has run by its client.
+        on_end: Called when nothing more is wanted of the turn.
+    """
+
+    def __init__(
+        self,
+        agent: ACPAgent,
+        session_id: str,
+        *,
+        name: str,
+        login: str,
+        options: TurnOptions,
+        host: Host,
+        env: Mapping[str, str],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._agent = agent
+        self._session_id = session_id
+        self._name = name
+        self._login = login
+        self._on_end = on_end
+        self._normaliser = TurnNormaliser(str(options.cwd))
+        self._questions = Questions(options, host, self._normaliser, env, self._emit)
+        self._ready: list[Event] = []
+        self._wake = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._error: SignedinError | None = None
+        self._interrupted = False
+        self._prompting: asyncio.Task[None] | None = None
+
+    @property
+    def id(self) -> str | None:
+        """The protocol has no ids for turns."""
+        return None
+
+    def start(self, opening: Event, blocks: Sequence[Mapping[str, object]]) -> None:
+        """Sends the prompt."""
+        self._emit([opening])
+        self._prompting = asyncio.get_running_loop().create_task(self._prompt(blocks))
+
+    async def next_events(self) -> Sequence[Event]:
+        """Waits for events; see `ProviderTurn.next_events`."""
+        gate = self._agent.gate
+        while not self._ready:
+            if self._error is not None:
+                raise self._error
+            self._wake.clear()
+            gate.demand(self)
+            try:
+                await self._wake.wait()
+            finally:
+                gate.satisfy(self)
+        events, self._ready = self._ready, []
+        gate.unblock(self)
+        return events
+
+    async def steer(self, text: str) -> None:
+        """Cannot be done: the protocol knows no way to add to a running prompt."""
+        del text
+        raise UnsupportedOptionError(
+            self._name, "steer", "interrupt the turn and send another prompt"
+        )
+
+    async def interrupt(self) -> None:
+        """Asks the agent to stop; open permission requests are answered with "cancelled"."""
+        self._interrupted = True
+        self._questions.stop()
+        await asyncio.sleep(0)  # behind the prompt, which a task of its own sends
+        await self._agent.cancel(self._session_id)
+
+    async def aclose(self) -> None:
+        """Cancels the turn if it still runs, and waits until the agent has ended it."""
+        if not self._ended.is_set():
+            await self._stop()
+        if self._prompting is not None:
+            self._prompting.cancel()
+            await asyncio.wait({self._prompting})
+        await self._questions.aclose()
+        self._agent.gate.unblock(self)
+        self._on_end()
+
+    def on_update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
+        """Takes in news of the session."""
+        if not self._ended.is_set():
+            self._ready.extend(self._normaliser.update(update, params, line))
+
+    def wake(self) -> None:
+        """Wakes the consumer if there is something for it."""
+        if self._ready or self._error:
+            self._wake.set()
+        if len(self._ready) > HIGH_WATER:
+            self._agent.gate.block(self)
+
+    async def on_request(self, request: IncomingRequest) -> object:
+        """Answers a question of the agent."""
+        answer = await self._questions.answer(request)
+        if self._questions.stop_wanted and not self._interrupted:
+            await self.interrupt()
+        return answer
+
+    async def _prompt(self, blocks: Sequence[Mapping[str, object]]) -> None:
+        try:
+            events = await self._run(blocks)
+            self._ready.extend(events)
+        except SignedinError as error:
+            self._error = error
+        finally:
+            self._ended.set()
+            self.wake()
+
+    async def _run(self, blocks: Sequence[Mapping[str, object]]) -> list[Event]:
+        try:
+            result, raw = await self._agent.prompt(self._session_id, blocks)
+        except JsonRpcError as error:
+            if self._interrupted:
+                return [DoneEvent(reason="interrupted", timestamp=time.time())]
+            return self._normaliser.failed(failure_event(error, login=self._login))
+        return self._normaliser.end(result, raw)
+
+    async def _stop(self) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.interrupt()
+                await self._ended.wait()
+        except (TransportClosedError, TimeoutError) as error:
+            # An agent that cannot end a turn is of no use; a new one takes its place.
+            _log.warning("%s did not stop a turn (%s); ending it", self._name, error)
+            await finish(self._agent.aclose())
+
+    def _emit(self, events: Sequence[Event]) -> None:
+        if not self._ended.is_set():
+            self._ready.extend(events)
+            self.wake()

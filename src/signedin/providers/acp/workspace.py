@@ -1,0 +1,113 @@
+"""The one folder whose files an agent may have read and written by its client."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+_CONFINABLE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+
+
+class Workspace:
+    """Text files below a folder, wherever symbolic links may lead.
+
+    A path is resolved first, so links that stay inside work. Then it is opened part by part without
+    following any link, so a link that is put in its place in between leads to an error and not
+    outside. Where the system cannot do that (Windows) the first check is all there is.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = Path(os.path.realpath(root))
+
+    def contains(self, path: str) -> bool:
+        """Whether a path, taken from the folder if it is relative, leads into it."""
+        return self._resolve(path).is_relative_to(self._root)
+
+    def read(self, path: str, *, line: int | None = None, limit: int | None = None) -> str:
+        """Reads a text file; undecodable bytes become U+FFFD.
+
+        Args:
+            path: The file.
+            line: First line to return, counted from 1.
+            limit: Number of lines to return.
+
+        Raises:
+            PermissionError: It is outside, or no regular file.
+            OSError: It cannot be read.
+        """
+        with self._opened(path, os.O_RDONLY) as descriptor:
+            data = _read_all(descriptor)
+        text = data.decode(errors="replace")
+        if line is None and limit is None:
+            return text
+        start = max((line or 1) - 1, 0)
+        lines = text.splitlines(keepends=True)
+        return "".join(lines[start : None if limit is None else start + limit])
+
+    def write(self, path: str, text: str) -> None:
+        """Writes a text file, with the folders it is in if they are missing.
+
+        Raises:
+            PermissionError: It is outside, or no regular file.
+            OSError: It cannot be written.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with self._opened(path, flags) as descriptor, os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(text.encode("utf-8", "replace"))
+
+    def _resolve(self, path: str) -> Path:
+        return Path(os.path.realpath(self._root / path))
+
+    @contextmanager
+    def _opened(self, path: str, flags: int) -> Generator[int]:
+        target = self._resolve(path)
+        if target == self._root or not target.is_relative_to(self._root):
+            raise PermissionError(errno.EACCES, f"outside the working directory {self._root}", path)
+        if _CONFINABLE:
+            descriptor = self._open_beneath(target.relative_to(self._root).parts, flags)
+        else:
+            if flags & os.O_CREAT:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(target, flags, 0o666)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise PermissionError(errno.EACCES, "not a regular file", path)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _open_beneath(self, parts: tuple[str, ...], flags: int) -> int:
+        folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in parts[:-1]:
+                inner = _enter(folder, part, create=bool(flags & os.O_CREAT))
+                os.close(folder)
+                folder = inner
+            # A pipe in the place of the file must not make this wait for its other end.
+            never_wait = os.O_NOFOLLOW | os.O_NONBLOCK
+            return os.open(parts[-1], flags | never_wait, 0o666, dir_fd=folder)
+        finally:
+            os.close(folder)
+
+
+def _enter(folder: int, part: str, *, create: bool) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        return os.open(part, flags, dir_fd=folder)
+    except FileNotFoundError:
+        if not create:
+            raise
+    os.mkdir(part, dir_fd=folder)
+    return os.open(part, flags, dir_fd=folder)
+
+
+def _read_all(descriptor: int) -> bytes:
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        return file.read()

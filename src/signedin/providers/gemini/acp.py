@@ -1,0 +1,63 @@
+"""The ``gemini-acp`` transport: what is Gemini's own about speaking ACP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from signedin.options import TurnOptions
+from signedin.providers.acp.agent import ACPAgent, ClientFeatures
+from signedin.providers.acp.dialect import Launch
+from signedin.providers.base import ProviderConfig
+from signedin.providers.binary import remember_version, require
+from signedin.providers.gemini import config as gemini
+from signedin.providers.gemini.account import LOGIN
+from signedin.providers.gemini.storage import make_loadable
+
+_MODES = {"default": "default", "auto_edit": "autoEdit", "yolo": "yolo", "plan": "plan"}
+
+# It reads files by itself, never runs commands through its client, and takes the client's "no such
+# file" for a reason not to write a new one (seen with 0.61).
+_FEATURES = ClientFeatures(files=False, terminal=False)
+
+
+class GeminiDialect:
+    """Gemini CLI among the agents that speak ACP."""
+
+    name = "gemini"
+    install = gemini.INSTALL
+    login = LOGIN
+    late_replay = True
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self._config = config
+
+    def launch(self, options: TurnOptions) -> Launch:
+        """Says how to start Gemini; see `Dialect.launch`.
+
+        The working directory is not trusted unless asked for: its settings could start programs.
+        """
+        gemini.check_options(options)
+        program = require(self.name, gemini.find_gemini(self._config))
+        return Launch(
+            argv=(str(program), "--acp", *gemini.arguments(options)),
+            env=gemini.environment(
+                self._config, options, trusted=gemini.trust_wanted(options, default=False)
+            ),
+            features=_FEATURES,
+        )
+
+    def model(self, options: TurnOptions) -> str | None:
+        """Returns the model to ask for, ``None`` for Gemini's own default."""
+        return gemini.model(options)
+
+    def mode(self, options: TurnOptions) -> str | None:
+        """Returns the mode: the one that asks, unless the caller names another."""
+        return _MODES[gemini.approval_mode(options) or "default"]
+
+    def started(self, launch: Launch, agent: ACPAgent) -> None:
+        """Remembers Gemini's version."""
+        remember_version(Path(launch.argv[0]), agent.version)
+
+    async def before_load(self, session_id: str, launch: Launch) -> None:
+        """Waits until a session can be loaded without being destroyed; see `make_loadable`."""
+        await make_loadable(session_id, launch.env)

@@ -1,0 +1,94 @@
+"""Looks after a Gemini account. Gemini CLI has no commands for it, so its settings are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NoReturn
+
+from signedin.accounts.environment import child_environment
+from signedin.accounts.homes import isolated_home
+from signedin.accounts.status import AsyncLogin, AuthStatus, LoginMethod
+from signedin.errors import CommandExecutionError, UnsupportedOptionError
+from signedin.options import TurnOptions
+from signedin.providers.base import ProviderConfig
+from signedin.providers.binary import require
+from signedin.providers.gemini.account import (
+    HOME_VARIABLE,
+    gemini_folder,
+    isolated_changes,
+    uses_isolated,
+)
+from signedin.providers.gemini.billing import interpret
+from signedin.providers.gemini.config import find_gemini
+from signedin.wire.terminal import run_in_terminal
+
+
+class GeminiAuth:
+    """Looks after the account of one client.
+
+    Args:
+        config: What the client was made with.
+        options: What its turns are asked for.
+    """
+
+    def __init__(self, config: ProviderConfig, options: TurnOptions) -> None:
+        self._config = config
+        self._options = options
+
+    async def status(self) -> AuthStatus:
+        """Tells from the settings, the variables and the presence of files who is signed in."""
+        given = self._options.env
+        isolated = HOME_VARIABLE not in given and uses_isolated(self._config)
+        home = isolated_home("gemini", self._config.account)
+        env = self._environment({HOME_VARIABLE: str(home)} if isolated else {})
+        source: Literal["isolated", "external"] = "isolated" if isolated else "external"
+        program = find_gemini(self._config).usable
+        basis = AuthStatus(
+            provider="gemini",
+            installed=program is not None,
+            authenticated=False,
+            source=source,
+            account=self._config.account if isolated else None,
+            binary=program,
+            home=gemini_folder(env).parent,
+        )
+        return basis if program is None else interpret(basis, env)
+
+    async def login(self) -> None:
+        """Runs ``gemini`` on the terminal, which asks how to sign in.
+
+        Raises:
+            ProviderNotInstalledError: Gemini CLI is not there.
+            CommandExecutionError: It did not end well.
+        """
+        program = require("gemini", find_gemini(self._config))
+        external = self._config.auth_source == "external"
+        changes = {} if external else isolated_changes(self._config.account)
+        code = await run_in_terminal([str(program)], env=self._environment(changes))
+        if code:
+            raise CommandExecutionError(f"gemini ended with exit code {code}", returncode=code)
+
+    async def start_login(self, method: LoginMethod, api_key: str | None) -> AsyncLogin:
+        """Cannot be done.
+
+        Raises:
+            UnsupportedOptionError: Always.
+        """
+        del api_key
+        _refuse(f"method={method}", "set GEMINI_API_KEY, or sign in on a terminal")
+
+    async def logout(self) -> None:
+        """Cannot be done.
+
+        Raises:
+            UnsupportedOptionError: Always.
+        """
+        _refuse("logout", "Gemini CLI has no command for it; start gemini and type /auth")
+
+    def _environment(self, changes: Mapping[str, str | None]) -> dict[str, str]:
+        given = {**changes, **self._options.env}
+        return child_environment("gemini", self._config.env_policy, given)
+
+
+def _refuse(option: str, hint: str) -> NoReturn:
+    raise UnsupportedOptionError("gemini", option, hint)

@@ -1,0 +1,76 @@
+"""Why Gemini CLI failed, from its words or its exit code."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import msgspec
+
+from signedin.errors import (
+    AuthRequiredError,
+    CommandExecutionError,
+    ErrorKind,
+    InvalidOptionError,
+    SignedinError,
+    TurnFailedError,
+)
+from signedin.events import ErrorEvent
+from signedin.providers.acp.failure import kind_of, plain_words
+from signedin.providers.gemini.account import LOGIN
+
+_CODE = re.compile(r'"code"\s*:\s*(\d{3})')
+_FRAME = re.compile(r"\[API Error: (.*)\]", re.DOTALL)
+_RATE_LIMIT_ADVICE = "\nPlease wait and try again later."
+_NO_ANSWER = "the model gave no answer"
+_SHOWN_STDERR = 1000
+
+
+def failure_event(text: str, *, payload: msgspec.Raw) -> ErrorEvent:
+    """Returns the event for a ``result`` row that tells of a failure.
+
+    Args:
+        text: Gemini's own words, often around the JSON of the API.
+        payload: The row.
+    """
+    text, advised, _ = text.partition(_RATE_LIMIT_ADVICE)
+    code = _CODE.search(text)
+    status = int(code[1]) if code else 429 if advised else None
+    framed = _FRAME.fullmatch(text)
+    text = plain_words(framed[1] if framed else text)
+    kind = kind_of(status, text)
+    if kind is ErrorKind.AUTH_REQUIRED:
+        text = f"{text.rstrip('. ')}. Sign in with: {LOGIN}"
+    return ErrorEvent(
+        text=text or _NO_ANSWER, timestamp=time.time(), error=kind, status=status, payload=payload
+    )
+
+
+def exit_error(returncode: int, stderr: str) -> SignedinError:
+    """Returns the error for a process that ended before it told a result (codes of 0.61).
+
+    Failures of the API end with their HTTP status modulo 256.
+    """
+    words = stderr[-_SHOWN_STDERR:].strip()
+    match returncode:
+        case 41:
+            return AuthRequiredError(f"gemini is not signed in: {words}. Sign in with: {LOGIN}")
+        case 42 | 52:
+            return InvalidOptionError(f"gemini refused (exit code {returncode}): {words}")
+        case 55:
+            return InvalidOptionError(
+                "gemini does not run headless in a folder it does not trust; give "
+                "provider_options={'trust_workspace': True} or use transport='gemini-acp'"
+            )
+        case 53:
+            return TurnFailedError("gemini reached its limit of turns", ErrorKind.OTHER)
+        case _ if 400 <= returncode + 256 <= 511:
+            status = returncode + 256
+            return TurnFailedError(f"gemini: {words}", kind_of(status, words), status)
+        case _:
+            return CommandExecutionError(
+                f"gemini ended with exit code {returncode} before the turn was over"
+                + (f": {words}" if words else ""),
+                returncode=returncode,
+                stderr=stderr,
+            )
