@@ -1,0 +1,60 @@
+"""The coding agents you are already signed in to, from Python.
+
+`Client` and `AsyncClient` run prompts; everything else here is what they take and give. Names are
+imported when they are first used, so that ``import signedin`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "accounts.status": "AsyncLogin AuthBackend AuthStatus",
+    "content": "ImageContent TextContent",
+    "items": (
+        "AnyItem CommandItem FileChangeItem Item MessageItem PlanItem ReasoningItem ToolItem"
+    ),
+    "options": "McpServer TurnKeywords",
+    "output": "OutputSpec",
+    "retry": "Retry retry_on_overload",
+    "tools": "Tool ToolResult tool",
+    "approvals": (
+        "ApprovalRequest Decision Question QuestionOption allow allow_for_session deny stop"
+    ),
+    "blocking": "Client Login Session Turn",
+    "client": "AsyncClient",
+    "errors": (
+        "AuthRequiredError BillingError CommandExecutionError ErrorKind InvalidOptionError "
+        "OutputError PermissionDeniedError ProtocolError ProviderNotInstalledError "
+        "RateLimitedError SessionBusyError SignedinError TimeoutExceededError "
+        "TransportClosedError TurnFailedError TurnInterruptedError UnsupportedOptionError "
+        "UnsupportedProviderError UsageLimitError"
+    ),
+    "events": (
+        "AnyEvent ApprovalEvent CommandEvent DoneEvent ErrorEvent Event EventKind FileChange "
+        "FileChangeEvent MessageDeltaEvent MessageEvent OtherEvent PlanDeltaEvent PlanEvent "
+        "PlanStep RateLimitEvent RateLimits RateLimitWindow ReasoningDeltaEvent ReasoningEvent "
+        "RetryEvent SessionEvent ToolEvent Usage UsageEvent WarningEvent"
+    ),
+    "results": "ModelInfo Outcome PastTurn RunResult SessionInfo SessionPage",
+    "session": "AsyncSession",
+    "turn": "AsyncTurn",
+}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = list(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll] - see __init__.pyi
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

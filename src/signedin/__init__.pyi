@@ -1,0 +1,121 @@
+# Static view of the lazily imported names; a test holds it to __init__.py.
+
+from signedin.accounts.status import (
+    AsyncLogin as AsyncLogin,
+    AuthBackend as AuthBackend,
+    AuthStatus as AuthStatus,
+)
+from signedin.approvals import (
+    ApprovalRequest as ApprovalRequest,
+    Decision as Decision,
+    Question as Question,
+    QuestionOption as QuestionOption,
+    allow as allow,
+    allow_for_session as allow_for_session,
+    deny as deny,
+    stop as stop,
+)
+from signedin.blocking import (
+    Client as Client,
+    Login as Login,
+    Session as Session,
+    Turn as Turn,
+)
+from signedin.client import (
+    AsyncClient as AsyncClient,
+)
+from signedin.content import (
+    ImageContent as ImageContent,
+    TextContent as TextContent,
+)
+from signedin.errors import (
+    AuthRequiredError as AuthRequiredError,
+    BillingError as BillingError,
+    CommandExecutionError as CommandExecutionError,
+    ErrorKind as ErrorKind,
+    InvalidOptionError as InvalidOptionError,
+    OutputError as OutputError,
+    PermissionDeniedError as PermissionDeniedError,
+    ProtocolError as ProtocolError,
+    ProviderNotInstalledError as ProviderNotInstalledError,
+    RateLimitedError as RateLimitedError,
+    SessionBusyError as SessionBusyError,
+    SignedinError as SignedinError,
+    TimeoutExceededError as TimeoutExceededError,
+    TransportClosedError as TransportClosedError,
+    TurnFailedError as TurnFailedError,
+    TurnInterruptedError as TurnInterruptedError,
+    UnsupportedOptionError as UnsupportedOptionError,
+    UnsupportedProviderError as UnsupportedProviderError,
+    UsageLimitError as UsageLimitError,
+)
+from signedin.events import (
+    AnyEvent as AnyEvent,
+    ApprovalEvent as ApprovalEvent,
+    CommandEvent as CommandEvent,
+    DoneEvent as DoneEvent,
+    ErrorEvent as ErrorEvent,
+    Event as Event,
+    EventKind as EventKind,
+    FileChange as FileChange,
+    FileChangeEvent as FileChangeEvent,
+    MessageDeltaEvent as MessageDeltaEvent,
+    MessageEvent as MessageEvent,
+    OtherEvent as OtherEvent,
+    PlanDeltaEvent as PlanDeltaEvent,
+    PlanEvent as PlanEvent,
+    PlanStep as PlanStep,
+    RateLimitEvent as RateLimitEvent,
+    RateLimits as RateLimits,
+    RateLimitWindow as RateLimitWindow,
+    ReasoningDeltaEvent as ReasoningDeltaEvent,
+    ReasoningEvent as ReasoningEvent,
+    RetryEvent as RetryEvent,
+    SessionEvent as SessionEvent,
+    ToolEvent as ToolEvent,
+    Usage as Usage,
+    UsageEvent as UsageEvent,
+    WarningEvent as WarningEvent,
+)
+from signedin.items import (
+    AnyItem as AnyItem,
+    CommandItem as CommandItem,
+    FileChangeItem as FileChangeItem,
+    Item as Item,
+    MessageItem as MessageItem,
+    PlanItem as PlanItem,
+    ReasoningItem as ReasoningItem,
+    ToolItem as ToolItem,
+)
+from signedin.options import (
+    McpServer as McpServer,
+    TurnKeywords as TurnKeywords,
+)
+from signedin.output import (
+    OutputSpec as OutputSpec,
+)
+from signedin.results import (
+    ModelInfo as ModelInfo,
+    Outcome as Outcome,
+    PastTurn as PastTurn,
+    RunResult as RunResult,
+    SessionInfo as SessionInfo,
+    SessionPage as SessionPage,
+)
+from signedin.retry import (
+    Retry as Retry,
+    retry_on_overload as retry_on_overload,
+)
+from signedin.session import (
+    AsyncSession as AsyncSession,
+)
+from signedin.tools import (
+    Tool as Tool,
+    ToolResult as ToolResult,
+    tool as tool,
+)
+from signedin.turn import (
+    AsyncTurn as AsyncTurn,
+)
+
+__version__: str

@@ -1,0 +1,87 @@
+"""Checks for programs that use or extend signedin; import it from tests.
+
+`signedin.loopback` has the scripted model server that goes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from signedin.events import (
+    CommandEvent,
+    DoneEvent,
+    Event,
+    FileChangeEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    PlanDeltaEvent,
+    PlanEvent,
+    ReasoningDeltaEvent,
+    ReasoningEvent,
+    SessionEvent,
+    ToolEvent,
+)
+
+_WHOLE_OF = {
+    MessageDeltaEvent: MessageEvent,
+    ReasoningDeltaEvent: ReasoningEvent,
+    PlanDeltaEvent: PlanEvent,
+}
+
+
+def assert_event_contract(events: Iterable[Event]) -> None:
+    """Checks what every provider promises about the events of one turn.
+
+    The session comes first, if the turn got as far as having one. Deltas come before the whole
+    they belong to, and each gets its whole. A command, file change or tool call that starts ends
+    exactly once, and previews of its output lie between. `DoneEvent` comes last and once.
+
+    Raises:
+        AssertionError: With the promise that is broken and the place where.
+    """
+    sequence = list(events)
+    _check_ends(sequence)
+    _check_wholes(sequence)
+    _check_actions(sequence)
+    for number, event in enumerate(sequence):
+        assert event.timestamp > 0, f"event {number} has no timestamp: {event!r}"
+
+
+def _check_ends(sequence: list[Event]) -> None:
+    assert sequence, "there are no events at all"
+    sessions = [number for number, event in enumerate(sequence) if isinstance(event, SessionEvent)]
+    assert sessions in ([], [0]), f"a session event must come first and once, not at {sessions}"
+    done = [number for number, event in enumerate(sequence) if isinstance(event, DoneEvent)]
+    assert done == [len(sequence) - 1], f"done must come last and once, not at {done}"
+
+
+def _check_wholes(sequence: list[Event]) -> None:
+    growing: dict[str, type[Event]] = {}
+    finished: set[str] = set()
+    for number, event in enumerate(sequence):
+        if isinstance(event, MessageDeltaEvent | ReasoningDeltaEvent | PlanDeltaEvent):
+            assert event.item_id not in finished, f"a delta after its whole, at {number}: {event!r}"
+            growing[event.item_id] = _WHOLE_OF[type(event)]
+        elif isinstance(event, MessageEvent | ReasoningEvent | PlanEvent):
+            whole = growing.pop(event.item_id, type(event))
+            assert isinstance(event, whole), f"deltas of another kind before {event!r} at {number}"
+            finished.add(event.item_id)
+    assert not growing, f"deltas without a whole: {sorted(growing)}"
+
+
+def _check_actions(sequence: list[Event]) -> None:
+    running: set[str] = set()
+    ended: set[str] = set()
+    for number, event in enumerate(sequence):
+        if not isinstance(event, CommandEvent | FileChangeEvent | ToolEvent):
+            continue
+        where = f"at {number}: {event!r}"
+        assert event.item_id not in ended, f"news of an item that had ended, {where}"
+        if event.status == "started":
+            running.add(event.item_id)
+        elif event.status == "output":
+            assert event.item_id in running, f"output of an item that had not started, {where}"
+        else:
+            running.discard(event.item_id)
+            ended.add(event.item_id)
+    assert not running, f"items that never ended: {sorted(running)}"

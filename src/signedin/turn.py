@@ -1,0 +1,227 @@
+"""A turn: one prompt and all that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from signedin.aio import finish
+from signedin.errors import OutputError, SignedinError, TimeoutExceededError
+from signedin.events import DoneReason, Event
+from signedin.failures import event_from_error
+from signedin.items import AnyItem, ItemFeed
+from signedin.options import TurnOptions
+from signedin.providers.base import ProviderTurn
+from signedin.recorder import TurnRecorder, interrupted_done
+from signedin.results import RunResult
+
+TurnOpener = Callable[[], AbstractAsyncContextManager[ProviderTurn]]
+"""Starts a turn when entered, and leaves nothing of it behind when left."""
+
+
+class AsyncTurn:
+    """One prompt on its way: an async iterator of events that ends in a result.
+
+    Nothing starts before the turn is iterated, entered or asked for its result. Iterating it
+    directly (``async for event in client.stream(...)``) stops the turn when the loop is left early;
+    as a context manager (``async with client.stream(...) as turn``) it is stopped when the block is
+    left, and may be iterated in several goes.
+
+    A failed turn raises its error after the last event; a turn that was interrupted just ends.
+    """
+
+    def __init__(self, opener: TurnOpener, recorder: TurnRecorder, options: TurnOptions) -> None:
+        self._opener = opener
+        self._recorder = recorder
+        self._options = options
+        self._stack = AsyncExitStack()
+        self._turn: ProviderTurn | None = None
+        self._deadline: float | None = None
+        self._rest: Iterator[Event] = iter(())
+        self._entered = False
+        self._closed = False
+        self._error: SignedinError | None = None
+
+    @property
+    def id(self) -> str | None:
+        """The provider's id of the turn, once it has started and if it has one."""
+        return self._turn.id if self._turn else None
+
+    async def next_batch(self) -> list[Event]:
+        """Waits until something happens and returns all that has; empty after the end.
+
+        This is what iteration is made of; use it where handing over events one by one is too slow.
+        """
+        batch: list[Event] = []
+        while not batch and not self._closed:
+            batch = self._recorder.record(await self._receive_or_fail())
+            if self._recorder.done is not None:
+                await self._release()
+        return batch
+
+    async def result(self) -> RunResult[object]:
+        """Waits for the end of the turn.
+
+        Raises:
+            OutputError: The answer does not fit the ``output=`` that was asked for.
+            SignedinError: The turn failed, timed out or was interrupted; ``error.result`` has what
+                was received.
+        """
+        try:
+            while await self.next_batch():
+                pass
+        finally:
+            if not self._entered:
+                await self.aclose()
+        if error := self._failure():
+            raise error
+        return self._fitted(self._recorder.result(turn_id=self.id))
+
+    def raise_failure(self) -> None:
+        """Raises the error of a turn that has failed or timed out; does nothing for any other."""
+        done = self._recorder.done
+        if done is not None and done.reason in {"failed", "timeout"} and (error := self._failure()):
+            raise error
+
+    def items(self) -> AsyncIterator[AnyItem]:
+        """Iterates over the whole things of the turn, each as soon as it has begun.
+
+        Use it in a turn that is a context manager. Items may be streamed at once or later, one by
+        one or several at a time.
+        """
+        return self._iterate_items(ItemFeed(self.next_batch))
+
+    async def steer(self, text: str) -> None:
+        """Adds to the prompt while the agent works; it takes it into account at once."""
+        await self._started().steer(text)
+
+    async def interrupt(self) -> None:
+        """Asks the agent to stop. The remaining events, ending with ``done``, still arrive.
+
+        Does nothing if the turn has ended meanwhile.
+        """
+        if not self._closed:
+            await self._started().interrupt()
+
+    async def aclose(self) -> None:
+        """Stops the turn if it still runs, and frees what it holds. Idempotent."""
+        if not self._closed:
+            if self._recorder.done is None:
+                self._recorder.record([interrupted_done("interrupted")])
+            await self._release()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Iterates over the events."""
+        return self._iterate()
+
+    def __await__(self) -> Generator[object, None, RunResult[object]]:
+        """``await turn`` is short for ``await turn.result()``."""
+        return self.result().__await__()
+
+    async def __aenter__(self) -> Self:
+        self._entered = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _iterate(self) -> AsyncGenerator[Event, None]:
+        try:
+            for event in self._rest:
+                yield event
+            while batch := await self.next_batch():
+                self._rest = iter(batch)  # a later iteration goes on in the middle of it
+                for event in self._rest:
+                    yield event
+        finally:
+            if not self._entered:
+                await self.aclose()
+        self.raise_failure()
+
+    async def _iterate_items(self, feed: ItemFeed) -> AsyncGenerator[AnyItem, None]:
+        try:
+            async for item in feed:
+                yield item
+        finally:
+            if not self._entered:
+                await self.aclose()
+        self.raise_failure()
+
+    async def _receive_or_fail(self) -> list[Event]:
+        try:
+            return await self._receive()
+        except SignedinError as error:
+            self._error = error
+            reason: DoneReason = "timeout" if isinstance(error, TimeoutExceededError) else "failed"
+            return [event_from_error(error), interrupted_done(reason)]
+        except BaseException:
+            if not self._entered:
+                await self.aclose()
+            raise
+
+    async def _receive(self) -> list[Event]:
+        limit, message = self._limit()
+        scope = asyncio.timeout_at(limit)
+        try:
+            async with scope:
+                if self._turn is None:
+                    self._turn = await self._stack.enter_async_context(self._opener())
+                return list(await self._turn.next_events())
+        except TimeoutError as error:
+            if isinstance(error, SignedinError) or not scope.expired():
+                raise
+            raise TimeoutExceededError(message) from None
+
+    def _limit(self) -> tuple[float | None, str]:
+        """The loop time of the nearest time limit, and what to say when it runs out."""
+        now = asyncio.get_running_loop().time()
+        total, idle = self._options.timeout, self._options.idle_timeout
+        if self._deadline is None and total is not None:
+            self._deadline = now + total
+        if idle is not None and (self._deadline is None or now + idle < self._deadline):
+            return now + idle, f"nothing happened for {idle:g} s (idle_timeout)"
+        return self._deadline, f"the turn took longer than {total} s (timeout)"
+
+    def _fitted(self, result: RunResult[object]) -> RunResult[object]:
+        """Reads the answer as the structure that was asked for."""
+        if self._options.output is None:
+            return result
+        try:
+            output = self._options.output.parse(result.text)
+        except OutputError as error:
+            error.result = result
+            raise
+        return msgspec.structs.replace(result, output=output)
+
+    async def _release(self) -> None:
+        self._closed = True
+        await finish(self._stack.aclose())
+
+    def _failure(self) -> SignedinError | None:
+        error = self._error or self._recorder.failure()
+        if error is not None and error.result is None:
+            error.result = self._recorder.result(turn_id=self.id)
+        return error
+
+    def _started(self) -> ProviderTurn:
+        if self._turn is None or self._closed:
+            state = "has ended" if self._closed else "has not started"
+            raise SignedinError(f"the turn {state}; steer and interrupt need a running turn")
+        return self._turn
+
+
+def new_recorder(provider: str, transport: str, options: TurnOptions) -> TurnRecorder:
+    """Makes the record of a turn that is about to be started with these options."""
+    return TurnRecorder(
+        provider=provider, transport=transport, cwd=str(options.cwd), model=options.model
+    )
