@@ -1,0 +1,115 @@
+"""The program's commands, put together so that only the one that runs is imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, NoReturn, cast
+
+import typer
+
+from signedin import __version__
+from signedin.cli.errors import (
+    INTERRUPTED,
+    SUCCESS,
+    StdoutClosedError,
+    StoppedError,
+    exit_code,
+    report,
+)
+from signedin.cli.signals import exit_on_termination
+from signedin.cli.streams import open_streams, silence_stdout
+from signedin.errors import SignedinError
+
+COMMANDS = {
+    "run": ("signedin.cli.run", "Run one prompt."),
+    "available": ("signedin.cli.providers", "Say whether a provider can be used: yes or no."),
+    "providers": ("signedin.cli.providers", "List the providers, and what each can do."),
+    "auth": ("signedin.cli.auth", "Who is signed in, who pays; sign in and out."),
+    "doctor": ("signedin.cli.doctor", "Find out what does not work on this machine, and why."),
+    "demo": ("signedin.cli.demo", "Watch a real agent fix a bug, without an account."),
+    "loopback": ("signedin.cli.loopback", "Serve a scripted model for agents to talk to."),
+}
+"""Name of each command: the module that has it, as a function or as an app of its own commands,
+and its help in one line."""
+
+_EXPECTED = (typer.TyperException, SignedinError, StoppedError, StdoutClosedError, OSError)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the program and exits."""
+    sys.exit(run_program(sys.argv[1:] if arguments is None else arguments))
+
+
+def run_program(arguments: Sequence[str]) -> int:
+    """Runs the program and returns its exit code."""
+    exit_on_termination()
+    open_streams()
+    try:
+        return _run(arguments or ["--help"])
+    except BrokenPipeError:
+        error: Exception = StdoutClosedError()
+    except _EXPECTED as raised:
+        error = raised
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    report(error)
+    silence_stdout()
+    return exit_code(error)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    app = assemble(arguments[:1])
+    code: object = app(list(arguments), prog_name="signedin", standalone_mode=False)
+    sys.stdout.flush()
+    return code if isinstance(code, int) else SUCCESS
+
+
+def assemble(loaded: Sequence[str]) -> typer.Typer:
+    """Returns the app, with the real commands for the names in ``loaded``.
+
+    All others are there for ``--help`` and for suggestions after a misspelling.
+    """
+    app = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        # Plain help: it is the same in a pipe and needs no rich, which takes longer than all else.
+        rich_markup_mode=None,
+    )
+    app.callback()(_root)
+    for name, (module, help_line) in COMMANDS.items():
+        if name not in loaded:
+            app.command(name, help=help_line)(_not_loaded)
+            continue
+        command: object = getattr(import_module(module), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(cast("Callable[..., int | None]", command))
+    return app
+
+
+def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
+    if value:
+        typer.echo(f"signedin {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """The coding agents you are already signed in to.
+
+    Every command explains itself: signedin COMMAND --help
+    """
+
+
+def _not_loaded() -> None:
+    raise AssertionError("a command that runs has been loaded")

@@ -1,0 +1,221 @@
+"""What single events look like on a terminal."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from itertools import dropwhile
+from pathlib import PurePath
+
+import msgspec
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.markdown import Markdown
+from rich.segment import Segment
+from rich.text import Text
+
+from signedin.events import (
+    CommandEvent,
+    FileChange,
+    FileChangeEvent,
+    PlanEvent,
+    RateLimitEvent,
+    RetryEvent,
+    ToolEvent,
+)
+from signedin.results import RunResult
+
+COMMAND_LINES = 10
+OUTPUT_LINES = 30
+DIFF_LINES = 100
+LONGEST_VALUE = 200
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor movement
+    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # titles, links, clipboard
+    r"|\x1b[ -/]*[0-~]",
+    re.DOTALL,
+)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_OVERWRITTEN = re.compile(r"^.*\r(?=.)", re.MULTILINE)
+_HUNK = re.compile(r"^@@ ", re.MULTILINE)
+_SHELLS = frozenset({"bash", "sh", "zsh", "dash"})
+_STEP_MARKS = {"completed": "✓", "in_progress": "▸"}
+_CHANGES = {"add": "added", "update": "changed", "delete": "deleted"}
+
+
+class _Markdown(Markdown):
+    """Markdown without the empty line that rich puts before a list."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        segments = super().__rich_console__(console, options)
+        return dropwhile(lambda segment: segment == Segment.line(), segments)
+
+
+def printable(text: str) -> str:
+    """Returns text that cannot move the cursor, colour, retitle or otherwise steer a terminal.
+
+    Of a line that was written over, as progress bars do, the last state is kept.
+    """
+    text = _ESCAPES.sub("", text).replace("\r\n", "\n")
+    return _CONTROLS.sub("", _OVERWRITTEN.sub("", text))
+
+
+def excerpt(text: str, limit: int) -> str:
+    """Returns at most ``limit`` lines of a text: the first, how many were left out, the last."""
+    lines = text.rstrip("\n").split("\n")
+    if len(lines) <= limit:
+        return "\n".join(lines)
+    head = limit // 3
+    tail = limit - head - 1
+    left_out = f"… {len(lines) - head - tail} lines …"
+    return "\n".join([*lines[:head], left_out, *lines[-tail:]])
+
+
+def markdown(text: str, style: str = "") -> RenderableType:
+    """Shows Markdown, in the colours the terminal has."""
+    return _Markdown(printable(text), code_theme="ansi_dark", style=style)
+
+
+def plain(text: str, style: str = "") -> RenderableType:
+    """Shows text as it is."""
+    return Text(printable(text).strip("\n"), style=style)
+
+
+def command(event: CommandEvent) -> RenderableType:
+    """Shows a command that has ended."""
+    parts: list[RenderableType] = [command_line(event.command)]
+    if output := printable(event.output).strip("\n"):
+        parts.append(_indented(Text(excerpt(output, OUTPUT_LINES), style="dim")))
+    parts.append(_indented(_command_end(event)))
+    return Group(*parts)
+
+
+def command_line(line: str) -> Text:
+    """Shows a command line, without the shell that runs it."""
+    return Text(f"$ {excerpt(printable(bare_command(line)), COMMAND_LINES)}", style="bold")
+
+
+def bare_command(line: str) -> str:
+    """Returns what a shell is told to run: ``ls`` of ``/bin/bash -lc 'ls'``."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return line
+    is_wrapped = len(words) == 3 and words[1] in {"-c", "-lc"}
+    return words[2] if is_wrapped and PurePath(words[0]).name in _SHELLS else line
+
+
+def file_change(event: FileChangeEvent, cwd: str | None) -> RenderableType:
+    """Shows files that were written, or that were not."""
+    parts: list[RenderableType] = []
+    for change in event.changes:
+        heading = Text(f"{_CHANGES[change.kind]} {_paths(change, cwd)}", style="bold")
+        if event.status != "completed":
+            heading.append(f" ({event.status})", style="red")
+        parts += [heading, _indented(diff(change))]
+    return Group(*parts)
+
+
+def diff(change: FileChange) -> Text:
+    """Shows the lines of a change, coloured."""
+    text = printable(change.diff)
+    if change.kind != "update" and not _HUNK.search(text[:400]):
+        sign = "+" if change.kind == "add" else "-"
+        text = "".join(f"{sign}{line}\n" for line in text.splitlines())
+    shown = Text()
+    for line in excerpt(text, DIFF_LINES).split("\n"):
+        shown.append(line + "\n", style=_diff_style(line))
+    shown.rstrip()
+    return shown
+
+
+def tool(event: ToolEvent) -> RenderableType:
+    """Shows a tool call that has ended."""
+    name = f"{event.server}.{event.name}" if event.server else event.name
+    call = Text(f"{printable(name)}({_value(event.arguments)})", style="bold")
+    if event.status == "completed":
+        outcome = Text(f"→ {_value(event.result)}", style="dim")
+    else:
+        outcome = Text(f"{event.status}: {printable(event.error or event.text)}", style="red")
+    return Group(call, _indented(outcome))
+
+
+def plan(event: PlanEvent) -> RenderableType:
+    """Shows a plan: its steps if it has some, else its text."""
+    if not event.steps:
+        return plain(event.text)
+    return Group(
+        *(
+            Text(
+                f"{_STEP_MARKS.get(step.status, '·')} {printable(step.text)}",
+                style="dim" if step.status == "completed" else "",
+            )
+            for step in event.steps
+        )
+    )
+
+
+def retry(event: RetryEvent) -> RenderableType:
+    """Shows that something is tried again."""
+    number = f" {event.attempt}" if event.attempt is not None else ""
+    delay = f" in {event.delay:g} s" if event.delay is not None else ""
+    return Text(f"retry{number}{delay}: {printable(event.text)}", style="yellow")
+
+
+def warning(text: str) -> RenderableType:
+    """Shows something the user should know."""
+    return Text(f"warning: {printable(text)}", style="yellow")
+
+
+def summary(result: RunResult[object], limits: RateLimitEvent | None) -> RenderableType:
+    """Shows in one line what a turn took."""
+    facts = [f"{result.reason} in {result.elapsed:.1f} s"]
+    if usage := result.usage:
+        cached = f" ({usage.cached_input_tokens:,} cached)" if usage.cached_input_tokens else ""
+        facts.append(f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out")
+        if usage.cost_usd is not None:
+            facts.append(f"${usage.cost_usd:.4f}")
+    if limits:
+        facts += [
+            f"{window.used_percent:.0f} % of {name} limit used"
+            for name, window in limits.limits.windows.items()
+        ]
+    if result.session_id:
+        facts.append(f"session {result.session_id}")
+    return Text(" · ".join(facts), style="dim")
+
+
+def _command_end(event: CommandEvent) -> Text:
+    took = f" after {event.seconds:.1f} s" if event.seconds is not None else ""
+    if event.exit_code is None:
+        return Text(f"{event.status}{took}", style="dim" if event.status == "completed" else "red")
+    return Text(f"exit code {event.exit_code}{took}", style="red" if event.exit_code else "green")
+
+
+def _paths(change: FileChange, cwd: str | None) -> str:
+    paths = [change.path] if change.moved_to is None else [change.path, change.moved_to]
+    return printable(" → ".join(_relative(path, cwd) for path in paths))
+
+
+def _relative(path: str, cwd: str | None) -> str:
+    if cwd is not None and PurePath(path).is_relative_to(cwd):
+        return str(PurePath(path).relative_to(cwd))
+    return path
+
+
+def _diff_style(line: str) -> str:
+    return {"+": "green", "-": "red", "@": "cyan", "…": "dim"}.get(line[:1], "")
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = " ".join(printable(text).split())
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+
+
+def _indented(text: Text) -> Text:
+    # Text, not padding: what rich pads it also cuts off where lines may be of any length.
+    lines = (Text("  ").append_text(line) if line else line for line in text.split("\n"))
+    return Text("\n").join(lines)

@@ -1,0 +1,257 @@
+"""``signedin doctor``: what does not work on this machine, why, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+
+from signedin.accounts.homes import HOME_VARIABLE, signedin_home
+from signedin.cli.errors import FAILURE, SUCCESS
+from signedin.cli.output import write, write_json
+from signedin.cli.providers import aligned
+from signedin.client import AsyncClient
+from signedin.errors import SignedinError
+from signedin.loopback import LoopbackModel
+from signedin.providers.base import Installation
+from signedin.wire.capture import capture
+
+TESTED: Mapping[str, tuple[str, str]] = {
+    "codex": ("0.163", "0.169"),
+    "claude": ("2.1.197", "2.1.330"),
+    "gemini": ("0.61", "0.61"),
+}
+"""The oldest and the newest version of each agent that signedin is tested with."""
+
+ANSWER = "signedin-smoke"
+VERSION_SECONDS = 30.0
+SMOKE_SECONDS = 60.0
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)+")
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at.
+
+    Attributes:
+        provider: Whom it is about; ``signedin`` for this package itself.
+        check: What was looked at.
+        level: Whether it works, may surprise, is not there, or does not work.
+        message: What was found.
+        remedy: What to do about it, empty if there is nothing to do.
+    """
+
+    provider: str
+    check: str
+    level: Literal["ok", "warning", "missing", "problem"]
+    message: str
+    remedy: str = ""
+
+
+def doctor(
+    *,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Look at this provider only; may be given repeatedly."),
+    ] = None,
+    smoke: Annotated[
+        bool,
+        typer.Option(
+            "--smoke/--no-smoke",
+            help="Run a turn of each installed agent against a scripted model.",
+        ),
+    ] = True,
+    json: Annotated[bool, typer.Option("--json", help="Write one JSON array.")] = False,
+) -> int:
+    """Find out what does not work on this machine, and why.
+
+    The turns it runs use no account and reach nobody. Exits with 1 if there is a problem.
+    """
+    findings = asyncio.run(_findings(provider or list(TESTED), smoke=smoke))
+    if json:
+        write_json(findings)
+    else:
+        write(_table(findings))
+    return FAILURE if any(each.level == "problem" for each in findings) else SUCCESS
+
+
+async def _findings(providers: list[str], *, smoke: bool) -> list[Finding]:
+    found = [_writable("signedin", signedin_home(), HOME_VARIABLE)]
+    for name in providers:
+        async with AsyncClient(name) as client:
+            installation = client.installation()
+            found.append(_installed(name, installation))
+            if installation.usable is None:
+                continue
+            found.append(await _version(name, installation.usable))
+            found += [finding async for finding in _account(client)]
+        if smoke:
+            found.append(await _smoke(name))
+    return found
+
+
+def _installed(name: str, installation: Installation) -> Finding:
+    if installation.usable is not None:
+        message = f"{installation.path} (from {installation.origin})"
+        return Finding(provider=name, check="program", level="ok", message=message)
+    asked_for = installation.origin in ("argument", "environment")
+    return Finding(
+        provider=name,
+        check="program",
+        level="problem" if asked_for else "missing",
+        message=installation.problem or "not found",
+        remedy=f"install it with: {installation.install}",
+    )
+
+
+async def _version(name: str, program: Path) -> Finding:
+    try:
+        with TemporaryDirectory(prefix="signedin-doctor-", ignore_cleanup_errors=True) as home:
+            told = await capture(
+                [str(program), "--version"],
+                env={"PATH": os.environ.get("PATH", os.defpath), "HOME": home},
+                seconds=VERSION_SECONDS,
+            )
+    except (SignedinError, OSError) as error:
+        return Finding(
+            provider=name,
+            check="version",
+            level="problem",
+            message=f"{program.name} --version failed: {error}",
+            remedy=f"run it by hand: {program} --version",
+        )
+    number = _NUMBER.search(told.stdout.decode("utf-8", "replace"))
+    if told.returncode or number is None:
+        return Finding(
+            provider=name,
+            check="version",
+            level="problem",
+            message=f"{program.name} --version ended with {told.returncode}: {told.stderr}",
+            remedy=f"run it by hand: {program} --version",
+        )
+    return _compared(name, number[0])
+
+
+def _compared(name: str, version: str) -> Finding:
+    if name not in TESTED:
+        return Finding(provider=name, check="version", level="ok", message=version)
+    oldest, newest = TESTED[name]
+    tested = f"tested with {oldest} to {newest}" if oldest != newest else f"tested with {oldest}"
+    if _parts(version) < _parts(oldest):
+        return Finding(
+            provider=name,
+            check="version",
+            level="problem",
+            message=f"{version} is too old; {tested}",
+            remedy=f"update {name}",
+        )
+    # 0.169.3 counts as 0.169.
+    if _parts(version)[: len(_parts(newest))] > _parts(newest):
+        return Finding(
+            provider=name,
+            check="version",
+            level="warning",
+            message=f"{version} is newer than what signedin is {tested}",
+            remedy="look for an update of signedin if something does not work",
+        )
+    return Finding(provider=name, check="version", level="ok", message=f"{version}; {tested}")
+
+
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
+async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
+    name = client.provider
+    try:
+        status = await client.auth_status()
+    except SignedinError as error:
+        remedy = f"look at: signedin auth status --provider {name}"
+        yield Finding(
+            provider=name, check="login", level="problem", message=error.message, remedy=remedy
+        )
+        return
+    if status.authenticated:
+        message = f"{status.mode}, {status.source}, paid by {status.billing}: {status.decided_by}"
+        yield Finding(provider=name, check="login", level="ok", message=message)
+    else:
+        yield Finding(
+            provider=name,
+            check="login",
+            level="missing",
+            message=f"nobody is signed in ({status.source})",
+            remedy=f"sign in with: signedin auth login --provider {name}",
+        )
+    for warning in status.warnings:
+        yield Finding(
+            provider=name,
+            check="billing",
+            level="warning",
+            message=warning,
+            remedy="remove it if it is not meant",
+        )
+    if status.home is not None:
+        yield _writable(name, status.home, "")
+
+
+def _writable(name: str, home: Path, variable: str) -> Finding:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    if os.access(existing, os.W_OK | os.X_OK):
+        return Finding(provider=name, check="home", level="ok", message=str(home))
+    return Finding(
+        provider=name,
+        check="home",
+        level="problem",
+        message=f"{existing} cannot be written to",
+        remedy=f"set {variable} to a folder that can be" if variable else "mend its permissions",
+    )
+
+
+async def _smoke(name: str) -> Finding:
+    """Runs a turn that cannot reach any network: the agent knows only the model on 127.0.0.1."""
+    with (
+        LoopbackModel(ANSWER) as model,
+        TemporaryDirectory(prefix="signedin-doctor-", ignore_cleanup_errors=True) as project,
+    ):
+        try:
+            options = model.client_options(name)
+        except ValueError:
+            message = "there is no scripted model for it"
+            return Finding(provider=name, check="smoke run", level="missing", message=message)
+        try:
+            async with AsyncClient(name, cwd=project, timeout=SMOKE_SECONDS, **options) as client:
+                result = await client.run(f"Reply with exactly {ANSWER}")
+        except SignedinError as error:
+            return _failed_smoke(name, error.message)
+    if result.text != ANSWER:
+        return _failed_smoke(name, f"it answered {result.text!r} instead of {ANSWER!r}")
+    message = f"answered in {result.elapsed:.1f} s"
+    return Finding(provider=name, check="smoke run", level="ok", message=message)
+
+
+def _failed_smoke(name: str, message: str) -> Finding:
+    return Finding(
+        provider=name,
+        check="smoke run",
+        level="problem",
+        message=message,
+        remedy=f"the account plays no part in this; run {name} by hand, or report it with this",
+    )
+
+
+def _table(findings: list[Finding]) -> str:
+    rows = [("PROVIDER", "CHECK", "RESULT", "FOUND")]
+    for each in findings:
+        lines = each.message.splitlines() or [""]
+        rows.append((each.provider, each.check, each.level, lines[0]))
+        rows += [("", "", "", line) for line in lines[1:]]
+        if each.remedy:
+            rows.append(("", "", "", f"-> {each.remedy}"))
+    return aligned([tuple(row) for row in rows])

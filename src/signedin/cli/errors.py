@@ -1,0 +1,111 @@
+"""How the program ends: exit codes, and errors as text on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import typer
+
+from signedin.errors import (
+    InvalidOptionError,
+    SignedinError,
+    TimeoutExceededError,
+    UnsupportedProviderError,
+)
+
+if TYPE_CHECKING:
+    from signedin.results import RunResult
+
+SUCCESS = 0
+FAILURE = 1
+USAGE = 2
+TIMEOUT = 124
+SIGNALLED = 128
+INTERRUPTED = SIGNALLED + 2
+BROKEN_PIPE = SIGNALLED + 13
+
+EXIT_CODES = {
+    SUCCESS: "the turn completed; for `available`: yes",
+    FAILURE: "it failed; the reason is on standard error; for `available`: no",
+    USAGE: "the command line cannot be used: an unknown or unsupported option, provider or value",
+    TIMEOUT: "a time limit (`--timeout`, `--idle-timeout`) ran out",
+    INTERRUPTED: "Ctrl-C; for other signals 128 and their number, so 143 for a `kill`",
+    BROKEN_PIPE: "the reader of standard output went away, as `head` does",
+}
+"""What each exit code means, as the documentation has it."""
+
+_STDERR_LINES = 10
+
+
+class UsageError(typer.BadParameter):
+    """An argument that cannot be used, found by a command itself."""
+
+    def format_message(self) -> str:
+        """Returns the message as it was given."""
+        return self.message
+
+
+class StoppedError(Exception):
+    """A signal stopped the turn.
+
+    Attributes:
+        signum: Which one.
+        result: What there is of a result.
+        hint: How to go on, for the user.
+    """
+
+    def __init__(self, signum: int, result: RunResult[object]) -> None:
+        super().__init__(f"stopped by signal {signum}")
+        self.signum = signum
+        self.result = result
+        self.hint = ""
+
+
+class StdoutClosedError(Exception):
+    """The reader of standard output went away."""
+
+
+def exit_code(error: Exception) -> int:
+    """Returns the exit code of a program that ends with this error."""
+    match error:
+        case typer.TyperException():
+            return error.exit_code
+        case TimeoutExceededError():
+            return TIMEOUT
+        case InvalidOptionError() | UnsupportedProviderError():
+            return USAGE
+        case StoppedError():
+            return SIGNALLED + error.signum
+        case StdoutClosedError():
+            return BROKEN_PIPE
+        case _:
+            return FAILURE
+
+
+def report(error: Exception) -> None:
+    """Says on standard error what went wrong and what to do next."""
+    match error:
+        case StdoutClosedError():
+            lines = []
+        case StoppedError():
+            lines = ["error: interrupted", *error.hint.splitlines()]
+        case typer.TyperException():
+            lines = [f"error: {error.format_message()}", *_where_help_is(error)]
+        case SignedinError():
+            lines = [f"error: {error.message}", *_child_stderr(error)]
+        case _:
+            lines = [f"error: {error}"]
+    with contextlib.suppress(OSError):  # there may be nobody to tell
+        for line in lines:
+            typer.echo(line, err=True)
+
+
+def _where_help_is(error: typer.TyperException) -> list[str]:
+    context = getattr(error, "ctx", None)
+    return [f"help: {context.command_path} --help"] if context else []
+
+
+def _child_stderr(error: SignedinError) -> list[str]:
+    stderr: str = getattr(error, "stderr", "")
+    return [f"  | {line}" for line in stderr.splitlines()[-_STDERR_LINES:]]

@@ -1,0 +1,157 @@
+"""What is written for other programs: the answer, its text as it arrives, or JSON."""
+
+from __future__ import annotations
+
+import sys
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+
+import msgspec
+
+from signedin.cli.errors import StdoutClosedError
+from signedin.errors import SignedinError
+from signedin.events import Event, MessageDeltaEvent, MessageEvent
+from signedin.results import RunResult
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a turn ended: its result or what there is of one, and the error it ended with."""
+
+    result: RunResult[object]
+    error: SignedinError | None = None
+
+
+class Presenter(AbstractAsyncContextManager["Presenter"]):
+    """Shows a turn to somebody, from entering it to its `finish`."""
+
+    @abstractmethod
+    def show(self, events: Sequence[Event]) -> None:
+        """Takes in what has just happened."""
+
+    @abstractmethod
+    def finish(self, outcome: Outcome) -> None:
+        """Takes in how the turn ended."""
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stops showing; there is nothing to stop unless a subclass says so."""
+
+
+class AnswerWriter(Presenter):
+    """Writes the final answer, and nothing before it."""
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Waits for the end."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """Writes the answer, or what there was of it."""
+        if text := outcome.result.text:
+            write(text if text.endswith("\n") else f"{text}\n")
+
+
+class TextWriter(Presenter):
+    """Writes all that the agent says while it says it, with an empty line between messages."""
+
+    def __init__(self) -> None:
+        self._written: dict[str, int] = {}
+        self._current: str | None = None
+        self._end = ""
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Writes the pieces of messages, and of a whole message what did not come in pieces."""
+        pieces: list[str] = []
+        for event in events:
+            match event:
+                case MessageDeltaEvent():
+                    pieces += self._continued(event.item_id, event.text)
+                case MessageEvent():
+                    rest = event.text[self._written.get(event.item_id, 0) :]
+                    pieces += self._continued(event.item_id, rest)
+                case _:
+                    pass
+        if text := "".join(pieces):
+            self._end = text[-1:]
+            write(text)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Ends the last line."""
+        del outcome
+        if self._end not in {"", "\n"}:
+            write("\n")
+
+    def _continued(self, item_id: str, text: str) -> list[str]:
+        if not text:
+            return []
+        gap = "" if self._current in {None, item_id} else "\n\n"
+        self._current = item_id
+        self._written[item_id] = self._written.get(item_id, 0) + len(text)
+        return [gap, text]
+
+
+class JsonWriter(Presenter):
+    """Writes one JSON object: the fields of `RunResult`, and ``error``."""
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Waits for the end."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """Writes the object on one line."""
+        write_json(result_fields(outcome))
+
+
+class JsonLinesWriter(Presenter):
+    """Writes each event as a line of JSON when it happens, then a line of kind ``result``."""
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Writes the events."""
+        write("".join(map(_json_line, events)))
+
+    def finish(self, outcome: Outcome) -> None:
+        """Writes the result, without the events that have been written already."""
+        fields = result_fields(outcome)
+        del fields["events"]
+        write_json({"kind": "result", **fields})
+
+
+def result_fields(outcome: Outcome) -> dict[str, object]:
+    """Returns the fields of a result, and as ``error`` the kind and message of what it failed with.
+
+    The names are those of `RunResult` and part of the program's interface.
+    """
+    fields: dict[str, object] = {
+        name: getattr(outcome.result, name) for name in RunResult.__struct_fields__
+    }
+    error = outcome.error
+    fields["error"] = {"kind": error.kind, "message": error.message} if error else None
+    return fields
+
+
+def write(text: str) -> None:
+    """Writes to standard output at once.
+
+    Raises:
+        StdoutClosedError: Its reader went away.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise StdoutClosedError from None
+
+
+def write_json(value: object) -> None:
+    """Writes a value as one line of JSON; see `write`."""
+    write(_json_line(value))
+
+
+def _json_line(value: object) -> str:
+    encoded = msgspec.json.encode(value)
+    if b"\n" in encoded:  # a provider's own message may have been laid out over several lines
+        encoded = msgspec.json.format(encoded, indent=-1)
+    return encoded.decode() + "\n"

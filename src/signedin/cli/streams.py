@@ -1,0 +1,41 @@
+"""The program's standard streams."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Literal, TextIO
+
+
+def open_streams() -> None:
+    """Makes sure that all three streams are there, and that no text fails for its characters.
+
+    What does not go to a terminal is written as UTF-8, whatever the locale.
+    """
+    # In this order, so that a closed descriptor is taken by the null device and by nothing else.
+    sys.stdin = sys.stdin or _nowhere("r")
+    sys.stdout = sys.stdout or _nowhere("w")
+    sys.stderr = sys.stderr or _nowhere("w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="replace")
+
+
+def silence_stdout() -> None:
+    """Lets what is left unwritten go nowhere: the interpreter would complain that it cannot."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def can_draw_on(stream: TextIO) -> bool:
+    """Returns whether a stream is a terminal that moving pictures and colours make sense on."""
+    is_dumb = os.environ.get("TERM", "") in {"", "dumb", "unknown"} and os.name == "posix"
+    is_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
+    return stream.isatty() and not is_dumb and not is_ci
+
+
+def _nowhere(mode: Literal["r", "w"]) -> TextIO:
+    return os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8")

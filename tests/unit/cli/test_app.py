@@ -1,0 +1,113 @@
+"""How the commands are put together."""
+
+import inspect
+from importlib import import_module
+
+import pytest
+import typer
+
+from signedin import __version__
+from signedin.cli.app import COMMANDS, assemble, run_program
+from signedin.providers.registry import provider_names
+
+
+@pytest.fixture(autouse=True)
+def own_stdout(monkeypatch):
+    """Keeps the end of the program from silencing the standard output of the tests."""
+    monkeypatch.setattr("signedin.cli.app.silence_stdout", lambda: None)
+    monkeypatch.setattr("signedin.cli.app.open_streams", lambda: None)
+    monkeypatch.setattr("signedin.cli.app.exit_on_termination", lambda: None)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_short_help_is_the_first_line_of_the_long_one(name):
+    module, help_line = COMMANDS[name]
+    command = getattr(import_module(module), name)
+    is_group = isinstance(command, typer.Typer)
+    documented = command.info.help if is_group else inspect.getdoc(command)
+    assert documented is not None
+    assert documented.split("\n")[0] == help_line
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(capsys, name):
+    assert run_program([name, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"Usage: signedin {name} ")
+    assert COMMANDS[name][1] in out
+    assert err == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_names_all_commands(capsys, arguments):
+    assert run_program(arguments) == 0
+    out = capsys.readouterr().out
+    for name, (_, help_line) in COMMANDS.items():
+        assert any(line.split(maxsplit=1) == [name, help_line] for line in out.splitlines()), name
+
+
+def test_the_version(capsys):
+    assert run_program(["--version"]) == 0
+    assert capsys.readouterr() == (f"signedin {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["nope"], "No such command 'nope'."),
+        (["rnu"], "No such command 'rnu'. Did you mean 'run'?"),
+    ],
+)
+def test_an_unknown_command_is_said_on_standard_error(capsys, arguments, error):
+    assert run_program(arguments) == 2
+    assert capsys.readouterr() == ("", f"error: {error}\nhelp: signedin --help\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ([], "Missing argument 'PROMPT'."),
+        (
+            ["--stram", "x"],
+            "No such option: --stram (Possible options: --no-stream, --stream)",
+        ),
+        (
+            [" \n"],
+            "the prompt is empty; say what to ask, or - to read it from standard input",
+        ),
+        (["--env", "NAME", "x"], "--env takes NAME=VALUE, not 'NAME'"),
+        (["--option", "=1", "x"], "--option takes NAME=VALUE, not '=1'"),
+    ],
+)
+def test_a_command_line_that_cannot_be_used_is_said_with_where_help_is(capsys, arguments, error):
+    assert run_program(["run", *arguments]) == 2
+    assert capsys.readouterr() == ("", f"error: {error}\nhelp: signedin run --help\n")
+
+
+@pytest.mark.parametrize("command", [["run", "hi"], ["available"]])
+def test_an_unknown_provider_is_said_with_the_known_ones(capsys, command):
+    known = ", ".join(provider_names())
+    assert run_program([*command, "--provider", "nope"]) == 2
+    error = f"error: unknown provider 'nope'; choose one of: {known}\n"
+    assert capsys.readouterr() == ("", error)
+
+
+def test_an_unknown_demo_is_said_with_the_known_ones(capsys):
+    assert run_program(["demo", "--provider", "nope"]) == 2
+    error = "error: there is no demo of 'nope'; choose one of: codex\nhelp: signedin demo --help\n"
+    assert capsys.readouterr() == ("", error)
+
+
+def test_an_unexpected_error_is_not_hidden(monkeypatch):
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("signedin.cli.run.run", broken)
+    with pytest.raises(ZeroDivisionError):
+        run_program(["run"])
+
+
+def test_the_app_has_all_commands_even_those_that_are_not_loaded():
+    app = assemble(["run"])
+    assert [command.name for command in app.registered_commands] == list(COMMANDS)
+    assert isinstance(app, typer.Typer)

@@ -1,0 +1,64 @@
+"""Exit codes, and what is said about errors."""
+
+import pytest
+import typer
+
+from signedin import (
+    AuthRequiredError,
+    ErrorKind,
+    InvalidOptionError,
+    ProviderNotInstalledError,
+    TimeoutExceededError,
+    TransportClosedError,
+    TurnFailedError,
+    TurnInterruptedError,
+    UnsupportedOptionError,
+    UnsupportedProviderError,
+)
+from signedin.cli.errors import StdoutClosedError, StoppedError, UsageError, exit_code, report
+
+from .test_blocks import result
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("empty"), 2),
+        (typer.BadParameter("no number"), 2),
+        (UnsupportedProviderError("nope", ["codex"]), 2),
+        (UnsupportedOptionError("codex", "transport"), 2),
+        (InvalidOptionError("cwd"), 2),
+        (ProviderNotInstalledError("codex", "not on PATH", "pip install it"), 1),
+        (AuthRequiredError("sign in"), 1),
+        (TurnFailedError("down", ErrorKind.SERVER), 1),
+        (TurnInterruptedError("by the agent"), 1),
+        (OSError(28, "No space left on device"), 1),
+        (TimeoutExceededError("too long"), 124),
+        (StoppedError(2, result()), 130),
+        (StoppedError(15, result()), 143),
+        (StdoutClosedError(), 141),
+    ],
+)
+def test_exit_codes(error, code):
+    assert exit_code(error) == code
+
+
+def test_an_error_is_said_with_what_the_program_last_wrote(capsys):
+    stderr = "".join(f"line {number}\n" for number in range(12))
+    report(TransportClosedError("codex ended", returncode=1, stderr=stderr))
+    lines = [f"  | line {number}\n" for number in range(2, 12)]
+    assert capsys.readouterr() == ("", "".join(["error: codex ended\n", *lines]))
+
+
+def test_an_interruption_is_said_with_how_to_go_on(capsys):
+    error = StoppedError(2, result())
+    error.hint = "continue with: signedin run --resume s PROMPT"
+    report(error)
+    assert capsys.readouterr().err == (
+        "error: interrupted\ncontinue with: signedin run --resume s PROMPT\n"
+    )
+
+
+def test_a_reader_that_went_away_is_told_nothing(capsys):
+    report(StdoutClosedError())
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,213 @@
+"""A turn is followed to its end, whatever ends it."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from signedin import (
+    AsyncTurn,
+    DoneEvent,
+    ErrorEvent,
+    ErrorKind,
+    Event,
+    MessageDeltaEvent,
+    MessageEvent,
+    SessionEvent,
+    SignedinError,
+    TurnFailedError,
+    TurnInterruptedError,
+)
+from signedin.cli.errors import StdoutClosedError, StoppedError
+from signedin.cli.follow import follow
+from signedin.cli.output import Outcome, Presenter
+from signedin.options import TurnOptions
+from signedin.turn import new_recorder
+
+
+class FakeTurn:
+    """A provider's turn that gives batches of events, then waits to be interrupted."""
+
+    id = "t"
+
+    def __init__(self, *batches: Sequence[Event], heeds: bool = True) -> None:
+        self._batches = list(batches)
+        self._heeds = heeds
+        self._interrupted = asyncio.Event()
+        self.calls: list[str] = []
+
+    async def next_events(self) -> Sequence[Event]:
+        if self._batches:
+            return self._batches.pop(0)
+        await self._interrupted.wait()
+        return [DoneEvent(reason="interrupted")]
+
+    async def steer(self, text: str) -> None:
+        raise NotImplementedError
+
+    async def interrupt(self) -> None:
+        self.calls.append("interrupt")
+        if not self._heeds:
+            raise SignedinError("not now")
+        self._interrupted.set()
+
+    async def aclose(self) -> None:
+        self.calls.append("close")
+
+
+class Recording(Presenter):
+    """Keeps what it is shown; runs something at the first event of a kind."""
+
+    def __init__(self, at: type[Event] | None = None, act=lambda: None) -> None:
+        self.events: list[Event] = []
+        self.outcome: Outcome | None = None
+        self.closed = False
+        self._at = at
+        self._act = act
+
+    def show(self, events: Sequence[Event]) -> None:
+        self.events += events
+        if self._at and any(isinstance(event, self._at) for event in events):
+            self._act()
+
+    def finish(self, outcome: Outcome) -> None:
+        assert not self.closed
+        self.outcome = outcome
+
+    async def __aexit__(self, *_: object) -> None:
+        self.closed = True
+
+
+def turn_of(fake: FakeTurn) -> AsyncTurn:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[FakeTurn]:
+        try:
+            yield fake
+        finally:
+            await fake.aclose()
+
+    options = TurnOptions(cwd=Path("/w"))
+    return AsyncTurn(opened, new_recorder("fake", "none", options), options)
+
+
+def kill(signum: int):
+    return lambda: os.kill(os.getpid(), signum)
+
+
+START = [SessionEvent(session_id="s"), MessageDeltaEvent(item_id="m", text="Half")]
+
+
+async def test_a_turn_that_completes_is_shown_to_everybody():
+    whole = [MessageEvent(item_id="m", text="Half and half"), DoneEvent(reason="completed")]
+    presenters = [Recording(), Recording()]
+    await follow(turn_of(FakeTurn(START, whole)), presenters)
+    for presenter in presenters:
+        kinds = [event.kind for event in presenter.events]
+        assert kinds == ["session", "message_delta", "message", "done"]
+        assert presenter.outcome is not None
+        assert presenter.outcome.error is None
+        assert presenter.outcome.result.text == "Half and half"
+        assert presenter.closed
+
+
+async def test_a_turn_that_fails_is_shown_with_what_there_was():
+    failure = [ErrorEvent(text="down", error=ErrorKind.SERVER), DoneEvent(reason="failed")]
+    presenter = Recording()
+    with pytest.raises(TurnFailedError, match="down") as caught:
+        await follow(turn_of(FakeTurn(START, failure)), [presenter])
+    assert presenter.outcome is not None
+    assert presenter.outcome.error is caught.value
+    assert presenter.outcome.result.text == "Half"
+    assert presenter.closed
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_asks_the_agent_to_stop(signum):
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    fake = FakeTurn(START)
+    presenter = Recording(SessionEvent, kill(signum))
+    with pytest.raises(StoppedError) as caught:
+        await follow(turn_of(fake), [presenter])
+    assert caught.value.signum == signum
+    assert caught.value.result.session_id == "s"
+    assert fake.calls == ["interrupt", "close"]
+    assert [event.kind for event in presenter.events] == [
+        "session",
+        "message_delta",
+        "message",
+        "done",
+    ]
+    assert presenter.outcome is not None
+    assert isinstance(presenter.outcome.error, TurnInterruptedError)
+    assert presenter.outcome.result.text == "Half"
+    after = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    assert after == before
+
+
+async def test_an_agent_that_cannot_stop_is_torn_down():
+    fake = FakeTurn(START, heeds=False)
+    presenter = Recording(SessionEvent, kill(signal.SIGINT))
+    with pytest.raises(StoppedError):
+        await follow(turn_of(fake), [presenter])
+    assert fake.calls == ["interrupt", "close"]
+    assert presenter.outcome is not None
+    assert presenter.outcome.result.text == "Half"
+    assert presenter.closed
+
+
+async def test_a_second_signal_does_not_wait_for_the_agent():
+    class Deaf(FakeTurn):
+        async def interrupt(self) -> None:
+            self.calls.append("interrupt")
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+
+    fake = Deaf(START)
+    presenter = Recording(SessionEvent, kill(signal.SIGINT))
+    with pytest.raises(StoppedError):
+        await follow(turn_of(fake), [presenter])
+    assert fake.calls == ["interrupt", "close"]
+    assert presenter.outcome is not None
+    assert presenter.outcome.result.text == "Half"
+
+
+async def test_an_ignored_signal_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        whole = [MessageEvent(item_id="m", text="Whole"), DoneEvent(reason="completed")]
+        presenter = Recording(SessionEvent, kill(signal.SIGHUP))
+        await follow(turn_of(FakeTurn(START, whole)), [presenter])
+        assert presenter.outcome is not None
+        assert presenter.outcome.result.text == "Whole"
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+async def test_a_reader_that_went_away_stops_the_turn():
+    def gone() -> None:
+        raise StdoutClosedError
+
+    fake = FakeTurn(START)
+    presenter = Recording(SessionEvent, gone)
+    with pytest.raises(StdoutClosedError):
+        await follow(turn_of(fake), [presenter])
+    assert fake.calls == ["close"]
+    assert presenter.outcome is None
+    assert presenter.closed
+
+
+async def test_a_cancellation_from_outside_is_not_swallowed():
+    fake = FakeTurn(START)
+    started = asyncio.Event()
+    presenter = Recording(SessionEvent, started.set)
+    following = asyncio.create_task(follow(turn_of(fake), [presenter]))
+    await started.wait()
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
+    assert fake.calls == ["close"]
+    assert presenter.closed

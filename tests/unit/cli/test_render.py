@@ -1,0 +1,198 @@
+"""A whole turn as a terminal shows it."""
+
+import io
+
+from rich.console import Console
+
+from signedin import (
+    CommandEvent,
+    DoneEvent,
+    Event,
+    FileChange,
+    FileChangeEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    OtherEvent,
+    ReasoningDeltaEvent,
+    ReasoningEvent,
+    RetryEvent,
+    SessionEvent,
+    ToolEvent,
+    Usage,
+    UsageEvent,
+    WarningEvent,
+)
+from signedin.cli import blocks
+from signedin.cli.render import NoticeView, TurnView, View
+
+from .test_blocks import result
+
+TURN: list[Event] = [
+    SessionEvent(session_id="s", cwd="/w"),
+    WarningEvent(text="old config"),
+    ReasoningDeltaEvent(item_id="r", text="Look first."),
+    ReasoningEvent(item_id="r", text="Look first."),
+    MessageDeltaEvent(item_id="m", text="I **look"),
+    MessageDeltaEvent(item_id="m", text="**.\n\nThen I fix."),
+    MessageEvent(item_id="m", text="I **look**.\n\nThen I fix.", phase="commentary"),
+    CommandEvent(item_id="c", command="ls", status="started"),
+    CommandEvent(item_id="c", command="ls", status="output", text="a.py\n"),
+    CommandEvent(
+        item_id="c", command="ls", status="completed", output="a.py\n", exit_code=0, seconds=0.1
+    ),
+    RetryEvent(text="stream cut", attempt=1),
+    FileChangeEvent(item_id="f", changes=(), status="started"),
+    FileChangeEvent(
+        item_id="f",
+        changes=(FileChange("/w/a.py", "update", "@@ -1 +1 @@\n-a\n+b\n"),),
+        status="completed",
+    ),
+    OtherEvent(name="thread/status/changed"),
+    UsageEvent(usage=Usage(10, 0, 0, 5)),
+    MessageEvent(item_id="n", text="Fixed.\n", phase="final_answer"),
+    DoneEvent(text="Fixed.\n", reason="completed"),
+]
+
+PLAIN = """\
+warning: old config
+Look first.
+
+I **look**.
+
+Then I fix.
+
+$ ls
+  a.py
+  exit code 0 after 0.1 s
+retry 1: stream cut
+
+changed a.py
+  @@ -1 +1 @@
+  -a
+  +b
+
+Fixed.
+
+completed in 3.2 s · 10 tokens in, 5 out · session s
+"""
+
+
+def shown(view: View, events: list[Event], *, width: int = 80, end: bool = True) -> str:
+    """What is on the screen after these events."""
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    added = [renderable for event in events for renderable in view.feed(event)]
+    if end:
+        added += view.end(result(usage=Usage(10, 0, 0, 5), session_id="s"))
+    with console.capture() as capture:
+        for renderable in added:
+            console.print(renderable)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def now(view: View, *, width: int = 80, height: int = 24) -> list[str]:
+    """What is drawn below, without the picture that turns."""
+    console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
+    with console.capture() as capture:
+        console.print(view.now())
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    return [*lines[:-1], lines[-1][2:]]
+
+
+def test_a_whole_turn_as_plain_text():
+    assert shown(TurnView(blocks.plain), TURN) == PLAIN
+
+
+def test_a_whole_turn_with_formatted_text():
+    formatted = PLAIN.replace("**look**", "look")
+    assert shown(TurnView(blocks.markdown), TURN) == formatted
+
+
+def test_what_goes_on_is_told_while_it_goes_on():
+    view = TurnView(blocks.plain)
+    seen = [now(view)]
+    for event in TURN:
+        view.feed(event)
+        if now(view) != seen[-1]:
+            seen.append(now(view))
+    assert seen == [
+        ["Starting"],
+        ["Thinking"],
+        ["", "I **look", "Writing"],
+        ["", "Then I fix.", "Writing"],
+        ["Writing"],
+        ["Running ls"],
+        ["a.py", "", "Running ls"],
+        ["Thinking"],
+        ["Trying again"],
+        ["Writing files"],
+        ["Thinking"],
+        ["Writing"],
+    ]
+
+
+def test_of_several_things_the_latest_that_still_runs_is_told():
+    view = TurnView(blocks.plain)
+    view.feed(CommandEvent(item_id="1", command="bash -c 'make\nmake test'", status="started"))
+    view.feed(ToolEvent(item_id="2", name="weather", status="started"))
+    assert now(view) == ["Calling weather"]
+    view.feed(ToolEvent(item_id="2", name="weather", status="completed"))
+    assert now(view) == ["Running make"]
+
+
+def test_the_growing_part_never_fills_the_screen():
+    view = TurnView(blocks.plain)
+    view.feed(MessageDeltaEvent(item_id="m", text="".join(f"line {n}\n" for n in range(100))))
+    lines = now(view, height=20)
+    assert len(lines) == 12
+    assert lines[-3:] == ["line 98", "line 99", "Writing"]
+
+
+def test_a_long_command_is_told_on_one_line():
+    view = TurnView(blocks.plain)
+    view.feed(CommandEvent(item_id="1", command="x" * 200, status="started"))
+    assert len(now(view, width=40)) == 1
+
+
+def test_a_message_that_was_cut_off_is_shown_at_the_end():
+    view = TurnView(blocks.plain)
+    events = [MessageDeltaEvent(item_id="m", text="Half a sen")]
+    assert shown(view, events).startswith("Half a sen\n\ncompleted")
+
+
+def test_a_message_cut_off_by_steering_is_shown_once():
+    view = TurnView(blocks.plain)
+    events: list[Event] = [
+        MessageDeltaEvent(item_id="a", text="First.\n\nHalf"),
+        MessageEvent(item_id="b", text="Second."),
+        MessageEvent(item_id="a", text="First.\n\nHalf", complete=False),
+    ]
+    assert shown(view, events, end=False) == "First.\n\nSecond.\n\nHalf\n"
+
+
+def test_who_waits_for_the_answer_is_told_only_what_matters():
+    assert shown(NoticeView(), TURN) == "warning: old config\nretry 1: stream cut\n"
+
+
+def test_nothing_from_the_agent_steers_the_terminal():
+    evil = "\x1b]0;title\x07\x1b[2Jtext\x9b"
+    events: list[Event] = [
+        SessionEvent(session_id="s", cwd="/w"),
+        WarningEvent(text=evil),
+        ReasoningEvent(item_id="r", text=evil),
+        MessageDeltaEvent(item_id="m", text=evil),
+        MessageEvent(item_id="m", text=evil),
+        CommandEvent(item_id="c", command=evil, status="started"),
+        CommandEvent(item_id="c", command=evil, status="completed", output=evil, exit_code=0),
+        FileChangeEvent(
+            item_id="f", changes=(FileChange(f"/w/{evil}", "add", evil),), status="completed"
+        ),
+        ToolEvent(item_id="t", name=evil, status="started"),
+        ToolEvent(item_id="t", name=evil, status="failed", error=evil, arguments={"a": evil}),
+        RetryEvent(text=evil),
+    ]
+    for view in (TurnView(blocks.plain), TurnView(blocks.markdown)):
+        for event in events:
+            text = shown(view, [event], end=False) + "\n".join(now(view))
+            assert "\x1b" not in text
+            assert "\x9b" not in text
+            assert "\x07" not in text
