@@ -1,0 +1,124 @@
+"""Writes the parts of the documentation that the program itself knows best.
+
+A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``. With ``--check``
+nothing is written, and the exit code says whether anything would have been.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+import typer
+from typer.models import ArgumentInfo, ParamMeta
+from typer.utils import get_params_from_function
+
+from signedin.cli.app import COMMANDS
+from signedin.cli.errors import EXIT_CODES
+
+ROOT = Path(__file__).parent.parent
+_PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def commands() -> str:
+    """Returns a section per command: how it is called, what it does, its options."""
+    return "\n".join(
+        _group(name, command) if isinstance(command, typer.Typer) else _command(name, command)
+        for name, (module, _) in COMMANDS.items()
+        for command in [getattr(import_module(module), name)]
+    )
+
+
+def exit_codes() -> str:
+    """Returns a table of the exit codes."""
+    rows = [f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items()]
+    return "\n| code | meaning |\n|---|---|\n" + "".join(rows) + "\n"
+
+
+PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "docs/cli.md": {"commands": commands, "exit-codes": exit_codes},
+}
+"""Each file with generated parts, and what writes them."""
+
+
+def regenerated(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
+    """Returns a document with its generated parts written anew.
+
+    Raises:
+        KeyError: It has a part that nothing writes.
+        ValueError: It lacks a part.
+    """
+    found = [match["name"] for match in _PART.finditer(text)]
+    if sorted(found) != sorted(parts):
+        raise ValueError(f"the document has the parts {found}, not {list(parts)}")
+    return _PART.sub(lambda match: match[1] + parts[match["name"]]() + match[3], text)
+
+
+def main() -> int:
+    """Writes all documents anew, or checks that they are up to date."""
+    is_check = sys.argv[1:] == ["--check"]
+    outdated = 0
+    for name, parts in PARTS.items():
+        path = ROOT / name
+        before = path.read_text(encoding="utf-8")
+        after = regenerated(before, parts)
+        if before == after:
+            continue
+        outdated += 1
+        if is_check:
+            print(f"{name} is out of date; run: python scripts/generate_docs.py", file=sys.stderr)
+        else:
+            path.write_text(after, encoding="utf-8")
+            print(f"wrote {name}")
+    return int(is_check and outdated > 0)
+
+
+def _group(name: str, app: typer.Typer) -> str:
+    """The section of a command that has commands of its own, and theirs."""
+    sections = (
+        _command(f"{name} {info.name or info.callback.__name__}", info.callback)
+        for info in app.registered_commands
+        if info.callback is not None
+    )
+    return "\n".join([f"\n### signedin {name}\n\n{app.info.help}\n", *sections])
+
+
+def _command(name: str, function: Callable[..., object]) -> str:
+    """The section of one command."""
+    parameters = get_params_from_function(function).values()
+    arguments = [(info.metavar, info) for parameter in parameters if (info := _argument(parameter))]
+    usage = " ".join(["signedin", name, "[OPTIONS]", *(str(metavar) for metavar, _ in arguments)])
+    lines = [f"\n### signedin {name}\n", f"\n    {usage}\n", f"\n{inspect.getdoc(function)}\n"]
+    rows = [f"| `{metavar}` | {info.help} |\n" for metavar, info in arguments]
+    rows += [_option_row(parameter) for parameter in parameters if not _argument(parameter)]
+    return "".join([*lines, "\n| | |\n|---|---|\n", *rows])
+
+
+def _argument(parameter: ParamMeta) -> ArgumentInfo | None:
+    return parameter.default if isinstance(parameter.default, ArgumentInfo) else None
+
+
+def _option_row(parameter: ParamMeta) -> str:
+    info, hint = parameter.default, parameter.annotation
+    declared = info.param_decls or [f"--{parameter.name.replace('_', '-')}"]
+    is_flag = bool in {hint, *get_args(hint)}
+    value = "" if is_flag else f" {info.metavar or _choices(hint)}"
+    spelled = ", ".join(f"`{flag}{value}`" for flag in "/".join(declared).split("/"))
+    told = f" Default: `{info.default}`." if info.default not in {None, False} else ""
+    return f"| {spelled} | {info.help}{told} |\n"
+
+
+def _choices(hint: object) -> str:
+    kinds = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal]
+    if not kinds:
+        raise TypeError(f"{hint} has no choices; give the option a metavar")
+    return "{" + ",".join(map(str, get_args(kinds[0]))) + "}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""``signedin auth`` and ``signedin doctor`` from a shell, with the real Codex behind them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from signedin.loopback import LoopbackModel
+from signedin.loopback.issuer import LoopbackIssuer
+from support import codex_home
+from support.codex_home import KEY
+from support.program import PROGRAM, environment, run_program
+from support.terminal import Terminal
+
+CODEX = codex_home.program()
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user who has no logins but in a folder of the test."""
+    changes = {"HOME": str(tmp_path), "SIGNEDIN_HOME": str(tmp_path / "signedin")}
+    return environment(**changes)
+
+
+@pytest.fixture
+def isolated(tmp_path: Path) -> Path:
+    return tmp_path / "signedin" / "codex"
+
+
+def run(env: Mapping[str, str], *arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
+    done = run_program(*arguments, cwd=Path(env["HOME"]), stdin=stdin.encode(), env=env)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_status_of_nobody(env: Mapping[str, str]) -> None:
+    told = (
+        "provider   codex\n"
+        f"installed  {CODEX}\n"
+        "signed in  no\n"
+        "mode       none\n"
+        "pays       none\n"
+        "source     external\n"
+        f"home       {env['HOME']}/.codex\n"
+    )
+    assert run(env, "auth", "status") == (1, told, "")
+
+
+def test_status_as_json(env: Mapping[str, str], isolated: Path) -> None:
+    codex_home.sign_in_with_key(isolated)
+    stray = {**env, "CODEX_API_KEY": "sk-stray-0123456789"}
+    code, out, err = run(stray, "auth", "status", "--json")
+    warning = (
+        "CODEX_API_KEY is set and would go before the codex login; it is kept from the agent "
+        "(billing='api' lets it through)"
+    )
+    assert code == 0
+    assert err == f"warning: {warning}\n"
+    assert json.loads(out) == {
+        "provider": "codex",
+        "installed": True,
+        "authenticated": True,
+        "mode": "api-key",
+        "billing": "api",
+        "source": "isolated",
+        "account": None,
+        "binary": CODEX,
+        "home": str(isolated),
+        "decided_by": "auth.json",
+        "plan": None,
+        "email": None,
+        "removed": ["CODEX_API_KEY"],
+        "warnings": [warning],
+        "details": {},
+    }
+
+
+def test_signing_in_and_out_with_a_key(env: Mapping[str, str], isolated: Path) -> None:
+    arguments = ["auth", "login", "--method", "api-key", "--account", "work"]
+    code, out, err = run(env, *arguments, stdin=f"{KEY}\n")
+    assert (code, err) == (0, "")
+    assert "signed in   yes\n" in out
+    assert "pays        api\n" in out
+    assert KEY not in out
+    code, out, _ = run(env, "auth", "list")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["codex", "isolated", "work", "yes", "api", "auth.json"] in rows
+    code, out, err = run(env, "auth", "logout", "--account", "work")
+    assert (code, out, err) == (0, "", "signed out of codex\n")
+    assert run(env, "auth", "status", "--account", "work")[0] == 1
+    assert not (isolated / "accounts" / "work" / "auth.json").exists()
+
+
+def test_signing_in_needs_a_key_to_read(env: Mapping[str, str]) -> None:
+    code, out, err = run(env, "auth", "login", "--method", "api-key")
+    assert (code, out) == (2, "")
+    assert "reads the key from standard input, which is empty" in err
+
+
+@pytest.fixture
+def issuer() -> Iterator[LoopbackIssuer]:
+    with LoopbackIssuer() as issuer:
+        yield issuer
+
+
+def test_signing_in_with_a_code_on_a_terminal(
+    env: Mapping[str, str], isolated: Path, issuer: LoopbackIssuer
+) -> None:
+    with LoopbackModel("Hello.") as model:
+        codex_home.configure(isolated, model, issuer)
+    env = {**env, **{name: str(value) for name, value in issuer.codex_env.items()}}
+    arguments = [PROGRAM, "auth", "login", "--method", "device"]
+    with Terminal(arguments, env=env, cwd=Path(env["HOME"])) as terminal:
+        terminal.wait_for("never type somebody else's code.")
+        shown = terminal.written
+        assert f"Open this page to sign in: {issuer.url}/codex/device" in shown
+        code = shown.partition("Type this code there: ")[2].split()[0]
+        issuer.approve_device(code)
+        terminal.wait_for("user@example.com")
+        assert terminal.wait() == 0
+
+
+def test_a_login_is_moved(env: Mapping[str, str], isolated: Path, tmp_path: Path) -> None:
+    codex_home.sign_in_with_key(tmp_path / ".codex")
+    login = (tmp_path / ".codex" / "auth.json").read_bytes()
+    secret = tmp_path / "passphrase"
+    secret.write_text("open sesame\n")
+    code, line, err = run(env, "auth", "export", "--passphrase-file", secret)
+    assert code == 0
+    assert line.startswith("signedin-login-1.codex.")
+    assert line.count("\n") == 1
+    assert err.startswith("Use the login on one machine only from now on")
+    code, out, err = run(env, "auth", "import", "--passphrase-file", secret, stdin=line)
+    assert (code, out, err) == (0, "", f"signed in to codex: {isolated / 'auth.json'}\n")
+    assert (isolated / "auth.json").read_bytes() == login
+    code, out, err = run(env, "auth", "import", "--passphrase-file", secret, stdin=line)
+    assert (code, out) == (2, "")
+    assert "has a login already" in err
+    code, out, err = run(env, "auth", "import", "--force", "--passphrase-file", secret, stdin=line)
+    assert code == 0
+    secret.write_text("open barley\n")
+    code, out, err = run(env, "auth", "import", "--force", "--passphrase-file", secret, stdin=line)
+    assert (code, out) == (1, "")
+    assert "the passphrase is wrong" in err
+    assert (isolated / "auth.json").read_bytes() == login
+
+
+def test_a_plain_export_is_loud(env: Mapping[str, str], tmp_path: Path) -> None:
+    codex_home.sign_in_with_key(tmp_path / ".codex")
+    code, line, err = run(env, "auth", "export", "--plain")
+    assert code == 0
+    assert line.startswith("signedin-login-plain-1.codex.")
+    assert err.startswith("WARNING: the line is NOT ENCRYPTED. Whoever sees it is signed in.\n")
+
+
+def test_a_passphrase_needs_a_terminal_or_a_file(env: Mapping[str, str], tmp_path: Path) -> None:
+    codex_home.sign_in_with_key(tmp_path / ".codex")
+    code, out, err = run(env, "auth", "export")
+    assert (code, out) == (2, "")
+    assert "there is no terminal to ask for the passphrase; use --passphrase-file" in err
+
+
+def test_other_vendors_logins_are_not_moved(env: Mapping[str, str]) -> None:
+    code, out, err = run(env, "auth", "export", "--plain", "--provider", "claude")
+    assert (code, out) == (2, "")
+    assert err == (
+        "error: claude does not support 'export': sign in on the other machine instead\n"
+    )
+
+
+def test_doctor_finds_nothing_wrong(env: Mapping[str, str]) -> None:
+    code, out, err = run(env, "doctor", "--provider", "codex", "--json")
+    assert (code, err) == (0, "")
+    found = {(each["provider"], each["check"]): each["level"] for each in json.loads(out)}
+    assert found == {
+        ("signedin", "home"): "ok",
+        ("codex", "program"): "ok",
+        ("codex", "version"): "ok",
+        ("codex", "login"): "missing",
+        ("codex", "home"): "ok",
+        ("codex", "smoke run"): "ok",
+    }
+
+
+def test_doctor_says_what_to_do(env: Mapping[str, str], tmp_path: Path) -> None:
+    broken = tmp_path / "codex"
+    broken.write_text("#!/bin/sh\necho codex-cli 0.100.0\n[ $1 = --version ]\n")
+    broken.chmod(0o755)
+    env = {**env, "SIGNEDIN_CODEX_BINARY": str(broken), "CODEX_API_KEY": "sk-stray-0123456789"}
+    code, out, err = run(env, "doctor", "--provider", "codex")
+    assert (code, err) == (1, "")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "codex version problem 0.100.0 is too old; tested with 0.163 to 0.169" in lines
+    assert "-> update codex" in lines
+    assert any(line.startswith("codex smoke run problem codex (pid ") for line in lines)
+    env["SIGNEDIN_CODEX_BINARY"] = "/nowhere"
+    code, out, err = run(env, "doctor", "--provider", "codex")
+    assert code == 1
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "codex program problem SIGNEDIN_CODEX_BINARY=/nowhere does not exist" in lines
+    assert '-> install it with: pip install "signedin[codex]"' in lines

@@ -1,0 +1,95 @@
+"""Real agents that speak ACP against a scripted model."""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from signedin import Client
+from signedin.events import Usage
+from support.agents import program, versions
+from support.stage import Stage
+
+
+class Driver(NamedTuple):
+    """A provider and what is its own about it.
+
+    Attributes:
+        provider: Its name.
+        agent: The agent's name in scripts/agents.toml.
+        model: The model it says it uses with a loopback model.
+        usage: What it counts for one scripted reply of the usual size.
+    """
+
+    provider: str
+    agent: str
+    model: str
+    usage: Usage
+
+
+COUNTED = Usage(
+    input_tokens=10, cached_input_tokens=4, output_tokens=5, reasoning_tokens=1, total_tokens=15
+)
+DRIVERS = {
+    # Tells neither thoughts nor what came from the cache.
+    "gemini": Driver(
+        "gemini",
+        "gemini",
+        "gemini-2.5-pro",
+        Usage(input_tokens=10, output_tokens=4, total_tokens=14),
+    ),
+    "opencode": Driver("acp:opencode", "opencode", "loopback/scripted", COUNTED),
+    "qwen": Driver("acp:qwen", "qwen", "$runtime|openai|scripted(openai)", COUNTED),
+}
+
+
+def _drivers() -> list[object]:
+    """All of them; only Gemini starts fast enough to be run every time."""
+    return [
+        name if name == "gemini" else pytest.param(name, marks=pytest.mark.slow) for name in DRIVERS
+    ]
+
+
+@pytest.fixture(params=_drivers(), scope="module")
+def driver(request: pytest.FixtureRequest) -> Driver:
+    """Each agent."""
+    return DRIVERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def binary(driver: Driver) -> Path:
+    """The agent's program."""
+    return program(driver.agent, versions(driver.agent)[0])
+
+
+@pytest.fixture(scope="module")
+def stage(driver: Driver) -> Iterator[Stage]:
+    """The model that the clients of a module talk to."""
+    with Stage(driver.provider) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def client(stage: Stage, binary: Path) -> Iterator[Client]:
+    """A warm client of each agent."""
+    with stage.client(None, binary=binary) as client:
+        yield client
+
+
+@pytest.fixture
+def marker() -> str:
+    """What the processes of a test's own clients have in their environment, and no others."""
+    return f"signedin-test-{uuid.uuid4()}"
+
+
+@pytest.fixture
+def new_client(stage: Stage, binary: Path, marker: str) -> Callable[..., Client]:
+    """Makes clients of each agent, which the caller closes."""
+
+    def make(*, env: Mapping[str, str | None] | None = None, **options: object) -> Client:
+        marked = {"SIGNEDIN_TEST": marker, **(env or {})}
+        return stage.client(None, binary=binary, env=marked, **options)
+
+    return make

@@ -1,0 +1,143 @@
+"""What an agent does and what it may do: commands, files, and who decides."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from signedin import (
+    ApprovalEvent,
+    CommandEvent,
+    Event,
+    FileChange,
+    FileChangeEvent,
+    WarningEvent,
+)
+from signedin.approvals import ApprovalRequest, Decision, allow, allow_for_session, deny, stop
+from signedin.loopback import Shell, WriteFile
+from support.stage import Stage
+from support.turns import events_of, of_type
+
+COMMAND = "echo one > made.txt"
+
+
+class Judge:
+    """Decides the same each time and remembers what it was asked."""
+
+    def __init__(self, decision: Decision) -> None:
+        self.decision = decision
+        self.asked: list[ApprovalRequest] = []
+
+    def __call__(self, request: ApprovalRequest) -> Decision:
+        self.asked.append(request)
+        return self.decision
+
+
+@pytest.fixture
+def command_events() -> Callable[[list[Event]], list[tuple[str, str]]]:
+    """The commands of a turn and how far they came, without previews of their output."""
+    return lambda events: [
+        (event.command, event.status)
+        for event in of_type(events, CommandEvent)
+        if event.status != "output"
+    ]
+
+
+def test_an_allowed_command_runs(client, stage: Stage, tmp_path: Path, command_events) -> None:
+    stage.play(Shell(COMMAND), "Done.")
+    judge = Judge(allow)
+    events = events_of(client.stream("Make it.", cwd=tmp_path, on_approval=judge))
+    assert (tmp_path / "made.txt").read_text() == "one\n"
+    assert [(asked.subject, asked.command) for asked in judge.asked] == [("command", COMMAND)]
+    assert command_events(events) == [(COMMAND, "started"), (COMMAND, "completed")]
+    [approval] = of_type(events, ApprovalEvent)
+    assert (approval.subject, approval.decision, approval.text) == ("command", "allow", COMMAND)
+    assert events[-1].text == "Done."
+
+
+@pytest.mark.parametrize("judge", [None, Judge(deny("not now"))], ids=["nobody", "denied"])
+def test_a_command_that_is_not_allowed_does_not_run(
+    client, stage: Stage, tmp_path: Path, judge: Judge | None, command_events
+) -> None:
+    stage.play(Shell(COMMAND), "Then not.")
+    events = events_of(client.stream("Make it.", cwd=tmp_path, on_approval=judge))
+    assert not (tmp_path / "made.txt").exists()
+    assert command_events(events) == [(COMMAND, "started"), (COMMAND, "declined")]
+    [approval] = of_type(events, ApprovalEvent)
+    assert approval.decision == "deny"
+    warnings = [event.text for event in of_type(events, WarningEvent)]
+    unasked = f"denied command '{COMMAND}': nobody is there to approve it; pass on_approval= to "
+    assert warnings == ([] if judge else [unasked + "decide, or give more permissions="])
+
+
+def test_an_answer_may_stop_the_turn(client, stage: Stage, tmp_path: Path) -> None:
+    stage.play(Shell(COMMAND), "Then not.")
+    events = events_of(client.stream("Make it.", cwd=tmp_path, on_approval=Judge(stop)))
+    assert not (tmp_path / "made.txt").exists()
+    assert events[-1].reason == "interrupted"
+    assert len(stage.requests) == 1
+
+
+def test_what_is_allowed_for_the_session_is_not_asked_again(
+    client, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play(Shell(COMMAND), "Done.")
+    judge = Judge(allow_for_session)
+    with client.session(cwd=tmp_path, on_approval=judge) as session:
+        session.run("Make it.")
+        session.run("Make it again.")
+    assert len(judge.asked) == 1
+
+
+def test_full_access_asks_nobody(client, stage: Stage, tmp_path: Path, command_events) -> None:
+    stage.play(Shell(COMMAND), "Done.")
+    judge = Judge(deny())
+    events = events_of(
+        client.stream("Make it.", cwd=tmp_path, on_approval=judge, permissions="full-access")
+    )
+    assert (tmp_path / "made.txt").exists()
+    assert judge.asked == []
+    assert of_type(events, ApprovalEvent) == []
+    assert command_events(events) == [(COMMAND, "started"), (COMMAND, "completed")]
+
+
+def test_an_allowed_file_is_written_with_a_diff(client, stage: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "new.txt"
+    stage.play(WriteFile(str(file), "a\nb\n"), "Written.")
+    judge = Judge(allow)
+    events = events_of(client.stream("Write it.", cwd=tmp_path, on_approval=judge))
+    assert file.read_text() == "a\nb\n"
+    [asked] = judge.asked
+    assert asked.subject == "file_change"
+    assert asked.changes == (FileChange(str(file), "add", "a\nb\n"),)
+    changes = of_type(events, FileChangeEvent)
+    assert [event.status for event in changes] == ["started", "completed"]
+    assert changes[-1].changes == (FileChange(str(file), "add", "a\nb\n"),)
+
+
+def test_a_file_that_is_not_allowed_is_not_written(client, stage: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "new.txt"
+    stage.play(WriteFile(str(file), "a\n"), "Then not.")
+    events = events_of(client.stream("Write it.", cwd=tmp_path))
+    assert not file.exists()
+    assert [event.status for event in of_type(events, FileChangeEvent)] == ["started", "declined"]
+
+
+def test_workspace_write_covers_the_working_directory_only(
+    client, stage: Stage, tmp_path: Path
+) -> None:
+    work, outside = tmp_path / "work", tmp_path / "outside.txt"
+    work.mkdir()
+    judge = Judge(deny())
+    keywords = {"cwd": work, "permissions": "workspace-write", "on_approval": judge}
+    stage.play(WriteFile(str(work / "in.txt"), "in\n"), "Written.")
+    client.run("Write it.", **keywords)
+    assert (work / "in.txt").read_text() == "in\n"
+    assert judge.asked == []
+    stage.play(WriteFile(str(outside), "out\n"), "Written.")
+    client.run("Write it.", **keywords)
+    assert not outside.exists()
+    stage.play(Shell(COMMAND), "Done.")
+    client.run("Make it.", **keywords)
+    assert not (work / "made.txt").exists()
+    assert [asked.subject for asked in judge.asked][-1] == "command"

@@ -1,0 +1,146 @@
+"""Turns that are stopped, run out of time or fail: nothing is lost, left running or unnamed."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from signedin import (
+    AuthRequiredError,
+    Client,
+    DoneEvent,
+    ErrorKind,
+    MessageDeltaEvent,
+    MessageEvent,
+    ProviderNotInstalledError,
+    RateLimitedError,
+    SignedinError,
+    TimeoutExceededError,
+    TurnFailedError,
+    UsageLimitError,
+)
+from signedin.loopback import Cut, Hang, HttpError, Reply, Shell, Text, UsageLimit
+from signedin.loopback.script import Answer
+from support.processes import Watch, processes_with
+from support.stage import Stage
+from support.turns import checked, failed, of_type
+
+HALF = Reply("one two three", ending=Hang(after=2))
+"""Two deltas, then silence."""
+
+CASES: dict[str, tuple[Answer, type[SignedinError], ErrorKind]] = {
+    "401": (HttpError(401, "No such key."), AuthRequiredError, ErrorKind.AUTH_REQUIRED),
+    "429": (HttpError(429, "Slow down."), RateLimitedError, ErrorKind.RATE_LIMITED),
+    "500": (HttpError(500, "Boom."), TurnFailedError, ErrorKind.SERVER),
+    "503": (HttpError(503, "Full."), TurnFailedError, ErrorKind.OVERLOADED),
+    "quota": (UsageLimit(), UsageLimitError, ErrorKind.USAGE_LIMIT),
+    "cut": (Cut(after=1), TurnFailedError, ErrorKind.NETWORK),
+}
+ENDLESS = {
+    # These agents try again without end, and nothing tells of it (opencode 1.18, qwen 0.15).
+    "opencode": {"429", "500", "503", "quota", "cut"},
+    "qwen": {"429", "500", "503", "quota"},
+}
+NAMELESS = {"opencode"}
+"""Agents that do not tell the status of a failed request."""
+
+
+def test_an_interrupted_turn_ends_with_what_there_was(
+    client: Client, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play(HALF)
+    with client.stream("Count.", cwd=tmp_path) as turn:
+        events = []
+        for event in turn:
+            events.append(event)
+            if isinstance(event, MessageDeltaEvent) and event.text == "two ":
+                turn.interrupt()
+    assert isinstance(events[-1], DoneEvent)
+    assert (events[-1].reason, events[-1].text) == ("interrupted", "one two ")
+    stage.play(Text.echo())
+    assert checked(client.run("still there?", cwd=tmp_path)).text == "still there?"
+
+
+def test_interrupting_ends_a_running_command(
+    new_client: Callable[..., Client], stage: Stage, tmp_path: Path, marker: str
+) -> None:
+    stage.play(Shell("echo $$ > pid; sleep 1000"), "Done.")
+    with new_client(cwd=tmp_path, permissions="full-access") as client:
+        with client.stream("Sleep.") as turn:
+            for event in turn:
+                if event.kind == "command" and event.status == "started":
+                    break
+        stage.play(Text.echo())
+        assert checked(client.run("still there?")).text == "still there?"
+        pids = Watch(processes_with(marker))
+    pids.all_gone()
+
+
+def test_a_timeout_keeps_what_was_received(client: Client, stage: Stage, tmp_path: Path) -> None:
+    stage.play(HALF)
+    _, error = failed(client.stream("Count.", cwd=tmp_path, idle_timeout=5), TimeoutExceededError)
+    assert error.result.text == "one two "
+    [message] = of_type(error.result.events, MessageEvent)
+    assert (message.text, message.complete) == ("one two ", False)
+
+
+def test_leaving_early_leaves_no_process(
+    new_client: Callable[..., Client], stage: Stage, tmp_path: Path, marker: str
+) -> None:
+    stage.play(HALF)
+    with new_client(cwd=tmp_path) as client:
+        for event in client.stream("Count."):
+            if isinstance(event, MessageDeltaEvent):
+                break
+        running = processes_with(marker)
+        assert running
+        pids = Watch(running)
+    pids.all_gone()
+    assert processes_with(marker) == set()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_failures_of_the_model_name_the_cause(
+    client: Client, driver, stage: Stage, tmp_path: Path, case: str
+) -> None:
+    answer, error_type, kind = CASES[case]
+    stage.play(answer)
+    if case in ENDLESS.get(driver.agent, ()):
+        turn = client.stream("Hi", cwd=tmp_path, idle_timeout=3)
+        failed(turn, TimeoutExceededError)
+        return
+    if driver.agent in NAMELESS:
+        error_type, kind = TurnFailedError, ErrorKind.OTHER
+    _, error = failed(client.stream("Hi", cwd=tmp_path, timeout=30), error_type)
+    assert error.kind is kind
+    if isinstance(answer, HttpError):
+        assert answer.message in error.message
+
+
+def test_a_killed_agent_is_named_and_replaced(
+    new_client: Callable[..., Client], stage: Stage, tmp_path: Path, marker: str
+) -> None:
+    stage.play(HALF)
+    with new_client(cwd=tmp_path) as client:
+        with client.stream("Count.") as turn:
+            for event in turn:
+                if isinstance(event, MessageDeltaEvent) and event.text == "two ":
+                    break
+            for pid in processes_with(marker):
+                os.kill(pid, signal.SIGKILL)
+            with pytest.raises(SignedinError, match="was killed by SIGKILL") as raised:
+                turn.result()
+        assert raised.value.result.text == "one two "
+        stage.play(Text.echo())
+        assert checked(client.run("still there?")).text == "still there?"
+
+
+def test_an_agent_that_is_not_there(stage: Stage, tmp_path: Path) -> None:
+    missing = r"does not exist.*npm install"
+    with (
+        stage.client(None, binary=tmp_path / "nothing") as client,
+        pytest.raises(ProviderNotInstalledError, match=missing),
+    ):
+        client.run("Hi", cwd=tmp_path)

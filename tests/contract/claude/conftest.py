@@ -1,0 +1,90 @@
+"""The real Claude Code, in two versions, against a scripted model."""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from signedin import Client
+from signedin.loopback import ModelRequest
+from support.agents import program, versions
+from support.stage import Stage
+
+CLI = "claude-cli"
+
+
+@pytest.fixture(params=versions("claude"), scope="module")
+def binary(request: pytest.FixtureRequest) -> Path:
+    """Each installed Claude Code."""
+    return program("claude", request.param)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """The model that the clients of a module talk to."""
+    with Stage("claude") as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def client(stage: Stage, binary: Path) -> Iterator[Client]:
+    """A warm client of each version."""
+    with stage.client(CLI, binary=binary) as client:
+        yield client
+
+
+@pytest.fixture
+def marker() -> str:
+    """What the processes of a test's own clients have in their environment, and no others."""
+    return f"signedin-test-{uuid.uuid4()}"
+
+
+@pytest.fixture
+def new_client(stage: Stage, binary: Path, marker: str) -> Callable[..., Client]:
+    """Makes clients of each version, which the caller closes."""
+
+    def make(*, env: Mapping[str, str | None] | None = None, **options: object) -> Client:
+        marked = {"SIGNEDIN_TEST": marker, **(env or {})}
+        return stage.client(CLI, binary=binary, env=marked, **options)
+
+    return make
+
+
+@pytest.fixture
+def said() -> Callable[[ModelRequest], Sequence[str]]:
+    """Returns what user and model have said, without what Claude Code adds of itself."""
+    return _said
+
+
+class _Block(msgspec.Struct):
+    type: str = ""
+    text: str = ""
+
+
+class _Message(msgspec.Struct):
+    role: str
+    content: str | list[_Block]
+
+
+class _Body(msgspec.Struct):
+    messages: list[_Message]
+
+
+def _said(request: ModelRequest) -> list[str]:
+    texts = []
+    for message in msgspec.convert(request.body, _Body).messages:
+        if message.role == "system":
+            continue
+        blocks = message.content
+        if isinstance(blocks, str):
+            blocks = [_Block("text", blocks)]
+        text = "".join(
+            b.text
+            for b in blocks
+            if not b.text.startswith(("<system-reminder>", "<command-", "<local-"))
+        )
+        if text:
+            texts.append(text)
+    return texts

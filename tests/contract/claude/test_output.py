@@ -1,0 +1,171 @@
+"""Answers of a given shape."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import pytest
+from pydantic import BaseModel
+
+from signedin import (
+    Client,
+    DoneEvent,
+    MessageEvent,
+    OutputError,
+    RetryEvent,
+    SessionEvent,
+    ToolEvent,
+    UsageEvent,
+)
+from signedin.loopback import Rule, Script, ToolCall
+from signedin.retry import has_acted
+from support.processes import programs_with
+from support.stage import Stage
+from support.turns import checked, events_of, of_type, told
+
+
+class Verdict(BaseModel):
+    related: bool
+    why: str
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+class Code(msgspec.Struct):
+    code: Annotated[str, msgspec.Meta(pattern=r"\AX-[0-9]+\Z")]
+
+
+def test_the_answer_fits_at_once(client: Client, stage: Stage, tmp_path: Path) -> None:
+    answer = '{"related":true,"why":"same word"}'
+    stage.play(answer)
+    turn = client.stream("go", cwd=tmp_path, output=Verdict)
+    events = events_of(turn)
+    assert turn.result().output == Verdict(related=True, why="same word")
+    assert [type(event) for event in told(events)] == [
+        SessionEvent,
+        UsageEvent,
+        MessageEvent,
+        DoneEvent,
+    ]
+    assert events[-1].text == answer
+    assert not has_acted(events)
+    assert len(stage.requests) == 1
+    offered = stage.requests[0].body["tools"]
+    assert isinstance(offered, list)
+    [schema] = [each["input_schema"] for each in offered if each["name"] == "StructuredOutput"]
+    assert schema["required"] == ["related", "why"]
+
+
+def test_an_answer_that_misses_is_sent_back(client: Client, stage: Stage, tmp_path: Path) -> None:
+    stage.play(Script(['{"x": "one"}'], [Rule(['{"x": 1, "y": 2}'], contains="does not fit")]))
+    result = client.run("where", cwd=tmp_path, output=Point)
+    assert result.output == Point(1, 2)
+    [retry] = of_type(result.events, RetryEvent)
+    assert "/x: " in retry.text
+    assert result.usage is not None
+    assert result.usage.total_tokens == 30
+    assert len(stage.requests) == 2
+
+
+def test_an_answer_that_never_fits_keeps_its_text(
+    client: Client, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play('{"x":"one"}')
+    with pytest.raises(OutputError) as raised:
+        client.run("where", cwd=tmp_path, output=Point, output_retries=2)
+    assert raised.value.text == '{"x":"one"}'
+    assert raised.value.result is not None
+    assert len(stage.requests) == 3
+
+
+def test_a_model_that_answers_in_plain_text(client: Client, stage: Stage, tmp_path: Path) -> None:
+    stage.play("It is at 1, 2.")
+    with pytest.raises(OutputError, match="the answer is not JSON") as raised:
+        client.run("where", cwd=tmp_path, output=Point, output_retries=0)
+    assert raised.value.text == "It is at 1, 2."
+    stage.play('Here you are:\n```json\n{"x": 1}\n```')
+    assert client.run("where", cwd=tmp_path, output=Point).output == Point(1)
+
+
+def test_an_answer_after_a_tool_and_some_words(
+    client: Client, stage: Stage, tmp_path: Path
+) -> None:
+    numbers = tmp_path / "numbers.txt"
+    numbers.write_text("3 4\n")
+    read = ToolCall("Read", {"file_path": str(numbers)})
+    stage.play(["Looking.", read], ["It is there.", '{"x": 3, "y": 4}'])
+    result = checked(client.run("where", cwd=tmp_path, output=Point))
+    assert result.output == Point(3, 4)
+    assert [event.text for event in of_type(result.events, MessageEvent)] == [
+        "Looking.",
+        "It is there.",
+        '{"x":3,"y":4}',
+    ]
+    names = [event.name for event in result.events if isinstance(event, ToolEvent)]
+    assert names == ["Read", "Read"]
+
+
+def test_a_list_is_wrapped_for_the_vendor_and_unwrapped_for_the_caller(
+    client: Client, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play('{"value": [1, 2]}')
+    assert client.run("count", cwd=tmp_path, output=list[int]).output == [1, 2]
+
+
+def test_a_schema_that_claude_would_drop(client: Client, stage: Stage, tmp_path: Path) -> None:
+    """Its patterns are those of Python, so that they are only told to the model."""
+    stage.play(Script(['{"code": "Y"}'], [Rule(['{"code": "X-7"}'], contains="does not fit")]))
+    result = client.run("which", cwd=tmp_path, output=Code)
+    assert result.output == Code("X-7")
+    assert all("StructuredOutput" in request.tools for request in stage.requests)
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {"at": {"type": "string", "format": "date"}},
+        "required": ["at"],
+        "x-made-by": "a generator",
+    }
+    stage.play('{"at": "2026-01-31"}')
+    assert client.run("when", cwd=tmp_path, output=document).output == {"at": "2026-01-31"}
+
+
+def test_each_turn_of_a_session_has_its_own_shape(
+    client: Client, stage: Stage, tmp_path: Path, said: Callable[..., list[str]]
+) -> None:
+    stage.play(
+        Script(
+            ["Just words."],
+            [
+                Rule(['{"x": 1, "y": 2}'], equals="where"),
+                Rule(['{"related": false, "why": "no"}'], equals="why"),
+            ],
+        )
+    )
+    with client.session(cwd=tmp_path) as session:
+        assert session.run("where", output=Point).output == Point(1, 2)
+        assert session.run("where", output=Point).output == Point(1, 2)
+        assert session.run("why", output=Verdict).output == Verdict(related=False, why="no")
+        assert session.run("so?").text == "Just words."
+    assert "StructuredOutput" not in stage.requests[-1].tools
+    # Claude Code itself says these when it continues a conversation in another process.
+    own = {"Continue from where you left off.", "No response requested."}
+    texts = [text for text in said(stage.requests[-1]) if text not in own]
+    assert texts == ["where", "where", "why", "so?"]
+    assert len(stage.requests) == 4
+
+
+def test_a_process_is_used_again_for_the_same_shape(
+    new_client: Callable[..., Client], stage: Stage, tmp_path: Path, marker: str
+) -> None:
+    stage.play('{"x": 1}')
+    with new_client(cwd=tmp_path) as client:
+        client.run("where", output=Point)
+        started = programs_with(marker, "claude")
+        assert client.run("where", output=Point).output == Point(1)
+        assert programs_with(marker, "claude") == started

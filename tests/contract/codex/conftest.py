@@ -1,0 +1,56 @@
+"""The real Codex against a scripted model."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from signedin import Client
+from support.folders import outside_of_sandboxes
+from support.stage import Stage
+
+TRANSPORTS = ("codex-app-server", "codex-exec")
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """The model that the clients of a module talk to."""
+    with Stage("codex") as stage:
+        yield stage
+
+
+@pytest.fixture(params=TRANSPORTS, scope="module")
+def transport(request: pytest.FixtureRequest) -> str:
+    """Each way to drive Codex."""
+    return request.param
+
+
+@pytest.fixture
+def client(stage: Stage, transport: str) -> Client:
+    """A warm client, for each transport."""
+    return stage.warm(transport)
+
+
+@pytest.fixture
+def app_server(stage: Stage) -> Client:
+    """A warm client of the default transport."""
+    return stage.warm("codex-app-server")
+
+
+@pytest.fixture
+def run_in_threads() -> Callable[[Sequence[Callable[[], object]]], list[object]]:
+    """Runs functions at the same time and returns what they return, in their order."""
+
+    def run(functions: Sequence[Callable[[], object]]) -> list[object]:
+        with ThreadPoolExecutor(len(functions)) as pool:
+            return [future.result() for future in [pool.submit(f) for f in functions]]
+
+    return run
+
+
+@pytest.fixture
+def outside_of_tmp() -> Iterator[Path]:
+    """A folder that no sandbox lets the agent write to; temporary ones are always writable."""
+    with outside_of_sandboxes() as folder:
+        yield folder

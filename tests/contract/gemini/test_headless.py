@@ -1,0 +1,186 @@
+"""Headless Gemini: nothing of its output is lost, and every way to fail has its error."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from signedin import (
+    AuthRequiredError,
+    Client,
+    CommandEvent,
+    DoneEvent,
+    ErrorKind,
+    FileChange,
+    FileChangeEvent,
+    InvalidOptionError,
+    MessageDeltaEvent,
+    MessageEvent,
+    RateLimitedError,
+    SessionEvent,
+    SignedinError,
+    TimeoutExceededError,
+    TurnFailedError,
+    UnsupportedOptionError,
+    Usage,
+    UsageEvent,
+    UsageLimitError,
+)
+from signedin.loopback import Cut, Hang, HttpError, Reply, Shell, Text, UsageLimit, WriteFile
+from signedin.loopback.script import Answer
+from support.processes import Watch, processes_with
+from support.stage import Stage
+from support.turns import checked, events_of, failed, of_type, told
+
+HALF = Reply("one two three", ending=Hang(after=2))
+USAGE = Usage(
+    input_tokens=10, cached_input_tokens=4, output_tokens=5, reasoning_tokens=1, total_tokens=15
+)
+
+
+def test_the_events_of_a_turn(headless: Client, stage: Stage, tmp_path: Path) -> None:
+    stage.play(Text(["Hel", "lo", " you."]))
+    events = events_of(headless.stream("Say hello."))
+    session = events[0]
+    assert isinstance(session, SessionEvent)
+    assert told(events) == [
+        SessionEvent(
+            session_id=session.session_id, model="gemini-2.5-pro", cwd=str(tmp_path / "work")
+        ),
+        MessageDeltaEvent(item_id="1", text="Hel"),
+        MessageDeltaEvent(item_id="1", text="lo"),
+        MessageDeltaEvent(item_id="1", text=" you."),
+        MessageEvent(item_id="1", text="Hello you."),
+        UsageEvent(usage=USAGE),
+        DoneEvent(text="Hello you.", reason="completed"),
+    ]
+    assert stage.requests[0].prompt == "Say hello."
+
+
+def test_an_answer_of_a_megabyte_is_whole(headless: Client, stage: Stage) -> None:
+    answer = " ".join(f"{number:x}" * 3 for number in range(60_000, 130_000))
+    stage.play(Text(answer, size=400))
+    assert checked(headless.run("Write.")).text == answer
+
+
+@pytest.mark.parametrize(
+    "prompt", ["-v is a flag", "/help me", "@nobody says hi", "word " * 60_000]
+)
+def test_a_prompt_may_be_anything(headless: Client, stage: Stage, prompt: str) -> None:
+    stage.play("Understood.")
+    assert checked(headless.run(prompt)).text == "Understood."
+    assert stage.requests[0].prompt.strip() == prompt.strip()
+
+
+def test_a_prompt_that_would_be_cut_is_refused(headless: Client) -> None:
+    with pytest.raises(InvalidOptionError, match="more than the 8388608 that gemini-cli reads"):
+        headless.run("x" * (9 << 20))
+
+
+def test_a_session_goes_on(headless: Client, stage: Stage) -> None:
+    stage.play(Text.echo("You said: {prompt}"))
+    with headless.session() as session:
+        first, second = session.run("one"), session.run("two")
+    third = headless.run("three", resume=first.session_id)
+    assert [result.text for result in (first, second, third)] == [
+        "You said: one",
+        "You said: two",
+        "You said: three",
+    ]
+    assert len({result.session_id for result in (first, second, third)}) == 1
+    assert "You said: one" in str(stage.requests[-1].body)
+    assert "You said: two" in str(stage.requests[-1].body)
+
+
+def test_only_ids_are_resumed(headless: Client) -> None:
+    with pytest.raises(InvalidOptionError, match="is not a session id"):
+        headless.run("Hi", resume="3")
+
+
+def test_permissions_are_what_the_model_is_offered(
+    headless: Client, stage: Stage, tmp_path: Path
+) -> None:
+    file = tmp_path / "work" / "new.txt"
+    change = (FileChange(str(file), "add", "a\n"),)
+    stage.play(WriteFile(str(file), "a\n"), Shell("echo one > made.txt"), "Done.")
+    events = events_of(headless.stream("Do it."))
+    assert [e.status for e in of_type(events, FileChangeEvent)] == ["started", "declined"]
+    assert [e.status for e in of_type(events, CommandEvent)] == ["started", "declined"]
+    events = events_of(headless.stream("Do it.", permissions="workspace-write"))
+    assert [(e.status, e.changes) for e in of_type(events, FileChangeEvent)] == [
+        ("started", change),
+        ("completed", change),
+    ]
+    assert [e.status for e in of_type(events, CommandEvent)] == ["started", "declined"]
+    assert file.read_text() == "a\n"
+    assert not (tmp_path / "work" / "made.txt").exists()
+    headless.run("Do it.", permissions="full-access")
+    assert (tmp_path / "work" / "made.txt").read_text() == "one\n"
+
+
+CASES: dict[str, tuple[Answer, type[SignedinError], ErrorKind, str]] = {
+    "401": (
+        HttpError(401, "No such key."),
+        AuthRequiredError,
+        ErrorKind.AUTH_REQUIRED,
+        "No such key. Sign in with: ",
+    ),
+    "429": (HttpError(429, "Slow down."), RateLimitedError, ErrorKind.RATE_LIMITED, "Slow down."),
+    "500": (HttpError(500, "Boom."), TurnFailedError, ErrorKind.SERVER, "Boom."),
+    "quota": (UsageLimit(), UsageLimitError, ErrorKind.USAGE_LIMIT, "daily quota"),
+    "cut": (Cut(after=1), TurnFailedError, ErrorKind.NETWORK, "terminated"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_failures_name_the_cause(headless: Client, stage: Stage, case: str) -> None:
+    answer, error_type, kind, words = CASES[case]
+    stage.play(answer)
+    _, error = failed(headless.stream("Hi", timeout=30), error_type)
+    assert error.kind is kind
+    assert words in error.message
+
+
+@pytest.mark.parametrize("transport", ["gemini-acp", "gemini-cli"])
+def test_a_refused_connection_is_a_network_failure(
+    new_client: Callable[..., Client], tmp_path: Path, transport: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    env = {"GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{port}"}
+    with new_client(transport, cwd=tmp_path, env=env) as client:
+        _, error = failed(client.stream("Hi", timeout=30), TurnFailedError)
+    assert error.kind is ErrorKind.NETWORK
+
+
+def test_a_folder_that_is_not_trusted(headless: Client) -> None:
+    with pytest.raises(InvalidOptionError, match="does not run headless in a folder it does not"):
+        headless.run("Hi", provider_options={"trust_workspace": False})
+
+
+def test_what_it_cannot_do_is_refused(headless: Client) -> None:
+    for keywords in ({"effort": "high"}, {"instructions": "x"}, {"images": [b"\x89PNG"]}):
+        with pytest.raises(UnsupportedOptionError):
+            headless.run("Hi", **keywords)
+
+
+def test_an_interrupted_turn_and_a_late_one_leave_nothing(
+    headless: Client, stage: Stage, marker: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    stage.play(HALF)
+    with headless.stream("Count.") as turn:
+        for event in turn:
+            if isinstance(event, MessageDeltaEvent) and event.text == "two ":
+                pids = Watch(processes_with(marker))
+                turn.interrupt()
+            last = event
+    assert (last.reason, last.text) == ("interrupted", "one two ")
+    pids.all_gone()
+    _, error = failed(headless.stream("Count.", timeout=8), TimeoutExceededError)
+    assert error.result.text == "one two "
+    assert processes_with(marker) == set()
+    assert list(temporary.iterdir()) == []

@@ -1,0 +1,87 @@
+"""The examples of the documentation, run as a reader would: the real Codex, a scripted model."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from signedin.loopback import LoopbackModel, Rule, Script, Shell, ToolCall, WriteFile
+from signedin.providers.codex.config import to_toml
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "docs/tutorial.md", "docs/sessions.md", "docs/approvals.md"]
+PAGES += ["docs/many-prompts.md"]
+EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+SCRIPT = Script(
+    "Certainly.",
+    [
+        Rule([Shell("ls"), WriteFile("notes.txt", "seen\n"), "Done."], contains="Add a docstring"),
+        Rule([Shell("ls"), "Done."], contains="Fix the failing test"),
+        Rule([Shell("sleep 60")], contains="Refactor main.py"),
+        Rule([WriteFile("hello.txt", "hello\n"), "Written."], contains="Write hello.txt"),
+        Rule(
+            [ToolCall("due_date", {"days": 30, "start": "2026-01-01"}), "On 31 January."],
+            contains="30 days",
+        ),
+        Rule(['{"related": true, "why": "both are words"}'], contains="related"),
+    ],
+)
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackModel]:
+    """A repository to stand in, and a Codex that is set up to talk to the scripted model."""
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    (repository / "main.py").write_text("print('hello')\n")
+    subprocess.run(["git", "init", "-q"], cwd=repository, check=True)
+    with LoopbackModel(SCRIPT) as model:
+        options = model.client_options("codex")
+        home = Path(str(options["env"]["CODEX_HOME"]))
+        settings = options["provider_options"]["config"]
+        (home / "config.toml").write_text(
+            "".join(f"{k} = {to_toml(v)}\n" for k, v in settings.items())
+        )
+        monkeypatch.setenv("CODEX_HOME", str(home))
+        monkeypatch.chdir(repository)
+        yield model
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_run(page: str, reader: LoopbackModel, capsys: pytest.CaptureFixture[str]) -> None:
+    examples = EXAMPLE.findall((ROOT / page).read_text())
+    assert examples
+    names: dict[str, object] = {"__name__": "__main__"}
+    for example in examples:
+        exec(compile(example, page, "exec"), names)
+    assert reader.requests
+    assert "Certainly." in capsys.readouterr().out or page == "docs/approvals.md"
+
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_example_programs_run(example: Path, reader: LoopbackModel) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(example)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+    assert reader.requests
+
+
+@pytest.mark.parametrize("page", [path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md")])
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if "://" not in target:
+            assert (ROOT / page.parent / target).exists(), f"{page} links to {target}"

@@ -1,0 +1,242 @@
+"""ACP agents that misbehave, and what they may have done by their client."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from signedin import (
+    ApprovalEvent,
+    AsyncClient,
+    AuthRequiredError,
+    Client,
+    CommandEvent,
+    DoneEvent,
+    FileChange,
+    MessageEvent,
+    OtherEvent,
+    ProtocolError,
+    ProviderNotInstalledError,
+    TimeoutExceededError,
+    TransportClosedError,
+    TurnFailedError,
+    WarningEvent,
+)
+from signedin.approvals import allow, deny
+from signedin.errors import ErrorKind, InvalidOptionError, UnsupportedOptionError
+from support.processes import Watch, processes_with
+from support.turns import checked, events_of_async, failed, of_type, told
+
+AGENT = Path(__file__).parents[1] / "support" / "acp_agent.py"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., object]:
+    """Runs one prompt with an agent that behaves as told."""
+
+    def run(*behaviour: str, **keywords: object) -> object:
+        with Client("acp", provider_options={"command": command(*behaviour)}) as client:
+            return checked(client.run("Hi", cwd=tmp_path, timeout=20, **keywords))
+
+    return run
+
+
+def command(*behaviour: str) -> list[str]:
+    return [sys.executable, "-S", str(AGENT), *behaviour]
+
+
+def client(*behaviour: str) -> AsyncClient:
+    return AsyncClient("acp", provider_options={"command": command(*behaviour)})
+
+
+def test_the_least_an_agent_can_say(run: Callable) -> None:
+    result = run("hello")
+    assert (result.text, result.session_id, result.usage) == ("Hello.", "s1", None)
+
+
+def test_an_agent_that_dies_in_a_turn(run: Callable) -> None:
+    with pytest.raises(TransportClosedError) as raised:
+        run("dies")
+    assert "was killed by SIGKILL" in str(raised.value)
+    assert "cannot go on" in raised.value.stderr
+    assert raised.value.result.text == "one two "
+    [message] = of_type(raised.value.result.events, MessageEvent)
+    assert not message.complete
+
+
+async def test_what_is_not_understood_passes_through(tmp_path: Path) -> None:
+    async with client("garbage") as agent:
+        events = await events_of_async(agent.stream("Hi", cwd=tmp_path))
+    others = [event.name for event in of_type(events, OtherEvent)]
+    assert others == ["session/update", "brand_new_kind", "plan", "tool_call"]
+    [raw] = [e.raw for e in of_type(events, OtherEvent) if e.name == "brand_new_kind"]
+    assert raw["params"]["update"]["anything"] == [1]
+    assert events[-1].text == "Hello. -32601"
+    assert events[-1].reason == "completed"
+    [warning] = of_type(events, WarningEvent)
+    assert warning.text == "the agent ended the turn for a reason of its own: a_new_reason"
+
+
+async def test_an_agent_that_does_not_stop_is_ended(tmp_path: Path) -> None:
+    async with client("mute") as agent:
+        with pytest.raises(TimeoutExceededError) as raised:
+            await agent.run("Hi", cwd=tmp_path, timeout=2, env={"SIGNEDIN_TEST": str(tmp_path)})
+        assert processes_with(tmp_path) == set()
+    assert raised.value.result.text == "one two "
+
+
+async def test_leaving_the_loop_ends_the_agent(tmp_path: Path) -> None:
+    async with client("mute") as agent:
+        stream = agent.stream("Hi", cwd=tmp_path, env={"SIGNEDIN_TEST": str(tmp_path)})
+        async with aclosing(aiter(stream)) as events:
+            await anext(events)
+        pids = Watch(processes_with(tmp_path))
+    pids.all_gone()
+
+
+def test_an_agent_that_floods_its_stderr(run: Callable) -> None:
+    assert run("noisy").text == "Hello."
+
+
+def test_an_agent_that_ends_at_once_is_quoted(run: Callable) -> None:
+    with pytest.raises(TransportClosedError, match=r"exited with code 0.*no longer maintained"):
+        run("exits")
+
+
+def test_another_version_of_the_protocol(run: Callable) -> None:
+    with pytest.raises(ProtocolError, match="speaks version 2 of the Agent Client Protocol"):
+        run("version")
+
+
+def test_an_agent_that_wants_a_login(run: Callable) -> None:
+    with pytest.raises(AuthRequiredError, match=r"Authentication required\. Sign in with: see"):
+        run("locked")
+
+
+def test_an_agent_that_is_not_there(tmp_path: Path) -> None:
+    missing = "no such program: no-such-agent"
+    with (
+        Client("acp", provider_options={"command": ["no-such-agent"]}) as agent,
+        pytest.raises(ProviderNotInstalledError, match=missing),
+    ):
+        agent.run("Hi", cwd=tmp_path)
+
+
+def test_no_command_at_all(tmp_path: Path) -> None:
+    with Client("acp") as agent, pytest.raises(InvalidOptionError, match="acp:opencode"):
+        agent.run("Hi", cwd=tmp_path)
+
+
+def test_a_refusal_is_a_failure_that_keeps_the_words(run: Callable) -> None:
+    with pytest.raises(TurnFailedError, match="refuses to answer") as raised:
+        run("refuses")
+    assert raised.value.kind is ErrorKind.REFUSED
+    assert raised.value.result.text == "I would rather "
+
+
+def test_an_answer_that_was_cut_says_so(run: Callable) -> None:
+    result = run("cut")
+    assert result.text == "The first "
+    [warning] = of_type(result.events, WarningEvent)
+    assert "the answer is cut" in warning.text
+
+
+def test_an_agent_without_models_refuses_one(run: Callable) -> None:
+    with pytest.raises(UnsupportedOptionError, match="'model'"):
+        run("hello", model="big")
+    with pytest.raises(UnsupportedOptionError, match="cannot load sessions"):
+        run("hello", resume="s0")
+
+
+async def test_news_of_one_command_is_put_together(tmp_path: Path) -> None:
+    async with client("upsert") as agent:
+        events = await events_of_async(agent.stream("Hi", cwd=tmp_path))
+    ls = {"item_id": "1", "command": "ls"}
+    assert of_type(told(events), CommandEvent) == [
+        CommandEvent(**ls, status="started", cwd=str(tmp_path)),
+        CommandEvent(**ls, status="output", text="a\n"),
+        CommandEvent(**ls, status="output", text="b\n"),
+        CommandEvent(**ls, status="completed", cwd=str(tmp_path), output="a\nb\n", exit_code=3),
+    ]
+
+
+def test_permission_is_answered_by_an_offered_option(run: Callable) -> None:
+    assert '"optionId": "yes"' in run("permission", on_approval=lambda _: allow).text
+    assert '"optionId": "no"' in run("permission", on_approval=lambda _: deny("no")).text
+    assert '"optionId": "no"' in run("permission").text
+    assert '"optionId": "yes"' in run("permission", permissions="full-access").text
+
+
+def test_reading_is_confined_to_the_working_directory(run: Callable, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("inside")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    assert json.loads(run("read", str(tmp_path / "in.txt")).text) == {"content": "inside"}
+    for path in ("/etc/passwd", str(tmp_path / "link"), str(tmp_path / ".." / ".." / "x")):
+        assert "outside the working directory" in run("read", path).text
+    assert "-32002" in run("read", str(tmp_path / "missing")).text
+    assert "root:" in run("read", "/etc/passwd", permissions="full-access").text
+
+
+def test_writing_needs_the_permission(run: Callable, tmp_path: Path) -> None:
+    work, outside = tmp_path / "work", tmp_path / "outside.txt"
+    work.mkdir()
+    file = work / "new" / "file.txt"
+    write = ("write", str(file), "text")
+    assert "was not allowed" in run(*write).text
+    assert not file.exists()
+    asked = []
+    run(*write, on_approval=lambda request: asked.append(request) or allow)
+    assert file.read_text() == "text"
+    assert [request.changes for request in asked] == [(FileChange(str(file), "add", "text"),)]
+    covered = {"permissions": "workspace-write", "cwd": work}
+    with Client("acp", provider_options={"command": command("write", str(file), "more")}) as agent:
+        agent.run("Hi", **covered)
+        assert file.read_text() == "more"
+    work.joinpath("link").symlink_to(outside)
+    for path in (outside, work / "link"):
+        arguments = {"command": command("write", str(path), "text")}
+        with Client("acp", provider_options=arguments) as agent:
+            assert "was not allowed" in agent.run("Hi", **covered).text
+    assert not outside.exists()
+
+
+def test_a_command_runs_only_when_it_is_permitted(run: Callable, tmp_path: Path) -> None:
+    made = ("terminal", sys.executable, "-c", "open('made', 'w').close(); print('x' * 2000)")
+    assert "was not allowed" in run(*made).text
+    assert not (tmp_path / "made").exists()
+    result = run(*made, on_approval=lambda _: allow)
+    ended, shown, released, again = result.text.split("\n")
+    assert json.loads(ended) == {"exitCode": 0, "signal": None}
+    assert json.loads(shown)["truncated"] is True
+    assert len(json.loads(shown)["output"]) == 1000
+    assert (json.loads(released), "no terminal" in again) == (None, True)
+    [approval] = of_type(result.events, ApprovalEvent)
+    assert (approval.subject, approval.decision) == ("command", "allow")
+    assert (tmp_path / "made").exists()
+
+
+def test_no_shell_sees_a_command(run: Callable, tmp_path: Path) -> None:
+    result = run("terminal", "touch made; ls", permissions="full-access")
+    assert "no such program" in result.text
+    assert not (tmp_path / "made").exists()
+
+
+def test_no_command_outlives_its_turn(run: Callable, tmp_path: Path) -> None:
+    sleep = ("abandons", sys.executable, "-c", "import time; time.sleep(1000)")
+    run(*sleep, permissions="full-access", env={"SIGNEDIN_TEST": str(tmp_path)})
+    assert processes_with(tmp_path) == set()
+
+
+async def test_a_flood_of_deltas_arrives_whole_and_in_order(tmp_path: Path) -> None:
+    async with client("flood", "60000") as agent, agent.stream("Hi", cwd=tmp_path) as turn:
+        texts = [event.text async for event in turn if event.kind == "message_delta"]
+    assert texts == [f"{number} " for number in range(60_000)]
+
+
+def test_the_error_of_a_failed_turn_has_the_events(tmp_path: Path) -> None:
+    with Client("acp", provider_options={"command": command("refuses")}) as agent:
+        events, _ = failed(agent.stream("Hi", cwd=tmp_path), TurnFailedError)
+    assert isinstance(events[-1], DoneEvent)

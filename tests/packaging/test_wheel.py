@@ -1,0 +1,46 @@
+"""What is handed out."""
+
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), "."]
+    subprocess.run(command, cwd=ROOT, check=True)
+    [path] = folder.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_has_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"signedin", next(top for top in tops if top.endswith(".dist-info"))}
+    shipped = {name for name in names if name.startswith("signedin/")}
+    source = {
+        path.relative_to(ROOT / "src").as_posix()
+        for path in (ROOT / "src" / "signedin").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert shipped == source
+    assert "signedin/py.typed" in shipped
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_metadata(wheel: zipfile.ZipFile) -> None:
+    [name] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    metadata = Parser().parsestr(wheel.read(name).decode())
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["License-Expression"] == "MIT"
+    extras = set(metadata.get_all("Provides-Extra") or ())
+    assert {"codex", "claude", "gemini", "chatgpt", "tools", "batch", "otel", "all"} <= extras
+    [points] = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    assert "signedin = signedin.cli:main" in wheel.read(points).decode()
