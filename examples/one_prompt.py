@@ -1,0 +1,8 @@
+"""One prompt, one answer."""
+
+from signedin import Client
+
+with Client("codex") as client:
+    result = client.run("What does this repository do?", cwd=".")
+    print(result.text)
+    print(f"{result.usage.total_tokens} tokens; go on with resume={result.session_id!r}")
