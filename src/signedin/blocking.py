@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, overload
 
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod
+from signedin.batches import Batches
 from signedin.client import AsyncClient
 from signedin.events import Event, RateLimits
 from signedin.items import AnyItem, ItemFeed
@@ -25,7 +26,7 @@ from signedin.turn import AsyncTurn
 T = TypeVar("T")
 
 
-class Turn:
+class Turn(Batches[Event]):
     """One prompt on its way: an iterator of events that ends in a result.
 
     Nothing starts before the turn is iterated, entered or asked for its result. Leaving a loop over
@@ -33,10 +34,8 @@ class Turn:
     """
 
     def __init__(self, turn: AsyncTurn, owner: object) -> None:
+        super().__init__(turn, owner)
         self._turn = turn
-        self._owner = owner  # a client that nobody holds is closed
-        self._rest: Iterator[Event] = iter(())
-        self._entered = False
 
     @property
     def id(self) -> str | None:
@@ -65,43 +64,15 @@ class Turn:
         """Asks the agent to stop. The remaining events, ending with ``done``, still arrive."""
         call(self._turn.interrupt)
 
-    def close(self) -> None:
-        """Stops the turn if it still runs. Idempotent."""
-        clean_up(self._turn.aclose)
-
     def __iter__(self) -> Iterator[Event]:
         """Iterates over the events."""
         return self._iterate()
-
-    def __enter__(self) -> Self:
-        self._entered = True
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _iterate_items(self, feed: ItemFeed) -> Generator[AnyItem, None, None]:
         try:
             yield from feed
         finally:
-            if not self._entered:
-                self.close()
-        self._turn.raise_failure()
-
-    def _iterate(self) -> Generator[Event, None, None]:
-        try:
-            yield from self._rest
-            while batch := call(self._turn.next_batch):
-                self._rest = iter(batch)  # a later iteration goes on in the middle of it
-                yield from self._rest
-        finally:
-            if not self._entered:
-                self.close()
+            self._leave()
         self._turn.raise_failure()
 
 

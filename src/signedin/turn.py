@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
 from signedin.aio import finish
+from signedin.batches import AsyncBatches
 from signedin.errors import OutputError, SignedinError, TimeoutExceededError
 from signedin.events import DoneReason, Event
 from signedin.failures import event_from_error
@@ -24,7 +23,7 @@ TurnOpener = Callable[[], AbstractAsyncContextManager[ProviderTurn]]
 """Starts a turn when entered, and leaves nothing of it behind when left."""
 
 
-class AsyncTurn:
+class AsyncTurn(AsyncBatches[Event]):
     """One prompt on its way: an async iterator of events that ends in a result.
 
     Nothing starts before the turn is iterated, entered or asked for its result. Iterating it
@@ -36,14 +35,13 @@ class AsyncTurn:
     """
 
     def __init__(self, opener: TurnOpener, recorder: TurnRecorder, options: TurnOptions) -> None:
+        super().__init__()
         self._opener = opener
         self._recorder = recorder
         self._options = options
         self._stack = AsyncExitStack()
         self._turn: ProviderTurn | None = None
         self._deadline: float | None = None
-        self._rest: Iterator[Event] = iter(())
-        self._entered = False
         self._closed = False
         self._error: SignedinError | None = None
 
@@ -72,12 +70,7 @@ class AsyncTurn:
             SignedinError: The turn failed, timed out or was interrupted; ``error.result`` has what
                 was received.
         """
-        try:
-            while await self.next_batch():
-                pass
-        finally:
-            if not self._entered:
-                await self.aclose()
+        await self._exhaust()
         if error := self._failure():
             raise error
         return self._fitted(self._recorder.result(turn_id=self.id))
@@ -123,38 +116,12 @@ class AsyncTurn:
         """``await turn`` is short for ``await turn.result()``."""
         return self.result().__await__()
 
-    async def __aenter__(self) -> Self:
-        self._entered = True
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def _iterate(self) -> AsyncGenerator[Event, None]:
-        try:
-            for event in self._rest:
-                yield event
-            while batch := await self.next_batch():
-                self._rest = iter(batch)  # a later iteration goes on in the middle of it
-                for event in self._rest:
-                    yield event
-        finally:
-            if not self._entered:
-                await self.aclose()
-        self.raise_failure()
-
     async def _iterate_items(self, feed: ItemFeed) -> AsyncGenerator[AnyItem, None]:
         try:
             async for item in feed:
                 yield item
         finally:
-            if not self._entered:
-                await self.aclose()
+            await self._leave()
         self.raise_failure()
 
     async def _receive_or_fail(self) -> list[Event]:
@@ -165,8 +132,7 @@ class AsyncTurn:
             reason: DoneReason = "timeout" if isinstance(error, TimeoutExceededError) else "failed"
             return [event_from_error(error), interrupted_done(reason)]
         except BaseException:
-            if not self._entered:
-                await self.aclose()
+            await self._leave()
             raise
 
     async def _receive(self) -> list[Event]:

@@ -16,7 +16,7 @@ from signedin.errors import (
     SignedinError,
     TransportClosedError,
 )
-from signedin.providers.codex.login import METHOD_COMPLETED, LoginOutcomes
+from signedin.providers.codex.login_outcomes import METHOD_COMPLETED, LoginOutcomes
 from signedin.providers.codex.protocol import (
     NOTIFICATIONS,
     ClientInfo,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from types import TracebackType
-from typing import Self, Unpack
+from collections.abc import Iterator
+from typing import Unpack
 
-from signedin.portal import call, clean_up
+from signedin.batches import Batches
+from signedin.portal import call
 from signedin.providers.codex import login, protocol as p
 from signedin.providers.codex.api.inputs import Input
 from signedin.providers.codex.api.keywords import TurnSettings
@@ -17,7 +17,7 @@ from signedin.providers.codex.api.turns import AsyncTurnHandle
 from signedin.providers.codex.live import ThreadOpened
 
 
-class TurnHandle:
+class TurnHandle(Batches[Notification]):
     """A turn that has begun: to be streamed, steered, interrupted or run to its end.
 
     Leaving a stream early interrupts the turn on the server. As a context manager it may be
@@ -25,10 +25,8 @@ class TurnHandle:
     """
 
     def __init__(self, turn: AsyncTurnHandle, owner: object) -> None:
+        super().__init__(turn, owner)
         self._turn = turn
-        self._owner = owner  # a client that nobody holds is closed
-        self._rest: Iterator[Notification] = iter(())
-        self._entered = False
 
     @property
     def id(self) -> str:
@@ -47,11 +45,11 @@ class TurnHandle:
 
     def stream(self) -> Iterator[Notification]:
         """Iterates over what the server tells about this turn; see `AsyncTurnHandle.stream`."""
-        return self._stream()
+        return self._iterate()
 
     def stream_text(self) -> Iterator[str]:
         """Iterates over the pieces of the agent's messages; see `stream`."""
-        for notification in self._stream():
+        for notification in self._iterate():
             if isinstance(notification.params, p.AgentMessageDeltaNotification):
                 yield notification.params.delta
 
@@ -66,34 +64,6 @@ class TurnHandle:
     def interrupt(self) -> None:
         """Stops the turn and the commands it runs; does nothing if it has ended."""
         call(self._turn.interrupt)
-
-    def close(self) -> None:
-        """Interrupts the turn if it still runs, and waits for its end. Idempotent."""
-        clean_up(self._turn.aclose)
-
-    def __enter__(self) -> Self:
-        self._entered = True
-        call(self._turn.__aenter__)
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _stream(self) -> Generator[Notification, None, None]:
-        try:
-            yield from self._rest
-            while batch := call(self._turn.next_batch):
-                self._rest = iter(batch)  # a later stream goes on in the middle of it
-                yield from self._rest
-        finally:
-            if not self._entered:
-                self.close()
-        self._turn.raise_failure()
 
 
 class Thread:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator
 
 from signedin.aio import finish
+from signedin.batches import AsyncBatches
 from signedin.errors import SignedinError, TransportClosedError
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.inputs import Input, input_parts
@@ -15,7 +14,7 @@ from signedin.providers.codex.api.record import TurnResult
 from signedin.providers.codex.api.router import RoutedTurn, Router
 
 
-class AsyncTurnHandle:
+class AsyncTurnHandle(AsyncBatches[Notification]):
     """A turn that has begun: to be streamed, steered, interrupted or run to its end.
 
     Leaving a stream early, or being cancelled while waiting, interrupts the turn on the server. As
@@ -26,11 +25,10 @@ class AsyncTurnHandle:
     """
 
     def __init__(self, turn: RoutedTurn, router: Router) -> None:
+        super().__init__()
         self._turn = turn
         self._router = router
-        self._rest: Iterator[Notification] = iter(())
         self._over = False
-        self._entered = False
         self._error: SignedinError | None = None
 
     @property
@@ -75,11 +73,11 @@ class AsyncTurnHandle:
         Raises:
             SignedinError: The turn has failed; ``error.result`` has what was received.
         """
-        return self._stream()
+        return self._iterate()
 
     async def stream_text(self) -> AsyncIterator[str]:
         """Iterates over the pieces of the agent's messages; see `stream`."""
-        stream = self._stream()
+        stream = self._iterate()
         try:
             async for notification in stream:
                 if isinstance(notification.params, p.AgentMessageDeltaNotification):
@@ -96,11 +94,7 @@ class AsyncTurnHandle:
         Raises:
             SignedinError: The turn has failed; ``error.result`` has what was received.
         """
-        try:
-            while await self.next_batch():
-                pass
-        finally:
-            await self._leave()
+        await self._exhaust()
         self.raise_failure()
         return self.result
 
@@ -127,31 +121,3 @@ class AsyncTurnHandle:
         """Raises the error of a turn that has failed; does nothing for any other."""
         if self._error is not None:
             raise self._error
-
-    async def __aenter__(self) -> Self:
-        self._entered = True
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def _stream(self) -> AsyncGenerator[Notification, None]:
-        try:
-            for notification in self._rest:
-                yield notification
-            while batch := await self.next_batch():
-                self._rest = iter(batch)  # a later stream goes on in the middle of it
-                for notification in self._rest:
-                    yield notification
-        finally:
-            await self._leave()
-        self.raise_failure()
-
-    async def _leave(self) -> None:
-        if not self._entered:
-            await self.aclose()
