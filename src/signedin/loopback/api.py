@@ -1,7 +1,8 @@
 """What a vendor's API module must be able to do, so that the server can play any script with it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from signedin.loopback.request import ModelRequest, Reading
 from signedin.loopback.script import Failed, Hold, HttpError, Incomplete, Refusal, Reply
@@ -36,6 +37,40 @@ class Stream(Protocol):
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """What is sent when the content is over, or broken off; None is a good end."""
         ...
+
+
+S = TypeVar("S", bound=Stream)
+
+
+class Whole(ABC, Generic[S]):
+    """An answer as a single JSON object.
+
+    Its deltas are empty: they still count for endings, which then cut off or hold back all of it.
+
+    Args:
+        stream: The same answer as a stream.
+    """
+
+    content_type = "application/json"
+
+    def __init__(self, stream: S) -> None:
+        self._stream = stream
+
+    def opening(self) -> bytes:
+        """Nothing: all of it comes at the end."""
+        return b""
+
+    def pieces(self) -> Iterator[Piece]:
+        """The gates and the empty deltas."""
+        for piece in self._stream.pieces():
+            if isinstance(piece, Hold):
+                yield piece
+            elif isinstance(piece, Delta):
+                yield Delta(b"")
+
+    @abstractmethod
+    def closing(self, ending: Failed | Incomplete | None) -> bytes:
+        """The answer, or the error."""
 
 
 class ModelAPI(Protocol):

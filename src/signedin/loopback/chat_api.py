@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece
+from signedin.loopback.api import Delta, Piece, Whole
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
     EditFile,
@@ -231,31 +231,8 @@ class ChatStream:
         return _data(self.completion("chat.completion.chunk", [choice]) | {"usage": None})
 
 
-class WholeCompletion:
-    """One completion as a single JSON object.
-
-    Its deltas are empty: they still count for endings, which then cut off or hold back all of it.
-
-    Args:
-        stream: The same completion as a stream.
-    """
-
-    content_type = "application/json"
-
-    def __init__(self, stream: ChatStream) -> None:
-        self._stream = stream
-
-    def opening(self) -> bytes:
-        """Nothing: all of it comes at the end."""
-        return b""
-
-    def pieces(self) -> Iterator[Piece]:
-        """The gates and the empty deltas."""
-        for piece in self._stream.pieces():
-            if isinstance(piece, Hold):
-                yield piece
-            elif isinstance(piece, Delta):
-                yield Delta(b"")
+class WholeCompletion(Whole[ChatStream]):
+    """One completion as a single JSON object."""
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The completion, or the error."""

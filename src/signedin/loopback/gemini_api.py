@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece
+from signedin.loopback.api import Delta, Piece, Whole
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
     EditFile,
@@ -213,28 +213,8 @@ class GeminiStream:
         return _data(self.response([part], None))
 
 
-class WholeContent:
-    """One answer as a single JSON object.
-
-    Its deltas are empty: they still count for endings, which then cut off or hold back all of it.
-
-    Args:
-        stream: The same answer as a stream.
-    """
-
-    content_type = "application/json"
-
-    def __init__(self, stream: GeminiStream) -> None:
-        self._stream = stream
-
-    def opening(self) -> bytes:
-        """Nothing: all of it comes at the end."""
-        return b""
-
-    def pieces(self) -> Iterator[Piece]:
-        """The gates and the empty deltas."""
-        for piece in self._stream.pieces():
-            yield Delta(b"") if isinstance(piece, Delta) else piece
+class WholeContent(Whole[GeminiStream]):
+    """One answer as a single JSON object."""
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The response, or the error."""

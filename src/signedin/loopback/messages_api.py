@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece
+from signedin.loopback.api import Delta, Piece, Whole
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
     EditFile,
@@ -290,38 +290,15 @@ class MessageStream:
         return _event("content_block_stop", index=index)
 
 
-class WholeMessage:
-    """One message as a single JSON object.
-
-    Its deltas are empty: they still count for endings, which then cut off or hold back all of it.
-
-    Args:
-        message: The same message as a stream.
-    """
-
-    content_type = "application/json"
-
-    def __init__(self, message: MessageStream) -> None:
-        self._message = message
-
-    def opening(self) -> bytes:
-        """Nothing: all of it comes at the end."""
-        return b""
-
-    def pieces(self) -> Iterator[Piece]:
-        """The gates and the empty deltas."""
-        for piece in self._message.pieces():
-            if isinstance(piece, Hold):
-                yield piece
-            elif isinstance(piece, Delta):
-                yield Delta(b"")
+class WholeMessage(Whole[MessageStream]):
+    """One message as a single JSON object."""
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The message, or the error."""
         if isinstance(ending, Failed):
             return _encode(_error(ending.code, ending.message))
-        message = self._message.message()
-        return _encode(message | {"stop_reason": self._message.stop_reason(ending)})
+        message = self._stream.message()
+        return _encode(message | {"stop_reason": self._stream.stop_reason(ending)})
 
 
 def _last_turn(messages: Sequence[_Message]) -> tuple[str, list[ToolOutput]]:
