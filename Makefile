@@ -11,12 +11,14 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python scripts/install_agents.py
+	$(BIN)/python scripts/install_browser.py
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest --cov --cov-report=term
 	@rm -f .coverage.*
 
 test-all: $(STAMP)
 	$(BIN)/python scripts/install_agents.py
+	$(BIN)/python scripts/install_browser.py
 	$(BIN)/python -m pytest -m ""
 
 lint: $(STAMP)
@@ -41,5 +43,5 @@ clean:
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[codex,claude,tools]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[codex,claude,chatgpt,tools]" --group dev
 	touch $(STAMP)

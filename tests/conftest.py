@@ -1,12 +1,22 @@
-"""What all tests share: nothing of the machine's own accounts and caches is read or written."""
+"""What all tests share: nothing of the machine's own accounts and caches is read or written, and
+no test makes signedin tell a secret."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from signedin.accounts.environment import CREDENTIALS
+from signedin.redact import redact
+
+CANARY = "sk-canary-0123456789"
+"""A key in the environment of every test."""
+
+settings.register_profile("signedin", deadline=None)  # a busy machine is no mistake of ours
+settings.load_profile("signedin")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,7 +34,44 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             for name in names:
                 if name in os.environ:
                     patch.delenv(name)
+        patch.setenv("CANARY_API_KEY", CANARY)
         yield
+    ours = [home / "cache" / "signedin", home / "signedin" / "chatgpt"]
+    kept = [path for folder in ours for path in folder.rglob("*") if path.is_file()]
+    assert [path for path in kept if CANARY.encode() in path.read_bytes()] == []
+
+
+class _Suspicions(logging.Handler):
+    """Keeps what is logged and looks like a secret."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.exc_info:
+            text += str(record.exc_info[1])
+        if redact(text) != text:
+            self.found.append(text)
+
+
+@pytest.fixture(scope="session")
+def suspicions() -> Iterator[list[str]]:
+    """What any test has made signedin log that looks like a secret, such as the canary."""
+    handler = _Suspicions()
+    logging.getLogger("signedin").addHandler(handler)
+    yield handler.found
+    logging.getLogger("signedin").removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def nothing_secret_is_logged(suspicions: list[str]) -> Iterator[None]:
+    """Fails the test during which it was."""
+    yield
+    found = suspicions.copy()
+    suspicions.clear()
+    assert found == []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 SERVICE = "signedin"
 """Under which the system's keyring lists what is ours."""
+
+STORE_VARIABLE = "SIGNEDIN_STORE"
+"""Says where our own logins are kept: ``file``, which is the default, or ``keyring``."""
 
 
 class Vault(Protocol):
@@ -71,6 +75,18 @@ class FileVault:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{check_name(name)}.json"
+
+
+def is_keyring_chosen() -> bool:
+    """Tells whether the user wants the system's keyring to keep logins.
+
+    Raises:
+        InvalidOptionError: The variable has another value than the two.
+    """
+    chosen = os.environ.get(STORE_VARIABLE) or "file"
+    if chosen not in ("file", "keyring"):
+        raise InvalidOptionError(f"{STORE_VARIABLE} must be file or keyring, not {chosen!r}")
+    return chosen == "keyring"
 
 
 class KeyringVault:

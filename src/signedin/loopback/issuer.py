@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
+from signedin.loopback.agent_sign_in import AgentSignIn
 from signedin.loopback.grants import GrantError, Grants, LoopbackAccount, Tokens
 from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
 
@@ -19,12 +20,14 @@ _SECRET_FIELDS = frozenset(
         "code_verifier",
         "device_auth_id",
         "refresh_token",
+        "nonce",
         "state",
         "subject_token",
         "token",
         "user_code",
     }
 )
+_AUTHORIZE = ("/oauth/authorize", "/api/accounts/authorize")
 _WORKSPACE = "https://127.0.0.1:9"
 """Codex insists on an https origin for a workspace, but asks nothing there when the model provider
 has an address of its own (seen with 0.163 and 0.169). Nothing listens on the discard port."""
@@ -60,6 +63,7 @@ class LoopbackIssuer:
 
     Attributes:
         failing: Whether the token endpoint answers with a server error.
+        agents: Signs programs in that register themselves (*Sign in with ChatGPT*).
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class LoopbackIssuer:
         self.account = account or LoopbackAccount()
         self.failing = False
         self._grants = Grants(self.account, lifetime)
+        self.agents = AgentSignIn(self.account, self._grants)
         self._server = HttpServer(self._handle, port=port)
         self._token = secrets.token_urlsafe(12)
         self._requests: list[IssuerRequest] = []
@@ -170,24 +175,33 @@ class LoopbackIssuer:
         fields = _fields(http, target.query)
         self._requests.append(IssuerRequest(http.method, path, _masked(fields)))
         try:
-            if http.method == "GET" and path == "/oauth/authorize":
-                await response.send(302, {"Location": self._authorize(fields)}, b"")
+            if http.method == "GET" and path in _AUTHORIZE:
+                await response.send(302, {"Location": self._authorize(path, fields)}, b"")
             else:
                 await _send(response, 200, self._answer(http, path, fields))
         except GrantError as error:
             await _send(response, error.status, {"error": {"code": error.code}})
 
-    def _authorize(self, query: Mapping[str, str]) -> str:
+    def _authorize(self, path: str, query: Mapping[str, str]) -> str:
         """Where the browser is sent, now that its user has signed in."""
-        code = self._grants.authorize(query)
-        answer = urlencode({"code": code, "state": query.get("state", "")})
+        if path == "/oauth/authorize":
+            given = {"code": self._grants.authorize(query)}
+        else:
+            given = self.agents.authorize(query)
+        answer = urlencode({**given, "state": query.get("state", "")})
         return f"{query['redirect_uri']}?{answer}"
 
     def _answer(self, http: HttpRequest, path: str, fields: Mapping[str, str]) -> _Json:
         match http.method, path:
             case "POST", "/oauth/token":
-                return self._give_tokens(fields)
-            case "POST", "/oauth/revoke":
+                self._check_working()
+                return self._grants.answer(fields)
+            case "POST", "/api/accounts/oauth/token":
+                self._check_working()
+                return self.agents.answer(fields, self.url)
+            case "GET", "/.well-known/jwks.json":
+                return self.agents.keys()
+            case "POST", "/oauth/revoke" | "/api/accounts/oauth/revoke":
                 self._grants.revoke(fields.get("token", ""))
                 return {}
             case "POST", "/api/accounts/deviceauth/usercode":
@@ -203,10 +217,9 @@ class LoopbackIssuer:
             case _:
                 raise GrantError(404, "not_found")
 
-    def _give_tokens(self, fields: Mapping[str, str]) -> _Json:
+    def _check_working(self) -> None:
         if self.failing:
             raise GrantError(500, "server_error")
-        return self._grants.answer(fields)
 
     def _accounts(self, http: HttpRequest) -> _Json:
         self._check_bearer(http)

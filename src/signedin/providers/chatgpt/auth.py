@@ -1,0 +1,163 @@
+"""Looks after a ChatGPT account: who is signed in, signing in and out, moving a login."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from signedin.accounts.status import AuthStatus, LoginMethod
+from signedin.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
+from signedin.providers.base import ProviderConfig
+from signedin.providers.chatgpt.browser import BrowserFlow
+from signedin.providers.chatgpt.clients import AgentClient, FixedClient, OAuthClient
+from signedin.providers.chatgpt.device import DeviceFlow
+from signedin.providers.chatgpt.flow import Enrolment
+from signedin.providers.chatgpt.keeper import LoginKeeper
+from signedin.providers.chatgpt.profiles import DEFAULT_PROFILE, Profile, profile_named
+from signedin.providers.chatgpt.registrations import Registrations
+from signedin.providers.chatgpt.settings import SignInSettings
+from signedin.providers.chatgpt.sign_in import ChatGPTSignIn, Flow, OpenSignIns
+from signedin.providers.chatgpt.transfer import read_login, write_login
+
+
+class ChatGPTAuth:
+    """Looks after the account of one client.
+
+    Args:
+        config: What the client was made with.
+        settings: How to sign in.
+        sign_ins: Keeps the logins that have not ended.
+
+    Raises:
+        UnsupportedOptionError: The login of another program was asked for.
+    """
+
+    def __init__(
+        self, config: ProviderConfig, settings: SignInSettings, sign_ins: OpenSignIns
+    ) -> None:
+        check_source(config)
+        self._config = config
+        self._settings = settings
+        self._sign_ins = sign_ins
+        self._keeper = LoginKeeper(config.account, settings)
+
+    async def status(self) -> AuthStatus:
+        """Tells whose login is stored; nobody is asked."""
+        login = await self._keeper.read()
+        basis = AuthStatus(
+            provider="chatgpt",
+            installed=True,
+            authenticated=False,
+            source="isolated",
+            account=self._config.account,
+            home=self._keeper.folder,
+        )
+        if login is None:
+            return basis
+        claims = login.claims
+        facts = {"profile": login.profile, "account_id": claims.account_id}
+        return msgspec.structs.replace(
+            basis,
+            authenticated=True,
+            mode="login",
+            billing="subscription",
+            decided_by=self._keeper.kept_in,
+            plan=claims.plan,
+            email=claims.email,
+            details={name: fact for name, fact in facts.items() if fact},
+        )
+
+    async def login(self) -> None:
+        """Writes the page to open to standard error and waits until the user has signed in.
+
+        Raises:
+            SignedinError: Nobody was signed in.
+        """
+        sign_in = await self.start_login("browser", None)
+        try:
+            sys.stderr.write(f"Open this page to sign in: {sign_in.url}\n")
+            await sign_in.wait()
+        finally:
+            await sign_in.cancel()
+
+    async def start_login(self, method: LoginMethod, api_key: str | None) -> ChatGPTSignIn:
+        """Begins a login, which replaces the stored one when it succeeds.
+
+        Raises:
+            UnsupportedOptionError: There is no such method.
+            SignedinError: It cannot begin.
+        """
+        del api_key
+        return await self._sign_ins.start(self._flow(method))
+
+    async def logout(self) -> None:
+        """Ends the login at OpenAI and forgets it; see `LoginKeeper.sign_out`."""
+        await self._keeper.sign_out()
+
+    async def export_login(self, passphrase: str | None) -> str:
+        """Returns the login as one line, plain without a passphrase.
+
+        Raises:
+            AuthRequiredError: There is none.
+            UnsupportedOptionError: It was given to this machine only.
+        """
+        login = await self._keeper.read()
+        if login is None:
+            raise AuthRequiredError(f"there is no login in {self._keeper.where}")
+        return write_login(login, passphrase)
+
+    async def import_login(self, line: str, passphrase: Callable[[], str], *, force: bool) -> Path:
+        """Stores the login in a line; returns the folder it belongs to.
+
+        Raises:
+            InvalidOptionError: It is not a login of ChatGPT, or there is one already.
+            AuthRequiredError: The passphrase is wrong.
+        """
+        if not force and await self._keeper.read() is not None:
+            raise InvalidOptionError(
+                f"{self._keeper.where} has a login already; it is replaced only by force"
+            )
+        await self._keeper.save(read_login(line, passphrase))
+        return self._keeper.folder
+
+    def _flow(self, method: LoginMethod) -> Flow:
+        profile = self._settings.profile or profile_named(DEFAULT_PROFILE)
+        enrolment = Enrolment(
+            profile=profile,
+            client=self._client(profile),
+            keeper=self._keeper,
+            settings=self._settings,
+        )
+        if method == "browser":
+            return BrowserFlow(enrolment)
+        if method == "device" and profile.device:
+            return DeviceFlow(enrolment, profile.device)
+        hint = {
+            "device": f"the profile {profile.name} has none; use the method browser, and on a "
+            "machine without one paste the address it ends at",
+            "api-key": "an API key is no ChatGPT login",
+        }
+        raise UnsupportedOptionError("chatgpt", f"method={method}", hint[method])
+
+    def _client(self, profile: Profile) -> OAuthClient:
+        if profile.registration is None:
+            return FixedClient(profile, self._settings.allowed_accounts)
+        registrations = Registrations(self._config.account)
+        return AgentClient(profile, profile.registration, registrations)
+
+
+def check_source(config: ProviderConfig) -> None:
+    """Refuses the login of another program.
+
+    Raises:
+        UnsupportedOptionError: It was asked for.
+    """
+    if config.auth_source == "external":
+        raise UnsupportedOptionError(
+            "chatgpt",
+            "auth_source=external",
+            "a refresh would sign the other program out; signedin keeps a login of its own",
+        )

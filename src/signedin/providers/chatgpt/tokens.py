@@ -1,0 +1,149 @@
+"""The token endpoint: codes become tokens, tokens become newer ones, and are ended.
+
+Source: the exchanges of codex 0.169, and the documentation of *Sign in with ChatGPT*.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from datetime import datetime
+from typing import cast
+
+import msgspec
+
+from signedin.errors import AuthRequiredError, ErrorKind
+from signedin.providers.chatgpt.claims import read_claims
+from signedin.providers.chatgpt.endpoint import Answer, SignInServerError, post_form, post_json
+from signedin.providers.chatgpt.login import ChatGPTLogin
+from signedin.providers.chatgpt.profiles import Profile
+
+REVOKE_SECONDS = 10.0
+"""How long logging out waits for the server."""
+
+_ENDED = {
+    "invalid_grant": "OpenAI no longer accepts it",
+    "invalid_refresh_token": "OpenAI no longer accepts it",
+    "refresh_token_expired": "it was not used for too long",
+    "refresh_token_invalidated": "it was revoked",
+    "refresh_token_reused": "its refresh token was used by somebody else before",
+    "token_expired": "it was not used for too long",
+}
+"""Errors of a refresh that no repetition mends."""
+
+_MILLISECONDS = 1e11
+"""Times above are no Unix seconds: that would be the year 5138."""
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What a code was exchanged for.
+
+    Attributes:
+        login: The login.
+        scope: What it may be used for, if the server told.
+    """
+
+    login: ChatGPTLogin
+    scope: str | None
+
+
+async def exchange_code(
+    profile: Profile, *, client_id: str, code: str, redirect_uri: str, verifier: str
+) -> Grant:
+    """Returns what an authorization code stands for.
+
+    Raises:
+        AuthRequiredError: The server refused.
+        SignInServerError: It could not be asked, or made no sense.
+    """
+    answer = await post_form(
+        profile.token_url,
+        {
+            "grant_type": "authorization_code",
+            "client_id": client_id,
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": verifier,
+        },
+    )
+    if answer.status in (400, 401, 403):
+        raise AuthRequiredError(f"nobody was signed in to chatgpt: {answer.code}")
+    answer.check()
+    blank = ChatGPTLogin(profile=profile.name, client_id=client_id, access_token="")
+    return Grant(_merged(blank, answer), answer.text("scope"))
+
+
+async def refresh_login(profile: Profile, login: ChatGPTLogin) -> ChatGPTLogin:
+    """Returns the login that follows; the old one is worthless from then on.
+
+    Raises:
+        AuthRequiredError: The login has ended.
+        SignInServerError: The server could not be asked, or failed.
+    """
+    if login.refresh_token is None:
+        raise AuthRequiredError("the chatgpt login has ended: it came without a refresh token")
+    answer = await post_form(
+        profile.token_url,
+        {
+            "grant_type": "refresh_token",
+            "client_id": login.client_id,
+            "refresh_token": login.refresh_token,
+        },
+    )
+    if answer.status == 401 or (answer.status != 200 and answer.code in _ENDED):
+        reason = _ENDED.get(answer.code, "OpenAI no longer accepts it")
+        raise AuthRequiredError(f"the chatgpt login has ended: {reason} ({answer.code})")
+    answer.check()
+    return _merged(login, answer)
+
+
+async def revoke(profile: Profile, login: ChatGPTLogin) -> bool:
+    """Ends a login at OpenAI; returns whether that is sure."""
+    token, kind = login.access_token, "access_token"
+    if login.refresh_token:
+        token, kind = login.refresh_token, "refresh_token"
+    fields = {"token": token, "token_type_hint": kind, "client_id": login.client_id}
+    with suppress(SignInServerError):
+        answer = await post_json(profile.revoke_url, fields, seconds=REVOKE_SECONDS)
+        return answer.status == 200
+    return False
+
+
+def _merged(login: ChatGPTLogin, answer: Answer) -> ChatGPTLogin:
+    """The login with what the server gave; what it left out stays as it was."""
+    access_token = answer.text("access_token")
+    if not access_token and not login.access_token:
+        raise SignInServerError("the sign-in server gave no access token", ErrorKind.PROTOCOL)
+    expires_at = login.expires_at
+    if access_token:
+        expires_at = read_claims(access_token).expires_at
+        if expires_at is None:
+            expires_at = _in_seconds(answer.fields.get("expires_in"))
+    return msgspec.structs.replace(
+        login,
+        access_token=access_token or login.access_token,
+        refresh_token=answer.text("refresh_token") or login.refresh_token,
+        id_token=answer.text("id_token") or login.id_token,
+        expires_at=expires_at,
+        earliest_refresh_at=_moment(answer.fields.get("earliest_refresh_at")),
+    )
+
+
+def _in_seconds(value: object) -> float | None:
+    seconds = _number(value)
+    return None if seconds is None else time.time() + seconds
+
+
+def _moment(value: object) -> float | None:
+    """A time, which may be Unix seconds, milliseconds, or in words."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value).timestamp()
+    number = _number(value)
+    return number / 1000 if number is not None and number > _MILLISECONDS else number
+
+
+def _number(value: object) -> float | None:
+    with suppress(TypeError, ValueError):
+        return float(cast("str", value))
+    return None

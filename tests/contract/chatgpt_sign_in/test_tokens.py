@@ -1,0 +1,441 @@
+"""Keeping a login fresh."""
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from signedin.accounts.files import write_private
+from signedin.errors import (
+    AuthRequiredError,
+    ErrorKind,
+    InvalidOptionError,
+    SignedinError,
+    UnsupportedOptionError,
+)
+from signedin.loopback import LoopbackIssuer
+from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
+from signedin.providers.chatgpt import keeper as keeping
+from signedin.providers.chatgpt.access import Access
+from signedin.providers.chatgpt.keeper import LoginKeeper
+from signedin.providers.chatgpt.login import ChatGPTLogin
+from signedin.providers.chatgpt.settings import sign_in_settings
+from support.chatgpt_account import SignedInUser, profile_at
+
+COMMAND = "Sign in with: signedin auth login --provider chatgpt --method browser --profile siwc"
+
+
+@pytest.fixture
+async def user(issuer: LoopbackIssuer, account: str) -> SignedInUser:
+    user = SignedInUser(issuer, account)
+    await user.sign_in()
+    return user
+
+
+async def test_a_fresh_login_is_used_as_it_is(user: SignedInUser) -> None:
+    login = await user.stored()
+    assert await user.keeper.current() == Access(login.access_token, "acct-loopback")
+    assert user.token_requests("refresh_token") == 0
+
+
+@pytest.mark.parametrize(("left", "refreshed"), [(400, False), (240, True), (-10, True)])
+async def test_it_is_refreshed_five_minutes_before_its_end(
+    user: SignedInUser, left: float, refreshed: bool
+) -> None:
+    login = msgspec.structs.replace(await user.stored(), expires_at=time.time() + left)
+    await user.keeper.save(login)
+    access = await user.keeper.current()
+    assert (access.token != login.access_token) is refreshed
+    assert user.token_requests("refresh_token") == int(refreshed)
+
+
+async def test_five_tasks_and_two_clients_refresh_it_once(user: SignedInUser) -> None:
+    old = await user.age()
+    other = SignedInUser(user.issuer, user.keeper.folder.name)
+    tasks = [user.keeper.current() for _ in range(5)] + [other.keeper.current() for _ in range(5)]
+    got = {access.token for access in await asyncio.gather(*tasks)}
+    assert user.token_requests("refresh_token") == 1
+    assert got == {(await user.stored()).access_token} != {old.access_token}
+
+
+async def test_a_refused_token_is_refreshed_once_for_all_who_were_refused(
+    user: SignedInUser,
+) -> None:
+    refused = await user.keeper.current()
+    got = await asyncio.gather(*(user.keeper.renewed(refused) for _ in range(5)))
+    assert user.token_requests("refresh_token") == 1
+    assert {access.token for access in got} == {(await user.stored()).access_token}
+    assert got[0] != refused
+
+
+async def test_a_refused_token_that_was_replaced_meanwhile_costs_nothing(
+    user: SignedInUser,
+) -> None:
+    stale = Access("the-token-before-the-stored-one")
+    assert (await user.keeper.renewed(stale)).token == (await user.stored()).access_token
+    assert user.token_requests("refresh_token") == 0
+
+
+async def test_a_cancelled_refresh_leaves_the_user_signed_in(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced, go_on = asyncio.Event(), asyncio.Event()
+    refresh = keeping.refresh_login
+
+    async def slow_to_arrive(*given: Any) -> ChatGPTLogin:
+        login = await refresh(*given)
+        replaced.set()
+        await go_on.wait()
+        return login
+
+    monkeypatch.setattr(keeping, "refresh_login", slow_to_arrive)
+    old = await user.age()
+    told: list[ChatGPTLogin] = []
+    user.keeper._settings = msgspec.structs.replace(
+        user.keeper._settings, on_auth_refresh=told.append
+    )
+    task = asyncio.create_task(user.keeper.current())
+    await replaced.wait()
+    task.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    stored = await user.stored()
+    assert stored.refresh_token != old.refresh_token
+    assert told == [stored]
+    assert user.issuer.is_good((await user.keeper.current()).token)
+    assert user.token_requests("refresh_token") == 1
+
+
+async def test_who_asks_for_it_is_told_of_the_login_that_is_stored(user: SignedInUser) -> None:
+    told: list[ChatGPTLogin] = []
+
+    async def remember(login: ChatGPTLogin) -> None:
+        assert await user.stored() == login  # stored before it is used
+        told.append(login)
+
+    client = SignedInUser(
+        user.issuer, user.keeper.folder.name, options={"on_auth_refresh": remember}
+    )
+    await user.age()
+    access = await client.keeper.current()
+    assert [login.access_token for login in told] == [access.token]
+    await client.keeper.current()
+    assert len(told) == 1
+
+
+async def test_a_failing_on_auth_refresh_is_an_error_and_the_login_is_kept(
+    user: SignedInUser,
+) -> None:
+    def fail(login: ChatGPTLogin) -> None:
+        raise OSError(f"disk full while writing {login.access_token}")
+
+    client = SignedInUser(user.issuer, user.keeper.folder.name, options={"on_auth_refresh": fail})
+    old = await user.age()
+    with pytest.raises(SignedinError, match="on_auth_refresh failed: OSError: disk full") as caught:
+        await client.keeper.current()
+    stored = await user.stored()
+    assert stored.access_token != old.access_token
+    assert stored.access_token not in str(caught.value)
+    assert str(user.file) in str(caught.value)
+    assert (await client.keeper.current()).token == stored.access_token
+
+
+async def test_a_cancelled_refresh_whose_callback_fails_stays_cancelled(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go_on = asyncio.Event(), asyncio.Event()
+    refresh = keeping.refresh_login
+
+    async def wait_for_it(*given: Any) -> ChatGPTLogin:
+        began.set()
+        await go_on.wait()
+        return await refresh(*given)
+
+    def fail(_: ChatGPTLogin) -> None:
+        raise ValueError("no room")
+
+    monkeypatch.setattr(keeping, "refresh_login", wait_for_it)
+    client = SignedInUser(user.issuer, user.keeper.folder.name, options={"on_auth_refresh": fail})
+    old = await user.age()
+    task = asyncio.create_task(client.keeper.current())
+    await began.wait()
+    task.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    [note] = caught.value.__notes__
+    assert note.startswith("on_auth_refresh failed: ValueError: no room")
+    assert (await user.stored()).refresh_token != old.refresh_token
+
+
+async def test_an_ended_login_says_how_to_sign_in_and_is_not_asked_for_again(
+    user: SignedInUser,
+) -> None:
+    await user.age()
+    user.issuer.revoke_all()
+    for _ in range(3):
+        with pytest.raises(AuthRequiredError) as caught:
+            await user.keeper.current()
+        assert str(caught.value) == (
+            "the chatgpt login has ended: it was revoked (refresh_token_invalidated). "
+            f"{COMMAND} --account {user.keeper.folder.name}"
+        )
+    assert user.token_requests("refresh_token") == 1
+    await user.sign_in()
+    assert user.issuer.is_good((await user.keeper.current()).token)
+
+
+async def test_nobody_signed_in_says_how(issuer: LoopbackIssuer, account: str) -> None:
+    user = SignedInUser(issuer, account)
+    for ask in (user.keeper.current, user.keeper.profile):
+        with pytest.raises(
+            AuthRequiredError, match="nobody is signed in: there is no login"
+        ) as told:
+            await ask()
+        assert COMMAND in str(told.value)
+
+
+async def test_a_failing_server_does_not_stop_a_login_that_still_lasts(user: SignedInUser) -> None:
+    user.issuer.failing = True
+    login = msgspec.structs.replace(await user.stored(), expires_at=time.time() + 250)
+    await user.keeper.save(login)
+    assert (await user.keeper.current()).token == login.access_token
+    await user.age()
+    with pytest.raises(SignedinError, match="the sign-in server answered: server_error") as caught:
+        await user.keeper.current()
+    assert caught.value.transient
+    user.issuer.failing = False
+    assert user.issuer.is_good((await user.keeper.current()).token)
+
+
+async def test_a_server_that_cannot_be_reached_is_named(user: SignedInUser) -> None:
+    await user.age()
+    user.issuer.close()
+    with pytest.raises(
+        SignedinError, match=r"127\.0\.0\.1 could not be asked: ConnectError"
+    ) as told:
+        await user.keeper.current()
+    assert told.value.kind is ErrorKind.NETWORK
+
+
+async def test_an_early_refresh_never_spends_the_token(
+    issuer: LoopbackIssuer, account: str
+) -> None:
+    issuer.agents.earliest_refresh = 600.0
+    user = SignedInUser(issuer, account)
+    login = await user.sign_in()
+    assert login.earliest_refresh_at is not None
+    almost_over = msgspec.structs.replace(login, expires_at=time.time() + 60)
+    await user.keeper.save(almost_over)
+    access = await user.keeper.current()
+    assert access.token == login.access_token
+    with pytest.raises(AuthRequiredError, match=r"OpenAI refreshes it only \d+ s from now"):
+        await user.keeper.renewed(access)
+    assert user.token_requests("refresh_token") == 0
+
+    issuer.agents.earliest_refresh = None
+    issuer.agents._earliest.clear()
+    due = msgspec.structs.replace(login, earliest_refresh_at=time.time())
+    await user.keeper.save(due)
+    assert (await user.keeper.current()).token != login.access_token
+
+
+async def test_what_an_answer_leaves_out_stays_as_it_was(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents = user.issuer.agents
+    whole: Callable[..., Any] = agents.answer
+
+    def partial(form: Any, issuer: str) -> Any:
+        return {"access_token": whole(form, issuer)["access_token"], "expires_in": "120"}
+
+    monkeypatch.setattr(agents, "answer", partial)
+    old = await user.age()
+    await user.keeper.current()
+    stored = await user.stored()
+    assert stored.access_token != old.access_token
+    assert (stored.refresh_token, stored.id_token) == (old.refresh_token, old.id_token)
+
+
+@pytest.mark.parametrize(
+    ("told", "understood"),
+    [
+        (1_900_000_000, 1_900_000_000.0),
+        ("1900000000.5", 1_900_000_000.5),
+        (1_900_000_000_000, 1_900_000_000.0),
+        ("2030-03-17T17:46:40Z", 1_900_000_000.0),
+        (None, None),
+        ("soon", None),
+        ([], None),
+    ],
+)
+async def test_a_token_that_says_nothing_lasts_as_long_as_the_server_says(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch, told: object, understood: float | None
+) -> None:
+    opaque = {"access_token": "opaque", "expires_in": 1000, "earliest_refresh_at": told}
+    monkeypatch.setattr(user.issuer.agents, "answer", lambda *_: opaque)
+    await user.age()
+    began = time.time()
+    assert await user.keeper.current() == Access("opaque")
+    stored = await user.stored()
+    assert stored.expires_at is not None
+    assert began + 999 < stored.expires_at < time.time() + 1001
+    assert stored.earliest_refresh_at == understood
+
+
+async def test_what_the_token_endpoint_says_is_in_no_message(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = "a-secret-that-is-no-known-form"
+    monkeypatch.setattr(
+        user.issuer.agents, "answer", lambda *_: {"refresh_token": secret, "code": f"no {secret}"}
+    )
+    await user.age()
+    await user.keeper.current()  # kept, as all of an answer is optional
+    await user.auth.logout()
+    begun = await user.auth.start_login("browser", None)
+    await asyncio.to_thread(user.issuer.visit, str(begun.url))
+    with pytest.raises(SignedinError, match="gave no access token") as caught:
+        await begun.wait(30)
+    assert secret not in str(caught.value) + caplog.text
+
+
+async def test_no_text_form_of_a_login_shows_a_token(user: SignedInUser) -> None:
+    login = await user.stored()
+    shown = repr([login, login.access, user.auth, user.keeper, user.keeper._settings])
+    for secret in (login.access_token, login.refresh_token, login.id_token):
+        assert secret
+        assert secret not in shown
+
+
+async def test_a_login_of_another_profile_is_not_used(user: SignedInUser) -> None:
+    other = SignedInUser(user.issuer, user.keeper.folder.name, "codex")
+    with pytest.raises(AuthRequiredError, match="signed in with the profile siwc, not codex"):
+        await other.keeper.profile()
+    with pytest.raises(AuthRequiredError, match="signed in with the profile siwc, not codex"):
+        await other.keeper.current()
+
+
+async def test_without_a_choice_the_login_says_where_requests_go(user: SignedInUser) -> None:
+    keeper = LoginKeeper(user.keeper.folder.name, sign_in_settings({}))
+    assert (await keeper.profile()).base_url == "https://api.openai.com/v1"
+    assert await user.keeper.profile() == profile_at(user.issuer.url)
+
+
+async def test_a_damaged_login_is_left_as_it_is(user: SignedInUser) -> None:
+    write_private(user.file, b"{not json")
+    ask: list[Callable[[], Awaitable[object]]] = [user.keeper.current, user.auth.status]
+    for call in ask:
+        with pytest.raises(SignedinError, match="it is damaged") as caught:
+            await call()
+        assert "not json" not in str(caught.value)
+    assert user.file.read_bytes() == b"{not json"
+
+
+async def test_the_keyring_may_keep_the_login(
+    issuer: LoopbackIssuer, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[tuple[str, str], str] = {}
+    keyring = ModuleType("keyring")
+    keyring.get_password = lambda service, name: kept.get((service, name))
+    keyring.set_password = lambda service, name, value: kept.update({(service, name): value})
+    keyring.delete_password = lambda service, name: kept.pop((service, name))
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    monkeypatch.setenv("SIGNEDIN_STORE", "keyring")
+    user = SignedInUser(issuer, account)
+    login = await user.sign_in()
+    assert login.access_token in kept["signedin", f"chatgpt-{account}"]
+    assert not user.file.exists()
+    assert (await user.auth.status()).decided_by == "keyring"
+    await user.age()
+    assert user.issuer.is_good((await user.keeper.current()).token)
+    await user.auth.logout()
+    assert kept == {}
+    monkeypatch.setenv("SIGNEDIN_STORE", "paper")
+    with pytest.raises(
+        InvalidOptionError, match="SIGNEDIN_STORE must be file or keyring, not 'pap"
+    ):
+        SignedInUser(issuer, account)
+
+
+async def test_a_token_endpoint_cannot_send_the_login_elsewhere(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[HttpRequest] = []
+
+    async def redirect(http: HttpRequest, response: HttpResponse) -> None:
+        seen.append(http)
+        await response.send(307, {"Location": f"http://127.0.0.1:{server.port}/elsewhere"}, b"")
+
+    server = HttpServer(redirect)
+    server.start()
+    try:
+        moved = msgspec.structs.replace(
+            profile_at(user.issuer.url), token_url=f"http://127.0.0.1:{server.port}/token"
+        )
+        await user.age()
+        other = SignedInUser(user.issuer, user.keeper.folder.name, moved)
+        with pytest.raises(SignedinError, match="the sign-in server answered: HTTP status 307"):
+            await other.keeper.current()
+    finally:
+        server.close()
+    assert [http.target for http in seen] == ["/token"]
+
+
+async def test_signing_out_without_a_network_says_what_is_left_to_do(user: SignedInUser) -> None:
+    user.issuer.close()
+    with pytest.raises(SignedinError, match="signed out of chatgpt on this machine, but OpenAI"):
+        await user.auth.logout()
+    assert not (await user.auth.status()).authenticated
+
+
+async def test_a_login_can_be_carried_to_another_machine(
+    issuer: LoopbackIssuer, account: str
+) -> None:
+    here = SignedInUser(issuer, account, "codex")
+    there = SignedInUser(issuer, f"{account}-there", "codex")
+    with pytest.raises(AuthRequiredError, match="there is no login"):
+        await here.auth.export_login(None)
+    login = await here.sign_in()
+    sealed = await here.auth.export_login("a passphrase")
+    assert login.access_token not in sealed
+    folder = await there.auth.import_login(sealed, lambda: "a passphrase", force=False)
+    assert folder == there.keeper.folder
+    assert await there.stored() == login
+    plain = await here.auth.export_login(None)
+    with pytest.raises(InvalidOptionError, match="has a login already"):
+        await there.auth.import_login(plain, str, force=False)
+    with pytest.raises(InvalidOptionError, match="this is not a ChatGPT login"):
+        await there.auth.import_login("nonsense", str, force=True)
+
+
+async def test_a_login_that_axio_saved_goes_on_here(issuer: LoopbackIssuer, account: str) -> None:
+    user = SignedInUser(issuer, account, "codex")
+    tokens = issuer.issue_tokens()
+    saved = {
+        "api_key": tokens.access_token,
+        "refresh_token": tokens.refresh_token,
+        "expires_at": "1234567890",
+        "account_id": "auth0|not-an-account",
+    }
+    await user.auth.import_login(f"{json.dumps(saved)}\n", str, force=False)
+    assert await user.keeper.current() == Access(tokens.access_token, "acct-loopback")
+    await user.auth.import_login(
+        json.dumps({"refresh_token": tokens.refresh_token}), str, force=True
+    )
+    assert issuer.is_good((await user.keeper.current()).token)
+    assert user.token_requests("refresh_token") == 1
+
+
+async def test_a_login_for_this_machine_stays_here(user: SignedInUser) -> None:
+    with pytest.raises(UnsupportedOptionError, match="sign in on the other one"):
+        await user.auth.export_login("a passphrase")

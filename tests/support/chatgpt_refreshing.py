@@ -1,0 +1,34 @@
+"""Uses a ChatGPT login in five tasks, as a program of its own: URL ACCOUNT.
+
+It says that it is ready, begins when it is told to, and says which token it got, as a hash.
+"""
+
+import asyncio
+import hashlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from signedin.providers.chatgpt.keeper import LoginKeeper
+from signedin.providers.chatgpt.settings import sign_in_settings
+from support.chatgpt_account import profile_at
+
+TASKS = 5
+
+
+def fingerprint(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def _main() -> None:
+    url, account = sys.argv[1:]
+    keeper = LoginKeeper(account, sign_in_settings({"profile": profile_at(url)}))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for access in await asyncio.gather(*(keeper.current() for _ in range(TASKS))):
+        print(fingerprint(access.token))
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())
