@@ -5,6 +5,7 @@ role `user`, and tell conversations apart by `prompt_cache_key`.
 """
 
 import re
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from signedin.loopback.api import Delta, Piece
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
+    AskUser,
     EditFile,
     Failed,
     FreeformCall,
@@ -21,6 +23,7 @@ from signedin.loopback.script import (
     HttpError,
     Incomplete,
     RawItem,
+    ReadFile,
     Reasoning,
     Refusal,
     Reply,
@@ -109,8 +112,9 @@ class ResponsesAPI:
             conversation=request.prompt_cache_key or "",
         )
 
-    def unscripted(self, method: str, path: str) -> None:
+    def unscripted(self, method: str, path: str) -> Mapping[str, object] | None:  # noqa: ARG002 (other APIs have requests of the kind)
         """Nothing: every request here is for the model."""
+        return None
 
     def stream(self, request: ModelRequest, reply: Reply) -> "ResponseStream":
         """Answer `request` with the content of `reply`."""
@@ -182,6 +186,14 @@ class ResponseStream:
                     yield from self._custom_call(FreeformCall("apply_patch", _patch(part), part.id))
                 case FreeformCall():
                     yield from self._custom_call(part)
+                case ReadFile():
+                    read = Shell(shlex.join(["cat", part.path]), id=part.id)
+                    yield from self._function_call(_exec_command(read))
+                case AskUser():
+                    arguments = part.arguments({"id": "answer"})
+                    yield from self._function_call(
+                        ToolCall("request_user_input", arguments, id=part.id)
+                    )
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The event that says how the response ended."""

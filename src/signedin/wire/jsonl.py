@@ -94,10 +94,15 @@ class JsonLines(Generic[T]):
             return line, self._decode(line)
         except _UNDECODABLE as error:
             reason = str(error)
-        mended = _ESCAPE.sub(_replace_lone, line)
-        if mended != line:
-            return self._read(mended)
+        whole = mended(line)
+        if whole != line:
+            return self._read(whole)
         return line, BadLine(line, reason)
+
+
+def mended(text: bytes) -> bytes:
+    """Returns JSON text with U+FFFD for every escape of half a surrogate pair."""
+    return _ESCAPE.sub(_replace_lone, text)
 
 
 def encode_line(message: object) -> bytes:

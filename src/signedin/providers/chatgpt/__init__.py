@@ -1,0 +1,67 @@
+"""ChatGPT over HTTP, with the user's own plan.
+
+Most programs use `signedin.Client`. `ChatGPTTransport` is one level below it: requests for answers
+in the form of the Responses API, the account's models, and what is left of the plan.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from signedin.providers.chatgpt.access import Access, AccessSource
+    from signedin.providers.chatgpt.messages import FunctionCall
+    from signedin.providers.chatgpt.models import Model
+    from signedin.providers.chatgpt.profiles import CODEX, SIWC, Profile
+    from signedin.providers.chatgpt.requests import (
+        InputItem,
+        ResponseRequest,
+        function_output,
+        function_tool,
+        user_message,
+    )
+    from signedin.providers.chatgpt.transport import AnswerStream, ChatGPTTransport
+
+__all__ = [
+    "CODEX",
+    "SIWC",
+    "Access",
+    "AccessSource",
+    "AnswerStream",
+    "ChatGPTTransport",
+    "FunctionCall",
+    "InputItem",
+    "Model",
+    "Profile",
+    "ResponseRequest",
+    "function_output",
+    "function_tool",
+    "user_message",
+]
+
+_MODULES = {
+    "access": ("Access", "AccessSource"),
+    "messages": ("FunctionCall",),
+    "models": ("Model",),
+    "profiles": ("CODEX", "SIWC", "Profile"),
+    "requests": (
+        "InputItem",
+        "ResponseRequest",
+        "function_output",
+        "function_tool",
+        "user_message",
+    ),
+    "transport": ("AnswerStream", "ChatGPTTransport"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first asked for: the registry needs none of them."""
+        module = _MODULE_OF.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{module}"), name)
+        globals()[name] = value
+        return value

@@ -1,0 +1,221 @@
+"""HTTP to one backend: who asks, time limits, and what comes back when nothing good does."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from signedin.errors import ProviderNotInstalledError, SignedinError
+from signedin.providers.chatgpt.access import Access, AccessSource
+from signedin.providers.chatgpt.failure import error_of_response, unavailable
+from signedin.providers.chatgpt.hosts import check_trusted
+from signedin.providers.chatgpt.profiles import APP_NAME, Profile
+
+if TYPE_CHECKING:
+    import aiohttp
+
+INSTALL = f'python -m pip install "{APP_NAME}[chatgpt]"'
+
+CONNECT_TIMEOUT = 15.0
+"""Seconds until a connection must stand."""
+
+IDLE_TIMEOUT = 300.0
+"""Seconds that may pass without a byte. There is no limit for an answer as a whole."""
+
+_LARGEST_ERROR = 64 * 1024
+"""Bytes of a response that is an error which are read."""
+
+
+class Connection:
+    """Sends requests that carry a login; opened by the first of them.
+
+    Tokens go to the backend's own address only: redirects are not followed.
+
+    Args:
+        access: Gives the login's tokens.
+        profile: Which backend.
+        idle_timeout: Seconds that may pass without a byte.
+    """
+
+    def __init__(
+        self, access: AccessSource, profile: Profile, *, idle_timeout: float = IDLE_TIMEOUT
+    ) -> None:
+        self.base_url = check_trusted(profile.base_url)
+        self._access = access
+        self._originator = profile.originator
+        self._idle_timeout = idle_timeout
+        self._session: aiohttp.ClientSession | None = None
+
+    async def account(self) -> str | None:
+        """Returns the account that is asked to answer, if the login tells.
+
+        Raises:
+            AuthRequiredError: Nobody is signed in.
+        """
+        return (await self._access.current()).account_id
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        """Sends a request for the length of a ``with`` block.
+
+        A token that is refused is renewed once.
+
+        Args:
+            method: The HTTP method.
+            url: An address of the backend.
+            headers: Headers besides those that every request has.
+            body: JSON.
+
+        Raises:
+            AuthRequiredError: Nobody is signed in, or the login is no longer accepted.
+            SignedinError: The backend cannot be reached, or refused the request.
+        """
+        access = await self._access.current()
+        response = await self._send(method, url, headers, body, access)
+        if response.status == 401:
+            response.close()
+            access = await self._access.renewed(access)
+            response = await self._send(method, url, headers, body, access)
+        try:
+            if response.status not in (200, 304) or response.content_type == "text/html":
+                raise await self._refusal(response)
+            yield response
+        finally:
+            response.close()
+
+    async def chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+        """Yields what comes, as it comes.
+
+        Raises:
+            SignedinError: The connection broke, or nothing came for too long. All that had come
+                was yielded before.
+        """
+        import aiohttp  # noqa: PLC0415 - see _opened
+
+        content = response.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except (aiohttp.ClientError, OSError) as error:
+            # aiohttp raises before it gives what came before the connection broke.
+            content.set_exception(None)  # pyright: ignore[reportArgumentType]
+            if rest := content.read_nowait():
+                yield rest
+            raise self._broken(error) from error
+
+    async def read(self, response: aiohttp.ClientResponse) -> bytes:
+        """Returns a whole body.
+
+        Raises:
+            SignedinError: The connection broke, or nothing came for too long.
+        """
+        return b"".join([chunk async for chunk in self.chunks(response)])
+
+    async def aclose(self) -> None:
+        """Closes all connections. Idempotent; a later request opens them anew."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        access: Access,
+    ) -> aiohttp.ClientResponse:
+        session = self._opened()
+        import aiohttp  # noqa: PLC0415 - see _opened
+
+        try:
+            return await session.request(
+                method,
+                url,
+                headers={**self._common_headers(access), **headers},
+                data=body,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._broken(error) from error
+
+    def _common_headers(self, access: Access) -> dict[str, str]:
+        headers = {
+            "Authorization": f"Bearer {access.token}",
+            "originator": self._originator,
+            # A compressed stream is held back by whoever compresses it.
+            "Accept-Encoding": "identity",
+        }
+        if access.account_id:
+            headers["ChatGPT-Account-ID"] = access.account_id
+        if access.fedramp:
+            headers["X-OpenAI-Fedramp"] = "true"
+        return headers
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            try:
+                import aiohttp  # noqa: PLC0415 - 0.15 s, and only HTTP needs it
+            except ImportError as error:
+                raise ProviderNotInstalledError(
+                    "chatgpt", f"{error.name} is missing", INSTALL
+                ) from error
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(
+                    total=None,
+                    sock_connect=CONNECT_TIMEOUT,
+                    sock_read=self._idle_timeout,
+                ),
+                headers={"User-Agent": user_agent(), "Content-Type": "application/json"},
+                proxy=proxy_for(self.base_url),
+            )
+        return self._session
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> SignedinError:
+        body = bytearray()
+        try:
+            async for chunk in self.chunks(response):
+                body += chunk
+                if len(body) > _LARGEST_ERROR:
+                    break
+        except SignedinError:
+            pass  # what came of the body has to do
+        return error_of_response(response.status, response.headers, bytes(body))
+
+    def _broken(self, error: Exception) -> SignedinError:
+        host = urlsplit(self.base_url).netloc
+        if isinstance(error, asyncio.TimeoutError):
+            limit = f"{self._idle_timeout:g} s without a byte, or {CONNECT_TIMEOUT:g} s to connect"
+            return unavailable(f"{host} did not answer in time (limits: {limit})")
+        return unavailable(f"the connection to {host} failed: {error or type(error).__name__}")
+
+
+def proxy_for(url: str) -> str | None:
+    """Returns the proxy that the environment or the system names for an address.
+
+    aiohttp's own way would also look for a login in ``~/.netrc``, and stumble over it.
+    """
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - 20 ms, for HTTP only
+
+    parts = urlsplit(url)
+    if parts.scheme != "https" or proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    return proxies.get("https") or proxies.get("all")
+
+
+@cache
+def user_agent() -> str:
+    """Returns who we say we are: this program and its version, and no other."""
+    from importlib.metadata import version  # noqa: PLC0415 - 15 ms, and only HTTP needs it
+
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{APP_NAME}/{version(APP_NAME)} (Python {platform.python_version()}; {system})"

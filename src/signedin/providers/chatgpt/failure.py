@@ -1,0 +1,225 @@
+"""Why a request failed, in the words of `ErrorKind`.
+
+The bodies are those of the ChatGPT backend and of api.openai.com: an ``error`` object or string, a
+``detail`` object or string, a page of HTML, or nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import cast
+
+import msgspec
+
+from signedin.errors import (
+    AuthRequiredError,
+    ErrorKind,
+    RateLimitedError,
+    SignedinError,
+    TurnFailedError,
+    UsageLimitError,
+)
+from signedin.events import RateLimits
+from signedin.providers.chatgpt.limits import limits_in_headers
+
+SIGN_IN = "signedin auth login --provider chatgpt --method browser"
+
+_BY_CODE = {
+    "billing_not_active": ErrorKind.USAGE_LIMIT,
+    "context_length_exceeded": ErrorKind.CONTEXT_WINDOW,
+    "cyber_policy": ErrorKind.REFUSED,
+    "deactivated_workspace": ErrorKind.AUTH_REQUIRED,
+    "insufficient_quota": ErrorKind.USAGE_LIMIT,
+    "invalid_prompt": ErrorKind.REFUSED,
+    "invalid_token": ErrorKind.AUTH_REQUIRED,
+    "invalid_workspace_selected": ErrorKind.AUTH_REQUIRED,
+    "model_not_found": ErrorKind.MODEL_NOT_FOUND,
+    "rate_limit_exceeded": ErrorKind.RATE_LIMITED,
+    "server_is_overloaded": ErrorKind.OVERLOADED,
+    "slow_down": ErrorKind.OVERLOADED,
+    "subscription_sharing_invalid_user": ErrorKind.AUTH_REQUIRED,
+    "subscription_sharing_usage_limit_exceeded": ErrorKind.USAGE_LIMIT,
+    "subscription_sharing_usage_unavailable": ErrorKind.USAGE_LIMIT,
+    "subscription_sharing_user_not_eligible": ErrorKind.AUTH_REQUIRED,
+    "token_expired": ErrorKind.AUTH_REQUIRED,
+    "token_invalidated": ErrorKind.AUTH_REQUIRED,
+    "usage_limit_reached": ErrorKind.USAGE_LIMIT,
+    "usage_not_included": ErrorKind.USAGE_LIMIT,
+}
+_BY_STATUS = {
+    401: ErrorKind.AUTH_REQUIRED,
+    402: ErrorKind.USAGE_LIMIT,
+    403: ErrorKind.AUTH_REQUIRED,
+    408: ErrorKind.NETWORK,
+    413: ErrorKind.CONTEXT_WINDOW,
+    429: ErrorKind.RATE_LIMITED,
+    503: ErrorKind.OVERLOADED,
+}
+_NO_SUCH_MODEL = re.compile(
+    r"model is not supported|requires a newer version|model .* does not exist", re.IGNORECASE
+)
+_WAIT = re.compile(r"try again in\s*(\d+(?:\.\d+)?)\s*(ms|s|seconds?)", re.IGNORECASE)
+_TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_SHOWN = 300
+"""Characters of a body that is no JSON which are shown."""
+
+
+class _Error(msgspec.Struct):
+    """What an ``error`` or ``detail`` object may hold; the name is in ``code`` or in ``type``."""
+
+    code: object = None
+    error_code: object = None
+    type: object = None
+    message: object = None
+    plan_type: object = None
+    resets_at: object = None
+    resets_in_seconds: object = None
+
+
+class _Body(msgspec.Struct):
+    error: object = None
+    detail: object = None
+    message: object = None
+
+
+def error_of_response(status: int, headers: Mapping[str, str], body: bytes) -> SignedinError:
+    """Returns the error for a response that is none to the question.
+
+    Args:
+        status: The HTTP status.
+        headers: The response's headers; names in any case.
+        body: What it says.
+    """
+    if _is_html(headers, body):
+        return _blocked(status, headers, body)
+    try:
+        told = msgspec.json.decode(body, type=_Body)
+    except msgspec.DecodeError:
+        text = _shortened(body.decode("utf-8", "replace"))
+        return _error(_Error(message=text), status, headers)
+    return error_of_report(
+        told.error or told.detail or told.message, status=status, headers=headers
+    )
+
+
+def error_of_report(
+    report: object, *, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> SignedinError:
+    """Returns the error for what a body or an event says of it.
+
+    Args:
+        report: The ``error`` or ``detail``, an object or a text.
+        status: The HTTP status, if there is one.
+        headers: The headers that came with it.
+    """
+    if isinstance(report, Mapping):
+        fields = msgspec.convert(dict(cast("Mapping[str, object]", report)), _Error)
+    else:
+        fields = _Error(message=report)
+    return _error(fields, status, headers or {})
+
+
+def unavailable(reason: str) -> TurnFailedError:
+    """Returns the error for a server that cannot be reached, or that hung up."""
+    return TurnFailedError(reason, ErrorKind.NETWORK)
+
+
+def _error(told: _Error, status: int | None, headers: Mapping[str, str]) -> SignedinError:
+    names = [name for name in (told.code, told.error_code, told.type) if isinstance(name, str)]
+    text = told.message if isinstance(told.message, str) else ""
+    kind = _kind(names, text, status)
+    text = text or ", ".join(names) or "no reason was given"
+    said = f"ChatGPT refused the request: {text}" if status else f"ChatGPT failed: {text}"
+    if status:
+        said += f" (status {status}{_request_id(headers)})"
+    match kind:
+        case ErrorKind.USAGE_LIMIT:
+            return _usage_limit(said, told, headers)
+        case ErrorKind.RATE_LIMITED:
+            return RateLimitedError(said, retry_after=_wait(text, headers))
+        case ErrorKind.AUTH_REQUIRED:
+            return AuthRequiredError(f"{said}. Sign in with: {SIGN_IN}")
+        case _:
+            return TurnFailedError(said, kind, status)
+
+
+def _kind(names: list[str], text: str, status: int | None) -> ErrorKind:
+    for name in names:
+        if kind := _BY_CODE.get(name):
+            return kind
+    if _NO_SUCH_MODEL.search(text):
+        return ErrorKind.MODEL_NOT_FOUND
+    if status is None:
+        return ErrorKind.RATE_LIMITED if _WAIT.search(text) else ErrorKind.SERVER
+    if status >= 500:
+        return _BY_STATUS.get(status, ErrorKind.SERVER)
+    return _BY_STATUS.get(status, ErrorKind.INVALID_OPTION)
+
+
+def _usage_limit(said: str, told: _Error, headers: Mapping[str, str]) -> UsageLimitError:
+    limits = limits_in_headers(headers) or RateLimits({})
+    resets_at = _number(told.resets_at)
+    if resets_at is None and (left := _number(told.resets_in_seconds)) is not None:
+        resets_at = time.time() + left
+    if resets_at is None and limits.windows:
+        fullest = max(limits.windows.values(), key=lambda window: window.used_percent)
+        resets_at = fullest.resets_at
+    plan = told.plan_type if isinstance(told.plan_type, str) else limits.plan
+    if plan:
+        said += f", plan {plan}"
+    if resets_at:
+        said += f", resets at {time.strftime('%Y-%m-%d %H:%M', time.localtime(resets_at))}"
+    return UsageLimitError(said, resets_at=resets_at, plan=plan)
+
+
+def _wait(text: str, headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from the header ``Retry-After`` or from the words of the message."""
+    after = headers.get("Retry-After", "")
+    if after.isdigit():
+        return float(after)
+    with suppress(ValueError):
+        return max(parsedate_to_datetime(after).timestamp() - time.time(), 0.0)
+    match = _WAIT.search(text)
+    if match is None:
+        return None
+    return float(match[1]) / (1000 if match[2].lower() == "ms" else 1)
+
+
+def _blocked(status: int, headers: Mapping[str, str], body: bytes) -> SignedinError:
+    """The error for a page of HTML, which comes from what stands between us and the backend."""
+    page = body.decode("utf-8", "replace")
+    title = _TITLE.search(page)
+    said = _shortened(title[1] if title else _TAG.sub(" ", page))
+    ray = headers.get("cf-ray")
+    return TurnFailedError(
+        f"a web page came instead of ChatGPT's answer: {said or 'without any text'} "
+        f"(status {status}{f', cf-ray {ray}' if ray else ''}). The network or a proxy on the way "
+        "is blocked",
+        ErrorKind.SERVER if status >= 500 else ErrorKind.NETWORK,
+        status,
+    )
+
+
+def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
+    kind = headers.get("Content-Type", "")
+    return "html" in kind or body.lstrip()[:15].lower().startswith((b"<!doctype", b"<html"))
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    found = headers.get("x-request-id") or headers.get("x-oai-request-id")
+    return f", request {found}" if found else ""
+
+
+def _number(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(cast("float", value)) if is_number else None

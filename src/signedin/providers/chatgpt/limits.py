@@ -1,0 +1,112 @@
+"""What is left of a plan: in the headers of an answer, in an event, and asked for.
+
+Sources: the header names are those codex 0.169 reads; ``/wham/usage`` is what it asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from signedin.events import RateLimits, RateLimitWindow
+
+_PREFIX = "x-codex-"
+_WINDOWS = ("primary", "secondary")
+
+
+class _Window(msgspec.Struct):
+    used_percent: float = 0.0
+    window_minutes: int | None = None
+    limit_window_seconds: int | None = None
+    reset_at: float | None = None
+
+
+class _Credits(msgspec.Struct):
+    balance: str | None = None
+
+
+class _Windows(msgspec.Struct):
+    primary: _Window | None = None
+    secondary: _Window | None = None
+
+
+class _Reported(msgspec.Struct):
+    """The event ``codex.rate_limits``."""
+
+    rate_limits: _Windows | None = None
+    plan_type: str | None = None
+    credits: _Credits | None = None
+
+
+class _RateLimit(msgspec.Struct):
+    primary_window: _Window | None = None
+    secondary_window: _Window | None = None
+
+
+class _Usage(msgspec.Struct):
+    plan_type: str | None = None
+    rate_limit: _RateLimit | None = None
+    credits: _Credits | None = None
+
+
+def limits_in_headers(headers: Mapping[str, str]) -> RateLimits | None:
+    """Returns what the headers of an answer tell; ``None`` if they tell nothing."""
+    windows: dict[str, RateLimitWindow] = {}
+    for name in _WINDOWS:
+        used = _number(headers.get(f"{_PREFIX}{name}-used-percent"))
+        if used is not None:
+            minutes = _number(headers.get(f"{_PREFIX}{name}-window-minutes"))
+            resets_at = _number(headers.get(f"{_PREFIX}{name}-reset-at"))
+            windows[name] = RateLimitWindow(used, int(minutes) if minutes else None, resets_at)
+    plan = headers.get(f"{_PREFIX}plan-type")
+    if not windows and not plan:
+        return None
+    return RateLimits(windows, plan, headers.get(f"{_PREFIX}credits-balance"))
+
+
+def limits_in_event(data: bytes) -> RateLimits:
+    """Returns what the event ``codex.rate_limits`` tells.
+
+    Raises:
+        msgspec.DecodeError: It has another form.
+    """
+    told = msgspec.json.decode(data, type=_Reported)
+    found = told.rate_limits or _Windows()
+    return _limits(found.primary, found.secondary, told.plan_type, told.credits)
+
+
+def limits_in_usage(body: bytes) -> RateLimits:
+    """Returns what ``/wham/usage`` answers.
+
+    Raises:
+        msgspec.DecodeError: It has another form.
+    """
+    told = msgspec.json.decode(body, type=_Usage)
+    found = told.rate_limit or _RateLimit()
+    return _limits(found.primary_window, found.secondary_window, told.plan_type, told.credits)
+
+
+def _limits(
+    primary: _Window | None,
+    secondary: _Window | None,
+    plan: str | None,
+    account: _Credits | None,
+) -> RateLimits:
+    told = zip(_WINDOWS, (primary, secondary), strict=True)
+    windows = {name: _window(window) for name, window in told if window is not None}
+    return RateLimits(windows, plan, account.balance if account else None)
+
+
+def _window(told: _Window) -> RateLimitWindow:
+    minutes = told.window_minutes
+    if minutes is None and told.limit_window_seconds is not None:
+        minutes = told.limit_window_seconds // 60
+    return RateLimitWindow(told.used_percent, minutes, told.reset_at)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,350 @@
+"""Server-sent events to events: a pure translation of one answer, with the state it needs.
+
+``response.output_item.done`` is the truth and deltas are previews: the ChatGPT backend ends an
+answer with an empty ``output`` (reported since April 2026). A message of which there are only
+deltas is made of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
+from typing import TypeAlias, cast
+
+import msgspec
+
+from signedin.errors import ErrorKind, SignedinError, TurnFailedError
+from signedin.events import (
+    Event,
+    MessageDeltaEvent,
+    MessageEvent,
+    OtherEvent,
+    RateLimitEvent,
+    ReasoningDeltaEvent,
+    ReasoningEvent,
+    ToolEvent,
+    Usage,
+    WarningEvent,
+)
+from signedin.providers.chatgpt.failure import error_of_report
+from signedin.providers.chatgpt.limits import limits_in_event
+from signedin.providers.chatgpt.messages import FunctionCall, Item, Response, StreamEvent
+from signedin.wire.jsonl import mended
+from signedin.wire.sse import ServerEvent
+
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_NO_MORE = b"[DONE]"
+"""What some servers end a stream with."""
+
+_HOSTED_TOOLS = {"web_search_call": "web_search"}
+
+_decode_event = msgspec.json.Decoder(StreamEvent).decode
+_decode_item = msgspec.json.Decoder(Item).decode
+_decode_response = msgspec.json.Decoder(Response).decode
+
+
+class _Named(msgspec.Struct):
+    type: str
+
+
+class AnswerNormaliser:
+    """Translates the events of one answer.
+
+    Attributes:
+        response_id: The id of the answer.
+        model: The model that answers.
+        items: The whole items of the output as they came, to be sent back in the next request.
+        calls: The functions the model wants to have called.
+        usage: Tokens of this answer.
+        ended: Whether the answer is over, well or not.
+        failure: Why it did not end well.
+        skipped: How many events could not be read.
+    """
+
+    def __init__(self) -> None:
+        self.response_id = ""
+        self.model = ""
+        self.items: list[msgspec.Raw] = []
+        self.calls: list[FunctionCall] = []
+        self.usage: Usage | None = None
+        self.ended = False
+        self.failure: SignedinError | None = None
+        self.skipped = 0
+        self._growing: dict[str, StringIO] = {}
+        self._done: set[str] = set()
+        self._summarised: dict[str, bool] = {}
+
+    def events(self, received: Sequence[ServerEvent]) -> list[Event]:
+        """Returns the events for what was received; nothing after the end."""
+        now = time.time()
+        out: list[Event] = []
+        growing = self._growing
+        for _, data in received:
+            if self.ended:
+                break
+            try:
+                # msgspec does not look at the bytes of members that it skips or keeps as Raw.
+                if not data.isascii():
+                    data.decode()
+                event = _decode_event(data)
+            except _UNDECODABLE:
+                out.extend(self._odd(data, now))
+                continue
+            if event.type == "response.output_text.delta":
+                text = growing.get(event.item_id)
+                if text is None:
+                    text = growing[event.item_id] = StringIO()
+                text.write(event.delta)
+                out.append(
+                    MessageDeltaEvent(
+                        item_id=event.item_id,
+                        text=event.delta,
+                        timestamp=now,
+                        payload=msgspec.Raw(data),
+                    )
+                )
+                continue
+            out.extend(self._translated(event, data, now))
+        return out
+
+    def broken_off(self) -> None:
+        """Takes in that nothing more comes: makes items of the messages that were not finished."""
+        for item_id, text in self._growing.items():
+            if item_id not in self._done:
+                self.items.append(_message_item(text.getvalue()))
+        self._growing.clear()
+
+    def _translated(self, event: StreamEvent, data: bytes, now: float) -> Sequence[Event]:
+        payload = msgspec.Raw(data)
+        translate = _TRANSLATIONS.get(event.type)
+        try:
+            events = translate(self, event, now, payload) if translate else ()
+        except _UNDECODABLE:
+            if (whole := mended(data)) != data:
+                return self.events([ServerEvent(b"", whole)])
+            self._end_badly(event.type)
+            return [self._unreadable(data, now)]
+        return events or [OtherEvent(name=event.type, timestamp=now, payload=payload)]
+
+    def began(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+        """The answer has begun."""
+        del now, payload
+        response = _decode_response(event.response)
+        self.response_id = response.id
+        self.model = response.model
+        return ()
+
+    def refusal_delta(
+        self, event: StreamEvent, now: float, payload: msgspec.Raw
+    ) -> Sequence[Event]:
+        """A piece of why the model does not answer; it is the message then."""
+        self._growing.setdefault(event.item_id, StringIO()).write(event.delta)
+        return [
+            MessageDeltaEvent(
+                item_id=event.item_id, text=event.delta, timestamp=now, payload=payload
+            )
+        ]
+
+    def summary_delta(
+        self, event: StreamEvent, now: float, payload: msgspec.Raw
+    ) -> Sequence[Event]:
+        """A piece of a reasoning summary."""
+        return self._reasoning(event.item_id, event.delta, now, payload, summary=True)
+
+    def summary_part(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+        """The start of a summary's part; parts are paragraphs."""
+        if event.summary_index == 0:
+            return ()
+        return self._reasoning(event.item_id, "\n\n", now, payload, summary=True)
+
+    def reasoning_delta(
+        self, event: StreamEvent, now: float, payload: msgspec.Raw
+    ) -> Sequence[Event]:
+        """A piece of full reasoning."""
+        return self._reasoning(event.item_id, event.delta, now, payload, summary=False)
+
+    def item_done(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+        """A whole item."""
+        return self._take_item(event.item, now, payload)
+
+    def completed(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+        """The answer has ended well."""
+        response = self._closed(event)
+        events = [
+            told for item in response.output or () for told in self._take_item(item, now, payload)
+        ]
+        for item_id, text in self._growing.items():
+            if item_id not in self._done:
+                whole = text.getvalue()
+                self.items.append(_message_item(whole))
+                events.append(
+                    MessageEvent(item_id=item_id, text=whole, timestamp=now, payload=payload)
+                )
+        self._growing.clear()
+        return [*events, OtherEvent(name=event.type, timestamp=now, payload=payload)]
+
+    def incomplete(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+        """The answer was cut short."""
+        del now, payload
+        response = self._closed(event)
+        reason = response.incomplete_details.reason if response.incomplete_details else ""
+        match reason:
+            case "content_filter":
+                kind, said = ErrorKind.REFUSED, "a content filter stopped the answer"
+            case "max_output_tokens":
+                kind, said = ErrorKind.CONTEXT_WINDOW, "the answer is longer than the model allows"
+            case _:
+                kind, said = ErrorKind.OTHER, f"the answer is incomplete: {reason or 'no reason'}"
+        self.failure = TurnFailedError(said, kind)
+        return ()
+
+    def failed(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+        """The answer has failed."""
+        del now, payload
+        response = self._closed(event)
+        self.failure = error_of_report(response.error)
+        return ()
+
+    def error(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+        """The server gives up; the reason is in ``error``, nested once more, or beside ``type``."""
+        del event, now
+        self.ended = True
+        told = msgspec.json.decode(payload, type=dict[str, object])
+        status = told.get("status_code", told.get("status"))
+        report = told.get("error", told)
+        if isinstance(report, Mapping):
+            fields = cast("Mapping[str, object]", report)
+            report = fields.get("error", fields)
+        if report is told:
+            report = {**told, "type": None}  # the type of the event, not of the error
+        headers = told.get("headers")
+        self.failure = error_of_report(
+            report,
+            status=status if isinstance(status, int) else None,
+            headers=_texts(headers),
+        )
+        return ()
+
+    def limits(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+        """News of the plan."""
+        del event
+        return [RateLimitEvent(limits=limits_in_event(payload), timestamp=now, payload=payload)]
+
+    def _closed(self, event: StreamEvent) -> Response:
+        response = _decode_response(event.response)
+        self.ended = True
+        self.response_id = response.id or self.response_id
+        if response.usage:
+            self.usage = response.usage.read()
+        return response
+
+    def _take_item(self, raw: msgspec.Raw, now: float, payload: msgspec.Raw) -> list[Event]:
+        item = _decode_item(raw)
+        if item.id and item.id in self._done:
+            return []
+        self._done.add(item.id)
+        self.items.append(msgspec.Raw(bytes(raw)))
+        if item.type == "function_call":
+            self.calls.append(FunctionCall(item.call_id, item.name, item.arguments))
+        if item.refusal:
+            self.failure = TurnFailedError(f"the model refused: {item.refusal}", ErrorKind.REFUSED)
+        event = item_event(item, now, payload)
+        return [event] if event else []
+
+    def _reasoning(
+        self, item_id: str, text: str, now: float, payload: msgspec.Raw, *, summary: bool
+    ) -> Sequence[Event]:
+        # A model may send a summary and the full text of the same reasoning. The whole will be the
+        # summary if there is one, so only the stream that came first is told as its deltas.
+        if self._summarised.setdefault(item_id, summary) is not summary:
+            return ()
+        return [ReasoningDeltaEvent(item_id=item_id, text=text, timestamp=now, payload=payload)]
+
+    def _odd(self, data: bytes, now: float) -> Sequence[Event]:
+        """What is no event as they are known: with half a character, of another form, or none."""
+        if data == _NO_MORE:
+            return ()
+        if (whole := mended(data)) != data:
+            return self.events([ServerEvent(b"", whole)])
+        try:
+            data.decode()
+            name = msgspec.json.decode(data, type=_Named).type
+        except _UNDECODABLE:
+            return [self._unreadable(data, now)]
+        return [OtherEvent(name=name, timestamp=now, payload=msgspec.Raw(data))]
+
+    def _end_badly(self, name: str) -> None:
+        """Takes in that an event could not be read; an answer ends even so."""
+        if name in _ENDS:
+            self.ended = True
+            if _ENDS[name] is not AnswerNormaliser.completed:
+                self.failure = error_of_report(None)
+
+    def _unreadable(self, data: bytes, now: float) -> Event:
+        self.skipped += 1
+        return WarningEvent(
+            text=f"an event of {len(data)} bytes could not be read and was skipped", timestamp=now
+        )
+
+
+def item_event(item: Item, now: float, payload: msgspec.Raw) -> Event | None:
+    """Returns the event that tells of a whole item, ``None`` if there is nothing to tell.
+
+    Calls of functions are told of when they are made.
+    """
+    match item.type:
+        case "message":
+            text = item.text or item.refusal
+            return MessageEvent(
+                item_id=item.id, text=text, phase=item.phase, timestamp=now, payload=payload
+            )
+        case "reasoning" if text := item.text:
+            return ReasoningEvent(item_id=item.id, text=text, timestamp=now, payload=payload)
+        case name if tool := _HOSTED_TOOLS.get(name):
+            return ToolEvent(
+                item_id=item.id,
+                name=tool,
+                status="completed",
+                arguments=item.action,
+                timestamp=now,
+                payload=payload,
+            )
+        case _:
+            return None
+
+
+def _message_item(text: str) -> msgspec.Raw:
+    content = [{"type": "output_text", "text": text}]
+    return msgspec.Raw(
+        msgspec.json.encode({"type": "message", "role": "assistant", "content": content})
+    )
+
+
+def _texts(headers: object) -> dict[str, str]:
+    if not isinstance(headers, dict):
+        return {}
+    told = cast("dict[str, object]", headers)
+    return {name: str(value) for name, value in told.items()}
+
+
+_Translate: TypeAlias = Callable[
+    [AnswerNormaliser, StreamEvent, float, msgspec.Raw], Sequence[Event]
+]
+_ENDS: dict[str, _Translate] = {
+    "response.completed": AnswerNormaliser.completed,
+    "response.done": AnswerNormaliser.completed,
+    "response.incomplete": AnswerNormaliser.incomplete,
+    "response.failed": AnswerNormaliser.failed,
+    "error": AnswerNormaliser.error,
+}
+_TRANSLATIONS: dict[str, _Translate] = {
+    **_ENDS,
+    "response.created": AnswerNormaliser.began,
+    "response.refusal.delta": AnswerNormaliser.refusal_delta,
+    "response.reasoning_summary_part.added": AnswerNormaliser.summary_part,
+    "response.reasoning_summary_text.delta": AnswerNormaliser.summary_delta,
+    "response.reasoning_text.delta": AnswerNormaliser.reasoning_delta,
+    "response.output_item.done": AnswerNormaliser.item_done,
+    "codex.rate_limits": AnswerNormaliser.limits,
+}

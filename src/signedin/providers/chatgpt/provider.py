@@ -1,0 +1,205 @@
+"""ChatGPT behind the provider contract."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from signedin.accounts.billing import assure_billing
+from signedin.accounts.homes import isolated_home
+from signedin.accounts.status import AuthStatus, Payer
+from signedin.events import RateLimits
+from signedin.options import TurnOptions
+from signedin.providers.base import (
+    Capabilities,
+    Installation,
+    Provider,
+    ProviderConfig,
+    ProviderSpec,
+    SessionQuery,
+    SessionRequest,
+)
+from signedin.results import ModelInfo, SessionPage
+
+if TYPE_CHECKING:
+    from signedin.providers.chatgpt.auth import ChatGPTAuth
+    from signedin.providers.chatgpt.session import ChatGPTSession
+    from signedin.providers.chatgpt.sign_in import OpenSignIns
+    from signedin.providers.chatgpt.store import ConversationStore
+    from signedin.providers.chatgpt.transport import ChatGPTTransport
+
+RESPONSES = "chatgpt-responses"
+INSTALL = 'python -m pip install "signedin[chatgpt]"'
+
+
+class ChatGPTProvider(Provider):
+    """Keeps the connections of one account, and where its conversations are."""
+
+    name = "chatgpt"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self._config = config
+        self._transports: list[tuple[object, ChatGPTTransport]] = []
+        self._sign_ins: OpenSignIns | None = None
+
+    async def open_session(self, request: SessionRequest) -> ChatGPTSession:
+        """Begins, resumes or forks a conversation.
+
+        Raises:
+            AuthRequiredError: Nobody is signed in.
+            InvalidOptionError: An option cannot be used, or there is no such conversation.
+        """
+        from signedin.providers.chatgpt.keywords import turn_settings  # noqa: PLC0415
+        from signedin.providers.chatgpt.session import ChatGPTSession  # noqa: PLC0415
+
+        turn_settings(request.options)
+        transport = await self._transport(request.options)
+        store, session_id = self._store(request.options), request.resume
+        if session_id is not None and request.fork:
+            session_id = await store.fork(session_id)
+        turns = await store.turns(session_id) if session_id else []
+        kept = None if request.options.ephemeral else store
+        return ChatGPTSession(transport, kept, session_id, turns)
+
+    async def prewarm(self, options: TurnOptions) -> None:
+        """Loads what is needed, and the list of models if it is not a fresh one."""
+        await (await self._transport(options)).models()
+
+    async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
+        """Lists stored conversations, the newest first."""
+        return await self._store(options).sessions(query)
+
+    async def models(self, options: TurnOptions) -> list[ModelInfo]:
+        """Lists the models the account can choose from."""
+        models = await (await self._transport(options)).models()
+        listed = [model for model in models if model.visibility == "list"]
+        return [
+            model.info(default=number == 0 and model.priority is not None)
+            for number, model in enumerate(listed)
+        ]
+
+    async def limits(self, options: TurnOptions) -> RateLimits:
+        """Tells what is left of the plan."""
+        return await (await self._transport(options)).limits()
+
+    def auth(self, options: TurnOptions) -> ChatGPTAuth:
+        """Looks after the account."""
+        from signedin.providers.chatgpt.auth import ChatGPTAuth  # noqa: PLC0415
+        from signedin.providers.chatgpt.settings import sign_in_settings  # noqa: PLC0415
+        from signedin.providers.chatgpt.sign_in import OpenSignIns  # noqa: PLC0415
+
+        self._sign_ins = self._sign_ins or OpenSignIns()
+        settings = sign_in_settings(options.provider_options)
+        return ChatGPTAuth(self._config, settings, self._sign_ins)
+
+    async def aclose(self) -> None:
+        """Closes all connections, and gives up logins."""
+        transports, self._transports = self._transports, []
+        for _, transport in transports:
+            await transport.aclose()
+        if self._sign_ins is not None:
+            await self._sign_ins.aclose()
+
+    async def _transport(self, options: TurnOptions) -> ChatGPTTransport:
+        from signedin.providers.chatgpt.auth import check_source  # noqa: PLC0415
+        from signedin.providers.chatgpt.keeper import LoginKeeper  # noqa: PLC0415
+        from signedin.providers.chatgpt.keywords import client_settings  # noqa: PLC0415
+        from signedin.providers.chatgpt.profiles import CODEX  # noqa: PLC0415
+        from signedin.providers.chatgpt.settings import sign_in_settings  # noqa: PLC0415
+        from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport  # noqa: PLC0415
+
+        client, sign_in = client_settings(options), sign_in_settings(options.provider_options)
+        access = client.source()
+        if access is None:
+            check_source(self._config)
+            access = LoginKeeper(self._config.account, sign_in)
+            profile = await access.profile()
+            self._assure_billing("subscription", "the login")
+        else:
+            profile = sign_in.profile or CODEX
+            self._assure_billing("unknown", "provider_options['access']")
+        if client.base_url is not None:
+            profile = msgspec.structs.replace(profile, base_url=client.base_url.rstrip("/"))
+        key = (client, sign_in, profile)
+        for known, transport in self._transports:
+            if known == key:
+                return transport
+        transport = ChatGPTTransport(
+            access,
+            profile=profile,
+            retry=msgspec.structs.replace(RETRY, max_retries=client.request_max_retries),
+            client_version=client.client_version,
+        )
+        self._transports.append((key, transport))
+        return transport
+
+    def _assure_billing(self, payer: Payer, decided_by: str) -> None:
+        status = AuthStatus(
+            provider=self.name,
+            installed=True,
+            authenticated=True,
+            billing=payer,
+            decided_by=decided_by,
+        )
+        assure_billing(status, self._config.billing)
+
+    def _store(self, options: TurnOptions) -> ConversationStore:
+        from signedin.providers.chatgpt.keywords import client_settings  # noqa: PLC0415
+        from signedin.providers.chatgpt.store import ConversationStore  # noqa: PLC0415
+
+        chosen = client_settings(options).sessions
+        own = isolated_home("chatgpt", self._config.account)
+        return ConversationStore(Path(chosen).expanduser() if chosen else own)
+
+
+def find_client(config: ProviderConfig) -> Installation:
+    """Looks for the HTTP client; there is no program."""
+    del config
+    found = find_spec("aiohttp")
+    if found is None or found.origin is None:
+        return Installation(
+            path=None, origin="none", problem="aiohttp is not installed", install=INSTALL
+        )
+    return Installation(path=Path(found.origin), origin="package")
+
+
+SPEC = ProviderSpec(
+    name="chatgpt",
+    transports={
+        RESPONSES: Capabilities(
+            deltas=True,
+            failures=True,
+            sessions=True,
+            resume=True,
+            fork=True,
+            list_sessions=True,
+            history=True,
+            rename=True,
+            archive=True,
+            delete=True,
+            ephemeral=True,
+            steer=True,
+            interrupt=True,
+            images=True,
+            effort=True,
+            instructions=True,
+            tools=True,
+            output_schema=True,
+            models=True,
+            limits=True,
+            prewarm=True,
+        ),
+    },
+    create=ChatGPTProvider,
+    find=find_client,
+    install=INSTALL,
+    login="signedin auth login --provider chatgpt --method browser",
+    profiles=("siwc", "codex"),
+    quirks=(
+        "works in no folder: it runs no commands and changes no files of its own",
+        "conversations are stored on this machine, and sent whole with every request",
+    ),
+)

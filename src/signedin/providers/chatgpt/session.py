@@ -1,0 +1,154 @@
+"""A conversation with ChatGPT, kept on this machine."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from signedin.approvals import Host
+from signedin.errors import InvalidOptionError
+from signedin.events import SessionEvent
+from signedin.options import TurnOptions
+from signedin.providers.base import ProviderSession
+from signedin.providers.chatgpt.conversation import StoredTurn, input_of
+from signedin.providers.chatgpt.keywords import TurnSettings, chosen, turn_settings
+from signedin.providers.chatgpt.requests import (
+    INSTRUCTIONS,
+    InputItem,
+    ResponseRequest,
+    function_tool,
+    user_message,
+)
+from signedin.providers.chatgpt.store import ConversationStore
+from signedin.providers.chatgpt.transport import ChatGPTTransport
+from signedin.providers.chatgpt.turn import ChatGPTTurn
+from signedin.results import PastTurn
+
+
+class ChatGPTSession(ProviderSession):
+    """A conversation; every request carries all of it.
+
+    Args:
+        transport: Answers.
+        store: Keeps it; ``None`` keeps nothing.
+        session_id: The conversation to continue; ``None`` begins one.
+        turns: Its turns so far.
+    """
+
+    provider = "chatgpt"
+
+    def __init__(
+        self,
+        transport: ChatGPTTransport,
+        store: ConversationStore | None,
+        session_id: str | None = None,
+        turns: list[StoredTurn] | None = None,
+    ) -> None:
+        self._transport = transport
+        self._store = store
+        self._id = session_id
+        self._turns = turns or []
+
+    @property
+    def id(self) -> str | None:
+        """The conversation's id; that of a new one is known once its first turn has begun."""
+        return self._id
+
+    async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ChatGPTTurn:
+        """Sends a prompt.
+
+        Raises:
+            InvalidOptionError: An option or an image cannot be used.
+        """
+        settings = turn_settings(options)
+        session_id = self._id = self._id or str(uuid.uuid4())
+        message = user_message(prompt, options.images)
+        turn = StoredTurn(
+            id=str(uuid.uuid4()),
+            prompt=prompt,
+            model=chosen(options.model) or "",
+            started_at=time.time(),
+            items=[msgspec.Raw(msgspec.json.encode(message))],
+        )
+
+        async def prepare() -> ResponseRequest:
+            turn.model = turn.model or await self._transport.default_model()
+            turn.account = await self._transport.account()
+            earlier = input_of(self._turns, turn.model, turn.account)
+            self._turns.append(turn)
+            return _request(
+                turn.model, [*earlier, *turn.items], session_id, options=options, settings=settings
+            )
+
+        async def keep() -> None:
+            if self._store is not None and turn in self._turns:
+                await self._store.keep(session_id, options.cwd, turn)
+
+        return ChatGPTTurn(
+            self._transport,
+            turn,
+            prepare,
+            SessionEvent(session_id=session_id, cwd=str(options.cwd), timestamp=time.time()),
+            host,
+            max_requests=settings.max_requests,
+            keep=keep,
+        )
+
+    async def history(self) -> list[PastTurn]:
+        """Returns the turns, the oldest first."""
+        return [turn.past() for turn in self._turns]
+
+    async def rename(self, name: str) -> None:
+        """Names the conversation."""
+        store, session_id = self._stored("rename")
+        await store.rename(session_id, name)
+
+    async def set_archived(self, *, archived: bool) -> None:
+        """Puts the conversation away, or brings it back."""
+        store, session_id = self._stored("archive")
+        await store.set_archived(session_id, archived=archived)
+
+    async def delete(self) -> None:
+        """Deletes the conversation for good."""
+        store, session_id = self._stored("delete")
+        await store.delete(session_id)
+        self._turns.clear()
+
+    async def aclose(self) -> None:
+        """Does nothing: the conversation is stored, turn by turn."""
+
+    def _stored(self, what: str) -> tuple[ConversationStore, str]:
+        if self._store is None or self._id is None:
+            raise InvalidOptionError(f"{what}: the session is not stored")
+        return self._store, self._id
+
+
+def _request(
+    model: str,
+    items: Sequence[InputItem],
+    session_id: str,
+    *,
+    options: TurnOptions,
+    settings: TurnSettings,
+) -> ResponseRequest:
+    tools: list[Mapping[str, object]] = [function_tool(tool) for tool in options.tools]
+    if settings.web_search:
+        tools.append({"type": "web_search", "external_web_access": True})
+    return ResponseRequest(
+        model=model,
+        input=items,
+        instructions=options.instructions or INSTRUCTIONS,
+        tools=tools,
+        tool_choice=settings.tool_choice,
+        parallel_tool_calls=settings.parallel_tool_calls,
+        effort=chosen(options.effort),
+        summary=settings.reasoning_summary,
+        verbosity=settings.verbosity,
+        schema=options.output.strict_schema if options.output else None,
+        service_tier=settings.service_tier,
+        conversation_id=session_id,
+        prompt_cache_key=settings.prompt_cache_key,
+    )

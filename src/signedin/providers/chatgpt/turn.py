@@ -1,0 +1,235 @@
+"""One turn: asks the model, calls the functions it wants to have called, and asks again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from signedin.aio import finish
+from signedin.approvals import Host
+from signedin.content import TextContent
+from signedin.errors import ErrorKind, SignedinError, TurnFailedError
+from signedin.events import (
+    DoneEvent,
+    Event,
+    MessageEvent,
+    SessionEvent,
+    ToolEvent,
+    Usage,
+    UsageEvent,
+)
+from signedin.providers.chatgpt.conversation import StoredTurn, arguments_of
+from signedin.providers.chatgpt.messages import FunctionCall
+from signedin.providers.chatgpt.requests import ResponseRequest, function_output, user_message
+from signedin.providers.chatgpt.transport import AnswerStream, ChatGPTTransport
+from signedin.results import answer_text
+from signedin.tools import ToolResult
+
+HIGH_WATER = 4096
+"""Events a turn keeps for a slow consumer before the answer is made to wait."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ChatGPTTurn:
+    """A running turn: collects its events until they are asked for.
+
+    Args:
+        transport: Answers.
+        stored: The turn as it is kept; filled while it runs.
+        prepare: Finds out what is asked, and returns the first request.
+        session: The event it begins with, without its model.
+        host: Calls the functions.
+        max_requests: How often the model is asked.
+        keep: Writes ``stored``; called at the beginning and at the end.
+    """
+
+    def __init__(
+        self,
+        transport: ChatGPTTransport,
+        stored: StoredTurn,
+        prepare: Callable[[], Awaitable[ResponseRequest]],
+        session: SessionEvent,
+        host: Host,
+        *,
+        max_requests: int,
+        keep: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._transport = transport
+        self._stored = stored
+        self._prepare = prepare
+        self._session = session
+        self._host = host
+        self._max_requests = max_requests
+        self._keep = keep
+        self._messages: list[MessageEvent] = []
+        self._usage = Usage()
+        self._steered: list[str] = []
+        self._is_over = False
+        self._ready: list[Event] = []
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._work = asyncio.get_running_loop().create_task(self._run_to_end())
+        self._work.add_done_callback(lambda _: self._wake.set())
+
+    @property
+    def id(self) -> str | None:
+        """The turn's id."""
+        return self._stored.id
+
+    async def next_events(self) -> Sequence[Event]:
+        """Waits for events; see `ProviderTurn.next_events`."""
+        while not self._ready:
+            if self._work.cancelled():
+                return [DoneEvent(reason="interrupted", timestamp=time.time())]
+            if self._work.done():
+                self._work.result()
+                raise SignedinError("the turn has ended")
+            self._wake.clear()
+            await self._wake.wait()
+        events, self._ready = self._ready, []
+        self._room.set()
+        return events
+
+    async def steer(self, text: str) -> None:
+        """Adds to the prompt: the model reads it with the next request, of which there will be one.
+
+        Raises:
+            TurnFailedError: The turn has ended.
+        """
+        if self._is_over:
+            raise TurnFailedError("the turn has ended", ErrorKind.INVALID_OPTION)
+        self._steered.append(text)
+
+    async def interrupt(self) -> None:
+        """Stops the answer and the functions that run."""
+        self._work.cancel()
+
+    async def aclose(self) -> None:
+        """Stops the turn if it still runs; what there is of it is stored."""
+        if not self._work.done():
+            self._work.cancel()
+            await asyncio.wait({self._work})
+        if not self._work.cancelled():
+            self._work.exception()
+
+    async def _run_to_end(self) -> None:
+        stored = self._stored
+        try:
+            await self._run()
+            stored.reason = "completed"
+        except Exception:
+            stored.reason = "failed"
+            raise
+        finally:
+            stored.text = answer_text(self._messages)
+            await finish(self._kept())
+        self._ready.append(DoneEvent(reason="completed", timestamp=time.time()))
+
+    async def _run(self) -> None:
+        request = await self._prepare()
+        self._ready.append(msgspec.structs.replace(self._session, model=request.model))
+        self._wake.set()
+        await self._keep()
+        earlier = request.input[: len(request.input) - len(self._stored.items)]
+        for _ in range(self._max_requests):
+            answer = self._transport.answer(request)
+            await self._receive(answer)
+            self._stored.items += await self._outputs(answer.calls)
+            said = [user_message(text) for text in self._steered]
+            self._steered.clear()
+            self._stored.items += [msgspec.Raw(_encode(message)) for message in said]
+            if not answer.calls and not said:
+                self._is_over = True
+                return
+            request = msgspec.structs.replace(
+                request,
+                input=[*earlier, *self._stored.items],
+                turn_state=answer.turn_state,
+            )
+        raise TurnFailedError(
+            f"the model was asked {self._max_requests} times and still calls tools; raise "
+            "provider_options['max_requests'] if that is not too much",
+            ErrorKind.OTHER,
+        )
+
+    async def _receive(self, answer: AnswerStream) -> None:
+        try:
+            async with answer:
+                async for batch in answer.batches():
+                    await self._tell(batch)
+        finally:
+            self._stored.items += answer.items
+        if answer.usage is not None:
+            self._usage += answer.usage
+            event = UsageEvent(
+                usage=self._usage,
+                context_tokens=answer.usage.total_tokens,
+                context_window=self._transport.context_window(self._stored.model),
+                timestamp=time.time(),
+            )
+            await self._tell([event])
+
+    async def _outputs(self, calls: Sequence[FunctionCall]) -> list[msgspec.Raw]:
+        """Calls functions side by side; an exception is an output, too."""
+        if not calls:
+            return []
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(self._call(call)) for call in calls]
+        return [
+            msgspec.Raw(_encode(function_output(call.call_id, task.result())))
+            for call, task in zip(calls, running, strict=True)
+        ]
+
+    async def _call(self, call: FunctionCall) -> ToolResult:
+        arguments = arguments_of(call.arguments)
+        started = ToolEvent(
+            item_id=call.call_id,
+            name=call.name,
+            status="started",
+            arguments=arguments,
+            timestamp=time.time(),
+            payload=msgspec.Raw(_encode(call)),
+        )
+        await self._tell([started])
+        begin = time.monotonic()
+        if isinstance(arguments, str):
+            told = f"wrong arguments for {call.name}: they are not a JSON object"
+            result = ToolResult((TextContent(told),), error=True)
+        else:
+            result = await self._host.call_tool(call.name, arguments)
+        ended = msgspec.structs.replace(
+            started,
+            status="failed" if result.error else "completed",
+            result=None if result.error else _shown(result),
+            error=result.text if result.error else None,
+            seconds=time.monotonic() - begin,
+            timestamp=time.time(),
+        )
+        await self._tell([ended])
+        return result
+
+    async def _tell(self, events: Sequence[Event]) -> None:
+        """Gives events to the consumer, and waits while it has too many."""
+        self._messages += [event for event in events if type(event) is MessageEvent]
+        self._ready += events
+        self._wake.set()
+        # An answer that comes faster than it is read would not let the consumer run.
+        await asyncio.sleep(0)
+        while len(self._ready) > HIGH_WATER:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _kept(self) -> None:
+        await self._keep()
+
+
+def _shown(result: ToolResult) -> object:
+    """What a function gave, as `ToolEvent.result`: its text, or its parts if there are several."""
+    parts = [
+        part.text if isinstance(part, TextContent) else part.data_url for part in result.content
+    ]
+    return parts[0] if len(parts) == 1 else parts
