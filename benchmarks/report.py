@@ -52,6 +52,7 @@ class Result(NamedTuple):
         return [
             Verdict(aim, ratio(by_name[aim.contestant], by_name[aim.reference], aim.metric))
             for aim in self.measurement.aims
+            if aim.contestant in by_name and aim.reference in by_name
         ]
 
 
@@ -83,7 +84,12 @@ def save(results: Iterable[Result], *, codex: str, quick: bool) -> Path:
         "machine": machine.machine_line(),
         "load": machine.load(),
         "quick": quick,
-        "versions": {"signedin": machine.own_version(), "codex": codex, **peers.PINS},
+        "versions": {
+            "signedin": machine.own_version(),
+            "codex": codex,
+            **peers.PINS,
+            **peers.HTTP_PINS,
+        },
         "measurements": {result.measurement.name: _document(result) for result in results},
     }
     RESULTS.mkdir(exist_ok=True)

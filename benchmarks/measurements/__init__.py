@@ -3,6 +3,7 @@
 from benchmarks.measurements import (
     cold_run,
     features,
+    http_stream,
     import_cost,
     long_answer,
     many_turns,
@@ -19,6 +20,8 @@ ALL = (
     features.ITEMS,
     features.TOOL,
     features.FIFTY,
+    http_stream.STREAM,
+    http_stream.FIRST,
 )
 
 __all__ = ["ALL", "Aim", "Measurement"]
