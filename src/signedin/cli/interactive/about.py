@@ -1,0 +1,178 @@
+"""Slash commands that tell something: about the agent, the account, the conversation."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from signedin.cli import blocks
+from signedin.cli.errors import UsageError
+from signedin.cli.interactive.state import Chat
+from signedin.client import AsyncClient
+from signedin.errors import SignedinError
+from signedin.events import CommandEvent, FileChangeEvent, ToolEvent
+
+if TYPE_CHECKING:
+    from signedin.cli.interactive.commands import Choices, Command
+    from signedin.cli.interactive.loop import Shell
+
+KEYS: Sequence[RenderableType] = [
+    Text("Enter sends; Alt-Enter, or a backslash at the end of the line, begins a new line."),
+    Text("Tab completes. Up and down go through what you have entered before."),
+    Text("Ctrl-C stops the agent, twice leaves. Ctrl-D leaves."),
+]
+
+
+def help_lines(commands: Sequence[Command]) -> list[RenderableType]:
+    """Explains commands."""
+    table = _table()
+    for command in commands:
+        names = ", ".join((command.name, *command.aliases))
+        table.add_row(Text(f"{names} {command.arguments}".rstrip()), command.help)
+    return [table]
+
+
+async def status(shell: Shell, argument: str) -> None:
+    """Tells who answers, how, and who pays."""
+    del argument
+    chat = shell.chat
+    rows = [
+        ("provider", chat.settings.provider),
+        ("transport", chat.client.transport),
+        ("source", chat.settings.source),
+        *await _account(chat),
+        ("model", chat.settings.model or "the provider's choice"),
+        ("effort", chat.settings.effort or "the provider's choice"),
+        ("permissions", chat.settings.permissions or "read-only"),
+        ("folder", str(chat.folder)),
+        ("timeout", f"{chat.settings.timeout:g} s" if chat.settings.timeout else "none"),
+        ("session", chat.session.id or "none yet"),
+        ("turns", str(len(chat.exchanges))),
+        ("events", "shown" if shell.shows_events else "not shown"),
+    ]
+    shell.show(_facts(rows))
+
+
+async def available(shell: Shell, argument: str) -> None:
+    """Says yes or no."""
+    del argument
+    client = shell.chat.client
+    if await client.available():
+        shell.show(Text("yes"))
+        return
+    installation = client.installation()
+    if installation.usable is None:
+        why = f"{installation.problem}; install it with: {installation.install}"
+    else:
+        why = "nobody is signed in; /login signs in"
+    shell.show(Text(f"no: {why}"))
+
+
+async def login(shell: Shell, argument: str) -> None:
+    """Signs in with the vendor's own program."""
+    settings = shell.chat.settings
+    if argument not in {"", "isolated", "external"}:
+        raise UsageError(f"/login takes isolated or external, not {argument!r}")
+    is_external = (argument or settings.source) == "external"
+    source = "external" if is_external else "isolated"
+    client = AsyncClient(settings.provider, auth_source=source)
+    async with shell.screen.lent(), client:
+        await client.login()
+    shell.show(Text(f"Signed in to {settings.provider} ({source})."))
+
+
+async def limits(shell: Shell, argument: str) -> None:
+    """Tells what is left of the plan."""
+    del argument
+    found = await shell.chat.client.limits()
+    rows = [("plan", found.plan)] if found.plan else []
+    for name, window in found.windows.items():
+        resets = ""
+        if window.resets_at is not None:
+            minutes = max(round((window.resets_at - time.time()) / 60), 0)
+            resets = f", starts anew in {minutes // 60} h {minutes % 60} min"
+        rows.append((name, f"{window.used_percent:.0f} % used{resets}"))
+    if found.credits:
+        rows.append(("credits", found.credits))
+    shell.show(_facts(rows) if rows else Text("The provider tells no limits."))
+
+
+async def cost(shell: Shell, argument: str) -> None:
+    """Tells what the conversation has used."""
+    del argument
+    usage = shell.chat.usage
+    cost = "not told by the provider" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
+    rows = [
+        ("input", f"{usage.input_tokens:,} tokens, {usage.cached_input_tokens:,} of them cached"),
+        ("output", f"{usage.output_tokens:,} tokens, {usage.reasoning_tokens:,} of them reasoning"),
+        ("turns", str(len(shell.chat.exchanges))),
+        ("cost", cost),
+    ]
+    shell.show(_facts(rows))
+
+
+async def tools(shell: Shell, argument: str) -> None:
+    """Tells what the agent has used, and what this way of driving it can do."""
+    del argument
+    used = Counter(
+        name
+        for exchange in shell.chat.exchanges
+        for event in exchange.events
+        if isinstance(event, CommandEvent | FileChangeEvent | ToolEvent)
+        and event.status not in {"started", "output"}
+        for name in [_tool_name(event)]
+    )
+    abilities = shell.chat.client.capabilities
+    can = [name for name in abilities.__struct_fields__ if getattr(abilities, name) is True]
+    rows = [(name, f"{count} times" if count > 1 else "once") for name, count in used.most_common()]
+    shell.show(
+        _facts(rows) if rows else Text("The agent has used no tool yet."),
+        Text(f"{shell.chat.client.transport} can: {', '.join(can).replace('_', ' ')}", style="dim"),
+    )
+
+
+async def login_choices(shell: Shell) -> Choices:
+    """Whose login it can be."""
+    del shell
+    return [("isolated", "signedin's own login"), ("external", "the vendor's login")]
+
+
+async def _account(chat: Chat) -> list[tuple[str, str]]:
+    try:
+        found = await chat.client.auth_status()
+    except SignedinError as error:
+        return [("account", error.message)]
+    if not found.authenticated:
+        return [("account", "nobody is signed in; /login signs in")]
+    who = " ".join(filter(None, [found.email, found.plan, f"({found.source} {found.mode})"]))
+    return [("account", who), ("paid by", found.billing), *(("", each) for each in found.warnings)]
+
+
+def _tool_name(event: CommandEvent | FileChangeEvent | ToolEvent) -> str:
+    match event:
+        case CommandEvent():
+            return "commands"
+        case FileChangeEvent():
+            return "file changes"
+        case ToolEvent():
+            return f"{event.server}.{event.name}" if event.server else event.name
+
+
+def _facts(rows: Sequence[tuple[str, str]]) -> RenderableType:
+    table = _table()
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), Text(blocks.printable(value)))
+    return table
+
+
+def _table() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table

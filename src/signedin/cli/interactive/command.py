@@ -1,0 +1,108 @@
+"""The command itself: its flags, and which screen is used."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from signedin.cli import options, values
+from signedin.cli.streams import can_draw_on
+from signedin.options import Permissions
+
+if TYPE_CHECKING:
+    from signedin.cli.interactive.screen import Screen
+    from signedin.cli.interactive.state import Settings
+
+
+def interactive(
+    *,
+    provider: options.Provider = options.DEFAULT_PROVIDER,
+    source: options.Source = "auto",
+    cwd: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Working directory of the agent; the current one if not given."
+        ),
+    ] = None,
+    model: options.Model = None,
+    effort: options.Effort = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Time a turn may take in all.")
+    ] = None,
+    permissions: Annotated[
+        Permissions | None,
+        typer.Option(help="What the agent may do without asking; read-only if not given."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Continue this session, or latest: the newest of DIR."),
+    ] = None,
+    show_events: Annotated[
+        bool, typer.Option("--show-events", help="Show each event by its name as well.")
+    ] = False,
+    transport: options.Transport = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A variable for the agent's process; may be given several times.",
+        ),
+    ] = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A variable the agent's process is not to have; may be given several times.",
+        ),
+    ] = None,
+    provider_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=JSON",
+            help="Something only this provider knows; may be given several times.",
+        ),
+    ] = None,
+) -> int:
+    """Talk with an agent.
+
+    What you type goes to the agent; a line that begins with / is a command, and /help lists them.
+    While the agent works, what you type is told to it at once. Without a terminal it reads a prompt
+    per line, and writes plain text.
+    """
+    from signedin.cli.interactive.state import Settings  # noqa: PLC0415 - 200 ms with the rest
+
+    settings = Settings(
+        provider=provider,
+        source=source,
+        cwd=cwd,
+        model=model,
+        effort=effort,
+        timeout=timeout,
+        permissions=permissions,
+        transport=transport,
+        env=values.variables(env or (), unset or ()),
+        provider_options=values.provider_options(provider_option or ()),
+    )
+    return asyncio.run(_talk(settings, resume, shows_events=show_events))
+
+
+async def _talk(settings: Settings, resume: str | None, *, shows_events: bool) -> int:
+    from signedin.cli.interactive.loop import Shell  # noqa: PLC0415 - as above
+    from signedin.cli.interactive.state import Chat  # noqa: PLC0415 - as above
+
+    shell = Shell(Chat(settings, resume=resume), _screen())
+    shell.shows_events = shows_events
+    return await shell.run()
+
+
+def _screen() -> Screen:
+    if can_draw_on(sys.stdout) and sys.stdin.isatty():
+        from signedin.cli.interactive.prompt import PromptScreen  # noqa: PLC0415 - as above
+
+        return PromptScreen(sys.stdout)
+    from signedin.cli.interactive.plain import PlainScreen  # noqa: PLC0415 - as above
+
+    return PlainScreen(sys.stdout)

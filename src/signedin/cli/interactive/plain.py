@@ -1,0 +1,98 @@
+"""The screen where nothing can be drawn on: lines in, lines out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from getpass import getpass
+from typing import TextIO
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from signedin.cli.interactive.screen import Host
+from signedin.cli.output import Presenter
+from signedin.cli.render import View
+from signedin.cli.terminal import PlainPresenter
+from signedin.threads import in_thread
+
+_CHUNK = 65_536
+
+
+class PlainScreen:
+    """Reads standard input line by line, and writes plain text.
+
+    A line that ends with a backslash goes on in the next one. Prompts are written where somebody
+    types, not where a file or a pipe is read.
+    """
+
+    reads_ahead = False
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._console = Console(
+            file=stream, force_terminal=False, color_system=None, highlight=False
+        )
+        self._unread = b""
+        self._has_ended = False
+        self._host: Host | None = None
+
+    @asynccontextmanager
+    async def opened(self, host: Host) -> AsyncGenerator[None, None]:
+        """Is always ready."""
+        self._host = host
+        yield
+
+    async def read(self) -> str | None:
+        """Waits for what the user enters."""
+        assert self._host is not None  # noqa: S101 - it was opened
+        line = await self._ask(self._host.prompt)
+        while line is not None and line.endswith("\\"):
+            more = await self._ask("... ")
+            line = f"{line[:-1]}\n{more or ''}"
+        return line
+
+    async def ask(self, question: str, *, secret: bool = False) -> str | None:
+        """Takes the next line for an answer."""
+        if secret and sys.stdin.isatty():
+            return await in_thread(lambda: getpass(question), "signedin input")
+        self.show(Text(question.rstrip()))
+        return await self._ask("")
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Writes something."""
+        with self._console.capture() as capture:
+            for renderable in renderables:
+                self._console.print(renderable, soft_wrap=True)
+        self._stream.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+    def refresh(self) -> None:
+        """Has nothing on the screen that could change."""
+
+    def presenter(self, view: View) -> Presenter:
+        """Returns who writes a turn."""
+        return PlainPresenter(self._stream, view)
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncGenerator[None, None]:
+        """Leaves the terminal to another program; nothing is read meanwhile."""
+        yield
+
+    async def _ask(self, prompt: str) -> str | None:
+        if prompt and sys.stdin.isatty():
+            self._stream.write(prompt)
+        self._stream.flush()
+        return await self._line()
+
+    async def _line(self) -> str | None:
+        while b"\n" not in self._unread and not self._has_ended:
+            # Not sys.stdin: a thread that waits in it would hold its lock while the program ends.
+            data = await in_thread(lambda: os.read(0, _CHUNK), "signedin input")
+            self._has_ended = not data
+            self._unread += data
+        if not self._unread:
+            return None
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line.decode("utf-8", "replace").rstrip("\r")

@@ -1,0 +1,283 @@
+"""The screen on a terminal: a line to type on stays at the bottom, all else scrolls above it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self, TextIO
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import in_terminal
+from prompt_toolkit.document import Document
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.styles import Style
+from rich.console import Console, RenderableType
+
+from signedin.cli.blocks import printable
+from signedin.cli.interactive.commands import Choices
+from signedin.cli.interactive.entering import SlashCompleter, history_file
+from signedin.cli.interactive.screen import Host
+from signedin.cli.output import Outcome, Presenter
+from signedin.cli.render import View
+from signedin.events import Event
+
+_FRAME_SECONDS = 0.1
+_CONTINUATION = "... "
+_STYLE = Style.from_dict(
+    {
+        "prompt": "bold",
+        "question": "bold ansiyellow",
+        "bottom-toolbar": "noreverse ansibrightblack",
+    }
+)
+
+
+class PromptScreen:
+    """Reads with an editable line, also while a turn runs, and draws what is going on above it."""
+
+    reads_ahead = True
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = Console(file=stream, highlight=False)
+        self._host: Host | None = None
+        self._view: View | None = None
+        self._entered: asyncio.Queue[str | None] = asyncio.Queue()
+        self._question = ""
+        self._is_secret = False
+        self._answer: asyncio.Future[str | None] | None = None
+        self._draft = Document()
+        self._session = self._new_session()
+
+    @asynccontextmanager
+    async def opened(self, host: Host) -> AsyncGenerator[None, None]:
+        """Puts the line on the screen."""
+        self._host = host
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        reading = asyncio.create_task(self._read_keys(lambda: ready.set_result(None)))
+        await asyncio.wait([reading, ready], return_when=asyncio.FIRST_COMPLETED)
+        try:
+            yield
+        finally:
+            ending = self._session.app.future
+            if ending is not None and not ending.done():
+                self._session.app.exit(result="")
+            await reading
+
+    async def read(self) -> str | None:
+        """Waits for what the user enters."""
+        line = await self._entered.get()
+        if line is not None:
+            self._echo(self._prompt(), line)
+        return line
+
+    async def ask(self, question: str, *, secret: bool = False) -> str | None:
+        """Takes what is entered next for an answer; what was being typed is put aside."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._question, self._is_secret = question, secret
+        self._draft = self._session.default_buffer.document
+        self._session.default_buffer.reset()
+        self.refresh()
+        try:
+            answer = await self._answer
+        except asyncio.CancelledError:
+            self._end_question(None)
+            raise
+        self._echo(question, "" if secret or answer is None else answer)
+        return answer
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Shows something above the line."""
+        self._show_text(self._drawn(*renderables))
+
+    def presenter(self, view: View) -> Presenter:
+        """Returns who shows a turn."""
+        return _LinePresenter(self, view)
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncGenerator[None, None]:
+        """Takes the line off the screen for a while."""
+        async with in_terminal():
+            yield
+
+    def watch(self, view: View | None) -> None:
+        """Draws what a view says is going on, from now on and at each `refresh`."""
+        self._view = view
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draws the line and what is above it anew."""
+        self._session.app.invalidate()
+
+    async def _read_keys(self, ready: Callable[[], None]) -> None:
+        """Runs the line until the screen is closed; it is the same one all the time."""
+        try:
+            await self._session.prompt_async(
+                pre_run=ready, handle_sigint=False, set_exception_handler=False
+            )
+        except EOFError:
+            pass
+        finally:
+            self._entered.put_nowait(None)
+
+    def _enter(self, text: str) -> None:
+        if not self._question:
+            self._entered.put_nowait(text)
+        else:
+            self._end_question(text)
+
+    def _end_question(self, answer: str | None) -> None:
+        """Gives the answer, and the line back to what was being typed before."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(answer)
+        self._question, self._is_secret = "", False
+        self._session.default_buffer.reset(self._draft)
+        self.refresh()
+
+    def _echo(self, asked: str, entered: str) -> None:
+        shown = printable(entered).replace("\n", f"\n{_CONTINUATION}")
+        self._show_text(f"{printable(asked)}{shown}\n")
+
+    def _interrupt(self) -> None:
+        if self._question:
+            self._end_question(None)
+        elif self._session.default_buffer.text:
+            self._session.default_buffer.reset()
+            return
+        if self._host is not None:
+            self._host.interrupted()
+
+    def _prompt(self) -> str:
+        return self._host.prompt if self._host else ""
+
+    def _message(self) -> StyleAndTextTuples:
+        """What stands above and before what is being typed."""
+        now = self._drawn(self._view.now()) if self._view else ""
+        line = ("class:question", self._question) if self._question else None
+        return [*to_formatted_text(ANSI(now)), line or ("class:prompt", self._prompt())]
+
+    def _toolbar(self) -> StyleAndTextTuples:
+        width = self._session.app.output.get_size().columns
+        return [("", printable(self._host.facts)[: width - 1])] if self._host else []
+
+    def _drawn(self, *renderables: RenderableType) -> str:
+        self._console.width = self._session.app.output.get_size().columns
+        with self._console.capture() as capture:
+            for renderable in renderables:
+                self._console.print(renderable)
+        return capture.get()
+
+    def _show_text(self, text: str) -> None:
+        """Writes above the line.
+
+        The terminal stays as it is meanwhile: what `in_terminal` does for a moment would let it
+        echo what is being typed.
+        """
+        app = self._session.app
+        if app.is_running:
+            app.renderer.erase()
+        app.output.write_raw(text.replace("\n", "\r\n"))
+        app.output.flush()
+        if app.is_running:
+            app.renderer.request_absolute_cursor_position()
+            app.invalidate()
+
+    def _new_session(self) -> PromptSession[str]:
+        is_asking = Condition(lambda: bool(self._question))
+        return PromptSession(
+            self._message,
+            history=FileHistory(str(history_file())),
+            completer=SlashCompleter(self._choices),
+            complete_while_typing=~is_asking,
+            is_password=Condition(lambda: self._is_secret),
+            multiline=True,
+            prompt_continuation=_CONTINUATION,
+            bottom_toolbar=self._toolbar,
+            key_bindings=self._keys(),
+            style=_STYLE,
+            reserve_space_for_menu=6,
+        )
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        typing = has_focus(DEFAULT_BUFFER)
+
+        def enter(event: KeyPressEvent) -> None:
+            buffer = event.current_buffer
+            if buffer.document.text_before_cursor.endswith("\\"):
+                buffer.delete_before_cursor()
+                buffer.newline(copy_margin=False)
+            else:
+                text = buffer.text
+                if not self._question:
+                    buffer.append_to_history()
+                buffer.reset()
+                self._enter(text)
+
+        def newline(event: KeyPressEvent) -> None:
+            event.current_buffer.newline(copy_margin=False)
+
+        def interrupt(event: KeyPressEvent) -> None:
+            del event
+            self._interrupt()
+
+        def leave(event: KeyPressEvent) -> None:
+            if not event.current_buffer.text:
+                event.app.exit(exception=EOFError)
+
+        keys.add("enter", filter=typing)(enter)
+        keys.add("escape", "enter", filter=typing)(newline)
+        keys.add("c-c")(interrupt)
+        keys.add("c-d", filter=typing)(leave)
+        return keys
+
+    async def _choices(self, line: str) -> Choices:
+        return [] if self._question or not self._host else await self._host.choices(line)
+
+
+class _LinePresenter(Presenter):
+    """Shows a turn above the line."""
+
+    def __init__(self, screen: PromptScreen, view: View) -> None:
+        self._screen = screen
+        self._view = view
+        self._drawing: asyncio.Task[None] | None = None
+
+    def show(self, events: Iterable[Event]) -> None:
+        """Shows what the events add."""
+        added = [renderable for event in events for renderable in self._view.feed(event)]
+        if added:
+            self._screen.show(*added)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Shows what is left."""
+        self._screen.watch(None)
+        self._screen.show(*self._view.end(outcome.result))
+
+    async def __aenter__(self) -> Self:
+        """Begins to draw what is going on."""
+        self._screen.watch(self._view)
+        self._drawing = asyncio.create_task(self._draw())
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Draws nothing any more."""
+        if self._drawing is not None:
+            self._drawing.cancel()
+            await asyncio.gather(self._drawing, return_exceptions=True)
+        self._screen.watch(None)
+
+    async def _draw(self) -> None:
+        while True:
+            await asyncio.sleep(_FRAME_SECONDS)
+            self._screen.refresh()

@@ -1,0 +1,72 @@
+"""What a conversation is held on."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from rich.console import RenderableType
+
+from signedin.cli.interactive.commands import Choices
+from signedin.cli.output import Presenter
+from signedin.cli.render import View
+
+
+class Host(Protocol):
+    """What a screen asks of the conversation on it."""
+
+    @property
+    def prompt(self) -> str:
+        """What stands before what the user types."""
+        ...
+
+    @property
+    def facts(self) -> str:
+        """What is good to know while typing, in one line."""
+        ...
+
+    async def choices(self, line: str) -> Choices:
+        """How what was typed so far could go on."""
+        ...
+
+    def interrupted(self) -> None:
+        """Takes a Ctrl-C that was not about what was being typed."""
+        ...
+
+
+class Screen(Protocol):
+    """Reads what the user enters and shows what happens.
+
+    Attributes:
+        reads_ahead: Whether the user can enter something while a turn runs.
+    """
+
+    reads_ahead: bool
+
+    def opened(self, host: Host) -> AbstractAsyncContextManager[None]:
+        """Makes the screen ready, and leaves the terminal as it was."""
+        ...
+
+    async def read(self) -> str | None:
+        """Waits for what the user enters; ``None`` at the end of all input."""
+        ...
+
+    async def ask(self, question: str, *, secret: bool = False) -> str | None:
+        """Waits for the answer to a question; ``None`` if none will come."""
+        ...
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Shows something for good."""
+        ...
+
+    def refresh(self) -> None:
+        """Shows the prompt and the facts as they are now."""
+        ...
+
+    def presenter(self, view: View) -> Presenter:
+        """Returns who shows a turn here."""
+        ...
+
+    def lent(self) -> AbstractAsyncContextManager[None]:
+        """Leaves the terminal to another program for a while."""
+        ...

@@ -1,0 +1,221 @@
+"""Slash commands that show or change with whom and how the conversation goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast, get_args
+
+from rich.text import Text
+
+from signedin.cli.errors import UsageError
+from signedin.options import AuthSource, Permissions, checked_directory
+from signedin.providers.registry import load_provider, provider_names
+from signedin.results import ModelInfo
+
+if TYPE_CHECKING:
+    from signedin.cli.interactive.commands import Choices
+    from signedin.cli.interactive.loop import Shell
+
+CLEAR = "clear"
+_PROVIDERS_OWN: dict[str, object] = {
+    "model": None,
+    "effort": None,
+    "transport": None,
+    "provider_options": {},
+}
+"""Settings in a provider's own words, which mean nothing to another one; and what they are then."""
+
+_CLEARS = (CLEAR, "leave it to the provider")
+_PERMISSIONS = {
+    "read-only": "look, and ask for everything else",
+    "workspace-write": "change files in the folder, and run commands there",
+    "full-access": "anything, unasked",
+}
+_SOURCES = {
+    "auto": "signedin's own login if it is signed in, else the vendor's",
+    "isolated": "signedin's own login",
+    "external": "the vendor's login",
+}
+
+
+async def provider(shell: Shell, argument: str) -> None:
+    """Goes on with another agent."""
+    settings = shell.chat.settings
+    if not argument:
+        shell.show(Text(f"{settings.provider}; there are: {', '.join(provider_names())}"))
+        return
+    if argument == settings.provider:
+        shell.show(Text(f"It is {argument} already."))
+        return
+    load_provider(argument)
+    left = shell.chat.session.id
+    forgotten = [name for name in _PROVIDERS_OWN if getattr(settings, name)]
+    await shell.chat.change(provider=argument, **_PROVIDERS_OWN)
+    if forgotten:
+        names = ", ".join(forgotten).replace("_", " ")
+        shell.show(Text(f"Not set for {argument}: {names}", style="dim"))
+    _tell_of_change(shell, left)
+
+
+async def source(shell: Shell, argument: str) -> None:
+    """Goes on with another login."""
+    settings = shell.chat.settings
+    if not argument:
+        shell.show(Text(f"{settings.source}: {_SOURCES[settings.source]}"))
+        return
+    if argument not in get_args(AuthSource):
+        raise UsageError(f"/source takes {', '.join(_SOURCES)}, not {argument!r}")
+    left = shell.chat.session.id
+    await shell.chat.change(source=argument)
+    _tell_of_change(shell, left)
+
+
+async def cwd(shell: Shell, argument: str) -> None:
+    """Shows or sets where the agent works; a relative path starts from where it works now."""
+    settings = shell.chat.settings
+    if argument == CLEAR:
+        settings.cwd = None
+    elif argument:
+        settings.cwd = str(_folder(shell.chat.place, argument))
+    shell.show(Text(str(shell.chat.folder)))
+
+
+async def model(shell: Shell, argument: str) -> None:
+    """Shows or sets the model."""
+    if argument:
+        shell.chat.settings.model = None if argument == CLEAR else argument
+    _show_setting(shell, "model")
+
+
+async def models(shell: Shell, argument: str) -> None:
+    """Lists the models there are."""
+    del argument
+    found = await shell.chat.models()
+    if not found:
+        shell.show(Text("The provider tells no models."))
+    for each in found:
+        shell.show(Text(f"{each.id}  {_about_model(each)}".rstrip()))
+
+
+async def effort(shell: Shell, argument: str) -> None:
+    """Shows or sets the reasoning effort."""
+    if argument:
+        shell.chat.settings.effort = None if argument == CLEAR else argument
+    _show_setting(shell, "effort")
+
+
+async def efforts(shell: Shell, argument: str) -> None:
+    """Lists the efforts that the model knows."""
+    del argument
+    found = await _known_efforts(shell)
+    shell.show(Text(", ".join(found) if found else "The provider tells no efforts."))
+
+
+async def timeout(shell: Shell, argument: str) -> None:
+    """Shows or sets the time a turn may take."""
+    if argument:
+        shell.chat.settings.timeout = None if argument == CLEAR else _seconds(argument)
+    seconds = shell.chat.settings.timeout
+    shell.show(Text(f"{seconds:g} s" if seconds else "No limit."))
+
+
+async def permissions(shell: Shell, argument: str) -> None:
+    """Shows or sets what the agent may do without asking."""
+    if argument:
+        if argument not in get_args(Permissions):
+            raise UsageError(f"/permissions takes {', '.join(_PERMISSIONS)}, not {argument!r}")
+        shell.chat.settings.permissions = cast("Permissions", argument)
+    level = shell.chat.settings.permissions or "read-only"
+    shell.show(Text(f"{level}: {_PERMISSIONS[level]}"))
+
+
+async def events(shell: Shell, argument: str) -> None:
+    """Shows each event by its name as well, or no longer."""
+    if argument not in {"", "on", "off"}:
+        raise UsageError(f"/events takes on or off, not {argument!r}")
+    shell.shows_events = argument == "on" if argument else shell.shows_events
+    shell.show(Text("on" if shell.shows_events else "off"))
+
+
+async def provider_choices(shell: Shell) -> Choices:
+    """The providers there are."""
+    del shell
+    return [(name, "") for name in provider_names()]
+
+
+async def source_choices(shell: Shell) -> Choices:
+    """Whose login it can be."""
+    del shell
+    return list(_SOURCES.items())
+
+
+async def cwd_choices(shell: Shell) -> Choices:
+    """The folders in the folder."""
+    folder = shell.chat.folder
+    inside = sorted(each for each in folder.iterdir() if each.is_dir())
+    return [*((each.name, "") for each in inside), (CLEAR, "where the program was started")]
+
+
+async def model_choices(shell: Shell) -> Choices:
+    """The models there are."""
+    return [*((each.id, _about_model(each)) for each in await shell.chat.models()), _CLEARS]
+
+
+async def effort_choices(shell: Shell) -> Choices:
+    """The efforts that the model knows."""
+    return [*((each, "") for each in await _known_efforts(shell)), _CLEARS]
+
+
+async def permission_choices(shell: Shell) -> Choices:
+    """How much the agent may do."""
+    del shell
+    return list(_PERMISSIONS.items())
+
+
+async def event_choices(shell: Shell) -> Choices:
+    """On or off."""
+    del shell
+    return [("on", "name each event"), ("off", "do not")]
+
+
+async def _known_efforts(shell: Shell) -> tuple[str, ...]:
+    found = await shell.chat.models()
+    name = shell.chat.settings.model
+    chosen = [each for each in found if (each.id == name if name else each.default)]
+    return chosen[0].efforts if chosen else ()
+
+
+def _tell_of_change(shell: Shell, left: str | None) -> None:
+    chat = shell.chat
+    shell.show(Text(f"You talk with {chat.name} now."))
+    if left is not None:
+        shell.show(Text(f"The session until now can be resumed: {left}", style="dim"))
+    if chat.notes:
+        turns = len(chat.exchanges)
+        what = "the turn" if turns == 1 else f"the {turns} turns"
+        told = f"It is told what was said in {what} until now with your next message."
+        shell.show(Text(told, style="dim"))
+
+
+def _folder(start: str, path: str) -> Path:
+    return checked_directory(Path(start) / Path(path).expanduser())
+
+
+def _show_setting(shell: Shell, name: str) -> None:
+    value = getattr(shell.chat.settings, name)
+    shell.show(Text(value or "The provider's own choice."))
+
+
+def _about_model(found: ModelInfo) -> str:
+    default = ["default"] if found.default else []
+    return ", ".join([*default, *([found.name] if found.name != found.id else [])])
+
+
+def _seconds(argument: str) -> float:
+    try:
+        seconds = float(argument)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"/timeout takes a number of seconds or clear, not {argument!r}")
+    return seconds

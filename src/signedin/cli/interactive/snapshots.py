@@ -1,0 +1,180 @@
+"""The states of a folder before and after each turn, kept by git without touching its repository.
+
+A state is a git tree of everything but ignored files, made with an index and an object store in a
+temporary folder, so that the user's index, branches and objects stay as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from signedin.errors import SignedinError
+from signedin.events import FileChange
+from signedin.wire.capture import capture
+
+SECONDS = 10.0
+"""How long git may take; a folder that is too large for that cannot be undone."""
+
+# What a repository's own configuration would have git run has no place in a look at its files.
+_SETTINGS = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
+
+
+class UndoError(SignedinError):
+    """What the last turn changed cannot be undone."""
+
+
+class _Turn(msgspec.Struct):
+    """The states around a turn; ``None`` if git could not tell."""
+
+    folder: Path
+    before: str | None
+    after: str | None = None
+
+
+class Snapshots:
+    """Remembers states, and brings the one before the last turn back."""
+
+    def __init__(self) -> None:
+        self._turns: list[_Turn] = []
+        self._store: TemporaryDirectory[str] | None = None
+
+    @asynccontextmanager
+    async def around_turn(self, folder: Path) -> AsyncGenerator[None, None]:
+        """Remembers the states before and after a turn."""
+        turn = _Turn(folder, await self._state(folder))
+        try:
+            yield
+        finally:
+            self._turns.append(turn)
+            if turn.before is not None:
+                turn.after = await self._state(folder)
+                if turn.after == turn.before:
+                    self._turns.pop()
+
+    async def undo(self) -> dict[str, str]:
+        """Puts back what the last turn that changed something had changed.
+
+        Returns:
+            The paths of the files, relative to the repository, each with what was done:
+            ``removed`` or ``restored``.
+
+        Raises:
+            UndoError: It cannot be done, or would lose what was changed since.
+        """
+        if not self._turns:
+            raise UndoError("no turn has changed a file here")
+        turn = self._turns[-1]
+        if turn.before is None or turn.after is None:
+            raise UndoError(
+                f"what the last turn changed is not known: {turn.folder} is in no git repository, "
+                f"or git took longer than {SECONDS:g} s"
+            )
+        changed = await self._changed(turn.folder, turn.before, turn.after)
+        now = await self._state(turn.folder)
+        since = {} if now is None else await self._changed(turn.folder, turn.after, now)
+        if lost := sorted(changed.keys() & since.keys()):
+            raise UndoError(
+                f"changed again since the turn, and left as they are: {', '.join(lost)}"
+            )
+        await self._restore(turn, changed)
+        self._turns.pop()
+        return {path: "removed" if changed[path] == "A" else "restored" for path in sorted(changed)}
+
+    async def _restore(self, turn: _Turn, changed: dict[str, str]) -> None:
+        top = await self._top(turn.folder)
+        kept = [path for path, how in changed.items() if how != "A"]
+        for path, how in changed.items():
+            if how == "A":
+                (top / path).unlink(missing_ok=True)
+        if kept:
+            await self._git(top, "restore", f"--source={turn.before}", "--worktree", "--", *kept)
+
+    async def _changed(self, folder: Path, before: str, after: str) -> dict[str, str]:
+        """Paths that differ between two states, each with what happened to it."""
+        told = await self._git(
+            folder, "diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after
+        )
+        parts = told.split("\0")
+        return dict(zip(parts[1::2], parts[::2], strict=False))
+
+    async def _top(self, folder: Path) -> Path:
+        return Path(await git(folder, "rev-parse", "--show-toplevel"))
+
+    async def _state(self, folder: Path) -> str | None:
+        try:
+            top = await self._top(folder)
+            await self._git(top, "add", "--all", ".")
+            return await self._git(top, "write-tree")
+        except (SignedinError, OSError):
+            return None
+
+    async def _git(self, folder: Path, *arguments: str) -> str:
+        return await git(folder, *arguments, **await self._own_store(folder))
+
+    async def _own_store(self, folder: Path) -> dict[str, str]:
+        if self._store is None:
+            self._store = TemporaryDirectory(prefix="signedin-states-", ignore_cleanup_errors=True)
+        store = Path(self._store.name)
+        objects, index = store / "objects", store / "index"
+        if not objects.is_dir():
+            objects.mkdir()
+        told = await git(folder, "rev-parse", "--git-path", "objects", "--git-path", "index")
+        theirs = [folder / line for line in told.splitlines()]
+        if not index.exists() and theirs[1].is_file():
+            shutil.copyfile(theirs[1], index)  # so that only what has changed has to be read
+        return {
+            "GIT_INDEX_FILE": str(index),
+            "GIT_OBJECT_DIRECTORY": str(objects),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(theirs[0]),
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._store is not None:
+            self._store.cleanup()
+
+
+async def uncommitted(folder: Path) -> FileChange | None:
+    """Returns what has changed since the last commit; ``None`` where there is no repository."""
+    try:
+        changed = await git(folder, "diff", "--no-color", "--no-ext-diff", "HEAD", "--", ".")
+        new = await git(folder, "ls-files", "--others", "--exclude-standard")
+    except (SignedinError, OSError):
+        return None
+    lines = [changed, *(f"+++ {path} (new)" for path in new.splitlines())]
+    text = "\n".join(filter(None, lines))
+    return FileChange(str(folder), "update", text)
+
+
+async def git(folder: Path, *arguments: str, **variables: str) -> str:
+    """Runs git and returns what it writes, without the line end.
+
+    Raises:
+        SignedinError: There is no git, or it failed.
+    """
+    program = shutil.which("git")
+    if program is None:
+        raise UndoError("git is not installed")
+    # Started from a git hook, the variables of its repository would make it that one.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    argv = [program, "-C", str(folder), "--literal-pathspecs", *_SETTINGS, *arguments]
+    ended = await capture(argv, env={**env, **variables}, seconds=SECONDS)
+    if ended.returncode:
+        raise UndoError(f"git {arguments[0]} failed: {ended.stderr}")
+    return ended.stdout.decode("utf-8", "surrogateescape").rstrip("\n")

@@ -1,0 +1,231 @@
+"""The conversation: with whom, how, and what has been said so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from signedin.approvals import OnApproval, OnQuestion
+from signedin.cli.output import Outcome
+from signedin.cli.page.record import Conversation, Exchange, from_history, from_result
+from signedin.client import AsyncClient
+from signedin.errors import InvalidOptionError
+from signedin.events import MessageEvent, Usage
+from signedin.options import AuthSource, Permissions, TurnKeywords, checked_directory
+from signedin.results import ModelInfo, answer_text
+from signedin.session import AsyncSession
+from signedin.turn import AsyncTurn
+
+LONGEST_CARRIED = 60_000
+"""Characters of a conversation that another agent is told; the latest ones."""
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """What the user can set; ``None`` leaves it to the provider."""
+
+    provider: str
+    source: AuthSource = "auto"
+    cwd: str | None = None
+    model: str | None = None
+    effort: str | None = None
+    timeout: float | None = None
+    permissions: Permissions | None = None
+    transport: str | None = None
+    env: Mapping[str, str | None] = {}
+    provider_options: Mapping[str, object] = {}
+
+
+class Chat:
+    """A conversation with one provider at a time.
+
+    A provider keeps its own side of the conversation in its session. When another one goes on, it
+    is told what was said with its first prompt.
+
+    Args:
+        settings: How it begins.
+        resume: The stored session it continues.
+
+    Attributes:
+        settings: How it goes on. Use the methods to change provider, source or folder.
+        client: Drives the provider.
+        exchanges: All that was said and done since the conversation began, with whomever.
+        notes: Told to the agent with the next prompt.
+    """
+
+    def __init__(self, settings: Settings, *, resume: str | None = None) -> None:
+        self.settings = settings
+        self._started_in = str(Path.cwd())
+        self.client = self._new_client()
+        self.session = self._new_session(resume)
+        self.exchanges: list[Exchange] = []
+        self.notes: list[str] = []
+        self._models: list[ModelInfo] | None = None
+
+    @property
+    def name(self) -> str:
+        """Who answers, as the prompt has it."""
+        return f"{self.settings.provider}:{self.settings.source}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the agent works."""
+        return checked_directory(self.place)
+
+    @property
+    def place(self) -> str:
+        """The folder as it was named, whether it is still there or not."""
+        return self.settings.cwd or self._started_in
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the whole conversation, as far as they were told."""
+        return sum((each.usage for each in self.exchanges if each.usage), Usage())
+
+    def turn(self, prompt: str, on_approval: OnApproval, on_question: OnQuestion) -> AsyncTurn:
+        """Returns the turn that goes on with the conversation."""
+        told = "\n\n".join([*self.notes, prompt])
+        return self.session.stream(told, **self._keywords(on_approval, on_question))
+
+    def single_turn(
+        self, prompt: str, on_approval: OnApproval, on_question: OnQuestion
+    ) -> AsyncTurn:
+        """Returns a turn that is no part of the conversation."""
+        return self.client.stream(prompt, **self._keywords(on_approval, on_question))
+
+    def add(self, prompt: str, outcome: Outcome) -> None:
+        """Keeps what a turn of the conversation came to."""
+        exchanges = from_result(outcome.result, prompt=prompt, error=outcome.error).exchanges
+        self.exchanges += exchanges
+        if outcome.error is None:
+            self.notes = []
+
+    def conversation(self) -> Conversation:
+        """Returns all that was said and done, to make a page of."""
+        return Conversation(
+            exchanges=tuple(self.exchanges),
+            provider=self.settings.provider,
+            transport=self.client.transport,
+            model=self.settings.model,
+            cwd=str(self.folder),
+            session_id=self.session.id,
+        )
+
+    async def change(self, **changes: object) -> None:
+        """Goes on with another provider or login, which is told what was said."""
+        settings = msgspec.structs.replace(self.settings, **changes)
+        client = self._client_of(settings)
+        await self.aclose()
+        self.settings, self.client = settings, client
+        self.session = self._new_session(None)
+        self._models = None
+        self.notes = [carried] if (carried := carry(self.exchanges)) else []
+
+    async def clear(self) -> None:
+        """Begins a new conversation."""
+        await self._replace_session(self._new_session(None))
+        self.exchanges, self.notes = [], []
+
+    async def resume(self, session_id: str | None) -> None:
+        """Goes on with a stored conversation, the newest of the folder if none is named.
+
+        Raises:
+            SignedinError: There is none; this one goes on.
+        """
+        wanted = session_id or await self._latest()
+        session = self.session if wanted == self.session.id else self._new_session(wanted)
+        try:
+            has_history = self.client.capabilities.history
+            turns = await session.history() if has_history else []
+        except BaseException:
+            if session is not self.session:
+                await session.aclose()
+            raise
+        past = from_history(turns, provider=self.settings.provider)
+        if session is not self.session:
+            await self._replace_session(session)
+        self.exchanges, self.notes = list(past.exchanges), []
+
+    async def fork(self) -> None:
+        """Goes on in a copy of the conversation."""
+        await self._replace_session(await self.session.fork())
+
+    async def models(self) -> list[ModelInfo]:
+        """Lists the models there are; asked for once per provider."""
+        if self._models is None:
+            self._models = await self.client.models()
+        return self._models
+
+    async def aclose(self) -> None:
+        """Ends the provider's processes; the conversation stays stored with the provider."""
+        await self.session.aclose()
+        await self.client.aclose()
+
+    async def _latest(self) -> str:
+        page = await self.client.sessions(cwd=self.folder, limit=1)
+        if not page.sessions:
+            raise InvalidOptionError(f"there is no stored conversation of {self.folder}")
+        return page.sessions[0].id
+
+    async def _replace_session(self, session: AsyncSession) -> None:
+        old, self.session = self.session, session
+        await old.aclose()
+
+    def _new_client(self) -> AsyncClient:
+        return self._client_of(self.settings)
+
+    def _client_of(self, settings: Settings) -> AsyncClient:
+        defaults: dict[str, object] = {}
+        if settings.env:
+            defaults["env"] = settings.env
+        if settings.provider_options:
+            defaults["provider_options"] = settings.provider_options
+        return AsyncClient(
+            settings.provider,
+            transport=settings.transport,
+            auth_source=settings.source,
+            **cast("TurnKeywords", defaults),
+        )
+
+    def _new_session(self, resume: str | None) -> AsyncSession:
+        return self.client.session(resume=resume, cwd=self.folder)
+
+    def _keywords(self, on_approval: OnApproval, on_question: OnQuestion) -> TurnKeywords:
+        """Only what was set: a provider refuses what it cannot honour."""
+        given: dict[str, object] = {
+            name: value
+            for name in ("model", "effort", "timeout", "permissions")
+            if (value := getattr(self.settings, name)) is not None
+        }
+        given["cwd"] = self.folder
+        if self.client.capabilities.approvals:
+            given["on_approval"] = on_approval
+        if self.client.capabilities.questions:
+            given["on_question"] = on_question
+        return cast("TurnKeywords", given)
+
+
+def carry(exchanges: list[Exchange]) -> str:
+    """Returns what was said, for an agent that was not there; empty if nothing was.
+
+    Of what is too long for that, the latest part is told.
+    """
+    said: list[str] = []
+    room = LONGEST_CARRIED
+    for exchange in reversed(exchanges):
+        messages = [event for event in exchange.events if isinstance(event, MessageEvent)]
+        part = f"User: {exchange.prompt}\n\nAgent: {answer_text(messages) or '(no answer)'}"
+        room -= len(part)
+        if room < 0:
+            said.append("(what was said before is left out)")
+            break
+        said.append(part)
+    if not said:
+        return ""
+    talk = "\n\n".join(reversed(said))
+    return (
+        "Until now another agent talked with the user. What was said, for you to go on from:\n\n"
+        f"{talk}\n\nThat was the conversation until now. The user goes on:"
+    )

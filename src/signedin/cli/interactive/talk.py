@@ -1,0 +1,159 @@
+"""Slash commands about the conversation and what the agent has done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from signedin.cli import blocks
+from signedin.cli.errors import UsageError
+from signedin.cli.interactive import snapshots
+from signedin.cli.interactive.views import AnswerView, view_of
+from signedin.events import FileChangeEvent, MessageEvent
+from signedin.results import answer_text
+
+if TYPE_CHECKING:
+    from signedin.cli.interactive.commands import Choices
+    from signedin.cli.interactive.loop import Shell
+    from signedin.cli.page.record import Conversation
+
+_LISTED = 15
+_LONGEST_PREVIEW = 60
+
+
+async def chat(shell: Shell, argument: str) -> None:
+    """Says something to the agent."""
+    await shell.say(_needed(argument, "/chat"))
+
+
+async def run(shell: Shell, argument: str) -> None:
+    """Asks outside of the conversation, for the answer alone."""
+    prompt = _needed(argument, "/run")
+    await shell.begin(lambda: shell.single_turn(prompt, AnswerView(view_of(shell))))
+
+
+async def stream(shell: Shell, argument: str) -> None:
+    """Asks outside of the conversation."""
+    prompt = _needed(argument, "/stream")
+    await shell.begin(lambda: shell.single_turn(prompt, view_of(shell)))
+
+
+async def clear(shell: Shell, argument: str) -> None:
+    """Begins a new conversation."""
+    del argument
+    left = shell.chat.session.id
+    await shell.chat.clear()
+    shell.show(Text("A new conversation begins."))
+    if left is not None:
+        shell.show(Text(f"The one until now can be resumed: {left}", style="dim"))
+
+
+async def sessions(shell: Shell, argument: str) -> None:
+    """Lists stored conversations."""
+    del argument
+    page = await shell.chat.client.sessions(cwd=shell.chat.folder, limit=_LISTED)
+    if not page.sessions:
+        shell.show(Text("There are none."))
+    for info in page.sessions:
+        about = " ".join(blocks.printable(info.name or info.preview).split())
+        shell.show(Text(f"{info.id}  {about[:_LONGEST_PREVIEW]}".rstrip()))
+
+
+async def resume(shell: Shell, argument: str) -> None:
+    """Goes on with a stored conversation."""
+    chat = shell.chat
+    await chat.resume(argument or None)
+    turns = len(chat.exchanges)
+    told = f", {turns} {'turn' if turns == 1 else 'turns'}" if turns else ""
+    shell.show(Text(f"Session {chat.session.id}{told}."))
+    if chat.exchanges:
+        last = chat.exchanges[-1]
+        messages = [event for event in last.events if isinstance(event, MessageEvent)]
+        shell.show(
+            Text(f"{shell.prompt}{blocks.printable(last.prompt)}", style="dim"),
+            blocks.markdown(answer_text(messages)),
+        )
+
+
+async def fork(shell: Shell, argument: str) -> None:
+    """Goes on in a copy of the conversation."""
+    del argument
+    original = shell.chat.session.id
+    await shell.chat.fork()
+    copy = shell.chat.session.id
+    shell.show(
+        Text(f"You go on in a copy, session {copy}." if copy else "You go on in a copy."),
+        Text(f"The original can be resumed: {original}", style="dim"),
+    )
+
+
+async def diff(shell: Shell, argument: str) -> None:
+    """Shows what has changed in the folder; without git, what the agent has changed."""
+    del argument
+    changes = await snapshots.uncommitted(shell.chat.folder)
+    if changes is not None:
+        shell.show(blocks.diff(changes) if changes.diff else Text("Nothing has changed."))
+        return
+    events = [
+        event
+        for exchange in shell.chat.exchanges
+        for event in exchange.events
+        if isinstance(event, FileChangeEvent) and event.status == "completed"
+    ]
+    shell.show(Text("The folder is in no git repository; this is what the agent says:"))
+    for event in events:
+        shell.show(blocks.file_change(event, str(shell.chat.folder)))
+    if not events:
+        shell.show(Text("It has changed nothing."))
+
+
+async def undo(shell: Shell, argument: str) -> None:
+    """Puts the files back as they were before the last turn."""
+    del argument
+    undone = await shell.snapshots.undo()
+    for path, how in undone.items():
+        shell.show(Text(f"{how} {blocks.printable(path)}"))
+    names = ", ".join(undone)
+    shell.chat.notes.append(
+        f"(The user has undone what your last turn changed in these files: {names}.)"
+    )
+    shell.show(Text("The agent is told so with your next message.", style="dim"))
+
+
+async def transcript(shell: Shell, argument: str) -> None:
+    """Writes the conversation as a page."""
+    if not shell.chat.exchanges:
+        raise UsageError("nothing has been said yet")
+    path = _write_page(shell.chat.conversation(), _needed(argument, "/transcript"))
+    shell.show(Text(f"Wrote {path}"))
+
+
+async def leave(shell: Shell, argument: str) -> None:
+    """Leaves."""
+    del argument
+    shell.leave()
+
+
+async def session_choices(shell: Shell) -> Choices:
+    """Stored conversations."""
+    page = await shell.chat.client.sessions(cwd=shell.chat.folder, limit=_LISTED)
+    return [
+        (info.id, " ".join((info.name or info.preview).split())[:_LONGEST_PREVIEW])
+        for info in page.sessions
+    ]
+
+
+def _needed(argument: str, command: str) -> str:
+    if not argument:
+        raise UsageError(f"{command} needs something after it; /help {command} explains")
+    return argument
+
+
+def _write_page(conversation: Conversation, where: str) -> Path:
+    from signedin.cli.page.document import write_page  # noqa: PLC0415 - jinja2 takes 60 ms
+
+    path = Path(where).expanduser().resolve()
+    write_page(conversation, path)
+    return path

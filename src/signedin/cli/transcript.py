@@ -1,0 +1,125 @@
+"""``signedin transcript``: a run or a session as a page to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from signedin.cli import options
+from signedin.cli.errors import UsageError
+from signedin.cli.output import Outcome, Presenter, write
+from signedin.cli.page.record import Conversation, from_history, from_json, from_result
+from signedin.client import AsyncClient
+from signedin.errors import InvalidOptionError
+from signedin.events import Event
+from signedin.options import AuthSource
+
+
+def transcript(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="What to show: the id of a session, latest, or a file that `signedin run --json` "
+            "wrote, with or without --stream; - reads it from standard input.",
+        ),
+    ],
+    *,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The page to write, for its owner's eyes only; - is standard output.",
+        ),
+    ] = "-",
+    provider: options.Provider = options.DEFAULT_PROVIDER,
+    source: options.Source = "auto",
+    cwd: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder whose latest session is meant; the current one if not given.",
+        ),
+    ] = None,
+) -> None:
+    """Write a run or a session as one HTML page.
+
+    The page loads nothing and runs nothing. Credentials it recognises are masked; read it before
+    you give it away.
+    """
+    from signedin.cli.page.document import (  # noqa: PLC0415 - jinja2 takes 60 ms
+        check_target,
+        render_page,
+        write_page,
+    )
+
+    if output != "-":
+        check_target(Path(output))
+    conversation = _read(run, provider=provider, source=source, cwd=cwd)
+    if output == "-":
+        write(render_page(conversation))
+    else:
+        write_page(conversation, Path(output))
+
+
+class TranscriptWriter(Presenter):
+    """Writes a page about a turn when it has ended, whatever ended it.
+
+    Args:
+        path: Where to.
+        prompt: What was asked.
+
+    Raises:
+        InvalidOptionError: No page can be written there.
+    """
+
+    def __init__(self, path: Path, prompt: str) -> None:
+        from signedin.cli.page.document import check_target  # noqa: PLC0415 - jinja2 takes 60 ms
+
+        check_target(path)
+        self._path = path
+        self._prompt = prompt
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Waits for the end."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """Writes the page."""
+        from signedin.cli.page.document import write_page  # noqa: PLC0415 - as above
+
+        conversation = from_result(outcome.result, prompt=self._prompt, error=outcome.error)
+        write_page(conversation, self._path)
+
+
+def _read(run: str, *, provider: str, source: AuthSource, cwd: str | None) -> Conversation:
+    if run != "-" and not Path(run).is_file():
+        if os.sep in run or run.endswith((".json", ".jsonl")):
+            raise UsageError(f"there is no file {run!r}")
+        return asyncio.run(_stored(run, provider, source, cwd))
+    where = "standard input" if run == "-" else run
+    try:
+        data = sys.stdin.buffer.read() if run == "-" else Path(run).read_bytes()
+        return from_json(data.decode())
+    except UnicodeDecodeError:
+        raise UsageError(f"{where} is not UTF-8 text") from None
+    except InvalidOptionError as error:
+        raise UsageError(f"{where}: {error.message}") from None
+
+
+async def _stored(run: str, provider: str, source: AuthSource, cwd: str | None) -> Conversation:
+    async with (
+        AsyncClient(provider, auth_source=source, cwd=cwd) as client,
+        client.session(resume=run) as session,
+    ):
+        turns = await session.history()
+        if not turns:
+            raise InvalidOptionError(f"session {session.id} has no turns to make a page of")
+        return from_history(turns, provider=provider, session_id=session.id, cwd=cwd)

@@ -1,0 +1,157 @@
+"""``signedin interactive`` without a terminal: lines in, lines out."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from signedin.cli.loopback import run_arguments
+from signedin.loopback import LoopbackModel, Rule, Script, WriteFile
+from support.program import PROGRAM, environment, run_program
+from support.terminal import Terminal
+
+Models = Callable[..., LoopbackModel]
+
+SECONDS = 60
+SCRIPT = Script(
+    "It **works**.", [Rule([WriteFile("new.txt", "one\n"), "Written."], contains="Write")]
+)
+
+
+def talk(model: LoopbackModel, folder: Path, *lines: str, name: str = "interactive"):
+    """Runs the program with lines to read; returns what it wrote, without ids and times."""
+    options = run_arguments("codex", model.client_options("codex"))[2:]
+    env = environment(SIGNEDIN_HOME=str(folder / "signedin"))
+    (folder / "work").mkdir(exist_ok=True)
+    done = run_program(
+        name, *options, cwd=folder / "work", stdin="\n".join(lines).encode(), env=env
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    return re.sub(r"\d+\.\d s", "0.0 s", re.sub(r"session \S{36}", "session ID", done.stdout))
+
+
+def test_a_conversation(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    lines = ["One \\", "line", "", "/x", "/re", "/events maybe", "And now?", "/exit", "Never"]
+    greeting = f"You talk with codex in {tmp_path}/work. /help explains."
+    done = "completed in 0.0 s · 10 tokens in (4 cached), 5 out · session ID"
+    assert talk(model, tmp_path, *lines) == (
+        f"{greeting}\n"
+        f"codex>\nIt **works**.\n\n{done}\n\n"
+        "error: there is no command /x; /help lists them\n"
+        "error: /re could be /reasoning, /resume\n"
+        "error: /events takes on or off, not 'maybe'\n"
+        f"codex>\nIt **works**.\n\n{done}\n\n"
+    )
+    assert [request.prompt for request in model.requests] == ["One \nline", "And now?"]
+    assert "One" in str(model.requests[1].body)
+
+
+def test_questions_are_answered_by_the_next_line(loopback_model: Models, tmp_path: Path):
+    written = talk(loopback_model(SCRIPT), tmp_path, "Write", "y", "/tools")
+    assert "Allow it? [y]es, [a]lways in this session, [n]o, [s]top:\n" in written
+    assert (tmp_path / "work/new.txt").read_text() == "one\n"
+    assert "file changes  once" in written
+
+
+def test_at_the_end_of_input_nothing_is_allowed(loopback_model: Models, tmp_path: Path):
+    talk(loopback_model(SCRIPT), tmp_path, "Write", name="chat")
+    assert not (tmp_path / "work/new.txt").exists()
+
+
+def test_settings(loopback_model: Models, tmp_path: Path):
+    lines = [
+        "/model", "/model gpt-5.5", "/effort low", "/effort clear", "/timeout 30", "/timeout soon",
+        "/timeout clear", "/permissions read-only", "/cwd ..", "/cwd clear", "/source", "/source x",
+        "/provider codex", "/provider nobody", "/chat", "/undo", "/diff", "/available",
+    ]  # fmt: skip
+    model = loopback_model(SCRIPT)
+    written = talk(model, tmp_path, *lines).splitlines()
+    auto = "signedin's own login if it is signed in, else the vendor's"
+    assert written[1:13] == [
+        "The provider's own choice.",
+        "gpt-5.5",
+        "low",
+        "The provider's own choice.",
+        "30 s",
+        "error: /timeout takes a number of seconds or clear, not 'soon'",
+        "No limit.",
+        "read-only: look, and ask for everything else",
+        str(tmp_path),
+        str(tmp_path / "work"),
+        f"auto: {auto}",
+        "error: /source takes auto, isolated, external, not 'x'",
+    ]
+    assert written[13] == "It is codex already."
+    assert written[14].startswith("error: unknown provider 'nobody'; choose one of: codex, ")
+    assert written[15:] == [
+        "error: /chat needs something after it; /help /chat explains",
+        "error: no turn has changed a file here",
+        "The folder is in no git repository; this is what the agent says:",
+        "It has changed nothing.",
+        "no: nobody is signed in; /login signs in",
+    ]
+    assert model.requests == ()
+
+
+def test_sessions_and_models(loopback_model: Models, tmp_path: Path):
+    lines = [
+        "/resume", "/fork", "Hello", "/sessions", "/resume no-such-session", "/resume", "/fork",
+        "/model gpt-5.5", "/efforts", "/models", "/status", "/help /effort",
+    ]  # fmt: skip
+    written = re.sub(r"[0-9a-f-]{36}", "ID", talk(loopback_model(SCRIPT), tmp_path, *lines))
+    after = written.partition("session ID\n\n")[2].splitlines()
+    assert written.splitlines()[1:3] == [
+        f"error: there is no stored conversation of {tmp_path}/work",
+        "error: an empty session cannot be forked; run a turn first",
+    ]
+    assert after[0] == "ID  Hello"
+    assert after[1].startswith("error: ")
+    assert after[2:8] == [
+        "Session ID, 1 turn.",
+        "signedin[codex:auto]> Hello",
+        "It works.",
+        "You go on in a copy, session ID.",
+        "The original can be resumed: ID",
+        "gpt-5.5",
+    ]
+    assert "high" in after[8].split(", ")
+    assert "gpt-5.5  GPT-5.5" in after
+    for fact in ("provider     codex", "account      nobody is signed in; /login signs in"):
+        assert fact in after
+    assert after[-1] == "/effort, /reasoning [LEVEL|clear]  Show or set the reasoning effort."
+
+
+def test_asking_outside_of_the_conversation(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    written = talk(model, tmp_path, "/run Zebra", "/stream Two", "/cost")
+    assert [request.prompt for request in model.requests] == ["Zebra", "Two"]
+    assert "Zebra" not in str(model.requests[1].body)
+    assert written.count("completed in") == 1
+    assert "turns   0" in written
+
+
+def test_the_names_of_events(loopback_model: Models, tmp_path: Path):
+    written = talk(loopback_model(SCRIPT), tmp_path, "/events on", "One").splitlines()
+    named = [line for line in written if line.startswith("· ") and "other" not in line]
+    assert named == ["· session", "· message It **works**.", "· usage", "· done It **works**."]
+
+
+def test_a_terminal_that_cannot_be_drawn_on(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    options = run_arguments("codex", model.client_options("codex"))[2:]
+    env = environment(SIGNEDIN_HOME=str(tmp_path / "signedin"), TERM="dumb")
+    with Terminal([PROGRAM, "chat", *options], env=env, cwd=tmp_path) as terminal:
+        terminal.wait_for("signedin[codex:auto]>", SECONDS)
+        terminal.press("Hello\r")
+        terminal.wait_for("completed in", SECONDS)
+        terminal.wait_for("\n\nsignedin[codex:auto]>", SECONDS)
+        terminal.press_ctrl_c()
+        terminal.wait_for("Ctrl-C once more leaves, and so does Ctrl-D.", SECONDS)
+        terminal.press_ctrl_c()
+        assert terminal.wait(SECONDS) == 130
+    assert terminal.lines[1:4] == [
+        "signedin[codex:auto]> Hello",
+        "codex>",
+        "It **works**.",
+    ]

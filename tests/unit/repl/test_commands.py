@@ -1,0 +1,154 @@
+"""Slash commands: their names, what can be given to them, and what is asked in line."""
+
+import asyncio
+
+import pytest
+
+from signedin import MessageEvent, Usage
+from signedin.approvals import (
+    ApprovalRequest,
+    Question,
+    QuestionOption,
+    allow,
+    allow_for_session,
+    deny,
+    stop,
+)
+from signedin.cli.errors import UsageError
+from signedin.cli.interactive.asking import Asker, decision_of
+from signedin.cli.interactive.commands import COMMANDS, find
+from signedin.cli.interactive.state import LONGEST_CARRIED, Chat, Settings, carry
+from signedin.cli.page.record import Exchange
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("typed", "name"),
+        [
+            ("/status", "/status"),
+            ("/st", None),
+            ("/stat", "/status"),
+            ("/model", "/model"),
+            ("/models", "/models"),
+            ("/reasoning", "/effort"),
+            ("/rea", "/effort"),
+            ("/q", "/exit"),
+            ("/", None),
+            ("/nothing", None),
+        ],
+    )
+    def test_the_beginning_is_enough_where_it_is_the_only_one(self, typed, name):
+        if name is None:
+            with pytest.raises(UsageError):
+                find(typed)
+        else:
+            assert find(typed).name == name
+
+    def test_what_could_be_meant_is_named(self):
+        with pytest.raises(UsageError, match=r"^/st could be /status, /stream$"):
+            find("/st")
+
+    def test_names_are_unique_and_explained(self):
+        names = [name for command in COMMANDS for name in (command.name, *command.aliases)]
+        assert len(set(names)) == len(names)
+        for command in COMMANDS:
+            assert command.help.endswith((".", "no."))
+            assert len(command.help) < 90
+
+
+class FakeScreen:
+    """A screen whose user has answers ready."""
+
+    reads_ahead = True
+
+    def __init__(self, *answers: str | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, bool]] = []
+        self.shown: list[object] = []
+
+    def show(self, *renderables: object) -> None:
+        self.shown += renderables
+
+    async def ask(self, question: str, *, secret: bool = False) -> str | None:
+        self.asked.append((question, secret))
+        return self.answers.pop(0)
+
+
+class TestAsking:
+    @pytest.mark.parametrize(
+        ("answer", "decision"),
+        [
+            ("y", allow),
+            (" YES ", allow),
+            ("a", allow_for_session),
+            ("n", deny("the user said no")),
+            ("no not in src", deny("not in src")),
+            ("s", stop),
+            ("", None),
+            ("yes please", None),
+            ("maybe", None),
+        ],
+    )
+    def test_words(self, answer, decision):
+        assert decision_of(answer) == decision
+
+    async def test_asks_until_it_is_answered(self):
+        screen = FakeScreen("", "what?", "y")
+        request = ApprovalRequest(subject="command", item_id="c", command="ls")
+        assert await Asker(screen).approve(request) == allow
+        assert len(screen.asked) == 3
+
+    async def test_nobody_there_is_a_no(self):
+        request = ApprovalRequest(subject="command", item_id="c", command="ls")
+        assert await Asker(FakeScreen(None)).approve(request) == deny("nobody answered")
+
+    async def test_one_question_at_a_time(self):
+        screen = FakeScreen("y", "n")
+        asker = Asker(screen)
+        request = ApprovalRequest(subject="command", item_id="c", command="ls")
+        decided = await asyncio.gather(asker.approve(request), asker.approve(request))
+        assert decided == [allow, deny("the user said no")]
+
+    async def test_answers_by_number_and_in_words(self):
+        options = (QuestionOption("red"), QuestionOption("blue", "like the sky"))
+        questions = (
+            Question(id="1", text="Colour?", options=options),
+            Question(id="2", text="Colour?", options=options),
+            Question(id="3", text="Password?", secret=True),
+        )
+        screen = FakeScreen("2", "green", "secret")
+        assert await Asker(screen).answer(questions) == {"1": "blue", "2": "green", "3": "secret"}
+        assert [secret for _, secret in screen.asked] == [False, False, True]
+
+    @pytest.mark.parametrize("answer", [None, " "])
+    async def test_an_empty_answer_declines(self, answer):
+        question = Question(id="1", text="Colour?")
+        assert await Asker(FakeScreen(answer)).answer((question, question)) is None
+
+
+class TestChat:
+    def test_what_was_said_is_carried(self):
+        exchanges = [
+            Exchange(prompt="One", events=(MessageEvent(item_id="m", text="First."),)),
+            Exchange(prompt="Two"),
+        ]
+        assert carry(exchanges) == (
+            "Until now another agent talked with the user. What was said, for you to go on from:"
+            "\n\nUser: One\n\nAgent: First.\n\nUser: Two\n\nAgent: (no answer)\n\n"
+            "That was the conversation until now. The user goes on:"
+        )
+        assert carry([]) == ""
+
+    def test_of_what_is_too_long_the_latest_is_carried(self):
+        exchanges = [Exchange(prompt="old"), Exchange(prompt="x" * (LONGEST_CARRIED - 100))]
+        exchanges += [Exchange(prompt="y" * 80)]
+        carried = carry(exchanges)
+        assert "old" not in carried
+        assert "(what was said before is left out)\n\nUser: yyy" in carried
+
+    def test_usage_is_added_up(self):
+        chat = Chat(Settings(provider="codex"))
+        assert chat.usage == Usage()
+        usage = Usage(input_tokens=2, cost_usd=0.5)
+        chat.exchanges = [Exchange(usage=usage), Exchange(), Exchange(usage=usage)]
+        assert (chat.usage.input_tokens, chat.usage.cost_usd) == (4, 1.0)

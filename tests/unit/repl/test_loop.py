@@ -1,0 +1,221 @@
+"""The conversation goes on, whatever the agent does and whatever is entered meanwhile."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import pytest
+from rich.console import Console, RenderableType
+
+from signedin import (
+    ErrorKind,
+    Event,
+    RateLimits,
+    RateLimitWindow,
+    SignedinError,
+    TurnFailedError,
+)
+from signedin.cli.interactive.loop import Shell
+from signedin.cli.interactive.state import Chat, Settings
+from signedin.cli.output import Outcome, Presenter
+from signedin.cli.render import View
+from support.fakes import FakeProvider, FakeTurn, answer, message, session_event, spec_of
+
+Step = str | Callable[[], Awaitable[object]]
+
+
+class FakeScreen:
+    """A screen whose user enters lines one after the other, and waits for something in between."""
+
+    reads_ahead = True
+
+    def __init__(self, *steps: Step) -> None:
+        self.steps = list(steps)
+        self.shown = ""
+        self.shell: Shell | None = None
+        self.refreshed = asyncio.Event()
+
+    @asynccontextmanager
+    async def opened(self, host: Shell):
+        self.shell = host
+        yield
+
+    async def read(self) -> str | None:
+        while self.steps:
+            step = self.steps.pop(0)
+            if isinstance(step, str):
+                return step
+            await step()
+        return None
+
+    def show(self, *renderables: RenderableType) -> None:
+        console = Console(width=100, force_terminal=False)
+        with console.capture() as capture:
+            for renderable in renderables:
+                console.print(renderable, soft_wrap=True)
+        self.shown += capture.get()
+
+    def refresh(self) -> None:
+        self.refreshed.set()
+
+    def presenter(self, view: View) -> Presenter:
+        return FakePresenter(self, view)
+
+    async def idle(self) -> None:
+        """Waits until the agent has nothing to do."""
+        while self.shell.is_working:
+            self.refreshed.clear()
+            await self.refreshed.wait()
+
+    async def interrupt(self) -> None:
+        self.shell.interrupted()
+
+
+class FakePresenter(Presenter):
+    def __init__(self, screen: FakeScreen, view: View) -> None:
+        self.screen = screen
+        self.view = view
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    def show(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.screen.show(*self.view.feed(event))
+
+    def finish(self, outcome: Outcome) -> None:
+        self.screen.show(*self.view.end(outcome.result))
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeProvider:
+    """Answers for every provider; and there is no git, which would be a process."""
+    fake = FakeProvider()
+    monkeypatch.setattr("signedin.client.load_provider", lambda name: spec_of(fake))
+    monkeypatch.setattr("signedin.cli.interactive.settings.load_provider", lambda name: None)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.chdir(tmp_path)
+    return fake
+
+
+async def hold(screen: FakeScreen, transport: str | None = None) -> int:
+    """Holds a conversation until the user has entered all, with a limit for the test."""
+    async with asyncio.timeout(60):
+        return await Shell(Chat(Settings(provider="fake", transport=transport)), screen).run()
+
+
+def busy(prompt: str):
+    """What a turn gives that goes on until it is stopped."""
+    return [[session_event(), message("Half.")]] if prompt == "work" else answer("Done.")
+
+
+async def test_an_agent_that_does_not_heed_is_stopped(provider: FakeProvider):
+    async def refuse(self: FakeTurn) -> None:
+        raise SignedinError("not now")
+
+    async def working() -> None:
+        await provider.turn_started.wait()
+        turn = provider.turns[0]
+        turn.interrupt = refuse.__get__(turn)
+        await turn.waiting.wait()
+
+    provider.script = busy
+    screen = FakeScreen("work", working)
+    screen.steps += [screen.interrupt, screen.idle, "and now?", screen.idle]
+    assert await hold(screen) == 0
+    assert provider.turns[0].closed
+    assert [prompt for prompt, _ in provider.prompts] == ["work", "and now?"]
+    assert "Stopping. Ctrl-C once more leaves.\n" in screen.shown
+    assert "Interrupted.\n" in screen.shown
+    assert "fake>\nDone.\n" in screen.shown
+
+
+async def test_what_waits_is_not_said_after_an_interrupt(provider: FakeProvider):
+    async def working() -> None:
+        await provider.turn_started.wait()
+        await provider.turns[0].waiting.wait()
+
+    provider.script = busy
+    screen = FakeScreen("work", working, "later", "and later")
+    screen.steps += [screen.interrupt, screen.idle]
+    assert await hold(screen, "mute-wire") == 0
+    assert "Not said: later\nNot said: and later\n" in screen.shown
+    assert [prompt for prompt, _ in provider.prompts] == ["work"]
+
+
+async def test_what_waits_is_said_together(provider: FakeProvider):
+    async def working() -> None:
+        await provider.turn_started.wait()
+        await provider.turns[0].waiting.wait()
+
+    async def end() -> None:
+        await provider.turns[0].interrupt()
+
+    provider.script = busy
+    screen = FakeScreen("work", working, "later", "and later", end)
+    screen.steps += [screen.idle]
+    assert await hold(screen, "mute-wire") == 0
+    assert [prompt for prompt, _ in provider.prompts] == ["work", "later\n\nand later"]
+
+
+async def test_a_second_ctrl_c_leaves(provider: FakeProvider):
+    screen = FakeScreen()
+    screen.steps += [screen.interrupt, "/help", screen.interrupt, screen.interrupt, "never"]
+    assert await hold(screen) == 130
+    assert screen.shown.count("Ctrl-C once more leaves, and so does Ctrl-D.") == 2
+    assert provider.prompts == []
+
+
+async def test_another_agent_is_told_until_it_has_heard(provider: FakeProvider):
+    failures = iter([TurnFailedError("try again", ErrorKind.NETWORK)])
+
+    def script(prompt: str):
+        failure = next(failures, None) if prompt.endswith("second") else None
+        return [[session_event()], failure] if failure else answer("Done.")
+
+    provider.script = script
+    screen = FakeScreen()
+    for line in ("first", "/provider other", "second", "second", "third"):
+        screen.steps += [line, screen.idle]
+    assert await hold(screen) == 0
+    told = [prompt for prompt, _ in provider.prompts]
+    carried = "User: first\n\nAgent: Done."
+    assert [carried in prompt for prompt in told] == [False, True, True, False]
+    assert "error: try again\n" in screen.shown
+
+
+async def test_a_folder_that_goes_away_is_no_end(provider: FakeProvider, tmp_path: Path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    async def remove() -> None:
+        folder.rmdir()
+        assert str(folder) in screen.shell.facts
+
+    screen = FakeScreen(f"/cwd {folder}", remove, "first")
+    screen.steps += [screen.idle, "/cwd clear", "second", screen.idle]
+    assert await hold(screen) == 0
+    assert f"error: cwd '{folder}' does not exist (resolved to {folder})\n" in screen.shown
+    assert [prompt for prompt, _ in provider.prompts] == ["second"]
+
+
+async def test_what_nobody_expects_ends_the_program(provider: FakeProvider):
+    provider.script = lambda prompt: [[session_event()], ValueError("a bug")]
+    screen = FakeScreen("work")
+    screen.steps += [screen.idle]
+    with pytest.raises(ValueError, match="a bug"):
+        await hold(screen)
+    assert provider.closed
+
+
+async def test_what_is_left_of_the_plan(provider: FakeProvider):
+    async def limits(options: object) -> RateLimits:
+        return RateLimits({"primary": RateLimitWindow(33.4)}, plan="pro", credits="12")
+
+    provider.limits = limits
+    screen = FakeScreen("/limits")
+    assert await hold(screen) == 0
+    rows = [line.split() for line in screen.shown.splitlines()[1:]]
+    assert rows == [["plan", "pro"], ["primary", "33", "%", "used"], ["credits", "12"]]
