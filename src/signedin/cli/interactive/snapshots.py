@@ -153,13 +153,22 @@ class Snapshots:
 async def uncommitted(folder: Path) -> FileChange | None:
     """Returns what has changed since the last commit; ``None`` where there is no repository."""
     try:
-        changed = await git(folder, "diff", "--no-color", "--no-ext-diff", "HEAD", "--", ".")
+        last = await _last_commit(folder)
+        changed = await git(folder, "diff", "--no-color", "--no-ext-diff", last, "--", ".")
         new = await git(folder, "ls-files", "--others", "--exclude-standard")
     except (SignedinError, OSError):
         return None
     lines = [changed, *(f"+++ {path} (new)" for path in new.splitlines())]
     text = "\n".join(filter(None, lines))
     return FileChange(str(folder), "update", text)
+
+
+async def _last_commit(folder: Path) -> str:
+    """Returns the last commit, or the empty tree of a repository that has none yet."""
+    try:
+        return await git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    except UndoError:
+        return await git(folder, "hash-object", "-t", "tree", os.devnull)
 
 
 async def git(folder: Path, *arguments: str, **variables: str) -> str:

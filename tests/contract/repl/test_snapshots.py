@@ -1,0 +1,38 @@
+"""What has changed in a folder, by its git repository."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from signedin.cli.interactive.snapshots import Snapshots, uncommitted
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "known").write_text("old\n")
+    subprocess.run(["git", "-C", str(tmp_path), "add", "known"], check=True)
+    return tmp_path
+
+
+async def test_a_repository_without_a_commit(repository: Path) -> None:
+    (repository / "new").write_text("new\n")
+    change = await uncommitted(repository)
+    assert change is not None
+    assert "+++ b/known\n@@ -0,0 +1 @@\n+old\n" in change.diff
+    assert change.diff.endswith("+++ new (new)")
+
+
+async def test_a_turn_is_undone_without_a_commit(repository: Path) -> None:
+    with Snapshots() as snapshots:
+        async with snapshots.around_turn(repository):
+            (repository / "known").write_text("changed\n")
+            (repository / "made").write_text("made\n")
+        assert await snapshots.undo() == {"known": "restored", "made": "removed"}
+    assert (repository / "known").read_text() == "old\n"
+    assert not (repository / "made").exists()
+
+
+async def test_no_repository(tmp_path: Path) -> None:
+    assert await uncommitted(tmp_path) is None
