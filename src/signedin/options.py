@@ -143,6 +143,13 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     ephemeral: bool = False
     provider_options: Mapping[str, object] = {}
 
+    def __repr__(self) -> str:
+        """Leaves out what may hold secrets, such as the variables."""
+        return (
+            f"TurnOptions(cwd={str(self.cwd)!r}, model={self.model!r}, effort={self.effort!r}, "
+            f"permissions={self.permissions!r})"
+        )
+
 
 _KNOWN = frozenset(TurnKeywords.__annotations__)
 _RETRY_OPTIONS = frozenset(
@@ -174,11 +181,8 @@ def check_keywords(keywords: TurnKeywords) -> TurnKeywords:
             isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0
         ):
             raise InvalidOptionError(f"{name} must be a positive number of seconds, not {value!r}")
-    if "permissions" in given and given["permissions"] not in get_args(Permissions):
-        raise InvalidOptionError(
-            f"permissions must be one of {', '.join(get_args(Permissions))}, "
-            f"not {given['permissions']!r}"
-        )
+    if "permissions" in given:
+        check_choice("permissions", given["permissions"], get_args(Permissions))
     for name in ("model", "effort", "instructions"):
         value = given.get(name)
         if value is not None and not isinstance(value, str):
@@ -243,6 +247,16 @@ def resolve(
 
         spec = OutputSpec.of(output)
     return TurnOptions(output=spec, **cast("dict[str, Any]", merged))
+
+
+def check_choice(option: str, value: object, choices: Sequence[str]) -> None:
+    """Refuses what is not one of the words an option knows.
+
+    Raises:
+        InvalidOptionError: It is another word.
+    """
+    if value not in choices:
+        raise InvalidOptionError(f"{option} must be one of {', '.join(choices)}, not {value!r}")
 
 
 def checked_directory(path: StrPath) -> Path:

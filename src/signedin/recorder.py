@@ -23,14 +23,18 @@ from signedin.events import (
     OtherEvent,
     PlanDeltaEvent,
     PlanEvent,
+    RateLimitEvent,
     ReasoningDeltaEvent,
     ReasoningEvent,
+    RetryEvent,
     SessionEvent,
     ToolEvent,
     Usage,
     UsageEvent,
+    WarningEvent,
 )
 from signedin.failures import error_from_event
+from signedin.redact import redact, redact_json
 from signedin.results import RunResult, answer_text
 
 _Delta: TypeAlias = MessageDeltaEvent | ReasoningDeltaEvent | PlanDeltaEvent
@@ -46,6 +50,18 @@ _UNFINISHED: dict[type[_Delta], Callable[[str, str], Event]] = {
     ),
 }
 _DELTAS = tuple(_UNFINISHED)
+
+_NEWS = (
+    DoneEvent,
+    ErrorEvent,
+    OtherEvent,
+    RateLimitEvent,
+    RetryEvent,
+    UsageEvent,
+    WarningEvent,
+)
+"""What is told of the turn rather than said or done in it: it may quote a server, and that a key.
+"""
 
 
 class TurnRecorder:
@@ -84,7 +100,7 @@ class TurnRecorder:
             if isinstance(event, _DELTAS):
                 out.append(self._take_delta(event))
             else:
-                out.extend(self._take(event))
+                out.extend(self._take(_masked(event) if isinstance(event, _NEWS) else event))
         return out
 
     def result(self, *, turn_id: str | None) -> RunResult[object]:
@@ -210,6 +226,13 @@ class TurnRecorder:
             if kind is MessageDeltaEvent
         ]
         return growing[-1] if growing else ""
+
+
+def _masked(event: Event) -> Event:
+    text, payload = redact(event.text), redact_json(bytes(event.payload))
+    if text == event.text and payload == bytes(event.payload):
+        return event
+    return msgspec.structs.replace(event, text=text, payload=msgspec.Raw(payload))
 
 
 def _late(event: Event) -> OtherEvent:

@@ -7,8 +7,11 @@ flags such as ``--ask-for-approval`` stay readable.
 
 import re
 from functools import cache
+from typing import cast
 
 MASK = "***"
+
+_ESCAPE = re.compile(r"\\[^u]")
 
 _PREFIXED = r"""(?<![A-Za-z0-9])(?:
         sk-[A-Za-z0-9_-]{8,}                       # OpenAI and Anthropic keys, Claude OAuth tokens
@@ -35,6 +38,30 @@ def redact(text: str) -> str:
     text = prefixed.sub(MASK, text)
     text = authorization.sub(rf"\1\2{MASK}", text)
     return assigned.sub(rf"\1{MASK}", text)
+
+
+def redact_json(text: bytes) -> bytes:
+    """Returns JSON with every credential in its strings replaced by ``***``."""
+    readable = _ESCAPE.sub(" ", text.decode("utf-8", "replace"))
+    if redact(readable) == readable:
+        return text
+    import msgspec  # noqa: PLC0415 - 10 ms, and secrets are rare
+
+    return msgspec.json.encode(_redacted(msgspec.json.decode(text)))
+
+
+def _redacted(value: object, name: str = "") -> object:
+    match value:
+        case str():
+            # What a value is called may tell that it is one.
+            return redact(f"{name}={value}").partition("=")[2]
+        case list():
+            return [_redacted(each) for each in cast("list[object]", value)]
+        case dict():
+            members = cast("dict[str, object]", value)
+            return {key: _redacted(each, key) for key, each in members.items()}
+        case _:
+            return value
 
 
 @cache

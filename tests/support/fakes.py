@@ -108,6 +108,9 @@ class FakeProvider(Provider):
         self.sessions_opened: list[FakeSession] = []
         self.turns: list[FakeTurn] = []
         self.opening_fails: list[BaseException] = []
+        self.prewarming_fails: list[BaseException] = []
+        self.prewarmed: list[TurnOptions] = []
+        self.prewarming = asyncio.Event()
         self.closed = 0
         self.turn_started = asyncio.Event()
         self.session_closed = asyncio.Event()
@@ -118,6 +121,13 @@ class FakeProvider(Provider):
         session = FakeSession(self, request)
         self.sessions_opened.append(session)
         return session
+
+    async def prewarm(self, options: TurnOptions) -> None:
+        self.prewarmed.append(options)
+        self.prewarming.set()
+        if self.prewarming_fails:
+            raise self.prewarming_fails.pop(0)
+        await asyncio.Event().wait()
 
     async def aclose(self) -> None:
         self.closed += 1

@@ -22,20 +22,22 @@ def processes_with(marker: str | Path) -> set[int]:
 
 
 def children_with(marker: str | Path) -> set[int]:
-    """Those of them that this process has started itself."""
+    """Those of them that this process has started itself.
+
+    Agents come and go in numbers that can be counted; what they start themselves does not.
+    """
     mine = f"\nPPid:\t{os.getpid()}\n".encode()
     return {pid for pid in processes_with(marker) if mine in _read(Path(f"/proc/{pid}/status"))}
+
+
+def environment_of(pid: int) -> list[str]:
+    """The variables of a process, with their values; empty once it is gone."""
+    return [part.decode() for part in _read(Path(f"/proc/{pid}/environ")).split(b"\0")]
 
 
 def command_of(pid: int) -> list[str]:
     """The command line of a process; empty once it is gone."""
     return [part.decode() for part in _read(Path(f"/proc/{pid}/cmdline")).split(b"\0")][:-1]
-
-
-def programs_with(marker: str | Path, name: str) -> set[int]:
-    """The ids of those of `processes_with` that run the program `name`, and not a child of it."""
-    pids = processes_with(marker)
-    return {pid for pid in pids if Path(next(iter(command_of(pid)), "")).name == name}
 
 
 class EndlessCommand:
@@ -68,7 +70,7 @@ class Watch:
         """How many there are."""
         return len(self._open)
 
-    def all_gone(self, seconds: float = 10) -> None:
+    def all_gone(self, seconds: float = 30) -> None:
         """Waits until every one of them has ended.
 
         Raises:
@@ -92,6 +94,18 @@ class Watch:
     def close(self) -> None:
         while self._open:
             os.close(self._open.popitem()[1])
+
+
+def wait_until_none_with(marker: str | Path, seconds: float = 30) -> None:
+    """Waits until nothing that has `marker` in its environment runs any more.
+
+    What an agent has started itself may need a moment to end after the agent was stopped.
+
+    Raises:
+        AssertionError: Something has not ended after `seconds`; it is named.
+    """
+    while pids := processes_with(marker):
+        Watch(pids).all_gone(seconds)
 
 
 def _read(path: Path) -> bytes:

@@ -49,7 +49,7 @@ class Stage:
 
     def wait_for_request(self, number: int = 1) -> ModelRequest:
         """Waits for a request, counted from the moment the script was set."""
-        return self.model.wait_for_request(self._first + number)
+        return self.model.wait_for_request(self._first + number, timeout=60)
 
     @property
     def home(self) -> Path:

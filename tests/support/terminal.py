@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import re
 import select
 import signal
 import struct
@@ -11,77 +10,38 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_SEQUENCE = re.compile(
-    r"\x1b\[(?P<numbers>[0-9;?]*)(?P<letter>[A-Za-z])|(?P<text>[^\x1b\r\n]+)|[\r\n]"
-)
+import pyte
+
+# What runs in the background ignores Ctrl-C and passes that on; in a terminal nothing does.
 _IN_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
-class Screen:
-    """What a terminal shows, with everything that has scrolled off its top.
+class Screen(pyte.HistoryScreen):
+    """What a terminal shows, with everything that has scrolled off its top."""
 
-    It knows the sequences for colours, the cursor going up and erased lines, and fails at others.
-    """
-
-    def __init__(self) -> None:
-        self._lines = [""]
-        self._row = 0
-        self._column = 0
-
-    def feed(self, text: str) -> None:
-        """Takes in what a program wrote."""
-        position = 0
-        while position < len(text):
-            match = _SEQUENCE.match(text, position)
-            assert match, f"a terminal sequence that is not expected: {text[position:][:20]!r}"
-            self._take(match)
-            position = match.end()
+    def __init__(self, columns: int, lines: int, answer: Callable[[bytes], object]) -> None:
+        super().__init__(columns, lines, history=100_000)
+        self._answer = answer
 
     @property
-    def lines(self) -> list[str]:
+    def all_lines(self) -> list[str]:
         """The lines without what is blank at their ends and at the end of the screen."""
-        return "\n".join(line.rstrip() for line in self._lines).rstrip().split("\n")
+        gone = ["".join(line[x].data for x in range(self.columns)) for line in self.history.top]
+        return "\n".join(line.rstrip() for line in [*gone, *self.display]).rstrip().split("\n")
 
-    def _take(self, match: re.Match[str]) -> None:
-        if match["text"]:
-            self._write(match["text"])
-        elif match["letter"] is None:
-            self._control(match[0])
-        else:
-            self._sequence(match["letter"], match["numbers"])
-
-    def _write(self, text: str) -> None:
-        line = self._lines[self._row].ljust(self._column)
-        end = self._column + len(text)
-        self._lines[self._row] = line[: self._column] + text + line[end:]
-        self._column = end
-
-    def _control(self, character: str) -> None:
-        self._column = 0 if character == "\r" else self._column
-        if character == "\n":
-            self._row += 1
-            if self._row == len(self._lines):
-                self._lines.append("")
-
-    def _sequence(self, letter: str, numbers: str) -> None:
-        match letter, numbers:
-            case ("m", _) | ("h" | "l", "?25"):
-                pass
-            case "A", _:
-                self._row = max(self._row - int(numbers or 1), 0)
-            case "K", "2":
-                self._lines[self._row] = ""
-            case _:
-                raise AssertionError(f"a terminal sequence that is not expected: {numbers}{letter}")
+    def write_process_input(self, data: str) -> None:
+        """Answers a question of the program, such as where the cursor is."""
+        self._answer(data.encode())
 
 
 class Terminal:
@@ -101,12 +61,13 @@ class Terminal:
         *,
         env: Mapping[str, str],
         cwd: Path,
-        columns: int = 80,
+        columns: int = 120,
         lines: int = 24,
     ) -> None:
         self.written = ""
-        self.screen = Screen()
         self._master, slave = os.openpty()
+        self.screen = Screen(columns, lines, lambda data: os.write(self._master, data))
+        self._stream = pyte.Stream(self.screen)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._process = subprocess.Popen(
             [sys.executable, "-c", _IN_TERMINAL, *map(str, argv)],
@@ -125,18 +86,33 @@ class Terminal:
         """The program's process id."""
         return self._process.pid
 
-    def press_ctrl_c(self) -> None:
-        """Presses Ctrl-C, which the terminal turns into a signal."""
-        os.write(self._master, b"\x03")
+    @property
+    def lines(self) -> list[str]:
+        """What is on the screen, and what has scrolled off its top."""
+        return self.screen.all_lines
 
-    def wait_for(self, text: str, seconds: float = 20) -> None:
+    @property
+    def keeps_keys(self) -> bool:
+        """Whether keys are shown and kept until a line is whole, as programs are to leave it."""
+        modes = termios.tcgetattr(self._master)[3]
+        return modes & (termios.ICANON | termios.ECHO) == termios.ICANON | termios.ECHO
+
+    def press_ctrl_c(self) -> None:
+        """Presses Ctrl-C, which the terminal turns into a signal unless the program reads keys."""
+        self.press("\x03")
+
+    def press(self, keys: str) -> None:
+        """Presses keys, ``\\r`` being the return key."""
+        os.write(self._master, keys.encode())
+
+    def wait_for(self, text: str, seconds: float = 60) -> None:
         """Waits until a text is on the screen."""
         deadline = time.monotonic() + seconds
-        while text not in "\n".join(self.screen.lines):
+        while text not in "\n".join(self.lines):
             if not self._read(deadline):
                 raise AssertionError(f"{text!r} never came to the screen:\n{self.written}")
 
-    def wait(self, seconds: float = 20) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """Waits for the end of the program and returns its exit code."""
         deadline = time.monotonic() + seconds
         while self._read(deadline):
@@ -169,14 +145,11 @@ class Terminal:
             return False
         text, self._rest = _whole(data)
         self.written += text
-        self.screen.feed(text)
+        self._stream.feed(text)
         return True
 
 
 def _whole(data: bytes) -> tuple[str, bytes]:
-    """The text in some bytes, up to a character or sequence that has only come in part."""
+    """The text in some bytes, up to a character that has only come in part."""
     text = data.decode(errors="ignore")
-    cut = re.search(r"\x1b(\[[0-9;?]*)?$", text)
-    if cut:
-        text = text[: cut.start()]
     return text, data[len(text.encode()) :]

@@ -12,9 +12,13 @@ CREDENTIALS: Mapping[str, tuple[str, ...]] = {
     "claude": (
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_AUTH_TOKEN",
-        "CLAUDE_CODE_OAUTH_TOKEN",
-        "AWS_BEARER_TOKEN_BEDROCK",
+        "ANTHROPIC_AWS_API_KEY",
         "ANTHROPIC_FOUNDRY_API_KEY",
+        "ANTHROPIC_FOUNDRY_AUTH_TOKEN",
+        "ANTHROPIC_IDENTITY_TOKEN",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "CLAUDE_CODE_OAUTH_REFRESH_TOKEN",
+        "CLAUDE_CODE_OAUTH_TOKEN",
     ),
     "gemini": (
         "GEMINI_API_KEY",
@@ -41,6 +45,10 @@ CREDENTIALS: Mapping[str, tuple[str, ...]] = {
 }
 """Variables that hold credentials for models, by the vendor they belong to."""
 
+_FLEETING = ("PYTEST_CURRENT_TEST",)
+"""Variables that change while a program runs. Agents are told apart by their environments: with
+these, a program's tests would start one each."""
+
 
 def child_environment(
     vendor: str, policy: EnvPolicy, changes: Mapping[str, str | None]
@@ -49,12 +57,14 @@ def child_environment(
 
     Args:
         vendor: Whose credentials the agent may see; a key of `CREDENTIALS`.
-        policy: ``minimal`` leaves out every other vendor's credentials, ``inherit`` leaves out
-            nothing.
+        policy: ``minimal`` leaves out every other vendor's credentials, and the name of the test
+            that runs; ``inherit`` leaves out nothing.
         changes: Set on top, whatever the policy; ``None`` removes a variable.
     """
     environment = dict(os.environ)
     if policy == "minimal":
+        for name in _FLEETING:
+            environment.pop(name, None)
         for owner, names in CREDENTIALS.items():
             if owner != vendor:
                 for name in names:

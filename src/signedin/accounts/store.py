@@ -51,6 +51,10 @@ class _Kept(msgspec.Struct, Generic[T], frozen=True):
     credential: T
     refresh_began: float | None = None
 
+    def __repr__(self) -> str:
+        """Leaves out the credential."""
+        return f"_Kept(refresh_began={self.refresh_began})"
+
 
 class CredentialStore(Generic[T]):
     """Credentials of one type, by name.

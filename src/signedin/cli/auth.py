@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,28 +14,19 @@ import typer
 from signedin.accounts.homes import account_names
 from signedin.accounts.status import AuthStatus, LoginMethod
 from signedin.cli.errors import FAILURE, SUCCESS, UsageError
+from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source
 from signedin.cli.output import write, write_json
-from signedin.cli.providers import aligned
-from signedin.cli.run import DEFAULT_PROVIDER
+from signedin.cli.tables import aligned
 from signedin.client import AsyncClient
 from signedin.errors import UnsupportedOptionError
 from signedin.options import AuthSource
-from signedin.providers.registry import provider_names
+from signedin.providers.registry import load_provider, provider_names
 
 auth = typer.Typer(
     rich_markup_mode=None,
     help="Who is signed in, who pays; sign in and out.",
 )
 
-Provider = Annotated[
-    str, typer.Option(metavar="NAME", help="The provider; see `signedin providers`.")
-]
-Source = Annotated[
-    AuthSource,
-    typer.Option(help="Signedin's own login, the vendor's, or the first that is signed in."),
-]
-Account = Annotated[str | None, typer.Option(metavar="NAME", help="Name of an isolated login.")]
-Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 PassphraseFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Read the passphrase from a file instead of the terminal."),
@@ -90,12 +81,31 @@ def login(
             "reads a key from standard input. Without a method the vendor's own login runs."
         ),
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The way in, where a provider has several; chatgpt has siwc, OpenAI's documented "
+            "one, and codex.",
+        ),
+    ] = None,
+    paste: Annotated[
+        bool,
+        typer.Option(
+            "--paste",
+            help="The browser is on another machine: read the address at which it ends from "
+            "standard input.",
+        ),
+    ] = False,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="Time to sign in, with a method.")
     ] = 900.0,
 ) -> None:
     """Sign in."""
-    asyncio.run(_login(provider, source, account, method, timeout))
+    if paste and method != "browser":
+        raise UsageError("--paste goes with --method browser")
+    options = _profile(provider, profile)
+    asyncio.run(_login(provider, source, account, method, options, paste=paste, timeout=timeout))
 
 
 @auth.command()
@@ -174,10 +184,30 @@ def fields(told: AuthStatus) -> dict[str, object]:
 
 @asynccontextmanager
 async def _client(
-    provider: str, source: AuthSource, account: str | None
+    provider: str,
+    source: AuthSource,
+    account: str | None,
+    options: Mapping[str, object] | None = None,
 ) -> AsyncGenerator[AsyncClient, None]:
-    async with AsyncClient(provider, auth_source=source, account=account) as client:
+    async with AsyncClient(
+        provider, auth_source=source, account=account, provider_options=options or {}
+    ) as client:
         yield client
+
+
+def _profile(provider: str, profile: str | None) -> Mapping[str, object]:
+    """The option that chooses a way in.
+
+    Raises:
+        UnsupportedOptionError: The provider has no such way.
+    """
+    if profile is None:
+        return {}
+    known = load_provider(provider).profiles
+    if profile not in known:
+        hint = f"choose one of: {', '.join(known)}" if known else "there is one way in only"
+        raise UnsupportedOptionError(provider, f"--profile {profile}", hint)
+    return {"profile": profile}
 
 
 async def _status(provider: str, source: AuthSource, account: str | None) -> AuthStatus:
@@ -188,10 +218,8 @@ async def _status(provider: str, source: AuthSource, account: str | None) -> Aut
 async def _all() -> list[AuthStatus]:
     found: list[AuthStatus] = []
     for provider in provider_names():
-        try:
+        with suppress(UnsupportedOptionError):
             found.append(await _status(provider, "external", None))
-        except UnsupportedOptionError:
-            continue
         for name in account_names(provider):
             found.append(await _status(provider, "isolated", name))  # noqa: PERF401 - awaits
     return found
@@ -202,12 +230,15 @@ async def _login(
     source: AuthSource,
     account: str | None,
     method: LoginMethod | None,
+    options: Mapping[str, object],
+    *,
+    paste: bool,
     timeout: float,
 ) -> None:
     key = sys.stdin.readline().strip() if method == "api-key" else None
     if method == "api-key" and not key:
         raise UsageError("--method api-key reads the key from standard input, which is empty")
-    async with _client(provider, source, account) as client:
+    async with _client(provider, source, account, options) as client:
         begun = await client.start_login(method, key)
         if begun is not None:
             if begun.url:
@@ -215,8 +246,8 @@ async def _login(
             if begun.user_code:
                 write(f"Type this code there: {begun.user_code}\n")
                 write("Only go on if you began this yourself; never type somebody else's code.\n")
-            if begun.wants_code:
-                write("Paste the code it shows: ")
+            if begun.wants_code or paste:
+                write(f"Paste the {'address it ends at' if paste else 'code it shows'}: ")
                 await begun.submit_code(await asyncio.to_thread(sys.stdin.readline))
             await begun.wait(timeout)
         told = await client.auth_status()
@@ -240,7 +271,7 @@ def _rows(told: AuthStatus) -> list[tuple[str, ...]]:
     plan = f" ({told.plan})" if told.plan else ""
     rows = {
         "provider": told.provider,
-        "installed": str(told.binary) if told.installed else "no",
+        "installed": str(told.binary or "yes") if told.installed else "no",
         "signed in": "yes" if told.authenticated else "no",
         "mode": told.mode,
         "pays": f"{told.billing}{plan}",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
@@ -16,23 +17,20 @@ import typer
 from signedin.accounts.homes import HOME_VARIABLE, signedin_home
 from signedin.cli.errors import FAILURE, SUCCESS
 from signedin.cli.output import write, write_json
-from signedin.cli.providers import aligned
+from signedin.cli.tables import aligned
 from signedin.client import AsyncClient
 from signedin.errors import SignedinError
 from signedin.loopback import LoopbackModel
 from signedin.providers.base import Installation
+from signedin.providers.registry import BUILT_IN, load_provider
 from signedin.wire.capture import capture
-
-TESTED: Mapping[str, tuple[str, str]] = {
-    "codex": ("0.163", "0.169"),
-    "claude": ("2.1.197", "2.1.330"),
-    "gemini": ("0.61", "0.61"),
-}
-"""The oldest and the newest version of each agent that signedin is tested with."""
 
 ANSWER = "signedin-smoke"
 VERSION_SECONDS = 30.0
 SMOKE_SECONDS = 60.0
+
+# What the user is to know is among the findings; the log would run into them.
+logging.getLogger("signedin").addHandler(logging.NullHandler())
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
@@ -74,12 +72,17 @@ def doctor(
 
     The turns it runs use no account and reach nobody. Exits with 1 if there is a problem.
     """
-    findings = asyncio.run(_findings(provider or list(TESTED), smoke=smoke))
+    findings = asyncio.run(_findings(provider or _built_in(), smoke=smoke))
     if json:
         write_json(findings)
     else:
         write(_table(findings))
     return FAILURE if any(each.level == "problem" for each in findings) else SUCCESS
+
+
+def _built_in() -> list[str]:
+    """The providers that are there without being named: all but agents that only speak ACP."""
+    return [name for name in BUILT_IN if not load_provider(name).takes_command]
 
 
 async def _findings(providers: list[str], *, smoke: bool) -> list[Finding]:
@@ -90,7 +93,8 @@ async def _findings(providers: list[str], *, smoke: bool) -> list[Finding]:
             found.append(_installed(name, installation))
             if installation.usable is None:
                 continue
-            found.append(await _version(name, installation.usable))
+            if installation.usable.suffix != ".py":  # a Python package is no program
+                found.append(await _version(name, installation.usable))
             found += [finding async for finding in _account(client)]
         if smoke:
             found.append(await _smoke(name))
@@ -140,9 +144,10 @@ async def _version(name: str, program: Path) -> Finding:
 
 
 def _compared(name: str, version: str) -> Finding:
-    if name not in TESTED:
+    versions = load_provider(name).tested
+    if versions is None:
         return Finding(provider=name, check="version", level="ok", message=version)
-    oldest, newest = TESTED[name]
+    oldest, newest = versions
     tested = f"tested with {oldest} to {newest}" if oldest != newest else f"tested with {oldest}"
     if _parts(version) < _parts(oldest):
         return Finding(

@@ -2,43 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
 
-import msgspec
 import typer
 
+from signedin.cli.documents import Availability, ProviderRow, TransportRow
 from signedin.cli.errors import FAILURE, SUCCESS
+from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source, client_of
 from signedin.cli.output import write, write_json
-from signedin.cli.run import DEFAULT_PROVIDER
+from signedin.cli.tables import aligned
 from signedin.client import AsyncClient
-from signedin.providers.base import Capabilities, Installation
+from signedin.providers.base import Capabilities
 from signedin.providers.registry import load_provider, provider_names
 
 
 def available(
     *,
-    provider: Annotated[
-        str, typer.Option(metavar="NAME", help="The provider asked about.")
-    ] = DEFAULT_PROVIDER,
+    provider: Provider = DEFAULT_PROVIDER,
+    source: Source = "auto",
+    account: Account = None,
+    json: Json = False,
 ) -> int:
     """Say whether a provider can be used: yes or no.
 
-    Its program is looked for, not started. On no, standard error says what is missing.
+    Yes means that it is installed and somebody is signed in. On no, standard error says what is
+    missing, and what to do.
+
+    \b
+    signedin available --provider claude && signedin run --provider claude "Hello"
     """
-    installation = AsyncClient(provider).installation()
-    if _is_usable(installation):
-        write("yes\n")
-        return SUCCESS
-    write("no\n")
-    typer.echo(f"{installation.problem}; install it with: {installation.install}", err=True)
-    return FAILURE
+    found = asyncio.run(_availability(client_of(provider, source, account)))
+    if json:
+        write_json(found)
+    else:
+        write("yes\n" if found.available else "no\n")
+    if not found.installed:
+        typer.echo(f"{found.problem}; install it with: {found.install}", err=True)
+    elif not found.available:
+        typer.echo(f"{found.problem}; see: signedin auth status --provider {provider}", err=True)
+    return SUCCESS if found.available else FAILURE
+
+
+async def _availability(client: AsyncClient) -> Availability:
+    async with client:
+        installation = client.installation()
+        installed = installation.usable is not None
+        signed_in = installed and await client.available()
+    nobody = None if signed_in else f"nobody is signed in to {client.provider}"
+    return Availability(
+        provider=client.provider,
+        available=signed_in,
+        installed=installed,
+        path=str(installation.path) if installation.path else None,
+        version=installation.version,
+        problem=nobody if installed else installation.problem,
+        install=installation.install,
+    )
 
 
 def providers(
     *,
-    json: Annotated[bool, typer.Option("--json", help="Write one JSON array.")] = False,
+    json: Json = False,
 ) -> None:
-    """List the providers, and what each can do."""
+    """List the providers, and what each can do.
+
+    \b
+    signedin providers
+    signedin providers --json | jq -r '.[] | select(.installed) | .provider'
+    """
     rows = [_row(name) for name in provider_names()]
     if json:
         write_json(rows)
@@ -61,51 +92,21 @@ def providers(
             typer.echo(f"{row.provider}: {row.problem}; install it with: {row.install}", err=True)
 
 
-class _Transport(msgspec.Struct):
-    name: str
-    default: bool
-    abilities: list[str]
-
-
-class _Row(msgspec.Struct):
-    provider: str
-    installed: bool
-    path: str | None
-    version: str | None
-    problem: str | None
-    install: str
-    transports: list[_Transport]
-
-
-def aligned(rows: list[tuple[str, ...]]) -> str:
-    """Returns rows as lines of left-aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _row(name: str) -> _Row:
+def _row(name: str) -> ProviderRow:
     spec = load_provider(name)
     installation = AsyncClient(name).installation()
-    return _Row(
+    return ProviderRow(
         provider=name,
-        installed=_is_usable(installation),
+        installed=installation.usable is not None,
         path=str(installation.path) if installation.path else None,
         version=installation.version,
         problem=installation.problem,
         install=installation.install,
         transports=[
-            _Transport(transport, number == 0, _abilities(capabilities))
+            TransportRow(transport, number == 0, _abilities(capabilities))
             for number, (transport, capabilities) in enumerate(spec.transports.items())
         ],
     )
-
-
-def _is_usable(installation: Installation) -> bool:
-    return installation.path is not None and installation.problem is None
 
 
 def _abilities(capabilities: Capabilities) -> list[str]:

@@ -15,7 +15,9 @@ import msgspec
 
 from signedin.loopback.api import ModelAPI
 from signedin.loopback.chat_api import ChatAPI
+from signedin.loopback.chatgpt_api import ChatGPTAPI
 from signedin.loopback.clients import CLIENTS, ClientOptions
+from signedin.loopback.code_assist_api import CodeAssistAPI
 from signedin.loopback.gemini_api import GeminiAPI
 from signedin.loopback.journal import Gates, Journal
 from signedin.loopback.messages_api import MessagesAPI
@@ -26,7 +28,14 @@ from signedin.loopback.responses_api import ResponsesAPI
 from signedin.loopback.script import Answer, HttpError, Refusal, Reply, as_reply
 from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
 
-APIS: Sequence[ModelAPI] = (ResponsesAPI(), MessagesAPI(), GeminiAPI(), ChatAPI())
+APIS: Sequence[ModelAPI] = (
+    ChatGPTAPI(),
+    ResponsesAPI(),
+    MessagesAPI(),
+    GeminiAPI(),
+    CodeAssistAPI(),
+    ChatAPI(),
+)
 """The model APIs that are served; a request goes to the first that calls it its own."""
 
 OnRequest: TypeAlias = Callable[[ModelRequest], None]
@@ -228,7 +237,7 @@ class LoopbackModel:
                     api.refusal(self._complaint(request, "unreadable", unreadable)), response
                 )
             elif (known := api.unscripted(http.method, route)) is not None:
-                await send_json(known, response)
+                await send_json(known, response, unless=http.headers.get("if-none-match"))
             else:
                 await self._answer(request, api, response)
         except (asyncio.CancelledError, ConnectionError):

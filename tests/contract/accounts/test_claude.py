@@ -1,7 +1,7 @@
 """Who is signed in to the real Claude Code, and who pays: by what reaches the loopback server."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +11,7 @@ from signedin import (
     AuthRequiredError,
     BillingError,
     Client,
+    SignedinError,
     TimeoutExceededError,
     UnsupportedOptionError,
     WarningEvent,
@@ -20,20 +21,10 @@ from signedin.loopback import LoopbackModel, ModelRequest
 from signedin.providers.claude.binary import native_program
 from support.agents import program, versions
 from support.claude_issuer import TOKEN as ISSUED, ClaudeIssuer
-from support.processes import processes_with
+from support.claude_login import TOKEN, sign_in
+from support.processes import Watch, processes_with
 
-TOKEN = "sk-ant-oat01-planted-token-0123456789"
 STRAY = "sk-ant-api03-stray-key-9876543210"
-LOGIN = {
-    "claudeAiOauth": {
-        "accessToken": TOKEN,
-        "refreshToken": "sk-ant-ort01-planted-token-0123456789",
-        "expiresAt": 4102444800000,
-        "scopes": ["user:inference", "user:profile"],
-        "subscriptionType": "max",
-        "rateLimitTier": "default_claude_max_20x",
-    }
-}
 KEPT_AWAY = (
     "ANTHROPIC_API_KEY is set and would go before the claude login; it is kept from the agent "
     "(billing='api' lets it through)"
@@ -71,22 +62,21 @@ def isolated(tmp_path: Path) -> Path:
 def new_client(
     model: LoopbackModel, binary: Path, external: Path, tmp_path: Path
 ) -> Callable[..., Client]:
-    """Makes clients that talk to nobody but the model, with whatever login there is."""
+    """Makes clients that talk to nobody but the model, with whatever login there is.
+
+    Variables that one `inherits` are not changed for it.
+    """
     env = dict(model.client_options("claude")["env"])
     for name in ("ANTHROPIC_API_KEY", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN"):
         del env[name]
     project = tmp_path / "project"
     project.mkdir()
 
-    def make(**options: object) -> Client:
-        return Client("claude", binary=binary, env=env, cwd=project, **options)
+    def make(*, inherits: Container[str] = (), **options: object) -> Client:
+        given = {name: value for name, value in env.items() if name not in inherits}
+        return Client("claude", binary=binary, env=given, cwd=project, **options)
 
     return make
-
-
-def sign_in(home: Path) -> None:
-    home.mkdir(parents=True, exist_ok=True)
-    (home / ".credentials.json").write_text(json.dumps(LOGIN))
 
 
 def prompts(model: LoopbackModel) -> list[ModelRequest]:
@@ -148,6 +138,52 @@ def test_a_stray_key_pays_nothing(
     assert warnings_of(result.events) == list(status.warnings) == [KEPT_AWAY]
 
 
+def test_whatever_goes_before_a_login_is_kept_away(
+    new_client: Callable[..., Client],
+    external: Path,
+    model: LoopbackModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sign_in(external)
+    stray = {
+        "ANTHROPIC_AUTH_TOKEN": STRAY,
+        "ANTHROPIC_CUSTOM_HEADERS": f"x-api-key: {STRAY}",
+        "CLAUDE_CODE_USE_BEDROCK": "1",
+    }
+    for name, value in stray.items():
+        monkeypatch.setenv(name, value)
+    with new_client(billing="subscription", inherits=stray) as client:
+        result = client.run("hi")
+        assert client.auth_status().removed == tuple(stray)
+    told = [KEPT_AWAY.replace("ANTHROPIC_API_KEY", name) for name in stray]
+    assert warnings_of(result.events) == told
+    [request] = prompts(model)
+    assert request.credential_is(TOKEN)
+    assert not request.credential_is(STRAY)
+
+
+def test_a_login_is_sent_nowhere_else(
+    binary: Path,
+    external: Path,
+    model: LoopbackModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sign_in(external)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", model.url)
+    env = dict(model.client_options("claude")["env"])
+    for name in ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", "CLAUDE_CONFIG_DIR"):
+        del env[name]
+    with ClaudeIssuer(tmp_path) as issuer:
+        env |= issuer.env
+        with Client("claude", binary=binary, env=env, cwd=tmp_path) as client:
+            assert client.auth_status().removed == ("ANTHROPIC_BASE_URL",)
+            with pytest.raises(SignedinError):  # this Anthropic has no models
+                client.run("hi")
+        assert "/v1/messages" in issuer.paths
+    assert model.requests == ()
+
+
 def test_a_key_pays_where_there_is_no_login(
     new_client: Callable[..., Client], model: LoopbackModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,8 +228,15 @@ def test_what_cannot_be_assured_is_refused(
     assert prompts(model) == []
 
 
-@pytest.mark.parametrize("place", ["user", "project", "local"])
-@pytest.mark.parametrize("content", [{"env": {"ANTHROPIC_API_KEY": STRAY}}, {"apiKeyHelper": "x"}])
+@pytest.mark.parametrize(
+    ("place", "content"),
+    [
+        ("user", {"apiKeyHelper": "x"}),
+        ("project", {"env": {"ANTHROPIC_API_KEY": STRAY}}),
+        ("local", {"apiKeyHelper": "x"}),
+    ],
+    ids=["user", "project", "local"],
+)
 def test_a_key_in_the_settings(
     new_client: Callable[..., Client],
     external: Path,
@@ -261,10 +304,10 @@ def test_a_login_that_is_given_up(new_client: Callable[..., Client], isolated: P
             login.wait(0.05)
         login.cancel()
         with pytest.raises(AuthRequiredError, match="nobody was signed in to claude"):
-            login.wait(5)
+            login.wait(60)
         with pytest.raises(UnsupportedOptionError, match="ANTHROPIC_API_KEY"):
             client.login(method="api-key", api_key=STRAY)
-    assert processes_with(isolated) == set()
+    Watch(processes_with(isolated)).all_gone(60)
 
 
 def test_signing_in_and_out(
@@ -279,7 +322,7 @@ def test_signing_in_and_out(
             login = client.login(method="browser")
             [state] = parse_qs(urlsplit(str(login.url)).query).get("state", ["state"])
             login.submit_code(f"code#{state}")
-            login.wait(30)
+            login.wait(60)
             login.wait()
             status = client.auth_status()
             assert (status.source, status.home) == ("isolated", isolated)

@@ -1,16 +1,24 @@
 """Who is signed in to Gemini CLI, and who pays: by what reaches the loopback server."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from signedin import AuthRequiredError, BillingError, Client, UnsupportedOptionError
+from signedin import (
+    AuthRequiredError,
+    BillingError,
+    Client,
+    SignedinError,
+    UnsupportedOptionError,
+    WarningEvent,
+)
 from signedin.accounts.status import AuthStatus
 from signedin.loopback import LoopbackModel, ModelRequest
 from signedin.providers.gemini.billing import RETIRED
+from support import google_login
 from support.agents import program, versions
+from support.google_login import choose
 
 STRAY = "AIza-stray-key-0123456789-0123456789"
 
@@ -58,20 +66,9 @@ def new_client(
     return make
 
 
-def choose(home: Path, method: str) -> Path:
-    """Chooses how to sign in, in the settings; returns their file."""
-    file = home / ".gemini" / "settings.json"
-    settings = {
-        "security": {"auth": {"selectedType": method}},
-        "general": {"maxAttempts": 1, "enableAutoUpdate": False},
-        "privacy": {"usageStatisticsEnabled": False},
-    }
-    file.write_text(json.dumps(settings))
-    return file
-
-
 def prompts(model: LoopbackModel) -> list[ModelRequest]:
-    return [request for request in model.requests if request.api]
+    """What would be paid for."""
+    return [request for request in model.requests if "enerateContent" in request.path]
 
 
 def expected(home: Path, binary: Path, **facts: object) -> AuthStatus:
@@ -115,7 +112,7 @@ def test_a_key_pays_by_use(
     assert [request.credential_is(STRAY) for request in prompts(model)] == [True, True]
 
 
-@pytest.mark.parametrize("place", ["environment", ".env", ".gemini/.env", "settings"])
+@pytest.mark.parametrize("place", ["environment", ".env", "settings"])
 def test_a_stray_key_does_not_pay_for_a_login(
     new_client: Callable[..., Client],
     external: Path,
@@ -130,13 +127,112 @@ def test_a_stray_key_does_not_pay_for_a_login(
         monkeypatch.setenv("GEMINI_API_KEY", STRAY)
     else:
         (external / place).write_text(f"GEMINI_API_KEY={STRAY}\n")
-        decided_by = f"GEMINI_API_KEY in a .env file of {external}"
+        decided_by = f"GEMINI_API_KEY in {external / place}"
     gateway = {"GOOGLE_GEMINI_BASE_URL": None}
     with new_client(billing="subscription") as client:
         with pytest.raises(BillingError) as raised:
             client.run("hi", env=gateway)
         assert f"by an API key (decided by {decided_by})" in str(raised.value)
     assert model.requests == ()
+
+
+@pytest.fixture
+def google(tmp_path: Path) -> Iterator[google_login.Google]:
+    with google_login.Google(tmp_path) as google:
+        yield google
+
+
+def test_a_google_login_pays_by_its_plan(
+    binary: Path,
+    transport: str,
+    external: Path,
+    model: LoopbackModel,
+    google: google_login.Google,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choose(external, "oauth-personal")
+    expired = transport == "gemini-acp"
+    google_login.sign_in(external, expired=expired)
+    (tmp_path / ".env").write_text(f"GEMINI_API_KEY={STRAY}\n")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / ".env").write_text(f"GEMINI_API_KEY={STRAY}\nGOOGLE_API_KEY={STRAY}\n")
+    monkeypatch.setenv("GEMINI_API_KEY", STRAY)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", model.url)
+    env = google.environment(model)
+    with Client(
+        "gemini",
+        transport=transport,
+        binary=binary,
+        billing="subscription",
+        model="gemini-2.5-pro",
+        env=env,
+        cwd=project,
+    ) as client:
+        assert client.auth_status().billing == "subscription"
+        assert client.run("hi").text == "Hello."
+    token = google_login.ISSUED if expired else google_login.TOKEN
+    assert [request.api for request in prompts(model)] == ["code-assist"]
+    assert all(request.credential_is(token) for request in model.requests)
+    assert not any(request.credential_is(STRAY) for request in model.requests)
+    assert ("/token" in google.paths) is expired
+
+
+def test_a_project_that_chooses_another_payer(
+    new_client: Callable[..., Client],
+    external: Path,
+    model: LoopbackModel,
+    google: google_login.Google,
+    tmp_path: Path,
+) -> None:
+    choose(external, "oauth-personal")
+    google_login.sign_in(external)
+    project = tmp_path / "project"
+    file = choose(project, "gemini-api-key")
+    (project / ".env").write_text(f"GEMINI_API_KEY={STRAY}\n")
+    trust = {"trust_workspace": True}
+    with new_client(billing="subscription", provider_options=trust) as client:
+        assert client.auth_status().billing == "api"
+        with pytest.raises(BillingError) as raised:
+            client.run("hi")
+    assert f"by an API key (decided by {file})" in str(raised.value)
+    assert model.requests == ()
+    with new_client(provider_options=trust) as client:
+        result = client.run("hi", env=google.environment(model))
+        status = client.auth_status()
+    assert [event.text for event in result.events if isinstance(event, WarningEvent)] == [
+        f"{file} chooses how to sign in: gemini-api-key; it goes before the user's settings"
+    ]
+    assert list(status.warnings) == [
+        f"{file} chooses how to sign in: gemini-api-key; it goes before the user's settings"
+    ]
+    assert [request.credential_is(STRAY) for request in prompts(model)] == [True]
+
+
+def test_a_login_is_sent_nowhere_else(
+    binary: Path,
+    external: Path,
+    model: LoopbackModel,
+    google: google_login.Google,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choose(external, "oauth-personal")
+    google_login.sign_in(external)
+    monkeypatch.setenv("CODE_ASSIST_ENDPOINT", model.url)
+    (tmp_path / ".env").write_text(f"CODE_ASSIST_ENDPOINT={model.url}\n")
+    env = {
+        name: value
+        for name, value in google.environment(model).items()
+        if name != "CODE_ASSIST_ENDPOINT"
+    }
+    with Client("gemini", transport="gemini-cli", binary=binary, env=env, cwd=tmp_path) as client:
+        assert client.auth_status().removed == ("CODE_ASSIST_ENDPOINT",)
+        with pytest.raises(SignedinError):  # this Google knows no plans
+            client.run("hi")
+    assert model.requests == ()
+    assert "/v1internal:loadCodeAssist" in google.paths
 
 
 def test_a_google_login_is_told_with_what_google_allows(

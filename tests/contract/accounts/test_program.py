@@ -9,8 +9,9 @@ import pytest
 from signedin.loopback import LoopbackModel
 from signedin.loopback.issuer import LoopbackIssuer
 from support import codex_home
+from support.agents import program, versions
 from support.codex_home import KEY
-from support.program import PROGRAM, environment, run_program
+from support.program import PROGRAM, document, environment, run_program
 from support.terminal import Terminal
 
 CODEX = codex_home.program()
@@ -56,7 +57,7 @@ def test_status_as_json(env: Mapping[str, str], isolated: Path) -> None:
     )
     assert code == 0
     assert err == f"warning: {warning}\n"
-    assert json.loads(out) == {
+    assert document("auth-status", out) == {
         "provider": "codex",
         "installed": True,
         "authenticated": True,
@@ -140,7 +141,7 @@ def test_a_login_is_moved(env: Mapping[str, str], isolated: Path, tmp_path: Path
     assert code == 0
     secret.write_text("open barley\n")
     code, out, err = run(env, "auth", "import", "--force", "--passphrase-file", secret, stdin=line)
-    assert (code, out) == (1, "")
+    assert (code, out) == (3, "")
     assert "the passphrase is wrong" in err
     assert (isolated / "auth.json").read_bytes() == login
 
@@ -168,18 +169,39 @@ def test_other_vendors_logins_are_not_moved(env: Mapping[str, str]) -> None:
     )
 
 
-def test_doctor_finds_nothing_wrong(env: Mapping[str, str]) -> None:
-    code, out, err = run(env, "doctor", "--provider", "codex", "--json")
-    assert (code, err) == (0, "")
-    found = {(each["provider"], each["check"]): each["level"] for each in json.loads(out)}
-    assert found == {
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [(name, version) for name in ("codex", "claude", "gemini") for version in versions(name)],
+)
+def test_doctor_finds_nothing_wrong(env: Mapping[str, str], name: str, version: str) -> None:
+    binary = {f"SIGNEDIN_{name.upper()}_BINARY": str(program(name, version))}
+    code, out, err = run({**env, **binary}, "doctor", "--provider", name, "--json")
+    findings = document("doctor", out)
+    assert (code, err) == (0, ""), findings
+    assert {(each["provider"], each["check"]): each["level"] for each in findings} == {
         ("signedin", "home"): "ok",
-        ("codex", "program"): "ok",
-        ("codex", "version"): "ok",
-        ("codex", "login"): "missing",
-        ("codex", "home"): "ok",
-        ("codex", "smoke run"): "ok",
+        (name, "program"): "ok",
+        (name, "version"): "ok",
+        (name, "login"): "missing",
+        (name, "home"): "ok",
+        (name, "smoke run"): "ok",
     }
+
+
+def test_doctor_looks_at_what_needs_no_program(env: Mapping[str, str]) -> None:
+    code, out, err = run(env, "doctor", "--provider", "chatgpt", "--json")
+    assert (code, err) == (0, "")
+    found = {
+        each["check"]: each["level"] for each in json.loads(out) if each["provider"] != "signedin"
+    }
+    assert found == {"program": "ok", "login": "missing", "home": "ok", "smoke run": "ok"}
+
+
+def test_doctor_looks_at_all_that_is_built_in(env: Mapping[str, str]) -> None:
+    _, out, err = run({**env, "PATH": "/nowhere"}, "doctor", "--no-smoke", "--json")
+    assert err == ""
+    providers = dict.fromkeys(each["provider"] for each in json.loads(out))
+    assert list(providers) == ["signedin", "codex", "claude", "gemini", "chatgpt"]
 
 
 def test_doctor_says_what_to_do(env: Mapping[str, str], tmp_path: Path) -> None:

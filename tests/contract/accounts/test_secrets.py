@@ -1,81 +1,277 @@
-"""Planted secrets are looked for in everything that a turn leaves behind."""
+"""Planted secrets are looked for in everything that turns leave behind, good and bad ones."""
 
+import asyncio
 import logging
-import traceback
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from signedin import Client, SignedinError
+from signedin import Client, McpServer, SignedinError
+from signedin.accounts.environment import CREDENTIALS
 from signedin.loopback import HttpError, LoopbackModel, ModelRequest, Reply
 from signedin.loopback.issuer import LoopbackIssuer
-from support import codex_home
-from support.processes import command_of, processes_with
+from signedin.providers.chatgpt.profiles import CODEX, relocated
+from signedin.providers.registry import load_provider
+from support import claude_login, codex_home, google_login
+from support.agents import program, versions
+from support.chatgpt_account import SignedInUser
+from support.leaks import Leaks
+from support.processes import command_of, environment_of, processes_with
 
-STRAY = "sk-proj-stray-key-9876543210"
 GIVEN = "sk-proj-given-key-1234567890"
+"""A key of somebody else that the caller hands to the agent."""
+
+MCP_SERVER = Path(__file__).parents[2] / "support" / "mcp_server.py"
+GITHUB = "ghp_planted0123456789planted0123456789"
+"""A key for an MCP server."""
+
+
+HARMLESS = (
+    "0123456789abcdef0123456789abcdef01234567",
+    "01a1fda5-77f3-73e0-bc59-8942ee3d8ba8",
+    "--ask-for-approval",
+)
+"""What only looks like a secret, or like the name of one."""
+
+
+FOREIGN = "planted-foreign-key-0123456789"
+"""What all other vendors' keys are."""
+
+
+class Planted(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent with a login, and keys all around it.
+
+    Attributes:
+        provider: Its name.
+        options: What makes a client of it.
+        secrets: What must be found nowhere.
+        kept_in: Where the agent itself keeps them, and what was said in its conversations.
+        stray: A key in the environment.
+    """
+
+    provider: str
+    options: dict[str, object]
+    secrets: list[str]
+    kept_in: list[str]
+    stray: str
 
 
 @pytest.fixture
-def external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    home = tmp_path / "external"
-    monkeypatch.setenv("CODEX_HOME", str(home))
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything that is written is below it."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "project").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SIGNEDIN_HOME", str(tmp_path / "signedin"))
-    monkeypatch.setenv("CODEX_API_KEY", STRAY)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    return home
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    return tmp_path
 
 
 @pytest.fixture
-def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackIssuer]:
+def answers() -> list[Reply | HttpError]:
+    """What the model answers next."""
+    return []
+
+
+@pytest.fixture
+def argv() -> list[str]:
+    """What was on a command line while the model was asked."""
+    return []
+
+
+@pytest.fixture
+def variables() -> list[str]:
+    """What was in the environment of the agent and its children at that moment."""
+    return []
+
+
+@pytest.fixture
+def model(
+    folder: Path, answers: list[Reply | HttpError], argv: list[str], variables: list[str]
+) -> Iterator[LoopbackModel]:
+    def answer(request: ModelRequest) -> Reply | HttpError:
+        for pid in processes_with(folder):
+            argv.extend(command_of(pid))
+            variables.extend(environment_of(pid))
+        return answers.pop(0)
+
+    with LoopbackModel(answer) as model:
+        yield model
+
+
+@pytest.fixture
+def codex(folder: Path, model: LoopbackModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planted]:
+    home = folder / "signedin" / "codex"
+    stray = "sk-proj-stray-key-9876543210"
+    monkeypatch.setenv("CODEX_API_KEY", stray)
     with LoopbackIssuer() as issuer:
         for name, value in issuer.codex_env.items():
             monkeypatch.setenv(name, str(value))
-        yield issuer
+        codex_home.configure(home, model, issuer)
+        access = codex_home.sign_in(home, issuer)
+        tokens = [access, *codex_home.tokens_in((home / "auth.json").read_bytes())]
+        kept_in = ["*/auth.json", "*/codex/sessions/*", "*/thread_history_*.sqlite*"]
+        yield Planted(provider="codex", options={}, secrets=tokens, kept_in=kept_in, stray=stray)
 
 
-@pytest.mark.parametrize("transport", ["codex-app-server", "codex-exec"])
+@pytest.fixture
+def claude(folder: Path, model: LoopbackModel, monkeypatch: pytest.MonkeyPatch) -> Planted:
+    stray = "sk-ant-api03-stray-key-9876543210"
+    monkeypatch.setenv("ANTHROPIC_API_KEY", stray)
+    claude_login.sign_in(folder / "signedin" / "claude")
+    env = dict(model.client_options("claude")["env"])
+    for name in ("ANTHROPIC_API_KEY", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN"):
+        del env[name]
+    return Planted(
+        provider="claude",
+        options={"env": env, "binary": program("claude", versions("claude")[0])},
+        secrets=[claude_login.TOKEN, claude_login.REFRESH],
+        kept_in=["*/.credentials.json", "*/claude/projects/*"],
+        stray=stray,
+    )
+
+
+@pytest.fixture
+def gemini(
+    folder: Path, model: LoopbackModel, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Planted]:
+    stray = "AIza-stray-key-0123456789-0123456789"
+    monkeypatch.setenv("GEMINI_API_KEY", stray)
+    home = folder / "signedin" / "gemini"
+    google_login.choose(home, "oauth-personal")
+    google_login.sign_in(home)
+    (folder / "project" / ".env").write_text(f"GEMINI_API_KEY={stray}\n")
+    certificates = folder / "google"
+    certificates.mkdir()
+    with google_login.Google(certificates) as google:
+        yield Planted(
+            provider="gemini",
+            options={
+                "env": google.environment(model),
+                "binary": program("gemini", versions("gemini")[0]),
+                "model": "gemini-2.5-pro",
+                "provider_options": {"trust_workspace": True},
+            },
+            secrets=[google_login.TOKEN, google_login.REFRESH],
+            kept_in=["*/oauth_creds.json", "project/.env", "*/chats/*"],
+            stray=stray,
+        )
+
+
+@pytest.fixture
+def chatgpt(
+    folder: Path, model: LoopbackModel, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Planted]:
+    stray = "sk-proj-stray-key-9876543210"
+    monkeypatch.setenv("OPENAI_API_KEY", stray)
+    with LoopbackIssuer() as issuer:
+        moved = relocated(CODEX, issuer.url, f"{model.url}/backend-api/codex")
+        profile = msgspec.structs.replace(moved, redirect_ports=(0,))
+        user = SignedInUser(issuer, "planted", profile)
+        login = asyncio.run(user.sign_in())
+        yield Planted(
+            provider="chatgpt",
+            options={
+                "account": "planted",
+                "model": "m",
+                "provider_options": {"profile": profile, "request_max_retries": 0},
+            },
+            secrets=[login.access_token, login.refresh_token, login.id_token],
+            kept_in=["*/login.json"],
+            stray=stray,
+        )
+
+
+AGENTS = [
+    ("codex", "codex-app-server"),
+    ("codex", "codex-exec"),
+    ("claude", "claude-cli"),
+    ("gemini", "gemini-acp"),
+    ("gemini", "gemini-cli"),
+]
+
+
+@pytest.mark.timeout(300)  # three starts of a slow agent
+@pytest.mark.parametrize(("provider", "transport"), [*AGENTS, ("chatgpt", "chatgpt-responses")])
 def test_no_secret_is_left_anywhere(
-    external: Path,
-    issuer: LoopbackIssuer,
-    tmp_path: Path,
+    provider: str,
     transport: str,
+    folder: Path,
+    model: LoopbackModel,
+    answers: list[Reply | HttpError],
+    argv: list[str],
+    variables: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    commands: list[str] = []
-    answers: list[Reply | HttpError] = []
-
-    def answer(request: ModelRequest) -> Reply | HttpError:
-        commands.extend(word for pid in processes_with(external) for word in command_of(pid))
-        return answers.pop(0)
-
-    with LoopbackModel(answer) as model, caplog.at_level(logging.DEBUG):
-        codex_home.configure(external, model, issuer)
-        token = codex_home.sign_in(external, issuer)
-        login = (external / "auth.json").read_bytes()
-        secrets = [STRAY, GIVEN, token, *codex_home.tokens_in(login)]
-        echo = HttpError(400, f"Incorrect API key provided: {token} or {STRAY}")
-        answers += [Reply("Hello."), echo]
-        with Client("codex", transport=transport, env={"GIVEN_API_KEY": GIVEN}) as client:
-            result = client.run("hi")
+    for owner, names in CREDENTIALS.items():
+        if owner != provider:
+            for name in names:
+                monkeypatch.setenv(name, FOREIGN)
+    planted: Planted = request.getfixturevalue(provider)
+    options = {**planted.options}
+    if provider != "chatgpt":  # which starts no program
+        options["env"] = {**planted.options.get("env", {}), "GIVEN_API_KEY": GIVEN}
+    leaks = Leaks([*planted.secrets, planted.stray, GIVEN, GITHUB])
+    if load_provider(provider).transports[transport].mcp_servers:
+        server = McpServer(
+            command=sys.executable, args=[str(MCP_SERVER)], env={"GITHUB_TOKEN": GITHUB}
+        )
+        options["mcp_servers"] = {"planted": server}
+    keys = f"{planted.secrets[0]} or {planted.stray} or {GIVEN}"
+    echoed = f"Incorrect API key provided: {keys}; {' '.join(HARMLESS)}"
+    with (
+        caplog.at_level(logging.DEBUG),
+        Client(provider, transport=transport, cwd=folder / "project", **options) as client,
+    ):
+        answers += [Reply("Hello.")]
+        leaks.look_at_result(client.run("hi"))
+        for status in (400, 401):
+            answers[:] = [HttpError(status, echoed)] * 20
+            events = []
             with pytest.raises(SignedinError) as raised:
-                client.run("hi")
-            status = client.auth_status()
-            seen = [repr(client), repr(result), repr(status), repr(model.requests)]
-    error = raised.value
-    seen += [str(error), repr(error), "".join(traceback.format_exception(error)), caplog.text]
-    events = (*result.events, *error.result.events)
-    seen += [text for event in events for text in (repr(event), event.text)]
-    seen += [msgspec.json.encode(event).decode() for event in result.events]
-    seen += commands
-    seen += [repr(issuer.requests), *capfd.readouterr()]
-    own = [path for path in (tmp_path / "signedin").rglob("*") if path.is_file()]
-    seen += [path.read_text(errors="replace") for path in own]
-    assert commands
-    assert "Incorrect API key provided: ***" in str(error)
-    for secret in secrets:
-        assert [text for text in seen if secret in text] == []
-    assert (external / "auth.json").read_bytes() == login
+                events.extend(client.stream("hi"))
+            leaks.look_at_events(events)
+            leaks.look_at_error(raised.value)
+            assert [word for word in HARMLESS if word not in str(raised.value)] == []
+        leaks.look("status", repr(client.auth_status()), repr(client))
+    assert bool(argv) is ("env" in options)
+    leaks.look("command line", *argv)
+    assert [variable for variable in variables if FOREIGN in variable] == []
+    leaks.look("requests", repr(model.requests))
+    leaks.look("log", caplog.text, *(repr(record.args) for record in caplog.records))
+    leaks.look("output", *capfd.readouterr())
+    leaks.look_at_files(folder, besides=planted.kept_in)
+    assert leaks.found == []
+    assert any(request.credential_is(planted.secrets[0]) for request in model.requests)
+
+
+@pytest.mark.parametrize(("provider", "transport"), AGENTS)
+def test_an_agent_that_dies_shouting_its_keys(
+    provider: str, transport: str, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = folder / "agent"
+    agent.write_text(
+        '#!/bin/sh\necho "$GIVEN_API_KEY"\necho "key: $GIVEN_API_KEY" >&2\n'
+        'echo "{\\"error\\": \\"$GIVEN_API_KEY\\"}"\nexit 3\n'
+    )
+    agent.chmod(0o755)
+    leaks = Leaks([GIVEN])
+    env = {"GIVEN_API_KEY": GIVEN, "GEMINI_API_KEY": "planted"}
+    with (
+        caplog.at_level(logging.DEBUG),
+        Client(provider, transport=transport, binary=agent, env=env, cwd=folder) as client,
+        pytest.raises(SignedinError) as raised,
+    ):
+        client.run("hi")
+    leaks.look_at_error(raised.value)
+    leaks.look("log", caplog.text, *(repr(record.args) for record in caplog.records))
+    leaks.look_at_files(folder, besides=[])
+    assert leaks.found == []
+    assert "***" in str(raised.value)

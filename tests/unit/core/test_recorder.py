@@ -1,5 +1,6 @@
 """The record of a turn, and its promises about events, whatever a provider gives."""
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
@@ -299,3 +300,21 @@ def test_whatever_comes_in_goes_out_in_order(batches: list[list[Event]]) -> None
     ]
     assert list(result.events) == [event for event in out if event not in previews]
     assert result.text == out[-1].text
+
+
+def test_what_is_told_of_a_turn_quotes_no_keys() -> None:
+    key = "sk-proj-0123456789"
+    payload = msgspec.Raw(b'{"message": "wrong key: sk-proj-0123456789"}')
+    told = {"text": f"wrong key: {key}", "timestamp": 2.0, "payload": payload}
+    events, record = recorded(
+        SESSION,
+        OtherEvent(name="x", **told),
+        WarningEvent(**told),
+        message(key),
+        ErrorEvent(error=ErrorKind.SERVER, **told),
+        DoneEvent(reason="failed", timestamp=9.0, payload=payload),
+    )
+    news = [event for event in events if not isinstance(event, SessionEvent | MessageEvent)]
+    assert [event.text for event in news] == ["wrong key: ***"] * 3 + [key]
+    assert [event.raw for event in news] == [{"message": "wrong key: ***"}] * 4
+    assert str(record.failure()) == "wrong key: ***"

@@ -1,10 +1,11 @@
 """Secrets are masked, and what only looks like one stays readable."""
 
+import msgspec
 import pytest
 from hypothesis import example, given, strategies as st
 
 from signedin import MessageEvent, RunResult, SignedinError, TransportClosedError
-from signedin.redact import redact
+from signedin.redact import redact, redact_json
 
 JWT = "eyJhbGciOiJub25lIn0.eyJlbWFpbCI6ImEifQ.c2lnbmF0dXJl"
 
@@ -121,3 +122,26 @@ def test_errors_reprs_and_results_are_masked() -> None:
     assert repr(result) == (
         "RunResult(codex/codex-exec, completed, 1.00 s, 0 events, text='Your key is ***.')"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (b'{"a": "nothing", "n": 1e-7}', b'{"a": "nothing", "n": 1e-7}'),
+        (b'{"m": "key sk-proj-0123456789", "n": 1}', b'{"m":"key ***","n":1}'),
+        (b'[{"api_key": "opaque-value"}]', b'[{"api_key":"***"}]'),
+        (
+            rb'{"body": "{\"api_key\": \"opaque-value\"}\nAPI_KEY=opaque-value\nend"}',
+            rb'{"body":"{\"api_key\": \"***\"}\nAPI_KEY=***\nend"}',
+        ),
+        (b'{"thread": "01a1fda5-77f3-73e0-bc59-8942ee3d8ba8"}',) * 2,
+    ],
+)
+def test_secrets_in_json(text: bytes, masked: bytes) -> None:
+    assert redact_json(text) == masked
+
+
+@given(text=st.recursive(st.text() | st.integers(-9, 9), st.lists))
+def test_json_stays_json(text: object) -> None:
+    decoded = msgspec.json.decode(redact_json(msgspec.json.encode([text, JWT])))
+    assert decoded[1] == "***"

@@ -1,14 +1,18 @@
 """The wire format of the Responses API."""
 
+import json
+
 import pytest
 
 from signedin.loopback import (
+    AskUser,
     EditFile,
     Failed,
     FreeformCall,
     HttpError,
     Incomplete,
     RawItem,
+    ReadFile,
     Reasoning,
     Reply,
     Shell,
@@ -247,6 +251,22 @@ def test_file_changes_are_patches(events_of):
     assert edit["input"] == (
         "*** Begin Patch\n*** Update File: c.py\n@@\n-x = 1\n-y = 2\n+x = 3\n*** End Patch\n"
     )
+
+
+def test_a_file_is_read_by_a_command(events_of):
+    [read] = items(events_of, ReadFile("/a b.txt"))
+    assert (read["name"], read["arguments"]) == (
+        "exec_command",
+        '{"cmd":"cat \'/a b.txt\'","login":false}',
+    )
+
+
+def test_a_question(events_of):
+    [asked] = items(events_of, AskUser("Which?", ["Red"]))
+    option = {"label": "Red", "description": "Red"}
+    question = {"question": "Which?", "header": "Question", "options": [option], "id": "answer"}
+    assert asked["name"] == "request_user_input"
+    assert json.loads(asked["arguments"]) == {"questions": [question]}
 
 
 def test_a_raw_item_is_sent_as_it_is(events_of):

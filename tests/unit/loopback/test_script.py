@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from signedin.loopback import (
+    AskUser,
     Cut,
     EditFile,
     Failed,
@@ -15,6 +16,7 @@ from signedin.loopback import (
     HttpError,
     Incomplete,
     RawItem,
+    ReadFile,
     Reasoning,
     Reply,
     Rule,
@@ -155,8 +157,10 @@ def test_outputs_are_counted_per_call():
         Shell("ls"),
         WriteFile("a", ""),
         EditFile("a", "", ""),
+        ReadFile("a"),
+        AskUser("Which?", ["Red"]),
     ]
-    assert Reply(parts).outputs == 6
+    assert Reply(parts).outputs == 8
 
 
 def test_helpers_are_short_for_parts():

@@ -1,0 +1,58 @@
+"""All ways to drive an agent: each provider, each transport, each installed version."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from support.agents import program, versions
+
+WHEEL = "wheel"
+"""Stands for the version of the agent that the extra of signedin installs."""
+
+
+class Row(NamedTuple):
+    """One way to drive one version of one agent.
+
+    Attributes:
+        provider: The provider.
+        transport: The transport.
+        agent: The agent's name in scripts/agents.toml, empty if no program is driven.
+        version: Its version.
+    """
+
+    provider: str
+    transport: str
+    agent: str = ""
+    version: str = ""
+
+    @property
+    def name(self) -> str:
+        """How the row is called in the names of tests."""
+        kind = self.agent if self.transport == "acp" else self.transport
+        return f"{kind}-{self.version}" if self.version else kind
+
+    @property
+    def binary(self) -> Path | None:
+        """The program to run."""
+        return program(self.agent, self.version) if self.version not in {"", WHEEL} else None
+
+
+ROWS = [
+    *(
+        Row("codex", transport, "codex", version)
+        for transport in ("codex-app-server", "codex-exec")
+        for version in (*versions("codex"), WHEEL)
+    ),
+    *(Row("claude", "claude-cli", "claude", version) for version in versions("claude")),
+    Row("claude", "claude-agent-sdk", "claude", versions("claude")[0]),
+    *(
+        Row("gemini", transport, "gemini", version)
+        for transport in ("gemini-acp", "gemini-cli")
+        for version in versions("gemini")
+    ),
+    *(
+        Row(f"acp:{agent}", "acp", agent, version)
+        for agent in ("opencode", "qwen")
+        for version in versions(agent)
+    ),
+    Row("chatgpt", "chatgpt-responses"),
+]
