@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, get_args, get_origin
@@ -20,8 +20,13 @@ from typer.utils import get_params_from_function
 
 from signedin.cli.app import COMMANDS
 from signedin.cli.errors import EXIT_CODES
+from signedin.cli.interactive.commands import COMMANDS as SLASH_COMMANDS
+from signedin.providers.acp.catalogue import AGENTS
+from signedin.providers.base import Capabilities, ProviderSpec
+from signedin.providers.registry import BUILT_IN, load_provider
 
 ROOT = Path(__file__).parent.parent
+_KEPT = re.compile(r"\x08\n(.+(?:\n.+)*)")
 _PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -40,8 +45,79 @@ def exit_codes() -> str:
     return "\n| code | meaning |\n|---|---|\n" + "".join(rows) + "\n"
 
 
+def providers() -> str:
+    """Returns a table of the providers: how each is driven, installed and signed in to."""
+    rows = [
+        (
+            f"`{name}`",
+            ", ".join(f"`{transport}`" for transport in spec.transports),
+            _code(spec.install),
+            _code(spec.login),
+        )
+        for name, spec in _providers()
+    ]
+    return _table(("provider", "transports, the default first", "install", "sign in"), rows)
+
+
+def capabilities() -> str:
+    """Returns a table of what can be done through each transport."""
+    able = [(name, able) for _, spec in _providers() for name, able in spec.transports.items()]
+    meanings = re.findall(
+        r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", inspect.getdoc(Capabilities) or "", re.MULTILINE
+    )
+    rows = [
+        (
+            f"`{field}`",
+            re.sub(r"\s+", " ", meaning).replace("``", "`"),
+            *("yes" if getattr(can, field) else "no" for _, can in able),
+        )
+        for field, meaning in meanings
+    ]
+    heads = [f"`{name}`" for name, _ in able]
+    return _table(("", "", *heads), rows)
+
+
+def quirks() -> str:
+    """Returns what users should know of each provider."""
+    told = [(name, quirk) for name, spec in _providers(agents=True) for quirk in spec.quirks]
+    return "\n" + "".join(f"- `{name}`: {quirk}.\n" for name, quirk in told) + "\n"
+
+
+def agents() -> str:
+    """Returns a table of the agents that are known to speak ACP."""
+    rows = [
+        (
+            f"`acp:{name}`",
+            f"`{' '.join(agent.command)}`",
+            _code(agent.install),
+            _code(agent.login),
+            agent.tried,
+        )
+        for name, agent in AGENTS.items()
+    ]
+    return _table(("provider", "starts", "install", "sign in", "tried with"), rows)
+
+
+def slash_commands() -> str:
+    """Returns a table of what can be entered with a slash."""
+    rows: list[str] = []
+    for command in SLASH_COMMANDS:
+        names = ", ".join(f"`{name}`" for name in (command.name, *command.aliases))
+        arguments = command.arguments.replace("|", "\\|")
+        arguments = f" `{arguments}`" if arguments else ""
+        rows.append(f"| {names}{arguments} | {command.help} |\n")
+    return "\n| | |\n|---|---|\n" + "".join(rows) + "\n"
+
+
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/cli.md": {"commands": commands, "exit-codes": exit_codes},
+    "docs/interactive.md": {"slash-commands": slash_commands},
+    "docs/providers.md": {
+        "providers": providers,
+        "capabilities": capabilities,
+        "quirks": quirks,
+        "agents": agents,
+    },
 }
 """Each file with generated parts, and what writes them."""
 
@@ -78,6 +154,21 @@ def main() -> int:
     return int(is_check and outdated > 0)
 
 
+def _providers(*, agents: bool = False) -> list[tuple[str, ProviderSpec]]:
+    names = [*BUILT_IN, *(f"acp:{name}" for name in AGENTS if agents)]
+    return [(name, load_provider(name)) for name in names]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+
+
+def _code(command: str) -> str:
+    """A command as code, unless it is told in words that have code in them or are none."""
+    return command if "`" in command or command.startswith("see ") else f"`{command}`"
+
+
 def _group(name: str, app: typer.Typer) -> str:
     """The section of a command that has commands of its own, and theirs."""
     sections = (
@@ -91,12 +182,21 @@ def _group(name: str, app: typer.Typer) -> str:
 def _command(name: str, function: Callable[..., object]) -> str:
     """The section of one command."""
     parameters = get_params_from_function(function).values()
-    arguments = [(info.metavar, info) for parameter in parameters if (info := _argument(parameter))]
+    arguments = [
+        (info.metavar or f"<{_choices(parameter.annotation)[1:-1].replace(',', '|')}>", info)
+        for parameter in parameters
+        if (info := _argument(parameter))
+    ]
     usage = " ".join(["signedin", name, "[OPTIONS]", *(str(metavar) for metavar, _ in arguments)])
-    lines = [f"\n### signedin {name}\n", f"\n    {usage}\n", f"\n{inspect.getdoc(function)}\n"]
+    lines = [f"\n### signedin {name}\n", f"\n    {usage}\n", f"\n{_text(function)}\n"]
     rows = [f"| `{metavar}` | {info.help} |\n" for metavar, info in arguments]
     rows += [_option_row(parameter) for parameter in parameters if not _argument(parameter)]
     return "".join([*lines, "\n| | |\n|---|---|\n", *rows])
+
+
+def _text(function: Callable[..., object]) -> str:
+    """What a command says of itself; lines that its help keeps as they are become a block."""
+    return _KEPT.sub(r"```\n\1\n```", inspect.getdoc(function) or "")
 
 
 def _argument(parameter: ParamMeta) -> ArgumentInfo | None:

@@ -53,10 +53,12 @@ class Decision(msgspec.Struct, frozen=True):
     Attributes:
         verdict: ``allow`` once, ``allow_for_session``, ``deny`` and go on, or ``stop`` the turn.
         reason: Told to the agent where its protocol has room for it.
+        hint: What the caller can do about a denial that nobody made; it comes as a warning.
     """
 
     verdict: Literal["allow", "allow_for_session", "deny", "stop"]
     reason: str = ""
+    hint: str = ""
 
 
 allow = Decision("allow")
@@ -69,14 +71,18 @@ def deny(reason: str = "") -> Decision:
     return Decision("deny", reason)
 
 
-UNATTENDED = Decision("deny", "nobody is there to approve it")
+UNATTENDED = Decision(
+    "deny",
+    "nobody is there to approve it",
+    "pass on_approval= to decide, or give more permissions=",
+)
 """What happens to a request when the caller gave no ``on_approval``."""
 
 
 def approval_events(
     request: ApprovalRequest, decision: Decision, payload: msgspec.Raw
 ) -> list[Event]:
-    """Returns the events that tell of a decided request, a warning if nobody was asked."""
+    """Returns the events that tell of a decided request, its hint as a warning."""
     now = time.time()
     what = request.command or request.tool or ", ".join(c.path for c in request.changes)
     asked = ApprovalEvent(
@@ -87,11 +93,10 @@ def approval_events(
         timestamp=now,
         payload=payload,
     )
-    if decision is not UNATTENDED:
+    if not decision.hint:
         return [asked]
     warning = WarningEvent(
-        text=f"denied {request.subject} {asked.text!r}: {UNATTENDED.reason}; pass on_approval= to "
-        "decide, or give more permissions=",
+        text=f"denied {request.subject} {asked.text!r}: {decision.reason}; {decision.hint}",
         timestamp=now,
     )
     return [asked, warning]
@@ -142,7 +147,7 @@ def question_events(
     if answers is not None:
         return [asked]
     warning = WarningEvent(
-        text=f"nobody answered the agent's question {text!r}; pass on_question= to answer",
+        text=f"nobody answered the agent's question {text!r}",
         timestamp=now,
     )
     return [asked, warning]

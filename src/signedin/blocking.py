@@ -6,7 +6,7 @@ scripts, in threads and inside a running event loop (a notebook) alike.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, overload
@@ -132,6 +132,10 @@ class Session:
         """Brings the conversation back."""
         call(self._session.unarchive)
 
+    def delete(self) -> None:
+        """Deletes the conversation from the provider's store, for good."""
+        call(self._session.delete)
+
     def compact(self, **keywords: Unpack[TurnKeywords]) -> Turn:
         """Returns a turn in which the agent replaces the conversation by a summary of it."""
         return Turn(self._session.compact(**keywords), self._owner)
@@ -219,6 +223,8 @@ class Client:
         billing: Billing | None = None,
         auth_backend: AuthBackend | None = None,
         env_policy: EnvPolicy = "minimal",
+        command: Sequence[str] | None = None,
+        prewarm: bool = False,
         **defaults: Unpack[TurnKeywords],
     ) -> None:
         self._client = AsyncClient(
@@ -230,9 +236,13 @@ class Client:
             billing=billing,
             auth_backend=auth_backend,
             env_policy=env_policy,
+            command=command,
+            prewarm=prewarm,
             **defaults,
         )
         close_with(self, self._client.aclose)
+        if prewarm:
+            call(self._client.__aenter__)
 
     @property
     def provider(self) -> str:

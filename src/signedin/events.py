@@ -21,6 +21,10 @@ JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | Non
 EMPTY_PAYLOAD = msgspec.Raw(b"null")
 
 
+def _no_payload() -> msgspec.Raw:
+    return EMPTY_PAYLOAD
+
+
 class EventKind(StrEnum):
     """The names of the events; stable, also in ``--json`` output."""
 
@@ -66,7 +70,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
 
     text: str = ""
     timestamp: float = 0.0
-    payload: msgspec.Raw = EMPTY_PAYLOAD
+    # Not the value itself: it has no place in a JSON Schema.
+    payload: msgspec.Raw = msgspec.field(default_factory=_no_payload)
 
     @property
     def raw(self) -> JSON:

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
 from signedin.errors import OutputError, SignedinError
-from signedin.events import RetryEvent
+from signedin.events import DoneEvent, Event, RetryEvent, SessionEvent
 from signedin.options import TurnOptions
 from signedin.results import RunResult
-from signedin.turn import AsyncTurn
 
 if TYPE_CHECKING:
     from signedin.output import OutputMismatchError
     from signedin.retry import Retry
 
 
+class Attempt(Protocol):
+    """What a run needs of a turn."""
+
+    async def result(self) -> RunResult[object]:
+        """Waits for its end."""
+        ...
+
+
 class Conversation(Protocol):
     """What a run needs of a session."""
 
-    def turn(self, prompt: str, options: TurnOptions) -> AsyncTurn:
+    def turn(self, prompt: str, options: TurnOptions) -> Attempt:
         """Makes a turn with complete options."""
         ...
 
@@ -33,6 +40,7 @@ async def run_to_end(
     begin: Callable[[], AbstractAsyncContextManager[Conversation]],
     prompt: str,
     options: TurnOptions,
+    on_retry: Callable[[RetryEvent], None] | None = None,
 ) -> RunResult[object]:
     """Runs a prompt.
 
@@ -43,6 +51,7 @@ async def run_to_end(
         begin: Gives the conversation for one attempt.
         prompt: What to ask.
         options: Everything else.
+        on_retry: Told of each further turn before it begins.
 
     Raises:
         SignedinError: The last attempt's error; notes on it tell of the earlier ones.
@@ -52,7 +61,7 @@ async def run_to_end(
     while True:
         try:
             async with begin() as conversation:
-                result = await _fitting_result(conversation, prompt, options)
+                result = await _fitting_result(conversation, prompt, options, on_retry)
         except SignedinError as error:
             delay = _delay_before_retry(error, len(retries) + 1, options.retry)
             if delay is None:
@@ -60,14 +69,19 @@ async def run_to_end(
                     error.add_note(f"attempt {event.attempt} failed: {event.text}")
                 raise
             retries.append(_retry_event(error.message, len(retries) + 1, delay))
+            if on_retry is not None:
+                on_retry(retries[-1])
             await asyncio.sleep(delay)
         else:
-            events = (*retries, *result.events)
+            events = _as_of_one_turn([*retries, *result.events])
             return msgspec.structs.replace(result, retries=len(retries), events=events)
 
 
 async def _fitting_result(
-    conversation: Conversation, prompt: str, options: TurnOptions
+    conversation: Conversation,
+    prompt: str,
+    options: TurnOptions,
+    on_retry: Callable[[RetryEvent], None] | None,
 ) -> RunResult[object]:
     """Runs a turn, and further ones as long as its answer does not fit and may be mended."""
     earlier: list[RunResult[object]] = []
@@ -83,6 +97,8 @@ async def _fitting_result(
             number = len(earlier) + 1
             event = _retry_event(error.message, number, 0.0)
             earlier.append(_with_event(error.result, event))
+            if on_retry is not None:
+                on_retry(event)
             prompt = options.output.repair_prompt(cast("OutputMismatchError", error))
         else:
             return _joined([*earlier, result])
@@ -115,7 +131,16 @@ def _joined(results: list[RunResult[object]]) -> RunResult[object]:
         total = total + usage if total else usage
     return msgspec.structs.replace(
         last,
-        events=tuple(event for result in results for event in result.events),
+        events=_as_of_one_turn(event for result in results for event in result.events),
         usage=total,
         elapsed=sum(result.elapsed for result in results),
     )
+
+
+def _as_of_one_turn(events: Iterable[Event]) -> tuple[Event, ...]:
+    """The events of several turns with what those of one promise: a single beginning and end."""
+    told = list(events)
+    beginnings = [event for event in told if isinstance(event, SessionEvent)]
+    ends = [event for event in told if isinstance(event, DoneEvent)]
+    between = (event for event in told if not isinstance(event, SessionEvent | DoneEvent))
+    return (*beginnings[:1], *between, *ends[-1:])

@@ -120,6 +120,7 @@ class AsyncSession:
 
     async def fork(self) -> AsyncSession:
         """Copies the conversation; the copy and the original go on independently."""
+        check_supported(self._name, self._capabilities, {"fork": True})
         options = self._options({}, None)
         source = self.id
         if source is None:
@@ -151,6 +152,10 @@ class AsyncSession:
     async def unarchive(self) -> None:
         """Brings the conversation back."""
         await (await self._open_now()).set_archived(archived=False)
+
+    async def delete(self) -> None:
+        """Deletes the conversation from the provider's store, for good."""
+        await (await self._open_now()).delete()
 
     def compact(self, **keywords: Unpack[TurnKeywords]) -> AsyncTurn:
         """Returns a turn in which the agent replaces the conversation by a summary of it."""
@@ -266,7 +271,8 @@ class AsyncSession:
 
     def _options(self, keywords: TurnKeywords, output: Output | None) -> TurnOptions:
         checked = check_keywords(keywords)
-        check_supported(self._name, self._capabilities, {**self._defaults, **checked})
+        asked = {**self._defaults, **checked, "output": output}
+        check_supported(self._name, self._capabilities, asked)
         return resolve(self._defaults, checked, output)
 
 

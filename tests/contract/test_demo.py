@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from signedin import AnyEvent, CommandEvent, FileChangeEvent
+from support.agents import program, versions
 from support.processes import Watch, processes_with
-from support.program import PROGRAM, SECONDS, environment, run_program
+from support.program import PROGRAM, SECONDS, document, environment, run_program
 from support.terminal import Terminal
 
 TEST = shlex.join([sys.executable, "-B", "-m", "unittest"])
@@ -64,7 +65,7 @@ def test_in_a_pipe_it_is_a_plain_story(tmp_path, scratch):
         "  OK\n  exit code 0 after ",
         "The test passes.\n",
         "completed in ",
-        " · 18,140 tokens in (13,056 cached), 349 out · session ",
+        " · 22,530 tokens in (17,152 cached), 396 out · session ",
         CHECKED,
     )
     assert done.stdout.endswith(CHECKED)
@@ -72,13 +73,36 @@ def test_in_a_pipe_it_is_a_plain_story(tmp_path, scratch):
     assert left_in(scratch) == []
 
 
+@pytest.mark.parametrize("provider", ["claude", "gemini"])
+def test_other_agents_do_the_same(provider, tmp_path, scratch):
+    variable = f"SIGNEDIN_{provider.upper()}_BINARY"
+    pinned = program(provider, versions(provider)[0])
+    env = environment(TMPDIR=str(scratch), **{variable: str(pinned)})
+    done = run_program("demo", "--provider", provider, cwd=tmp_path, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(INTRODUCTION.replace("codex", provider))
+    assert in_order(
+        done.stdout,
+        "I run the test to see how it fails.\n",
+        f"$ {TEST}\n",
+        "Finding the cause",
+        "changed basket.py\n",
+        "  -    return sum(price for price, quantity in items)\n",
+        "  +    return sum(price * quantity for price, quantity in items)\n",
+        f"$ {TEST}\n",
+        "The test passes.\n",
+        CHECKED,
+    )
+    assert left_in(scratch) == []
+
+
 def test_on_a_terminal_it_is_alive(tmp_path, scratch):
     env = environment(TMPDIR=str(scratch))
     with Terminal([PROGRAM, "demo"], env=env, cwd=tmp_path, columns=200) as terminal:
         terminal.wait_for("forgets")
-        assert re.fullmatch(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Writing", terminal.screen.lines[-1])
+        assert re.fullmatch(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Writing", terminal.lines[-1])
         assert terminal.wait() == 0
-        screen = "".join(f"{line}\n" for line in terminal.screen.lines)
+        screen = "".join(f"{line}\n" for line in terminal.lines)
     assert screen.startswith(INTRODUCTION)
     assert in_order(
         screen,
@@ -107,7 +131,7 @@ def test_as_json_lines(tmp_path, scratch):
         for event in events
         if isinstance(event, CommandEvent) and event.status not in {"started", "output"}
     ]
-    assert ended == [("failed", 1), ("completed", 0)]
+    assert ended == [("failed", 1), ("completed", 0), ("completed", 0)]
     (patch,) = [
         event
         for event in events
@@ -116,6 +140,8 @@ def test_as_json_lines(tmp_path, scratch):
     assert [Path(change.path).name for change in patch.changes] == ["basket.py"]
     assert json.loads(result)["kind"] == "result"
     assert json.loads(result)["text"].startswith("The test passes.")
+    for line in done.stdout.splitlines():
+        document("demo-line", line)
     assert json.loads(check) == {"kind": "check", "file_changed": True, "test_passes": True}
 
 
@@ -169,7 +195,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, scratch):
         watch = Watch(processes_with(scratch) - {terminal.pid})
         terminal.press_ctrl_c()
         assert terminal.wait() == 130
-        assert terminal.screen.lines[-1] == "error: interrupted"
+        assert terminal.lines[-1] == "error: interrupted"
     watch.all_gone()
     assert left_in(scratch) == []
 

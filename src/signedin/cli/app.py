@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -26,13 +27,31 @@ COMMANDS = {
     "run": ("signedin.cli.run", "Run one prompt."),
     "available": ("signedin.cli.providers", "Say whether a provider can be used: yes or no."),
     "providers": ("signedin.cli.providers", "List the providers, and what each can do."),
+    "models": ("signedin.cli.models", "List the models an account can use, and their efforts."),
+    "limits": ("signedin.cli.models", "Tell what is left of the plan."),
+    "sessions": (
+        "signedin.cli.sessions",
+        "List, show, fork, rename, archive and delete conversations.",
+    ),
+    "interactive": ("signedin.cli.interactive", "Talk with an agent."),
+    "chat": ("signedin.cli.interactive", "Talk with an agent."),
+    "transcript": ("signedin.cli.transcript", "Write a run or a session as one HTML page."),
     "auth": ("signedin.cli.auth", "Who is signed in, who pays; sign in and out."),
     "doctor": ("signedin.cli.doctor", "Find out what does not work on this machine, and why."),
     "demo": ("signedin.cli.demo", "Watch a real agent fix a bug, without an account."),
     "loopback": ("signedin.cli.loopback", "Serve a scripted model for agents to talk to."),
+    "schema": (
+        "signedin.cli.schema",
+        "Print the JSON Schema of what a command writes with --json.",
+    ),
+    "completion": ("signedin.cli.completion", "Print what makes a shell complete this program."),
 }
 """Name of each command: the module that has it, as a function or as an app of its own commands,
 and its help in one line."""
+
+_COMPLETION_VARIABLE = "_SIGNEDIN_COMPLETE"
+_LINE_VARIABLES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+"""What a shell sets to have a line completed, by typer's names."""
 
 _EXPECTED = (typer.TyperException, SignedinError, StoppedError, StdoutClosedError, OSError)
 
@@ -60,19 +79,28 @@ def run_program(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    app = assemble(arguments[:1])
+    line = _line_to_complete()
+    app = assemble(arguments[:1] if line is None else line.split(), completes=line is not None)
     code: object = app(list(arguments), prog_name="signedin", standalone_mode=False)
     sys.stdout.flush()
     return code if isinstance(code, int) else SUCCESS
 
 
-def assemble(loaded: Sequence[str]) -> typer.Typer:
+def _line_to_complete() -> str | None:
+    """Returns the line that a shell asks to complete; ``None`` if this is no such question."""
+    if not os.environ.get(_COMPLETION_VARIABLE):
+        return None
+    return " ".join(os.environ.get(name, "") for name in _LINE_VARIABLES)
+
+
+def assemble(loaded: Sequence[str], *, completes: bool = False) -> typer.Typer:
     """Returns the app, with the real commands for the names in ``loaded``.
 
-    All others are there for ``--help`` and for suggestions after a misspelling.
+    All others are there for ``--help`` and for suggestions after a misspelling. One that
+    ``completes`` answers a shell.
     """
     app = typer.Typer(
-        add_completion=False,
+        add_completion=completes,
         pretty_exceptions_enable=False,
         # Plain help: it is the same in a pipe and needs no rich, which takes longer than all else.
         rich_markup_mode=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from itertools import dropwhile
 from pathlib import PurePath
 
@@ -13,6 +14,7 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
+from signedin.approvals import ApprovalRequest, Question
 from signedin.events import (
     CommandEvent,
     FileChange,
@@ -40,6 +42,13 @@ _OVERWRITTEN = re.compile(r"^.*\r(?=.)", re.MULTILINE)
 _HUNK = re.compile(r"^@@ ", re.MULTILINE)
 _SHELLS = frozenset({"bash", "sh", "zsh", "dash"})
 _STEP_MARKS = {"completed": "✓", "in_progress": "▸"}
+_WANTS = {
+    "command": "The agent wants to run a command:",
+    "file_change": "The agent wants to write files:",
+    "network": "The agent wants to use the network:",
+    "tool": "The agent wants to call a tool:",
+    "permission": "The agent wants a permission:",
+}
 _CHANGES = {"add": "added", "update": "changed", "delete": "deleted"}
 
 
@@ -58,6 +67,16 @@ def printable(text: str) -> str:
     """
     text = _ESCAPES.sub("", text).replace("\r\n", "\n")
     return _CONTROLS.sub("", _OVERWRITTEN.sub("", text))
+
+
+def exact(text: str) -> str:
+    """Returns text with everything in it that would not be seen spelled out."""
+    return "".join(
+        character
+        if character.isprintable() or character in "\n\t"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 def excerpt(text: str, limit: int) -> str:
@@ -79,6 +98,12 @@ def markdown(text: str, style: str = "") -> RenderableType:
 def plain(text: str, style: str = "") -> RenderableType:
     """Shows text as it is."""
     return Text(printable(text).strip("\n"), style=style)
+
+
+def prompt(text: str) -> RenderableType:
+    """Shows what the user asked."""
+    lines = printable(text).strip("\n").split("\n")
+    return Text("\n".join(f"> {line}" for line in lines), style="bold")
 
 
 def command(event: CommandEvent) -> RenderableType:
@@ -118,15 +143,7 @@ def file_change(event: FileChangeEvent, cwd: str | None) -> RenderableType:
 
 def diff(change: FileChange) -> Text:
     """Shows the lines of a change, coloured."""
-    text = printable(change.diff)
-    if change.kind != "update" and not _HUNK.search(text[:400]):
-        sign = "+" if change.kind == "add" else "-"
-        text = "".join(f"{sign}{line}\n" for line in text.splitlines())
-    shown = Text()
-    for line in excerpt(text, DIFF_LINES).split("\n"):
-        shown.append(line + "\n", style=_diff_style(line))
-    shown.rstrip()
-    return shown
+    return _coloured(excerpt(printable(_signed(change)), DIFF_LINES))
 
 
 def tool(event: ToolEvent) -> RenderableType:
@@ -138,6 +155,36 @@ def tool(event: ToolEvent) -> RenderableType:
     else:
         outcome = Text(f"{event.status}: {printable(event.error or event.text)}", style="red")
     return Group(call, _indented(outcome))
+
+
+def approval(request: ApprovalRequest) -> RenderableType:
+    """Shows what the agent asks to be allowed: all of it, nothing shortened and nothing hidden."""
+    parts: list[RenderableType] = [Text(_WANTS[request.subject], style="yellow")]
+    if request.command is not None:
+        parts.append(_indented(Text(f"$ {exact(bare_command(request.command))}", "bold")))
+        if request.cwd is not None:
+            parts.append(_indented(Text(f"in {exact(request.cwd)}", "dim")))
+    for change in request.changes:
+        parts.append(_indented(Text(f"{change.kind} {_paths(change, request.cwd, exact)}", "bold")))
+        parts.append(_indented(_coloured(exact(_signed(change)))))
+    if request.tool is not None:
+        name = f"{request.server}.{request.tool}" if request.server else request.tool
+        parts.append(_indented(Text(f"{exact(name)}({_json(request.arguments)})", "bold")))
+    if request.permissions is not None:
+        parts.append(_indented(Text(_json(request.permissions), "bold")))
+    if not _repeats(request):
+        parts.append(_indented(Text(f"because: {printable(request.reason)}", "dim")))
+    return Group(*parts)
+
+
+def question(asked: Question) -> RenderableType:
+    """Shows a question of the agent, with the answers it proposes."""
+    title = f"{printable(asked.header)}: " if asked.header else ""
+    lines = [Text(f"{title}{printable(asked.text)}", "yellow")]
+    for number, option in enumerate(asked.options, 1):
+        told = f" - {printable(option.description)}" if option.description else ""
+        lines.append(Text(f"  {number}. {printable(option.label)}{told}"))
+    return Group(*lines)
 
 
 def plan(event: PlanEvent) -> RenderableType:
@@ -185,6 +232,12 @@ def summary(result: RunResult[object], limits: RateLimitEvent | None) -> Rendera
     return Text(" · ".join(facts), style="dim")
 
 
+def _repeats(request: ApprovalRequest) -> bool:
+    """Whether the agent's reason is no more than what it wants to do."""
+    said = [request.command or "", *(change.path for change in request.changes)]
+    return any(each.endswith(request.reason) for each in said)
+
+
 def _command_end(event: CommandEvent) -> Text:
     took = f" after {event.seconds:.1f} s" if event.seconds is not None else ""
     if event.exit_code is None:
@@ -192,9 +245,25 @@ def _command_end(event: CommandEvent) -> Text:
     return Text(f"exit code {event.exit_code}{took}", style="red" if event.exit_code else "green")
 
 
-def _paths(change: FileChange, cwd: str | None) -> str:
+def _signed(change: FileChange) -> str:
+    """The diff of a change; of whole contents, the lines with the signs they would have in one."""
+    if change.kind == "update" or _HUNK.search(change.diff[:400]):
+        return change.diff
+    sign = "+" if change.kind == "add" else "-"
+    return "".join(f"{sign}{line}\n" for line in change.diff.splitlines())
+
+
+def _coloured(lines: str) -> Text:
+    shown = Text()
+    for line in lines.split("\n"):
+        shown.append(line + "\n", style=_diff_style(line))
+    shown.rstrip()
+    return shown
+
+
+def _paths(change: FileChange, cwd: str | None, clean: Callable[[str], str] = printable) -> str:
     paths = [change.path] if change.moved_to is None else [change.path, change.moved_to]
-    return printable(" → ".join(_relative(path, cwd) for path in paths))
+    return clean(" → ".join(_relative(path, cwd) for path in paths))
 
 
 def _relative(path: str, cwd: str | None) -> str:
@@ -205,6 +274,10 @@ def _relative(path: str, cwd: str | None) -> str:
 
 def _diff_style(line: str) -> str:
     return {"+": "green", "-": "red", "@": "cyan", "…": "dim"}.get(line[:1], "")
+
+
+def _json(value: object) -> str:
+    return "" if value is None else exact(msgspec.json.encode(value).decode())
 
 
 def _value(value: object) -> str:

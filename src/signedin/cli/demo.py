@@ -16,17 +16,29 @@ from typing import Annotated
 
 import typer
 
+from signedin.approvals import ApprovalRequest, Decision, allow, deny
+from signedin.cli.documents import Checked
 from signedin.cli.errors import UsageError
 from signedin.cli.follow import follow
 from signedin.cli.output import JsonLinesWriter, Presenter, write, write_json
 from signedin.cli.streams import can_draw_on
 from signedin.client import AsyncClient
 from signedin.errors import SignedinError
-from signedin.loopback import EditFile, LoopbackModel, Reasoning, Reply, Script, Text, Usage, shell
+from signedin.loopback import (
+    EditFile,
+    LoopbackModel,
+    ReadFile,
+    Reasoning,
+    Reply,
+    Script,
+    Text,
+    Usage,
+    shell,
+)
 from signedin.options import Permissions
 from signedin.providers.binary import require
 
-PROVIDERS = ("codex",)
+PROVIDERS = ("codex", "claude", "gemini", "acp:opencode", "acp:qwen")
 MODULE = "basket.py"
 BUG = "    return sum(price for price, quantity in items)\n"
 FIX = "    return sum(price * quantity for price, quantity in items)\n"
@@ -74,7 +86,8 @@ def demo(
 ) -> None:
     """Watch a real agent fix a bug, without an account.
 
-    In a scratch project the agent runs a failing test, patches the file and runs the test again.
+    In a scratch project the agent runs a failing test, reads and patches the file and runs the test
+    again; where it asks before it runs a command, the test is allowed and nothing else.
     Its model is a script on 127.0.0.1; the agent, its sandbox, its commands and its patch are real.
     Afterwards the program runs the test itself, and fails if the bug is still there.
     """
@@ -87,20 +100,20 @@ def demo(
                 f"The real {provider} at work. No account: its model is a script on 127.0.0.1.\n\n"
             )
         is_watched = can_draw_on(sys.stdout) and not json
-        model = LoopbackModel(script(delay=READING_SECONDS if is_watched else 0))
+        model = LoopbackModel(script(project, delay=READING_SECONDS if is_watched else 0))
         asyncio.run(_run(provider, model, permissions, project, _presenter(json=json)))
         check_fix(project)
         if json:
-            write_json({"kind": "check", "file_changed": True, "test_passes": True})
+            write_json(Checked(file_changed=True, test_passes=True))
         else:
             write(f"\nChecked: {MODULE} has changed, and its test passes now.\n")
         if keep:
             typer.echo(f"kept: {project}", err=True)
 
 
-def script(*, delay: float) -> Script:
+def script(project: Path, *, delay: float) -> Script:
     """Returns what the model says and has the agent do, with a delay in seconds after each word."""
-    test = shlex.join(TEST)
+    test, module = shlex.join(TEST), str(project / MODULE)
     return Script(
         [
             Reply(
@@ -113,13 +126,18 @@ def script(*, delay: float) -> Script:
                 delay=delay,
             ),
             Reply(
+                [Text("Now the code it tests.", phase="commentary"), ReadFile(module)],
+                usage=Usage(input_tokens=4_390, cached_input_tokens=4_096, output_tokens=47),
+                delay=delay,
+            ),
+            Reply(
                 [
                     Reasoning("**Finding the cause**\n\n8 is 3 + 5: the quantity is not used."),
                     Text(
                         "`total` adds up the prices but **forgets the quantities**. I fix that.",
                         phase="commentary",
                     ),
-                    EditFile(MODULE, BUG, FIX),
+                    EditFile(module, BUG, FIX),
                 ],
                 usage=Usage(input_tokens=4_480, cached_input_tokens=4_096, output_tokens=131),
                 delay=delay,
@@ -169,8 +187,12 @@ async def _run(
     presenter: Presenter,
 ) -> None:
     async with model, AsyncClient(provider, **model.client_options(provider)) as client:
-        turn = client.stream(PROMPT, cwd=project, permissions=permissions)
+        turn = client.stream(PROMPT, cwd=project, permissions=permissions, on_approval=_decide)
         await follow(turn, [presenter])
+
+
+def _decide(request: ApprovalRequest) -> Decision:
+    return allow if request.command == shlex.join(TEST) else deny("the demo needs only its test")
 
 
 def _presenter(*, json: bool) -> Presenter:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from signedin.errors import (
+    ErrorKind,
     InvalidOptionError,
     SignedinError,
     TimeoutExceededError,
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 SUCCESS = 0
 FAILURE = 1
 USAGE = 2
+SIGN_IN = 3
+LIMIT = 4
 TIMEOUT = 124
 SIGNALLED = 128
 INTERRUPTED = SIGNALLED + 2
@@ -29,6 +32,8 @@ EXIT_CODES = {
     SUCCESS: "the turn completed; for `available`: yes",
     FAILURE: "it failed; the reason is on standard error; for `available`: no",
     USAGE: "the command line cannot be used: an unknown or unsupported option, provider or value",
+    SIGN_IN: "nobody is signed in, or what was asked to pay cannot",
+    LIMIT: "the plan is used up, or there were too many requests in a short time",
     TIMEOUT: "a time limit (`--timeout`, `--idle-timeout`) ran out",
     INTERRUPTED: "Ctrl-C; for other signals 128 and their number, so 143 for a `kill`",
     BROKEN_PIPE: "the reader of standard output went away, as `head` does",
@@ -75,6 +80,10 @@ def exit_code(error: Exception) -> int:
             return TIMEOUT
         case InvalidOptionError() | UnsupportedProviderError():
             return USAGE
+        case SignedinError(kind=ErrorKind.AUTH_REQUIRED | ErrorKind.BILLING):
+            return SIGN_IN
+        case SignedinError(kind=ErrorKind.USAGE_LIMIT | ErrorKind.RATE_LIMITED):
+            return LIMIT
         case StoppedError():
             return SIGNALLED + error.signum
         case StdoutClosedError():

@@ -1,19 +1,21 @@
-"""Follows a turn to its end, whatever ends it."""
+"""Follows the turns of a run to their end, whatever ends them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from signedin.cli.errors import StoppedError
 from signedin.cli.output import Outcome, Presenter
 from signedin.cli.signals import calling_on_stop
 from signedin.errors import SignedinError
+from signedin.events import Event
+from signedin.results import RunResult
 from signedin.turn import AsyncTurn
 
 _STOP_SECONDS = 5.0
@@ -24,7 +26,19 @@ logging.getLogger("signedin").addHandler(logging.NullHandler())
 
 
 async def follow(turn: AsyncTurn, presenters: Sequence[Presenter]) -> None:
-    """Shows a turn until it ends.
+    """Shows a turn until it ends; see `follow_run`."""
+    await follow_run(lambda follower: follower.result_of(turn), presenters)
+
+
+async def follow_run(run: Run, presenters: Sequence[Presenter]) -> Outcome:
+    """Shows the turns of a run until it ends.
+
+    Args:
+        run: Runs its turns with `Follower.result_of` and returns the result of all.
+        presenters: Whom to show them.
+
+    Returns:
+        How it ended: well.
 
     Raises:
         StoppedError: A signal stopped it.
@@ -34,26 +48,79 @@ async def follow(turn: AsyncTurn, presenters: Sequence[Presenter]) -> None:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(turn)
         for presenter in presenters:
             await stack.enter_async_context(presenter)
-        stopper = await stack.enter_async_context(_Stopper(turn, task))
-        try:
-            while batch := await turn.next_batch():
-                for presenter in presenters:
-                    presenter.show(batch)
-        except asyncio.CancelledError:
-            if not stopper.has_torn_down:
-                raise
-            task.uncancel()
-            await turn.aclose()
-        outcome = await _outcome_of(turn)
+        stopper = await stack.enter_async_context(_Stopper(task))
+        outcome = await Follower(presenters, stopper).outcome_of(run)
         for presenter in presenters:
             presenter.finish(outcome)
     if stopper.signum is not None:
         raise StoppedError(stopper.signum, outcome.result)
     if outcome.error is not None:
         raise outcome.error
+    return outcome
+
+
+class RunStoppedError(Exception):
+    """A signal came; what the turn had brought is told by the follower."""
+
+
+class Follower:
+    """Shows the turns of one run."""
+
+    def __init__(self, presenters: Sequence[Presenter], stopper: _Stopper) -> None:
+        self._presenters = presenters
+        self._stopper = stopper
+        self._latest: Outcome | None = None
+
+    async def result_of(self, turn: AsyncTurn) -> RunResult[object]:
+        """Shows a turn until it ends, and returns its result.
+
+        Raises:
+            SignedinError: It failed.
+            RunStoppedError: A signal stopped it; nothing further is to be run.
+        """
+        async with turn:
+            self._stopper.turn = turn
+            try:
+                while batch := await turn.next_batch():
+                    self.show(batch)
+            except asyncio.CancelledError:
+                self._stopper.take_back_cancellation()
+                await turn.aclose()
+            finally:
+                self._stopper.turn = None
+            self._latest = await _outcome_of(turn)
+        if self._stopper.signum is not None:
+            raise RunStoppedError
+        if self._latest.error is not None:
+            raise self._latest.error
+        return self._latest.result
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Shows what has happened."""
+        for presenter in self._presenters:
+            presenter.show(events)
+
+    async def outcome_of(self, run: Run) -> Outcome:
+        """Runs a run, and returns how it ended."""
+        try:
+            return Outcome(await run(self))
+        except SignedinError as error:
+            if error.result is None:
+                raise
+            return Outcome(error.result, error)
+        except RunStoppedError:
+            assert self._latest is not None  # noqa: S101 - a turn was stopped
+            return self._latest
+        except asyncio.CancelledError:
+            if self._latest is None:
+                raise
+            self._stopper.take_back_cancellation()
+            return self._latest
+
+
+Run: TypeAlias = Callable[[Follower], Awaitable[RunResult[object]]]
 
 
 async def _outcome_of(turn: AsyncTurn) -> Outcome:
@@ -66,19 +133,33 @@ async def _outcome_of(turn: AsyncTurn) -> Outcome:
 
 
 class _Stopper:
-    """Stops a turn on Ctrl-C and its like.
+    """Stops a run on Ctrl-C and its like.
 
     The first signal asks the agent to stop, so that the turn still ends in order; the second, or an
-    agent that does not heed the first, tears the turn down.
+    agent that does not heed the first, tears the turn down. Between turns there is nobody to ask.
+
+    Attributes:
+        signum: The signal that came.
+        turn: The turn that runs.
     """
 
-    def __init__(self, turn: AsyncTurn, task: asyncio.Task[object]) -> None:
+    def __init__(self, task: asyncio.Task[object]) -> None:
         self.signum: int | None = None
-        self.has_torn_down = False
-        self._turn = turn
+        self.turn: AsyncTurn | None = None
         self._task = task
+        self._has_torn_down = False
         self._asking: asyncio.Task[None] | None = None
         self._signals = calling_on_stop(asyncio.get_running_loop(), self._stop)
+
+    def take_back_cancellation(self) -> None:
+        """Takes a cancellation back, so that the run can end in order.
+
+        Raises:
+            CancelledError: It came from somebody else.
+        """
+        if not self._has_torn_down:
+            raise asyncio.CancelledError
+        self._task.uncancel()
 
     async def __aenter__(self) -> Self:
         self._signals.__enter__()
@@ -96,20 +177,21 @@ class _Stopper:
             await asyncio.gather(self._asking, return_exceptions=True)
 
     def _stop(self, signum: int) -> None:
-        if self.signum is None:
+        if self.signum is None and self.turn is not None:
             self.signum = signum
-            self._asking = asyncio.create_task(self._ask())
+            self._asking = asyncio.create_task(self._ask(self.turn))
         else:
+            self.signum = self.signum or signum
             self._tear_down()
 
-    async def _ask(self) -> None:
+    async def _ask(self, turn: AsyncTurn) -> None:
         with contextlib.suppress(SignedinError, TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
-                await self._turn.interrupt()
+                await turn.interrupt()
                 await asyncio.Event().wait()  # until the turn has ended, which cancels this
         self._tear_down()
 
     def _tear_down(self) -> None:
-        if not self.has_torn_down:
-            self.has_torn_down = True
+        if not self._has_torn_down:
+            self._has_torn_down = True
             self._task.cancel()

@@ -10,9 +10,10 @@ from typing import Annotated
 import msgspec
 import typer
 
+from signedin.cli.documents import Served, Serving
 from signedin.cli.errors import UsageError
-from signedin.cli.output import write
-from signedin.cli.run import DEFAULT_PROVIDER
+from signedin.cli.options import DEFAULT_PROVIDER, Json
+from signedin.cli.output import write, write_json
 from signedin.cli.signals import calling_on_stop
 from signedin.loopback import LoopbackModel, ModelRequest, ScriptError
 from signedin.loopback.clients import CLIENTS, ClientOptions
@@ -32,38 +33,49 @@ def loopback(
     port: Annotated[
         int, typer.Option(metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one.")
     ] = 0,
+    json: Json = False,
 ) -> None:
     """Serve a scripted model for agents to talk to.
 
     Serves until Ctrl-C. Prints its address, a command that makes an agent use it, and each request
     as it arrives.
+
+    \b
+    signedin loopback script.yaml
+    signedin loopback script.yaml --provider claude --json
     """
     if provider not in CLIENTS:
         raise UsageError(f"no provider {provider!r} here; choose one of: {', '.join(CLIENTS)}")
     try:
-        model = LoopbackModel.from_file(script, on_request=_log, port=port)
+        log = _log_json if json else _log
+        model = LoopbackModel.from_file(script, on_request=log, port=port)
     except ScriptError as error:
         raise UsageError(str(error)) from error
-    asyncio.run(_serve(model, provider))
+    asyncio.run(_serve(model, provider, json=json))
 
 
 def run_arguments(provider: str, options: ClientOptions) -> list[str]:
     """Returns the words of a ``signedin run`` that uses these options, up to the prompt."""
     words = ["signedin", "run", "--provider", provider]
+    if model := options.get("model"):
+        words += ["--model", model]
     for name, value in options["env"].items():
         words += ["--unset", name] if value is None else ["--env", f"{name}={value}"]
     for name, value in options["provider_options"].items():
-        words += ["--option", f"{name}={msgspec.json.encode(value).decode()}"]
+        words += ["--provider-option", f"{name}={msgspec.json.encode(value).decode()}"]
     return words
 
 
-async def _serve(model: LoopbackModel, provider: str) -> None:
+async def _serve(model: LoopbackModel, provider: str, *, json: bool) -> None:
     stop = asyncio.Event()
     with calling_on_stop(asyncio.get_running_loop(), lambda _: stop.set()):
         async with model:
-            write(f"serving at {model.url}\n")
             arguments = run_arguments(provider, model.client_options(provider))
-            write(f"use it with: {shlex.join(arguments)} PROMPT\n")
+            if json:
+                write_json(Serving(url=model.url, arguments=arguments))
+            else:
+                write(f"serving at {model.url}\n")
+                write(f"use it with: {shlex.join(arguments)} PROMPT\n")
             await stop.wait()
 
 
@@ -74,3 +86,18 @@ def _log(request: ModelRequest) -> None:
     outputs = f" tool outputs: {len(request.tool_outputs)}" if request.tool_outputs else ""
     asked = f" {request.model}: {shown!r}{outputs}" if request.api else " (not served)"
     write(f"{request.number} {request.method} {request.path}{asked}\n")
+
+
+def _log_json(request: ModelRequest) -> None:
+    """Writes one line of JSON; called in the server's thread."""
+    write_json(
+        Served(
+            number=request.number,
+            method=request.method,
+            path=request.path,
+            api=request.api,
+            model=request.model,
+            prompt=request.prompt,
+            tool_outputs=len(request.tool_outputs),
+        )
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -9,10 +10,12 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
 import msgspec
+import typer
 
+from signedin.cli.documents import ResultLine, RunDocument
 from signedin.cli.errors import StdoutClosedError
 from signedin.errors import SignedinError
-from signedin.events import Event, MessageDeltaEvent, MessageEvent
+from signedin.events import Event, MessageDeltaEvent, MessageEvent, RetryEvent, WarningEvent
 from signedin.results import RunResult
 
 
@@ -50,8 +53,10 @@ class AnswerWriter(Presenter):
         """Waits for the end."""
 
     def finish(self, outcome: Outcome) -> None:
-        """Writes the answer, or what there was of it."""
-        if text := outcome.result.text:
+        """Writes the answer, or what there was of it; of structured output, what was asked for."""
+        if outcome.result.output is not None:
+            write_json(outcome.result.output)
+        elif text := outcome.result.text:
             write(text if text.endswith("\n") else f"{text}\n")
 
 
@@ -95,18 +100,18 @@ class TextWriter(Presenter):
 
 
 class JsonWriter(Presenter):
-    """Writes one JSON object: the fields of `RunResult`, and ``error``."""
+    """Writes one JSON object, a `RunDocument`."""
 
     def show(self, events: Sequence[Event]) -> None:
         """Waits for the end."""
 
     def finish(self, outcome: Outcome) -> None:
         """Writes the object on one line."""
-        write_json(result_fields(outcome))
+        write_json(RunDocument.of(outcome.result, outcome.error))
 
 
 class JsonLinesWriter(Presenter):
-    """Writes each event as a line of JSON when it happens, then a line of kind ``result``."""
+    """Writes each event as a line of JSON when it happens, then a `ResultLine`."""
 
     def show(self, events: Sequence[Event]) -> None:
         """Writes the events."""
@@ -114,22 +119,25 @@ class JsonLinesWriter(Presenter):
 
     def finish(self, outcome: Outcome) -> None:
         """Writes the result, without the events that have been written already."""
-        fields = result_fields(outcome)
-        del fields["events"]
-        write_json({"kind": "result", **fields})
+        write_json(ResultLine.of(outcome.result, outcome.error))
 
 
-def result_fields(outcome: Outcome) -> dict[str, object]:
-    """Returns the fields of a result, and as ``error`` the kind and message of what it failed with.
+class NoticeWriter(Presenter):
+    """Writes to standard error what the user should know, for a log that nobody watches."""
 
-    The names are those of `RunResult` and part of the program's interface.
-    """
-    fields: dict[str, object] = {
-        name: getattr(outcome.result, name) for name in RunResult.__struct_fields__
-    }
-    error = outcome.error
-    fields["error"] = {"kind": error.kind, "message": error.message} if error else None
-    return fields
+    def show(self, events: Sequence[Event]) -> None:
+        """Writes warnings and retries."""
+        for event in events:
+            match event:
+                case WarningEvent() | RetryEvent():
+                    kind = "warning" if isinstance(event, WarningEvent) else "retry"
+                    with contextlib.suppress(OSError):  # there may be nobody to tell
+                        typer.echo(f"{kind}: {event.text}", err=True)
+                case _:
+                    pass
+
+    def finish(self, outcome: Outcome) -> None:
+        """Adds nothing."""
 
 
 def write(text: str) -> None:

@@ -54,6 +54,10 @@ class View(Protocol):
         """Takes in an event and returns what it adds to the screen for good."""
         ...
 
+    def aside(self, block: RenderableType) -> list[RenderableType]:
+        """Takes in something that is said between events and returns what to show of it."""
+        ...
+
     def end(self, result: RunResult[object]) -> list[RenderableType]:
         """Takes in the end of the turn and returns what is left to add."""
         ...
@@ -130,6 +134,10 @@ class TurnView:
         """Takes in an event and returns what it adds to the screen for good."""
         self._activity.follow(event)
         return list(self._added_by(event))
+
+    def aside(self, block: RenderableType) -> list[RenderableType]:
+        """Returns a block, set off from what came before."""
+        return list(self._spaced(block))
 
     def end(self, result: RunResult[object]) -> list[RenderableType]:
         """Returns messages that were cut off, and a line that sums the turn up."""
@@ -213,6 +221,10 @@ class NoticeView:
         """Takes in an event and returns what it adds to the screen for good."""
         self._activity.follow(event)
         return notices(event)
+
+    def aside(self, block: RenderableType) -> list[RenderableType]:
+        """Returns the block."""
+        return [block]
 
     def end(self, result: RunResult[object]) -> list[RenderableType]:
         """Adds nothing: the answer itself goes elsewhere."""

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Sequence
-from typing import Annotated, cast
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
 
-import msgspec
 import typer
 
+from signedin.cli import options, suggestions, values
+from signedin.cli.audience import choose_presenters, who_answers
 from signedin.cli.errors import StoppedError, UsageError
-from signedin.cli.follow import follow
-from signedin.cli.output import (
-    AnswerWriter,
-    JsonLinesWriter,
-    JsonWriter,
-    Presenter,
-    TextWriter,
-)
+from signedin.cli.follow import Follower, follow_run
+from signedin.cli.output import Presenter
 from signedin.client import AsyncClient
-from signedin.options import Permissions, TurnKeywords
+from signedin.options import (
+    Billing,
+    Permissions,
+    TurnKeywords,
+    TurnOptions,
+    check_keywords,
+    resolve,
+)
+from signedin.providers.base import check_supported
+from signedin.results import RunResult
+from signedin.runs import run_to_end
+from signedin.session import AsyncSession
+from signedin.turn import AsyncTurn
 
-DEFAULT_PROVIDER = "codex"
+if TYPE_CHECKING:
+    from signedin.retry import Retry
 
 
 def run(
@@ -35,20 +44,60 @@ def run(
         ),
     ],
     *,
-    provider: Annotated[
-        str, typer.Option(metavar="NAME", help="Who answers; see `signedin providers`.")
-    ] = DEFAULT_PROVIDER,
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A model name of the provider.")
-    ] = None,
-    effort: Annotated[
-        str | None,
-        typer.Option(metavar="LEVEL", help="Reasoning effort, in the provider's words."),
-    ] = None,
+    provider: options.Provider = options.DEFAULT_PROVIDER,
+    model: options.Model = None,
+    effort: options.Effort = None,
     cwd: Annotated[
         str | None,
         typer.Option(
             metavar="DIR", help="Working directory of the agent; the current one if not given."
+        ),
+    ] = None,
+    permissions: Annotated[
+        Permissions | None,
+        typer.Option(help="What the agent may do without asking; read-only if not given."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Continue this session, or latest: the newest of the working directory.",
+            autocompletion=suggestions.sessions,
+        ),
+    ] = None,
+    fork: Annotated[
+        bool, typer.Option("--fork", help="Continue in a copy of the session.")
+    ] = False,
+    ephemeral: Annotated[
+        bool, typer.Option("--ephemeral", help="Do not keep the session.")
+    ] = False,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Show an image to the model; may be given several times."
+        ),
+    ] = None,
+    instructions: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Added to the agent's own instructions.")
+    ] = None,
+    output_schema: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The answer is JSON that fits the JSON Schema of this file."
+        ),
+    ] = None,
+    output_retries: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="How often an answer that does not fit is sent back; 1 otherwise.",
+        ),
+    ] = None,
+    mcp_server: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Let the agent use the MCP servers of a JSON file; may be given several times.",
         ),
     ] = None,
     timeout: Annotated[
@@ -58,25 +107,26 @@ def run(
         float | None,
         typer.Option(metavar="SECONDS", help="Time that may pass without anything happening."),
     ] = None,
-    permissions: Annotated[
-        Permissions | None,
-        typer.Option(help="What the agent may do without asking; read-only if not given."),
-    ] = None,
-    transport: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="How the provider is driven, if not in its default way."),
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="ID", help="Continue the session of this id.")
-    ] = None,
-    image: Annotated[
-        list[str] | None,
+    retry: Annotated[
+        int | None,
         typer.Option(
-            metavar="FILE", help="Show an image to the model; may be given several times."
+            metavar="NUMBER",
+            help="How often a failure that may pass by itself is tried again, as long as the "
+            "agent has not begun to act.",
         ),
     ] = None,
-    instructions: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Added to the agent's own instructions.")
+    source: options.Source = "auto",
+    account: options.Account = None,
+    billing: Annotated[
+        Billing | None,
+        typer.Option(help="Who has to pay: the plan of a login, or an API key by use."),
+    ] = None,
+    transport: options.Transport = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORDS", help="The agent to start and its arguments, for the provider acp."
+        ),
     ] = None,
     env: Annotated[
         list[str] | None,
@@ -92,12 +142,16 @@ def run(
             help="A variable the agent's process is not to have; may be given several times.",
         ),
     ] = None,
-    option: Annotated[
+    provider_option: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=JSON",
             help="Something only this provider knows; may be given several times.",
         ),
+    ] = None,
+    transcript: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write an HTML page about the run when it has ended."),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Write JSON: one object, with --stream a line per event.")
@@ -113,13 +167,18 @@ def run(
 ) -> None:
     """Run one prompt.
 
-    On a terminal it shows the agent at work. In a pipe it writes the answer and nothing else.
+    On a terminal it shows the agent at work, and asks before the agent does what --permissions does
+    not allow. In a pipe it writes the answer and nothing else, and denies that.
+
+    \b
+    signedin run "Why does the build fail?"
+    signedin run --permissions workspace-write "Fix the failing test"
+    git diff | signedin run --instructions "Review this diff." -
+    signedin run --resume latest "And now?"
     """
-    variables = {
-        **dict.fromkeys(unset or ()),
-        **dict(_pair(given, "--env") for given in env or ()),
-    }
-    options = {
+    if fork and resume is None:
+        raise UsageError("--fork continues in a copy of a session: say which with --resume")
+    given = {
         "cwd": cwd,
         "model": model,
         "effort": effort,
@@ -128,94 +187,96 @@ def run(
         "permissions": permissions,
         "instructions": instructions,
         "images": image,
-        "env": variables or None,
-        "provider_options": dict(map(_provider_option, option)) if option else None,
+        "ephemeral": ephemeral or None,
+        "output_retries": output_retries,
+        "retry": _retry(retry),
+        "env": values.variables(env or (), unset or ()) or None,
+        "mcp_servers": values.mcp_servers(mcp_server) if mcp_server else None,
+        "provider_options": values.provider_options(provider_option) if provider_option else None,
     }
-    # Only what was given: a provider refuses what it cannot honour.
-    given = {name: value for name, value in options.items() if value is not None}
-    turn = run_prompt(
-        read_prompt(prompt),
-        provider=provider,
+    text = values.read_prompt(prompt)
+    presenters = choose_presenters(json=json, stream=stream)
+    if transcript is not None:
+        from signedin.cli.transcript import TranscriptWriter  # noqa: PLC0415 - seldom needed
+
+        presenters.append(TranscriptWriter(transcript, text))
+    client = AsyncClient(
+        provider,
         transport=transport,
-        resume=resume,
-        keywords=cast("TurnKeywords", given),
-        presenters=choose_presenters(json=json, stream=stream),
+        auth_source=source,
+        account=account,
+        billing=billing,
+        command=values.words(command) if command is not None else None,
     )
-    asyncio.run(turn)
+    # Only what was given: a provider refuses what it cannot honour.
+    keywords = {name: value for name, value in given.items() if value is not None}
+    keywords |= who_answers(client, presenters)
+    checked = check_keywords(cast("TurnKeywords", keywords))
+    check_supported(client.provider, client.capabilities, checked)
+    schema = values.output_schema(output_schema) if output_schema is not None else None
+    turn_options = resolve({}, checked, schema)
+    asyncio.run(run_prompt(client, text, turn_options, presenters, resume=resume, fork=fork))
 
 
 async def run_prompt(
+    client: AsyncClient,
     prompt: str,
-    *,
-    provider: str,
-    transport: str | None,
-    resume: str | None,
-    keywords: TurnKeywords,
+    turn_options: TurnOptions,
     presenters: Sequence[Presenter],
+    *,
+    resume: str | None,
+    fork: bool,
 ) -> None:
-    """Runs a prompt with a client of its own; see `follow`."""
-    async with AsyncClient(provider, transport=transport) as client:
+    """Runs a prompt to its end and closes the client; see `follow_run`."""
+
+    async def run(follower: Follower) -> RunResult[object]:
+        @asynccontextmanager
+        async def conversation() -> AsyncGenerator[_ShownSession, None]:
+            session = client.session(resume=resume, fork=fork)
+            try:
+                yield _ShownSession(session, follower)
+            finally:
+                await session.aclose()
+
+        return await run_to_end(
+            conversation, prompt, turn_options, lambda event: follower.show([event])
+        )
+
+    async with client:
         try:
-            await follow(client.stream(prompt, resume=resume, **keywords), presenters)
+            await follow_run(run, presenters)
         except StoppedError as error:
             if session_id := error.result.session_id:
-                command = f"signedin run --provider {provider} --resume {session_id}"
+                command = f"signedin run --provider {client.provider} --resume {session_id}"
                 error.hint = f"continue with: {command} PROMPT"
             raise
 
 
-def read_prompt(argument: str) -> str:
-    """Returns the prompt, read from standard input if the argument says so.
+def _retry(retries: int | None) -> Retry | None:
+    if retries is None:
+        return None
+    from signedin.retry import Retry  # noqa: PLC0415 - seldom needed
 
-    Raises:
-        UsageError: It is empty, or no text.
-    """
-    where = "standard input" if argument == "-" else "the prompt"
-    try:
-        prompt = sys.stdin.buffer.read().decode() if argument == "-" else argument
-        prompt.encode()
-    except UnicodeError:
-        raise UsageError(f"{where} is not UTF-8 text") from None
-    if not prompt.strip():
-        raise UsageError(f"{where} is empty; say what to ask, or - to read it from standard input")
-    return prompt
+    return Retry(retries)
 
 
-def choose_presenters(*, json: bool, stream: bool | None) -> list[Presenter]:
-    """Returns who shows the turn: a terminal, or a writer and on the side somebody who waits."""
-    is_terminal = sys.stdout.isatty()
-    streams = is_terminal and not json if stream is None else stream
-    if is_terminal and streams and not json:
-        from signedin.cli.terminal import turn_presenter  # noqa: PLC0415 - rich takes 80 ms
+class _ShownSession:
+    """A session whose turns are shown while they run."""
 
-        return [turn_presenter(sys.stdout)]
-    writer = _WRITERS[json, streams]()
-    would_be_mixed = is_terminal and streams
-    if not sys.stderr.isatty() or would_be_mixed:
-        return [writer]
-    from signedin.cli.terminal import notice_presenter  # noqa: PLC0415 - as above
+    def __init__(self, session: AsyncSession, follower: Follower) -> None:
+        self._session = session
+        self._follower = follower
 
-    return [notice_presenter(sys.stderr), writer]
+    def turn(self, prompt: str, options: TurnOptions) -> _ShownTurn:
+        """Makes a turn."""
+        return _ShownTurn(self._session.turn(prompt, options), self._follower)
 
 
-_WRITERS: dict[tuple[bool, bool], type[Presenter]] = {
-    (False, False): AnswerWriter,
-    (False, True): TextWriter,
-    (True, False): JsonWriter,
-    (True, True): JsonLinesWriter,
-}
+class _ShownTurn:
+    def __init__(self, turn: AsyncTurn, follower: Follower) -> None:
+        self._turn = turn
+        self._follower = follower
 
-
-def _pair(given: str, flag: str) -> tuple[str, str]:
-    name, equals, value = given.partition("=")
-    if not name or not equals:
-        raise UsageError(f"{flag} takes NAME=VALUE, not {given!r}")
-    return name, value
-
-
-def _provider_option(given: str) -> tuple[str, object]:
-    name, value = _pair(given, "--option")
-    try:
-        return name, cast("object", msgspec.json.decode(value))
-    except msgspec.DecodeError:
-        return name, value
+    async def result(self) -> RunResult[object]:
+        """Shows the turn until it ends."""
+        return await self._follower.result_of(self._turn)

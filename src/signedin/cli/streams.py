@@ -33,8 +33,13 @@ def silence_stdout() -> None:
 def can_draw_on(stream: TextIO) -> bool:
     """Returns whether a stream is a terminal that moving pictures and colours make sense on."""
     is_dumb = os.environ.get("TERM", "") in {"", "dumb", "unknown"} and os.name == "posix"
+    return is_attended(stream) and not is_dumb
+
+
+def is_attended(stream: TextIO) -> bool:
+    """Returns whether a stream is a terminal that somebody sits at."""
     is_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
-    return stream.isatty() and not is_dumb and not is_ci
+    return stream.isatty() and not is_ci
 
 
 def _nowhere(mode: Literal["r", "w"]) -> TextIO:

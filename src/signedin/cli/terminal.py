@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -16,22 +18,40 @@ from signedin.cli.output import Outcome, Presenter
 from signedin.cli.render import NoticeView, TurnView, View
 from signedin.cli.streams import can_draw_on
 from signedin.events import Event
+from signedin.results import PastTurn
 
 _FRAME_SECONDS = 0.1
 
 
-def turn_presenter(stream: TextIO) -> Presenter:
+def turn_presenter(stream: TextIO) -> TerminalPresenter:
     """Returns who shows a whole turn on a stream, in the best way it allows."""
     if can_draw_on(stream):
         return LivePresenter(stream, TurnView(blocks.markdown))
     return PlainPresenter(stream, TurnView(blocks.plain))
 
 
-def notice_presenter(stream: TextIO) -> Presenter:
+def notice_presenter(stream: TextIO) -> TerminalPresenter:
     """Returns who shows on a stream, on the side, what is going on, in the best way it allows."""
     if can_draw_on(stream):
         return LivePresenter(stream, NoticeView())
     return PlainPresenter(stream, NoticeView())
+
+
+def print_history(turns: Sequence[PastTurn], stream: TextIO) -> None:
+    """Prints what was asked, said and done in a stored conversation."""
+    drawable = can_draw_on(stream)
+    console = _Console(
+        file=stream,
+        force_terminal=drawable,
+        color_system="auto" if drawable else None,
+        highlight=False,
+    )
+    for number, turn in enumerate(turns):
+        view = TurnView(blocks.markdown if drawable else blocks.plain)
+        added = [blocks.prompt(turn.prompt), ""]
+        added += [block for event in turn.events for block in view.feed(event)]
+        for renderable in ["", *added] if number else added:
+            console.print(renderable, soft_wrap=not drawable)
 
 
 class _Console(Console):
@@ -40,35 +60,73 @@ class _Console(Console):
         raise StdoutClosedError
 
 
-class PlainPresenter(Presenter):
-    """Prints what a view gives, as plain lines of any length."""
+class TerminalPresenter(Presenter):
+    """Prints what a view gives, and stands back while somebody asks the user something.
 
-    def __init__(self, stream: TextIO, view: View) -> None:
-        self._console = _Console(
-            file=stream, force_terminal=False, color_system=None, highlight=False
-        )
+    Attributes:
+        stream: The terminal.
+    """
+
+    def __init__(self, stream: TextIO, console: Console, view: View) -> None:
+        self.stream = stream
+        self._console = console
         self._view = view
+        self._kept: list[Event] = []
+        self._is_paused = False
 
     def show(self, events: Sequence[Event]) -> None:
-        """Prints what the events add."""
-        for event in events:
-            self._print(self._view.feed(event))
+        """Prints what the events add; while paused, they are kept."""
+        self._kept += events
+        if not self._is_paused:
+            self._print_kept()
 
     def finish(self, outcome: Outcome) -> None:
         """Prints what is left."""
-        self._print(self._view.end(outcome.result))
+        self._print_kept()
+        for renderable in self._view.end(outcome.result):
+            self._print(renderable)
 
-    def _print(self, added: Sequence[RenderableType]) -> None:
-        for renderable in added:
-            self._console.print(renderable, soft_wrap=True)
+    def write(self, block: RenderableType) -> None:
+        """Prints something of the caller's."""
+        for renderable in self._view.aside(block):
+            self._print(renderable)
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Leaves the terminal to the caller for a while."""
+        self._is_paused = True
+        try:
+            yield
+        finally:
+            self._is_paused = False
+            self._print_kept()
+
+    @abstractmethod
+    def _print(self, renderable: RenderableType) -> None: ...
+
+    def _print_kept(self) -> None:
+        kept, self._kept = self._kept, []
+        for event in kept:
+            for renderable in self._view.feed(event):
+                self._print(renderable)
 
 
-class LivePresenter(Presenter):
+class PlainPresenter(TerminalPresenter):
+    """Prints what a view gives, as plain lines of any length."""
+
+    def __init__(self, stream: TextIO, view: View) -> None:
+        console = _Console(file=stream, force_terminal=False, color_system=None, highlight=False)
+        super().__init__(stream, console, view)
+
+    def _print(self, renderable: RenderableType) -> None:
+        self._console.print(renderable, soft_wrap=True)
+
+
+class LivePresenter(TerminalPresenter):
     """Prints what a view gives, and below it keeps drawing what is going on."""
 
     def __init__(self, stream: TextIO, view: View) -> None:
-        self._console = _Console(file=stream, highlight=False)
-        self._view = view
+        super().__init__(stream, _Console(file=stream, highlight=False), view)
         self._live = Live(
             console=self._console,
             auto_refresh=False,
@@ -79,17 +137,19 @@ class LivePresenter(Presenter):
         )
         self._drawing: asyncio.Task[None] | None = None
 
-    def show(self, events: Sequence[Event]) -> None:
-        """Prints what the events add."""
-        for event in events:
-            for renderable in self._view.feed(event):
-                self._console.print(renderable)
-
     def finish(self, outcome: Outcome) -> None:
         """Stops drawing and prints what is left."""
         self._live.stop()
-        for renderable in self._view.end(outcome.result):
-            self._console.print(renderable)
+        super().finish(outcome)
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Leaves the terminal to the caller for a while."""
+        self._live.stop()
+        with super().paused():
+            yield
+        if self._drawing is not None:
+            self._live.start(refresh=True)
 
     async def __aenter__(self) -> Self:
         """Starts drawing."""
@@ -107,9 +167,14 @@ class LivePresenter(Presenter):
         if self._drawing is not None:
             self._drawing.cancel()
             await asyncio.gather(self._drawing, return_exceptions=True)
+            self._drawing = None
         self._live.stop()
+
+    def _print(self, renderable: RenderableType) -> None:
+        self._console.print(renderable)
 
     async def _draw(self) -> None:
         while True:
             await asyncio.sleep(_FRAME_SECONDS)
-            self._live.refresh()
+            if not self._is_paused:
+                self._live.refresh()

@@ -23,13 +23,60 @@ from signedin.results import ModelInfo, PastTurn, SessionPage
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider can do through one of its transports."""
+    """What a provider can do through one of its transports.
+
+    What it cannot do is refused with `UnsupportedOptionError`. The contract suite holds every
+    provider to both.
+
+    Attributes:
+        deltas: Text comes while it is written.
+        failures: A failed request to the model ends the turn, and is told by its kind. Agents
+            without this try again for minutes and tell nothing; give turns an ``idle_timeout``.
+        sessions: A session has several turns.
+        resume: A session is continued by its id.
+        fork: A session is continued in a copy.
+        list_sessions: Stored sessions are listed.
+        history: The turns of a session are told again.
+        rename: A session is named.
+        archive: A session is put away and brought back.
+        delete: A session is deleted for good.
+        ephemeral: A session is left out of the vendor's store.
+        compact: A session is replaced by a summary of it.
+        review: Changes are reviewed.
+        steer: A running turn takes more words.
+        interrupt: A running turn is stopped.
+        workspace: It works in ``cwd``: runs commands and changes files, as ``permissions`` say.
+        diffs: A file change is told with its diff.
+        approvals: What is not permitted is asked for.
+        questions: The agent asks the user.
+        images: Images are shown to the model.
+        effort: The reasoning effort is chosen.
+        instructions: The agent's own instructions are added to.
+        tools: Python functions are called.
+        mcp_servers: MCP servers are used.
+        output_schema: An answer has the shape of ``output``.
+        models: The models of the account are listed.
+        limits: What is left of the plan is told.
+        prewarm: The process is started ahead of the first turn.
+    """
 
     deltas: bool = False
+    failures: bool = False
     sessions: bool = False
+    resume: bool = False
     fork: bool = False
+    list_sessions: bool = False
+    history: bool = False
+    rename: bool = False
+    archive: bool = False
+    delete: bool = False
+    ephemeral: bool = False
+    compact: bool = False
+    review: bool = False
     steer: bool = False
     interrupt: bool = False
+    workspace: bool = False
+    diffs: bool = False
     approvals: bool = False
     questions: bool = False
     images: bool = False
@@ -38,24 +85,28 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     tools: bool = False
     mcp_servers: bool = False
     output_schema: bool = False
-    ephemeral: bool = False
-    compact: bool = False
-    review: bool = False
     models: bool = False
     limits: bool = False
+    prewarm: bool = False
 
 
-_NEEDS: Mapping[str, str] = {
-    "effort": "effort",
-    "instructions": "instructions",
-    "images": "images",
-    "on_approval": "approvals",
-    "on_question": "questions",
-    "tools": "tools",
-    "mcp_servers": "mcp_servers",
-    "ephemeral": "ephemeral",
+_NEEDS: Mapping[str, tuple[str, object]] = {
+    "effort": ("effort", VENDOR_DEFAULT),
+    "instructions": ("instructions", None),
+    "images": ("images", ()),
+    "on_approval": ("approvals", None),
+    "on_question": ("questions", None),
+    "tools": ("tools", ()),
+    "mcp_servers": ("mcp_servers", {}),
+    "ephemeral": ("ephemeral", False),
+    "permissions": ("workspace", "read-only"),
+    "output": ("output_schema", None),
+    "resume": ("resume", None),
+    "fork": ("fork", False),
+    "prewarm": ("prewarm", False),
 }
-"""The capability each keyword needs, for those that not every provider can honour."""
+"""The capability each keyword needs that not every provider can honour, and the value of the
+keyword that asks for nothing."""
 
 
 def check_supported(
@@ -66,11 +117,9 @@ def check_supported(
     Raises:
         UnsupportedOptionError: With the first of them.
     """
-    for keyword, capability in _NEEDS.items():
+    for keyword, (capability, nothing) in _NEEDS.items():
         given = keywords.get(keyword)
-        if given not in (None, (), {}, False, VENDOR_DEFAULT) and not getattr(
-            capabilities, capability
-        ):
+        if given not in (None, nothing) and not getattr(capabilities, capability):
             raise UnsupportedOptionError(provider, keyword, "not through this transport")
 
 
@@ -80,6 +129,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         transport: One of the provider's transports.
         binary: The program to run, if the caller named one.
+        command: The program and its arguments, for an agent that nothing is known of.
         auth_source: Which login is used.
         account: Name of an isolated login.
         billing: Who is to pay; ``None`` lets a login pay if there is one.
@@ -88,6 +138,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     transport: str
     binary: Path | None = None
+    command: tuple[str, ...] = ()
     auth_source: AuthSource = "auto"
     account: str | None = None
     billing: Billing | None = None
@@ -204,6 +255,10 @@ class ProviderSession(ABC):
         del archived
         raise UnsupportedOptionError(self.provider, "archive")
 
+    async def delete(self) -> None:
+        """Deletes the conversation for good."""
+        raise UnsupportedOptionError(self.provider, "delete")
+
     async def start_compaction(self, options: TurnOptions, host: Host) -> ProviderTurn:
         """Has the agent replace the conversation by a summary of it."""
         del options, host
@@ -233,6 +288,15 @@ class Provider(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Ends every process and connection. Idempotent."""
+
+    async def prewarm(self, options: TurnOptions) -> None:
+        """Starts what answers the first turn, and waits until it can.
+
+        Raises:
+            SignedinError: It cannot be started.
+        """
+        del options
+        raise UnsupportedOptionError(self.name, "prewarm")
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored conversations, the newest first."""
@@ -264,12 +328,24 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         transports: What each of its transports can do, the default first.
         create: Makes the provider for one client.
         find: Looks for the program on this machine.
+        takes_command: Whether the caller says what to start.
+        install: The command that installs what it needs.
+        login: The command that signs in.
+        quirks: What users should know of it beside what it can do.
+        profiles: Names of the ways to sign in, the default first, if there are several.
+        tested: The oldest and the newest version of the program that signedin is tested with.
     """
 
     name: str
     transports: Mapping[str, Capabilities]
     create: Callable[[ProviderConfig], Provider]
     find: Callable[[ProviderConfig], Installation]
+    takes_command: bool = False
+    install: str = ""
+    login: str = ""
+    quirks: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    tested: tuple[str, str] | None = None
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):

@@ -84,6 +84,6 @@ async def test_the_spellings_of_provider_options(
         result = await session.run("go", provider_options=options)
     assert (result.text, result.retries) == ("ok", 1)
     assert [type(e) for e in result.events if not isinstance(e, OtherEvent)][:2] == [
-        RetryEvent,
         SessionEvent,
+        RetryEvent,
     ]

@@ -82,6 +82,12 @@ async def test_listing(client: AsyncClient, stage: Stage, tmp_path: Path) -> Non
         assert (await session.run("back again?")).text == "ok"
     assert {info.id for info in (await client.sessions(cwd=here)).sessions} == {new, old}
 
+    async with client.session(resume=old, cwd=here) as session:
+        await session.delete()
+    assert [info.id for info in (await client.sessions(cwd=here)).sessions] == [new]
+    with pytest.raises(InvalidOptionError, match=old):
+        await client.run("still there?", resume=old, cwd=here)
+
 
 async def test_resuming_the_latest_session_of_a_folder(
     client: AsyncClient, stage: Stage, tmp_path: Path

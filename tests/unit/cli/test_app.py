@@ -1,6 +1,7 @@
 """How the commands are put together."""
 
 import inspect
+import io
 from importlib import import_module
 
 import pytest
@@ -8,6 +9,7 @@ import typer
 
 from signedin import __version__
 from signedin.cli.app import COMMANDS, assemble, run_program
+from signedin.cli.demo import PROVIDERS
 from signedin.providers.registry import provider_names
 
 
@@ -76,12 +78,27 @@ def test_an_unknown_command_is_said_on_standard_error(capsys, arguments, error):
             "the prompt is empty; say what to ask, or - to read it from standard input",
         ),
         (["--env", "NAME", "x"], "--env takes NAME=VALUE, not 'NAME'"),
-        (["--option", "=1", "x"], "--option takes NAME=VALUE, not '=1'"),
+        (
+            ["--fork", "x"],
+            "--fork continues in a copy of a session: say which with --resume",
+        ),
+        (
+            ["--command", "agent 'x", "x"],
+            '--command "agent \'x" cannot be split into words: No closing quotation',
+        ),
+        (["--provider-option", "=1", "x"], "--provider-option takes NAME=VALUE, not '=1'"),
     ],
 )
 def test_a_command_line_that_cannot_be_used_is_said_with_where_help_is(capsys, arguments, error):
     assert run_program(["run", *arguments]) == 2
     assert capsys.readouterr() == ("", f"error: {error}\nhelp: signedin run --help\n")
+
+
+def test_nothing_is_deleted_unasked(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert run_program(["sessions", "delete", "some-id"]) == 2
+    error = "error: there is no terminal to ask on; delete it for good with --yes\n"
+    assert capsys.readouterr() == ("", error + "help: signedin sessions delete --help\n")
 
 
 @pytest.mark.parametrize("command", [["run", "hi"], ["available"]])
@@ -94,8 +111,9 @@ def test_an_unknown_provider_is_said_with_the_known_ones(capsys, command):
 
 def test_an_unknown_demo_is_said_with_the_known_ones(capsys):
     assert run_program(["demo", "--provider", "nope"]) == 2
-    error = "error: there is no demo of 'nope'; choose one of: codex\nhelp: signedin demo --help\n"
-    assert capsys.readouterr() == ("", error)
+    known = ", ".join(PROVIDERS)
+    error = f"error: there is no demo of 'nope'; choose one of: {known}\n"
+    assert capsys.readouterr() == ("", error + "help: signedin demo --help\n")
 
 
 def test_an_unexpected_error_is_not_hidden(monkeypatch):

@@ -5,11 +5,13 @@ from hypothesis import given, strategies as st
 from rich.console import Console, RenderableType
 
 from signedin import (
+    ApprovalRequest,
     CommandEvent,
     FileChange,
     FileChangeEvent,
     PlanEvent,
     PlanStep,
+    Question,
     RateLimitEvent,
     RateLimits,
     RateLimitWindow,
@@ -18,6 +20,7 @@ from signedin import (
     ToolEvent,
     Usage,
 )
+from signedin.approvals import QuestionOption
 from signedin.cli import blocks
 
 
@@ -178,6 +181,54 @@ def test_a_plan_is_a_list_of_steps():
     )
     assert shown(blocks.plan(PlanEvent(item_id="1", steps=steps))) == "✓ look\n▸ fix\n· test\n"
     assert shown(blocks.plan(PlanEvent(item_id="1", text="First look."))) == "First look.\n"
+
+
+def test_what_the_agent_asks_for_is_shown_whole_and_exactly():
+    hidden = "rm -rf ~\recho hi \x1b[8m; evil\u202e" + "\n:" * 40
+    request = ApprovalRequest(
+        subject="command", item_id="c", command=hidden, cwd="/w", reason="to greet"
+    )
+    assert shown(blocks.approval(request)) == (
+        "The agent wants to run a command:\n"
+        "  $ rm -rf ~\\recho hi \\x1b[8m; evil\\u202e\n" + "  :\n" * 40 + "  in /w\n"
+        "  because: to greet\n"
+    )
+
+
+def test_files_the_agent_asks_to_write_are_shown_with_all_their_lines():
+    changes = (
+        FileChange("/w/a.py", "add", "x\x07\n" * 200),
+        FileChange("/w/b.py", "update", "@@ -1 +1 @@\n-a\n+b\n", moved_to="/elsewhere/c.py"),
+    )
+    request = ApprovalRequest(
+        subject="file_change", item_id="f", changes=changes, cwd="/w", reason="a.py"
+    )
+    assert shown(blocks.approval(request)) == (
+        "The agent wants to write files:\n  add a.py\n" + "  +x\\x07\n" * 200 + "  update b.py → "
+        "/elsewhere/c.py\n  @@ -1 +1 @@\n  -a\n  +b\n"
+    )
+
+
+def test_a_tool_and_a_permission_the_agent_asks_for():
+    call = ApprovalRequest(
+        subject="tool", item_id="t", tool="send", server="mail", arguments={"text": "y" * 300}
+    )
+    assert shown(blocks.approval(call)) == (
+        'The agent wants to call a tool:\n  mail.send({"text":"' + "y" * 300 + '"})\n'
+    )
+    more = ApprovalRequest(subject="permission", item_id="p", permissions={"network": True})
+    assert shown(blocks.approval(more)) == ('The agent wants a permission:\n  {"network":true}\n')
+
+
+def test_a_question_with_its_answers():
+    options = (QuestionOption("Red", "warm"), QuestionOption("Blue"))
+    asked = Question(id="q", text="Which color?", header="Color", options=options)
+    assert shown(blocks.question(asked)) == ("Color: Which color?\n  1. Red - warm\n  2. Blue\n")
+    assert shown(blocks.question(Question(id="q", text="Why?"))) == "Why?\n"
+
+
+def test_a_prompt():
+    assert shown(blocks.prompt("two\nlines\n")) == "> two\n> lines\n"
 
 
 def test_notices():

@@ -5,15 +5,18 @@ import typer
 
 from signedin import (
     AuthRequiredError,
+    BillingError,
     ErrorKind,
     InvalidOptionError,
     ProviderNotInstalledError,
+    RateLimitedError,
     TimeoutExceededError,
     TransportClosedError,
     TurnFailedError,
     TurnInterruptedError,
     UnsupportedOptionError,
     UnsupportedProviderError,
+    UsageLimitError,
 )
 from signedin.cli.errors import StdoutClosedError, StoppedError, UsageError, exit_code, report
 
@@ -29,7 +32,10 @@ from .test_blocks import result
         (UnsupportedOptionError("codex", "transport"), 2),
         (InvalidOptionError("cwd"), 2),
         (ProviderNotInstalledError("codex", "not on PATH", "pip install it"), 1),
-        (AuthRequiredError("sign in"), 1),
+        (AuthRequiredError("sign in"), 3),
+        (BillingError("no plan"), 3),
+        (UsageLimitError("used up"), 4),
+        (RateLimitedError("slow down"), 4),
         (TurnFailedError("down", ErrorKind.SERVER), 1),
         (TurnInterruptedError("by the agent"), 1),
         (OSError(28, "No space left on device"), 1),

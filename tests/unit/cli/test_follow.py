@@ -17,13 +17,15 @@ from signedin import (
     Event,
     MessageDeltaEvent,
     MessageEvent,
+    RetryEvent,
+    RunResult,
     SessionEvent,
     SignedinError,
     TurnFailedError,
     TurnInterruptedError,
 )
 from signedin.cli.errors import StdoutClosedError, StoppedError
-from signedin.cli.follow import follow
+from signedin.cli.follow import Follower, follow, follow_run
 from signedin.cli.output import Outcome, Presenter
 from signedin.options import TurnOptions
 from signedin.turn import new_recorder
@@ -210,4 +212,57 @@ async def test_a_cancellation_from_outside_is_not_swallowed():
     with pytest.raises(asyncio.CancelledError):
         await following
     assert fake.calls == ["close"]
+    assert presenter.closed
+
+
+async def test_the_turns_of_a_run_are_shown_one_after_the_other():
+    failure = [ErrorEvent(text="down", error=ErrorKind.SERVER), DoneEvent(reason="failed")]
+    whole = [MessageEvent(item_id="m", text="Whole"), DoneEvent(reason="completed")]
+    presenter = Recording()
+
+    async def run(follower: Follower) -> RunResult[object]:
+        with pytest.raises(TurnFailedError):
+            await follower.result_of(turn_of(FakeTurn(START, failure)))
+        follower.show([RetryEvent(text="down", attempt=1)])
+        return await follower.result_of(turn_of(FakeTurn(START[:1], whole)))
+
+    outcome = await follow_run(run, [presenter])
+    assert presenter.outcome is outcome
+    assert outcome.result.text == "Whole"
+    assert [
+        event.kind for event in presenter.events if event.kind in {"error", "retry", "done"}
+    ] == [
+        "error",
+        "done",
+        "retry",
+        "done",
+    ]
+
+
+@pytest.mark.parametrize("during_turn", [True, False])
+async def test_nothing_further_runs_after_a_signal(during_turn):
+    failure = [ErrorEvent(text="down", error=ErrorKind.SERVER), DoneEvent(reason="failed")]
+    fake = FakeTurn(START) if during_turn else FakeTurn(START, failure)
+    presenter = Recording(SessionEvent, kill(signal.SIGINT) if during_turn else lambda: None)
+    ended: list[BaseException] = []
+
+    async def run(follower: Follower) -> RunResult[object]:
+        try:
+            return await follower.result_of(turn_of(fake))
+        except SignedinError:
+            kill(signal.SIGINT)()
+            await asyncio.Event().wait()  # as a run waits before it tries again
+            raise
+        except Exception as error:
+            ended.append(error)
+            raise
+
+    with pytest.raises(StoppedError) as caught:
+        await follow_run(run, [presenter])
+    assert caught.value.signum == signal.SIGINT
+    assert caught.value.result.text == "Half"
+    assert presenter.outcome is not None
+    expected = TurnInterruptedError if during_turn else TurnFailedError
+    assert type(presenter.outcome.error) is expected
+    assert [type(error).__name__ for error in ended] == ["RunStoppedError"] * during_turn
     assert presenter.closed

@@ -12,16 +12,19 @@ from signedin import (
     DoneEvent,
     MessageDeltaEvent,
     MessageEvent,
+    RetryEvent,
     SessionEvent,
     TurnInterruptedError,
     Usage,
     UsageLimitError,
+    WarningEvent,
 )
 from signedin.cli.errors import StdoutClosedError
 from signedin.cli.output import (
     AnswerWriter,
     JsonLinesWriter,
     JsonWriter,
+    NoticeWriter,
     Outcome,
     Presenter,
     TextWriter,
@@ -175,3 +178,15 @@ def test_a_reader_that_went_away_is_noticed(monkeypatch):
     monkeypatch.setattr("sys.stdout", Gone())
     with pytest.raises(StdoutClosedError):
         write("text")
+
+
+def test_structured_output_is_written_as_json(capsys):
+    outcome = Outcome(result(text="```\n[1]\n```", output=[1]))
+    shown(AnswerWriter(), [], outcome)
+    assert capsys.readouterr() == ("[1]\n", "")
+
+
+def test_notices_are_lines_on_standard_error(capsys):
+    events = [WarningEvent(text="a key is kept away"), *EVENTS, RetryEvent(text="down", attempt=1)]
+    shown(NoticeWriter(), [events], COMPLETE)
+    assert capsys.readouterr() == ("", "warning: a key is kept away\nretry: down\n")

@@ -4,12 +4,14 @@ import io
 
 import pytest
 
+from signedin import AsyncClient, McpServer, Retry
 from signedin.cli import run as run_module
-from signedin.cli.errors import UsageError
+from signedin.cli.asking import Asker, deny_unasked
+from signedin.cli.audience import choose_presenters, who_answers
 from signedin.cli.loopback import run_arguments
-from signedin.cli.output import AnswerWriter, JsonLinesWriter, JsonWriter, TextWriter
-from signedin.cli.run import choose_presenters, read_prompt
+from signedin.cli.output import AnswerWriter, JsonLinesWriter, JsonWriter, NoticeWriter, TextWriter
 from signedin.cli.terminal import LivePresenter, PlainPresenter
+from signedin.options import TurnOptions
 
 
 class Stream(io.StringIO):
@@ -23,34 +25,6 @@ class Stream(io.StringIO):
         return self._terminal
 
 
-def stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
-
-
-def test_a_prompt_is_taken_as_it_is():
-    assert read_prompt("  two\nlines ") == "  two\nlines "
-
-
-def test_a_prompt_from_standard_input(monkeypatch):
-    stdin(monkeypatch, "--überlang \n".encode() * 50_000)
-    assert read_prompt("-") == "--überlang \n" * 50_000
-
-
-@pytest.mark.parametrize(
-    ("argument", "content", "message"),
-    [
-        ("", b"", "the prompt is empty"),
-        ("-", b" \n", "standard input is empty"),
-        ("-", b"\xff\xfe", "standard input is not UTF-8"),
-        ("a\udcff", b"", "the prompt is not UTF-8"),
-    ],
-)
-def test_what_is_no_prompt(monkeypatch, argument, content, message):
-    stdin(monkeypatch, content)
-    with pytest.raises(UsageError, match=message):
-        read_prompt(argument)
-
-
 PIPE = Stream(terminal=False)
 TERMINAL = Stream(terminal=True)
 
@@ -58,10 +32,10 @@ TERMINAL = Stream(terminal=True)
 @pytest.mark.parametrize(
     ("stdout", "stderr", "json", "stream", "expected"),
     [
-        (PIPE, PIPE, False, None, [AnswerWriter]),
-        (PIPE, PIPE, False, True, [TextWriter]),
-        (PIPE, PIPE, True, None, [JsonWriter]),
-        (PIPE, PIPE, True, True, [JsonLinesWriter]),
+        (PIPE, PIPE, False, None, [NoticeWriter, AnswerWriter]),
+        (PIPE, PIPE, False, True, [NoticeWriter, TextWriter]),
+        (PIPE, PIPE, True, None, [NoticeWriter, JsonWriter]),
+        (PIPE, PIPE, True, True, [NoticeWriter, JsonLinesWriter]),
         (PIPE, TERMINAL, False, None, [LivePresenter, AnswerWriter]),
         (PIPE, TERMINAL, False, True, [LivePresenter, TextWriter]),
         (TERMINAL, TERMINAL, False, None, [LivePresenter]),
@@ -95,52 +69,112 @@ def test_where_nothing_can_be_drawn_the_view_is_plain(monkeypatch, name, value):
     ]
 
 
-def test_every_option_reaches_the_turn(monkeypatch):
+@pytest.mark.parametrize(
+    ("stdin", "stdout", "stderr", "ci", "asks"),
+    [
+        (TERMINAL, TERMINAL, TERMINAL, "", True),
+        (TERMINAL, PIPE, TERMINAL, "", True),
+        (PIPE, TERMINAL, TERMINAL, "", False),
+        (TERMINAL, PIPE, PIPE, "", False),
+        (TERMINAL, TERMINAL, TERMINAL, "true", False),
+    ],
+)
+def test_the_user_is_asked_where_a_question_is_seen_and_can_be_answered(
+    monkeypatch, stdin, stdout, stderr, ci, asks
+):
+    monkeypatch.setattr("sys.stdin", stdin)
+    monkeypatch.setattr("sys.stdout", stdout)
+    monkeypatch.setattr("sys.stderr", stderr)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("CI", ci)
+    answers = who_answers(AsyncClient("codex"), choose_presenters(json=False, stream=None))
+    if asks:
+        assert sorted(answers) == ["on_approval", "on_question"]
+        assert isinstance(answers["on_approval"].__self__, Asker)
+    else:
+        assert answers == {"on_approval": deny_unasked}
+
+
+def test_an_agent_that_cannot_ask_is_given_nobody_to_ask(monkeypatch):
+    monkeypatch.setattr("sys.stdin", PIPE)
+    assert who_answers(AsyncClient("codex", transport="codex-exec"), []) == {}
+
+
+def test_every_option_reaches_the_turn(monkeypatch, tmp_path):
     seen: dict[str, object] = {}
 
-    async def run_prompt(prompt: str, **keywords: object) -> None:
-        seen.update(keywords, prompt=prompt)
+    async def run_prompt(client, prompt, turn_options, presenters, **given) -> None:
+        seen.update(given, client=client, prompt=prompt, options=turn_options, shown=presenters)
 
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "properties": {"a": {"type": "integer"}}}')
+    servers = tmp_path / "mcp.json"
+    servers.write_text('{"mcpServers": {"docs": {"type": "stdio", "command": "docs"}}}')
     monkeypatch.setattr(run_module, "run_prompt", run_prompt)
-    monkeypatch.setattr("sys.stdout", PIPE)
-    monkeypatch.setattr("sys.stderr", PIPE)
+    for stream in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{stream}", PIPE)
     run_module.run(
         "hi",
         provider="codex",
         model="m",
         effort="high",
-        cwd="/w",
+        cwd=str(tmp_path),
         timeout=2.5,
         idle_timeout=1,
         permissions="full-access",
-        transport="codex-exec",
+        transport="codex-app-server",
         resume="s",
+        fork=True,
+        ephemeral=True,
         image=["a.png", "b.png"],
         instructions="be short",
+        output_schema=schema,
+        output_retries=3,
+        mcp_server=[servers],
+        retry=2,
         env=["A=1", "B=x=y"],
         unset=["C"],
-        option=['config={"a.b": true}', "personality=pragmatic", "n=3"],
+        provider_option=['config={"a.b": true}', "personality=pragmatic", "n=3"],
     )
-    (writer,) = seen.pop("presenters")
-    assert isinstance(writer, AnswerWriter)
-    assert seen == {
-        "prompt": "hi",
-        "provider": "codex",
-        "transport": "codex-exec",
-        "resume": "s",
-        "keywords": {
-            "cwd": "/w",
-            "model": "m",
-            "effort": "high",
-            "timeout": 2.5,
-            "idle_timeout": 1,
-            "permissions": "full-access",
-            "instructions": "be short",
-            "images": ["a.png", "b.png"],
-            "env": {"A": "1", "B": "x=y", "C": None},
-            "provider_options": {"config": {"a.b": True}, "personality": "pragmatic", "n": 3},
-        },
-    }
+    assert [type(each) for each in seen["shown"]] == [NoticeWriter, AnswerWriter]
+    client, options = seen["client"], seen["options"]
+    assert isinstance(client, AsyncClient)
+    assert (client.provider, client.transport) == ("codex", "codex-app-server")
+    assert (seen["prompt"], seen["resume"], seen["fork"]) == ("hi", "s", True)
+    assert isinstance(options, TurnOptions)
+    assert options.output is not None
+    assert options.output.parse('{"a": 1}') == {"a": 1}
+    assert options == TurnOptions(
+        cwd=tmp_path,
+        model="m",
+        effort="high",
+        timeout=2.5,
+        idle_timeout=1,
+        permissions="full-access",
+        instructions="be short",
+        images=("a.png", "b.png"),
+        ephemeral=True,
+        output=options.output,
+        output_retries=3,
+        mcp_servers={"docs": McpServer(command="docs")},
+        retry=Retry(2),
+        env={"A": "1", "B": "x=y", "C": None},
+        on_approval=deny_unasked,
+        provider_options={"config": {"a.b": True}, "personality": "pragmatic", "n": 3},
+    )
+
+
+def test_a_command_is_split_into_words_as_a_shell_does(monkeypatch):
+    seen: list[AsyncClient] = []
+
+    async def run_prompt(client, *given, **keywords) -> None:
+        seen.append(client)
+
+    monkeypatch.setattr(run_module, "run_prompt", run_prompt)
+    for stream in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{stream}", PIPE)
+    run_module.run("hi", provider="acp", command="my-agent --acp 'two words'")
+    assert seen[0]._config.command == ("my-agent", "--acp", "two words")
 
 
 def test_the_loopback_command_says_how_to_use_it():
@@ -154,6 +188,6 @@ def test_the_loopback_command_says_how_to_use_it():
         "A=1",
         "--unset",
         "B",
-        "--option",
+        "--provider-option",
         'config={"a.b":[1,"two"]}',
     ]

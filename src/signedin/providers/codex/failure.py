@@ -40,7 +40,10 @@ _BY_TEXT = (
     (re.compile(r"at capacity|overloaded", re.IGNORECASE), ErrorKind.OVERLOADED),
     (re.compile(r"high demand|last status: 5\d\d", re.IGNORECASE), ErrorKind.SERVER),
     (re.compile(r"\blog ?in\b|\bsign(ed)? ?in again", re.IGNORECASE), ErrorKind.AUTH_REQUIRED),
-    (re.compile(r"context window", re.IGNORECASE), ErrorKind.CONTEXT_WINDOW),
+    (
+        re.compile(r"context window|context_length_exceeded", re.IGNORECASE),
+        ErrorKind.CONTEXT_WINDOW,
+    ),
     (
         re.compile(r"model_not_found|model .* does not exist", re.IGNORECASE),
         ErrorKind.MODEL_NOT_FOUND,

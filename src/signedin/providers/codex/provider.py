@@ -22,7 +22,7 @@ from signedin.providers.base import (
     SessionRequest,
 )
 from signedin.providers.codex.account import accounts_for, refuse_other_payer
-from signedin.providers.codex.binary import find_codex
+from signedin.providers.codex.binary import INSTALL, find_codex
 from signedin.providers.codex.launch import launch
 from signedin.providers.codex.signing_in import OpenLogins
 from signedin.results import ModelInfo, SessionPage
@@ -61,6 +61,10 @@ class AppServerProvider(Provider):
         if request.resume is None or request.fork:
             await session.open()
         return session
+
+    async def prewarm(self, options: TurnOptions) -> None:
+        """Starts the app-server."""
+        await self.server(options.env)
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored threads, the newest first."""
@@ -159,10 +163,22 @@ SPEC = ProviderSpec(
     transports={
         APP_SERVER: Capabilities(
             deltas=True,
+            failures=True,
             sessions=True,
+            resume=True,
             fork=True,
+            list_sessions=True,
+            history=True,
+            rename=True,
+            archive=True,
+            delete=True,
+            ephemeral=True,
+            compact=True,
+            review=True,
             steer=True,
             interrupt=True,
+            workspace=True,
+            diffs=True,
             approvals=True,
             questions=True,
             images=True,
@@ -171,22 +187,31 @@ SPEC = ProviderSpec(
             tools=True,
             mcp_servers=True,
             output_schema=True,
-            ephemeral=True,
-            compact=True,
-            review=True,
             models=True,
             limits=True,
+            prewarm=True,
         ),
         EXEC: Capabilities(
+            failures=True,
             sessions=True,
+            resume=True,
+            ephemeral=True,
             interrupt=True,
+            workspace=True,
             images=True,
             effort=True,
             instructions=True,
             output_schema=True,
-            ephemeral=True,
         ),
     },
     create=_create,
     find=find_codex,
+    tested=("0.163", "0.169"),
+    install=INSTALL,
+    login="codex login",
+    quirks=(
+        "`codex-exec` takes images as files only",
+        "`codex-exec` takes no configuration with secrets: all users can read a command line",
+        "it asks questions in a session that began with `on_question=`, and in no other",
+    ),
 )

@@ -167,6 +167,16 @@ class CodexSession(ProviderSession):
         server.forget(thread_id)
         self._server = None
 
+    async def delete(self) -> None:
+        """Deletes the thread for good."""
+        server = await self._connect()
+        thread_id = cast("str", self._id)
+        async with refusals():
+            params = p.ThreadDeleteParams(thread_id=thread_id)
+            await server.call("thread/delete", params, p.ThreadDeleteResponse)
+        server.forget(thread_id)
+        self._server = None
+
     async def aclose(self) -> None:
         """Lets the server forget the thread; it stays in Codex's store."""
         if self._server is not None and self._id is not None and self._server.closed is None:
@@ -249,6 +259,9 @@ def _thread_settings(options: TurnOptions) -> dict[str, Any]:
         settings[f"mcp_servers.{name}"] = config.mcp_server(server)
     if chosen := config.effort(options):
         settings["model_reasoning_effort"] = chosen
+    if options.on_question:
+        # Left to itself Codex asks nothing outside of its plan mode (seen with 0.163 and 0.169).
+        settings.setdefault("features.default_mode_request_user_input", True)
     return {
         "cwd": str(options.cwd),
         "sandbox": config.SANDBOX_MODES[options.permissions],

@@ -59,6 +59,10 @@ def import_login(home: Path, line: str, passphrase: Callable[[], str], *, force:
 class _Tokens(msgspec.Struct, frozen=True):
     refresh_token: str
 
+    def __repr__(self) -> str:
+        """Leaves out what is in it."""
+        return "_Tokens()"
+
 
 class _Login(msgspec.Struct, frozen=True):
     """The parts of ``auth.json`` of which one must be there (seen with codex 0.163 and 0.169)."""
@@ -66,6 +70,10 @@ class _Login(msgspec.Struct, frozen=True):
     tokens: _Tokens | None = None
     api_key: str | None = msgspec.field(name="OPENAI_API_KEY", default=None)
     personal_access_token: str | None = None
+
+    def __repr__(self) -> str:
+        """Leaves out what is in it."""
+        return "_Login()"
 
 
 def _is_login(content: bytes) -> bool:

@@ -1,0 +1,154 @@
+"""What ``--json`` writes where it is not a type of the Python API.
+
+Their names are part of the program's interface: fields and kinds may be added, none is renamed or
+taken away.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import msgspec
+
+from signedin.errors import ErrorKind, SignedinError
+from signedin.events import AnyEvent, DoneReason, Usage
+from signedin.results import PastTurn, RunResult
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a turn failed."""
+
+    kind: ErrorKind
+    message: str
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How a turn ended: a `RunResult` without its events, and ``error`` if it failed."""
+
+    provider: str
+    transport: str
+    session_id: str | None
+    turn_id: str | None
+    model: str | None
+    cwd: str
+    text: str
+    output: object
+    usage: Usage | None
+    reason: DoneReason
+    elapsed: float
+    retries: int
+    error: Failure | None
+
+    @classmethod
+    def of(cls, result: RunResult[object], error: SignedinError | None) -> Self:
+        """Returns the document for a result, or for what there is of one."""
+        fields = {
+            name: getattr(result, name)
+            for name in RunResult.__struct_fields__
+            if name in cls.__struct_fields__
+        }
+        return cls(**fields, error=Failure(error.kind, error.message) if error else None)
+
+
+class RunDocument(Ending, frozen=True, kw_only=True):
+    """What ``signedin run --json`` writes."""
+
+    events: tuple[AnyEvent, ...]
+
+
+class ResultLine(Ending, frozen=True, kw_only=True, tag_field="kind", tag="result"):
+    """The last line of ``signedin run --json --stream``."""
+
+
+class Availability(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``signedin available --json`` writes."""
+
+    provider: str
+    available: bool
+    installed: bool
+    path: str | None
+    version: str | None
+    problem: str | None
+    install: str
+
+
+class TransportRow(msgspec.Struct, frozen=True):
+    """A transport of a provider, and what it can do."""
+
+    name: str
+    default: bool
+    abilities: list[str]
+
+
+class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider in the list that ``signedin providers --json`` writes."""
+
+    provider: str
+    installed: bool
+    path: str | None
+    version: str | None
+    problem: str | None
+    install: str
+    transports: list[TransportRow]
+
+
+class SessionDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``signedin sessions show --json`` writes."""
+
+    session_id: str
+    turns: list[PastTurn]
+
+
+class SessionChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What the commands of ``signedin sessions`` that change one write with ``--json``.
+
+    Attributes:
+        session_id: The session that was changed.
+        change: What was done to it.
+        new_session_id: The copy, of a fork.
+    """
+
+    session_id: str
+    change: Literal["forked", "renamed", "archived", "unarchived", "deleted"]
+    new_session_id: str | None = None
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="check"):
+    """The last line of ``signedin demo --json``: what the program itself found afterwards."""
+
+    file_changed: bool
+    test_passes: bool
+
+
+class Serving(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="serving"):
+    """The first line of ``signedin loopback --json``.
+
+    Attributes:
+        url: Where the model is.
+        arguments: The words of a command that uses it, up to the prompt.
+    """
+
+    url: str
+    arguments: list[str]
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="request"):
+    """A line of ``signedin loopback --json``: a request that arrived.
+
+    Attributes:
+        number: Counted from 1.
+        method: Of HTTP.
+        path: Of the address.
+        api: The model API that serves it, empty if none does.
+        model: The model that was asked.
+        prompt: What was asked.
+        tool_outputs: How many outputs of tools came with it.
+    """
+
+    number: int
+    method: str
+    path: str
+    api: str
+    model: str
+    prompt: str
+    tool_outputs: int

@@ -1,0 +1,94 @@
+"""``signedin schema``: the form of what ``--json`` writes, as JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from signedin.accounts.status import AuthStatus
+from signedin.cli.doctor import Finding
+from signedin.cli.documents import (
+    Availability,
+    Checked,
+    ProviderRow,
+    ResultLine,
+    RunDocument,
+    Served,
+    Serving,
+    SessionChange,
+    SessionDocument,
+)
+from signedin.cli.errors import UsageError
+from signedin.cli.output import write
+from signedin.cli.tables import aligned
+from signedin.events import AnyEvent, RateLimits
+from signedin.results import ModelInfo, SessionPage
+
+DOCUMENTS: Mapping[str, tuple[object, str]] = {
+    "run": (RunDocument, "signedin run --json"),
+    "run-line": (AnyEvent | ResultLine, "a line of signedin run --json --stream"),
+    "available": (Availability, "signedin available --json"),
+    "providers": (list[ProviderRow], "signedin providers --json"),
+    "models": (list[ModelInfo], "signedin models --json"),
+    "limits": (RateLimits, "signedin limits --json"),
+    "sessions-list": (SessionPage, "signedin sessions list --json"),
+    "sessions-show": (SessionDocument, "signedin sessions show --json"),
+    "sessions-change": (
+        SessionChange,
+        "signedin sessions fork, rename, archive, unarchive and delete --json",
+    ),
+    "auth-status": (AuthStatus, "signedin auth status --json"),
+    "auth-list": (list[AuthStatus], "signedin auth list --json"),
+    "doctor": (list[Finding], "signedin doctor --json"),
+    "demo-line": (AnyEvent | ResultLine | Checked, "a line of signedin demo --json"),
+    "loopback-line": (Serving | Served, "a line of signedin loopback --json"),
+}
+"""Name of each document: its type, and which command writes it."""
+
+
+def _names(incomplete: str) -> list[str]:
+    return [name for name in DOCUMENTS if name.startswith(incomplete)]
+
+
+def schema(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="The document; without it, all are listed.",
+            autocompletion=_names,
+        ),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of what a command writes with --json.
+
+    \b
+    signedin schema
+    signedin schema run > run.schema.json
+    """
+    if name is None:
+        rows = [("NAME", "WRITTEN BY"), *((known, by) for known, (_, by) in DOCUMENTS.items())]
+        write(aligned(rows))
+        return
+    if name not in DOCUMENTS:
+        raise UsageError(f"no document {name!r}; choose one of: {', '.join(DOCUMENTS)}")
+    write(msgspec.json.format(msgspec.json.encode(schema_of(name)), indent=2).decode() + "\n")
+
+
+def schema_of(name: str) -> dict[str, object]:
+    """Returns the JSON Schema of a document."""
+    written, _ = DOCUMENTS[name]
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**dialect, **msgspec.json.schema(written, schema_hook=_schema_of_other)}
+
+
+def _schema_of_other(kind: type[object]) -> dict[str, object]:
+    if kind is object:
+        return {"description": "Any JSON value."}
+    if issubclass(kind, Path):
+        return {"type": "string"}
+    raise NotImplementedError

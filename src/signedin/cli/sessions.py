@@ -1,0 +1,254 @@
+"""``signedin sessions``: the conversations that providers keep."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+
+from signedin.cli import suggestions
+from signedin.cli.documents import SessionChange, SessionDocument
+from signedin.cli.errors import FAILURE, SUCCESS, UsageError
+from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source, client_of
+from signedin.cli.output import write, write_json
+from signedin.cli.tables import aligned, local_time, one_line
+from signedin.options import AuthSource
+from signedin.results import PastTurn, SessionPage
+from signedin.session import AsyncSession
+
+sessions = typer.Typer(
+    rich_markup_mode=None,
+    help="List, show, fork, rename, archive and delete conversations.",
+)
+
+SessionId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The session, or latest for the newest of the working directory.",
+        autocompletion=suggestions.sessions,
+    ),
+]
+
+
+@sessions.command("list")
+def list_sessions(
+    *,
+    provider: Provider = DEFAULT_PROVIDER,
+    source: Source = "auto",
+    account: Account = None,
+    cwd: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Only those of this working directory.")
+    ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", help="Only those with these words in name or first prompt."),
+    ] = None,
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Those that are put away instead of the others.")
+    ] = False,
+    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="At most so many.")] = 20,
+    cursor: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Continue where an earlier list ended.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List stored conversations, the newest first.
+
+    \b
+    signedin sessions list --cwd .
+    signedin sessions list --json | jq -r '.sessions[].id'
+    """
+
+    async def read() -> SessionPage:
+        async with client_of(provider, source, account) as client:
+            return await client.sessions(
+                cwd=cwd, search=search, archived=archived, limit=limit, cursor=cursor
+            )
+
+    page = asyncio.run(read())
+    if json:
+        write_json(page)
+        return
+    rows = [
+        (each.id, local_time(each.updated_at), one_line(each.name or each.preview))
+        for each in page.sessions
+    ]
+    write(aligned([("ID", "LAST USED", "NAME"), *rows]))
+    if page.next_cursor:
+        typer.echo(f"there are more: --cursor {page.next_cursor}", err=True)
+
+
+@sessions.command()
+def show(
+    session_id: SessionId,
+    *,
+    provider: Provider = DEFAULT_PROVIDER,
+    source: Source = "auto",
+    account: Account = None,
+    json: Json = False,
+) -> None:
+    """Show what was asked, said and done in a conversation.
+
+    \b
+    signedin sessions show latest
+    signedin sessions show ID --json | jq -r '.turns[].text'
+    """
+
+    async def read() -> tuple[str, list[PastTurn]]:
+        async with _session(provider, source, account, session_id) as session:
+            turns = await session.history()
+            return _id_of(session), turns
+
+    read_id, turns = asyncio.run(read())
+    if json:
+        write_json(SessionDocument(session_id=read_id, turns=turns))
+        return
+    from signedin.cli.terminal import print_history  # noqa: PLC0415 - rich takes 80 ms
+
+    print_history(turns, sys.stdout)
+
+
+@sessions.command()
+def fork(
+    session_id: SessionId,
+    *,
+    provider: Provider = DEFAULT_PROVIDER,
+    source: Source = "auto",
+    account: Account = None,
+    json: Json = False,
+) -> None:
+    """Copy a conversation, and print the id of the copy.
+
+    \b
+    signedin run --resume "$(signedin sessions fork ID)" "Try the other way"
+    """
+
+    async def copy() -> SessionChange:
+        async with _session(provider, source, account, session_id) as session:
+            copied = await session.fork()
+            new_id = _id_of(copied)
+            await copied.aclose()
+            return SessionChange(session_id=_id_of(session), change="forked", new_session_id=new_id)
+
+    change = asyncio.run(copy())
+    if json:
+        write_json(change)
+    else:
+        write(f"{change.new_session_id}\n")
+
+
+@sessions.command()
+def rename(
+    session_id: SessionId,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.")],
+    *,
+    provider: Provider = DEFAULT_PROVIDER,
+    source: Source = "auto",
+    account: Account = None,
+    json: Json = False,
+) -> None:
+    """Name a conversation.
+
+    \b
+    signedin sessions rename latest "The flaky test"
+    """
+
+    async def change() -> SessionChange:
+        async with _session(provider, source, account, session_id) as session:
+            await session.rename(name)
+            return SessionChange(session_id=_id_of(session), change="renamed")
+
+    _tell(asyncio.run(change()), json=json)
+
+
+@sessions.command()
+def archive(
+    session_id: SessionId,
+    *,
+    provider: Provider = DEFAULT_PROVIDER,
+    source: Source = "auto",
+    account: Account = None,
+    json: Json = False,
+) -> None:
+    """Put a conversation away."""
+
+    async def change() -> SessionChange:
+        async with _session(provider, source, account, session_id) as session:
+            await session.archive()
+            return SessionChange(session_id=_id_of(session), change="archived")
+
+    _tell(asyncio.run(change()), json=json)
+
+
+@sessions.command()
+def unarchive(
+    session_id: SessionId,
+    *,
+    provider: Provider = DEFAULT_PROVIDER,
+    source: Source = "auto",
+    account: Account = None,
+    json: Json = False,
+) -> None:
+    """Bring a conversation back that was put away."""
+
+    async def change() -> SessionChange:
+        async with _session(provider, source, account, session_id) as session:
+            await session.unarchive()
+            return SessionChange(session_id=_id_of(session), change="unarchived")
+
+    _tell(asyncio.run(change()), json=json)
+
+
+@sessions.command()
+def delete(
+    session_id: SessionId,
+    *,
+    provider: Provider = DEFAULT_PROVIDER,
+    source: Source = "auto",
+    account: Account = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> int:
+    """Delete a conversation for good. Asks on a terminal; elsewhere it needs --yes."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("there is no terminal to ask on; delete it for good with --yes")
+        if not typer.confirm(f"Delete session {session_id} for good?", err=True):
+            typer.echo("nothing was deleted", err=True)
+            return FAILURE
+
+    async def change() -> SessionChange:
+        async with _session(provider, source, account, session_id) as session:
+            await session.delete()
+            return SessionChange(session_id=_id_of(session), change="deleted")
+
+    _tell(asyncio.run(change()), json=json)
+    return SUCCESS
+
+
+@asynccontextmanager
+async def _session(
+    provider: str, source: AuthSource, account: str | None, session_id: str
+) -> AsyncGenerator[AsyncSession, None]:
+    async with (
+        client_of(provider, source, account) as client,
+        client.session(resume=session_id) as session,
+    ):
+        yield session
+
+
+def _id_of(session: AsyncSession) -> str:
+    assert session.id is not None  # noqa: S101 - it was opened with one
+    return session.id
+
+
+def _tell(change: SessionChange, *, json: bool) -> None:
+    if json:
+        write_json(change)
+    else:
+        typer.echo(f"{change.change}: {change.session_id}", err=True)

@@ -1,0 +1,108 @@
+"""What a shell offers when a value is asked for.
+
+Suggestions never fail and never wait for long: a shell has no place for an error, so that what
+cannot be found out is not offered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from signedin.client import AsyncClient
+    from signedin.options import AuthSource
+
+Suggestion: TypeAlias = tuple[str, str]
+"""A value, and what it is."""
+
+SECONDS = 5.0
+"""How long an agent may take to tell what there is."""
+
+LATEST_SESSIONS = 20
+
+T = TypeVar("T")
+
+
+def providers(incomplete: str) -> list[str]:
+    """Returns the providers."""
+    from signedin.providers.registry import provider_names  # noqa: PLC0415 - for shells only
+
+    return [name for name in provider_names() if name.startswith(incomplete)]
+
+
+def transports(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns the transports of the provider that was chosen."""
+    from signedin.errors import SignedinError  # noqa: PLC0415 - for shells only
+    from signedin.providers.registry import load_provider  # noqa: PLC0415
+
+    try:
+        known = load_provider(_given(context, "provider")).transports
+    except SignedinError:
+        return []
+    return [name for name in known if name.startswith(incomplete)]
+
+
+def accounts(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns the named logins of the provider that was chosen."""
+    from signedin.accounts.homes import account_names  # noqa: PLC0415 - for shells only
+
+    known = account_names(_given(context, "provider"))
+    return [name for name in known if name and name.startswith(incomplete)]
+
+
+def models(context: typer.Context, incomplete: str) -> list[Suggestion]:
+    """Returns the models the account can use."""
+    found = _asked(context, lambda client: client.models()) or []
+    return _beginning(incomplete, ((model.id, model.name) for model in found))
+
+
+def efforts(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns the efforts of the model that was chosen, or of the one that answers otherwise."""
+    found = _asked(context, lambda client: client.models()) or []
+    chosen = context.params.get("model")
+    of_model = [model for model in found if model.id == chosen] if chosen else []
+    default = [model for model in found if model.default]
+    return [
+        effort
+        for model in (of_model or default)[:1]
+        for effort in model.efforts
+        if effort.startswith(incomplete)
+    ]
+
+
+def sessions(context: typer.Context, incomplete: str) -> list[Suggestion]:
+    """Returns the latest sessions."""
+    page = _asked(context, lambda client: client.sessions(limit=LATEST_SESSIONS))
+    found = page.sessions if page else ()
+    return _beginning(incomplete, ((each.id, each.name or each.preview) for each in found))
+
+
+def _beginning(incomplete: str, suggestions: Iterable[Suggestion]) -> list[Suggestion]:
+    return [(value, told) for value, told in suggestions if value.startswith(incomplete)]
+
+
+def _asked(context: typer.Context, ask: Callable[[AsyncClient], Awaitable[T]]) -> T | None:
+    """Returns what the chosen provider answers; ``None`` if it does not, or not in time."""
+    from signedin.client import AsyncClient  # noqa: PLC0415 - for shells only
+    from signedin.errors import SignedinError  # noqa: PLC0415
+
+    async def answer() -> T:
+        source = cast("AuthSource", context.params.get("source") or "auto")
+        account = context.params.get("account")
+        provider = _given(context, "provider")
+        async with AsyncClient(provider, auth_source=source, account=account) as client:
+            async with asyncio.timeout(SECONDS):
+                return await ask(client)
+
+    try:
+        return asyncio.run(answer())
+    except (SignedinError, TimeoutError, OSError):
+        return None
+
+
+def _given(context: typer.Context, name: str) -> str:
+    return str(context.params[name])

@@ -1,0 +1,86 @@
+"""Rows as lines of columns, no wider than the terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+NARROWEST = 20
+"""Columns of the terminal that the last column keeps, however little room there is."""
+
+_GAP = "  "
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    """Returns rows as lines of left-aligned columns.
+
+    On a terminal, the cells of the last column are broken into several lines where they do not fit;
+    elsewhere a row is a line of any length.
+    """
+    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+        widths[-1] = min(widths[-1], max(room, NARROWEST))
+    return "".join(f"{line}\n" for row in rows for line in _lines(row, widths))
+
+
+def width_of(text: str) -> int:
+    """Returns how many columns of a terminal a text takes."""
+    return sum(map(_width, text))
+
+
+def broken(text: str, width: int) -> list[str]:
+    """Returns a text as lines of at most a width, broken at spaces where there are some."""
+    lines = [""]
+    for word in text.split(" "):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if width_of(joined) <= width:
+            lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        lines[-1:] = _pieces(word, width)
+    return lines
+
+
+def one_line(text: str, longest: int = 100) -> str:
+    """Returns the start of a text as one line that cannot steer a terminal."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def local_time(seconds: float | None) -> str:
+    """Returns Unix seconds as the clock on the wall shows them, to the minute."""
+    if seconds is None:
+        return "-"
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _lines(row: tuple[str, ...], widths: Sequence[int]) -> Iterator[str]:
+    *cells, last = row
+    lines = broken(last, widths[-1])
+    padded = [
+        cell + " " * (width - width_of(cell))
+        for cell, width in zip(cells, widths[:-1], strict=True)
+    ]
+    yield _GAP.join([*padded, lines[0]]).rstrip()
+    indent = " " * sum(width + len(_GAP) for width in widths[:-1])
+    yield from (indent + line for line in lines[1:])
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    pieces = [""]
+    for character in word:
+        if width_of(pieces[-1] + character) > width:
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
+
+
+def _width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1

@@ -1,0 +1,132 @@
+"""What flags give, as the values the Python API takes."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, cast
+
+import msgspec
+
+from signedin.cli.errors import UsageError
+from signedin.errors import InvalidOptionError
+from signedin.events import JSON
+from signedin.options import McpServer
+
+
+def read_prompt(argument: str) -> str:
+    """Returns the prompt, read from standard input if the argument says so.
+
+    Raises:
+        UsageError: It is empty, or no text.
+    """
+    where = "standard input" if argument == "-" else "the prompt"
+    try:
+        prompt = sys.stdin.buffer.read().decode() if argument == "-" else argument
+        prompt.encode()
+    except UnicodeError:
+        raise UsageError(f"{where} is not UTF-8 text") from None
+    if not prompt.strip():
+        raise UsageError(f"{where} is empty; say what to ask, or - to read it from standard input")
+    return prompt
+
+
+def variables(env: Sequence[str], unset: Sequence[str]) -> dict[str, str | None]:
+    """Returns what ``--env NAME=VALUE`` and ``--unset NAME`` say."""
+    return {**dict.fromkeys(unset), **dict(_pair(given, "--env") for given in env)}
+
+
+def provider_options(given: Sequence[str]) -> dict[str, object]:
+    """Returns what ``--provider-option NAME=JSON`` says; what is no JSON is a string."""
+    options: dict[str, object] = {}
+    for each in given:
+        name, value = _pair(each, "--provider-option")
+        try:
+            options[name] = cast("object", msgspec.json.decode(value))
+        except msgspec.DecodeError:
+            options[name] = value
+    return options
+
+
+def words(command: str) -> list[str]:
+    """Returns the words of a command line.
+
+    Raises:
+        UsageError: A quotation does not end.
+    """
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--command {command!r} cannot be split into words: {error}") from None
+
+
+def output_schema(file: Path) -> Mapping[str, JSON]:
+    """Returns the JSON Schema in a file.
+
+    Raises:
+        UsageError: The file has no JSON object.
+    """
+    return _object_in(file, "--output-schema")
+
+
+def mcp_servers(files: Sequence[Path]) -> dict[str, McpServer]:
+    """Returns the MCP servers that files describe, by name.
+
+    A file has a JSON object of servers by name, bare or below ``mcpServers`` as many programs have
+    it; a server has the fields of `McpServer`.
+
+    Raises:
+        UsageError: A file has something else.
+    """
+    servers: dict[str, McpServer] = {}
+    for file in files:
+        found = _object_in(file, "--mcp-server")
+        listed = found.get("mcpServers", found)
+        if not isinstance(listed, dict):
+            raise UsageError(f"--mcp-server {file}: mcpServers is no object of servers by name")
+        for name, fields in listed.items():
+            servers[name] = _mcp_server(fields, f"--mcp-server {file}: {name}")
+    return servers
+
+
+class _ServerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`McpServer` as a file has it; its ``type`` says what the other fields say as well."""
+
+    type: Literal["stdio", "http", "streamable-http"] | None = None
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    cwd: str | None = None
+    url: str | None = None
+    bearer_token_variable: str | None = None
+    headers: dict[str, str] = {}
+    startup_timeout: float | None = None
+    tool_timeout: float | None = None
+    trusted: bool = False
+
+
+def _mcp_server(described: JSON, where: str) -> McpServer:
+    try:
+        entry = msgspec.convert(described, _ServerEntry)
+        return McpServer(**{name: getattr(entry, name) for name in McpServer.__struct_fields__})
+    except (msgspec.ValidationError, InvalidOptionError) as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def _object_in(file: Path, flag: str) -> dict[str, JSON]:
+    try:
+        found: JSON = msgspec.json.decode(file.read_bytes())
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{flag} {file} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{flag} {file} has no JSON object")
+    return found
+
+
+def _pair(given: str, flag: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not name or not equals:
+        raise UsageError(f"{flag} takes NAME=VALUE, not {given!r}")
+    return name, value

@@ -1,0 +1,155 @@
+"""The commands beside ``signedin run``."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from support import codex_home
+from support.program import PROGRAM, SECONDS, document, environment, run_program, started_program
+
+
+class TestOtherCommands:
+    def test_available(self, tmp_path):
+        codex_home.sign_in_with_key(tmp_path / ".codex")
+        env = environment(HOME=str(tmp_path))
+        done = run_program("available", cwd=tmp_path, env=env)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "yes\n", "")
+        done = run_program("available", "--source", "isolated", "--json", cwd=tmp_path, env=env)
+        found = document("available", done.stdout)
+        assert (done.returncode, found["available"], found["installed"]) == (1, False, True)
+        assert done.stderr == (
+            "nobody is signed in to codex; see: signedin auth status --provider codex\n"
+        )
+
+    def test_not_available(self, tmp_path):
+        env = environment(SIGNEDIN_CODEX_BINARY="/nowhere/codex")
+        done = run_program("available", "--provider", "codex", cwd=tmp_path, env=env)
+        assert (done.returncode, done.stdout) == (1, "no\n")
+        assert done.stderr == (
+            "SIGNEDIN_CODEX_BINARY=/nowhere/codex does not exist; "
+            'install it with: pip install "signedin[codex]"\n'
+        )
+
+    def test_providers(self, tmp_path):
+        done = run_program("providers", "--json", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        codex = next(
+            row for row in document("providers", done.stdout) if row["provider"] == "codex"
+        )
+        assert codex["installed"]
+        assert Path(codex["path"]).is_file()
+        assert {each["name"]: each["default"] for each in codex["transports"]} == {
+            "codex-app-server": True,
+            "codex-exec": False,
+        }
+        assert "steer" in codex["transports"][0]["abilities"]
+        table = run_program("providers", cwd=tmp_path)
+        assert table.returncode == 0
+        heading, *rows = table.stdout.splitlines()
+        assert heading.split() == ["PROVIDER", "INSTALLED", "VERSION", "TRANSPORT", "ABILITIES"]
+        assert any(row.split()[:2] == ["codex", "yes"] for row in rows)
+
+    def test_what_is_known_of_an_agent(self, tmp_path):
+        told = run_program("auth", "status", "--json", cwd=tmp_path)
+        assert (told.returncode, document("auth-status", told.stdout)["authenticated"]) == (
+            1,
+            False,
+        )
+        found = run_program("doctor", "--provider", "codex", "--no-smoke", "--json", cwd=tmp_path)
+        assert found.returncode == 0
+        assert {each["check"] for each in document("doctor", found.stdout)} > {"program", "login"}
+
+    def test_a_scripted_model_for_another_program(self, tmp_path):
+        script = tmp_path / "script.yaml"
+        script.write_text("default: hello\n")
+        with started_program("loopback", script, "--json", cwd=tmp_path) as server:
+            assert server.stdout is not None
+            serving = document("loopback-line", server.stdout.readline())
+            assert serving["kind"] == "serving"
+            assert serving["arguments"][:4] == ["signedin", "run", "--provider", "codex"]
+            with pytest.raises(HTTPError):
+                urlopen(f"{serving['url']}/nowhere", timeout=SECONDS)
+            assert document("loopback-line", server.stdout.readline()) == {
+                "kind": "request",
+                "number": 1,
+                "method": "GET",
+                "path": "/nowhere",
+                "api": "",
+                "model": "",
+                "prompt": "",
+                "tool_outputs": 0,
+            }
+            server.send_signal(signal.SIGTERM)
+            assert server.communicate(timeout=SECONDS) == ("", "")
+        assert server.returncode == 0
+
+    def test_a_scripted_model_by_hand(self, tmp_path):
+        script = tmp_path / "script.yaml"
+        script.write_text("rules:\n- {contains: name, replies: I am a script.}\ndefault: hello\n")
+        with started_program("loopback", script, cwd=tmp_path) as server:
+            assert server.stdout is not None
+            assert re.fullmatch(
+                r"serving at http://127\.0\.0\.1:\d+/\S+\n", server.stdout.readline()
+            )
+            label, _, command = server.stdout.readline().partition(": ")
+            assert label == "use it with"
+            name, *arguments, prompt = shlex.split(command)
+            assert (name, prompt) == ("signedin", "PROMPT")
+            home = next(each for each in arguments if each.startswith("CODEX_HOME="))
+            done = run_program(*arguments, "What is your name?", cwd=tmp_path)
+            assert (done.returncode, done.stdout, done.stderr) == (0, "I am a script.\n", "")
+            logged = "1 POST /v1/responses gpt-5.5: 'What is your name?'\n"
+            assert server.stdout.readline() == logged
+            server.send_signal(signal.SIGTERM)
+            assert server.communicate(timeout=SECONDS) == ("", "")
+        assert server.returncode == 0
+        assert not Path(home.removeprefix("CODEX_HOME=")).exists()
+
+    @pytest.mark.parametrize(
+        ("content", "code", "error"),
+        [
+            (None, 1, "No such file or directory"),
+            ("- {type: nope}", 2, "is not a script for the loopback model"),
+        ],
+    )
+    def test_a_script_that_cannot_be_played(self, tmp_path, content, code, error):
+        script = tmp_path / "script.yaml"
+        if content is not None:
+            script.write_text(content)
+        done = run_program("loopback", script, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert done.stderr.startswith("error: ")
+        assert error in done.stderr
+        assert str(script) in done.stderr
+
+    def test_help_and_version_import_nothing_but_typer(self, tmp_path):
+        """So that they are as fast as ``import typer``; what they import decides that."""
+        script = (
+            "import sys; from signedin.cli.app import run_program; run_program(['--help']); "
+            "heavy = {'asyncio', 'rich', 'msgspec', 'pygments'}; "
+            "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=True,
+            timeout=SECONDS,
+        )
+        assert done.stdout.splitlines()[-1] == "[]"
+
+    def test_streams_that_are_closed_are_no_trouble(self, tmp_path):
+        command = f"{shlex.quote(str(PROGRAM))} --version >&- 2>&- <&-"
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], cwd=tmp_path, timeout=SECONDS, check=False, env=os.environ
+        )
+        assert done.returncode == 0

@@ -1,0 +1,101 @@
+"""Stored conversations from a shell: what one command made, the next finds."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.program import PROGRAM, Models, document, environment, home_of, run_program, run_with
+from support.terminal import Terminal
+
+Run = Callable[..., object]
+
+
+@pytest.fixture
+def program(loopback_model: Models, tmp_path: Path) -> Callable[..., str]:
+    """Runs a command with the home of a model's Codex, and returns what it wrote."""
+    model = loopback_model("It works.")
+    asked = run_program(*run_with(model, "--json", "Why does it fail?"), cwd=tmp_path)
+    assert asked.returncode == 0
+    env = environment(CODEX_HOME=home_of(model))
+
+    def run(*arguments: str, err: str = "", code: int = 0) -> str:
+        done = run_program(*arguments, cwd=tmp_path, env=env)
+        assert (done.returncode, done.stderr) == (code, err)
+        return done.stdout
+
+    run.session_id = document("run", asked.stdout)["session_id"]
+    run.model = model
+    run.env = env
+    return run
+
+
+def test_a_session_is_listed_shown_and_named(program, tmp_path):
+    first = program.session_id
+    heading, row = program("sessions", "list", "--cwd", str(tmp_path)).splitlines()
+    assert heading.split("  ")[0] == "ID"
+    assert (row.split()[0], row.split("  ")[-1]) == (first, "Why does it fail?")
+    assert program("sessions", "show", "latest") == "> Why does it fail?\n\nIt works.\n"
+    shown = document("sessions-show", program("sessions", "show", first, "--json"))
+    assert [(turn["prompt"], turn["text"]) for turn in shown["turns"]] == [
+        ("Why does it fail?", "It works.")
+    ]
+    change = document("sessions-change", program("sessions", "rename", first, "Kept", "--json"))
+    assert change == {"session_id": first, "change": "renamed", "new_session_id": None}
+    [named] = document("sessions-list", program("sessions", "list", "--json"))["sessions"]
+    assert (named["id"], named["name"]) == (first, "Kept")
+
+
+def test_a_session_is_put_away_brought_back_and_deleted(program, tmp_path):
+    first = program.session_id
+    assert program("sessions", "archive", first, err=f"archived: {first}\n") == ""
+    away = document("sessions-list", program("sessions", "list", "--archived", "--json"))
+    assert [(info["id"], info["archived"]) for info in away["sessions"]] == [(first, True)]
+    program("sessions", "unarchive", first, err=f"unarchived: {first}\n")
+
+    delete = [PROGRAM, "sessions", "delete", first]
+    with Terminal(delete, env=program.env, cwd=tmp_path) as terminal:
+        terminal.wait_for(f"Delete session {first} for good? [y/N]:")
+        terminal.press("n\r")
+        assert terminal.wait() == 1
+    assert terminal.lines[-1].strip() == "nothing was deleted"
+    program("sessions", "delete", first, "--yes", err=f"deleted: {first}\n")
+    assert document("sessions-list", program("sessions", "list", "--json"))["sessions"] == []
+
+
+def test_the_latest_session_is_continued_and_copied(program, tmp_path):
+    first, model = program.session_id, program.model
+    arguments = run_with(model, "--json", "--resume", "latest", "And now?")
+    again = run_program(*arguments, cwd=tmp_path)
+    assert document("run", again.stdout)["session_id"] == first
+    assert "Why does it fail?" in str(model.requests[-1].body)
+
+    copied = run_program(*run_with(model, "--json", "--resume", first, "--fork", "?"), cwd=tmp_path)
+    copy = document("run", copied.stdout)["session_id"]
+    assert copy != first
+    assert "And now?" in str(model.requests[-1].body)
+    forked = document("sessions-change", program("sessions", "fork", copy, "--json"))
+    assert (forked["session_id"], forked["change"]) == (copy, "forked")
+    assert program("sessions", "show", forked["new_session_id"]).count("> ") == 3
+    assert program("sessions", "fork", first).strip() not in {first, copy}
+
+
+def test_models(program):
+    models = document("models", program("models", "--json"))
+    assert [model["id"] for model in models if model["default"]]
+    heading, *rows = program("models").splitlines()
+    assert heading.split() == ["MODEL", "DEFAULT", "IMAGES", "EFFORTS"]
+    assert [row.split()[0] for row in rows] == [model["id"] for model in models]
+
+
+def test_what_a_provider_cannot_do_is_said(program):
+    error = "error: gemini does not support 'limits'\n"
+    assert program("limits", "--provider", "gemini", "--json", err=error, code=2) == ""
+
+
+def test_limits_need_a_login(program):
+    error = (
+        "error: codex account authentication required to read rate limits. "
+        "Sign in with: codex login\n"
+    )
+    assert program("limits", err=error, code=3) == ""
