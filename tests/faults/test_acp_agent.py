@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Callable[..., object]:
     """Runs one prompt with an agent that behaves as told."""
 
     def run(*behaviour: str, **keywords: object) -> object:
-        with Client("acp", provider_options={"command": command(*behaviour)}) as client:
+        with Client("acp", command=command(*behaviour)) as client:
             return checked(client.run("Hi", cwd=tmp_path, timeout=20, **keywords))
 
     return run
@@ -49,7 +49,7 @@ def command(*behaviour: str) -> list[str]:
 
 
 def client(*behaviour: str) -> AsyncClient:
-    return AsyncClient("acp", provider_options={"command": command(*behaviour)})
+    return AsyncClient("acp", command=command(*behaviour))
 
 
 def test_the_least_an_agent_can_say(run: Callable) -> None:
@@ -119,7 +119,7 @@ def test_an_agent_that_wants_a_login(run: Callable) -> None:
 def test_an_agent_that_is_not_there(tmp_path: Path) -> None:
     missing = "no such program: no-such-agent"
     with (
-        Client("acp", provider_options={"command": ["no-such-agent"]}) as agent,
+        Client("acp", command=["no-such-agent"]) as agent,
         pytest.raises(ProviderNotInstalledError, match=missing),
     ):
         agent.run("Hi", cwd=tmp_path)
@@ -192,13 +192,13 @@ def test_writing_needs_the_permission(run: Callable, tmp_path: Path) -> None:
     assert file.read_text() == "text"
     assert [request.changes for request in asked] == [(FileChange(str(file), "add", "text"),)]
     covered = {"permissions": "workspace-write", "cwd": work}
-    with Client("acp", provider_options={"command": command("write", str(file), "more")}) as agent:
+    with Client("acp", command=command("write", str(file), "more")) as agent:
         agent.run("Hi", **covered)
         assert file.read_text() == "more"
     work.joinpath("link").symlink_to(outside)
     for path in (outside, work / "link"):
-        arguments = {"command": command("write", str(path), "text")}
-        with Client("acp", provider_options=arguments) as agent:
+        agent_command = command("write", str(path), "text")
+        with Client("acp", command=agent_command) as agent:
             assert "was not allowed" in agent.run("Hi", **covered).text
     assert not outside.exists()
 
@@ -237,6 +237,6 @@ async def test_a_flood_of_deltas_arrives_whole_and_in_order(tmp_path: Path) -> N
 
 
 def test_the_error_of_a_failed_turn_has_the_events(tmp_path: Path) -> None:
-    with Client("acp", provider_options={"command": command("refuses")}) as agent:
+    with Client("acp", command=command("refuses")) as agent:
         events, _ = failed(agent.stream("Hi", cwd=tmp_path), TurnFailedError)
     assert isinstance(events[-1], DoneEvent)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from signedin.loopback.player import NoReplyError, ScriptError, read_script
     from signedin.loopback.request import ModelRequest, ToolOutput
     from signedin.loopback.script import (
+        AskUser,
         Cut,
         EditFile,
         Failed,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         HttpError,
         Incomplete,
         RawItem,
+        ReadFile,
         Reasoning,
         Reply,
         Rule,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AskUser",
     "ClientOptions",
     "Cut",
     "EditFile",
@@ -54,6 +57,7 @@ __all__ = [
     "ModelRequest",
     "NoReplyError",
     "RawItem",
+    "ReadFile",
     "Reasoning",
     "Reply",
     "Rule",

@@ -12,9 +12,7 @@ from msgspec import Struct
 from signedin.loopback.api import Delta, Piece, Whole
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
-    EditFile,
     Failed,
-    FreeformCall,
     Hold,
     HttpError,
     Incomplete,
@@ -22,12 +20,10 @@ from signedin.loopback.script import (
     Reasoning,
     Refusal,
     Reply,
-    Shell,
     Text,
     ToolCall,
     Usage,
     UsageLimit,
-    WriteFile,
     words,
 )
 from signedin.loopback.tool_calls import chat_agent, tool_call
@@ -158,8 +154,8 @@ class ChatStream:
                     yield from self._reasoning(part)
                 case RawItem():
                     yield self._chunk(part.item)
-                case Shell() | WriteFile() | EditFile() | ToolCall() | FreeformCall():
-                    yield from self._tool_call(tool_call(part, names))
+                case _:
+                    yield from self._tool_call(tool_call(part, names, self._request.tools))
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The chunks that say how the message ended."""

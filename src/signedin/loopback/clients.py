@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class ClientOptions(TypedDict):
@@ -12,10 +12,12 @@ class ClientOptions(TypedDict):
     Attributes:
         env: Variables for the agent's process; None takes one away.
         provider_options: What the provider passes through to its agent.
+        model: The model to ask for, where it would be asked for first.
     """
 
     env: dict[str, str | None]
     provider_options: dict[str, object]
+    model: NotRequired[str]
 
 
 def codex_options(url: str, home: Path) -> ClientOptions:
@@ -124,15 +126,42 @@ def gemini_options(url: str, home: Path) -> ClientOptions:
     }
 
 
+def chatgpt_options(url: str, home: Path) -> ClientOptions:
+    """Options for ChatGPT: the loopback server as its backend, with a token that is none.
+
+    Conversations are kept in the empty home. Nothing is tried again, so that a failure is seen at
+    once.
+    """
+    return {
+        "env": {},
+        "provider_options": {
+            "access": "loopback",
+            "base_url": f"{url}/backend-api/codex",
+            "request_max_retries": 0,
+            "sessions": str(home),
+        },
+        "model": "scripted-large",
+    }
+
+
 def opencode_options(url: str, home: Path) -> ClientOptions:
     """Options for opencode: its own home, and a provider that is the loopback server.
+
+    The model is said to see images and to think: of others it does not take these.
 
     Titles would be asked of the model, too, so they are off (seen with 1.18).
     """
     provider = {
         "npm": "@ai-sdk/openai-compatible",
         "options": {"baseURL": f"{url}/v1", "apiKey": "loopback"},
-        "models": {"scripted": {"name": "scripted"}},
+        "models": {
+            "scripted": {
+                "name": "scripted",
+                "reasoning": True,
+                "attachment": True,
+                "modalities": {"input": ["text", "image"], "output": ["text"]},
+            }
+        },
     }
     config = {
         "provider": {"loopback": provider},
@@ -165,7 +194,7 @@ def qwen_options(url: str, home: Path) -> ClientOptions:
         "security": {"auth": {"selectedType": "openai"}},
         "general": {"enableAutoUpdate": False, "disableUpdateNag": True},
         "privacy": {"usageStatisticsEnabled": False},
-        "model": {"maxRetries": 0},
+        "model": {"generationConfig": {"maxRetries": 0, "modalities": {"image": True}}},
     }
     (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     return {
@@ -210,6 +239,7 @@ CLIENTS: Mapping[str, Callable[[str, Path], ClientOptions]] = {
     "codex": codex_options,
     "claude": claude_options,
     "gemini": gemini_options,
+    "chatgpt": chatgpt_options,
     "acp:opencode": opencode_options,
     "acp:qwen": qwen_options,
 }

@@ -13,9 +13,7 @@ from msgspec import Struct
 from signedin.loopback.api import Delta, Piece, Whole
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
-    EditFile,
     Failed,
-    FreeformCall,
     Hold,
     HttpError,
     Incomplete,
@@ -23,12 +21,10 @@ from signedin.loopback.script import (
     Reasoning,
     Refusal,
     Reply,
-    Shell,
     Text,
     ToolCall,
     Usage,
     UsageLimit,
-    WriteFile,
 )
 from signedin.loopback.tool_calls import GEMINI, tool_call
 
@@ -176,8 +172,9 @@ class GeminiStream:
                         yield Delta(self._partial({"text": thought, "thought": True}))
                 case RawItem():
                     yield Delta(self._partial(dict(part.item)))
-                case Shell() | WriteFile() | EditFile() | ToolCall() | FreeformCall():
-                    yield Delta(self._partial(_function_call(tool_call(part, GEMINI))))
+                case _:
+                    call = tool_call(part, GEMINI, self._request.tools)
+                    yield Delta(self._partial(_function_call(call)))
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The partial response that says how the answer ended."""

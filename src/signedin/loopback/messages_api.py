@@ -16,9 +16,7 @@ from msgspec import Struct
 from signedin.loopback.api import Delta, Piece, Whole
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
-    EditFile,
     Failed,
-    FreeformCall,
     Hold,
     HttpError,
     Incomplete,
@@ -26,14 +24,13 @@ from signedin.loopback.script import (
     Reasoning,
     Refusal,
     Reply,
-    Shell,
     Text,
     ToolCall,
     Usage,
     UsageLimit,
-    WriteFile,
     words,
 )
+from signedin.loopback.tool_calls import CLAUDE, tool_call
 
 _INPUT_DELTA = 40
 """Characters of tool input per delta."""
@@ -198,8 +195,8 @@ class MessageStream:
                 case RawItem():
                     yield self._start(dict(part.item))
                     yield self._stop(dict(part.item))
-                case Shell() | WriteFile() | EditFile() | ToolCall() | FreeformCall():
-                    yield from self._tool_use(_tool_call(part))
+                case _:
+                    yield from self._tool_use(tool_call(part, CLAUDE, self._request.tools))
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The events that say how the message ended."""
@@ -256,7 +253,7 @@ class MessageStream:
         tool_use: dict[str, object] = {
             "type": "tool_use",
             "id": call.id or f"toolu_{self._request.number}_{len(self.content)}",
-            "name": self._tool_name(call),
+            "name": call.name,
         }
         whole = call.arguments if isinstance(call.arguments, str) else _encode(call.arguments)
         arguments = whole if isinstance(whole, str) else whole.decode()
@@ -265,18 +262,6 @@ class MessageStream:
             piece = arguments[start : start + _INPUT_DELTA]
             yield self._delta(type="input_json_delta", partial_json=piece)
         yield self._stop(tool_use | {"input": call.arguments})
-
-    def _tool_name(self, call: ToolCall) -> str:
-        """What Claude Code calls a tool; scripts may leave out the server it belongs to."""
-        if call.namespace:
-            return f"{call.namespace}__{call.name}"
-        offered = self._request.tools
-        served = (
-            name
-            for name in offered
-            if name.startswith("mcp__") and name.partition("__")[2].partition("__")[2] == call.name
-        )
-        return call.name if call.name in offered else next(served, call.name)
 
     def _start(self, block: Mapping[str, object]) -> bytes:
         return _event("content_block_start", index=len(self.content), content_block=block)
@@ -349,23 +334,6 @@ def _output_of(block: _Block) -> str:
     except msgspec.ValidationError:
         return _encode(block.content).decode()
     return "".join(part.text for part in parts)
-
-
-def _tool_call(part: Shell | WriteFile | EditFile | ToolCall | FreeformCall) -> ToolCall:
-    """The call of Claude Code's own tool."""
-    match part:
-        case Shell():
-            return ToolCall("Bash", {"command": part.command, **part.arguments}, id=part.id)
-        case WriteFile():
-            arguments = {"file_path": part.path, "content": part.content}
-            return ToolCall("Write", arguments, id=part.id)
-        case EditFile():
-            arguments = {"file_path": part.path, "old_string": part.old, "new_string": part.new}
-            return ToolCall("Edit", arguments, id=part.id)
-        case FreeformCall():
-            return ToolCall(part.name, {"input": part.input}, id=part.id)
-        case ToolCall():
-            return part
 
 
 def _usage(usage: Usage) -> dict[str, object]:

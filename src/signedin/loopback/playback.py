@@ -1,6 +1,7 @@
 """Playing a reply to a client: when the bytes go out, and how the answer ends."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -78,9 +79,16 @@ async def refuse(error: HttpError, response: HttpResponse) -> None:
     await response.send(error.status, {"Content-Type": kind, **error.headers}, body.encode())
 
 
-async def send_json(body: Mapping[str, object], response: HttpResponse) -> None:
-    """Send a whole answer."""
-    await response.send(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
+async def send_json(
+    body: Mapping[str, object], response: HttpResponse, *, unless: str | None = None
+) -> None:
+    """Send a whole answer with its `ETag`, or 304 if the client has the one `unless` names."""
+    data = json.dumps(body).encode()
+    etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+    if etag == unless:
+        await response.send(304, {"ETag": etag}, b"")
+    else:
+        await response.send(200, {"Content-Type": "application/json", "ETag": etag}, data)
 
 
 def _taken(batch: bytearray) -> bytes:

@@ -126,6 +126,18 @@ class Shell(Struct, frozen=True, forbid_unknown_fields=True, tag="shell"):
     id: str | None = None
 
 
+class ReadFile(Struct, frozen=True, forbid_unknown_fields=True, tag="read_file"):
+    """Read a file with the tool the agent has for it; some agents change only what they have read.
+
+    Attributes:
+        path: The file, relative to the working directory unless the agent wants it absolute.
+        id: The id of the call; made up when not given.
+    """
+
+    path: str
+    id: str | None = None
+
+
 class WriteFile(Struct, frozen=True, forbid_unknown_fields=True, tag="write_file"):
     """Write a whole file with the tool the agent has for it.
 
@@ -156,11 +168,31 @@ class EditFile(Struct, frozen=True, forbid_unknown_fields=True, tag="edit_file")
     id: str | None = None
 
 
+class AskUser(Struct, frozen=True, forbid_unknown_fields=True, tag="ask_user"):
+    """Ask the user with the tool the agent has for it.
+
+    Attributes:
+        question: The question.
+        options: The answers that are proposed.
+        id: The id of the call; made up when not given.
+    """
+
+    question: str
+    options: Sequence[str]
+    id: str | None = None
+
+    def arguments(self, extra: Mapping[str, object]) -> dict[str, object]:
+        """The question in the form that agents agree on, with what one of them has beside it."""
+        options = [{"label": label, "description": label} for label in self.options]
+        question = {"question": self.question, "header": "Question", "options": options}
+        return {"questions": [{**question, **extra}]}
+
+
 class ToolCall(Struct, frozen=True, forbid_unknown_fields=True, tag="tool_call"):
     """Call a tool by its name.
 
     Attributes:
-        name: The name of the tool.
+        name: The name of the tool; where an agent puts a server's name before it, without that.
         arguments: Its arguments; a string is sent as it is, so that a test can send broken JSON.
         namespace: The group the tool is in, for example `"mcp__files"` with Codex.
         id: The id of the call; made up when not given.
@@ -270,9 +302,8 @@ class Usage(Struct, frozen=True, forbid_unknown_fields=True):
     reasoning_output_tokens: int = 1
 
 
-Part: TypeAlias = (
-    Text | Reasoning | Shell | WriteFile | EditFile | ToolCall | FreeformCall | RawItem | Hold
-)
+Call: TypeAlias = Shell | ReadFile | WriteFile | EditFile | AskUser | ToolCall | FreeformCall
+Part: TypeAlias = Text | Reasoning | Call | RawItem | Hold
 Ending: TypeAlias = Failed | Incomplete | Cut | Hang
 Content: TypeAlias = str | Part | Sequence[str | Part]
 

@@ -4,15 +4,26 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from signedin.loopback.script import EditFile, FreeformCall, Shell, ToolCall, WriteFile
+from signedin.loopback.script import (
+    AskUser,
+    Call,
+    EditFile,
+    FreeformCall,
+    ReadFile,
+    Shell,
+    ToolCall,
+    WriteFile,
+)
 
 
 class ToolNames(Struct, frozen=True):
     """An agent's names for its tools and for their arguments."""
 
     shell: str
+    read: str
     write: str
     edit: str
+    ask: str
     path: str
     old: str
     new: str
@@ -20,30 +31,55 @@ class ToolNames(Struct, frozen=True):
     """More that its tool for commands wants to be told."""
     edit_extra: Mapping[str, str] = {}
     """More that its tool for edits wants to be told."""
+    ask_extra: Mapping[str, object] = {}
+    """More that its tool for questions wants to be told of each."""
+    unseen: str = "{name}"
+    """What it calls a tool that it has and does not show before it is searched for."""
+
+
+CLAUDE = ToolNames(
+    "Bash",
+    "Read",
+    "Write",
+    "Edit",
+    "AskUserQuestion",
+    "file_path",
+    "old_string",
+    "new_string",
+    ask_extra={"multiSelect": False},
+)
 
 
 GEMINI = ToolNames(
     "run_shell_command",
+    "read_file",
     "write_file",
     "replace",
+    "ask_user",
     "file_path",
     "old_string",
     "new_string",
     edit_extra={"instruction": "A scripted edit."},
+    ask_extra={"type": "choice"},
 )
 QWEN = ToolNames(
     "run_shell_command",
+    "read_file",
     "write_file",
     "edit",
+    "ask_user_question",
     "file_path",
     "old_string",
     "new_string",
     shell_extra={"description": "A scripted command."},
+    unseen="mcp__signedin__{name}",
 )
 OPENCODE = ToolNames(
     "bash",
+    "read",
     "write",
     "edit",
+    "question",
     "filePath",
     "oldString",
     "newString",
@@ -56,14 +92,14 @@ def chat_agent(offered: Sequence[str]) -> ToolNames:
     return QWEN if "read_file" in offered else OPENCODE
 
 
-def tool_call(
-    part: Shell | WriteFile | EditFile | ToolCall | FreeformCall, names: ToolNames
-) -> ToolCall:
-    """`part` as a call of the agent's own tool."""
+def tool_call(part: Call, names: ToolNames, offered: Sequence[str]) -> ToolCall:
+    """`part` as a call of the agent's own tool, one of those it has `offered`."""
     match part:
         case Shell():
             arguments = {"command": part.command, **names.shell_extra, **part.arguments}
             return ToolCall(names.shell, arguments, id=part.id)
+        case ReadFile():
+            return ToolCall(names.read, {names.path: part.path}, id=part.id)
         case WriteFile():
             arguments = {names.path: part.path, "content": part.content}
             return ToolCall(names.write, arguments, id=part.id)
@@ -71,7 +107,22 @@ def tool_call(
             arguments = {names.path: part.path, names.old: part.old, names.new: part.new}
             arguments |= names.edit_extra
             return ToolCall(names.edit, arguments, id=part.id)
+        case AskUser():
+            return ToolCall(names.ask, part.arguments(names.ask_extra), id=part.id)
         case FreeformCall():
             return ToolCall(part.name, {"input": part.input}, id=part.id)
         case ToolCall():
-            return part
+            unseen = names.unseen if "tool_search" in offered else "{name}"
+            name = _offered_name(part, offered) or unseen.format(name=part.name)
+            return ToolCall(name, part.arguments, id=part.id)
+
+
+def _offered_name(call: ToolCall, offered: Sequence[str]) -> str | None:
+    """What an agent calls a tool; it puts the name of an MCP server before those of its tools."""
+    whole = f"{call.namespace}__{call.name}" if call.namespace else call.name
+    if whole in offered:
+        return whole
+    server = (call.namespace or "").rpartition("__")[2]
+    endings = (f"{server}_{call.name}", f"{server}__{call.name}")
+    found = (name for name in offered if name.endswith(endings))
+    return next(found, whole if call.namespace else None)

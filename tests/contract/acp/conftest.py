@@ -1,5 +1,10 @@
-"""Real agents that speak ACP against a scripted model."""
+"""Real agents that speak ACP against a scripted model.
 
+They start slowly, so one process of each serves all tests that can share it, in the order of the
+agents.
+"""
+
+import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,12 +26,18 @@ class Driver(NamedTuple):
         agent: The agent's name in scripts/agents.toml.
         model: The model it says it uses with a loopback model.
         usage: What it counts for one scripted reply of the usual size.
+        tools: What it puts before the name of an MCP tool: a form with the server's name.
     """
 
     provider: str
     agent: str
     model: str
     usage: Usage
+    tools: str
+
+    def tool(self, name: str, server: str = "signedin") -> str:
+        """What the model calls a tool of an MCP server by."""
+        return self.tools.format(server=server) + name
 
 
 COUNTED = Usage(
@@ -39,9 +50,12 @@ DRIVERS = {
         "gemini",
         "gemini-2.5-pro",
         Usage(input_tokens=10, output_tokens=4, total_tokens=14),
+        "mcp_{server}_",
     ),
-    "opencode": Driver("acp:opencode", "opencode", "loopback/scripted", COUNTED),
-    "qwen": Driver("acp:qwen", "qwen", "$runtime|openai|scripted(openai)", COUNTED),
+    "opencode": Driver("acp:opencode", "opencode", "loopback/scripted", COUNTED, "{server}_"),
+    "qwen": Driver(
+        "acp:qwen", "qwen", "$runtime|openai|scripted(openai)", COUNTED, "mcp__{server}__"
+    ),
 }
 
 
@@ -52,30 +66,44 @@ def _drivers() -> list[object]:
     ]
 
 
-@pytest.fixture(params=_drivers(), scope="module")
+@pytest.fixture(params=_drivers(), scope="session")
 def driver(request: pytest.FixtureRequest) -> Driver:
     """Each agent."""
     return DRIVERS[request.param]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def binary(driver: Driver) -> Path:
     """The agent's program."""
     return program(driver.agent, versions(driver.agent)[0])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stage(driver: Driver) -> Iterator[Stage]:
-    """The model that the clients of a module talk to."""
+    """The model that the clients talk to."""
     with Stage(driver.provider) as stage:
         yield stage
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(stage: Stage, binary: Path) -> Iterator[Client]:
     """A warm client of each agent."""
     with stage.client(None, binary=binary) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def shared_folder(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the warm client of each agent works: opencode needs seconds for a new folder."""
+    return tmp_path_factory.mktemp(f"work-{driver.agent}")
+
+
+@pytest.fixture
+def work(shared_folder: Path) -> Path:
+    """The same folder, emptied."""
+    for entry in shared_folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    return shared_folder
 
 
 @pytest.fixture

@@ -43,11 +43,11 @@ def command_events() -> Callable[[list[Event]], list[tuple[str, str]]]:
     ]
 
 
-def test_an_allowed_command_runs(client, stage: Stage, tmp_path: Path, command_events) -> None:
+def test_an_allowed_command_runs(client, stage: Stage, work: Path, command_events) -> None:
     stage.play(Shell(COMMAND), "Done.")
     judge = Judge(allow)
-    events = events_of(client.stream("Make it.", cwd=tmp_path, on_approval=judge))
-    assert (tmp_path / "made.txt").read_text() == "one\n"
+    events = events_of(client.stream("Make it.", cwd=work, on_approval=judge))
+    assert (work / "made.txt").read_text() == "one\n"
     assert [(asked.subject, asked.command) for asked in judge.asked] == [("command", COMMAND)]
     assert command_events(events) == [(COMMAND, "started"), (COMMAND, "completed")]
     [approval] = of_type(events, ApprovalEvent)
@@ -57,11 +57,11 @@ def test_an_allowed_command_runs(client, stage: Stage, tmp_path: Path, command_e
 
 @pytest.mark.parametrize("judge", [None, Judge(deny("not now"))], ids=["nobody", "denied"])
 def test_a_command_that_is_not_allowed_does_not_run(
-    client, stage: Stage, tmp_path: Path, judge: Judge | None, command_events
+    client, stage: Stage, work: Path, judge: Judge | None, command_events
 ) -> None:
     stage.play(Shell(COMMAND), "Then not.")
-    events = events_of(client.stream("Make it.", cwd=tmp_path, on_approval=judge))
-    assert not (tmp_path / "made.txt").exists()
+    events = events_of(client.stream("Make it.", cwd=work, on_approval=judge))
+    assert not (work / "made.txt").exists()
     assert command_events(events) == [(COMMAND, "started"), (COMMAND, "declined")]
     [approval] = of_type(events, ApprovalEvent)
     assert approval.decision == "deny"
@@ -70,42 +70,42 @@ def test_a_command_that_is_not_allowed_does_not_run(
     assert warnings == ([] if judge else [unasked + "decide, or give more permissions="])
 
 
-def test_an_answer_may_stop_the_turn(client, stage: Stage, tmp_path: Path) -> None:
+def test_an_answer_may_stop_the_turn(client, stage: Stage, work: Path) -> None:
     stage.play(Shell(COMMAND), "Then not.")
-    events = events_of(client.stream("Make it.", cwd=tmp_path, on_approval=Judge(stop)))
-    assert not (tmp_path / "made.txt").exists()
+    events = events_of(client.stream("Make it.", cwd=work, on_approval=Judge(stop)))
+    assert not (work / "made.txt").exists()
     assert events[-1].reason == "interrupted"
     assert len(stage.requests) == 1
 
 
 def test_what_is_allowed_for_the_session_is_not_asked_again(
-    client, stage: Stage, tmp_path: Path
+    client, stage: Stage, work: Path
 ) -> None:
     stage.play(Shell(COMMAND), "Done.")
     judge = Judge(allow_for_session)
-    with client.session(cwd=tmp_path, on_approval=judge) as session:
+    with client.session(cwd=work, on_approval=judge) as session:
         session.run("Make it.")
         session.run("Make it again.")
     assert len(judge.asked) == 1
 
 
-def test_full_access_asks_nobody(client, stage: Stage, tmp_path: Path, command_events) -> None:
+def test_full_access_asks_nobody(client, stage: Stage, work: Path, command_events) -> None:
     stage.play(Shell(COMMAND), "Done.")
     judge = Judge(deny())
     events = events_of(
-        client.stream("Make it.", cwd=tmp_path, on_approval=judge, permissions="full-access")
+        client.stream("Make it.", cwd=work, on_approval=judge, permissions="full-access")
     )
-    assert (tmp_path / "made.txt").exists()
+    assert (work / "made.txt").exists()
     assert judge.asked == []
     assert of_type(events, ApprovalEvent) == []
     assert command_events(events) == [(COMMAND, "started"), (COMMAND, "completed")]
 
 
-def test_an_allowed_file_is_written_with_a_diff(client, stage: Stage, tmp_path: Path) -> None:
-    file = tmp_path / "new.txt"
+def test_an_allowed_file_is_written_with_a_diff(client, stage: Stage, work: Path) -> None:
+    file = work / "new.txt"
     stage.play(WriteFile(str(file), "a\nb\n"), "Written.")
     judge = Judge(allow)
-    events = events_of(client.stream("Write it.", cwd=tmp_path, on_approval=judge))
+    events = events_of(client.stream("Write it.", cwd=work, on_approval=judge))
     assert file.read_text() == "a\nb\n"
     [asked] = judge.asked
     assert asked.subject == "file_change"
@@ -115,10 +115,10 @@ def test_an_allowed_file_is_written_with_a_diff(client, stage: Stage, tmp_path: 
     assert changes[-1].changes == (FileChange(str(file), "add", "a\nb\n"),)
 
 
-def test_a_file_that_is_not_allowed_is_not_written(client, stage: Stage, tmp_path: Path) -> None:
-    file = tmp_path / "new.txt"
+def test_a_file_that_is_not_allowed_is_not_written(client, stage: Stage, work: Path) -> None:
+    file = work / "new.txt"
     stage.play(WriteFile(str(file), "a\n"), "Then not.")
-    events = events_of(client.stream("Write it.", cwd=tmp_path))
+    events = events_of(client.stream("Write it.", cwd=work))
     assert not file.exists()
     assert [event.status for event in of_type(events, FileChangeEvent)] == ["started", "declined"]
 

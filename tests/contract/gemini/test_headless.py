@@ -27,7 +27,18 @@ from signedin import (
     UsageEvent,
     UsageLimitError,
 )
-from signedin.loopback import Cut, Hang, HttpError, Reply, Shell, Text, UsageLimit, WriteFile
+from signedin.loopback import (
+    Cut,
+    Hang,
+    HttpError,
+    Reply,
+    Rule,
+    Script,
+    Shell,
+    Text,
+    UsageLimit,
+    WriteFile,
+)
 from signedin.loopback.script import Answer
 from support.processes import Watch, processes_with
 from support.stage import Stage
@@ -184,3 +195,11 @@ def test_an_interrupted_turn_and_a_late_one_leave_nothing(
     assert error.result.text == "one two "
     assert processes_with(marker) == set()
     assert list(temporary.iterdir()) == []
+
+
+def test_an_answer_of_a_given_shape(headless: Client, stage: Stage) -> None:
+    schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+    stage.play(Script(["No idea."], [Rule(['```json\n{"x": 1}\n```'], contains="does not fit")]))
+    result = headless.run("Where?", output=schema)
+    assert result.output == {"x": 1}
+    assert stage.requests[0].prompt.startswith("Where?\n")

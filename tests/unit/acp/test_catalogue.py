@@ -1,5 +1,6 @@
 """Agents by name, and what is asked of them before they run."""
 
+import json
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from signedin import Client
 from signedin.accounts.environment import CREDENTIALS
-from signedin.errors import InvalidOptionError, UnsupportedProviderError
+from signedin.errors import InvalidOptionError, UnsupportedOptionError, UnsupportedProviderError
 from signedin.options import TurnOptions
 from signedin.providers.acp.catalogue import AGENTS, KnownAgent
 from signedin.providers.acp.provider import KnownDialect
@@ -45,13 +46,18 @@ def test_other_packages_add_agents(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def launched(known: KnownAgent, **keywords: object) -> dict[str, str]:
-    options = TurnOptions(cwd=Path("/"), provider_options={"command": ["agent"]}, **keywords)
-    return dict(KnownDialect("acp:x", known, CONFIG).launch(options).env)
+    config = ProviderConfig(transport="acp", command=("agent",))
+    options = TurnOptions(cwd=Path("/"), **keywords)
+    return dict(KnownDialect("acp:x", known, config).launch(options).env)
 
 
 def test_opencode_is_made_to_ask() -> None:
     env = launched(AGENTS["opencode"])
-    assert env["OPENCODE_PERMISSION"] == '{"edit":"ask","bash":"ask","webfetch":"ask"}'
+    rules = json.loads(env["OPENCODE_PERMISSION"])
+    assert next(iter(rules)) == "*"  # the last rule that fits counts
+    asked = {"edit", "bash", "webfetch", "toy_shout"}
+    assert {name: rules.get(name, rules["*"]) for name in asked} == dict.fromkeys(asked, "ask")
+    assert rules["read"]["*.env"] == "ask"
 
 
 def test_an_agent_sees_the_credentials_of_its_vendor_only(
@@ -66,6 +72,18 @@ def test_an_agent_sees_the_credentials_of_its_vendor_only(
 
 @pytest.mark.parametrize("given", ["agent --acp", [], ["agent", 1], {"a": 1}])
 def test_a_command_is_a_list_of_strings(given: object) -> None:
-    options = TurnOptions(cwd=Path("/"), provider_options={"command": given})
     with pytest.raises(InvalidOptionError, match="must be a list of a program and its arguments"):
-        KnownDialect("acp", OTHER, CONFIG).launch(options)
+        Client("acp", command=given)
+
+
+@pytest.mark.parametrize("provider", ["codex", "claude", "gemini", "acp:opencode"])
+def test_only_an_unknown_agent_needs_a_command(provider: str) -> None:
+    with pytest.raises(UnsupportedOptionError, match="does not support 'command': it knows what"):
+        Client(provider, command=["agent"])
+
+
+def test_a_program_of_a_command_is_looked_for(tmp_path: Path) -> None:
+    program = tmp_path / "agent"
+    program.touch(mode=0o700)
+    assert Client("acp", command=[str(program), "--acp"]).installation().path == program
+    assert Client("acp", command=["no-such-agent"]).installation().path is None

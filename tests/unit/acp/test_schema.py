@@ -67,7 +67,7 @@ def test_a_permission_request_is_read_as_the_schema_means_it() -> None:
     assert read.tool_call.content == (
         acp.ToolContent(type="diff", path="/f", old_text="a", new_text="b"),
     )
-    assert read.options == (acp.PermissionOption("o", "allow_once"),)
+    assert read.options == (acp.PermissionOption("o", "allow_once", "Yes"),)
 
 
 TEXT = schema.TextContentBlock(type="text", text="words")

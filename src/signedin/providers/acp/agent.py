@@ -153,28 +153,59 @@ class ACPAgent:
         """The end of what the agent wrote to stderr."""
         return self._process.stderr
 
-    async def new_session(self, cwd: str | Path) -> tuple[acp.SessionState, msgspec.Raw]:
+    async def new_session(
+        self, cwd: str | Path, mcp_servers: Sequence[Mapping[str, object]] = ()
+    ) -> tuple[acp.SessionState, msgspec.Raw]:
         """Begins a session; returns its state, decoded and as it came.
+
+        Args:
+            cwd: Its working directory.
+            mcp_servers: What the agent shall connect to for it, in the protocol's form.
 
         Raises:
             JsonRpcError: The agent refuses, with code `protocol.AUTH_REQUIRED` until somebody has
                 signed in.
             TransportClosedError: It is gone.
         """
-        params: dict[str, object] = {"cwd": str(cwd), "mcpServers": []}
-        return await self._open("session/new", params)
+        return await self._open("session/new", {"cwd": str(cwd), "mcpServers": mcp_servers})
+
+    async def list_sessions(
+        self, cwd: str | Path | None = None, cursor: str | None = None
+    ) -> acp.StoredSessions:
+        """Lists the sessions in the agent's store, a page at a time."""
+        given = {"cwd": str(cwd) if cwd else None, "cursor": cursor}
+        params = {name: value for name, value in given.items() if value is not None}
+        raw = await self._call("session/list", params)
+        return self._read(raw, acp.StoredSessions, "session/list")
+
+    async def fork_session(
+        self, session_id: str, cwd: str | Path, mcp_servers: Sequence[Mapping[str, object]] = ()
+    ) -> tuple[acp.SessionState, msgspec.Raw]:
+        """Begins a session that is a copy of another."""
+        params = {"sessionId": session_id, "cwd": str(cwd), "mcpServers": mcp_servers}
+        return await self._open("session/fork", params)
+
+    async def replay_session(self, session_id: str, cwd: str | Path) -> None:
+        """Has a stored session told again, as updates of it."""
+        params: dict[str, object] = {"sessionId": session_id, "cwd": str(cwd), "mcpServers": []}
+        await self._call("session/load", params)
 
     async def load_session(
-        self, session_id: str, cwd: str | Path
+        self, session_id: str, cwd: str | Path, mcp_servers: Sequence[Mapping[str, object]] = ()
     ) -> tuple[acp.SessionState, msgspec.Raw]:
         """Continues a stored session, without having it told again where the agent can.
+
+        Args:
+            session_id: The session.
+            cwd: Its working directory.
+            mcp_servers: As for `new_session`.
 
         Raises:
             JsonRpcError: The agent refuses or knows no such session.
             TransportClosedError: It is gone.
         """
         method = "session/resume" if self.session_capabilities.resume else "session/load"
-        params: dict[str, object] = {"sessionId": session_id, "cwd": str(cwd), "mcpServers": []}
+        params = {"sessionId": session_id, "cwd": str(cwd), "mcpServers": mcp_servers}
         return await self._open(method, params)
 
     async def prompt(

@@ -16,6 +16,10 @@ from signedin.providers.acp.agent import ClientFeatures
 ENTRY_POINT_GROUP = "signedin.acp_agents"
 
 
+SESSION_METHODS = ("fork", "list_sessions", "history")
+"""Capabilities that depend on optional methods of the protocol."""
+
+
 class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an agent before it runs.
 
@@ -27,7 +31,13 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
             `signedin.accounts.environment.CREDENTIALS`.
         env: Variables that are always set; those that make it ask before it acts.
         mode: The mode in which it asks before it acts, if that is not its default.
+        trusting: The option that takes the MCP servers whose tools run unasked, if it has one that
+            its client cannot give an answer for: it does not say whose tool it asks about.
+        shares_servers: Whether the sessions of a process see each other's MCP servers.
+        can: Which of `SESSION_METHODS` it has.
+        cannot: Capabilities that other agents have and it has not.
         features: What it may have done by its client.
+        quirks: What users should know of it.
         tried: The version that was driven through a turn, for the docs.
     """
 
@@ -37,17 +47,35 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     vendor: str = "others"
     env: Mapping[str, str] = {}
     mode: str | None = None
+    trusting: str | None = None
+    shares_servers: bool = False
+    can: tuple[str, ...] = ()
+    cannot: tuple[str, ...] = ()
     features: ClientFeatures = ClientFeatures()
+    quirks: tuple[str, ...] = ()
     tried: str = ""
 
+
+# Left to itself opencode does whatever it likes. The last rule that fits counts.
+_OPENCODE_PERMISSION: Mapping[str, object] = {
+    "*": "ask",
+    **dict.fromkeys(("glob", "grep", "list", "lsp", "skill", "task", "todoread"), "allow"),
+    "todowrite": "allow",
+    "read": {"*": "allow", "*.env": "ask", "*.env.*": "ask", "*.env.example": "allow"},
+}
 
 AGENTS: Mapping[str, KnownAgent] = {
     "opencode": KnownAgent(
         command=("opencode", "acp"),
         install="npm install -g opencode-ai",
         login="opencode auth login",
-        # Left to itself it writes and runs whatever it likes.
-        env={"OPENCODE_PERMISSION": '{"edit":"ask","bash":"ask","webfetch":"ask"}'},
+        env={"OPENCODE_PERMISSION": msgspec.json.encode(_OPENCODE_PERMISSION).decode()},
+        shares_servers=True,
+        can=SESSION_METHODS,
+        quirks=(
+            "it tells little of why the model failed, and tries most failures again for a minute",
+            "sessions with other tools or MCP servers get a process of their own",
+        ),
         tried="1.18.33",
     ),
     "qwen": KnownAgent(
@@ -56,6 +84,10 @@ AGENTS: Mapping[str, KnownAgent] = {
         login="qwen",
         # Since 0.24 a model decides unless told otherwise.
         mode="default",
+        trusting="--allowed-tools",
+        can=("list_sessions", "history"),
+        cannot=("effort",),
+        quirks=("it tries failures of the model's server again for more than a minute",),
         tried="0.15.10",
     ),
     "codex": KnownAgent(
@@ -63,6 +95,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         install="npm install -g @agentclientprotocol/codex-acp",
         login="codex login",
         vendor="codex",
+        can=("list_sessions", "history"),
         tried="2.6.0",
     ),
     "claude": KnownAgent(
@@ -70,6 +103,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         install="npm install -g @agentclientprotocol/claude-agent-acp",
         login="claude auth login",
         vendor="claude",
+        can=SESSION_METHODS,
         mode="default",
         tried="0.100.0",
     ),

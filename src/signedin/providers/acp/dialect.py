@@ -9,6 +9,7 @@ import msgspec
 
 from signedin.options import TurnOptions
 from signedin.providers.acp.agent import ACPAgent, ClientFeatures
+from signedin.redact import redact
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,11 +19,18 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         argv: The program and its arguments.
         env: The whole environment.
         features: What the agent may have done by its client.
+        servers: Stands for the tools and MCP servers of its sessions, if those of one session are
+            seen by all of the process.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     features: ClientFeatures = ClientFeatures()
+    servers: str = ""
+
+    def __repr__(self) -> str:
+        """Leaves out the environment and the servers, which may hold secrets."""
+        return f"Launch({redact(' '.join(self.argv))!r})"
 
 
 class Dialect(Protocol):

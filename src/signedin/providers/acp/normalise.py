@@ -29,6 +29,7 @@ from signedin.events import (
     WarningEvent,
 )
 from signedin.providers.acp import protocol as acp
+from signedin.providers.acp.mcp import McpNames
 from signedin.providers.acp.toolcalls import ToolCalls
 from signedin.wire.jsonrpc import IncomingRequest
 
@@ -58,12 +59,16 @@ class _UsageUpdate(msgspec.Struct, frozen=True):
 class TurnNormaliser:
     """Translates what an agent says during one turn.
 
+    Args:
+        cwd: Where the agent works.
+        names: Knows the tools of the session's MCP servers.
+
     Attributes:
         calls: The tool calls of the turn.
     """
 
-    def __init__(self, cwd: str) -> None:
-        self.calls = ToolCalls(cwd)
+    def __init__(self, cwd: str, names: McpNames | None = None) -> None:
+        self.calls = ToolCalls(cwd, names or McpNames())
         self._count = 0
         self._message: _Block | None = None
         self._thought: _Block | None = None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import msgspec
+
 from signedin.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.options import Image
+from signedin.options import Image, TurnOptions
 
 _MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 _WORD_JOINER = "\u2060"
@@ -21,6 +23,20 @@ def text_block(prompt: str) -> dict[str, object]:
     """
     first = prompt.lstrip()[:1]
     return {"type": "text", "text": f"{_WORD_JOINER}{prompt}" if first in {"/", "$"} else prompt}
+
+
+def with_schema(prompt: str, options: TurnOptions) -> str:
+    """Returns a prompt that also says which form the answer shall have, if it shall have one.
+
+    Neither the protocol nor Gemini CLI has another place for it; what comes is checked.
+    """
+    if options.output is None:
+        return prompt
+    schema = msgspec.json.encode(options.output.schema).decode()
+    return (
+        f"{prompt}\n\nEnd with an answer that is one JSON value and nothing else: no words before "
+        f"or after it, no Markdown. It must fit this JSON Schema:\n{schema}"
+    )
 
 
 def image_block(provider: str, image: Image) -> dict[str, object]:

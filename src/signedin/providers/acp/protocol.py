@@ -26,9 +26,16 @@ class PromptCapabilities(_Wire, frozen=True):
     image: bool | None = False
 
 
+class McpCapabilities(_Wire, frozen=True):
+    """MCP servers an agent can reach beside those it starts itself."""
+
+    http: bool | None = False
+
+
 class SessionCapabilities(_Wire, frozen=True):
     """Methods for sessions that not every agent has; any object means yes."""
 
+    list: object = None
     resume: object = None
     close: object = None
     fork: object = None
@@ -39,6 +46,7 @@ class AgentCapabilities(_Wire, frozen=True):
 
     load_session: bool | None = False
     prompt_capabilities: PromptCapabilities | None = None
+    mcp_capabilities: McpCapabilities | None = None
     session_capabilities: SessionCapabilities | None = None
 
 
@@ -63,10 +71,26 @@ class Modes(_Wire, frozen=True):
     current_mode_id: str = ""
 
 
+class Model(_Wire, frozen=True):
+    """A model that can be chosen."""
+
+    model_id: str = ""
+    name: str | None = None
+
+
 class Models(_Wire, frozen=True):
     """Models of a session, in the way that came before ``configOptions``."""
 
     current_model_id: str = ""
+    available_models: tuple[Model, ...] | None = None
+
+
+class ConfigChoice(_Wire, frozen=True):
+    """A value that a setting can have, or a group of such values."""
+
+    value: object = None
+    name: str | None = None
+    options: tuple[ConfigChoice, ...] | None = None
 
 
 class ConfigOption(_Wire, frozen=True):
@@ -75,6 +99,7 @@ class ConfigOption(_Wire, frozen=True):
     id: str = ""
     category: object = None
     current_value: object = None
+    options: tuple[ConfigChoice, ...] | None = None
 
 
 class SessionState(_Wire, frozen=True):
@@ -84,6 +109,22 @@ class SessionState(_Wire, frozen=True):
     modes: Modes | None = None
     models: Models | None = None
     config_options: tuple[ConfigOption, ...] | None = None
+
+
+class StoredSession(_Wire, frozen=True):
+    """A session in the agent's store."""
+
+    session_id: str = ""
+    cwd: str | None = None
+    title: str | None = None
+    updated_at: str | None = None
+
+
+class StoredSessions(_Wire, frozen=True):
+    """The answer to ``session/list``."""
+
+    sessions: tuple[StoredSession, ...] = ()
+    next_cursor: str | None = None
 
 
 class Content(_Wire, frozen=True):
@@ -110,6 +151,19 @@ class Location(_Wire, frozen=True):
     path: str = ""
 
 
+class ClaudeMeta(_Wire, frozen=True):
+    """What claude-agent-acp adds to a tool call."""
+
+    tool_name: str | None = None
+
+
+class ToolMeta(_Wire, frozen=True):
+    """What agents add to a tool call: qwen-code tells the tool's own name there."""
+
+    tool_name: str | None = None
+    claude_code: ClaudeMeta | None = None
+
+
 class ToolCall(_Wire, frozen=True):
     """A tool call, or news about one: what is ``None`` is unchanged."""
 
@@ -121,6 +175,14 @@ class ToolCall(_Wire, frozen=True):
     locations: tuple[Location, ...] | None = None
     raw_input: object = None
     raw_output: object = None
+    meta: ToolMeta | None = msgspec.field(name="_meta", default=None)
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """The tool's own names, as far as they are told."""
+        claude = self.meta.claude_code if self.meta else None
+        told = (self.meta.tool_name if self.meta else None, claude.tool_name if claude else None)
+        return tuple(name for name in told if name)
 
 
 class PlanEntry(_Wire, frozen=True):
@@ -216,6 +278,7 @@ class PermissionOption(_Wire, frozen=True):
 
     option_id: str = ""
     kind: str = ""
+    name: str = ""
 
 
 class PermissionRequest(_Wire, frozen=True):
@@ -248,6 +311,10 @@ class EnvVariable(_Wire, frozen=True):
 
     name: str = ""
     value: str = ""
+
+    def __repr__(self) -> str:
+        """Leaves out the value, which may be a secret."""
+        return f"EnvVariable({self.name!r})"
 
 
 class CreateTerminal(_Wire, frozen=True):

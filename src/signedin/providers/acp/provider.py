@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 import msgspec
 
@@ -19,26 +20,49 @@ from signedin.errors import (
 )
 from signedin.options import VENDOR_DEFAULT, TurnOptions
 from signedin.providers.acp.agent import ACPAgent
-from signedin.providers.acp.catalogue import KnownAgent, agent_names, find_agent
+from signedin.providers.acp.catalogue import (
+    SESSION_METHODS,
+    KnownAgent,
+    agent_names,
+    find_agent,
+)
 from signedin.providers.acp.dialect import Dialect, Launch
+from signedin.providers.acp.mcp import servers_key
 from signedin.providers.acp.session import ACPSession, RunningAgent
+from signedin.providers.acp.store import list_sessions
 from signedin.providers.base import (
     Capabilities,
     Installation,
     Provider,
     ProviderConfig,
     ProviderSpec,
+    SessionQuery,
     SessionRequest,
 )
 from signedin.providers.binary import locate, remember_version, require
+from signedin.providers.tool_host import ToolHost
+from signedin.results import ModelInfo, SessionPage
 
 TRANSPORT = "acp"
 CAPABILITIES = Capabilities(
-    deltas=True, sessions=True, interrupt=True, approvals=True, images=True, effort=True
+    deltas=True,
+    sessions=True,
+    resume=True,
+    interrupt=True,
+    workspace=True,
+    diffs=True,
+    approvals=True,
+    images=True,
+    effort=True,
+    tools=True,
+    mcp_servers=True,
+    output_schema=True,
+    models=True,
+    prewarm=True,
 )
-"""What the protocol allows. Images, effort, models and loading sessions depend on the agent."""
+"""What the protocol allows. What only some agents can do is refused when one that cannot runs."""
 
-_OPTIONS = frozenset({"command", "mode", "config"})
+_OPTIONS = frozenset({"mode", "config"})
 _CUSTOM = KnownAgent(
     command=(),
     install="see the documentation of the agent",
@@ -56,23 +80,41 @@ class ACPProvider(Provider):
     def __init__(self, dialect: Dialect) -> None:
         self.name = dialect.name
         self._dialect = dialect
+        self._tool_host = ToolHost(dialect.name)
         self._running: dict[bytes, _Process] = {}
         self._starting = asyncio.Lock()
 
     async def open_session(self, request: SessionRequest) -> ACPSession:
         """Begins a session, or takes one up again."""
-        if request.fork:
-            raise UnsupportedOptionError(self.name, "fork")
         launch = self._dialect.launch(request.options)
-        session = ACPSession(lambda: self._agent(launch), self._dialect, request)
+        connect = partial(self._agent, launch)
+        session = ACPSession(connect, self._dialect, self._tool_host, request)
         await session.open()
         return session
+
+    async def prewarm(self, options: TurnOptions) -> None:
+        """Starts the agent."""
+        await self._agent(self._dialect.launch(options))
+
+    async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
+        """Lists stored sessions."""
+        running = await self._agent(self._dialect.launch(options))
+        return await list_sessions(running.agent, self.name, query)
+
+    async def models(self, options: TurnOptions) -> list[ModelInfo]:
+        """Lists the models that a session can be set to."""
+        session = await self.open_session(SessionRequest(options=options))
+        try:
+            return await session.models()
+        finally:
+            await session.aclose()
 
     async def aclose(self) -> None:
         """Ends all processes."""
         async with self._starting:
             processes, self._running = self._running, {}
-            await asyncio.gather(*(process.aclose() for process in processes.values()))
+            ends = [process.aclose() for process in processes.values()]
+            await asyncio.gather(*ends, self._tool_host.aclose())
 
     async def _agent(self, launch: Launch) -> RunningAgent:
         key = msgspec.json.encode(launch, order="deterministic")
@@ -81,9 +123,21 @@ class ACPProvider(Provider):
             if process is None or process.running.agent.closed is not None:
                 if process is not None:
                     await process.aclose()
+                await self._end_unused(launch)
                 process = self._running[key] = await self._start(launch)
                 self._dialect.started(launch, process.running.agent)
             return process.running
+
+    async def _end_unused(self, launch: Launch) -> None:
+        """Ends the agents that were only kept apart from others for the tools of their sessions."""
+        for key, process in list(self._running.items()):
+            other = process.running.launch
+            apart = other.servers and msgspec.structs.replace(other, servers="") == (
+                msgspec.structs.replace(launch, servers="")
+            )
+            if apart and not process.running.sessions:
+                del self._running[key]
+                await process.aclose()
 
     async def _start(self, launch: Launch) -> _Process:
         try:
@@ -121,6 +175,7 @@ class _Process:
         try:
             await self.running.agent.aclose()
         finally:
+            self.running.release_all()
             await asyncio.to_thread(self._folder.cleanup)
 
 
@@ -139,10 +194,16 @@ class KnownDialect:
     def launch(self, options: TurnOptions) -> Launch:
         """Says how to start the agent; see `Dialect.launch`."""
         _check_options(self.name, options)
+        _check_account(self.name, self._config)
         env = child_environment(
             self._known.vendor, self._config.env_policy, {**self._known.env, **options.env}
         )
-        return Launch(argv=self._argv(options), env=env, features=self._known.features)
+        return Launch(
+            argv=(*self._argv(), *self._trusting(options)),
+            env=env,
+            features=self._known.features,
+            servers=servers_key(options) if self._known.shares_servers else "",
+        )
 
     def model(self, options: TurnOptions) -> str | None:
         """Returns the model to ask for, ``None`` for the agent's own choice."""
@@ -161,18 +222,22 @@ class KnownDialect:
     async def before_load(self, session_id: str, launch: Launch) -> None:
         """Nothing is known that would harm a stored session."""
 
-    def _argv(self, options: TurnOptions) -> tuple[str, ...]:
-        given = options.provider_options.get("command")
-        if given is not None:
-            return _checked_command(given)
+    def _trusting(self, options: TurnOptions) -> tuple[str, ...]:
+        names = [f"mcp__{name}" for name, server in options.mcp_servers.items() if server.trusted]
+        flag = self._known.trusting
+        return (flag, ",".join(names)) if flag and names else ()
+
+    def _argv(self) -> tuple[str, ...]:
+        if self._config.command:
+            return self._config.command
         if self._known.command:
             program = require(self.name, find_known(self._known, self._config))
             return str(program), *self._known.command[1:]
         if self._config.binary is not None:
             return (str(self._config.binary),)
         raise InvalidOptionError(
-            f"{self.name} needs to know what to start: provider_options={{'command': ['agent', "
-            f"'--acp']}}; agents known by name: {', '.join(family_names())}"
+            f"{self.name} needs to know what to start: command=['agent', '--acp']; agents known by "
+            f"name: {', '.join(family_names())}"
         )
 
 
@@ -205,10 +270,18 @@ def family_member(agent: str) -> ProviderSpec:
     name = f"{TRANSPORT}:{agent}"
     return ProviderSpec(
         name=name,
-        transports={TRANSPORT: CAPABILITIES},
+        transports={TRANSPORT: _capabilities(known.can, known.cannot)},
         create=lambda config: ACPProvider(KnownDialect(name, known, config)),
         find=lambda config: find_known(known, config),
+        install=known.install,
+        login=known.login,
+        quirks=known.quirks,
     )
+
+
+def _capabilities(more: Iterable[str], less: Iterable[str] = ()) -> Capabilities:
+    changes = {**dict.fromkeys(more, True), **dict.fromkeys(less, False)}
+    return msgspec.structs.replace(CAPABILITIES, **changes)
 
 
 def _create_custom(config: ProviderConfig) -> Provider:
@@ -216,33 +289,39 @@ def _create_custom(config: ProviderConfig) -> Provider:
 
 
 def _find_custom(config: ProviderConfig) -> Installation:
-    if config.binary is not None:
-        return locate(
-            explicit=config.binary,
-            variable="",
-            packaged=lambda: None,
-            command="",
-            install=_CUSTOM.install,
-        )
-    return Installation(path=None, origin="none", problem="its command is given with each turn")
+    if config.binary is None and not config.command:
+        return Installation(path=None, origin="none", problem="it needs command=")
+    return locate(
+        explicit=config.binary,
+        variable="",
+        packaged=lambda: None,
+        command=next(iter(config.command), ""),
+        install=_CUSTOM.install,
+    )
 
 
 SPEC = ProviderSpec(
     name=TRANSPORT,
-    transports={TRANSPORT: CAPABILITIES},
+    transports={TRANSPORT: _capabilities(SESSION_METHODS)},
     create=_create_custom,
     find=_find_custom,
+    takes_command=True,
+    install=_CUSTOM.install,
+    login=_CUSTOM.login,
+    quirks=(
+        "images, effort and models depend on the agent; a turn that wants what it lacks is refused",
+        "some agents try a request that fails again for minutes, untold: set `idle_timeout`",
+        "`permissions='read-only'` is what the agent asks for and is denied; there is no sandbox",
+    ),
 )
 
 
-def _checked_command(given: object) -> tuple[str, ...]:
-    parts = cast("list[object]", given) if isinstance(given, list | tuple) else []
-    if not parts or not all(isinstance(part, str) for part in parts):
-        raise InvalidOptionError(
-            f"provider_options['command'] must be a list of a program and its arguments, "
-            f"not {given!r}"
-        )
-    return tuple(cast("list[str]", parts))
+def _check_account(name: str, config: ProviderConfig) -> None:
+    hint = "it looks after its accounts itself"
+    if config.billing is not None:
+        raise UnsupportedOptionError(name, f"billing={config.billing}", hint)
+    if config.account is not None or config.auth_source == "isolated":
+        raise UnsupportedOptionError(name, "an isolated login", hint)
 
 
 def _check_options(name: str, options: TurnOptions) -> None:

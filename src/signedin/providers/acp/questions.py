@@ -6,7 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from signedin.approvals import (
 from signedin.events import Event, FileChange
 from signedin.options import TurnOptions
 from signedin.providers.acp import protocol as acp
+from signedin.providers.acp.mcp import McpTool
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.terminals import Terminals
 from signedin.providers.acp.toolcalls import changes_of, command_of, unified_diff
@@ -40,6 +41,12 @@ _WANTED_KINDS = {
     "allow_for_session": ("allow_always", "allow_once"),
     "deny": ("reject_once", "reject_always"),
 }
+_TOO_WIDE = ("_server", "_project", "_user")
+"""Ends of the ids of answers that gemini 0.61 and qwen 0.15 offer beside the narrower ones: every
+tool of a server, or for good."""
+
+Granted: TypeAlias = tuple[str, str | None, str | None, str | None, tuple[str, ...]]
+"""What an approval is about, so that the same can be told again."""
 
 T = TypeVar("T")
 
@@ -57,6 +64,7 @@ class Questions:
         host: Decides.
         normaliser: Knows the tool calls of the turn.
         env: Environment for commands.
+        granted: What was allowed for the whole session; not every agent can be told so.
         emit: Takes the events that tell of questions and answers.
 
     Attributes:
@@ -68,13 +76,16 @@ class Questions:
         options: TurnOptions,
         host: Host,
         normaliser: TurnNormaliser,
+        *,
         env: Mapping[str, str],
+        granted: set[Granted],
         emit: Callable[[Sequence[Event]], None],
     ) -> None:
         self._options = options
         self._host = host
         self._normaliser = normaliser
         self._env = env
+        self._granted = granted
         self._emit = emit
         self._workspace = Workspace(options.cwd)
         self._terminals = Terminals()
@@ -126,10 +137,13 @@ class Questions:
         await self._terminals.aclose()
 
     async def _permission(self, request: IncomingRequest) -> object:
-        asked = _params(request, acp.PermissionRequest)
+        asked = _with_title(_params(request, acp.PermissionRequest))
         self._emit(self._normaliser.permission(asked.tool_call, request))
         call = self._normaliser.calls.state(asked.tool_call.tool_call_id)
-        decision = await self._decide(_approval_request(call, self._options), request)
+        tool = self._normaliser.calls.mcp_tool(call.tool_call_id)
+        approval = _approval_request(call, tool, self._options)
+        trusted = self._is_trusted(tool)
+        decision = Decision("allow") if trusted else await self._decide(approval, request)
         option = _option(asked.options, decision)
         if decision.verdict in {"deny", "stop"} or option is None:
             payload = msgspec.Raw(request.line)
@@ -186,6 +200,8 @@ class Questions:
         if not self._covered(approval):
             decision = await self._ask(approval)
             self._emit(approval_events(approval, decision, msgspec.Raw(request.line)))
+        if decision.verdict == "allow_for_session":
+            self._granted.add(_grant(approval))
         self.stop_wanted = self.stop_wanted or decision.verdict == "stop"
         if decision.verdict in {"allow", "allow_for_session"}:
             self._allowed_paths.update(change.path for change in approval.changes)
@@ -209,7 +225,7 @@ class Questions:
             self._pending.discard(task)
 
     def _covered(self, approval: ApprovalRequest) -> bool:
-        if self._options.permissions == "full-access":
+        if self._options.permissions == "full-access" or _grant(approval) in self._granted:
             return True
         return (
             self._options.permissions == "workspace-write"
@@ -218,9 +234,23 @@ class Questions:
             and all(self._workspace.contains(change.path) for change in approval.changes)
         )
 
+    def _is_trusted(self, tool: McpTool | None) -> bool:
+        """Whether it is a Python tool of the caller, or one of a server they trust."""
+        if tool is None:
+            return False
+        return tool.server is None or self._options.mcp_servers[tool.server].trusted
 
-def _approval_request(call: acp.ToolCall, options: TurnOptions) -> ApprovalRequest:
+
+def _grant(approval: ApprovalRequest) -> Granted:
+    paths = tuple(change.path for change in approval.changes)
+    return (approval.subject, approval.command, approval.server, approval.tool, paths)
+
+
+def _approval_request(
+    call: acp.ToolCall, tool: McpTool | None, options: TurnOptions
+) -> ApprovalRequest:
     subject = _SUBJECTS.get(call.kind or "", "tool")
+    name = tool.name if tool else call.title
     return ApprovalRequest(
         subject=subject,
         item_id=call.tool_call_id,
@@ -228,8 +258,24 @@ def _approval_request(call: acp.ToolCall, options: TurnOptions) -> ApprovalReque
         command=command_of(call) if subject == "command" else None,
         cwd=str(options.cwd),
         changes=changes_of(call, str(options.cwd)) if subject == "file_change" else (),
-        tool=call.title if subject in {"tool", "network"} else None,
+        tool=name if subject in {"tool", "network"} else None,
+        server=tool.server if tool else None,
         arguments=call.raw_input,
+    )
+
+
+def _with_title(asked: acp.PermissionRequest) -> acp.PermissionRequest:
+    """Puts a tool's name where it belongs.
+
+    qwen 0.15 gives the arguments of an MCP tool as the title, and names the tool in the answers
+    that it offers: "Always Allow in project: shout".
+    """
+    call = asked.tool_call
+    names = {option.name.rpartition(": ")[2] for option in asked.options if ": " in option.name}
+    if len(names) != 1 or not (call.title or "").startswith("{"):
+        return asked
+    return msgspec.structs.replace(
+        asked, tool_call=msgspec.structs.replace(call, title=names.pop())
     )
 
 
@@ -245,7 +291,7 @@ def _option(options: Sequence[acp.PermissionOption], decision: Decision) -> str 
     """The offered answer that says no more than was decided; ``None`` if there is none."""
     for kind in _WANTED_KINDS.get(decision.verdict, ()):
         for option in options:
-            if option.kind == kind:
+            if option.kind == kind and not option.option_id.endswith(_TOO_WIDE):
                 return option.option_id
     return None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -25,12 +26,21 @@ from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.agent import ACPAgent
 from signedin.providers.acp.dialect import Dialect, Launch
 from signedin.providers.acp.failure import failure_event
-from signedin.providers.acp.prompts import image_block, text_block
+from signedin.providers.acp.mcp import servers_on_the_wire, tools_on_the_wire
+from signedin.providers.acp.prompts import image_block, text_block, with_schema
+from signedin.providers.acp.questions import Granted
 from signedin.providers.acp.settings import SessionSettings
+from signedin.providers.acp.store import Replay, models_of
 from signedin.providers.acp.turn import ACPTurn
 from signedin.providers.base import ProviderSession, SessionRequest
+from signedin.providers.tool_host import OfferedTools, ToolHost
+from signedin.results import ModelInfo, PastTurn
+from signedin.tools import AnyTool
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
+
+WRITE_BEHIND = 2.0
+"""Seconds after a turn in which an agent may not have stored all of it: qwen 0.15 writes later."""
 
 _log = logging.getLogger("signedin.acp")
 
@@ -43,12 +53,30 @@ class OpenedSession(msgspec.Struct, frozen=True):
         cwd: Its working directory.
         settings: Its settings as they are now.
         payload: What the agent told when it was opened.
+        servers: The MCP servers the agent has connected to for it.
+        offered: The Python tools it was given.
     """
 
     id: str
     cwd: str
     settings: SessionSettings
     payload: msgspec.Raw
+    servers: Sequence[Mapping[str, object]] = ()
+    offered: OfferedTools | None = None
+
+    def check_serves(self, provider: str, servers: Sequence[object], options: TurnOptions) -> None:
+        """Makes sure that the session has what a caller who takes it up wants of it.
+
+        Raises:
+            InvalidOptionError: It was begun without.
+        """
+        names = set(self.offered.tools) if self.offered else set[str]()
+        wanted = {tool.name for tool in options.tools}
+        if wanted - names or any(server not in self.servers for server in servers):
+            raise InvalidOptionError(
+                f"{provider} still holds session {self.id}, which was begun without these 'tools' "
+                "or 'mcp_servers'; close the client first, or resume it from another"
+            )
 
 
 class RunningAgent(msgspec.Struct):
@@ -58,11 +86,52 @@ class RunningAgent(msgspec.Struct):
         agent: The process.
         launch: How it was started.
         sessions: What it holds, by id.
+        offered: The Python tools of all its sessions, if they see each other's.
+        served: Working directories for which it has connected to the servers that all share.
+        opening: Held while a session is opened.
     """
 
     agent: ACPAgent
     launch: Launch
     sessions: dict[str, OpenedSession] = {}
+    offered: OfferedTools | None = None
+    served: set[str] = set()
+    opening: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
+
+    async def offer(self, tools: tuple[AnyTool, ...], host: ToolHost) -> OfferedTools | None:
+        """Offers tools to a session."""
+        if not tools or self.offered is not None:
+            return self.offered
+        offered = await host.offer(tools)
+        if not self.launch.servers:
+            return offered
+        if self.offered is not None:
+            offered.withdraw()  # another session was quicker
+        else:
+            self.offered = offered
+        return self.offered
+
+    def not_yet_connected(
+        self, cwd: str, servers: Sequence[Mapping[str, object]]
+    ) -> Sequence[Mapping[str, object]]:
+        """The servers that a session has to name; naming them again would cut running calls."""
+        return () if self.launch.servers and cwd in self.served else servers
+
+    def withdraw(self, offered: OfferedTools | None) -> None:
+        """Takes the tools of a session back, unless they are those of all."""
+        if offered is not None and offered is not self.offered:
+            offered.withdraw()
+
+    def release(self, session_id: str) -> None:
+        """Forgets a session that the agent holds no longer."""
+        self.withdraw(self.sessions.pop(session_id).offered)
+
+    def release_all(self) -> None:
+        """Forgets all sessions, because the agent has ended."""
+        for session_id in list(self.sessions):
+            self.release(session_id)
+        offered, self.offered = self.offered, None
+        self.withdraw(offered)
 
 
 Connect = Callable[[], Awaitable[RunningAgent]]
@@ -72,16 +141,22 @@ Connect = Callable[[], Awaitable[RunningAgent]]
 class ACPSession(ProviderSession):
     """A session. If the agent dies, the next turn has a new one load it."""
 
-    def __init__(self, connect: Connect, dialect: Dialect, request: SessionRequest) -> None:
+    def __init__(
+        self, connect: Connect, dialect: Dialect, tool_host: ToolHost, request: SessionRequest
+    ) -> None:
         self.provider = dialect.name
         self._connect = connect
+        self._tool_host = tool_host
         self._dialect = dialect
         self._options = request.options
         self._id = request.resume
+        self._forks = request.fork
         self._running: RunningAgent | None = None
         self._opened: OpenedSession | None = None
         self._turn: ACPTurn | None = None
         self._replayed = 0
+        self._granted: set[Granted] = set()
+        self._turns_run = 0
 
     @property
     def id(self) -> str | None:
@@ -117,6 +192,8 @@ class ACPSession(ProviderSession):
             )
         blocks = self._blocks(prompt, options, running.agent)
         await opened.settings.apply(options)
+        if opened.offered is not None:
+            opened.offered.begin_turn(host)
         turn = self._turn = ACPTurn(
             running.agent,
             opened.id,
@@ -125,7 +202,8 @@ class ACPSession(ProviderSession):
             options=options,
             host=host,
             env=running.launch.env,
-            on_end=self._turn_ended,
+            granted=self._granted,
+            on_end=lambda: self._turn_ended(host),
         )
         opening = SessionEvent(
             session_id=opened.id,
@@ -145,11 +223,44 @@ class ACPSession(ProviderSession):
         running.agent.forget(self._id)
         if running.agent.session_capabilities.close is None:
             return  # still there for a later session of this client that resumes it
-        del running.sessions[self._id]
+        running.release(self._id)
         try:
             await running.agent.close_session(self._id)
         except SignedinError as error:
             _log.debug("session/close failed: %s", error)
+
+    async def models(self) -> list[ModelInfo]:
+        """Lists the models the session can be set to."""
+        await self.open()
+        assert self._opened is not None  # noqa: S101 - open() did
+        return models_of(self._opened.settings.state, self._dialect.name)
+
+    async def history(self) -> list[PastTurn]:
+        """Has the agent tell the session again."""
+        running = await self.open()
+        agent, opened = running.agent, self._opened
+        assert opened is not None  # noqa: S101 - open() did
+        if self._dialect.late_replay or not agent.capabilities.load_session:
+            hint = f"{agent.name} {agent.version} does not tell sessions again without harm to them"
+            raise UnsupportedOptionError(self._dialect.name, "history", hint)
+        turns = await self._told_again(agent, opened)
+        deadline = time.monotonic() + WRITE_BEHIND
+        while self._turns_run and not _has_end(turns, self._turns_run):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(WRITE_BEHIND / 20)
+            turns = await self._told_again(agent, opened)
+        return turns
+
+    async def _told_again(self, agent: ACPAgent, opened: OpenedSession) -> list[PastTurn]:
+        replay = Replay(opened.cwd)
+        agent.listen(opened.id, replay)
+        try:
+            async with self._refusals():
+                await agent.replay_session(opened.id, opened.cwd)
+        finally:
+            agent.listen(opened.id, self)
+        return replay.finish()
 
     def on_update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
         """Hands news to the running turn. Between turns there is nobody to tell."""
@@ -173,20 +284,46 @@ class ACPSession(ProviderSession):
         return await self._turn.on_request(request)
 
     async def _open_on(self, running: RunningAgent) -> OpenedSession:
+        agent, options = running.agent, self._options
+        capabilities = agent.capabilities.mcp_capabilities or acp.McpCapabilities()
+        servers = servers_on_the_wire(self._dialect.name, options, running.launch.env, capabilities)
+        if self._id is not None and not self._forks and agent.is_listening(self._id):
+            raise SessionBusyError(f"session {self._id} is in use by another object of this client")
+        if self._id and not self._forks and (held := running.sessions.get(self._id)):
+            held.check_serves(self._dialect.name, servers, options)
+            return held
+        offered = await running.offer(options.tools, self._tool_host)
+        try:
+            wanted = [*servers, *([tools_on_the_wire(offered)] if offered else [])]
+            async with running.opening:
+                named = running.not_yet_connected(str(options.cwd), wanted)
+                opened = await self._begin_or_load(running, named)
+                running.served.add(opened.cwd)
+        except BaseException:
+            running.withdraw(offered)
+            raise
+        return msgspec.structs.replace(opened, servers=servers, offered=offered)
+
+    async def _begin_or_load(
+        self, running: RunningAgent, servers: Sequence[Mapping[str, object]]
+    ) -> OpenedSession:
         agent, cwd = running.agent, str(self._options.cwd)
         if self._id is None:
-            state, payload = await agent.new_session(cwd)
+            state, payload = await agent.new_session(cwd, servers)
             return self._opened_session(_named(state, agent), agent, state, payload)
-        if agent.is_listening(self._id):
-            raise SessionBusyError(f"session {self._id} is in use by another object of this client")
-        if held := running.sessions.get(self._id):
-            return held
+        if self._forks:
+            if agent.session_capabilities.fork is None:
+                hint = f"{agent.name} {agent.version} cannot copy sessions"
+                raise UnsupportedOptionError(self._dialect.name, "fork", hint)
+            state, payload = await agent.fork_session(self._id, cwd, servers)
+            self._forks = False
+            return self._opened_session(_named(state, agent), agent, state, payload)
         if not (agent.capabilities.load_session or agent.session_capabilities.resume):
             raise UnsupportedOptionError(
                 self._dialect.name, "resume", f"{agent.name} {agent.version} cannot load sessions"
             )
         await self._dialect.before_load(self._id, running.launch)
-        state, payload = await agent.load_session(self._id, cwd)
+        state, payload = await agent.load_session(self._id, cwd, servers)
         if self._dialect.late_replay and state.modes is not None:
             agent.listen(self._id, self)
             await self._end_of_replay(agent, self._id, state.modes.current_mode_id)
@@ -219,7 +356,8 @@ class ACPSession(ProviderSession):
         accepted = agent.capabilities.prompt_capabilities
         if options.images and not (accepted and accepted.image):
             raise UnsupportedOptionError(name, "images", f"{agent.name} takes none")
-        return [*(image_block(name, image) for image in options.images), text_block(prompt)]
+        text = text_block(with_schema(prompt, options))
+        return [*(image_block(name, image) for image in options.images), text]
 
     @asynccontextmanager
     async def _refusals(self) -> AsyncGenerator[None, None]:
@@ -230,8 +368,16 @@ class ACPSession(ProviderSession):
             event = failure_event(error, login=self._dialect.login)
             raise error_from_event(event) from error
 
-    def _turn_ended(self) -> None:
+    def _turn_ended(self, host: Host) -> None:
         self._turn = None
+        self._turns_run += 1
+        if self._opened is not None and self._opened.offered is not None:
+            self._opened.offered.end_turn(host)
+
+
+def _has_end(turns: Sequence[PastTurn], run: int) -> bool:
+    """Whether turns that are told again go up to the last that was run."""
+    return len(turns) >= run and bool(turns[-1].text)
 
 
 def _named(state: acp.SessionState, agent: ACPAgent) -> str:

@@ -18,6 +18,7 @@ class SessionSettings:
     """The settings of one session, changed only where they differ.
 
     Attributes:
+        state: What the agent told of them when the session was opened.
         model: The model the session is set to, if the agent tells.
     """
 
@@ -27,7 +28,7 @@ class SessionSettings:
         self._dialect = dialect
         self._agent = agent
         self._session_id = session_id
-        self._state = state
+        self.state = state
         self._options = state.config_options or ()
         self._now = {option.id: option.current_value for option in self._options}
         self._mode = state.modes.current_mode_id if state.modes else None
@@ -53,7 +54,7 @@ class SessionSettings:
     async def _apply_model(self, model: str | None) -> None:
         if model is None or model == self.model:
             return
-        if self._state.models is not None:
+        if self.state.models is not None:
             async with self._accepted("model", model):
                 await self._agent.set_model(self._session_id, model)
         else:
@@ -61,7 +62,7 @@ class SessionSettings:
         self.model = model
 
     async def _apply_mode(self, mode: str) -> None:
-        if self._state.modes is None:
+        if self.state.modes is None:
             await self._set_option(self._option_for("mode", "mode"), mode)
         elif mode != self._mode:
             async with self._accepted("mode", mode):
@@ -84,8 +85,8 @@ class SessionSettings:
         )
 
     def _told_model(self) -> str | None:
-        if self._state.models is not None:
-            return self._state.models.current_model_id or None
+        if self.state.models is not None:
+            return self.state.models.current_model_id or None
         for option in self._options:
             if "model" in (option.category, option.id):
                 return str(option.current_value)

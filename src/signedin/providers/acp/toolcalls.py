@@ -23,6 +23,7 @@ from signedin.events import (
     ToolEvent,
 )
 from signedin.providers.acp import protocol as acp
+from signedin.providers.acp.mcp import McpNames, McpTool
 
 _EDITS = frozenset({"edit", "delete", "move"})
 _ENDED: Mapping[str, ItemStatus] = {"completed": "completed", "failed": "failed"}
@@ -31,10 +32,16 @@ _EXIT_CODE_NAMES = ("exitCode", "exit_code", "exit")
 
 
 class ToolCalls:
-    """The tool calls of one turn."""
+    """The tool calls of one turn.
 
-    def __init__(self, cwd: str) -> None:
+    Args:
+        cwd: Where the agent works.
+        names: Knows the tools of the session's MCP servers.
+    """
+
+    def __init__(self, cwd: str, names: McpNames) -> None:
         self._cwd = cwd
+        self._names = names
         self._calls: dict[str, _Call] = {}
 
     def update(self, news: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
@@ -54,9 +61,7 @@ class ToolCalls:
 
     def asked(self, news: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
         """Takes in that permission is asked for a call, which begins it."""
-        if news.kind == "execute":
-            news = msgspec.structs.replace(news, content=None)  # a description, no output
-        call = self._merged(news)
+        call = self._merged(_without_description(news))
         if call.begun or call.over:
             return []
         return [call.begin(payload, self._cwd)]
@@ -80,10 +85,14 @@ class ToolCalls:
         """Returns all that is known of a call."""
         return self._calls[call_id].state
 
+    def mcp_tool(self, call_id: str) -> McpTool | None:
+        """Returns the tool of an MCP server that is called, if it is one."""
+        return self._names.of(self.state(call_id))
+
     def _merged(self, news: acp.ToolCall) -> _Call:
         call = self._calls.get(news.tool_call_id)
         if call is None:
-            call = self._calls[news.tool_call_id] = _Call(news)
+            call = self._calls[news.tool_call_id] = _Call(news, self._names)
         else:
             call.merge(news)
         return call
@@ -92,8 +101,9 @@ class ToolCalls:
 class _Call:
     """One tool call as far as it is known."""
 
-    def __init__(self, state: acp.ToolCall) -> None:
+    def __init__(self, state: acp.ToolCall, names: McpNames) -> None:
         self.state = state
+        self._names = names
         self.begun = False
         self.over = False
         self._is_edit = False
@@ -107,6 +117,8 @@ class _Call:
             for name in news.__struct_fields__
             if (value := getattr(news, name)) is not None
         }
+        if not news.raw_input and self.state.raw_input:
+            told.pop("raw_input", None)  # opencode 1.18 forgets it when it goes on after asking
         if news.content is not None and not _diffs(news):
             told["content"] = (*news.content, *_diffs(self.state))  # an end without its diff
         self.state = msgspec.structs.replace(self.state, **told)
@@ -176,9 +188,11 @@ class _Call:
                 payload=payload,
             )
         text = text_of(state)
+        known = self._names.of(state) or McpTool(state.title or state.kind or "tool", None)
         return ToolEvent(
             item_id=state.tool_call_id,
-            name=state.title or state.kind or "tool",
+            name=known.name,
+            server=known.server,
             status=status,
             arguments=state.raw_input,
             result=None if status == "started" else state.raw_output or text or None,
@@ -187,6 +201,20 @@ class _Call:
             timestamp=now,
             payload=payload,
         )
+
+
+def _without_description(asked: acp.ToolCall) -> acp.ToolCall:
+    """A call as permission is asked for it, without content that is no output of it."""
+    if asked.kind == "execute":
+        return msgspec.structs.replace(asked, content=None)
+    if asked.raw_input is not None or _diffs(asked):
+        return asked
+    # Gemini CLI 0.61 tells the arguments of MCP tools as the text of their content.
+    try:
+        arguments = msgspec.json.decode(text_of(asked), type=dict[str, object])
+    except msgspec.MsgspecError:
+        return asked
+    return msgspec.structs.replace(asked, content=None, raw_input=arguments)
 
 
 def command_of(call: acp.ToolCall) -> str:

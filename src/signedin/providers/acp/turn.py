@@ -17,8 +17,9 @@ from signedin.options import TurnOptions
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.agent import ACPAgent
 from signedin.providers.acp.failure import failure_event
+from signedin.providers.acp.mcp import names_of
 from signedin.providers.acp.normalise import TurnNormaliser
-from signedin.providers.acp.questions import Questions
+from signedin.providers.acp.questions import Granted, Questions
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import JsonRpcError
 
@@ -42,6 +43,7 @@ class ACPTurn:
         options: The options of the turn.
         host: Decides approvals.
         env: Environment for commands the agent has run by its client.
+        granted: What was allowed for the whole session.
         on_end: Called when nothing more is wanted of the turn.
     """
 
@@ -55,6 +57,7 @@ class ACPTurn:
         options: TurnOptions,
         host: Host,
         env: Mapping[str, str],
+        granted: set[Granted],
         on_end: Callable[[], None],
     ) -> None:
         self._agent = agent
@@ -62,8 +65,10 @@ class ACPTurn:
         self._name = name
         self._login = login
         self._on_end = on_end
-        self._normaliser = TurnNormaliser(str(options.cwd))
-        self._questions = Questions(options, host, self._normaliser, env, self._emit)
+        self._normaliser = TurnNormaliser(str(options.cwd), names_of(options))
+        self._questions = Questions(
+            options, host, self._normaliser, env=env, granted=granted, emit=self._emit
+        )
         self._ready: list[Event] = []
         self._wake = asyncio.Event()
         self._ended = asyncio.Event()

@@ -32,17 +32,12 @@ class GeminiDialect:
         self._config = config
 
     def launch(self, options: TurnOptions) -> Launch:
-        """Says how to start Gemini; see `Dialect.launch`.
-
-        The working directory is not trusted unless asked for: its settings could start programs.
-        """
+        """Says how to start Gemini; see `Dialect.launch`."""
         gemini.check_options(options)
         program = require(self.name, gemini.find_gemini(self._config))
         return Launch(
             argv=(str(program), "--acp", *gemini.arguments(options)),
-            env=gemini.environment(
-                self._config, options, trusted=gemini.trust_wanted(options, default=False)
-            ),
+            env=gemini.start(self._config, options).env,
             features=_FEATURES,
         )
 

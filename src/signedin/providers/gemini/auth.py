@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal, NoReturn
 
 from signedin.accounts.environment import child_environment
@@ -14,12 +13,12 @@ from signedin.providers.base import ProviderConfig
 from signedin.providers.binary import require
 from signedin.providers.gemini.account import (
     HOME_VARIABLE,
-    gemini_folder,
     isolated_changes,
     uses_isolated,
 )
 from signedin.providers.gemini.billing import interpret
-from signedin.providers.gemini.config import find_gemini
+from signedin.providers.gemini.config import find_gemini, start_with
+from signedin.providers.gemini.method import findings
 from signedin.wire.terminal import run_in_terminal
 
 
@@ -40,7 +39,8 @@ class GeminiAuth:
         given = self._options.env
         isolated = HOME_VARIABLE not in given and uses_isolated(self._config)
         home = isolated_home("gemini", self._config.account)
-        env = self._environment({HOME_VARIABLE: str(home)} if isolated else {})
+        changes = {HOME_VARIABLE: str(home)} if isolated else {}
+        start = start_with(self._config, self._options, changes)
         source: Literal["isolated", "external"] = "isolated" if isolated else "external"
         program = find_gemini(self._config).usable
         basis = AuthStatus(
@@ -50,9 +50,11 @@ class GeminiAuth:
             source=source,
             account=self._config.account if isolated else None,
             binary=program,
-            home=gemini_folder(env).parent,
+            home=start.home,
+            removed=start.removed,
+            warnings=findings(start),
         )
-        return basis if program is None else interpret(basis, env)
+        return basis if program is None else interpret(basis, start)
 
     async def login(self) -> None:
         """Runs ``gemini`` on the terminal, which asks how to sign in.
@@ -64,7 +66,8 @@ class GeminiAuth:
         program = require("gemini", find_gemini(self._config))
         external = self._config.auth_source == "external"
         changes = {} if external else isolated_changes(self._config.account)
-        code = await run_in_terminal([str(program)], env=self._environment(changes))
+        env = child_environment("gemini", self._config.env_policy, {**changes, **self._options.env})
+        code = await run_in_terminal([str(program)], env=env)
         if code:
             raise CommandExecutionError(f"gemini ended with exit code {code}", returncode=code)
 
@@ -84,10 +87,6 @@ class GeminiAuth:
             UnsupportedOptionError: Always.
         """
         _refuse("logout", "Gemini CLI has no command for it; start gemini and type /auth")
-
-    def _environment(self, changes: Mapping[str, str | None]) -> dict[str, str]:
-        given = {**changes, **self._options.env}
-        return child_environment("gemini", self._config.env_policy, given)
 
 
 def _refuse(option: str, hint: str) -> NoReturn:

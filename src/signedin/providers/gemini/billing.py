@@ -8,7 +8,7 @@ import msgspec
 
 from signedin.accounts.status import AuthMode, AuthStatus, Payer
 from signedin.errors import AuthRequiredError
-from signedin.providers.gemini.account import check_signed_in, chosen_method
+from signedin.providers.gemini.method import Start, check_signed_in, chosen_method
 
 RETIRED = (
     "Google has ended signing in to Gemini CLI for personal accounts (free, AI Pro, AI Ultra); it "
@@ -26,17 +26,17 @@ _MEANINGS: Mapping[str, tuple[AuthMode, Payer]] = {
 }
 
 
-def interpret(basis: AuthStatus, env: Mapping[str, str]) -> AuthStatus:
-    """Returns who pays for a Gemini with this environment.
+def interpret(basis: AuthStatus, start: Start) -> AuthStatus:
+    """Returns who pays for a Gemini that is started like this.
 
     ``authenticated`` means that it would not ask anybody to sign in. A key in the system's keyring
     cannot be seen, so where a key is chosen it is taken to be there.
     """
-    method, decided_by = chosen_method(env)
+    method, decided_by = chosen_method(start)
     if method is None:
         return basis
     try:
-        check_signed_in(env)
+        check_signed_in(start)
     except AuthRequiredError as error:
         return msgspec.structs.replace(basis, warnings=(*basis.warnings, error.message))
     mode, payer = _MEANINGS.get(method, ("unknown", "unknown"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import cast
+
+import msgspec
 
 from signedin.accounts.billing import assure_billing
 from signedin.accounts.environment import child_environment
@@ -11,8 +14,17 @@ from signedin.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.options import VENDOR_DEFAULT, TurnOptions
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.binary import locate
-from signedin.providers.gemini.account import check_signed_in, home_changes
+from signedin.providers.gemini.account import home_changes
 from signedin.providers.gemini.billing import NOBODY, interpret
+from signedin.providers.gemini.method import (
+    ADDRESS_VARIABLE,
+    GOOGLE_LOGIN,
+    Start,
+    check_signed_in,
+    chosen_method,
+    findings,
+)
+from signedin.providers.gemini.trust import is_trusted
 
 ACP = "gemini-acp"
 HEADLESS = "gemini-cli"
@@ -20,6 +32,7 @@ DEFAULT_MODEL = "auto"
 MODEL_VARIABLE = "GEMINI_MODEL"
 VARIABLE = "SIGNEDIN_GEMINI_BINARY"
 INSTALL = "npm install -g @google/gemini-cli"
+GOOGLE_ADDRESS = "https://cloudcode-pa.googleapis.com"
 
 PROCESS_DEFAULTS: Mapping[str, str] = {
     # Without it the program starts a second one, which signals to the first do not reach.
@@ -29,6 +42,9 @@ PROCESS_DEFAULTS: Mapping[str, str] = {
     "NO_BROWSER": "true",
 }
 """Set for every process; a caller's ``env`` goes before."""
+
+_OWN_FOLDER = dict.fromkeys(("TMPDIR", "TMP", "TEMP"))
+"""It leaves what was said in files there, so each process gets a folder that goes away with it."""
 
 APPROVAL_MODES = ("default", "auto_edit", "yolo", "plan")
 
@@ -48,37 +64,68 @@ def find_gemini(config: ProviderConfig) -> Installation:
     )
 
 
-def environment(config: ProviderConfig, options: TurnOptions, *, trusted: bool) -> dict[str, str]:
-    """Returns the environment of the process.
+def findings_for(config: ProviderConfig, options: TurnOptions) -> tuple[str, ...]:
+    """Returns what the user should know before a session begins."""
+    return findings(start_with(config, options, home_changes(config)))
 
-    Args:
-        config: Whose login is used.
-        options: The caller's variables.
-        trusted: Whether Gemini may follow what the working directory says: its settings, its
-            ``.env``, its MCP servers and hooks.
+
+def start(config: ProviderConfig, options: TurnOptions) -> Start:
+    """Returns how Gemini is started, its isolated home being there afterwards.
 
     Raises:
         AuthRequiredError: Nobody is signed in.
         BillingError: It would not run on what the caller wants to pay with.
     """
-    changes: dict[str, str | None] = {
+    chosen = start_with(config, options, home_changes(config))
+    if config.billing is not None:
+        assure_billing(interpret(NOBODY, chosen), config.billing)
+    check_signed_in(chosen)
+    return chosen
+
+
+def start_with(
+    config: ProviderConfig, options: TurnOptions, changes: Mapping[str, str | None]
+) -> Start:
+    """Returns how Gemini would be started.
+
+    Args:
+        config: What the client was made with.
+        options: The caller's variables and working directory.
+        changes: What makes it use an isolated login.
+    """
+    acp = config.transport == ACP
+    trusted = is_trusted(options, headless=not acp)
+    given: dict[str, str | None] = {
         **PROCESS_DEFAULTS,
+        **_OWN_FOLDER,
         "GEMINI_CLI_TRUST_WORKSPACE": "true" if trusted else "false",
-        **home_changes(config),
+        **changes,
         **options.env,
     }
-    env = child_environment("gemini", config.env_policy, changes)
-    if config.billing is not None:
-        assure_billing(interpret(NOBODY, env), config.billing)
-    check_signed_in(env)
-    return env
+    env = child_environment("gemini", config.env_policy, given)
+    start = Start(
+        env=env,
+        cwd=options.cwd,
+        trusted=env.get("GEMINI_CLI_TRUST_WORKSPACE") == "true",
+        acp=acp,
+    )
+    method, _ = chosen_method(start)
+    if method != GOOGLE_LOGIN or ADDRESS_VARIABLE in options.env:
+        return start
+    # Not only taken away: the project's .env file could set it again.
+    return msgspec.structs.replace(
+        start,
+        env={**env, ADDRESS_VARIABLE: GOOGLE_ADDRESS},
+        removed=(ADDRESS_VARIABLE,) if env.get(ADDRESS_VARIABLE) else (),
+    )
 
 
 def model(options: TurnOptions) -> str | None:
     """Returns the model to ask for, ``None`` for the vendor's own default."""
     if options.model is not None:
         return None if options.model == VENDOR_DEFAULT else options.model
-    return None if options.env.get(MODEL_VARIABLE) else DEFAULT_MODEL
+    named = {**os.environ, **options.env}.get(MODEL_VARIABLE)
+    return None if named else DEFAULT_MODEL
 
 
 def check_options(options: TurnOptions) -> None:
@@ -126,11 +173,6 @@ def arguments(options: TurnOptions) -> list[str]:
     for folder in _strings(options, "include_directories"):
         argv += ["--include-directories", folder]
     return [*argv, *_strings(options, "extra_argv")]
-
-
-def trust_wanted(options: TurnOptions, *, default: bool) -> bool:
-    """Whether Gemini may follow what the working directory says."""
-    return bool(options.provider_options.get("trust_workspace", default))
 
 
 def _strings(options: TurnOptions, name: str) -> list[str]:

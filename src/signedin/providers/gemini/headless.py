@@ -19,6 +19,7 @@ from signedin.approvals import Host
 from signedin.errors import InvalidOptionError, TransportClosedError, UnsupportedOptionError
 from signedin.events import DoneEvent, Event
 from signedin.options import TurnOptions
+from signedin.providers.acp.prompts import with_schema
 from signedin.providers.base import Provider, ProviderConfig, ProviderSession, SessionRequest
 from signedin.providers.binary import require
 from signedin.providers.gemini import config as gemini
@@ -50,7 +51,9 @@ class HeadlessProvider(Provider):
         """Makes a session; nothing starts before its first turn."""
         if request.fork:
             raise UnsupportedOptionError(self.name, "fork")
-        return HeadlessSession(self._config, request)
+        session = HeadlessSession(self._config, request)
+        session.notices = gemini.findings_for(self._config, request.options)
+        return session
 
     def auth(self, options: TurnOptions) -> GeminiAuth:
         """Looks after the account."""
@@ -77,7 +80,7 @@ class HeadlessSession(ProviderSession):
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> HeadlessTurn:
         """Starts ``gemini`` and sends the prompt through its stdin."""
         del host  # it asks nothing: what is not allowed is not offered to the model
-        text = prompt.encode("utf-8", "replace")
+        text = with_schema(prompt, options).encode("utf-8", "replace")
         if len(text) > LARGEST_PROMPT:
             raise InvalidOptionError(
                 f"the prompt has {len(text)} bytes, more than the {LARGEST_PROMPT} that "
@@ -85,9 +88,7 @@ class HeadlessSession(ProviderSession):
             )
         gemini.check_options(options)
         program = require("gemini", gemini.find_gemini(self._config))
-        env = gemini.environment(
-            self._config, options, trusted=gemini.trust_wanted(options, default=True)
-        )
+        env = dict(gemini.start(self._config, options).env)
         if self._id is not None:
             check_retention(env)
         turn = HeadlessTurn(self, str(options.cwd))

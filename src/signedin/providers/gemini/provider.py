@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from signedin.options import TurnOptions
 from signedin.providers.acp.provider import ACPProvider
-from signedin.providers.base import Capabilities, Provider, ProviderConfig, ProviderSpec
+from signedin.providers.acp.session import ACPSession
+from signedin.providers.base import (
+    Capabilities,
+    Provider,
+    ProviderConfig,
+    ProviderSpec,
+    SessionRequest,
+)
+from signedin.providers.gemini.account import LOGIN
 from signedin.providers.gemini.acp import GeminiDialect
 from signedin.providers.gemini.auth import GeminiAuth
-from signedin.providers.gemini.config import ACP, HEADLESS, find_gemini
+from signedin.providers.gemini.config import ACP, HEADLESS, INSTALL, find_gemini, findings_for
 
 
 class GeminiProvider(ACPProvider):
@@ -16,6 +24,12 @@ class GeminiProvider(ACPProvider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(GeminiDialect(config))
         self._config = config
+
+    async def open_session(self, request: SessionRequest) -> ACPSession:
+        """Begins a session, or takes one up again."""
+        session = await super().open_session(request)
+        session.notices = findings_for(self._config, request.options)
+        return session
 
     def auth(self, options: TurnOptions) -> GeminiAuth:
         """Looks after the account."""
@@ -33,9 +47,43 @@ def _create(config: ProviderConfig) -> Provider:
 SPEC = ProviderSpec(
     name="gemini",
     transports={
-        ACP: Capabilities(deltas=True, sessions=True, interrupt=True, approvals=True, images=True),
-        HEADLESS: Capabilities(deltas=True, sessions=True, interrupt=True),
+        ACP: Capabilities(
+            deltas=True,
+            failures=True,
+            sessions=True,
+            resume=True,
+            interrupt=True,
+            workspace=True,
+            diffs=True,
+            approvals=True,
+            images=True,
+            tools=True,
+            mcp_servers=True,
+            output_schema=True,
+            models=True,
+            prewarm=True,
+        ),
+        HEADLESS: Capabilities(
+            deltas=True,
+            failures=True,
+            sessions=True,
+            resume=True,
+            interrupt=True,
+            workspace=True,
+            diffs=True,
+            output_schema=True,
+        ),
     },
     create=_create,
     find=find_gemini,
+    tested=("0.61", "0.61"),
+    install=INSTALL,
+    login=LOGIN,
+    quirks=(
+        "private accounts cannot sign in since June 2026: use an API key, Vertex AI or Code Assist",
+        "`gemini-cli` asks nobody: what `permissions` do not allow is not offered to the model",
+        "left to itself it tries what fails for four minutes; its `general.maxAttempts` helps",
+        "`resume=` is refused while its `general.sessionRetention` is on: it deletes such sessions",
+        "another client continues a session only in a later minute than that of its begin",
+    ),
 )

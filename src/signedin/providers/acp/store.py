@@ -1,0 +1,171 @@
+"""What an agent has stored: its sessions, their turns, and the models it can choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import cast
+
+import msgspec
+
+from signedin.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.events import AnyEvent, Event, MessageEvent
+from signedin.providers.acp import protocol as acp
+from signedin.providers.acp.agent import ACPAgent
+from signedin.providers.acp.normalise import TurnNormaliser
+from signedin.providers.base import SessionQuery
+from signedin.results import ModelInfo, PastTurn, SessionInfo, SessionPage, answer_text
+from signedin.wire.jsonrpc import IncomingRequest
+from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
+
+_CLOSED = acp.PromptResult(stop_reason="end_turn")
+_EMPTY = msgspec.Raw(b"null")
+
+
+async def list_sessions(agent: ACPAgent, provider: str, query: SessionQuery) -> SessionPage:
+    """Lists stored sessions, in the order in which the agent tells them.
+
+    Raises:
+        UnsupportedOptionError: The agent cannot, or not what is asked for.
+        InvalidOptionError: The cursor is not one of ours.
+    """
+    if agent.session_capabilities.list is None:
+        raise UnsupportedOptionError(provider, "sessions", f"{agent.name} cannot list sessions")
+    if query.archived:
+        raise UnsupportedOptionError(provider, "archived", f"{agent.name} keeps no archive")
+    start, cursor = _position(query.cursor)
+    page = await agent.list_sessions(query.cwd, cursor)
+    found = [_info(each) for each in page.sessions[start:]]
+    end = len(found) if query.limit is None else query.limit
+    following = f"0:{page.next_cursor}" if page.next_cursor else None
+    if end < len(found):
+        following = f"{start + end}:{cursor or ''}"
+    wanted = [info for info in found[:end] if _matches(info, query)]
+    return SessionPage(tuple(wanted), following)
+
+
+def models_of(state: acp.SessionState, provider: str) -> list[ModelInfo]:
+    """Returns the models a session can be set to.
+
+    Raises:
+        UnsupportedOptionError: The agent does not tell.
+    """
+    options = {str(option.category or option.id): option for option in state.config_options or ()}
+    effort = options.get("thought_level")
+    chosen = options.get("model")
+    if state.models is not None and state.models.available_models:
+        current = state.models.current_model_id
+        named = [(model.model_id, model.name) for model in state.models.available_models]
+    elif chosen is not None:
+        current = str(chosen.current_value)
+        named = [(str(choice.value), choice.name) for choice in _flat(chosen.options)]
+    else:
+        raise UnsupportedOptionError(provider, "models", "the agent does not tell them")
+    return [
+        ModelInfo(
+            id=model,
+            name=name or model,
+            efforts=tuple(str(choice.value) for choice in _flat(effort.options)) if effort else (),
+            default_effort=str(effort.current_value) if effort else None,
+            default=model == current,
+        )
+        for model, name in named
+    ]
+
+
+class Replay:
+    """Listens while an agent tells a session again, and makes turns of it.
+
+    Args:
+        cwd: Where the session works.
+    """
+
+    def __init__(self, cwd: str) -> None:
+        self._cwd = cwd
+        self._turns: list[_Told] = []
+
+    def finish(self) -> list[PastTurn]:
+        """Returns the turns, the oldest first; called once, when all is told."""
+        return [turn.past() for turn in self._turns]
+
+    def on_update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
+        """Takes in a piece of a turn; a piece of a prompt after anything else begins one."""
+        if update.session_update == "user_message_chunk":
+            if not self._turns or self._turns[-1].answered:
+                self._turns.append(_Told(self._cwd))
+            self._turns[-1].prompt += (
+                msgspec.json.decode(update.content, type=acp.Content).text or ""
+            )
+        elif self._turns:
+            self._turns[-1].take(update, params, line)
+
+    async def on_request(self, request: IncomingRequest) -> object:
+        """Refuses: nothing is done while a session is told."""
+        raise JsonRpcError(METHOD_NOT_FOUND, f"no turn is running to answer {request.method}")
+
+    def on_batch_end(self) -> None:
+        """Nobody waits for pieces."""
+
+    def on_close(self, error: Exception) -> None:
+        """The request that waits gets the same error."""
+
+
+class _Told:
+    def __init__(self, cwd: str) -> None:
+        self.prompt = ""
+        self.answered = False
+        self._normaliser = TurnNormaliser(cwd)
+        self._events: list[Event] = []
+
+    def take(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
+        self.answered = self.answered or update.session_update.startswith(("agent_", "tool_"))
+        self._events.extend(self._normaliser.update(update, params, line))
+
+    def past(self) -> PastTurn:
+        events = [*self._events, *self._normaliser.end(_CLOSED, _EMPTY)]
+        whole = [event for event in events if not event.kind.endswith("_delta")]
+        return PastTurn(
+            id=None,
+            prompt=self.prompt,
+            text=answer_text([event for event in whole if isinstance(event, MessageEvent)]),
+            events=tuple(cast("list[AnyEvent]", whole)),
+            reason="completed",
+        )
+
+
+def _position(cursor: str | None) -> tuple[int, str | None]:
+    if cursor is None:
+        return 0, None
+    start, colon, agents = cursor.partition(":")
+    if not colon or not start.isdecimal():
+        raise InvalidOptionError(f"cursor {cursor!r} is none that `next_cursor` has given")
+    return int(start), agents or None
+
+
+def _info(stored: acp.StoredSession) -> SessionInfo:
+    return SessionInfo(
+        id=stored.session_id,
+        name=stored.title,
+        cwd=stored.cwd,
+        updated_at=_seconds(stored.updated_at),
+    )
+
+
+def _seconds(moment: str | None) -> float | None:
+    try:
+        return datetime.fromisoformat(moment).timestamp() if moment else None
+    except ValueError:
+        return None
+
+
+def _matches(info: SessionInfo, query: SessionQuery) -> bool:
+    return query.search is None or query.search.lower() in (info.name or "").lower()
+
+
+def _flat(choices: tuple[acp.ConfigChoice, ...] | None) -> Iterator[acp.ConfigChoice]:
+    """The choices, without the groups that they may be in."""
+    for choice in choices or ():
+        if choice.options is None:
+            yield choice
+        else:
+            yield from choice.options

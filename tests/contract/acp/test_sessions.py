@@ -1,0 +1,64 @@
+"""What agents keep and offer: stored sessions, their turns, copies of them, and models."""
+
+from pathlib import Path
+
+import pytest
+
+from signedin import Client, UnsupportedOptionError
+from signedin.loopback import Text
+from support.stage import Stage
+from support.turns import checked
+
+
+def test_models_are_listed_and_the_one_in_use_is_marked(client: Client, driver) -> None:
+    models = client.models()
+    assert len(models) > 1
+    assert [model.id for model in models if model.default] == [driver.model]
+    assert all(model.name for model in models)
+
+
+@pytest.mark.parametrize("driver", ["gemini"], indirect=True)  # others' are not the loopback's
+def test_a_model_can_be_chosen(client: Client, stage: Stage, work: Path) -> None:
+    # "auto" would have another model choose first.
+    other = next(m.id for m in client.models() if not m.default and m.id != "auto")
+    stage.play("Hello.")
+    result = checked(client.run("Hi", cwd=work, model=other))
+    assert result.text == "Hello."
+    assert stage.requests[0].model == other
+
+
+def test_stored_sessions_are_listed_and_told_again(
+    client: Client, driver, stage: Stage, work: Path
+) -> None:
+    if driver.agent == "gemini":
+        with pytest.raises(UnsupportedOptionError, match="gemini cannot list sessions"):
+            client.sessions()
+        return
+    stage.play(Text.echo("You said: {prompt}"))
+    with client.session(cwd=work) as session:
+        session.run("one")
+        session.run("two")
+        past = session.history()
+    assert [(turn.prompt, turn.text) for turn in past] == [
+        ("one", "You said: one"),
+        ("two", "You said: two"),
+    ]
+    stored = client.sessions(cwd=work).sessions
+    assert session.id in {info.id for info in stored}
+    assert {info.cwd for info in stored} == {str(work)}
+
+
+def test_a_session_is_copied(client: Client, driver, stage: Stage, work: Path) -> None:
+    stage.play(Text.echo("You said: {prompt}"))
+    with client.session(cwd=work) as session:
+        session.run("one")
+        if driver.agent != "opencode":
+            with pytest.raises(UnsupportedOptionError, match="'fork'"):
+                session.fork()
+            return
+        with session.fork() as copy:
+            assert checked(copy.run("two")).text == "You said: two"
+            assert "You said: one" in str(stage.requests[-1].body)
+        assert copy.id != session.id
+        session.run("three")
+        assert "You said: two" not in str(stage.requests[-1].body)
