@@ -54,26 +54,34 @@ def check_directory(cwd: str | Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, "no such working directory", str(cwd))
 
 
-@functools.cache
-def death_signal_prefix() -> tuple[str, ...]:
+def death_signal_prefix(number: signal.Signals) -> tuple[str, ...]:
     """Returns the arguments to put before a command line so that it ends with its parent.
 
     Closing stdin tells every agent that its parent is gone, but one that hangs does not read it.
-    On Linux ``setpriv`` (util-linux 2.33 or later) asks the kernel for SIGTERM at that moment and
+    On Linux ``setpriv`` (util-linux 2.33 or later) asks the kernel for a signal at that moment and
     becomes the program itself, same pid, 0.8 ms later. Doing the same with ``preexec_fn`` would
     make Python fork instead of vfork: measured 1.2 ms for a small interpreter but 28 ms for one of
     1 GB, with the event loop standing still and the fork handlers of every C library run. Where
     ``setpriv`` cannot do it, and on other systems, only stdin tells.
 
     The kernel ties the signal to the thread that started the program, not to the process.
+
+    Args:
+        number: The signal on which the program also ends what it has started.
     """
-    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    setpriv = _setpriv()
     if setpriv is None:
         return ()
+    return (setpriv, "--pdeathsig", number.name.removeprefix("SIG"), "--")
+
+
+@functools.cache
+def _setpriv() -> str | None:
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    if setpriv is None:
+        return None
     usage = subprocess.run([setpriv, "--help"], capture_output=True, check=False)
-    if b"--pdeathsig" not in usage.stdout:
-        return ()
-    return (setpriv, "--pdeathsig", "TERM", "--")
+    return setpriv if b"--pdeathsig" in usage.stdout else None
 
 
 class ProcessGroup:

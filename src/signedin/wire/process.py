@@ -48,7 +48,7 @@ class Process:
 
     Made by `Process.start`. Whoever starts a process stops it with `stop`, also after it ended by
     itself. All methods belong to the event loop that started it; the thread of that loop must
-    live at least as long as the process, because on Linux the kernel sends SIGTERM to the program
+    live at least as long as the process, because on Linux the kernel sends a signal to the program
     when the thread that started it ends (see `groups.death_signal_prefix`).
 
     Attributes:
@@ -67,6 +67,7 @@ class Process:
         env: Mapping[str, str],
         cwd: str | Path | None = None,
         stdout_to: BinaryIO | int | None = None,
+        death_signal: signal.Signals = signal.SIGTERM,
     ) -> Process:
         """Starts a program in a process group of its own.
 
@@ -77,6 +78,8 @@ class Process:
             cwd: Its working directory.
             stdout_to: A file or descriptor that takes its standard output; without it the output
                 is read with `chunks`.
+            death_signal: What the program gets when this process ends, on Linux: the signal on
+                which it also ends what it has started.
 
         Raises:
             NotADirectoryError: ``cwd`` is not a directory.
@@ -88,7 +91,7 @@ class Process:
         if cwd is not None:
             check_directory(cwd)
         process = cls(Path(argv[0]).name)
-        command = [*death_signal_prefix(), find_program(argv[0], env), *argv[1:]]
+        command = [*death_signal_prefix(death_signal), find_program(argv[0], env), *argv[1:]]
         try:
             await finish(process._launch(command, dict(env), cwd, stdout_to))
         except asyncio.CancelledError:

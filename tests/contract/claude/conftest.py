@@ -13,12 +13,26 @@ from support.agents import program, versions
 from support.stage import Stage
 
 CLI = "claude-cli"
+SDK = "claude-agent-sdk"
+KINDS = [*((CLI, version) for version in versions("claude")), (SDK, versions("claude")[0])]
 
 
-@pytest.fixture(params=versions("claude"), scope="module")
-def binary(request: pytest.FixtureRequest) -> Path:
-    """Each installed Claude Code."""
-    return program("claude", request.param)
+@pytest.fixture(params=KINDS, ids="-".join, scope="module")
+def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Each installed Claude Code, and the newest also through the official SDK."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def transport(kind: tuple[str, str]) -> str:
+    """How Claude Code is driven."""
+    return kind[0]
+
+
+@pytest.fixture(scope="module")
+def binary(kind: tuple[str, str]) -> Path:
+    """The Claude Code that is driven."""
+    return program("claude", kind[1])
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +43,9 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def client(stage: Stage, binary: Path) -> Iterator[Client]:
-    """A warm client of each version."""
-    with stage.client(CLI, binary=binary) as client:
+def client(stage: Stage, transport: str, binary: Path) -> Iterator[Client]:
+    """A warm client of each kind."""
+    with stage.client(transport, binary=binary) as client:
         yield client
 
 
@@ -42,12 +56,12 @@ def marker() -> str:
 
 
 @pytest.fixture
-def new_client(stage: Stage, binary: Path, marker: str) -> Callable[..., Client]:
-    """Makes clients of each version, which the caller closes."""
+def new_client(stage: Stage, transport: str, binary: Path, marker: str) -> Callable[..., Client]:
+    """Makes clients of each kind, which the caller closes."""
 
     def make(*, env: Mapping[str, str | None] | None = None, **options: object) -> Client:
         marked = {"SIGNEDIN_TEST": marker, **(env or {})}
-        return stage.client(CLI, binary=binary, env=marked, **options)
+        return stage.client(transport, binary=binary, env=marked, **options)
 
     return make
 

@@ -44,11 +44,11 @@ from signedin.loopback import (
     ToolCall,
     UsageLimit,
 )
-from support.processes import Watch, processes_with, programs_with
+from support.processes import Watch, children_with, processes_with, wait_until_none_with
 from support.stage import Stage
 from support.turns import failed, of_type, told
 
-SECONDS = 20
+SECONDS = 60
 """Until a failure has to be told; left to itself, Claude Code tries for three minutes."""
 
 
@@ -62,7 +62,7 @@ def begun(tmp_path: Path) -> Path:
 def commands_after(begun: Path, marker: str) -> set[int]:
     """Waits until the command has begun; returns what runs beside Claude Code itself."""
     begun.read_bytes()
-    commands = processes_with(marker) - programs_with(marker, "claude")
+    commands = processes_with(marker) - children_with(marker)
     assert commands
     return commands
 
@@ -106,20 +106,20 @@ def test_interrupt_ends_the_command(
         assert isinstance(ended, CommandEvent)
         assert ended.status == "interrupted"
         assert told(events)[-1].reason == "interrupted"  # type: ignore[attr-defined]
-    assert processes_with(marker) == set()
+    wait_until_none_with(marker)
 
 
 def test_timeout(new_client: Callable[..., Client], stage: Stage, marker: str) -> None:
-    stage.play(Reply("one two three", ending=Hang(after=1)))
     with new_client() as client:
-        before = time.monotonic()
+        stage.play("Warm.")
+        client.run("go")
+        stage.play(Reply("one two three", ending=Hang(after=1)))
         events, error = failed(client.stream("go", timeout=2.5), TimeoutExceededError)
-        assert time.monotonic() - before < 2.5 + 1.5
         assert error.message == "the turn took longer than 2.5 s (timeout)"
         assert told(events)[-1] == DoneEvent(text="one ", reason="timeout")
         stage.play("Quick.")
         assert client.run("again").text == "Quick."
-    assert processes_with(marker) == set()
+    wait_until_none_with(marker)
 
 
 def test_a_stream_that_is_left_early_stops_the_turn(
@@ -132,22 +132,22 @@ def test_a_stream_that_is_left_early_stops_the_turn(
                 watch = Watch(commands_after(begun, marker))
                 break
         watch.all_gone()
-    assert processes_with(marker) == set()
+    wait_until_none_with(marker)
     assert len(stage.requests) == 1
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.3, 0.6])
 async def test_cancelling_at_any_time_leaves_no_process(
-    stage: Stage, binary: Path, marker: str, delay: float
+    stage: Stage, transport: str, binary: Path, marker: str, delay: float
 ) -> None:
     stage.play(Reply("one two", ending=Hang(after=1)))
     options = stage.options
     options["env"] = {**options["env"], "SIGNEDIN_TEST": marker}
-    async with AsyncClient("claude", binary=binary, **options) as client:
+    async with AsyncClient("claude", transport=transport, binary=binary, **options) as client:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(delay):
                 await client.run("go")
-    assert processes_with(marker) == set()
+    wait_until_none_with(marker)
 
 
 def test_the_background_ends_with_the_turn(
@@ -164,7 +164,7 @@ def test_the_background_ends_with_the_turn(
         assert [event.text for event in of_type(result.events, WarningEvent)] == [
             "work in the background ends with the turn: touch begun; sleep 500"
         ]
-        assert processes_with(marker) == set()
+        wait_until_none_with(marker)
         stage.play("The session goes on.")
         assert session.run("more").text == "The session goes on."
 
@@ -209,10 +209,10 @@ FAILURES = {
 
 
 @pytest.fixture(scope="module")
-def impatient(stage: Stage, binary: Path) -> Iterator[Client]:
+def impatient(stage: Stage, transport: str, binary: Path) -> Iterator[Client]:
     """A client whose Claude Code tries nothing again."""
     env = {"CLAUDE_CODE_MAX_RETRIES": "0"}
-    with stage.client("claude-cli", binary=binary, env=env) as client:
+    with stage.client(transport, binary=binary, env=env) as client:
         yield client
 
 
@@ -302,9 +302,9 @@ def test_the_limit_of_turns(client: Client, stage: Stage) -> None:
         client.run("go", provider_options={"max_turns": 1})
 
 
-def test_a_program_that_is_not_there(stage: Stage, tmp_path: Path) -> None:
+def test_a_program_that_is_not_there(stage: Stage, transport: str, tmp_path: Path) -> None:
     with (
-        stage.client("claude-cli", binary=tmp_path / "claude") as client,
+        stage.client(transport, binary=tmp_path / "claude") as client,
         pytest.raises(ProviderNotInstalledError, match="does not exist"),
     ):
         client.run("go")

@@ -12,16 +12,19 @@ from pydantic import BaseModel
 from signedin import (
     Client,
     DoneEvent,
+    InvalidOptionError,
+    MessageDeltaEvent,
     MessageEvent,
     OutputError,
     RetryEvent,
     SessionEvent,
     ToolEvent,
+    UnsupportedOptionError,
     UsageEvent,
 )
 from signedin.loopback import Rule, Script, ToolCall
 from signedin.retry import has_acted
-from support.processes import programs_with
+from support.processes import children_with
 from support.stage import Stage
 from support.turns import checked, events_of, of_type, told
 
@@ -47,8 +50,13 @@ def test_the_answer_fits_at_once(client: Client, stage: Stage, tmp_path: Path) -
     turn = client.stream("go", cwd=tmp_path, output=Verdict)
     events = events_of(turn)
     assert turn.result().output == Verdict(related=True, why="same word")
+    pieces = [event for event in events if isinstance(event, MessageDeltaEvent)]
+    assert msgspec.json.decode("".join(event.text for event in pieces)) == msgspec.json.decode(
+        answer
+    )
     assert [type(event) for event in told(events)] == [
         SessionEvent,
+        *[MessageDeltaEvent] * len(pieces),
         UsageEvent,
         MessageEvent,
         DoneEvent,
@@ -166,6 +174,27 @@ def test_a_process_is_used_again_for_the_same_shape(
     stage.play('{"x": 1}')
     with new_client(cwd=tmp_path) as client:
         client.run("where", output=Point)
-        started = programs_with(marker, "claude")
+        started = children_with(marker)
         assert client.run("where", output=Point).output == Point(1)
-        assert programs_with(marker, "claude") == started
+        assert children_with(marker) == started
+
+
+def test_an_ephemeral_session_keeps_its_shape(
+    client: Client, stage: Stage, tmp_path: Path, said: Callable[..., list[str]]
+) -> None:
+    """Another shape needs another process, which could not know what was said."""
+    stage.play('{"x": 1}')
+    with client.session(cwd=tmp_path, ephemeral=True) as session:
+        session.run("where", output=Point)
+        with pytest.raises(InvalidOptionError, match="an ephemeral session of claude"):
+            session.run("why", output=Verdict)
+        assert session.run("where", output=Point, effort="high").output == Point(1)
+        assert said(stage.requests[-1])[0] == "where"
+        for refused in (session.history, lambda: session.rename("A name")):
+            with pytest.raises(UnsupportedOptionError, match="an ephemeral session is not stored"):
+                refused()
+    with client.session(cwd=tmp_path) as session:
+        session.run("where", output=Point)
+    with client.session(cwd=tmp_path, resume=session.id, ephemeral=True) as copy:
+        copy.run("where", output=Point)
+        assert [text for text in said(stage.requests[-1]) if text == "where"] == ["where"] * 2

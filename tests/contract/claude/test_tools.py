@@ -23,7 +23,7 @@ from signedin.loopback import Rule, Script, Text, ToolCall
 from signedin.options import McpServer
 from signedin.providers.claude.tool_server import SERVER
 from signedin.tools import AnyTool
-from support.processes import programs_with
+from support.processes import children_with
 from support.stage import Stage
 from support.turns import checked, events_of_async, of_type, told
 
@@ -45,9 +45,11 @@ def shout(word: str) -> str:
 
 
 @pytest.fixture
-async def agent(stage: Stage, binary: Path, marker: str) -> AsyncIterator[AsyncClient]:
+async def agent(
+    stage: Stage, transport: str, binary: Path, marker: str
+) -> AsyncIterator[AsyncClient]:
     env = {"SIGNEDIN_TEST": marker}
-    async with stage.async_client("claude-cli", binary=binary, env=env) as client:
+    async with stage.async_client(transport, binary=binary, env=env) as client:
         yield client
 
 
@@ -189,10 +191,10 @@ async def test_a_process_is_used_again_for_other_functions_of_the_same_form(
 
     stage.play(ToolCall("count", {}), Text.echo("{tool_output}"))
     one = await agent.run("go", cwd=tmp_path, tools=[counting(1)])
-    processes = programs_with(marker, "claude")
+    processes = children_with(marker)
     two = await agent.run("go", cwd=tmp_path, tools=[counting(2)])
     assert (one.text, two.text) == ("1", "2")
-    assert programs_with(marker, "claude") == processes
+    assert children_with(marker) == processes
 
 
 async def test_tools_beside_an_mcp_server(agent: AsyncClient, stage: Stage, tmp_path: Path) -> None:

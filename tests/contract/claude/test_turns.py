@@ -24,7 +24,8 @@ from signedin import (
     UsageEvent,
 )
 from signedin.loopback import Hold, ModelRequest, Reasoning, Text
-from support.processes import processes_with, programs_with
+from signedin.providers.claude import pool
+from support.processes import children_with, wait_until_none_with
 from support.stage import Stage
 from support.turns import checked, events_of, events_of_async, of_type, told
 
@@ -76,7 +77,7 @@ def wholes(events: Sequence[Event]) -> list[Event]:
     return [e for e in events if not isinstance(e, MessageDeltaEvent | ReasoningDeltaEvent)]
 
 
-def test_one_shot(client: Client, stage: Stage, tmp_path: Path) -> None:
+def test_one_shot(client: Client, stage: Stage, transport: str, tmp_path: Path) -> None:
     stage.play(SCRIPT)
     before = time.time()
     result = checked(client.run("What is this?", cwd=tmp_path))
@@ -88,7 +89,7 @@ def test_one_shot(client: Client, stage: Stage, tmp_path: Path) -> None:
     assert all(before <= event.timestamp <= time.time() for event in result.events)
     assert result == RunResult(
         provider="claude",
-        transport="claude-cli",
+        transport=transport,
         session_id=session.session_id,
         turn_id=None,
         model=session.model,
@@ -141,9 +142,9 @@ def test_a_warm_process_answers_the_next_prompt_in_a_new_conversation(
     stage.play(Text.echo("You said: {prompt}"))
     with new_client() as client:
         results = [client.run("one")]
-        first = programs_with(marker, "claude")
+        first = children_with(marker)
         results += [client.run("two"), client.run("three")]
-        assert programs_with(marker, "claude") == first
+        assert children_with(marker) == first
     assert [result.text for result in results] == [
         "You said: one",
         "You said: two",
@@ -156,8 +157,13 @@ def test_a_warm_process_answers_the_next_prompt_in_a_new_conversation(
 
 
 def test_a_process_is_not_shared_by_turns_that_were_started_differently(
-    new_client: Callable[..., Client], stage: Stage, tmp_path: Path, marker: str
+    new_client: Callable[..., Client],
+    stage: Stage,
+    tmp_path: Path,
+    marker: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(pool, "LINGER_SECONDS", 600.0)
     stage.play("Done.")
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -169,8 +175,8 @@ def test_a_process_is_not_shared_by_turns_that_were_started_differently(
         assert session_of(in_b.events).cwd == str(tmp_path / "b")
         bodies = [str(request.body) for request in stage.requests]
         assert ["Be brief." in body for body in bodies] == [False, False, True]
-        assert len(programs_with(marker, "claude")) == 3
-    assert processes_with(marker) == set()
+        assert len(children_with(marker)) == 3
+    wait_until_none_with(marker)
 
 
 def test_two_turns_in_a_session(client: Client, stage: Stage, said: Said) -> None:
@@ -226,10 +232,12 @@ def test_a_session_goes_on_with_another_model(client: Client, stage: Stage, said
     assert said(stage.requests[-1]) == ["one", "one", "two"]
 
 
-async def test_eight_turns_at_once_on_one_client(stage: Stage, binary: Path) -> None:
+async def test_eight_turns_at_once_on_one_client(
+    stage: Stage, transport: str, binary: Path
+) -> None:
     stage.play([Text(["{prompt} ", Hold("all"), "{prompt}"], template=True)])
     prompts = [f"prompt-{number}" for number in range(8)]
-    async with AsyncClient("claude", binary=binary, **stage.options) as client:
+    async with AsyncClient("claude", transport=transport, binary=binary, **stage.options) as client:
         turns = [asyncio.create_task(events_of_async(client.stream(prompt))) for prompt in prompts]
         await asyncio.to_thread(stage.model.wait_until_held, "all", len(prompts), 45)
         stage.release("all")

@@ -15,8 +15,15 @@ from signedin.options import TurnOptions
 from signedin.providers.base import ProviderConfig, SessionRequest
 from signedin.providers.claude import pool
 from signedin.providers.claude.provider import SPEC
-from support.processes import Watch, processes_with, programs_with
+from support.agents import versions
+from support.processes import Watch, children_with, wait_until_none_with
 from support.stage import Stage
+
+
+@pytest.fixture(params=versions("claude"), scope="module")
+def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The SDK's processes are kept in the same way."""
+    return ("claude-cli", request.param)
 
 
 @pytest.fixture
@@ -25,12 +32,12 @@ def options(stage: Stage, marker: str, tmp_path: Path) -> TurnOptions:
 
 
 async def test_a_process_may_be_started_ahead(
-    stage: Stage, binary: Path, marker: str, options: TurnOptions
+    stage: Stage, transport: str, binary: Path, marker: str, options: TurnOptions
 ) -> None:
     stage.play("Hello")
-    provider = SPEC.create(ProviderConfig(transport="claude-cli", binary=binary))
+    provider = SPEC.create(ProviderConfig(transport=transport, binary=binary))
     await provider.prewarm(options)  # type: ignore[attr-defined]
-    started = programs_with(marker, "claude")
+    started = children_with(marker)
     assert len(started) == 1
     session = await provider.open_session(SessionRequest(options=options))
     turn = await session.start_turn("go", options, CallbackHost(options))
@@ -39,41 +46,48 @@ async def test_a_process_may_be_started_ahead(
         events += await turn.next_events()
     await turn.aclose()
     await session.aclose()
-    assert programs_with(marker, "claude") == started
+    assert children_with(marker) == started
     await provider.aclose()
-    assert processes_with(marker) == set()
+    wait_until_none_with(marker)
 
 
 async def test_what_cannot_start_cannot_start_ahead(
-    binary: Path, marker: str, options: TurnOptions, tmp_path: Path
+    transport: str, binary: Path, marker: str, options: TurnOptions, tmp_path: Path
 ) -> None:
     gone = tmp_path / "gone"
-    provider = SPEC.create(ProviderConfig(transport="claude-cli", binary=binary))
+    provider = SPEC.create(ProviderConfig(transport=transport, binary=binary))
     with pytest.raises(InvalidOptionError, match="no such working directory"):
         await provider.prewarm(TurnOptions(cwd=gone, env=options.env))  # type: ignore[attr-defined]
     await provider.aclose()
-    assert processes_with(marker) == set()
+    wait_until_none_with(marker)
 
 
 async def test_of_a_crowd_one_stays(
-    stage: Stage, binary: Path, marker: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    stage: Stage,
+    transport: str,
+    binary: Path,
+    marker: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(pool, "LINGER_SECONDS", 0.0)
     stage.play([Text(["a", Hold("all"), "b"])])
     options = stage.options
     options["env"] = {**options["env"], "SIGNEDIN_TEST": marker}
-    async with AsyncClient("claude", binary=binary, cwd=tmp_path, **options) as client:
+    async with AsyncClient(
+        "claude", transport=transport, binary=binary, cwd=tmp_path, **options
+    ) as client:
         turns = [asyncio.create_task(client.run(f"prompt-{number}")) for number in range(3)]
         await asyncio.to_thread(stage.model.wait_until_held, "all", 3, 30)
-        crowd = programs_with(marker, "claude")
+        crowd = children_with(marker)
         assert len(crowd) == 3
         watches = {pid: Watch([pid]) for pid in crowd}
         stage.release("all")
         await asyncio.gather(*turns)
-        gone = [asyncio.create_task(asyncio.to_thread(w.all_gone)) for w in watches.values()]
+        gone = [asyncio.create_task(asyncio.to_thread(w.all_gone, 120)) for w in watches.values()]
         for _, task in zip(range(2), asyncio.as_completed(gone), strict=False):
             await task
-        assert len(programs_with(marker, "claude")) == 1
+        assert len(children_with(marker)) == 1
         assert (await client.run("again")).text == "ab"
     await asyncio.gather(*gone)
 
@@ -85,12 +99,12 @@ def test_a_process_that_failed_or_was_allowed_more_is_not_used_again(
         stage.play(HttpError(400))
         with pytest.raises(TurnFailedError):
             client.run("go")
+        wait_until_none_with(marker)
         stage.play("Fine.")
         client.run("go")
-        fine = programs_with(marker, "claude")
+        fine = children_with(marker)
         assert len(fine) == 1
+        watch = Watch(fine)
         stage.play(Shell("touch made"), "Done.")
         client.run("go")
-        stage.play("Fine.")
-        client.run("go")
-        assert not fine & programs_with(marker, "claude")
+        watch.all_gone()

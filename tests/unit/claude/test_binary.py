@@ -26,6 +26,7 @@ def test_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
     monkeypatch.delenv("SIGNEDIN_CLAUDE_BINARY", raising=False)
     monkeypatch.setattr(binary, "distribution", lambda _: _Distribution(tmp_path))
+    monkeypatch.delitem(sys.modules, "claude_agent_sdk", raising=False)
     assert found() == (None, "none")
     on_path = executable(tmp_path / "path" / "claude")
     assert found() == (on_path, "path")

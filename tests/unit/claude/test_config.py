@@ -10,7 +10,8 @@ from signedin.errors import InvalidOptionError, PermissionDeniedError, Unsupport
 from signedin.options import McpServer, TurnOptions
 from signedin.output import OutputSpec
 from signedin.providers.base import ProviderConfig
-from signedin.providers.claude.config import Launch, launch_for, resume_arguments
+from signedin.providers.claude.config import launch_for
+from signedin.providers.claude.launch import QUIET, Launch, resume_arguments
 
 PROGRAM = Path("/opt/claude")
 FIXED = (
@@ -30,7 +31,8 @@ def launch(auth_source: str = "external", **options: object) -> Launch:
 
 def test_the_defaults_are_the_least() -> None:
     plain = launch()
-    assert plain.arguments == (
+    assert plain.command == (
+        str(PROGRAM),
         *FIXED,
         "--permission-mode=default",
         "--setting-sources=",
@@ -63,21 +65,22 @@ def test_every_option_has_its_flag() -> None:
             "agents": {"helper": {"description": "helps", "prompt": "Help."}},
         },
     )
-    assert given.arguments == (
+    assert given.command == (
+        str(PROGRAM),
         *FIXED,
         "--permission-mode=acceptEdits",
         "--setting-sources=user,project",
-        "--model=sonnet[1m]",
-        "--effort=max",
         "--fallback-model=haiku",
         "--max-budget-usd=0.5",
-        "--max-turns=3",
         '--settings={"cleanupPeriodDays":1}',
+        "--max-turns=3",
         "--allowedTools=Bash(git *),Read",
         "--disallowedTools=WebFetch",
         "--tools=",
         "--no-session-persistence",
         "--add-dir=/x",
+        "--model=sonnet[1m]",
+        "--effort=max",
     )
     assert given.initialize == {
         "appendSystemPrompt": "Be brief.",
@@ -94,7 +97,11 @@ def test_python_tools_are_an_mcp_server_that_is_trusted() -> None:
 
     given = launch(tools=(add,), mcp_servers={"words": McpServer(command="w")})
     assert given.arguments[-1] == "--allowedTools=mcp__signedin"
-    assert given.mcp_servers["signedin"] == {"type": "sdk", "name": "signedin"}
+    assert given.mcp_servers["signedin"] == {
+        "type": "sdk",
+        "name": "signedin",
+        "alwaysLoad": True,
+    }
     assert given.mcp_servers.keys() == {"words", "signedin"}
     assert given.tools == (
         {
@@ -213,7 +220,7 @@ def test_mcp_servers_and_their_secrets_stay_off_the_command_line() -> None:
     [
         ({"nonsense": 1}, "claude has no provider option 'nonsense'; known: add_dirs, agents"),
         ({"allowed_tools": "Bash"}, "claude wants a list of strings here, not 'Bash'"),
-        ({"max_turns": True}, "claude wants a string or a number here, not True"),
+        ({"max_budget_usd": True}, "claude wants a string or a number here, not True"),
         ({"agents": ["a"]}, "must be a mapping"),
         ({"settings": "sk-ant-api03-abcdefgh"}, "--settings holds a secret"),
         ({"settings": "x" * 200_000}, "--settings is too large for a command line"),
@@ -233,3 +240,37 @@ def test_resuming() -> None:
     assert resume_arguments(None) == ()
     assert resume_arguments("s1") == ("--resume=s1",)
     assert resume_arguments("s1", fork=True) == ("--resume=s1", "--fork-session")
+
+
+@pytest.mark.parametrize(
+    ("other", "can"),
+    [
+        ({}, True),
+        ({"model": "sonnet", "effort": "high"}, True),
+        ({"model": "default"}, True),
+        ({"effort": "default"}, False),
+        ({"effort": "max"}, False),
+        ({"instructions": "Be brief."}, False),
+        ({"permissions": "workspace-write"}, False),
+    ],
+)
+def test_what_may_change_in_a_running_process(other: dict[str, object], can: bool) -> None:
+    assert launch().can_become(launch(**other)) is can
+
+
+def test_a_shape_may_need_a_second_turn() -> None:
+    limited = {"provider_options": {"max_turns": 1}}
+    assert "--max-turns=1" in launch(**limited).arguments
+    shaped = launch(output=OutputSpec.of({"type": "object"}), **limited)
+    assert "--max-turns=2" in shaped.arguments
+    for wrong in (True, 0, "3", 1.5):
+        with pytest.raises(InvalidOptionError, match=r"'max_turns'\] must be a whole number"):
+            launch(provider_options={"max_turns": wrong})
+
+
+def test_a_process_that_may_ask_still_reports_nothing() -> None:
+    plain = launch()
+    assert plain.environment[QUIET] == "1"
+    asking = plain.asking.environment
+    assert QUIET not in asking
+    assert asking["DISABLE_TELEMETRY"] == "1"

@@ -15,6 +15,7 @@ from signedin.events import (
     Event,
     FileChange,
     FileChangeEvent,
+    MessageDeltaEvent,
     MessageEvent,
     OtherEvent,
     RateLimitEvent,
@@ -405,3 +406,42 @@ def test_unknown_messages_keep_their_name_and_payload() -> None:
     assert isinstance(other, OtherEvent)
     assert other.name == "system/brand_new"
     assert other.raw == message
+
+
+def test_a_summary_that_could_not_be_made() -> None:
+    status = {"type": "system", "subtype": "status", "compact_error": "Not enough messages."}
+    failed = ErrorEvent(text="Not enough messages.", error=ErrorKind.OTHER)
+    assert events(status, result(num_turns=0), IDLE)[-2:] == [failed, DoneEvent(reason="failed")]
+    # A turn that goes on without the summary is none the worse for it.
+    went_on = events(status, assistant(text("a")), result(result="a", num_turns=1), IDLE)
+    assert went_on[-1] == DoneEvent(reason="completed")
+
+
+def test_an_answer_of_a_given_shape_is_streamed() -> None:
+    def part(**event: object) -> dict[str, object]:
+        return {"type": "stream_event", "event": event}
+
+    block = {"type": "tool_use", "id": "t1", "name": "StructuredOutput"}
+    pieces = [
+        part(type="content_block_delta", delta={"type": "input_json_delta", "partial_json": piece})
+        for piece in ('{"x"', ": 1}")
+    ]
+    seen = events(
+        part(type="message_start", message={"id": "m1"}),
+        part(type="content_block_start", content_block=block),
+        *pieces,
+        assistant(tool("StructuredOutput", x=1)),
+        result(result='{"x":1}'),
+        IDLE,
+    )
+    assert seen == [
+        MessageDeltaEvent(text='{"x"', item_id="1"),
+        MessageDeltaEvent(text=": 1}", item_id="1"),
+        MessageEvent(text='{"x":1}', item_id="1"),
+        DoneEvent(reason="completed"),
+    ]
+
+
+def test_the_time_of_events_is_that_of_a_clock() -> None:
+    normaliser = TurnNormaliser(clock=lambda: 5.0)
+    assert {event.timestamp for event in feed(normaliser, [INIT, RUNNING])} == {5.0}

@@ -35,6 +35,9 @@ _KEYS = (
     "ANTHROPIC_IDENTITY_TOKEN_FILE",
     "ANTHROPIC_PROFILE",
     "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
+    "CLAUDE_CODE_GATEWAY_TOKEN_FILE_DESCRIPTOR",
+    "CLAUDE_CODE_HOST_AUTH_ENV_VAR",
+    "CLAUDE_CODE_HOST_CREDS_FILE",
     "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST",
     "CLAUDE_CODE_SIMPLE",  # does not look at logins
     *_CLOUDS,
@@ -185,6 +188,6 @@ VENDOR = Vendor(
     default_home=_default_home,
     keys=_KEYS,
     addresses=_ADDRESSES,
-    tokens=(TOKEN_VARIABLE,),
+    tokens=(TOKEN_VARIABLE, f"{TOKEN_VARIABLE}_FILE_DESCRIPTOR"),
     may_have_login=_may_have_login,
 )

@@ -29,7 +29,8 @@ from signedin.providers.claude.account import (
     settings_findings,
 )
 from signedin.providers.claude.binary import find_claude
-from signedin.providers.claude.config import environment_for, setting_sources
+from signedin.providers.claude.launch import environment_for
+from signedin.providers.claude.values import setting_sources
 from signedin.wire.capture import capture
 from signedin.wire.process import Process
 from signedin.wire.terminal import run_in_terminal

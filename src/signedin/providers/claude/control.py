@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -28,6 +28,9 @@ from signedin.providers.claude.messages import ControlAnswer, Message
 from signedin.wire.gate import Gate
 from signedin.wire.jsonl import BadLine, JsonLines, encode_line
 from signedin.wire.process import Process
+
+START_SECONDS = 120.0
+"""How long Claude Code may take to start; 0.4 s when all is well, 13 s in a crowd of 20."""
 
 _log = logging.getLogger("signedin.claude")
 
@@ -75,6 +78,17 @@ class ControlPeer:
         self._waiting: dict[str, asyncio.Future[ControlAnswer | TransportClosedError]] = {}
         self._answering: dict[str, asyncio.Task[None]] = {}
         self._reader = asyncio.get_running_loop().create_task(self._read())
+
+    async def initialize(self, fields: Mapping[str, object]) -> msgspec.Raw:
+        """Begins the conversation; returns what Claude Code tells of itself.
+
+        Args:
+            fields: Prompts, agents and the shape of the answer.
+
+        Raises:
+            SignedinError: It refused, does not answer, or is gone.
+        """
+        return await self.request("initialize", dict(fields), timeout=START_SECONDS)
 
     async def request(
         self,
@@ -139,7 +153,7 @@ class ControlPeer:
         for task in tasks:
             task.cancel()
         await finish(_ended(tasks))
-        self._close(TransportClosedError("claude was ended by its client"))
+        self.close(TransportClosedError("claude was ended by its client"))
 
     async def _read(self) -> None:
         try:
@@ -152,24 +166,25 @@ class ControlPeer:
         except Exception as error:
             _report("reading what claude says failed", error)
             reason = TransportClosedError(f"reading failed: {type(error).__name__}: {error}")
-        self._close(reason)
+        self.close(reason)
 
     def _take(self, lines: Iterable[tuple[bytes, Message | BadLine]]) -> None:
         for line, message in lines:
             if isinstance(message, BadLine):
                 _log.warning("claude wrote a line that is no message: %s", message.reason)
             elif message.type == "control_response":
-                self._take_answer(message)
+                self.take_answer(message, line)
             elif message.type == "control_request" and message.request_id:
-                self._take_request(message.request_id, message.request)
+                self.take_request(message, line)
             elif message.type == "control_cancel_request":
-                if task := self._answering.get(message.request_id or ""):
-                    task.cancel()
+                self.take_cancel(message, line)
             else:
                 self._listener.on_message(message, line)
         self._listener.on_batch_end()
 
-    def _take_answer(self, message: Message) -> None:
+    def take_answer(self, message: Message, line: bytes) -> None:
+        """Takes an answer to a request of ours."""
+        del line
         try:
             answer = msgspec.json.decode(message.response, type=ControlAnswer)
         except msgspec.MsgspecError as error:
@@ -179,10 +194,19 @@ class ControlPeer:
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
 
-    def _take_request(self, number: str, request: msgspec.Raw) -> None:
-        task = asyncio.get_running_loop().create_task(self._answer(number, request))
+    def take_request(self, message: Message, line: bytes) -> None:
+        """Takes a question, which the listener answers."""
+        del line
+        number = message.request_id or ""
+        task = asyncio.get_running_loop().create_task(self._answer(number, message.request))
         self._answering[number] = task
         task.add_done_callback(lambda _: self._answering.pop(number, None))
+
+    def take_cancel(self, message: Message, line: bytes) -> None:
+        """Takes a question back."""
+        del line
+        if task := self._answering.get(message.request_id or ""):
+            task.cancel()
 
     async def _answer(self, number: str, request: msgspec.Raw) -> None:
         answer: dict[str, object] = {"subtype": "error", "request_id": number}
@@ -198,7 +222,8 @@ class ControlPeer:
         with contextlib.suppress(TransportClosedError):
             await self.send({"type": "control_response", "response": answer})
 
-    def _close(self, error: TransportClosedError) -> None:
+    def close(self, error: TransportClosedError) -> None:
+        """Tells everybody that nothing more will come."""
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(error)

@@ -24,6 +24,7 @@ _BY_STATUS = {
     404: ErrorKind.MODEL_NOT_FOUND,
     413: ErrorKind.CONTEXT_WINDOW,
     429: ErrorKind.RATE_LIMITED,
+    503: ErrorKind.OVERLOADED,
     529: ErrorKind.OVERLOADED,
 }
 
@@ -45,7 +46,10 @@ _BY_SUBTYPE = {
 _BY_REASON = {"prompt_too_long": ErrorKind.CONTEXT_WINDOW, "image_error": ErrorKind.CONTEXT_WINDOW}
 
 _BY_TEXT = (
-    (re.compile(r"hit your .*limit|usage limit", re.IGNORECASE), ErrorKind.USAGE_LIMIT),
+    (
+        re.compile(r"hit your .*limit|(?<!not your )usage limit", re.IGNORECASE),
+        ErrorKind.USAGE_LIMIT,
+    ),
     (re.compile(r"not logged in|/login", re.IGNORECASE), ErrorKind.AUTH_REQUIRED),
     (re.compile(r"credit balance", re.IGNORECASE), ErrorKind.BILLING),
     (re.compile(r"prompt is too long|too large", re.IGNORECASE), ErrorKind.CONTEXT_WINDOW),

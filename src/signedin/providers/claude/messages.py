@@ -38,12 +38,14 @@ class StreamDelta(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     text: str = ""
     thinking: str = ""
+    partial_json: str = ""
 
 
 class StreamBlock(msgspec.Struct, frozen=True, gc=False):
     """A content block that begins."""
 
     type: str = ""
+    name: str = ""
 
 
 class StreamMessage(msgspec.Struct, frozen=True, gc=False):
@@ -96,6 +98,7 @@ class ModelMessage(msgspec.Struct, frozen=True):
     """A message of the model, or of the user to it."""
 
     id: str = ""
+    model: str | None = None
     content: str | list[Block] = ""
     usage: Tokens | None = None
 
@@ -160,6 +163,7 @@ class ResultMessage(msgspec.Struct, frozen=True):
     errors: list[str] = []
     api_error_status: int | None = None
     terminal_reason: str | None = None
+    num_turns: int | None = None
     stop_reason: str | None = None
     usage: Tokens = Tokens()
     total_cost_usd: float | None = None
@@ -195,6 +199,7 @@ class Notice(msgspec.Struct, frozen=True):
     task_id: str | None = None
     description: str | None = None
     message: str | None = None
+    compact_error: str | None = None
 
 
 class RateLimitInfo(msgspec.Struct, frozen=True, rename="camel"):

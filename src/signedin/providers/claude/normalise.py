@@ -36,7 +36,7 @@ from signedin.providers.claude.messages import (
     UserMessage,
 )
 from signedin.providers.claude.outcome import Outcome
-from signedin.providers.claude.streaming import Streams
+from signedin.providers.claude.streaming import OUTPUT, Streams
 
 T = TypeVar("T")
 
@@ -49,6 +49,7 @@ class TurnNormaliser:
     Args:
         total_cost: What the process had cost before the turn, in US dollars.
         stderr: Returns the end of the process's standard error, for failures without a reason.
+        clock: Returns the time of a message, in Unix seconds.
 
     Attributes:
         tools: The tool calls that have started and not ended, by id.
@@ -61,7 +62,13 @@ class TurnNormaliser:
         ended: Whether it is over.
     """
 
-    def __init__(self, *, total_cost: float = 0.0, stderr: Callable[[], str] = str) -> None:
+    def __init__(
+        self,
+        *,
+        total_cost: float = 0.0,
+        stderr: Callable[[], str] = str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.tools: dict[str, tools.ToolItem] = {}
         self.declined: set[str] = set()
         self.background: dict[str, str] = {}
@@ -70,6 +77,7 @@ class TurnNormaliser:
         self.version: str | None = None
         self.ended = False
         self.outcome = Outcome(total_cost, stderr)
+        self._clock = clock
         self._streams = Streams()
         self._early: list[Event] = []
         self._cwd: str | None = None
@@ -92,7 +100,7 @@ class TurnNormaliser:
         """
         if message.subtype == "thinking_tokens":
             return []  # an estimate per piece of reasoning, as many as there are pieces
-        now = time.time()
+        now = self._clock()
         payload = msgspec.Raw(line)
         if message.type == "stream_event":
             events = self._streams.events(message, now, payload)
@@ -106,7 +114,7 @@ class TurnNormaliser:
         """Returns the end of a turn whose process has ended; nothing if it never had a result."""
         if self.outcome.reason is None:
             return []
-        events = self._done(time.time())
+        events = self._done(self._clock())
         return events if self.session_id is not None else self._held_back(events)
 
     def _held_back(self, events: list[Event]) -> list[Event]:
@@ -147,6 +155,7 @@ class TurnNormaliser:
         parent = told.parent_tool_use_id
         if block.type in _TOOL_CALLS and block.name == tools.OUTPUT_TOOL:
             self.outcome.output = msgspec.json.encode(block.input).decode()
+            self.outcome.output_item = self._streams.finish(parent, told.message.id, OUTPUT)
             return []
         if block.type in _TOOL_CALLS:
             self.outcome.acted = True
@@ -226,7 +235,7 @@ class TurnNormaliser:
             return []  # about work that an earlier process had left in the background
         else:
             events = self.outcome.take_result(result, self._model, now, payload)
-        # Programs that do not tell when they are idle are at their end with the result.
+        # Without news of when it is idle, it is at its end with the result.
         return events if self._active else [*events, *self._done(now)]
 
     def _on_rate_limit(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
@@ -257,6 +266,10 @@ class TurnNormaliser:
             case "model_fallback":
                 text = told.message or "claude went on with its fallback model"
                 return [WarningEvent(text=text, timestamp=now, payload=payload)]
+            case "compact_boundary":
+                self.outcome.acted = True
+            case "status" if told.compact_error:
+                self.outcome.compact_error = told.compact_error
             case "task_started" if told.task_id:
                 self.background[told.task_id] = told.description or told.task_id
             case "task_notification" if told.task_id:

@@ -47,8 +47,10 @@ class Outcome:
         total_cost: What the process has cost so far, as it counts.
         api_error: The failure of a model request that no answer has followed yet.
         last_text: The latest message of the agent.
-        acted: Whether it called a tool.
+        acted: Whether it did something, such as calling a tool.
+        compact_error: Why the conversation could not be replaced by a summary.
         output: Its latest answer in the shape that was asked for, as JSON; it may not fit.
+        output_item: The item this answer was streamed as.
         latest: The tokens of the latest model request, those of its answer as far as it had come.
     """
 
@@ -58,7 +60,9 @@ class Outcome:
         self.api_error: ApiError | None = None
         self.last_text = ""
         self.acted = False
+        self.compact_error = ""
         self.output: str | None = None
+        self.output_item: str | None = None
         self.latest: Tokens | None = None
         self._stderr = stderr
         self._limit: RateLimitInfo | None = None
@@ -83,7 +87,8 @@ class Outcome:
 
     def take_limit(self, info: RateLimitInfo, now: float, payload: msgspec.Raw) -> list[Event]:
         """Returns the event for what is left of the plan, if that is told."""
-        rejected = info.status == "rejected"
+        # Too many requests in a short time are told in the same way, but for no window of the plan.
+        rejected = info.status == "rejected" and info.rate_limit_type is not None
         self._limit = info if rejected else None
         if info.utilization is None and not rejected:
             return []
@@ -110,6 +115,13 @@ class Outcome:
         if result.subtype == _MISFIT and self.output is not None:
             # The caller has it checked anyway, and sent back.
             return self._completed(self.output, result, now, payload)
+        if self.compact_error and result.num_turns == 0:
+            # The turn was nothing else; one that goes on without the summary has a turn of its own.
+            self.reason = "failed"
+            error = ErrorKind.OTHER
+            return [
+                ErrorEvent(text=self.compact_error, error=error, timestamp=now, payload=payload)
+            ]
         if result.is_error or result.subtype != "success" or self.api_error:
             self.reason = "failed"
             failure = failure_event(
@@ -130,7 +142,8 @@ class Outcome:
             return []
         # Several blocks make up the answer, or Claude Code itself gave it.
         self.last_text = text
-        item_id = f"{result.uuid}-result"
+        item_id = self.output_item or f"{result.uuid}-result"
+        self.output_item = None
         return [MessageEvent(item_id=item_id, text=text, timestamp=now, payload=payload)]
 
     def _cost(self, result: ResultMessage) -> float | None:

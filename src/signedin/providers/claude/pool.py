@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from signedin.aio import finish
 from signedin.errors import ProtocolError, SignedinError
-from signedin.providers.claude.config import Launch
+from signedin.providers.claude.launch import Launch
 from signedin.providers.claude.messages import CanUseTool, Message, SystemMessage
 from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import command_message
@@ -78,6 +79,28 @@ class WarmPool:
         self._idle.append((process, clearing))
         if len(self._idle) > 1:
             self._spawn(self._end_surplus())
+
+    @asynccontextmanager
+    async def borrow(self, launch: Launch) -> AsyncGenerator[ClaudeProcess, None]:
+        """Lends a process that is ready, for questions that begin no conversation.
+
+        Raises:
+            SignedinError: It refused how it was started, or is gone.
+        """
+        process = await self.take(launch)
+        try:
+            await process.when_ready()
+            yield process
+        finally:
+            self.put(process)
+
+    async def store(self) -> None:
+        """Ends the processes that wait after a conversation: only then all of it is stored."""
+        told = [idle for idle in self._idle if idle[0].prompted]
+        self._idle = [idle for idle in self._idle if idle not in told]
+        for process, clearing in told:
+            await asyncio.shield(clearing)
+            await process.aclose()
 
     async def aclose(self) -> None:
         """Ends all processes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -18,8 +19,8 @@ from signedin.errors import (
 )
 from signedin.providers.binary import remember_version
 from signedin.providers.claude.account import ClaudeAccount, interpret
-from signedin.providers.claude.config import Launch
 from signedin.providers.claude.control import ControlPeer
+from signedin.providers.claude.launch import Launch
 from signedin.providers.claude.messages import CanUseTool, Message
 from signedin.providers.claude.tool_server import ToolServer
 from signedin.wire.gate import Gate
@@ -28,8 +29,8 @@ from signedin.wire.process import Process
 if TYPE_CHECKING:
     from signedin.tools import ToolResult
 
-START_SECONDS = 120.0
-"""How long Claude Code may take to start; 0.4 s when all is well, 13 s in a crowd of 20."""
+DEATH_SIGNAL = signal.SIGINT
+"""What ends the commands it runs as well; 2.1.197 leaves them behind on SIGTERM."""
 
 ANSWER_SECONDS = 60.0
 """How long it may take to answer a request of ours; MCP servers take seconds to start."""
@@ -65,9 +66,11 @@ class ClaudeProcess:
     Attributes:
         launch: How it was started.
         ready: Done when it has answered for the first time, or ended.
+        told: What it told of itself when it was ready.
         closed: Why it cannot be used any more, ``None`` while it can.
         total_cost: What it has cost so far, as it counts, in US dollars.
-        used: Whether it holds a conversation.
+        prompted: Whether it has held a conversation.
+        used: Whether it holds one.
         spent: Whether it must not be used for another one.
     """
 
@@ -75,15 +78,17 @@ class ClaudeProcess:
         loop = asyncio.get_running_loop()
         self.launch = launch
         self.ready: asyncio.Future[None] = loop.create_future()
+        self.told = msgspec.Raw(b"{}")
         self.closed: SignedinError | None = None
         self.total_cost = 0.0
+        self.prompted = False
         self.used = False
         self.spent = False
         self._version: str | None = None
         self._turn: TurnListener | None = None
         self._process = process
         self._tools = ToolServer(launch.tools)
-        self._peer = ControlPeer(process, self)
+        self._peer = self._new_peer(process)
         self._starting = loop.create_task(self._initialize())
 
     @classmethod
@@ -99,9 +104,10 @@ class ClaudeProcess:
         """
         try:
             process = await Process.start(
-                [str(launch.program), *launch.arguments, *resume],
+                [*launch.command, *resume],
                 env=launch.environment,
                 cwd=launch.cwd,
+                death_signal=DEATH_SIGNAL,
             )
         except OSError as error:
             raise InvalidOptionError(f"claude could not be started: {error}") from error
@@ -137,7 +143,7 @@ class ClaudeProcess:
             TransportClosedError: It is gone.
         """
         self._turn = turn
-        self.used = True
+        self.prompted = self.used = True
         await self.say(message)
 
     async def say(self, message: dict[str, object]) -> None:
@@ -147,6 +153,27 @@ class ClaudeProcess:
             TransportClosedError: It is gone.
         """
         await self._peer.send(message)
+
+    async def become(self, launch: Launch) -> None:
+        """Goes on with the model and the effort of ``launch``; see `Launch.can_become`.
+
+        Raises:
+            SignedinError: It does not answer, or is gone.
+        """
+        if launch == self.launch:
+            return
+        settings = {"model": launch.model, "effortLevel": launch.effort}
+        await self.ask("apply_flag_settings", {"settings": settings})
+        self.launch = launch
+
+    async def ask(self, subtype: str, fields: dict[str, object]) -> msgspec.Raw:
+        """Asks it something; returns the answer, still undecoded.
+
+        Raises:
+            SignedinError: It refuses, does not answer, or is gone.
+        """
+        await self.when_ready()
+        return await self._peer.request(subtype, fields, timeout=ANSWER_SECONDS)
 
     async def interrupt(self) -> None:
         """Asks it to stop what it does.
@@ -184,7 +211,7 @@ class ClaudeProcess:
         """
         asked = msgspec.json.decode(request, type=_Request)
         if asked.subtype == "mcp_message":
-            return await self._tools.answer(request, self._call_tool)
+            return await self._tools.answer(request, self.call_tool)
         if asked.subtype != "can_use_tool" or self._turn is None:
             raise ProtocolError(f"signedin has nobody to answer {asked.subtype!r}")
         question = msgspec.json.decode(request, type=CanUseTool)
@@ -205,18 +232,29 @@ class ClaudeProcess:
         if self._turn is not None:
             self._turn.on_close(self.closed)
 
-    async def _call_tool(self, name: str, arguments: object) -> ToolResult:
+    async def call_tool(self, name: str, arguments: object) -> ToolResult:
+        """Calls a Python tool of the running turn.
+
+        Raises:
+            ProtocolError: There is no turn.
+        """
         if self._turn is None:
             raise ProtocolError(f"there is no turn to call the tool {name!r} in")
         return await self._turn.call_tool(name, arguments)
 
+    def _new_peer(self, process: Process) -> ControlPeer:
+        if self.launch.sdk is None:
+            return ControlPeer(process, self)
+        from signedin.providers.claude.sdk_peer import SdkPeer  # noqa: PLC0415 - costs a second
+
+        return SdkPeer(process, self, self.launch, self.launch.sdk)
+
     async def _initialize(self) -> None:
         launch = self.launch
         try:
-            said = dict(launch.initialize)
-            answer = await self._peer.request("initialize", said, timeout=START_SECONDS)
+            self.told = await self._peer.initialize(launch.initialize)
             if launch.billing is not None:
-                told = msgspec.json.decode(answer, type=_Initialized).account
+                told = msgspec.json.decode(self.told, type=_Initialized).account
                 assure_billing(interpret(_UNKNOWN, told), launch.billing)
             if launch.mcp_servers:
                 await self._connect(dict(launch.mcp_servers))

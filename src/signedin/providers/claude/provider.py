@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import os
+
+from signedin.errors import ProtocolError, ProviderNotInstalledError, UnsupportedOptionError
+from signedin.events import RateLimits
 from signedin.options import TurnOptions
 from signedin.providers.base import (
     Capabilities,
     Provider,
     ProviderConfig,
     ProviderSpec,
+    SessionQuery,
     SessionRequest,
 )
 from signedin.providers.binary import require
 from signedin.providers.claude.account import accounts_for, settings_findings
 from signedin.providers.claude.auth import ClaudeAuth
-from signedin.providers.claude.binary import find_claude
-from signedin.providers.claude.config import Launch, launch_for, setting_sources
+from signedin.providers.claude.binary import INSTALL, find_claude
+from signedin.providers.claude.config import launch_for
+from signedin.providers.claude.failure import SIGN_IN
+from signedin.providers.claude.launch import QUIET, Launch
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.session import ClaudeSession
+from signedin.providers.claude.values import setting_sources
+from signedin.results import ModelInfo, SessionPage
 
 CLI = "claude-cli"
+SDK = "claude-agent-sdk"
 
 
 class ClaudeProvider(Provider):
@@ -34,13 +46,62 @@ class ClaudeProvider(Provider):
     async def open_session(self, request: SessionRequest) -> ClaudeSession:
         """Begins, resumes or forks a conversation."""
         options = request.options
-        session = ClaudeSession(self._pool, self._launch, request)
+        await self._load()
         account = self._accounts.choose(options.env)
+        session = ClaudeSession(self._pool, self._launch, request, account.home)
         sources = setting_sources(options)
         findings = settings_findings(account.home, options.cwd, sources) if sources else ()
         session.notices = account.warnings() + findings
         await session.open()
         return session
+
+    async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
+        """Lists stored conversations, the newest first.
+
+        Raises:
+            UnsupportedOptionError: For those that are put away; Claude Code puts none away.
+        """
+        if query.archived:
+            raise UnsupportedOptionError("claude", "archived")
+        await self._pool.store()
+        from signedin.providers.claude.store import list_sessions  # noqa: PLC0415 - seldom needed
+
+        home = self._accounts.choose(options.env).home
+        return await asyncio.to_thread(list_sessions, home, query)
+
+    async def models(self, options: TurnOptions) -> list[ModelInfo]:
+        """Lists the models the account can choose from."""
+        from signedin.providers.claude.catalogue import models_in  # noqa: PLC0415 - seldom needed
+
+        await self._load()
+        async with self._pool.borrow(self._launch(options)) as process:
+            return models_in(process.told)
+
+    async def limits(self, options: TurnOptions) -> RateLimits:
+        """Tells what is left of the plan.
+
+        Claude Code takes asking for it for traffic that can be done without. So where signedin
+        switched that off, it is asked again by a process that may.
+
+        Raises:
+            AuthRequiredError: Nobody is signed in with a plan.
+            ProtocolError: Claude Code could not find out.
+        """
+        from signedin.providers.claude.catalogue import limits_in  # noqa: PLC0415 - seldom needed
+
+        await self._load()
+        launch = self._launch(options)
+        async with self._pool.borrow(launch) as process:
+            limits = limits_in(await process.ask("get_usage", {}))
+        if limits is None and QUIET not in os.environ and QUIET not in options.env:
+            process = await self._pool.start(launch.asking)
+            try:
+                limits = limits_in(await process.ask("get_usage", {}))
+            finally:
+                await process.aclose()
+        if limits is None:
+            raise ProtocolError("claude could not find out what is left of the plan")
+        return limits
 
     async def prewarm(self, options: TurnOptions) -> None:
         """Starts a process for a turn to come, and waits until it can answer.
@@ -48,9 +109,9 @@ class ClaudeProvider(Provider):
         Raises:
             SignedinError: Claude Code is not there, or refused the options.
         """
-        process = await self._pool.take(self._launch(options))
-        self._pool.put(process)
-        await process.when_ready()
+        await self._load()
+        async with self._pool.borrow(self._launch(options)):
+            pass
 
     def auth(self, options: TurnOptions) -> ClaudeAuth:
         """Looks after the account."""
@@ -60,31 +121,65 @@ class ClaudeProvider(Provider):
         """Ends all processes that are not in a conversation."""
         await self._pool.aclose()
 
+    async def _load(self) -> None:
+        """Imports the official SDK if it is asked for; in a thread, since that takes a second."""
+        if self._config.transport != SDK:
+            return
+        try:
+            await asyncio.to_thread(importlib.import_module, "claude_agent_sdk")
+        except ImportError as error:
+            raise ProviderNotInstalledError("claude", str(error), INSTALL) from error
+
     def _launch(self, options: TurnOptions) -> Launch:
         program = require("claude", find_claude(self._config))
-        return launch_for(program, self._config, options, self._accounts.choose(options.env))
+        account = self._accounts.choose(options.env)
+        if self._config.transport != SDK:
+            return launch_for(program, self._config, options, account)
+        from signedin.providers.claude.sdk_config import sdk_launch  # noqa: PLC0415 - see _load
 
+        return sdk_launch(program, self._config, options, account)
+
+
+_CAPABILITIES = Capabilities(
+    deltas=True,
+    failures=True,
+    sessions=True,
+    resume=True,
+    fork=True,
+    list_sessions=True,
+    history=True,
+    rename=True,
+    ephemeral=True,
+    compact=True,
+    steer=True,
+    interrupt=True,
+    workspace=True,
+    diffs=True,
+    approvals=True,
+    questions=True,
+    images=True,
+    effort=True,
+    instructions=True,
+    tools=True,
+    mcp_servers=True,
+    output_schema=True,
+    models=True,
+    limits=True,
+    prewarm=True,
+)
 
 SPEC = ProviderSpec(
     name="claude",
-    transports={
-        CLI: Capabilities(
-            deltas=True,
-            sessions=True,
-            fork=True,
-            steer=True,
-            interrupt=True,
-            approvals=True,
-            questions=True,
-            images=True,
-            effort=True,
-            instructions=True,
-            tools=True,
-            mcp_servers=True,
-            output_schema=True,
-            ephemeral=True,
-        ),
-    },
+    transports={CLI: _CAPABILITIES, SDK: _CAPABILITIES},
     create=ClaudeProvider,
     find=find_claude,
+    tested=("2.1.197", "2.1.330"),
+    install=INSTALL,
+    login=SIGN_IN,
+    quirks=(
+        "it changes only files that it has read before",
+        "it refuses `permissions='full-access'` to root; `env={'IS_SANDBOX': '1'}` allows it",
+        "settings of user and project count if `provider_options['setting_sources']` names them",
+        "`claude-agent-sdk` takes a second to import the official SDK",
+    ),
 )

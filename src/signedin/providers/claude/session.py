@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from signedin.aio import finish
 from signedin.approvals import Host
-from signedin.errors import TransportClosedError
+from signedin.errors import (
+    InvalidOptionError,
+    SessionBusyError,
+    SignedinError,
+    TransportClosedError,
+    UnsupportedOptionError,
+)
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderSession, SessionRequest
-from signedin.providers.claude.config import Launch, resume_arguments
+from signedin.providers.claude.launch import Launch, resume_arguments
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.process import ClaudeProcess
-from signedin.providers.claude.prompt import user_message
+from signedin.providers.claude.prompt import command_message, user_message
 from signedin.providers.claude.turn import ClaudeTurn
+from signedin.results import PastTurn
 
 _log = logging.getLogger("signedin.claude")
 
@@ -29,16 +38,22 @@ class ClaudeSession(ProviderSession):
         pool: Where processes come from and go to.
         launch_for: Returns how to start one for the options of a turn.
         request: How the conversation begins.
+        home: Where Claude Code stores conversations.
     """
 
     provider = "claude"
 
     def __init__(
-        self, pool: WarmPool, launch_for: Callable[[TurnOptions], Launch], request: SessionRequest
+        self,
+        pool: WarmPool,
+        launch_for: Callable[[TurnOptions], Launch],
+        request: SessionRequest,
+        home: Path,
     ) -> None:
         self._pool = pool
         self._launch_for = launch_for
         self._request = request
+        self._home = home
         self._id = None if request.fork else request.resume
         self._process: ClaudeProcess | None = None
         self._turn: ClaudeTurn | None = None
@@ -58,7 +73,51 @@ class ClaudeSession(ProviderSession):
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ClaudeTurn:
         """Sends a prompt."""
-        message = user_message(prompt, options.images)
+        return await self._started_turn(user_message(prompt, options.images), options, host)
+
+    async def start_compaction(self, options: TurnOptions, host: Host) -> ClaudeTurn:
+        """Has the conversation replaced by a summary of it.
+
+        Raises:
+            SignedinError: Nothing was said in it yet.
+        """
+        self._check_begun("compacted")
+        return await self._started_turn(command_message("/compact"), options, host)
+
+    async def history(self) -> list[PastTurn]:
+        """Returns the turns of the conversation, the oldest first, from Claude Code's store.
+
+        A process that holds the conversation is ended, since only then everything is stored.
+
+        Raises:
+            SessionBusyError: A turn of it still runs.
+            UnsupportedOptionError: It is not stored.
+        """
+        self._check_stored("history")
+        if self._id is None:
+            return []
+        await self._end_process()
+        from signedin.providers.claude.store import read_history  # noqa: PLC0415 - seldom needed
+
+        return await asyncio.to_thread(read_history, self._home, self._id)
+
+    async def rename(self, name: str) -> None:
+        """Names the conversation; its process is ended, since only then the name is stored.
+
+        Raises:
+            SessionBusyError: A turn of it still runs.
+            SignedinError: Nothing was said in it yet.
+            UnsupportedOptionError: It is not stored.
+        """
+        self._check_begun("renamed")
+        self._check_stored("rename")
+        process = await self._process_for(self._request.options)
+        await process.ask("rename_session", {"title": name})
+        await self._end_process()
+
+    async def _started_turn(
+        self, message: dict[str, object], options: TurnOptions, host: Host
+    ) -> ClaudeTurn:
         try:
             return await self._prompted(message, options, host)
         except TransportClosedError as error:
@@ -87,13 +146,29 @@ class ClaudeSession(ProviderSession):
     async def _process_for(self, options: TurnOptions) -> ClaudeProcess:
         launch = self._launch_for(options)
         process = self._process
-        if process is not None and process.closed is None and process.launch == launch:
+        if process is not None and process.closed is None and process.launch.can_become(launch):
+            await process.become(launch)
             return process
-        self._process = None
-        if process is not None:
-            await process.aclose()
+        if self._request.options.ephemeral and process is not None and process.used:
+            raise _lost(process)
+        await self._end_process()
         self._process = await self._started(launch)
         return self._process
+
+    def _check_begun(self, what: str) -> None:
+        if self._id is None:
+            raise SignedinError(f"an empty session cannot be {what}; run a turn first")
+
+    def _check_stored(self, what: str) -> None:
+        if self._turn is not None:
+            raise SessionBusyError(f"session {self.id} is busy with a turn; wait for it")
+        if self._request.options.ephemeral:
+            raise UnsupportedOptionError("claude", what, "an ephemeral session is not stored")
+
+    async def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            await process.aclose()
 
     async def _started(self, launch: Launch) -> ClaudeProcess:
         if self._id is not None:
@@ -105,3 +180,16 @@ class ClaudeSession(ProviderSession):
     def _turn_ended(self) -> None:
         self._id = self.id
         self._turn = None
+
+
+def _lost(process: ClaudeProcess) -> SignedinError:
+    """Why an ephemeral conversation cannot go on: no other process knows of it."""
+    if process.closed is None:
+        return InvalidOptionError(
+            "an ephemeral session of claude lives in one process: only model and effort may change "
+            "between its turns. Give the others to session(), or do without ephemeral="
+        )
+    return SignedinError(
+        "the process of an ephemeral claude session has ended, and the conversation with it; begin "
+        "another session"
+    )

@@ -17,6 +17,10 @@ from signedin.events import (
     ReasoningEvent,
 )
 from signedin.providers.claude.messages import Message, StreamPart
+from signedin.providers.claude.tools import OUTPUT_TOOL
+
+OUTPUT = "output"
+"""The kind of a block that holds an answer of a given shape."""
 
 _decode = msgspec.json.Decoder(StreamPart).decode
 
@@ -34,7 +38,7 @@ class _Growing:
         if not self.pieces:
             return []
         text = "".join(self.pieces)
-        whole = MessageEvent if self.kind == "text" else ReasoningEvent
+        whole = ReasoningEvent if self.kind == "thinking" else MessageEvent
         return [whole(item_id=self.item_id, text=text, complete=False, timestamp=now)]
 
 
@@ -55,7 +59,8 @@ class Streams:
     def events(self, message: Message, now: float, payload: msgspec.Raw) -> list[Event]:
         """Returns the events of a ``stream_event``.
 
-        There is none for pieces of a tool's input or a signature: their wholes repeat them.
+        There is none for pieces of a tool's input or a signature: their wholes repeat them. The
+        input of the tool for an answer of a given shape is the answer.
         """
         part = _read(message.event)
         parent = message.parent_tool_use_id
@@ -69,7 +74,9 @@ class Streams:
         elif part.type == "content_block_start":
             stream = self._streams.setdefault(parent, _Stream())
             item_id = f"{stream.message_id}-{part.index}"
-            stream.blocks[part.index] = _Growing(item_id, part.content_block.type)
+            begun = part.content_block
+            kind = OUTPUT if begun.name == OUTPUT_TOOL and parent is None else begun.type
+            stream.blocks[part.index] = _Growing(item_id, kind)
         name = f"stream_event/{part.type}"
         return [*events, OtherEvent(name=name, timestamp=now, payload=payload)]
 
@@ -96,6 +103,16 @@ class Streams:
             return [
                 MessageDeltaEvent(
                     item_id=block.item_id, text=part.delta.text, timestamp=now, payload=payload
+                )
+            ]
+        if part.delta.type == "input_json_delta" and block.kind == OUTPUT:
+            block.pieces.append(part.delta.partial_json)
+            return [
+                MessageDeltaEvent(
+                    item_id=block.item_id,
+                    text=part.delta.partial_json,
+                    timestamp=now,
+                    payload=payload,
                 )
             ]
         if part.delta.type == "thinking_delta":

@@ -108,7 +108,7 @@ class ToolServer:
         if task is not None:
             self._calls[number] = task
         try:
-            return _shown(await call_tool(call.name, call.arguments))
+            return shown(await call_tool(call.name, call.arguments))
         finally:
             self._calls.pop(number, None)
 
@@ -119,7 +119,8 @@ class ToolServer:
                 task.cancel()
 
 
-def _shown(result: ToolResult) -> Mapping[str, object]:
+def shown(result: ToolResult) -> Mapping[str, object]:
+    """Returns the result of a call as MCP has it."""
     from signedin.content import ImageContent  # noqa: PLC0415 - costs 20 ms, seldom needed
 
     content = [

@@ -1,0 +1,229 @@
+"""Everything that is fixed when Claude Code starts, whoever builds its command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from signedin import __version__
+from signedin.accounts.billing import Account
+from signedin.accounts.environment import child_environment
+from signedin.errors import InvalidOptionError, PermissionDeniedError
+from signedin.options import VENDOR_DEFAULT, Billing, TurnOptions
+from signedin.providers.base import ProviderConfig
+from signedin.providers.claude.tool_server import Listing
+from signedin.providers.claude.values import text
+from signedin.redact import redact
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import ClaudeAgentOptions
+
+DEFAULT_MODEL = "opus"
+DEFAULT_EFFORT = "low"
+
+QUIET = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"
+
+_REPORTS_NOTHING = ("DISABLE_AUTOUPDATER", "DISABLE_ERROR_REPORTING", "DISABLE_TELEMETRY")
+
+ENVIRONMENT: Mapping[str, str] = {
+    # Names us in the user agent.
+    "CLAUDE_AGENT_SDK_CLIENT_APP": f"signedin/{__version__}",
+    # No traffic of our own making. Without the first, the API key is sent to the vendor even when
+    # ANTHROPIC_BASE_URL names another host; the second asks for the account's connectors.
+    QUIET: "1",
+    "ENABLE_CLAUDEAI_MCP_SERVERS": "false",
+    # A failure is told in seconds; the default is 10 retries, which take three minutes.
+    "CLAUDE_CODE_MAX_RETRIES": "2",
+    # A stream that breaks is a failure. Otherwise a broken answer ends as an empty success.
+    "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
+    # One answer per turn: how often one of the wrong shape is sent back, ``output_retries`` says.
+    "MAX_STRUCTURED_OUTPUT_RETRIES": "1",
+}
+"""Set unless the caller or our own environment say otherwise; seen with 2.1.197 and 2.1.330."""
+
+_PROTOCOL_ENVIRONMENT = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1"}
+"""What the end of a turn is known by, so it is always set."""
+
+_NESTING = (
+    "CLAUDECODE",
+    "CLAUDE_CODE_CHILD_NOTES_DIR",
+    "CLAUDE_CODE_CHILD_SESSION",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_EXECPATH",
+    "CLAUDE_CODE_MESSAGING_SOCKET",
+    "CLAUDE_CODE_MESSAGING_TOKEN",
+    "CLAUDE_CODE_SESSION_ATTENDED",
+    "CLAUDE_CODE_SESSION_ID",
+    "CLAUDE_EFFORT",
+    "CLAUDE_PID",
+)
+"""Set for the commands of a Claude Code session; a new session must not take itself for a part
+of that one."""
+
+PERMISSION_MODES = {
+    "read-only": "default",
+    "workspace-write": "acceptEdits",
+    "full-access": "bypassPermissions",
+}
+
+_SETTABLE_EFFORTS = ("low", "medium", "high")
+
+_LARGEST_ARGUMENT = 100_000
+"""Bytes; Linux takes 131,071 for one argument."""
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """Everything that is fixed when Claude Code starts.
+
+    Two turns with equal launches may use the same process, one after the other.
+
+    Attributes:
+        program: The native program.
+        arguments: Its command line.
+        environment: Its whole environment.
+        cwd: Its working directory.
+        initialize: What the ``initialize`` request says: prompts, agents and the shape of the
+            answer, which may be large. Sent again, it would change none of them.
+        mcp_servers: MCP servers by name, which may hold secrets.
+        tools: The Python tools that are offered.
+        billing: Who has to pay, ``None`` if that does not matter.
+        sdk: The options of the official SDK, if that drives the process.
+        model: The model, ``None`` for the vendor's choice.
+        effort: The reasoning effort, ``None`` for the vendor's choice.
+    """
+
+    program: Path
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    cwd: Path
+    initialize: Mapping[str, object] = {}
+    mcp_servers: Mapping[str, object] = {}
+    tools: tuple[Listing, ...] = ()
+    billing: Billing | None = None
+    sdk: ClaudeAgentOptions | None = None
+    model: str | None = None
+    effort: str | None = None
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The program and all of its command line."""
+        chosen = {"--model": self.model, "--effort": self.effort}
+        flags = (f"{flag}={value}" for flag, value in chosen.items() if value is not None)
+        return (str(self.program), *self.arguments, *flags)
+
+    @property
+    def asking(self) -> Launch:
+        """The same, but allowed to ask the vendor about the account; it still reports nothing."""
+        environment = {**self.environment, **dict.fromkeys(_REPORTS_NOTHING, "1")}
+        del environment[QUIET]
+        return msgspec.structs.replace(self, environment=environment)
+
+    def can_become(self, other: Launch) -> bool:
+        """Tells whether a process can go on as if it had been started as ``other``.
+
+        The model and the effort can be changed while it runs, the effort not back to the vendor's
+        choice, and only to those that may be kept as a setting.
+        """
+        same = msgspec.structs.replace(self, model=other.model, effort=other.effort) == other
+        return same and other.effort in {self.effort, *_SETTABLE_EFFORTS}
+
+    def __repr__(self) -> str:
+        """Leaves out the environment and the servers, which may hold secrets."""
+        return f"Launch({self.program}, {redact(' '.join(self.arguments))}, cwd={self.cwd})"
+
+
+def resume_arguments(session_id: str | None, *, fork: bool = False) -> tuple[str, ...]:
+    """Returns the arguments that continue a conversation, or a copy of it."""
+    if session_id is None:
+        return ()
+    return (f"--resume={session_id}", *(("--fork-session",) if fork else ()))
+
+
+def environment_for(
+    config: ProviderConfig, options: TurnOptions, account: Account
+) -> dict[str, str]:
+    """Returns the whole environment of Claude Code."""
+    defaults = {name: value for name, value in ENVIRONMENT.items() if name not in os.environ}
+    changes: dict[str, str | None] = {
+        **dict.fromkeys(_NESTING),
+        **defaults,
+        **account.changes,
+        **options.env,
+        **_PROTOCOL_ENVIRONMENT,
+    }
+    return child_environment("claude", config.env_policy, changes)
+
+
+def model_of(options: TurnOptions) -> str | None:
+    """Returns the model, ``None`` for the vendor's choice."""
+    model = options.model or DEFAULT_MODEL
+    return None if model == VENDOR_DEFAULT else model
+
+
+def effort_of(options: TurnOptions) -> str | None:
+    """Returns the reasoning effort, ``None`` for the vendor's choice."""
+    effort = options.effort or options.provider_options.get("reasoning_effort") or DEFAULT_EFFORT
+    return None if effort == VENDOR_DEFAULT else text(effort)
+
+
+def initialize_fields(options: TurnOptions) -> dict[str, object]:
+    """Returns what the ``initialize`` request says: what may be large has no place elsewhere."""
+    said: dict[str, object] = {}
+    if options.instructions:
+        said["appendSystemPrompt"] = options.instructions
+    if isinstance(prompt := options.provider_options.get("system_prompt"), str):
+        said["systemPrompt"] = prompt
+    if options.output is not None:
+        said["jsonSchema"] = options.output.portable_schema
+    return said
+
+
+def permission_mode(options: TurnOptions, environment: Mapping[str, str]) -> str:
+    """Returns the mode Claude Code works in.
+
+    Raises:
+        PermissionDeniedError: Claude Code would refuse ``full-access`` to the user root.
+    """
+    chosen = options.provider_options.get("permission_mode")
+    mode = PERMISSION_MODES[options.permissions] if chosen is None else text(chosen)
+    if mode == "bypassPermissions":
+        _check_root(environment)
+    return mode
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuses arguments that must not stand on a command line, or cannot.
+
+    Raises:
+        InvalidOptionError: One holds a secret or is too large.
+    """
+    flag = ""
+    for argument in arguments:
+        flag = argument.partition("=")[0] if argument.startswith("--") else flag
+        _check_argument(flag, argument)
+
+
+def _check_argument(flag: str, argument: str) -> None:
+    if redact(argument) != argument:
+        raise InvalidOptionError(
+            f"{flag} holds a secret, which would stand on a command line that every user can read; "
+            "give it through env="
+        )
+    if len(argument.encode("utf-8", "replace")) > _LARGEST_ARGUMENT:
+        raise InvalidOptionError(f"{flag} is too large for a command line; use a file")
+
+
+def _check_root(environment: Mapping[str, str]) -> None:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    if "1" in (environment.get("IS_SANDBOX"), environment.get("CLAUDE_CODE_BUBBLEWRAP")):
+        return
+    raise PermissionDeniedError(
+        "claude refuses permissions='full-access' (bypassPermissions) to the user root. Run it as "
+        "another user; or, if this machine is a sandbox that may be broken, say so with "
+        "env={'IS_SANDBOX': '1'}"
+    )

@@ -1,0 +1,59 @@
+"""MCP servers in Claude Code's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from signedin.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.options import McpServer, TurnOptions
+from signedin.providers.claude.tool_server import SERVER
+
+
+def trusted(options: TurnOptions) -> list[str]:
+    """Returns the rules for the servers whose tools run without asking."""
+    names = [name for name, server in options.mcp_servers.items() if server.trusted]
+    return [f"mcp__{name}" for name in (*names, *([SERVER] if options.tools else []))]
+
+
+def servers(options: TurnOptions, environment: Mapping[str, str]) -> dict[str, object]:
+    """Returns the MCP servers by name, the Python tools among them.
+
+    Raises:
+        InvalidOptionError: A server lacks its token, or has the name of the Python tools.
+        UnsupportedOptionError: One asks for what Claude Code cannot do.
+    """
+    named: dict[str, object] = {
+        name: _server(name, server, environment) for name, server in options.mcp_servers.items()
+    }
+    if not options.tools:
+        return named
+    if SERVER in named:
+        raise InvalidOptionError(
+            f"mcp_servers[{SERVER!r}] needs another name: claude knows Python tools as those of an "
+            "MCP server of this name"
+        )
+    return {**named, SERVER: {"type": "sdk", "name": SERVER, "alwaysLoad": True}}
+
+
+def _server(name: str, server: McpServer, environment: Mapping[str, str]) -> dict[str, object]:
+    """An MCP server in Claude Code's words.
+
+    Newer versions show the model a server's tools only when it searches for them; ``alwaysLoad``
+    shows them at once (seen with 2.1.329).
+    """
+    for option in ("cwd", "startup_timeout", "tool_timeout"):
+        if getattr(server, option) is not None:
+            raise UnsupportedOptionError("claude", f"mcp_servers[{name!r}].{option}")
+    if server.command is not None:
+        program = {"command": server.command, "args": list(server.args), "env": dict(server.env)}
+        return {"type": "stdio", "alwaysLoad": True, **program}
+    headers = dict(server.headers)
+    if server.bearer_token_variable is not None:
+        token = environment.get(server.bearer_token_variable)
+        if not token:
+            raise InvalidOptionError(
+                f"mcp_servers[{name!r}] takes its token from {server.bearer_token_variable}, which "
+                "is not set"
+            )
+        headers["Authorization"] = f"Bearer {token}"
+    return {"type": "http", "alwaysLoad": True, "url": server.url, "headers": headers}

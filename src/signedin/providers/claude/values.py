@@ -1,0 +1,77 @@
+"""What callers give in ``provider_options``, checked as it is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from typing import cast
+
+import msgspec
+
+from signedin.errors import InvalidOptionError
+from signedin.options import TurnOptions
+
+
+def check_names(options: TurnOptions, known: Collection[str]) -> None:
+    """Refuses options that Claude Code does not have.
+
+    Raises:
+        InvalidOptionError: With the first of them.
+    """
+    for given in options.provider_options:
+        if given not in known:
+            raise InvalidOptionError(
+                f"claude has no provider option {given!r}; known: {', '.join(sorted(known))}"
+            )
+
+
+def max_turns(options: TurnOptions) -> int | None:
+    """Returns how often the model may be asked in a turn, ``None`` for no limit.
+
+    An answer of a given shape may need a second request, which reminds the model of it.
+    """
+    given = options.provider_options.get("max_turns")
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise InvalidOptionError(
+            f"provider_options['max_turns'] must be a whole number from 1, not {given!r}"
+        )
+    return max(given, 2) if options.output is not None else given
+
+
+def setting_sources(options: TurnOptions) -> list[str]:
+    """Returns the settings of the user and the project that are loaded; none by default."""
+    return texts(options.provider_options.get("setting_sources"))
+
+
+def mapping(options: TurnOptions, name: str) -> dict[str, object]:
+    """Returns an option that is a mapping, empty if it was not given."""
+    value = options.provider_options.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidOptionError(f"provider_options[{name!r}] must be a mapping, not {value!r}")
+    return dict(cast("Mapping[str, object]", value))
+
+
+def texts(value: object) -> list[str]:
+    """Returns a list of strings, empty if nothing was given."""
+    if value is None:
+        return []
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InvalidOptionError(f"claude wants a list of strings here, not {value!r}")
+    return [text(item) for item in cast("Sequence[object]", value)]
+
+
+def text(value: object) -> str:
+    """Returns a string or a number as it stands on a command line; a mapping as JSON."""
+    match value:
+        case bool():
+            raise InvalidOptionError(f"claude wants a string or a number here, not {value!r}")
+        case str() | int() | float() | os.PathLike():
+            return str(cast("object", value))
+        case Mapping():
+            return msgspec.json.encode(cast("Mapping[str, object]", value)).decode()
+        case _:
+            raise InvalidOptionError(f"claude wants a string or a number here, not {value!r}")

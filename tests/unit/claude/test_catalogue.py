@@ -1,0 +1,56 @@
+"""What Claude Code tells of the account."""
+
+import msgspec
+import pytest
+
+from signedin.errors import AuthRequiredError
+from signedin.events import RateLimits, RateLimitWindow
+from signedin.providers.claude.catalogue import limits_in, models_in
+from signedin.results import ModelInfo
+
+
+def raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def test_models() -> None:
+    told = [
+        {"value": "default", "resolvedModel": "o-2", "displayName": "Default"},
+        {"value": "opus", "resolvedModel": "o-2", "supportedEffortLevels": ["low", "high"]},
+        {"value": "opus[1m]", "resolvedModel": "o-2", "displayName": "Long"},
+        {"value": "haiku", "resolvedModel": "h-1", "displayName": "Haiku"},
+    ]
+    assert models_in(raw({"models": told})) == [
+        ModelInfo(id="opus", name="opus", efforts=("low", "high"), default=True, images=True),
+        ModelInfo(id="opus[1m]", name="Long", images=True),
+        ModelInfo(id="haiku", name="Haiku", images=True),
+    ]
+    assert models_in(raw({})) == []
+
+
+def test_limits() -> None:
+    told = {
+        "subscription_type": "max",
+        "rate_limits_available": True,
+        "rate_limits": {
+            "five_hour": {"utilization": 12.5, "resets_at": "2100-01-01T00:00:00Z"},
+            "seven_day": {"utilization": 34, "resets_at": None},
+            "seven_day_opus": None,
+            "seven_day_sonnet": {"utilization": None, "resets_at": None},
+            "model_scoped": [],
+            "extra_usage": {"is_enabled": False},
+        },
+    }
+    assert limits_in(raw(told)) == RateLimits(
+        {
+            "five_hour": RateLimitWindow(12.5, 300, 4_102_444_800.0),
+            "seven_day": RateLimitWindow(34.0, 10_080, None),
+        },
+        plan="max",
+    )
+
+
+def test_limits_that_are_not_known() -> None:
+    assert limits_in(raw({"rate_limits_available": True, "rate_limits": None})) is None
+    with pytest.raises(AuthRequiredError, match="claude auth login"):
+        limits_in(raw({"rate_limits_available": False}))
