@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar, Unpack, overload
+from typing import Literal, Self, TypeVar, Unpack, cast, get_args, overload
 
+from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod
 from signedin.accounts.transfer import PortableLogin
 from signedin.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
@@ -22,6 +24,7 @@ from signedin.options import (
     StrPath,
     TurnKeywords,
     TurnOptions,
+    check_choice,
     check_keywords,
     checked_directory,
     merge_keywords,
@@ -43,6 +46,7 @@ from signedin.session import AsyncSession
 from signedin.turn import AsyncTurn, new_recorder
 
 T = TypeVar("T")
+_log = logging.getLogger("signedin")
 
 
 class AsyncClient:
@@ -63,11 +67,16 @@ class AsyncClient:
             one, and variables that would go before it are kept from the agent.
         auth_backend: Looks after the account instead of the provider.
         env_policy: ``minimal`` keeps other vendors' credentials from the agent.
+        command: The agent and its arguments, for the provider ``acp``. No secrets: every user can
+            read them.
+        prewarm: Whether to start the provider's process ahead of the first turn: at once in a
+            running event loop, else when the client is entered. What goes wrong is told by the
+            first turn.
         **defaults: Defaults for all turns, see `TurnKeywords`.
 
     Raises:
         UnsupportedProviderError: There is no such provider.
-        UnsupportedOptionError: The provider has no such transport.
+        UnsupportedOptionError: The provider has no such transport, or cannot honour a keyword.
         InvalidOptionError: An option has an unusable value.
     """
 
@@ -82,6 +91,8 @@ class AsyncClient:
         billing: Billing | None = None,
         auth_backend: AuthBackend | None = None,
         env_policy: EnvPolicy = "minimal",
+        command: Sequence[str] | None = None,
+        prewarm: bool = False,
         **defaults: Unpack[TurnKeywords],
     ) -> None:
         self._spec = load_provider(provider)
@@ -90,9 +101,19 @@ class AsyncClient:
             raise UnsupportedOptionError(
                 provider, f"transport={transport}", f"choose one of {', '.join(transports)}"
             )
+        if command is not None and not self._spec.takes_command:
+            hint = "it knows what to start; binary= names another program"
+            raise UnsupportedOptionError(provider, "command", hint)
+        check_choice("auth_source", auth_source, get_args(AuthSource))
+        check_choice("env_policy", env_policy, get_args(EnvPolicy))
+        if billing is not None:
+            check_choice("billing", billing, get_args(Billing))
+        if account is not None:
+            _check_account(provider, account, auth_source)
         self._config = ProviderConfig(
             transport=transport or transports[0],
             binary=Path(binary).expanduser() if binary is not None else None,
+            command=_checked_command(command),
             auth_source=auth_source,
             account=account,
             billing=billing,
@@ -102,6 +123,11 @@ class AsyncClient:
         self._defaults = check_keywords(defaults)
         self._provider: Provider | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._warming: asyncio.Task[None] | None = None
+        check_supported(provider, self.capabilities, {"prewarm": prewarm})
+        self._cold = prewarm
+        with suppress(RuntimeError):  # no event loop is running yet
+            self._warm_up()
 
     @property
     def provider(self) -> str:
@@ -233,7 +259,11 @@ class AsyncClient:
                 without it, a new one begins.
             fork: Continue in a copy of it.
             **keywords: See `TurnKeywords`; they hold for all turns of the session.
+
+        Raises:
+            UnsupportedOptionError: The provider cannot continue sessions, or not in copies.
         """
+        check_supported(self.provider, self.capabilities, {"resume": resume, "fork": fork})
         return AsyncSession(
             self._connected,
             name=self.provider,
@@ -373,11 +403,16 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Ends the provider's processes. Idempotent; a later turn starts them anew."""
+        self._cold = False
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait([self._warming])
         provider, self._provider = self._provider, None
         if provider is not None:
             await provider.aclose()
 
     async def __aenter__(self) -> Self:
+        self._warm_up()
         return self
 
     async def __aexit__(
@@ -390,6 +425,18 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.provider!r}, transport={self.transport!r})"
+
+    def _warm_up(self) -> None:
+        """Starts the provider's process in the background, once and if that was asked for."""
+        if self._cold:
+            self._warming = asyncio.get_running_loop().create_task(self._prewarm())
+            self._cold = False
+
+    async def _prewarm(self) -> None:
+        try:
+            await self._connected().prewarm(self._options({}, None))
+        except SignedinError as error:  # the first turn meets the same, and tells it
+            _log.info("prewarm failed: %s", error)
 
     @asynccontextmanager
     async def _single_turn(
@@ -411,7 +458,8 @@ class AsyncClient:
 
     def _options(self, keywords: TurnKeywords, output: Output | None) -> TurnOptions:
         checked = check_keywords(keywords)
-        check_supported(self.provider, self.capabilities, {**self._defaults, **checked})
+        asked = {**self._defaults, **checked, "output": output}
+        check_supported(self.provider, self.capabilities, asked)
         return resolve(self._defaults, checked, output)
 
     def _portable(self) -> PortableLogin:
@@ -435,3 +483,23 @@ class AsyncClient:
                 "close it in that loop, or make one client per loop"
             )
         return self._provider
+
+
+def _checked_command(command: Sequence[str] | None) -> tuple[str, ...]:
+    if command is None:
+        return ()
+    parts = cast("tuple[object, ...]", tuple(command) if isinstance(command, list | tuple) else ())
+    if not parts or not all(isinstance(part, str) for part in parts):
+        raise InvalidOptionError(
+            f"command must be a list of a program and its arguments, not {command!r}"
+        )
+    return tuple(str(part) for part in parts)
+
+
+def _check_account(provider: str, account: str, source: AuthSource) -> None:
+    isolated_home(provider, account)  # refuses what cannot be a name
+    if source == "external":
+        raise InvalidOptionError(
+            f"account={account!r} names an isolated login, and auth_source='external' asks for the "
+            "vendor's own; give one of them"
+        )

@@ -1,0 +1,579 @@
+"""One scenario after the other, played with every provider: the same script, the same end.
+
+What a provider cannot do is refused. Which it is, is read off ``client.capabilities`` and nothing
+else: a capability that is claimed and does not work fails here, and so does one that works and is
+not claimed.
+"""
+
+import base64
+import json
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from signedin import (
+    ApprovalEvent,
+    AuthRequiredError,
+    Client,
+    DoneEvent,
+    ErrorKind,
+    FileChange,
+    FileChangeEvent,
+    McpServer,
+    MessageDeltaEvent,
+    MessageEvent,
+    OutputError,
+    Question,
+    RetryEvent,
+    RunResult,
+    SessionEvent,
+    SignedinError,
+    TimeoutExceededError,
+    ToolEvent,
+    TurnInterruptedError,
+    UsageEvent,
+    WarningEvent,
+    tool,
+)
+from signedin.approvals import allow, deny
+from signedin.loopback import (
+    AskUser,
+    Cut,
+    Hang,
+    Hold,
+    HttpError,
+    Reply,
+    Rule,
+    Script,
+    Text,
+    ToolCall,
+    UsageLimit,
+    WriteFile,
+)
+from signedin.providers.base import Capabilities
+from support.stage import Stage
+from support.turns import checked, events_of, of_type
+
+Run = Callable[..., RunResult[object]]
+
+ECHO = Text.echo("You said: {prompt}")
+HALF = Reply("one two three", ending=Hang(after=2))
+"""Two deltas, then silence."""
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
+TOY = McpServer(
+    command=sys.executable,
+    args=[str(Path(__file__).parents[2] / "support" / "mcp_server.py")],
+)
+
+
+@dataclass
+class Verdict:
+    related: bool
+    why: str
+
+
+def everything_said(stage: Stage) -> str:
+    """All that the model was sent since the script was set."""
+    return str([request.body for request in stage.requests])
+
+
+def prompts_in(stage: Stage) -> list[str]:
+    """What the model was asked since the script was set.
+
+    Some need a character without width before a prompt, so as not to take it for a command.
+    """
+    prompts = (request.prompt.strip().removeprefix("\u2060") for request in stage.requests)
+    return [prompt for prompt in prompts if prompt]
+
+
+def effort_in(body: Mapping[str, object]) -> object:
+    """The reasoning effort a request asks for, wherever its API has it."""
+    asked = {**body.get("reasoning", {}), **body.get("output_config", {})}
+    return asked.get("effort", body.get("reasoning_effort"))
+
+
+# Prompts and answers
+
+
+def test_one_shot(run: Run, client: Client, stage: Stage, work: Path) -> None:
+    stage.play("Hello from the script.")
+    result = run("Say hello.")
+    assert (result.text, result.reason) == ("Hello from the script.", "completed")
+    assert (result.provider, result.transport) == (client.provider, client.transport)
+    assert result.cwd == str(work)
+    assert result.session_id
+    assert prompts_in(stage) == ["Say hello."]
+
+
+def test_stream(client: Client, stage: Stage) -> None:
+    stage.play(Text(["Hel", "lo", " you."]))
+    events = events_of(client.stream("Say hello."))
+    assert isinstance(events[0], SessionEvent)
+    assert [event.text for event in of_type(events, MessageEvent)] == ["Hello you."]
+    assert events[-1].text == "Hello you."
+    deltas = [event.text for event in of_type(events, MessageDeltaEvent)]
+    assert deltas == (["Hel", "lo", " you."] if client.capabilities.deltas else [])
+
+
+def test_usage(run: Run, stage: Stage) -> None:
+    stage.play("Counted.")
+    result = run("Count.")
+    [event] = of_type(result.events, UsageEvent)
+    assert result.usage == event.usage
+    assert result.usage.input_tokens == 10
+    assert result.usage.output_tokens in {4, 5}  # with or without the reasoning
+    assert result.usage.total_tokens == 10 + result.usage.output_tokens
+
+
+def test_prompts_begin_with_anything(client: Client, stage: Stage) -> None:
+    prompts = ["-v is a flag", "/help me", "@me says hi", "!run"]
+    stage.play("Understood.")
+    for outcome in client.map(prompts, concurrency=2):
+        assert checked(outcome.result).text == "Understood."
+    assert set(prompts_in(stage)) == set(prompts)
+
+
+def test_a_prompt_of_300_kilobytes(run: Run, stage: Stage) -> None:
+    prompt = "word " * 60_000 + "end"
+    stage.play("Read it.")
+    assert run(prompt).text == "Read it."
+    assert prompts_in(stage) == [prompt]
+
+
+def test_eight_turns_at_once(client: Client, stage: Stage) -> None:
+    stage.play(ECHO)
+    prompts = [f"prompt {number}" for number in range(8)]
+    outcomes = list(client.map(prompts, concurrency=8, ordered=True))
+    results = [checked(outcome.result) for outcome in outcomes]
+    assert [result.text for result in results] == [f"You said: {prompt}" for prompt in prompts]
+    assert len({result.session_id for result in results}) == len(prompts)
+
+
+@pytest.mark.needs("images")
+def test_images(run: Run, stage: Stage, work: Path) -> None:
+    image = work / "pixel.png"
+    image.write_bytes(PIXEL)
+    stage.play("A pixel.")
+    assert run("What is this?", images=[image]).text == "A pixel."
+    assert base64.b64encode(PIXEL).decode() in everything_said(stage)
+
+
+@pytest.mark.needs("instructions")
+def test_instructions(run: Run, stage: Stage) -> None:
+    stage.play("Done.")
+    run("Go.", instructions="Answer in rhymes of old.")
+    assert "Answer in rhymes of old." in everything_said(stage)
+
+
+@pytest.mark.needs("effort")
+def test_effort(run: Run, stage: Stage) -> None:
+    stage.play("Done.")
+    run("Go.", effort="high")
+    assert effort_in(stage.requests[0].body) == "high"
+
+
+# Sessions
+
+
+@pytest.mark.needs("sessions")
+def test_two_turns(client: Client, stage: Stage) -> None:
+    stage.play(ECHO)
+    with client.session() as session:
+        first, second = checked(session.run("one")), checked(session.run("two"))
+    assert [result.text for result in (first, second)] == ["You said: one", "You said: two"]
+    assert first.session_id == second.session_id
+    assert "You said: one" in str(stage.requests[-1].body)
+
+
+@pytest.mark.needs("resume")
+def test_resume(run: Run, stage: Stage) -> None:
+    stage.play(ECHO)
+    first = run("one")
+    second = run("two", resume=first.session_id)
+    assert (second.session_id, second.text) == (first.session_id, "You said: two")
+    assert "You said: one" in str(stage.requests[-1].body)
+
+
+@pytest.mark.needs("fork")
+def test_fork(client: Client, stage: Stage) -> None:
+    stage.play(ECHO)
+    with client.session() as session:
+        session.run("one")
+        with session.fork() as copy:
+            second = checked(copy.run("two"))
+        assert "You said: one" in str(stage.requests[-1].body)
+        third = checked(session.run("three"))
+    assert (second.text, third.text) == ("You said: two", "You said: three")
+    assert second.session_id != third.session_id
+    assert "You said: two" not in str(stage.requests[-1].body)
+
+
+@pytest.mark.needs("list_sessions")
+def test_list(run: Run, client: Client, stage: Stage, work: Path) -> None:
+    stage.play(ECHO)
+    result = run("one")
+    newest, *_ = client.sessions(cwd=work).sessions
+    assert newest.id == result.session_id
+    assert run("two", resume="latest").session_id == result.session_id
+
+
+@pytest.mark.needs("history")
+def test_history(client: Client, stage: Stage) -> None:
+    stage.play(ECHO)
+    with client.session() as session:
+        session.run("one")
+        session.run("two")
+        told = [(turn.prompt, turn.text) for turn in session.history()]
+    assert told == [("one", "You said: one"), ("two", "You said: two")]
+
+
+@pytest.mark.needs("rename", "list_sessions")
+def test_rename(client: Client, stage: Stage, work: Path) -> None:
+    stage.play(ECHO)
+    with client.session() as session:
+        session.run("one")
+        session.rename("The first of many")
+        names = {each.id: each.name for each in client.sessions(cwd=work).sessions}
+        assert names[session.id] == "The first of many"
+
+
+@pytest.mark.needs("archive", "list_sessions")
+def test_archive(client: Client, stage: Stage, work: Path) -> None:
+    stage.play(ECHO)
+    with client.session() as session:
+        session.run("one")
+        session.archive()
+        assert session.id not in {each.id for each in client.sessions(cwd=work).sessions}
+        assert session.id in {each.id for each in client.sessions(cwd=work, archived=True).sessions}
+        session.unarchive()
+        assert session.id in {each.id for each in client.sessions(cwd=work).sessions}
+
+
+@pytest.mark.needs("delete", "list_sessions")
+def test_delete(client: Client, stage: Stage, work: Path) -> None:
+    stage.play(ECHO)
+    with client.session() as session:
+        session.run("one")
+        session.delete()
+        assert session.id not in {each.id for each in client.sessions(cwd=work).sessions}
+
+
+@pytest.mark.needs("ephemeral")
+def test_ephemeral(client: Client, new_client: Callable[..., Client], stage: Stage) -> None:
+    stage.play(ECHO)
+    result = checked(client.run("one", ephemeral=True))
+    assert result.text == "You said: one"
+    with new_client() as other, pytest.raises(SignedinError):
+        other.run("two", resume=result.session_id)
+
+
+@pytest.mark.needs("compact")
+def test_compact(client: Client, stage: Stage) -> None:
+    stage.play(ECHO)
+    with client.session() as session:
+        session.run("one")
+        session.run("two")
+        assert checked(session.compact().result()).reason == "completed"
+        assert checked(session.run("three")).text.endswith("three")
+
+
+@pytest.mark.needs("review")
+def test_review(client: Client, stage: Stage) -> None:
+    verdict = {
+        "findings": [],
+        "overall_correctness": "patch is correct",
+        "overall_explanation": "The names are fine.",
+        "overall_confidence_score": 0.9,
+    }
+    stage.play(json.dumps(verdict))
+    with client.session() as session:
+        assert "The names are fine." in checked(session.review("Look at the names").result()).text
+
+
+# Actions, and who decides about them
+
+
+@pytest.mark.needs("workspace")
+def test_a_file_edit_with_its_diff(client: Client, stage: Stage, file: Path) -> None:
+    stage.play(WriteFile(str(file), "a\nb\n"), "Written.")
+    events = events_of(client.stream("Write it.", permissions="workspace-write"))
+    assert file.read_text() == "a\nb\n"
+    changes = of_type(events, FileChangeEvent)
+    assert [event.status for event in changes] == ["started", "completed"]
+    diff = "a\nb\n" if client.capabilities.diffs else ""
+    assert changes[-1].changes == (FileChange(str(file), "add", diff),)
+    assert of_type(events, ApprovalEvent) == []
+    assert events[-1].text == "Written."
+
+
+@pytest.mark.needs("approvals")
+def test_an_action_that_is_allowed(client: Client, stage: Stage, file: Path) -> None:
+    stage.play(WriteFile(str(file), "a\nb\n"), "Written.")
+    asked = []
+
+    def decide(request):
+        asked.append((request.subject, request.changes))
+        return allow
+
+    events = events_of(client.stream("Write it.", on_approval=decide))
+    assert asked == [("file_change", (FileChange(str(file), "add", "a\nb\n"),))]
+    assert file.read_text() == "a\nb\n"
+    assert [event.decision for event in of_type(events, ApprovalEvent)] == ["allow"]
+    assert [event.status for event in of_type(events, FileChangeEvent)][-1] == "completed"
+
+
+@pytest.mark.needs("approvals")
+def test_an_action_that_is_denied(client: Client, stage: Stage, file: Path) -> None:
+    stage.play(WriteFile(str(file), "a\nb\n"), "Then not.")
+    events = events_of(client.stream("Write it.", on_approval=lambda _: deny("not now")))
+    assert not file.exists()
+    assert [event.decision for event in of_type(events, ApprovalEvent)] == ["deny"]
+    assert [event.status for event in of_type(events, FileChangeEvent)][-1] == "declined"
+    assert of_type(events, WarningEvent) == []
+    assert events[-1].reason == "completed"
+
+
+def test_an_action_with_nobody_to_ask(client: Client, stage: Stage, file: Path) -> None:
+    stage.play(WriteFile(str(file), "a\nb\n"), "Then not.")
+    events = events_of(client.stream("Write it."))
+    assert not file.exists()
+    assert events[-1].reason == "completed"
+    decisions = [event.decision for event in of_type(events, ApprovalEvent)]
+    assert decisions == (["deny"] if client.capabilities.approvals else [])
+    warned = any("nobody is there to approve it" in e.text for e in of_type(events, WarningEvent))
+    assert warned is client.capabilities.approvals
+
+
+@pytest.mark.needs("questions")
+def test_a_question(run: Run, stage: Stage) -> None:
+    stage.play(AskUser("Which color?", ["Red", "Blue"]), "As you like.")
+    asked: list[Question] = []
+
+    def answer(questions: tuple[Question, ...]) -> dict[str, str]:
+        asked.extend(questions)
+        return {questions[0].id: "Blue"}
+
+    result = run("Paint it.", on_question=answer)
+    [question] = asked
+    assert question.text == "Which color?"
+    assert [option.label for option in question.options][:2] == ["Red", "Blue"]
+    [event] = of_type(result.events, ApprovalEvent)
+    assert (event.subject, event.decision) == ("question", "answered")
+    assert "Blue" in stage.requests[-1].tool_outputs[-1].text
+
+
+@pytest.mark.needs("tools")
+def test_a_python_tool(run: Run, stage: Stage) -> None:
+    cities: list[str] = []
+
+    @tool
+    def weather(city: str) -> str:
+        """Tells the weather."""
+        cities.append(city)
+        return f"It is sunny in {city}."
+
+    stage.play(ToolCall("weather", {"city": "Oslo"}), "Sunny.")
+    result = run("What is the weather in Oslo?", tools=[weather])
+    assert cities == ["Oslo"]
+    calls = of_type(result.events, ToolEvent)
+    assert [(event.name, event.status) for event in calls] == [
+        ("weather", "started"),
+        ("weather", "completed"),
+    ]
+    assert "It is sunny in Oslo." in stage.requests[-1].tool_outputs[-1].text
+    assert result.text == "Sunny."
+
+
+@pytest.mark.needs("mcp_servers", "approvals")
+def test_an_mcp_server(run: Run, stage: Stage) -> None:
+    call = ToolCall("shout", {"text": "hi"}, namespace="mcp__toy")
+    stage.play(call, "Shouted.")
+    result = run("Shout.", mcp_servers={"toy": TOY}, on_approval=lambda _: allow)
+    calls = of_type(result.events, ToolEvent)
+    assert [event.status for event in calls] == ["started", "completed"]
+    assert "HI" in stage.requests[-1].tool_outputs[-1].text
+
+
+# Answers of a given shape
+
+
+@pytest.mark.needs("output_schema")
+def test_structured_output_that_is_met(run: Run, stage: Stage) -> None:
+    stage.play('{"related": true, "why": "same word"}')
+    assert run("Are they?", output=Verdict).output == Verdict(related=True, why="same word")
+
+
+@pytest.mark.needs("output_schema")
+def test_structured_output_that_is_missed(run: Run, stage: Stage) -> None:
+    stage.play("I would say so.")
+    with pytest.raises(OutputError) as caught:
+        run("Are they?", output=Verdict, output_retries=0)
+    assert caught.value.text == "I would say so."
+
+
+@pytest.mark.needs("output_schema")
+def test_structured_output_that_is_repaired(run: Run, stage: Stage) -> None:
+    mended = Rule(['{"related": false, "why": "mended"}'], contains="does not fit")
+    stage.play(Script(['{"related": "perhaps"}'], [mended]))
+    result = run("Are they?", output=Verdict)
+    assert result.output == Verdict(related=False, why="mended")
+    assert len(of_type(result.events, RetryEvent)) == 1
+
+
+# Turns that end early
+
+
+@pytest.mark.needs("interrupt")
+def test_interrupt(client: Client, stage: Stage, run: Run) -> None:
+    stage.play(HALF)
+    with client.stream("Count.") as turn:
+        events = []
+        for event in turn:
+            events.append(event)
+            if len(events) == 1:
+                stage.wait_for_request()
+                turn.interrupt()
+        assert isinstance(events[-1], DoneEvent)
+        assert events[-1].reason == "interrupted"
+        with pytest.raises(TurnInterruptedError) as caught:
+            turn.result()
+    assert "one two ".startswith(checked(caught.value.result).text)
+    stage.play(ECHO)
+    assert run("still there?").text == "You said: still there?"
+
+
+@pytest.mark.needs("steer", "tools")
+def test_steer(client: Client, stage: Stage) -> None:
+    @tool
+    def look() -> str:
+        """Looks around."""
+        return "There is a tree."
+
+    # Some take the words in at once, others when the model is asked for the next time.
+    begun = [Text(["first ", Hold("gate"), "second"]), ToolCall("look")]
+    steered = Rule(["Left it is."], contains="look left")
+    stage.play(Script([begun, "Left it is."], [steered]))
+    tools = [look] if client.capabilities.steer else []  # some start a process for each set of them
+    with client.stream("Look right.", tools=tools) as turn:
+        for event in turn:
+            if isinstance(event, SessionEvent):
+                stage.model.wait_until_held("gate", timeout=60)
+                turn.steer("look left")
+                stage.release("gate")
+        assert checked(turn.result()).text == "Left it is."
+    assert "look left" in str(stage.requests[-1].body)
+
+
+def test_timeout(run: Run, stage: Stage) -> None:
+    stage.play(HALF)
+    with pytest.raises(TimeoutExceededError) as caught:
+        run("Count.", timeout=1.5)
+    assert caught.value.result.reason == "timeout"
+    assert "one two ".startswith(caught.value.result.text)
+    stage.play(ECHO)
+    assert run("still there?").text == "You said: still there?"
+
+
+def test_early_exit(client: Client, stage: Stage, run: Run) -> None:
+    stage.play(HALF)
+    for event in client.stream("Count."):
+        assert isinstance(event, SessionEvent)
+        break
+    stage.play(ECHO)
+    assert run("still there?").text == "You said: still there?"
+
+
+# Failures
+
+FAILURES = {
+    "key": (HttpError(401, "No such key."), ErrorKind.AUTH_REQUIRED),
+    "rate": (HttpError(429, "Slow down."), ErrorKind.RATE_LIMITED),
+    "quota": (UsageLimit(), ErrorKind.USAGE_LIMIT),
+    "server": (HttpError(500, "Boom."), ErrorKind.SERVER),
+    "full": (HttpError(503, "The model is overloaded."), ErrorKind.OVERLOADED),
+    "busy": (HttpError(529, "Overloaded"), ErrorKind.OVERLOADED),
+    "cut": (Reply("one two three", ending=Cut(after=1)), ErrorKind.NETWORK),
+    "long": (
+        HttpError(
+            400,
+            "prompt is too long: 250000 tokens > 200000 maximum",
+            code="context_length_exceeded",
+        ),
+        ErrorKind.CONTEXT_WINDOW,
+    ),
+}
+
+
+def test_failures_of_the_model_are_told_by_their_kind(client: Client, stage: Stage) -> None:
+    rules = [Rule([answer], contains=name) for name, (answer, _) in FAILURES.items()]
+    stage.play(Script("never said", rules))
+    promised = client.capabilities.failures
+    limits = {} if promised else {"idle_timeout": 3}
+    told: dict[str, ErrorKind] = {}
+    for outcome in client.map(FAILURES, concurrency=4, **limits):
+        assert outcome.error is not None, outcome
+        checked(outcome.error.result)
+        told[outcome.prompt] = outcome.error.kind
+    # Not every agent tells the vendor's status for "busy" apart from any other failure of a server.
+    expected = {name: {kind} for name, (_, kind) in FAILURES.items()}
+    expected["busy"].add(ErrorKind.SERVER)
+    surprises = {name: kind for name, kind in told.items() if kind not in expected[name]}
+    assert told.keys() == FAILURES.keys()
+    assert (surprises == {}) is promised, surprises
+
+
+def test_a_connection_that_is_refused(
+    client: Client, new_client: Callable[..., Client], stage: Stage
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nobody = f"127.0.0.1:{server.getsockname()[1]}"
+    somebody = stage.model.url.split("/")[2]
+    options = {
+        name: json.loads(json.dumps(value).replace(somebody, nobody))
+        for name, value in stage.options.items()
+    }
+    limits = {} if client.capabilities.failures else {"idle_timeout": 3}
+    with new_client(**options) as other, pytest.raises(SignedinError) as caught:
+        other.run("Hi", **limits)
+    checked(caught.value.result)
+    expected = {ErrorKind.NETWORK} if client.capabilities.failures else {*ErrorKind}
+    assert caught.value.kind in expected
+
+
+# The account, and the process
+
+
+@pytest.mark.needs("models")
+def test_models(client: Client) -> None:
+    assert any(model.id for model in client.models())
+
+
+@pytest.mark.needs("limits")
+def test_limits(client: Client) -> None:
+    try:
+        limits = client.limits()
+    except AuthRequiredError:
+        return  # a key of the loopback model has no plan
+    assert limits.windows
+
+
+@pytest.mark.needs("prewarm")
+def test_prewarm(client: Client, new_client: Callable[..., Client]) -> None:
+    """That it works show all the others: the client they share is made this way."""
+    with new_client(prewarm=True):
+        pass  # leaving at once stops what had begun to start
+
+
+def test_every_capability_has_its_scenario() -> None:
+    scenarios = [value for name, value in globals().items() if name.startswith("test_")]
+    marks: Sequence[pytest.Mark] = [m for s in scenarios for m in getattr(s, "pytestmark", ())]
+    tried = {name for mark in marks if mark.name == "needs" for name in mark.args}
+    assert tried | {"deltas", "failures", "diffs"} == set(Capabilities.__struct_fields__)
