@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test test-all lint format bench docs clean
@@ -13,13 +14,13 @@ test: $(STAMP)
 	$(BIN)/python scripts/install_agents.py
 	$(BIN)/python scripts/install_browser.py
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 	@rm -f .coverage.*
 
 test-all: $(STAMP)
 	$(BIN)/python scripts/install_agents.py
 	$(BIN)/python scripts/install_browser.py
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m ""
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

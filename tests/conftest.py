@@ -74,8 +74,15 @@ def nothing_secret_is_logged(suspicions: list[str]) -> Iterator[None]:
     assert found == []
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tries a test of a vendor's program once more if it fails; see docs/decisions/006."""
+    """Tries a test of a vendor's program once more if it fails, see docs/decisions/006.
+
+    Keeps the tests of a file in one process, which shares its agents; unless they say otherwise.
+    """
     for item in items:
-        if {"contract", "faults"} & set(Path(item.path).relative_to(item.config.rootpath).parts):
+        path = Path(item.path).relative_to(item.config.rootpath)
+        if {"contract", "faults"} & set(path.parts):
             item.add_marker(pytest.mark.flaky(reruns=1))
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(path)))

@@ -22,6 +22,8 @@ from support.agents import program, versions
 from support.codex_home import KEY
 from support.processes import Watch, processes_with
 
+pytestmark = pytest.mark.xdist_group("the ports that codex signs in at")
+
 STRAY = "sk-proj-stray-key-9876543210"
 KEPT_AWAY = (
     "CODEX_API_KEY is set and would go before the codex login; it is kept from the agent "
