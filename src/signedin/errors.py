@@ -144,13 +144,15 @@ class OutputError(SignedinError):
 
     Attributes:
         text: The answer as the model gave it.
+        reasons: Each as ``/path/to/it: what is wrong there``, the first few only.
     """
 
     kind = ErrorKind.OUTPUT
 
-    def __init__(self, message: str, text: str) -> None:
+    def __init__(self, text: str, reasons: tuple[str, ...]) -> None:
         self.text = text
-        super().__init__(message)
+        self.reasons = reasons
+        super().__init__(f"the answer does not fit the requested output: {'; '.join(reasons)}")
 
 
 class SessionBusyError(SignedinError):

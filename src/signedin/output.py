@@ -28,20 +28,6 @@ _FENCE = re.compile(r"`{3,}|~{3,}")
 _WRAPPER = "value"
 
 
-class OutputMismatchError(OutputError):
-    """An answer that does not fit, with what is wrong in it.
-
-    Attributes:
-        reasons: Each as ``/path/to/it: what is wrong there``, the first few only.
-    """
-
-    def __init__(self, text: str, reasons: tuple[str, ...]) -> None:
-        self.reasons = reasons
-        super().__init__(
-            f"the answer does not fit the requested output: {'; '.join(reasons)}", text
-        )
-
-
 class OutputSpec(Generic[T_co]):
     """The shape an answer shall have; made by `OutputSpec.of`.
 
@@ -111,7 +97,7 @@ class OutputSpec(Generic[T_co]):
         missing is taken as missing.
 
         Raises:
-            OutputMismatchError: The answer is no JSON, or does not fit.
+            OutputError: The answer is no JSON, or does not fit.
         """
         answer, place = _json_in(text), ""
         if self._is_wrapped and isinstance(answer, dict) and answer.keys() == {_WRAPPER}:
@@ -119,11 +105,11 @@ class OutputSpec(Generic[T_co]):
         try:
             return self._shape.decode(msgspec.json.encode(restore(self._bare, answer)))
         except MismatchError as error:
-            raise OutputMismatchError(text, tuple(below(place, error.reasons))) from None
+            raise OutputError(text, tuple(below(place, error.reasons))) from None
         except RecursionError:
-            raise OutputMismatchError(text, ("/: the answer is nested too deeply",)) from None
+            raise OutputError(text, ("/: the answer is nested too deeply",)) from None
 
-    def repair_prompt(self, mismatch: OutputMismatchError) -> str:
+    def repair_prompt(self, mismatch: OutputError) -> str:
         """Returns what to tell a model whose answer did not fit, so that it answers again."""
         reasons = "\n".join(f"- {reason}" for reason in mismatch.reasons)
         return (
@@ -153,14 +139,14 @@ def _wrapped(schema: Schema) -> Schema:
 def _json_in(text: str) -> JSON:
     bare = text.strip().removeprefix("\ufeff")
     if not bare:
-        raise OutputMismatchError(text, ("/: the answer is empty",))
+        raise OutputError(text, ("/: the answer is empty",))
     problems: list[str] = []
     for candidate in (bare, *reversed(_fenced_blocks(text))):
         try:
             return cast("JSON", msgspec.json.decode(candidate))
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
             problems.append(str(error))
-    raise OutputMismatchError(text, (f"/: the answer is not JSON: {problems[-1]}",))
+    raise OutputError(text, (f"/: the answer is not JSON: {problems[-1]}",))
 
 
 def _fenced_blocks(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -16,7 +16,6 @@ from signedin.options import TurnOptions
 from signedin.results import RunResult
 
 if TYPE_CHECKING:
-    from signedin.output import OutputMismatchError
     from signedin.retry import Retry
 
 
@@ -99,7 +98,7 @@ async def _fitting_result(
             earlier.append(_with_event(error.result, event))
             if on_retry is not None:
                 on_retry(event)
-            prompt = options.output.repair_prompt(cast("OutputMismatchError", error))
+            prompt = options.output.repair_prompt(error)
         else:
             return _joined([*earlier, result])
 

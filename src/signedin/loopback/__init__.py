@@ -11,32 +11,34 @@ if TYPE_CHECKING:
     from signedin.loopback.grants import LoopbackAccount
     from signedin.loopback.issuer import IssuerRequest, LoopbackIssuer
     from signedin.loopback.model import LoopbackModel
-    from signedin.loopback.player import NoReplyError, ScriptError, read_script
-    from signedin.loopback.request import ModelRequest, ToolOutput
-    from signedin.loopback.script import (
+    from signedin.loopback.parts import (
         AskUser,
-        Cut,
         EditFile,
-        Failed,
         FreeformCall,
-        Hang,
         Hold,
-        HttpError,
-        Incomplete,
         RawItem,
         ReadFile,
         Reasoning,
-        Reply,
-        Rule,
-        Script,
         Shell,
         Text,
         ToolCall,
-        Usage,
-        UsageLimit,
         WriteFile,
         apply_patch,
         shell,
+    )
+    from signedin.loopback.player import NoReplyError, ScriptError, read_script
+    from signedin.loopback.request import ModelRequest, ToolOutput
+    from signedin.loopback.script import (
+        Cut,
+        Failed,
+        Hang,
+        HttpError,
+        Incomplete,
+        Reply,
+        Rule,
+        Script,
+        Usage,
+        UsageLimit,
     )
 
 __all__ = [
@@ -80,6 +82,21 @@ _MODULES = {
     "grants": ("LoopbackAccount",),
     "issuer": ("IssuerRequest", "LoopbackIssuer"),
     "model": ("LoopbackModel",),
+    "parts": (
+        "AskUser",
+        "EditFile",
+        "FreeformCall",
+        "Hold",
+        "RawItem",
+        "ReadFile",
+        "Reasoning",
+        "Shell",
+        "Text",
+        "ToolCall",
+        "WriteFile",
+        "apply_patch",
+        "shell",
+    ),
     "player": ("NoReplyError", "ScriptError", "read_script"),
     "request": ("ModelRequest", "ToolOutput"),
 }

@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from signedin.loopback.parts import Hold
 from signedin.loopback.request import ModelRequest, Reading
-from signedin.loopback.script import Failed, Hold, HttpError, Incomplete, Refusal, Reply
+from signedin.loopback.script import Failed, HttpError, Incomplete, Refusal, Reply
 
 
 class Delta(NamedTuple):

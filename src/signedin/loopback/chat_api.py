@@ -10,21 +10,16 @@ import msgspec
 from msgspec import Struct
 
 from signedin.loopback.api import Delta, Piece, Whole
+from signedin.loopback.parts import Hold, RawItem, Reasoning, Text, ToolCall, words
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
     Failed,
-    Hold,
     HttpError,
     Incomplete,
-    RawItem,
-    Reasoning,
     Refusal,
     Reply,
-    Text,
-    ToolCall,
     Usage,
     UsageLimit,
-    words,
 )
 from signedin.loopback.tool_calls import chat_agent, tool_call
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 
 from signedin.loopback.api import Delta, Stream
-from signedin.loopback.script import Cut, Hang, Hold, HttpError, Reply
+from signedin.loopback.parts import Hold
+from signedin.loopback.script import Cut, Hang, HttpError, Reply
 from signedin.loopback.server import HttpResponse
 
 _BATCH = 64 * 1024

@@ -7,16 +7,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from signedin.loopback.parts import Part
 from signedin.loopback.request import ModelRequest
-from signedin.loopback.script import (
-    Answer,
-    Ending,
-    Part,
-    Refusal,
-    Reply,
-    Script,
-    as_reply,
-)
+from signedin.loopback.script import Answer, Ending, Refusal, Reply, Script, as_reply
 
 Written: TypeAlias = Script | Sequence[Answer] | str | Part | Ending | Reply | Refusal
 """A script as it may be written: in full, as the list of default replies, or as the only one."""

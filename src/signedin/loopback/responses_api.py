@@ -13,27 +13,29 @@ import msgspec
 from msgspec import Struct
 
 from signedin.loopback.api import Delta, Piece
-from signedin.loopback.request import ModelRequest, Reading, ToolOutput
-from signedin.loopback.script import (
+from signedin.loopback.parts import (
     AskUser,
     EditFile,
-    Failed,
     FreeformCall,
     Hold,
-    HttpError,
-    Incomplete,
     RawItem,
     ReadFile,
     Reasoning,
-    Refusal,
-    Reply,
     Shell,
     Text,
     ToolCall,
-    Usage,
-    UsageLimit,
     WriteFile,
     words,
+)
+from signedin.loopback.request import ModelRequest, Reading, ToolOutput
+from signedin.loopback.script import (
+    Failed,
+    HttpError,
+    Incomplete,
+    Refusal,
+    Reply,
+    Usage,
+    UsageLimit,
 )
 
 _ARGUMENT_DELTA = 40

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from signedin.loopback.script import (
+from signedin.loopback.parts import (
     AskUser,
     Call,
     EditFile,

@@ -102,7 +102,11 @@ def test_there_and_back(error: SignedinError) -> None:
             ErrorKind.INVALID_OPTION,
             "codex is not installed: no codex. Install it with: pip install x",
         ),
-        (OutputError("no JSON", "text"), ErrorKind.OUTPUT, "no JSON"),
+        (
+            OutputError("text", ("/: no JSON", "/a: missing")),
+            ErrorKind.OUTPUT,
+            "the answer does not fit the requested output: /: no JSON; /a: missing",
+        ),
         (SessionBusyError("busy"), ErrorKind.INVALID_OPTION, "busy"),
         (CommandExecutionError("bad", returncode=3), ErrorKind.PROCESS, "bad"),
         (InvalidOptionError("bad"), ErrorKind.INVALID_OPTION, "bad"),

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft7Validator
 
-from signedin.output import OutputMismatchError, OutputSpec
+from signedin.errors import OutputError
+from signedin.output import OutputSpec
 from support.kinds import INTEGERS, KINDS, Leaf, Tree
 
 STRICT_KEYWORDS = {
@@ -113,7 +114,7 @@ def test_no_answer_raises_anything_else_than_a_mismatch(spec, text):
     mismatch = None
     try:
         spec.parse(text)
-    except OutputMismatchError as error:
+    except OutputError as error:
         mismatch = error
     if mismatch:
         assert mismatch.text == text
@@ -134,17 +135,17 @@ def test_a_deep_answer_is_read():
 
 @pytest.mark.parametrize(("depth", "reason"), [(450, "nested too deeply"), (99_999, "recursion")])
 def test_an_answer_deeper_than_python_is_a_mismatch(depth, reason):
-    with pytest.raises(OutputMismatchError, match=reason):
+    with pytest.raises(OutputError, match=reason):
         SPECS[0].parse(nested(depth))
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"value":' * 100_000, '"\ud800"', "1e999"])
 def test_hostile_json_is_a_mismatch(text):
-    with pytest.raises(OutputMismatchError):
+    with pytest.raises(OutputError):
         SPECS[0].parse(text)
 
 
 def test_many_fences_are_read_in_one_pass():
     text = "```\n" * 100_001 + "no end"
-    with pytest.raises(OutputMismatchError):
+    with pytest.raises(OutputError):
         SPECS[0].parse(text)

@@ -148,7 +148,7 @@ def test_a_provider_is_given_the_time_it_asks_for(error, wait):
         (PermissionDeniedError("no"), False),
         (InvalidOptionError("bad"), False),
         (SessionBusyError("busy"), False),
-        (OutputError("no JSON", "text"), False),
+        (OutputError("text", ("/: no JSON",)), False),
         (ProtocolError("what?"), False),
         (TurnInterruptedError("stopped"), False),
         (TurnFailedError("no such model", ErrorKind.MODEL_NOT_FOUND), False),
