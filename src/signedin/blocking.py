@@ -18,7 +18,8 @@ from signedin.events import Event, RateLimits
 from signedin.items import AnyItem, ItemFeed
 from signedin.options import AuthSource, Billing, EnvPolicy, Output, StrPath, TurnKeywords
 from signedin.portal import call, clean_up, close_with
-from signedin.providers.base import Capabilities, Installation
+from signedin.providers.base import Installation
+from signedin.providers.capabilities import Capabilities
 from signedin.results import ModelInfo, Outcome, PastTurn, RunResult, SessionPage
 from signedin.session import AsyncSession
 from signedin.turn import AsyncTurn

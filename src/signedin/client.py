@@ -31,14 +31,13 @@ from signedin.options import (
     resolve,
 )
 from signedin.providers.base import (
-    Capabilities,
     Installation,
     Provider,
     ProviderConfig,
     ProviderTurn,
     SessionQuery,
-    check_supported,
 )
+from signedin.providers.capabilities import Capabilities, check_supported
 from signedin.providers.registry import load_provider
 from signedin.results import ModelInfo, Outcome, RunResult, SessionPage
 from signedin.runs import run_to_end

@@ -14,15 +14,14 @@ from signedin.errors import InvalidOptionError, SessionBusyError, SignedinError
 from signedin.hosting import CallbackHost
 from signedin.options import Output, TurnKeywords, TurnOptions, check_keywords, resolve
 from signedin.providers.base import (
-    Capabilities,
     Provider,
     ProviderSession,
     ProviderTurn,
     ReviewTarget,
     SessionQuery,
     SessionRequest,
-    check_supported,
 )
+from signedin.providers.capabilities import Capabilities, check_supported
 from signedin.providers.notices import NoticingTurn
 from signedin.results import PastTurn, RunResult
 from signedin.runs import run_to_end

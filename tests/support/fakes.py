@@ -7,7 +7,6 @@ from signedin.approvals import Host
 from signedin.events import DoneEvent, DoneReason, Event, MessageEvent, SessionEvent
 from signedin.options import TurnOptions
 from signedin.providers.base import (
-    Capabilities,
     Installation,
     Provider,
     ProviderConfig,
@@ -15,6 +14,7 @@ from signedin.providers.base import (
     ProviderSpec,
     SessionRequest,
 )
+from signedin.providers.capabilities import Capabilities
 
 Batch = Sequence[Event] | BaseException
 """What a turn gives at once, or raises."""

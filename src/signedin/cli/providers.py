@@ -12,7 +12,7 @@ from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Sour
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned
 from signedin.client import AsyncClient
-from signedin.providers.base import Capabilities
+from signedin.providers.capabilities import Capabilities
 from signedin.providers.registry import load_provider, provider_names
 
 

@@ -24,7 +24,7 @@ from signedin.options import (
     check_keywords,
     resolve,
 )
-from signedin.providers.base import check_supported
+from signedin.providers.capabilities import check_supported
 from signedin.results import RunResult
 from signedin.runs import run_to_end
 from signedin.session import AsyncSession

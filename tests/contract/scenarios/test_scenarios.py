@@ -54,7 +54,7 @@ from signedin.loopback import (
     UsageLimit,
     WriteFile,
 )
-from signedin.providers.base import Capabilities
+from signedin.providers.capabilities import Capabilities
 from support.stage import Stage
 from support.turns import checked, events_of, of_type
 

@@ -4,7 +4,7 @@ import pytest
 
 from signedin import AsyncClient, McpServer, UnsupportedOptionError, tool
 from signedin.approvals import allow
-from signedin.providers.base import Capabilities
+from signedin.providers.capabilities import Capabilities
 
 
 @tool

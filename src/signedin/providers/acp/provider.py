@@ -31,7 +31,6 @@ from signedin.providers.acp.mcp import servers_key
 from signedin.providers.acp.session import ACPSession, RunningAgent
 from signedin.providers.acp.store import list_sessions
 from signedin.providers.base import (
-    Capabilities,
     Installation,
     Provider,
     ProviderConfig,
@@ -40,6 +39,7 @@ from signedin.providers.base import (
     SessionRequest,
 )
 from signedin.providers.binary import locate, remember_version, require
+from signedin.providers.capabilities import Capabilities
 from signedin.providers.tool_host import ToolHost
 from signedin.results import ModelInfo, SessionPage
 

@@ -14,7 +14,6 @@ from signedin.accounts.status import AuthStatus, Payer
 from signedin.events import RateLimits
 from signedin.options import TurnOptions
 from signedin.providers.base import (
-    Capabilities,
     Installation,
     Provider,
     ProviderConfig,
@@ -22,6 +21,7 @@ from signedin.providers.base import (
     SessionQuery,
     SessionRequest,
 )
+from signedin.providers.capabilities import Capabilities
 from signedin.results import ModelInfo, SessionPage
 
 if TYPE_CHECKING:

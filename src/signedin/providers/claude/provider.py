@@ -10,7 +10,6 @@ from signedin.errors import ProtocolError, ProviderNotInstalledError, Unsupporte
 from signedin.events import RateLimits
 from signedin.options import TurnOptions
 from signedin.providers.base import (
-    Capabilities,
     Provider,
     ProviderConfig,
     ProviderSpec,
@@ -18,6 +17,7 @@ from signedin.providers.base import (
     SessionRequest,
 )
 from signedin.providers.binary import require
+from signedin.providers.capabilities import Capabilities
 from signedin.providers.claude.account import accounts_for, settings_findings
 from signedin.providers.claude.auth import ClaudeAuth
 from signedin.providers.claude.binary import INSTALL, find_claude

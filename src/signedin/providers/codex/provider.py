@@ -14,13 +14,13 @@ from weakref import WeakSet
 from signedin.events import RateLimits
 from signedin.options import TurnOptions
 from signedin.providers.base import (
-    Capabilities,
     Provider,
     ProviderConfig,
     ProviderSpec,
     SessionQuery,
     SessionRequest,
 )
+from signedin.providers.capabilities import Capabilities
 from signedin.providers.codex.account import accounts_for, refuse_other_payer
 from signedin.providers.codex.binary import INSTALL, find_codex
 from signedin.providers.codex.launch import launch

@@ -5,13 +5,8 @@ from __future__ import annotations
 from signedin.options import TurnOptions
 from signedin.providers.acp.provider import ACPProvider
 from signedin.providers.acp.session import ACPSession
-from signedin.providers.base import (
-    Capabilities,
-    Provider,
-    ProviderConfig,
-    ProviderSpec,
-    SessionRequest,
-)
+from signedin.providers.base import Provider, ProviderConfig, ProviderSpec, SessionRequest
+from signedin.providers.capabilities import Capabilities
 from signedin.providers.gemini.account import LOGIN
 from signedin.providers.gemini.acp import GeminiDialect
 from signedin.providers.gemini.auth import GeminiAuth
