@@ -57,6 +57,16 @@ def test_the_least_an_agent_can_say(run: Callable) -> None:
     assert (result.text, result.session_id, result.usage) == ("Hello.", "s1", None)
 
 
+def test_a_temporary_folder_of_its_own(
+    run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    folder = Path(run("temporary").text)
+    assert folder != tmp_path
+    assert not folder.exists()
+    assert run("temporary", env={"TMPDIR": str(tmp_path)}).text == str(tmp_path)
+
+
 def test_an_agent_that_dies_in_a_turn(run: Callable) -> None:
     with pytest.raises(TransportClosedError) as raised:
         run("dies")

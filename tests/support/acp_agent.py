@@ -120,6 +120,8 @@ def prompted() -> str:
         case "cut":
             say("The first ")
             return "max_tokens"
+        case "temporary":
+            say(os.environ["TMPDIR"])
         case "flood":
             for number in range(int(ARGUMENTS[0])):
                 say(f"{number} ")

@@ -11,6 +11,11 @@ from signedin.options import TurnOptions
 from signedin.providers.acp.agent import ACPAgent, ClientFeatures
 from signedin.redact import redact
 
+NO_SHARED_FOLDER = dict.fromkeys(("TMPDIR", "TMP", "TEMP"))
+"""Taken out of an agent's environment: agents leave what was said in files of the temporary folder,
+so each process gets one that goes away with it. A caller's ``env`` goes before.
+"""
+
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """How an agent is started; sessions with equal ones share a process.

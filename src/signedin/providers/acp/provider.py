@@ -26,7 +26,7 @@ from signedin.providers.acp.catalogue import (
     agent_names,
     find_agent,
 )
-from signedin.providers.acp.dialect import Dialect, Launch
+from signedin.providers.acp.dialect import NO_SHARED_FOLDER, Dialect, Launch
 from signedin.providers.acp.mcp import servers_key
 from signedin.providers.acp.session import ACPSession, RunningAgent
 from signedin.providers.acp.store import list_sessions
@@ -195,9 +195,8 @@ class KnownDialect:
         """Says how to start the agent; see `Dialect.launch`."""
         _check_options(self.name, options)
         _check_account(self.name, self._config)
-        env = child_environment(
-            self._known.vendor, self._config.env_policy, {**self._known.env, **options.env}
-        )
+        changes = {**NO_SHARED_FOLDER, **self._known.env, **options.env}
+        env = child_environment(self._known.vendor, self._config.env_policy, changes)
         return Launch(
             argv=(*self._argv(), *self._trusting(options)),
             env=env,

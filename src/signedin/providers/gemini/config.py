@@ -12,6 +12,7 @@ from signedin.accounts.billing import assure_billing
 from signedin.accounts.environment import child_environment
 from signedin.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.options import VENDOR_DEFAULT, TurnOptions
+from signedin.providers.acp.dialect import NO_SHARED_FOLDER
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.binary import locate
 from signedin.providers.gemini.account import home_changes
@@ -42,9 +43,6 @@ PROCESS_DEFAULTS: Mapping[str, str] = {
     "NO_BROWSER": "true",
 }
 """Set for every process; a caller's ``env`` goes before."""
-
-_OWN_FOLDER = dict.fromkeys(("TMPDIR", "TMP", "TEMP"))
-"""It leaves what was said in files there, so each process gets a folder that goes away with it."""
 
 APPROVAL_MODES = ("default", "auto_edit", "yolo", "plan")
 
@@ -97,7 +95,7 @@ def start_with(
     trusted = is_trusted(options, headless=not acp)
     given: dict[str, str | None] = {
         **PROCESS_DEFAULTS,
-        **_OWN_FOLDER,
+        **NO_SHARED_FOLDER,
         "GEMINI_CLI_TRUST_WORKSPACE": "true" if trusted else "false",
         **changes,
         **options.env,
