@@ -13,6 +13,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python scripts/install_agents.py
 	$(BIN)/python scripts/install_browser.py
+	$(BIN)/python scripts/install_axio.py
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 	@rm -f .coverage.*
@@ -20,6 +21,7 @@ test: $(STAMP)
 test-all: $(STAMP)
 	$(BIN)/python scripts/install_agents.py
 	$(BIN)/python scripts/install_browser.py
+	$(BIN)/python scripts/install_axio.py
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m ""
 
 lint: $(STAMP)

@@ -42,5 +42,9 @@ def test_the_metadata(wheel: zipfile.ZipFile) -> None:
     assert metadata["License-Expression"] == "MIT"
     extras = set(metadata.get_all("Provides-Extra") or ())
     assert {"codex", "claude", "gemini", "chatgpt", "tools", "batch", "otel", "all"} <= extras
+    assert "axio" in extras
     [points] = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
-    assert "signedin = signedin.cli:main" in wheel.read(points).decode()
+    entries = wheel.read(points).decode()
+    assert "signedin = signedin.cli:main" in entries
+    assert "[axio.transport]\nsignedin = signedin.axio:SignedInTransport\n" in entries
+    assert "[axio.transport.settings]\nsignedin = signedin.axio:SignInScreen\n" in entries

@@ -145,12 +145,16 @@ def test_axio_finds_the_plug_in_and_the_stored_login(told: dict[str, Any], home:
     }
 
 
+def test_the_example_of_the_guide_does_what_it_says(told: dict[str, Any]) -> None:
+    assert told["guide"] == [["717,710", "294,029"], "294,029\n"]
+
+
 @pytest.mark.skipif(find_spec("axio") is not None, reason="axio is installed here")
 def test_without_axio_the_transport_says_what_to_install_and_the_screen_works() -> None:
     with pytest.raises(ProviderNotInstalledError) as raised:
         from signedin.axio import SignedInTransport  # noqa: F401, PLC0415
     assert raised.value.message == (
-        "the axio plug-in is not installed: axio_responses is missing. Install it with: "
+        "the axio plug-in is not installed: axio is missing. Install it with: "
         'python -m pip install "signedin[axio]" (with Python 3.12 or newer)'
     )
     assert SignInScreen.__module__ == "signedin.axio.screen"

@@ -12,7 +12,8 @@ from signedin.providers.chatgpt.profiles import SIWC, relocated
 from support.chatgpt_account import SignedInUser
 
 PAGE = Path(__file__).parents[3] / "docs" / "chatgpt.md"
-SIGNING_IN = re.compile(r"^## Signing in\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+ELSEWHERE = re.compile(r"^## (Signing in|From axio)\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+"""Sections whose examples are run by the tests of signing in and of the plug-in for axio."""
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 SCRIPT = Script(
@@ -37,7 +38,7 @@ def test_the_examples_run(
         profile = relocated(SIWC, issuer.url, f"{model.url}/backend-api/codex")
         monkeypatch.setitem(profiles.PROFILES, "siwc", profile)
         asyncio.run(SignedInUser(issuer, None, profile).sign_in())
-        examples = EXAMPLE.findall(SIGNING_IN.sub("", PAGE.read_text("utf-8")))
+        examples = EXAMPLE.findall(ELSEWHERE.sub("", PAGE.read_text("utf-8")))
         for example in examples:
             exec(compile(example, str(PAGE), "exec"), {"__name__": "__main__"})
     assert len(examples) == 4
