@@ -35,6 +35,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 bench: $(STAMP)
+	$(BIN)/python scripts/install_agents.py claude gemini
 	$(BIN)/python -m benchmarks
 
 docs: $(STAMP)

@@ -5,13 +5,14 @@ import compileall
 import sys
 from pathlib import Path
 
+from benchmarks import agents
 from benchmarks.measurements import ALL, Measurement
 from benchmarks.report import Result, save, show
 from benchmarks.sampling import interleave
 from benchmarks.stage import Stage, stage
-from signedin import Client
 
 ROOT = Path(__file__).resolve().parent.parent
+PROVIDERS = ("codex", "claude", "gemini")
 
 
 def main() -> None:
@@ -19,20 +20,24 @@ def main() -> None:
     names = ", ".join(measurement.name for measurement in ALL)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {names} (default: all)")
     parser.add_argument("--quick", action="store_true", help="a few rounds only")
-    parser.add_argument("--codex", type=Path, help="the native Codex program for all contestants")
+    for provider in PROVIDERS:
+        parser.add_argument(f"--{provider}", type=Path, help="the program of all contestants")
     arguments = parser.parse_args()
     chosen = [m for m in ALL if m.name in arguments.names or not arguments.names]
     if unknown := set(arguments.names) - {measurement.name for measurement in ALL}:
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}; there are {names}")
-    codex = Client("codex", binary=arguments.codex).installation()
-    if codex.path is None or codex.problem:
-        parser.error(f"Codex is missing ({codex.problem}): {codex.install}")
+    found = agents.find({provider: getattr(arguments, provider) for provider in PROVIDERS})
+    for measurement in [m for m in chosen if m.provider not in found]:
+        chosen.remove(measurement)
+        missing = f"{measurement.provider} is not installed"
+        print(f"{measurement.name} is left out: {missing}", file=sys.stderr)
 
     compileall.compile_dir(ROOT / "src", quiet=1)
-    with stage(codex.path) as common:
+    with stage({provider: agent.path for provider, agent in found.items()}) as common:
         results = [run(measurement, common, quick=arguments.quick) for measurement in chosen]
     show(results)
-    file = save(results, codex=codex.version or "unknown", quick=arguments.quick)
+    versions = {provider: agent.version for provider, agent in found.items()}
+    file = save(results, agents=versions, quick=arguments.quick)
     print(f"written to {file.relative_to(ROOT)}")
 
 

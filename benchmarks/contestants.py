@@ -23,6 +23,7 @@ class Program:
         env: Its environment.
         cwd: Where it works.
         expected: What has to be in its output.
+        given: What it reads from its stdin.
     """
 
     def __init__(
@@ -33,19 +34,21 @@ class Program:
         env: Mapping[str, str],
         cwd: Path,
         expected: str,
+        given: str = "",
     ) -> None:
         self.name = name
         self._command = command
         self._env = env
         self._cwd = cwd
         self._expected = expected
+        self._given = given
 
     def once(self) -> Sample:
         before = _children_cpu()
         start = time.perf_counter()
         done = subprocess.run(
             self._command,
-            stdin=subprocess.DEVNULL,
+            input=self._given,
             capture_output=True,
             text=True,
             env=self._env,

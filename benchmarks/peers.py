@@ -7,7 +7,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-PINS = {"oauthpy": "1.0.0a4", "openai-codex": "0.163.0"}
+PINS = {
+    "oauthpy": "1.0.0a4",
+    "openai-codex": "0.163.0",
+    "claude-agent-sdk": "0.2.187",
+    "agentabi": "0.4.0",
+}
 """Exact versions, so that figures of different days can be compared."""
 
 HTTP_PINS = {"axio-transport-codex": "0.12.2", "openai": "3.54.0"}

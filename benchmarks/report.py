@@ -1,6 +1,7 @@
 """The results as one table and as JSON."""
 
 import json
+import statistics
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +36,11 @@ class Verdict(NamedTuple):
         aim = self.aim
         unit, _ = _UNITS[aim.metric]
         verdict = "met" if self.value <= aim.at_most else "MISSED"
+        if aim.reference is None:
+            return (
+                f"{verdict}: {unit.split()[0]} of {aim.contestant} is {self.value:.3f} s "
+                f"(aim: {aim.at_most:g} s or less)"
+            )
         return (
             f"{verdict}: {unit.split()[0]} of {aim.contestant} is {self.value:.2f} "
             f"of {aim.reference}'s (aim: {aim.at_most:g} or less)"
@@ -48,12 +54,18 @@ class Result(NamedTuple):
     series: Sequence[Series]
 
     def verdicts(self) -> list[Verdict]:
-        by_name = {series.name: series for series in self.series}
+        by_name: dict[str | None, Series] = {series.name: series for series in self.series}
         return [
-            Verdict(aim, ratio(by_name[aim.contestant], by_name[aim.reference], aim.metric))
+            Verdict(aim, _value(aim, by_name[aim.contestant], by_name.get(aim.reference)))
             for aim in self.measurement.aims
-            if aim.contestant in by_name and aim.reference in by_name
+            if aim.contestant in by_name and (aim.reference is None or aim.reference in by_name)
         ]
+
+
+def _value(aim: Aim, series: Series, reference: Series | None) -> float:
+    if reference is None:
+        return statistics.median(series.values(aim.metric))
+    return ratio(series, reference, aim.metric)
 
 
 def show(results: Iterable[Result]) -> None:
@@ -76,7 +88,7 @@ def show(results: Iterable[Result]) -> None:
     print("\n".join(verdicts))
 
 
-def save(results: Iterable[Result], *, codex: str, quick: bool) -> Path:
+def save(results: Iterable[Result], *, agents: Mapping[str, str], quick: bool) -> Path:
     """Writes everything that was measured; returns the file."""
     moment = time.strftime("%Y-%m-%d-%H%M%S")
     document = {
@@ -86,7 +98,7 @@ def save(results: Iterable[Result], *, codex: str, quick: bool) -> Path:
         "quick": quick,
         "versions": {
             "signedin": machine.own_version(),
-            "codex": codex,
+            **agents,
             **peers.PINS,
             **peers.HTTP_PINS,
         },

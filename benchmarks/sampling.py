@@ -1,8 +1,12 @@
 """Samples, taken in turns so that whatever else the machine does hits every contestant alike."""
 
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
+
+SETTLE_SECONDS = 0.1
+"""Between two jobs: what a contestant still does in the background must not burden the next."""
 
 Sample = Mapping[str, float]
 """What one run took: `wall` and `cpu` in seconds, `rss` in MB, whatever the contestant tells."""
@@ -56,6 +60,7 @@ def interleave(
         progress(number)
         for contestant in contestants:
             sample = contestant.once()
+            time.sleep(SETTLE_SECONDS)
             if number >= warmups:
                 taken[contestant.name].append(sample)
     return [Series(name, samples) for name, samples in taken.items()]

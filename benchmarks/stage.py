@@ -1,15 +1,16 @@
-"""What all contestants share: a loopback model in a process of its own, Codex, and the peers."""
+"""What all contestants share: a loopback model in a process of its own, the agents, the peers."""
 
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import peers
+from signedin.loopback.clients import CLIENTS
 
 PROGRAMS = Path(__file__).with_name("programs")
 
@@ -31,6 +32,7 @@ stream_max_retries = 0
 """
 
 _KEPT_OUT = (
+    "CLAUDECODE",
     "CODEX_ACCESS_TOKEN",
     "CODEX_API_KEY",
     "OPENAI_API_KEY",
@@ -38,20 +40,28 @@ _KEPT_OUT = (
     "PYTHONDONTWRITEBYTECODE",
 )
 
+_ALIKE: Mapping[str, Mapping[str, str]] = {
+    # Otherwise Claude Code talks to its vendor at every start; signedin sets it by itself.
+    "claude": {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
+    # Without it headless Gemini refuses to work in a folder it has not seen.
+    "gemini": {"GEMINI_CLI_TRUST_WORKSPACE": "true"},
+}
+"""What every contestant gets, so that all do the same work."""
+
 
 class Stage(NamedTuple):
     """Where a measurement takes place.
 
     Attributes:
         url: Address of the loopback model.
-        codex: The native Codex program, the same for all.
+        agents: The agents' programs by provider, the same for all.
         ours: The interpreter that has signedin.
         folder: Holds the contestants' homes.
         cwd: An empty folder to work in.
     """
 
     url: str
-    codex: Path
+    agents: Mapping[str, Path]
     ours: Path
     folder: Path
     cwd: Path
@@ -61,26 +71,38 @@ class Stage(NamedTuple):
         """The interpreter that has the peers."""
         return peers.python()
 
-    def environment(self, name: str) -> dict[str, str]:
+    def environment(self, name: str, provider: str = "codex") -> dict[str, str]:
         """A contestant's environment: a home of its own whose configuration is everybody's."""
         home = self.folder / name
-        if not home.exists():
-            home.mkdir(mode=0o700)
-            (home / "config.toml").write_text(_CONFIG.format(url=self.url), encoding="utf-8")
-        inherited = {name: value for name, value in os.environ.items() if name not in _KEPT_OUT}
-        return {
-            **inherited,
-            "CODEX_HOME": str(home),
-            "OAUTHPY_CODEX_BINARY": str(self.codex),
-            "SIGNEDIN_CODEX_BINARY": str(self.codex),
+        home.mkdir(mode=0o700, exist_ok=True)
+        agent = self.agents[provider]
+        changes: dict[str, str | None] = {
+            **dict.fromkeys(_KEPT_OUT),
+            **dict.fromkeys(name for name in os.environ if name.startswith("CLAUDE_")),
+            f"OAUTHPY_{provider.upper()}_BINARY": str(agent),
+            f"SIGNEDIN_{provider.upper()}_BINARY": str(agent),
+            # For those that cannot be told where it is.
+            "PATH": f"{agent.parent}{os.pathsep}{os.environ['PATH']}",
             "SIGNEDIN_HOME": str(self.folder / "signedin-home"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "XDG_STATE_HOME": str(self.folder / "state"),
+            **_ALIKE.get(provider, {}),
+            **self._variables(provider, home),
         }
+        merged = {**os.environ, **changes}
+        return {name: value for name, value in merged.items() if value is not None}
+
+    def _variables(self, provider: str, home: Path) -> Mapping[str, str | None]:
+        """Has an agent ask the loopback model."""
+        if provider != "codex":
+            return CLIENTS[provider](self.url, home)["env"]
+        # Contestants that start Codex themselves have no command line to configure it with.
+        (home / "config.toml").write_text(_CONFIG.format(url=self.url), encoding="utf-8")
+        return {"CODEX_HOME": str(home)}
 
 
 @contextmanager
-def stage(codex: Path) -> Generator[Stage, None, None]:
+def stage(agents: Mapping[str, Path]) -> Generator[Stage, None, None]:
     """Sets the stage up and clears it away."""
     with (
         tempfile.TemporaryDirectory(prefix="signedin-bench-", ignore_cleanup_errors=True) as folder,
@@ -88,7 +110,7 @@ def stage(codex: Path) -> Generator[Stage, None, None]:
     ):
         cwd = Path(folder, "empty")
         cwd.mkdir()
-        yield Stage(url, codex, Path(sys.executable), Path(folder), cwd)
+        yield Stage(url, agents, Path(sys.executable), Path(folder), cwd)
 
 
 @contextmanager

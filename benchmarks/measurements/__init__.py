@@ -1,8 +1,10 @@
 """What is measured, one module each."""
 
 from benchmarks.measurements import (
+    claude,
     cold_run,
     features,
+    gemini,
     http_stream,
     import_cost,
     long_answer,
@@ -22,6 +24,11 @@ ALL = (
     features.FIFTY,
     http_stream.STREAM,
     http_stream.FIRST,
+    claude.COLD,
+    claude.WARM,
+    claude.STREAM,
+    gemini.COLD,
+    gemini.WARM,
 )
 
 __all__ = ["ALL", "Aim", "Measurement"]

@@ -11,19 +11,19 @@ from benchmarks.stage import PROGRAMS, Stage
 
 
 class Aim(NamedTuple):
-    """A ratio that is not to be exceeded.
+    """What is not to be exceeded.
 
     Attributes:
         metric: `wall`, `cpu`, `import` or `rss`.
         contestant: Who has the aim.
-        at_most: The greatest ratio that meets it.
+        at_most: The greatest ratio that meets it; seconds if there is no reference.
         reference: Whose figure is 1.
     """
 
     metric: str
     contestant: str
     at_most: float
-    reference: str
+    reference: str | None = None
 
 
 class Measurement(NamedTuple):
@@ -37,6 +37,7 @@ class Measurement(NamedTuple):
         quick_rounds: The same for a quick look.
         warmups: Rounds that do not count, for caches of all kinds.
         aims: What is to be reached.
+        provider: Whose agent is needed.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Measurement(NamedTuple):
     quick_rounds: int
     warmups: int = 1
     aims: Sequence[Aim] = ()
+    provider: str = "codex"
 
 
 class Work(NamedTuple):
@@ -64,18 +66,25 @@ class Work(NamedTuple):
 
 @contextmanager
 def workers(
-    stage: Stage, works: Sequence[Work], *, prompt: str, expected: str
+    stage: Stage, works: Sequence[Work], *, prompt: str, expected: str, provider: str = "codex"
 ) -> Generator[Sequence[Contestant], None, None]:
-    """Starts workers that all answer the same prompt, each with a Codex home of its own."""
+    """Starts workers that all answer the same prompt, each with a home of its own."""
     with ExitStack() as stack:
         yield [
             stack.enter_context(
                 Worker(
                     work.name,
-                    [_interpreter(stage, work.program), PROGRAMS / work.program, work.job],
+                    [
+                        _interpreter(stage, work.program),
+                        PROGRAMS / work.program,
+                        work.job,
+                        provider,
+                    ],
                     prompt=prompt,
                     expected=expected,
-                    env=stage.environment(f"{Path(work.program).stem}-{work.job}"),
+                    env=stage.environment(
+                        f"{provider}-{Path(work.program).stem}-{work.job}", provider
+                    ),
                     cwd=stage.cwd,
                 )
             )
@@ -88,4 +97,4 @@ def _interpreter(stage: Stage, program: str) -> Path:
     return stage.peers if program in _OF_PEERS else stage.ours
 
 
-_OF_PEERS = ("with_oauthpy.py", "with_openai_codex.py")
+_OF_PEERS = ("with_claude_sdk.py", "with_oauthpy.py", "with_openai_codex.py")

@@ -23,10 +23,12 @@ def _open(stage: Stage) -> Generator[Sequence[Contestant], None, None]:
         )
 
     yield [
-        program("codex exec", stage.codex, "exec", "--skip-git-repo-check"),
-        program("signedin", stage.ours, PROGRAMS / "cold_signedin.py"),
-        program("signedin, codex-exec", stage.ours, PROGRAMS / "cold_signedin_exec.py"),
-        program("oauthpy", stage.peers, PROGRAMS / "cold_oauthpy.py"),
+        program("codex exec", stage.agents["codex"], "exec", "--skip-git-repo-check"),
+        program("signedin", stage.ours, PROGRAMS / "cold_signedin.py", "codex"),
+        program(
+            "signedin, codex-exec", stage.ours, PROGRAMS / "cold_signedin.py", "codex", "codex-exec"
+        ),
+        program("oauthpy", stage.peers, PROGRAMS / "cold_oauthpy.py", "codex"),
         program("openai_codex", stage.peers, PROGRAMS / "cold_openai_codex.py"),
     ]
 

@@ -2,4 +2,5 @@ import sys
 
 from signedin import Client
 
-print(Client("codex").run(sys.argv[1]).text)
+provider, *transport, prompt = sys.argv[1:]
+print(Client(provider, transport=transport[0] if transport else None).run(prompt).text)

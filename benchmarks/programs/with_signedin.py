@@ -1,17 +1,19 @@
 """The jobs, done with signedin."""
 
 import asyncio
+import sys
 
 from stopwatch import Stopwatch, chosen, only, serve
 
 from signedin import AsyncClient, Client, EventKind, tool
 
+PROVIDER = sys.argv[2]
 AT_ONCE = 16
 
 
 def turn() -> None:
     """Turns of one session."""
-    with Client("codex") as client, client.session() as session:
+    with Client(PROVIDER) as client, client.session() as session:
 
         def job(prompt: str, watch: Stopwatch) -> str:
             with watch:
@@ -22,7 +24,7 @@ def turn() -> None:
 
 def run() -> None:
     """A session of its own for each prompt."""
-    with Client("codex") as client:
+    with Client(PROVIDER) as client:
 
         def job(prompt: str, watch: Stopwatch) -> str:
             with watch:
@@ -31,9 +33,21 @@ def run() -> None:
         serve(job)
 
 
+def run_again() -> None:
+    """The same right after another prompt, so that what has to be tidied up counts."""
+    with Client(PROVIDER) as client:
+
+        def job(prompt: str, watch: Stopwatch) -> str:
+            client.run(prompt)
+            with watch:
+                return client.run(prompt).text
+
+        serve(job)
+
+
 def stream() -> None:
     """All events of a turn, one by one."""
-    with Client("codex") as client:
+    with Client(PROVIDER) as client:
 
         def job(prompt: str, watch: Stopwatch) -> str:
             text = ""
@@ -49,7 +63,7 @@ def stream() -> None:
 def stream_async() -> None:
     """The same in an event loop."""
     with asyncio.Runner() as runner:
-        client = AsyncClient("codex")
+        client = AsyncClient(PROVIDER)
 
         async def collected(prompt: str, watch: Stopwatch) -> str:
             text = ""
@@ -67,7 +81,7 @@ def stream_async() -> None:
 def many() -> None:
     """Turns at once, each in a session of its own."""
     with asyncio.Runner() as runner:
-        client = AsyncClient("codex")
+        client = AsyncClient(PROVIDER)
 
         async def together(prompt: str, watch: Stopwatch) -> str:
             with watch:
@@ -81,7 +95,7 @@ def many() -> None:
 def items() -> None:
     """All items of a turn, each piece by piece."""
     with asyncio.Runner() as runner:
-        client = AsyncClient("codex")
+        client = AsyncClient(PROVIDER)
 
         async def collected(prompt: str, watch: Stopwatch) -> str:
             text = ""
@@ -105,7 +119,7 @@ def tool_call() -> None:
         """Gives back what it is given."""
         return text
 
-    with Client("codex") as client, client.session(tools=[echo]) as session:
+    with Client(PROVIDER) as client, client.session(tools=[echo]) as session:
 
         def job(prompt: str, watch: Stopwatch) -> str:
             with watch:
@@ -117,7 +131,7 @@ def tool_call() -> None:
 def fifty() -> None:
     """Fifty turns at once, each in a session of its own."""
     with asyncio.Runner() as runner:
-        client = AsyncClient("codex")
+        client = AsyncClient(PROVIDER)
 
         async def together(prompt: str, watch: Stopwatch) -> str:
             with watch:
@@ -131,6 +145,7 @@ def fifty() -> None:
 JOBS = {
     "turn": turn,
     "run": run,
+    "run-again": run_again,
     "stream": stream,
     "stream-async": stream_async,
     "many": many,
