@@ -34,6 +34,9 @@ _SEVEN_DAYS = 7 * 24 * 60
 _SHOWN_STDERR = 1000
 _MISFIT = "error_max_structured_output_retries"
 
+_DIGITS = 12
+"""Of a cost; what is behind them comes of adding and subtracting fractions."""
+
 
 class Outcome:
     """What is known about the end of a turn, which may have several results.
@@ -153,8 +156,8 @@ class Outcome:
         """
         before, self.total_cost = self.total_cost, result.total_cost_usd or 0.0
         if (since := result.model_usage_since_last_result) is not None:
-            return sum(usage.cost_usd for usage in since.values())
-        return None if result.total_cost_usd is None else self.total_cost - before
+            return round(sum(usage.cost_usd for usage in since.values()), _DIGITS)
+        return None if result.total_cost_usd is None else round(self.total_cost - before, _DIGITS)
 
 
 def all_input(tokens: Tokens) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,10 +24,29 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 10.0
 """How long processes beyond the first are kept for a next prompt; each takes about 120 MB."""
 
+REST_SECONDS = 0.1
+"""How long a process rests before it begins a new conversation, unless a prompt is there: a client
+that is closed right after an answer would have to wait for that.
+"""
+
 CLEAR_SECONDS = 10.0
 """How long a process may take to begin a new conversation; 0.03 s when all is well."""
 
 _log = logging.getLogger("signedin.claude")
+
+
+class _Waiting:
+    """A process that waits for a prompt, and makes itself ready for one."""
+
+    def __init__(self, process: ClaudeProcess) -> None:
+        self.process = process
+        self._wanted = asyncio.Event()
+        self.clearing = asyncio.get_running_loop().create_task(_clear(process, self._wanted))
+
+    async def cleared(self) -> None:
+        """Waits until it is ready, or gone."""
+        self._wanted.set()
+        await asyncio.shield(self.clearing)
 
 
 class WarmPool:
@@ -38,7 +57,7 @@ class WarmPool:
 
     def __init__(self) -> None:
         self._live: set[ClaudeProcess] = set()
-        self._idle: list[tuple[ClaudeProcess, asyncio.Task[None]]] = []
+        self._idle: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()
         # Starting takes all of a core, so a crowd that starts at once is only slower.
         self._starts = asyncio.Semaphore(max(2, os.cpu_count() or 1))
@@ -57,11 +76,11 @@ class WarmPool:
 
     async def take(self, launch: Launch) -> ClaudeProcess:
         """Returns a process that waits, or else a new one."""
-        while warm := next((each for each in self._idle if each[0].launch == launch), None):
+        while warm := next((each for each in self._idle if each.process.launch == launch), None):
             self._idle.remove(warm)
-            process, clearing = warm
+            process = warm.process
             try:
-                await asyncio.shield(clearing)
+                await warm.cleared()
             except BaseException:
                 self._spawn(process.aclose())
                 raise
@@ -75,8 +94,7 @@ class WarmPool:
         if process.spent or process.closed is not None:
             self._spawn(process.aclose())
             return
-        clearing = asyncio.get_running_loop().create_task(_clear(process))
-        self._idle.append((process, clearing))
+        self._idle.append(_Waiting(process))
         if len(self._idle) > 1:
             self._spawn(self._end_surplus())
 
@@ -96,28 +114,29 @@ class WarmPool:
 
     async def store(self) -> None:
         """Ends the processes that wait after a conversation: only then all of it is stored."""
-        told = [idle for idle in self._idle if idle[0].prompted]
+        told = [idle for idle in self._idle if idle.process.prompted]
         self._idle = [idle for idle in self._idle if idle not in told]
-        for process, clearing in told:
-            await asyncio.shield(clearing)
-            await process.aclose()
+        for idle in told:
+            await idle.cleared()
+            await idle.process.aclose()
 
     async def aclose(self) -> None:
         """Ends all processes."""
         idle, self._idle = self._idle, []
         live, self._live = self._live, set()
-        for task in (*self._tasks, *(clearing for _, clearing in idle)):
+        clearings = {each.clearing for each in idle}
+        for task in (*self._tasks, *clearings):
             task.cancel()
         for process in live:
             self._spawn(process.aclose())
-        await finish(_all_ended({*self._tasks, *(clearing for _, clearing in idle)}))
+        await finish(_all_ended({*self._tasks, *clearings}))
 
     async def _end_surplus(self) -> None:
         await asyncio.sleep(LINGER_SECONDS)
         if len(self._idle) > 1:
-            process, clearing = self._idle.pop(0)
-            clearing.cancel()
-            await process.aclose()
+            idle = self._idle.pop(0)
+            idle.clearing.cancel()
+            await idle.process.aclose()
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -125,10 +144,13 @@ class WarmPool:
         task.add_done_callback(self._tasks.discard)
 
 
-async def _clear(process: ClaudeProcess) -> None:
+async def _clear(process: ClaudeProcess, wanted: asyncio.Event) -> None:
     """Begins a new conversation, which has no memory of the old one; or ends the process."""
     if not process.used:
         return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REST_SECONDS):
+            await wanted.wait()
     cleared = _Cleared()
     try:
         async with asyncio.timeout(CLEAR_SECONDS):
