@@ -32,7 +32,7 @@ HOLD_SECRETS = {
 HARMLESS = {
     "signedin.providers.acp.catalogue.KnownAgent",  # written down in our own code
     "signedin.providers.acp.protocol.CreateTerminal",  # its variables hide their values
-    "signedin.providers.base.Capabilities",  # says whether there can be any
+    "signedin.providers.capabilities.Capabilities",  # says whether there can be any
     "signedin.providers.claude.account._Settings",  # keeps no values
 }
 
@@ -40,7 +40,7 @@ HARMLESS = {
 def data_types() -> Iterator[tuple[str, type, set[str]]]:
     """All data types of the layers that handle secrets, with the names of their fields."""
     for found in pkgutil.walk_packages(signedin.__path__, "signedin."):
-        if found.name.startswith(("signedin.cli", "signedin.loopback")) or (
+        if found.name.startswith(("signedin.axio", "signedin.cli", "signedin.loopback")) or (
             ".codex.protocol" in found.name
         ):
             continue

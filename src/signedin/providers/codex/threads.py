@@ -262,6 +262,8 @@ def _thread_settings(options: TurnOptions) -> dict[str, Any]:
     if options.on_question:
         # Left to itself Codex asks nothing outside of its plan mode (seen with 0.163 and 0.169).
         settings.setdefault("features.default_mode_request_user_input", True)
+        # Else it warns, now and then, of a feature that the user has not switched on.
+        settings.setdefault("suppress_unstable_features_warning", True)
     return {
         "cwd": str(options.cwd),
         "sandbox": config.SANDBOX_MODES[options.permissions],
