@@ -10,6 +10,8 @@ import pytest
 from signedin.loopback import LoopbackIssuer, LoopbackModel, Rule, Script, Shell, ToolCall
 from signedin.providers.codex.config import to_toml
 
+pytestmark = pytest.mark.xdist_group("the ports that codex signs in at")
+
 DOCS = Path(__file__).parents[3] / "docs"
 GUIDE = DOCS / "codex-client.md"
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -25,7 +25,7 @@ class Store:
         self.home = home
 
     def write(
-        self, session: str, *entries: dict[str, object], folder: str = "-w", changed: float = 1.0
+        self, session: str, *entries: dict[str, object], folder: str = "-w", said: int = 0
     ) -> Path:
         file = self.home / "projects" / folder / f"{session}.jsonl"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -33,10 +33,13 @@ class Store:
         before = None
         for number, entry in enumerate(entries):
             links = {"uuid": f"u{number}", "parentUuid": before} if entry.get("type") else {}
-            lines.append(json.dumps({**links, "timestamp": TIME, "cwd": "/w", **entry}))
+            seconds = said if number == len(entries) - 1 else 0
+            time = TIME.replace("00.000", f"{seconds:02}.000")
+            lines.append(json.dumps({**links, "timestamp": time, "cwd": "/w", **entry}))
             before = entry.get("uuid", f"u{number}")
         file.write_text("\n".join(lines) + "\n")
-        os.utime(file, (changed, changed))
+        # What was said last is written first: the time of the file tells nothing.
+        os.utime(file, (1000.0 - said, 1000.0 - said))
         return file
 
 
@@ -62,6 +65,21 @@ def title(name: str) -> dict[str, object]:
     return {"type": "custom-title", "customTitle": name, "uuid": ""}
 
 
+def test_without_any_time_that_of_the_file_counts(store: Store) -> None:
+    file = store.write(SESSION, user("Hello", timestamp=""))
+    os.utime(file, (5.0, 5.0))
+    [session] = list_sessions(store.home, SessionQuery()).sessions
+    assert (session.created_at, session.updated_at) == (None, 5.0)
+
+
+def test_what_has_no_time_or_is_cut_off_is_passed_over(store: Store) -> None:
+    file = store.write(SESSION, user("Hello"), assistant(text("Hi.")), said=9)
+    with file.open("a") as opened:
+        opened.write('{"type": "cost-state"}\n{"type": "user", "timest')
+    [session] = list_sessions(store.home, SessionQuery()).sessions
+    assert session.updated_at == SECONDS + 9
+
+
 def test_a_session_is_described(store: Store) -> None:
     store.write(
         SESSION,
@@ -72,7 +90,7 @@ def test_a_session_is_described(store: Store) -> None:
         assistant(text("The answer")),
         title("Old"),
         title("New"),
-        changed=7.0,
+        said=7,
     )
     assert list_sessions(store.home, SessionQuery()).sessions == (
         SessionInfo(
@@ -82,7 +100,7 @@ def test_a_session_is_described(store: Store) -> None:
             cwd="/w",
             model="opus",
             created_at=SECONDS,
-            updated_at=7.0,
+            updated_at=SECONDS + 7,
         ),
     )
 
@@ -102,8 +120,8 @@ def test_the_first_prompt_may_be_of_any_size(store: Store) -> None:
 
 
 def test_folders_that_only_look_alike(store: Store) -> None:
-    store.write(SESSION, user("one", cwd="/w/a.b"), folder="-w-a-b", changed=1.0)
-    store.write(OTHER, user("two", cwd="/w/a-b"), folder="-w-a-b", changed=2.0)
+    store.write(SESSION, user("one", cwd="/w/a.b"), folder="-w-a-b", said=1)
+    store.write(OTHER, user("two", cwd="/w/a-b"), folder="-w-a-b", said=2)
     sessions = list_sessions(store.home, SessionQuery(cwd=Path("/w/a.b"))).sessions
     assert [session.preview for session in sessions] == ["one"]
 
@@ -111,7 +129,7 @@ def test_folders_that_only_look_alike(store: Store) -> None:
 def test_pages(store: Store) -> None:
     ids = [f"{number:08}-0000-4000-8000-000000000000" for number in range(5)]
     for number, session in enumerate(ids):
-        store.write(session, user(f"prompt {number}"), changed=float(number + 1))
+        store.write(session, user(f"prompt {number}"), said=number + 1)
     seen: list[str] = []
     cursor = None
     while True:

@@ -26,6 +26,9 @@ from signedin.results import PastTurn, SessionInfo, SessionPage, answer_text
 _ENDS = 262_144
 """Bytes read from the beginning and from the end of a file to describe its conversation."""
 
+_TAIL = 65_536
+"""Bytes read from the end of a file to tell when something was last said in it."""
+
 _PREVIEW = 200
 _NAME_LENGTH = 200
 """Longer names of folders are cut and end in a hash instead."""
@@ -157,11 +160,23 @@ def _files(home: Path, cwd: Path | None) -> list[tuple[str, tuple[float, Path]]]
             continue
         try:
             uuid.UUID(file.stem)
-            changed = file.stat().st_mtime_ns
+            changed = _last_changed(file)
         except (ValueError, OSError):
             continue
-        found.append((f"{changed:020}-{file.stem}", (changed / 1e9, file)))
+        found.append((f"{round(changed * 1e9):020}-{file.stem}", (changed, file)))
     return sorted(found, reverse=True)
+
+
+def _last_changed(file: Path) -> float:
+    """When something was last said in a conversation.
+
+    The time of the file does not tell: Claude Code writes late, and several files in one go.
+    """
+    with file.open("rb") as opened:
+        opened.seek(max(0, os.fstat(opened.fileno()).st_size - _TAIL))
+        entries = _entries(reversed(opened.read().splitlines()))
+        times = (_seconds(entry.timestamp) for entry in entries)
+        return next(filter(None, times), None) or os.fstat(opened.fileno()).st_mtime
 
 
 def _after(
