@@ -46,6 +46,8 @@ from signedin.turn import AsyncTurn, new_recorder
 
 T = TypeVar("T")
 _log = logging.getLogger("signedin")
+# What the caller is to know comes as an event or an error; the log is for who asks for it.
+_log.addHandler(logging.NullHandler())
 
 
 class AsyncClient:

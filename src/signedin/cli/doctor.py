@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import re
 from collections.abc import AsyncGenerator
@@ -28,9 +27,6 @@ from signedin.wire.capture import capture
 ANSWER = "signedin-smoke"
 VERSION_SECONDS = 30.0
 SMOKE_SECONDS = 60.0
-
-# What the user is to know is among the findings; the log would run into them.
-logging.getLogger("signedin").addHandler(logging.NullHandler())
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 

@@ -6,7 +6,7 @@ taken away.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 import msgspec
 
@@ -99,6 +99,9 @@ class SessionDocument(msgspec.Struct, frozen=True, kw_only=True):
     turns: list[PastTurn]
 
 
+ChangeWord: TypeAlias = Literal["forked", "renamed", "archived", "unarchived", "deleted"]
+
+
 class SessionChange(msgspec.Struct, frozen=True, kw_only=True):
     """What the commands of ``signedin sessions`` that change one write with ``--json``.
 
@@ -109,7 +112,7 @@ class SessionChange(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     session_id: str
-    change: Literal["forked", "renamed", "archived", "unarchived", "deleted"]
+    change: ChangeWord
     new_session_id: str | None = None
 
 

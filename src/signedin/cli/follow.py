@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -20,9 +19,6 @@ from signedin.turn import AsyncTurn
 
 _STOP_SECONDS = 5.0
 """How long an agent that was asked to stop may take, before the turn is torn down."""
-
-# What the user is to know comes as an event or an error; the log would run into the view.
-logging.getLogger("signedin").addHandler(logging.NullHandler())
 
 
 async def follow(turn: AsyncTurn, presenters: Sequence[Presenter]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated
 
 import typer
 
 from signedin.cli import suggestions
-from signedin.cli.documents import SessionChange, SessionDocument
+from signedin.cli.documents import ChangeWord, SessionChange, SessionDocument
 from signedin.cli.errors import FAILURE, SUCCESS, UsageError
 from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source, client_of
 from signedin.cli.output import write, write_json
@@ -157,13 +157,8 @@ def rename(
     \b
     signedin sessions rename latest "The flaky test"
     """
-
-    async def change() -> SessionChange:
-        async with _session(provider, source, account, session_id) as session:
-            await session.rename(name)
-            return SessionChange(session_id=_id_of(session), change="renamed")
-
-    _tell(asyncio.run(change()), json=json)
+    session = _session(provider, source, account, session_id)
+    _change(session, lambda session: session.rename(name), "renamed", json=json)
 
 
 @sessions.command()
@@ -176,13 +171,8 @@ def archive(
     json: Json = False,
 ) -> None:
     """Put a conversation away."""
-
-    async def change() -> SessionChange:
-        async with _session(provider, source, account, session_id) as session:
-            await session.archive()
-            return SessionChange(session_id=_id_of(session), change="archived")
-
-    _tell(asyncio.run(change()), json=json)
+    session = _session(provider, source, account, session_id)
+    _change(session, AsyncSession.archive, "archived", json=json)
 
 
 @sessions.command()
@@ -195,13 +185,8 @@ def unarchive(
     json: Json = False,
 ) -> None:
     """Bring a conversation back that was put away."""
-
-    async def change() -> SessionChange:
-        async with _session(provider, source, account, session_id) as session:
-            await session.unarchive()
-            return SessionChange(session_id=_id_of(session), change="unarchived")
-
-    _tell(asyncio.run(change()), json=json)
+    session = _session(provider, source, account, session_id)
+    _change(session, AsyncSession.unarchive, "unarchived", json=json)
 
 
 @sessions.command()
@@ -222,12 +207,8 @@ def delete(
             typer.echo("nothing was deleted", err=True)
             return FAILURE
 
-    async def change() -> SessionChange:
-        async with _session(provider, source, account, session_id) as session:
-            await session.delete()
-            return SessionChange(session_id=_id_of(session), change="deleted")
-
-    _tell(asyncio.run(change()), json=json)
+    session = _session(provider, source, account, session_id)
+    _change(session, AsyncSession.delete, "deleted", json=json)
     return SUCCESS
 
 
@@ -247,8 +228,22 @@ def _id_of(session: AsyncSession) -> str:
     return session.id
 
 
-def _tell(change: SessionChange, *, json: bool) -> None:
+def _change(
+    opened: AbstractAsyncContextManager[AsyncSession],
+    act: Callable[[AsyncSession], Awaitable[None]],
+    done: ChangeWord,
+    *,
+    json: bool,
+) -> None:
+    """Does something to a conversation, and says that it is done."""
+
+    async def change() -> SessionChange:
+        async with opened as session:
+            await act(session)
+            return SessionChange(session_id=_id_of(session), change=done)
+
+    told = asyncio.run(change())
     if json:
-        write_json(change)
+        write_json(told)
     else:
-        typer.echo(f"{change.change}: {change.session_id}", err=True)
+        typer.echo(f"{told.change}: {told.session_id}", err=True)
