@@ -128,7 +128,7 @@ class BillingError(SignedinError):
 
 
 class PermissionDeniedError(SignedinError):
-    """The agent was stopped because it asked for something that was not allowed."""
+    """Something was not allowed: to the agent, or to the project it would have worked in."""
 
     kind = ErrorKind.PERMISSION_DENIED
 

@@ -63,6 +63,8 @@ class TurnKeywords(TypedDict, total=False):
         output_retries: How often an answer that does not fit ``output=`` is sent back.
         retry: Whether and how a failed run is tried again.
         ephemeral: Whether the conversation is left out of the vendor's store.
+        trust_project: Whether what the project configures counts: settings, hooks, MCP servers,
+            environment files, commands and agents of the working directory. Off by default.
         provider_options: Everything that only one provider knows, by its own names.
     """
 
@@ -82,6 +84,7 @@ class TurnKeywords(TypedDict, total=False):
     output_retries: int
     retry: Retry | None
     ephemeral: bool
+    trust_project: bool
     provider_options: Mapping[str, object]
 
 
@@ -141,6 +144,7 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     output_retries: int = 1
     retry: Retry | None = None
     ephemeral: bool = False
+    trust_project: bool = False
     provider_options: Mapping[str, object] = {}
 
     def __repr__(self) -> str:
@@ -183,6 +187,7 @@ def check_keywords(keywords: TurnKeywords) -> TurnKeywords:
             raise InvalidOptionError(f"{name} must be a positive number of seconds, not {value!r}")
     if "permissions" in given:
         check_choice("permissions", given["permissions"], get_args(Permissions))
+    _check_trust(given.get("trust_project", False))
     for name in ("model", "effort", "instructions"):
         value = given.get(name)
         if value is not None and not isinstance(value, str):
@@ -206,6 +211,12 @@ def check_keywords(keywords: TurnKeywords) -> TurnKeywords:
         retry, given["provider_options"] = Retry.from_provider_options(options)
         given.setdefault("retry", retry)
     return cast("TurnKeywords", given)
+
+
+def _check_trust(value: object) -> None:
+    # Nothing but the word itself: what somebody did not mean must not count as trust.
+    if not isinstance(value, bool):
+        raise InvalidOptionError(f"trust_project must be True or False, not {value!r}")
 
 
 def merge_keywords(defaults: TurnKeywords, keywords: TurnKeywords) -> TurnKeywords:

@@ -27,7 +27,7 @@ from signedin.results import PastTurn, RunResult
 from signedin.runs import run_to_end
 from signedin.turn import AsyncTurn, new_recorder
 
-_FIXED_AT_START = ("env", "instructions", "tools", "mcp_servers", "ephemeral")
+_FIXED_AT_START = ("env", "instructions", "tools", "mcp_servers", "ephemeral", "trust_project")
 
 LATEST = "latest"
 """Resumes the newest session of the working directory."""

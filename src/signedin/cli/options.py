@@ -54,6 +54,13 @@ Account = Annotated[
         metavar="NAME", help="Name of an isolated login.", autocompletion=suggestions.accounts
     ),
 ]
+TrustProject = Annotated[
+    bool,
+    typer.Option(
+        "--trust-project",
+        help="Let the project's own settings, hooks, MCP servers and environment files count.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Write JSON; `signedin schema` describes its form.")
 ]

@@ -57,6 +57,7 @@ def run(
         Permissions | None,
         typer.Option(help="What the agent may do without asking; read-only if not given."),
     ] = None,
+    trust_project: options.TrustProject = False,
     resume: Annotated[
         str | None,
         typer.Option(
@@ -188,6 +189,7 @@ def run(
         "instructions": instructions,
         "images": image,
         "ephemeral": ephemeral or None,
+        "trust_project": trust_project or None,
         "output_retries": output_retries,
         "retry": _retry(retry),
         "env": values.variables(env or (), unset or ()) or None,

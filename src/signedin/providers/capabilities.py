@@ -88,6 +88,7 @@ _NEEDS: Mapping[str, tuple[str, object]] = {
     "mcp_servers": ("mcp_servers", {}),
     "ephemeral": ("ephemeral", False),
     "permissions": ("workspace", "read-only"),
+    "trust_project": ("workspace", False),
     "output": ("output_schema", None),
     "resume": ("resume", None),
     "fork": ("fork", False),

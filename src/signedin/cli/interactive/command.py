@@ -36,6 +36,7 @@ def interactive(
         Permissions | None,
         typer.Option(help="What the agent may do without asking; read-only if not given."),
     ] = None,
+    trust_project: options.TrustProject = False,
     resume: Annotated[
         str | None,
         typer.Option(metavar="ID", help="Continue this session, or latest: the newest of DIR."),
@@ -82,6 +83,7 @@ def interactive(
         effort=effort,
         timeout=timeout,
         permissions=permissions,
+        trust_project=trust_project,
         transport=transport,
         env=values.variables(env or (), unset or ()),
         provider_options=values.provider_options(provider_option or ()),

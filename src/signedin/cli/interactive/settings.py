@@ -73,6 +73,10 @@ async def source(shell: Shell, argument: str) -> None:
 async def cwd(shell: Shell, argument: str) -> None:
     """Shows or sets where the agent works; a relative path starts from where it works now."""
     settings = shell.chat.settings
+    if argument and settings.trust_project:
+        raise UsageError(
+            f"--trust-project was said of {shell.chat.folder}; start again in the other folder"
+        )
     if argument == CLEAR:
         settings.cwd = None
     elif argument:

@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, kw_only=True):
     effort: str | None = None
     timeout: float | None = None
     permissions: Permissions | None = None
+    trust_project: bool = False
     transport: str | None = None
     env: Mapping[str, str | None] = {}
     provider_options: Mapping[str, object] = {}
@@ -178,6 +179,8 @@ class Chat:
 
     def _client_of(self, settings: Settings) -> AsyncClient:
         defaults: dict[str, object] = {}
+        if settings.trust_project:
+            defaults["trust_project"] = True
         if settings.env:
             defaults["env"] = settings.env
         if settings.provider_options:
