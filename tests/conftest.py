@@ -2,14 +2,13 @@
 no test makes signedin tell a secret."""
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from signedin.accounts.environment import CREDENTIALS
+from signedin.providers.environment import vendor_variables
 from signedin.redact import redact
 
 CANARY = "sk-canary-0123456789"
@@ -30,10 +29,9 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("SIGNEDIN_HOME", str(home / "signedin"))
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.delenv("CODEX_HOME", raising=False)
-        for names in CREDENTIALS.values():
-            for name in names:
-                if name in os.environ:
-                    patch.delenv(name)
+        for variables in vendor_variables().values():
+            for name in variables.credentials:
+                patch.delenv(name, raising=False)
         patch.setenv("CANARY_API_KEY", CANARY)
         yield
     ours = [home / "cache" / "signedin", home / "signedin" / "chatgpt"]

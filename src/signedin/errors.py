@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from signedin.redact import redact
+from signedin.redact import redact_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ class SignedinError(Exception):
     kind: ErrorKind = ErrorKind.OTHER
 
     def __init__(self, message: str) -> None:
-        super().__init__(redact(message))
+        super().__init__(redact_message(message))
         self.result: RunResult[object] | None = None
 
     @property
@@ -217,8 +217,8 @@ class CommandExecutionError(SignedinError):
         self, message: str, *, returncode: int | None, stderr: str = "", details: str = ""
     ) -> None:
         self.returncode = returncode
-        self.stderr = redact(stderr)
-        self.details = redact(details)
+        self.stderr = redact_message(stderr)
+        self.details = redact_message(details)
         super().__init__(message)
 
 
@@ -234,7 +234,7 @@ class TransportClosedError(SignedinError):
 
     def __init__(self, message: str, *, returncode: int | None = None, stderr: str = "") -> None:
         self.returncode = returncode
-        self.stderr = redact(stderr)
+        self.stderr = redact_message(stderr)
         super().__init__(message)
 
 

@@ -12,6 +12,7 @@ import msgspec
 from signedin.approvals import OnApproval, OnQuestion
 from signedin.errors import InvalidOptionError
 from signedin.events import JSON
+from signedin.redact import know, know_headers, know_variables
 
 if TYPE_CHECKING:
     from signedin.output import OutputSpec
@@ -116,9 +117,11 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tr
     trusted: bool = False
 
     def __post_init__(self) -> None:
-        """Checks that it is one of the two."""
+        """Checks that it is one of the two; has its secrets masked from now on."""
         if (self.command is None) == (self.url is None):
             raise InvalidOptionError("an MCP server needs either command= or url=")
+        know_variables(self.env)
+        know_headers(self.headers.items())
 
     def __repr__(self) -> str:
         return f"McpServer({self.command or self.url!r})"
@@ -146,6 +149,12 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     ephemeral: bool = False
     trust_project: bool = False
     provider_options: Mapping[str, object] = {}
+
+    def __post_init__(self) -> None:
+        """Has the secrets masked from now on, whoever quotes them."""
+        know_variables(self.env)
+        bearers = [server.bearer_token_variable or "" for server in self.mcp_servers.values()]
+        know(self.env.get(name) or os.environ.get(name) for name in bearers)
 
     def __repr__(self) -> str:
         """Leaves out what may hold secrets, such as the variables."""

@@ -34,7 +34,7 @@ from signedin.events import (
     WarningEvent,
 )
 from signedin.failures import error_from_event
-from signedin.redact import redact, redact_json
+from signedin.redact import redact_json, redact_message
 from signedin.results import RunResult, answer_text
 
 _Delta: TypeAlias = MessageDeltaEvent | ReasoningDeltaEvent | PlanDeltaEvent
@@ -229,7 +229,7 @@ class TurnRecorder:
 
 
 def _masked(event: Event) -> Event:
-    text, payload = redact(event.text), redact_json(bytes(event.payload))
+    text, payload = redact_message(event.text), redact_json(bytes(event.payload))
     if text == event.text and payload == bytes(event.payload):
         return event
     return msgspec.structs.replace(event, text=text, payload=msgspec.Raw(payload))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 
 from signedin.errors import InvalidOptionError
 
 HOME_VARIABLE = "SIGNEDIN_HOME"
+_PRIVATE = 0o700
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
@@ -45,7 +47,43 @@ def account_names(provider: str) -> list[str | None]:
 
 
 def make_private(folder: Path) -> Path:
-    """Makes a folder and its parents, the folder itself readable by its owner only."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    """Makes a folder of signedin's own, which only its owner can read, and so are those above it.
+
+    What is above `signedin_home` stays as it is, where it is there.
+
+    Raises:
+        InvalidOptionError: It is another user's.
+        OSError: The system refused; ``filename`` tells where.
+    """
+    make_missing(folder)
+    home = signedin_home()
+    above = [parent for parent in folder.parents if parent.is_relative_to(home)]
+    for ours in (folder, *above):
+        _make_narrow(ours)
     return folder
+
+
+def make_missing(folder: Path) -> None:
+    """Makes a folder and those above it that are not there, private from the beginning.
+
+    Raises:
+        OSError: The system refused; ``filename`` tells where.
+    """
+    if folder.is_dir():
+        return
+    if folder != folder.parent:
+        make_missing(folder.parent)
+    # No umask adds to a mode; the mode of parents that `Path.mkdir` makes would be the umask's.
+    folder.mkdir(mode=_PRIVATE, exist_ok=True)
+
+
+def _make_narrow(folder: Path) -> None:
+    about = folder.stat()
+    if stat.S_IMODE(about.st_mode) == _PRIVATE:
+        return
+    if os.name == "posix" and about.st_uid != os.geteuid() != 0:
+        raise InvalidOptionError(
+            f"{folder} belongs to another user (id {about.st_uid}), who could read the logins in "
+            f"it; remove it, or set {HOME_VARIABLE} to a folder of your own"
+        )
+    folder.chmod(_PRIVATE)

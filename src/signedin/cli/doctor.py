@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,6 +21,7 @@ from signedin.errors import SignedinError
 from signedin.loopback import LoopbackModel
 from signedin.providers.base import Installation
 from signedin.providers.registry import BUILT_IN, load_provider
+from signedin.temporary import TemporaryFolder
 from signedin.wire.capture import capture
 
 ANSWER = "signedin-smoke"
@@ -113,7 +113,7 @@ def _installed(name: str, installation: Installation) -> Finding:
 
 async def _version(name: str, program: Path) -> Finding:
     try:
-        with TemporaryDirectory(prefix="signedin-doctor-", ignore_cleanup_errors=True) as home:
+        with TemporaryFolder("doctor") as home:
             told = await capture(
                 [str(program), "--version"],
                 env={"PATH": os.environ.get("PATH", os.defpath), "HOME": home},
@@ -219,7 +219,7 @@ async def _smoke(name: str) -> Finding:
     """Runs a turn that cannot reach any network: the agent knows only the model on 127.0.0.1."""
     with (
         LoopbackModel(ANSWER) as model,
-        TemporaryDirectory(prefix="signedin-doctor-", ignore_cleanup_errors=True) as project,
+        TemporaryFolder("doctor") as project,
     ):
         try:
             options = model.client_options(name)

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import logging
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from signedin.loopback.request import Concealed, ModelRequest, Reading
 from signedin.loopback.responses_api import ResponsesAPI
 from signedin.loopback.script import Answer, HttpError, Refusal, Reply, as_reply
 from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
+from signedin.temporary import TemporaryFolder
 
 APIS: Sequence[ModelAPI] = (
     ChatGPTAPI(),
@@ -81,7 +81,7 @@ class LoopbackModel:
         self._journal = Journal()
         self._gates = Gates(self._server.call_soon)
         self._token = secrets.token_urlsafe(12)
-        self._homes: tempfile.TemporaryDirectory[str] | None = None
+        self._homes: TemporaryFolder | None = None
         self._problems: list[str] = []
 
     @classmethod
@@ -150,9 +150,7 @@ class LoopbackModel:
             )
         url = self.url
         if self._homes is None:
-            self._homes = tempfile.TemporaryDirectory(
-                prefix="signedin-loopback-", ignore_cleanup_errors=True
-            )
+            self._homes = TemporaryFolder("loopback")
         home = Path(self._homes.name, provider.replace(":", "-"))
         home.mkdir(mode=0o700, exist_ok=True)
         return CLIENTS[provider](url, home)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from signedin.errors import ProviderNotInstalledError
+from signedin.errors import InvalidOptionError, ProviderNotInstalledError
 from signedin.providers.base import Installation
 
 
@@ -78,7 +78,7 @@ def remember_version(path: Path, version: str) -> None:
     known = {**_read_cache(), str(path): _Facts(_fingerprint(path), version)}
     try:
         _write_cache(known)
-    except OSError:
+    except (OSError, InvalidOptionError):
         # A read-only home costs a probe the next time, nothing else.
         return
 
@@ -119,15 +119,9 @@ def _read_cache() -> dict[str, _Facts]:
 
 
 def _write_cache(facts: dict[str, _Facts]) -> None:
-    import tempfile  # noqa: PLC0415 - only for a program that is new or has changed
+    from signedin.accounts.files import write_private  # noqa: PLC0415 - for a new program only
+    from signedin.accounts.homes import make_private  # noqa: PLC0415
 
     target = _cache_file()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix="programs-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(facts))
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    make_private(target.parent)
+    write_private(target, msgspec.json.encode(facts))

@@ -5,15 +5,16 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import pytest
 
 from signedin import Client, McpServer, SignedinError
-from signedin.accounts.environment import CREDENTIALS
 from signedin.loopback import HttpError, LoopbackModel, ModelRequest, Reply
 from signedin.loopback.issuer import LoopbackIssuer
 from signedin.providers.chatgpt.profiles import CODEX, relocated
+from signedin.providers.environment import vendor_variables
 from signedin.providers.registry import load_provider
 from support import claude_login, codex_home, google_login
 from support.agents import program, versions
@@ -210,9 +211,9 @@ def test_no_secret_is_left_anywhere(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    for owner, names in CREDENTIALS.items():
+    for owner, names in vendor_variables().items():
         if owner != provider:
-            for name in names:
+            for name in names.credentials:
                 monkeypatch.setenv(name, FOREIGN)
     planted: Planted = request.getfixturevalue(provider)
     options = {**planted.options}
@@ -252,9 +253,72 @@ def test_no_secret_is_left_anywhere(
     assert any(request.credential_is(planted.secrets[0]) for request in model.requests)
 
 
+QUOTING_SERVER = """
+import json, os, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    if "id" in request:
+        said = "refused: " + os.environ["SERVICE_API_KEY"]
+        print(said, file=sys.stderr, flush=True)
+        error = {"code": -32000, "message": said}
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error}), flush=True)
+"""
+"""An MCP server that refuses everything and quotes its key."""
+
+BY_VALUE = {
+    "hex": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    "words": "correct-horse-battery-staple",
+    "odd": "ab/cd+ef=gh&ij",
+    "server": "fedcba98765432100123456789abcdef",
+}
+"""Keys that nothing in them tells."""
+
+
+@pytest.mark.parametrize(("provider", "transport"), [*AGENTS, ("chatgpt", "chatgpt-responses")])
+def test_keys_are_masked_by_their_values(
+    provider: str,
+    transport: str,
+    folder: Path,
+    answers: list[Reply | HttpError],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    planted: Planted = request.getfixturevalue(provider)
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", BY_VALUE["hex"])
+    monkeypatch.setenv("MISTRAL_API_KEY", BY_VALUE["words"])
+    options = {**planted.options}
+    options["env"] = {**planted.options.get("env", {}), "GIVEN_TOKEN": BY_VALUE["odd"]}
+    if provider == "chatgpt":  # which starts no program
+        monkeypatch.setenv("GIVEN_TOKEN", BY_VALUE["odd"])
+        del options["env"]
+    if load_provider(provider).transports[transport].mcp_servers:
+        command = [sys.executable, "-c", QUOTING_SERVER]
+        server = McpServer(
+            command=command[0], args=command[1:], env={"SERVICE_API_KEY": BY_VALUE["server"]}
+        )
+        options["mcp_servers"] = {"quoting": server}
+    forms = [form for value in BY_VALUE.values() for form in (value, quote(value, safe=""))]
+    leaks = Leaks(forms)
+    answers[:] = [HttpError(401, f"Incorrect API key provided: {' or '.join(forms)}")] * 20
+    events = []
+    with (
+        caplog.at_level(logging.DEBUG),
+        Client(provider, transport=transport, cwd=folder / "project", **options) as client,
+        pytest.raises(SignedinError) as raised,
+    ):
+        events.extend(client.stream("hi"))
+    leaks.look_at_events(events)
+    leaks.look_at_error(raised.value)
+    leaks.look("log", caplog.text, *(repr(record.args) for record in caplog.records))
+    assert leaks.found == []
+    assert "***" in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [GIVEN, *BY_VALUE.values()], ids=["form", *BY_VALUE])
 @pytest.mark.parametrize(("provider", "transport"), AGENTS)
 def test_an_agent_that_dies_shouting_its_keys(
-    provider: str, transport: str, folder: Path, caplog: pytest.LogCaptureFixture
+    provider: str, transport: str, value: str, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     agent = folder / "agent"
     agent.write_text(
@@ -262,8 +326,8 @@ def test_an_agent_that_dies_shouting_its_keys(
         'echo "{\\"error\\": \\"$GIVEN_API_KEY\\"}"\nexit 3\n'
     )
     agent.chmod(0o755)
-    leaks = Leaks([GIVEN])
-    env = {"GIVEN_API_KEY": GIVEN, "GEMINI_API_KEY": "planted"}
+    leaks = Leaks([value])
+    env = {"GIVEN_API_KEY": value, "GEMINI_API_KEY": "planted"}
     with (
         caplog.at_level(logging.DEBUG),
         Client(provider, transport=transport, binary=agent, env=env, cwd=folder) as client,

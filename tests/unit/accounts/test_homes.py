@@ -1,6 +1,8 @@
 """Where isolated logins live."""
 
+import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,11 @@ from signedin import InvalidOptionError
 from signedin.accounts.homes import (
     account_names,
     isolated_home,
+    make_missing,
     make_private,
     signedin_home,
 )
+from signedin.providers.binary import known_version, remember_version
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +59,85 @@ def test_names_of_accounts() -> None:
     assert account_names("claude") == []
 
 
-def test_make_private(tmp_path: Path) -> None:
-    folder = tmp_path / "a" / "b"
+def mode(folder: Path) -> int:
+    return stat.S_IMODE(folder.stat().st_mode)
+
+
+@pytest.fixture(params=[0o000, 0o002, 0o022, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_every_folder_is_private_from_its_birth(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = isolated_home("codex", "work")
+    monkeypatch.setattr(Path, "chmod", None)  # afterwards is too late
     assert make_private(folder) == folder
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    folder.chmod(0o755)
+    made = [home, home / "codex", home / "codex" / "accounts", folder]
+    assert [mode(each) for each in made] == [0o700] * 4
+
+
+def test_folders_of_ours_that_others_can_read_are_mended(home: Path, tmp_path: Path) -> None:
+    folder = isolated_home("codex", "work")
+    folder.mkdir(parents=True)
+    tmp_path.chmod(0o755)
+    made = [home, home / "codex", home / "codex" / "accounts", folder]
+    for each in made:
+        each.chmod(0o775)
     make_private(folder)
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [mode(each) for each in made] == [0o700] * 4
+    assert mode(tmp_path) == 0o755  # where the home is, is nothing of ours
+
+
+def test_elsewhere_only_the_folder_itself_is_changed(tmp_path: Path) -> None:
+    above = tmp_path / "a"
+    above.mkdir()
+    above.chmod(0o755)
+    make_private(above / "b" / "c")
+    assert [mode(above), mode(above / "b"), mode(above / "b" / "c")] == [0o755, 0o700, 0o700]
+
+
+def test_missing_folders_are_made_and_others_stay_as_they_are(tmp_path: Path) -> None:
+    above = tmp_path / "a"
+    above.mkdir()
+    above.chmod(0o755)
+    make_missing(above)
+    make_missing(above / "b")
+    assert [mode(above), mode(above / "b")] == [0o755, 0o700]
+
+
+def test_a_folder_of_another_user_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.mkdir()
+    home.chmod(0o755)
+    owner = home.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(InvalidOptionError) as raised:
+        make_private(isolated_home("codex"))
+    assert str(raised.value) == (
+        f"{home} belongs to another user (id {owner}), who could read the logins in it; remove it, "
+        "or set SIGNEDIN_HOME to a folder of your own"
+    )
+
+
+def test_a_file_in_the_way(home: Path) -> None:
+    home.touch()
+    with pytest.raises(OSError, match=str(home)):
+        make_private(isolated_home("codex"))
+
+
+@pytest.mark.usefixtures("umask")
+def test_versions_of_programs_are_kept_privately(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
+    program = tmp_path / "program"
+    program.touch()
+    remember_version(program, "1.2.3")
+    assert known_version(program) == "1.2.3"
+    kept = tmp_path / "cache" / "signedin"
+    modes = [mode(kept.parent), mode(kept), *(mode(file) for file in kept.iterdir())]
+    assert modes == [0o700, 0o700, 0o600]

@@ -30,6 +30,7 @@ HOLD_SECRETS = {
     "token",
 }
 HARMLESS = {
+    "signedin.accounts.variables.Variables",  # names only
     "signedin.providers.acp.catalogue.KnownAgent",  # written down in our own code
     "signedin.providers.acp.protocol.CreateTerminal",  # its variables hide their values
     "signedin.providers.capabilities.Capabilities",  # says whether there can be any

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from signedin import Client
-from signedin.accounts.environment import CREDENTIALS
 from signedin.errors import InvalidOptionError, UnsupportedOptionError, UnsupportedProviderError
 from signedin.options import TurnOptions
 from signedin.providers.acp.catalogue import AGENTS, KnownAgent
 from signedin.providers.acp.provider import KnownDialect
 from signedin.providers.base import ProviderConfig
+from signedin.providers.environment import vendor_variables
 from signedin.providers.registry import load_provider, provider_names
 
 OTHER = KnownAgent(command=("other", "--acp"), install="get other", login="other login")
@@ -24,7 +24,7 @@ def test_every_known_agent_is_a_provider() -> None:
     for name, known in AGENTS.items():
         assert f"acp:{name}" in names
         assert load_provider(f"acp:{name}").name == f"acp:{name}"
-        assert known.vendor in CREDENTIALS
+        assert known.vendor in vendor_variables()
         assert known.tried
 
 
@@ -63,8 +63,8 @@ def test_opencode_is_made_to_ask() -> None:
 def test_an_agent_sees_the_credentials_of_its_vendor_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for names in CREDENTIALS.values():
-        monkeypatch.setenv(names[0], "planted")
+    for variables in vendor_variables().values():
+        monkeypatch.setenv(variables.values[0], "planted")
     env = launched(AGENTS["claude"])
     assert {name for name, value in env.items() if value == "planted"} == {"ANTHROPIC_API_KEY"}
     assert launched(AGENTS["claude"], env={"OPENAI_API_KEY": "mine"})["OPENAI_API_KEY"] == "mine"

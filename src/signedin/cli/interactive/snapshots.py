@@ -11,7 +11,6 @@ import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +18,7 @@ import msgspec
 
 from signedin.errors import SignedinError
 from signedin.events import FileChange
+from signedin.temporary import TemporaryFolder
 from signedin.wire.capture import capture
 
 SECONDS = 10.0
@@ -45,7 +45,7 @@ class Snapshots:
 
     def __init__(self) -> None:
         self._turns: list[_Turn] = []
-        self._store: TemporaryDirectory[str] | None = None
+        self._store: TemporaryFolder | None = None
 
     @asynccontextmanager
     async def around_turn(self, folder: Path) -> AsyncGenerator[None, None]:
@@ -122,7 +122,7 @@ class Snapshots:
 
     async def _own_store(self, folder: Path) -> dict[str, str]:
         if self._store is None:
-            self._store = TemporaryDirectory(prefix="signedin-states-", ignore_cleanup_errors=True)
+            self._store = TemporaryFolder("states")
         store = Path(self._store.name)
         objects, index = store / "objects", store / "index"
         if not objects.is_dir():

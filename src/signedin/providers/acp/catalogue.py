@@ -28,7 +28,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         install: The command that installs it.
         login: The command that signs in.
         vendor: Whose credentials its process may see; a key of
-            `signedin.accounts.environment.CREDENTIALS`.
+            `signedin.providers.environment.vendor_variables`.
         env: Variables that are always set; those that make it ask before it acts.
         mode: The mode in which it asks before it acts, if that is not its default.
         trusting: The option that takes the MCP servers whose tools run unasked, if it has one that

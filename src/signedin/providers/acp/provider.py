@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from signedin.accounts.environment import child_environment
 from signedin.aio import finish
 from signedin.errors import (
     InvalidOptionError,
@@ -40,8 +38,10 @@ from signedin.providers.base import (
 )
 from signedin.providers.binary import locate, remember_version, require
 from signedin.providers.capabilities import Capabilities
+from signedin.providers.environment import child_environment
 from signedin.providers.tool_host import ToolHost
 from signedin.results import ModelInfo, SessionPage
+from signedin.temporary import TemporaryFolder
 
 TRANSPORT = "acp"
 CAPABILITIES = Capabilities(
@@ -151,13 +151,13 @@ class ACPProvider(Provider):
 class _Process:
     """A running agent and its private folder."""
 
-    def __init__(self, running: RunningAgent, folder: tempfile.TemporaryDirectory[str]) -> None:
+    def __init__(self, running: RunningAgent, folder: TemporaryFolder) -> None:
         self.running = running
         self._folder = folder
 
     @classmethod
     async def start(cls, launch: Launch) -> _Process:
-        folder = tempfile.TemporaryDirectory(prefix="signedin-agent-", ignore_cleanup_errors=True)
+        folder = TemporaryFolder("agent")
         env = {**dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder.name), **launch.env}
         try:
             agent = await ACPAgent.start(

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from signedin.redact import MASK
+from signedin.redact import MASK, know
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -21,6 +21,10 @@ class Access(msgspec.Struct, frozen=True):
     token: str
     account_id: str | None = None
     fedramp: bool = False
+
+    def __post_init__(self) -> None:
+        """Has the token masked from now on, whoever quotes it."""
+        know([self.token])
 
     def __repr__(self) -> str:
         return f"Access({MASK}, account_id={self.account_id!r}, fedramp={self.fedramp})"

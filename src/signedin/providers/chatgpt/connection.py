@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from signedin.providers.chatgpt.access import Access, AccessSource
 from signedin.providers.chatgpt.failure import error_of_response, unavailable
 from signedin.providers.chatgpt.hosts import check_trusted
 from signedin.providers.chatgpt.profiles import APP_NAME, Profile
+from signedin.providers.environment import learn_secrets
 
 if TYPE_CHECKING:
     import aiohttp
@@ -147,6 +149,7 @@ class Connection:
             raise self._broken(error) from error
 
     def _common_headers(self, access: Access) -> dict[str, str]:
+        learn_secrets(os.environ)
         headers = {
             "Authorization": f"Bearer {access.token}",
             "originator": self._originator,

@@ -209,7 +209,8 @@ class ConversationStore:
     def _opened(self) -> Generator[sqlite3.Connection, None, None]:
         make_private(self.file.parent)
         with suppress(FileExistsError):
-            os.close(os.open(self.file, os.O_CREAT | os.O_EXCL, 0o600))
+            # A link may lead to a file that is not there: SQLite would make that as the umask says.
+            os.close(os.open(self.file.resolve(), os.O_CREAT | os.O_EXCL, 0o600))
         database = sqlite3.connect(self.file, timeout=_BUSY_SECONDS)
         try:
             database.execute("PRAGMA foreign_keys = ON")

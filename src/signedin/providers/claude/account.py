@@ -11,42 +11,11 @@ import msgspec
 from signedin.accounts.billing import Accounts, Vendor
 from signedin.accounts.status import AuthMode, AuthStatus, Payer
 from signedin.providers.base import ProviderConfig
+from signedin.providers.claude.variables import TOKEN_VARIABLE, VARIABLES
 
 HOME_VARIABLE = "CLAUDE_CONFIG_DIR"
 CREDENTIALS_FILE = ".credentials.json"
-TOKEN_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"  # noqa: S105 - the name of a variable
 _STATE_FILE = ".claude.json"
-
-_CLOUDS = (
-    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
-    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
-    "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_FOUNDRY",
-    "CLAUDE_CODE_USE_GATEWAY",
-    "CLAUDE_CODE_USE_MANTLE",
-    "CLAUDE_CODE_USE_VERTEX",
-)
-_KEYS = (
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "ANTHROPIC_CUSTOM_HEADERS",  # may hold a key
-    "ANTHROPIC_FEDERATION_RULE_ID",
-    "ANTHROPIC_IDENTITY_TOKEN",
-    "ANTHROPIC_IDENTITY_TOKEN_FILE",
-    "ANTHROPIC_PROFILE",
-    "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
-    "CLAUDE_CODE_GATEWAY_TOKEN_FILE_DESCRIPTOR",
-    "CLAUDE_CODE_HOST_AUTH_ENV_VAR",
-    "CLAUDE_CODE_HOST_CREDS_FILE",
-    "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST",
-    "CLAUDE_CODE_SIMPLE",  # does not look at logins
-    *_CLOUDS,
-)
-"""Seen with 2.1.197 and 2.1.330 for keys, addresses, headers, Bedrock and Vertex; the others are
-names in these programs."""
-
-
-_ADDRESSES = ("ANTHROPIC_BASE_URL", "ANTHROPIC_UNIX_SOCKET")
 
 
 class ClaudeAccount(msgspec.Struct, frozen=True, rename="camel"):
@@ -154,7 +123,8 @@ def _other_payers(file: Path) -> list[str]:
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return []
     helper = [] if settings.api_key_helper is msgspec.UNSET else ["apiKeyHelper"]
-    return [*(name for name in settings.env if name in _KEYS + _ADDRESSES), *helper]
+    payers = VARIABLES.before_login + VARIABLES.addresses
+    return [*(name for name in settings.env if name in payers), *helper]
 
 
 def _managed_settings() -> Path:
@@ -186,8 +156,8 @@ VENDOR = Vendor(
     name="claude",
     home_variable=HOME_VARIABLE,
     default_home=_default_home,
-    keys=_KEYS,
-    addresses=_ADDRESSES,
-    tokens=(TOKEN_VARIABLE, f"{TOKEN_VARIABLE}_FILE_DESCRIPTOR"),
+    keys=VARIABLES.before_login,
+    addresses=VARIABLES.addresses,
+    tokens=VARIABLES.tokens,
     may_have_login=_may_have_login,
 )

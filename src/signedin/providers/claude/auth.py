@@ -23,7 +23,6 @@ from signedin.options import TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.binary import require
 from signedin.providers.claude.account import (
-    TOKEN_VARIABLE,
     ClaudeAccount,
     interpret,
     settings_findings,
@@ -31,6 +30,7 @@ from signedin.providers.claude.account import (
 from signedin.providers.claude.binary import find_claude
 from signedin.providers.claude.launch import environment_for
 from signedin.providers.claude.values import setting_sources
+from signedin.providers.claude.variables import TOKEN_VARIABLE
 from signedin.wire.capture import capture
 from signedin.wire.process import Process
 from signedin.wire.terminal import run_in_terminal

@@ -11,12 +11,12 @@ import msgspec
 
 from signedin import __version__
 from signedin.accounts.billing import Account
-from signedin.accounts.environment import child_environment
 from signedin.errors import InvalidOptionError, PermissionDeniedError
 from signedin.options import VENDOR_DEFAULT, Billing, TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.claude.tool_server import Listing
 from signedin.providers.claude.values import text
+from signedin.providers.environment import child_environment
 from signedin.redact import redact
 
 if TYPE_CHECKING:

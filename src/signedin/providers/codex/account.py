@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import cast
 
 from signedin.accounts.billing import Account, Accounts, Vendor
-from signedin.accounts.environment import child_environment
-from signedin.accounts.homes import make_private
+from signedin.accounts.homes import make_missing, make_private
 from signedin.errors import BillingError, InvalidOptionError
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex.config import thread_config
+from signedin.providers.codex.variables import VARIABLES
+from signedin.providers.environment import child_environment
 
 HOME_VARIABLE = "CODEX_HOME"
 CREDENTIALS_FILE = "auth.json"
-API_KEY_VARIABLE = "CODEX_API_KEY"
-TOKEN_VARIABLE = "CODEX_ACCESS_TOKEN"  # noqa: S105 - the name of a variable
 _CONFIG_FILE = "config.toml"
 _STORE_KEY = "cli_auth_credentials_store"
 _OWN_PROVIDER = "openai"
@@ -92,7 +91,7 @@ def _may_have_login(home: Path) -> bool:
 
 def _make_home(home: Path, *, isolated: bool) -> None:
     if not isolated:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_missing(home)
         return
     make_private(home)
     file = home / _CONFIG_FILE
@@ -116,8 +115,7 @@ VENDOR = Vendor(
     name="codex",
     home_variable=HOME_VARIABLE,
     default_home=_default_home,
-    # OPENAI_API_KEY is not among them: Codex does not look at it (seen with 0.163 and 0.169).
-    keys=(API_KEY_VARIABLE,),
-    tokens=(TOKEN_VARIABLE,),
+    keys=VARIABLES.before_login,
+    tokens=VARIABLES.tokens,
     may_have_login=_may_have_login,
 )

@@ -9,16 +9,13 @@ from pathlib import Path
 import msgspec
 
 from signedin.accounts.billing import Account, Accounts, assure_billing
-from signedin.accounts.environment import child_environment
 from signedin.accounts.status import AuthMode, AuthStatus, LoginMethod, Payer
 from signedin.errors import CommandExecutionError, InvalidOptionError
 from signedin.providers.base import ProviderConfig
 from signedin.providers.binary import require
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.account import (
-    API_KEY_VARIABLE,
     CREDENTIALS_FILE,
-    TOKEN_VARIABLE,
     launch_environment,
 )
 from signedin.providers.codex.app_server import AppServer
@@ -26,6 +23,8 @@ from signedin.providers.codex.binary import find_codex
 from signedin.providers.codex.launch import launch
 from signedin.providers.codex.signing_in import CodexLogin, OpenLogins
 from signedin.providers.codex.transfer import export_login, import_login
+from signedin.providers.codex.variables import API_KEY_VARIABLE, TOKEN_VARIABLE
+from signedin.providers.environment import child_environment
 from signedin.wire.terminal import run_in_terminal
 
 Connect = Callable[[], AbstractAsyncContextManager[AppServer]]

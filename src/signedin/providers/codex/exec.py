@@ -5,14 +5,12 @@ It knows no deltas, no approvals and no steering. Use it where the app-server ma
 
 from __future__ import annotations
 
-import os
 import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import mkstemp
 
 import msgspec
 
@@ -49,6 +47,7 @@ from signedin.providers.codex.exec_rows import ExecRows, TokenCounts
 from signedin.providers.codex.launch import launch
 from signedin.providers.codex.signing_in import OpenLogins
 from signedin.redact import redact
+from signedin.temporary import TemporaryFolder
 from signedin.wire.jsonl import BadLine, JsonLines
 from signedin.wire.process import Process
 
@@ -57,6 +56,7 @@ _LARGEST_ARGUMENT = 100_000
 """Bytes one argument may have; Linux allows 128 KiB."""
 
 _SHOWN_STDERR = 1000
+_SCHEMA_FILE = "schema.json"
 
 _COMPLAINT = re.compile(
     r"^Error: (?P<reason>.+?)(?P<refused> \(code -3260[02]\).*)?$", re.MULTILINE
@@ -153,12 +153,12 @@ class ExecSession(ProviderSession):
             )
         program = require("codex", find_codex(self._config))
         argv = [str(program), "exec", "--json", "--skip-git-repo-check", *_arguments(options)]
-        schema = _schema_file(options)
-        if schema is not None:
-            argv += ["--output-schema", str(schema)]
-        argv += ["resume", self._id, "-"] if self._id else ["-"]
         account = self._accounts.choose(options.env)
         environment = launch_environment(account, self._config, options.env)
+        schema = _schema_folder(options)
+        if schema is not None:
+            argv += ["--output-schema", str(Path(schema.name, _SCHEMA_FILE))]
+        argv += ["resume", self._id, "-"] if self._id else ["-"]
         try:
             process = await Process.start(argv, env=environment, cwd=options.cwd)
         except BaseException:
@@ -192,7 +192,7 @@ class ExecTurn:
         process: Process,
         rows: ExecRows,
         session: ExecSession,
-        schema: Path | None,
+        schema: TemporaryFolder | None,
     ) -> None:
         self._process = process
         self._schema = schema
@@ -279,19 +279,23 @@ def _arguments(options: TurnOptions) -> list[str]:
     return arguments
 
 
-def _schema_file(options: TurnOptions) -> Path | None:
-    """Writes the schema of the output to a file of the turn, since Codex takes only a path."""
+def _schema_folder(options: TurnOptions) -> TemporaryFolder | None:
+    """Writes the schema of the output into a folder of the turn, since Codex takes only a path."""
     if options.output is None:
         return None
-    descriptor, name = mkstemp(prefix="signedin-schema-", suffix=".json")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(options.output.strict_schema))
-    return Path(name)
+    folder = TemporaryFolder("schema")
+    try:
+        schema = msgspec.json.encode(options.output.strict_schema)
+        Path(folder.name, _SCHEMA_FILE).write_bytes(schema)
+    except BaseException:
+        folder.cleanup()
+        raise
+    return folder
 
 
-def _remove(schema: Path | None) -> None:
+def _remove(schema: TemporaryFolder | None) -> None:
     if schema is not None:
-        schema.unlink(missing_ok=True)
+        schema.cleanup()
 
 
 def _file_of(image: Image) -> str:

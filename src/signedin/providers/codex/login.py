@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from signedin.errors import ProtocolError, TimeoutExceededError, TransportClosedError
 from signedin.providers.codex import protocol as p
+from signedin.redact import know
 
 if TYPE_CHECKING:
     from signedin.providers.codex.app_server import AppServer
@@ -106,6 +107,7 @@ class AsyncDeviceCodeLogin(_AsyncLoginAttempt):
 
 async def login_api_key(server: AppServer, key: str) -> None:
     """Has Codex use an API key; it is stored by Codex and not checked."""
+    know([key])
     await _start(server, p.ApiKeyLoginAccountParams(api_key=key))
 
 

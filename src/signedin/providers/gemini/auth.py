@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NoReturn
 
-from signedin.accounts.environment import child_environment
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AsyncLogin, AuthStatus, LoginMethod
 from signedin.errors import CommandExecutionError, UnsupportedOptionError
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.binary import require
+from signedin.providers.environment import child_environment
 from signedin.providers.gemini.account import (
     HOME_VARIABLE,
     isolated_changes,

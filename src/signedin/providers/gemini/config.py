@@ -9,16 +9,15 @@ from typing import cast
 import msgspec
 
 from signedin.accounts.billing import assure_billing
-from signedin.accounts.environment import child_environment
 from signedin.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.options import VENDOR_DEFAULT, TurnOptions
 from signedin.providers.acp.dialect import NO_SHARED_FOLDER
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.binary import locate
+from signedin.providers.environment import child_environment
 from signedin.providers.gemini.account import home_changes
 from signedin.providers.gemini.billing import NOBODY, interpret
 from signedin.providers.gemini.method import (
-    ADDRESS_VARIABLE,
     GOOGLE_LOGIN,
     Start,
     check_signed_in,
@@ -26,6 +25,7 @@ from signedin.providers.gemini.method import (
     findings,
 )
 from signedin.providers.gemini.trust import is_trusted
+from signedin.providers.gemini.variables import ADDRESS_VARIABLE
 
 ACP = "gemini-acp"
 HEADLESS = "gemini-cli"

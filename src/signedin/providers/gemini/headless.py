@@ -8,7 +8,6 @@ pipe is read: of a long answer read slowly the end is lost (0.61).
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 import uuid
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from signedin.providers.gemini.auth import GeminiAuth
 from signedin.providers.gemini.failure import exit_error
 from signedin.providers.gemini.rows import HeadlessRows
 from signedin.providers.gemini.storage import check_retention
+from signedin.temporary import TemporaryFolder
 from signedin.wire.jsonl import BadLine, JsonLines
 from signedin.wire.process import Process
 
@@ -115,9 +115,7 @@ class HeadlessTurn:
         self._cwd = cwd
         self._rows = HeadlessRows(cwd)
         self._lines = JsonLines(dict[str, object])
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="signedin-agent-", ignore_cleanup_errors=True
-        )
+        self._folder = TemporaryFolder("agent")
         self._file = Path(self._folder.name, "stdout.jsonl")
         self._file.touch()
         self._output = self._file.open("rb", buffering=0)

@@ -17,18 +17,12 @@ import msgspec
 
 from signedin.errors import AuthRequiredError
 from signedin.providers.gemini.account import LOGIN, chosen_in, gemini_folder
+from signedin.providers.gemini.variables import VARIABLES
 
 GOOGLE_LOGIN = "oauth-personal"
-ADDRESS_VARIABLE = "CODE_ASSIST_ENDPOINT"
-"""Where a Google login's token is sent."""
 
-_FLAGS = (
-    "GOOGLE_GENAI_USE_GCA",
-    "GOOGLE_GENAI_USE_VERTEXAI",
-    "CLOUD_SHELL",
-    "GEMINI_CLI_USE_COMPUTE_ADC",
-)
-"""Variables that mean something only if they are ``true``."""
+_FLAGS = VARIABLES.switches
+"""They mean something only if they are ``true``."""
 
 _VARIABLES = (
     ("GOOGLE_GENAI_USE_GCA", GOOGLE_LOGIN),

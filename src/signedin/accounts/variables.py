@@ -1,0 +1,42 @@
+"""What a vendor's environment variables mean for who pays and who learns a secret."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Variables(msgspec.Struct, frozen=True, kw_only=True):
+    """The variables of one vendor, by name; each is in one place only.
+
+    Attributes:
+        keys: Hold a key that goes before a login.
+        headers: Hold HTTP headers, which may be a key that goes before a login.
+        tokens: Hold a login themselves, or lead to one.
+        secrets: Hold other secrets of the vendor's.
+        pointers: Lead to a key: a file, a descriptor, a profile.
+        switches: Choose another payer than the login.
+        addresses: Say where requests go, and a login's token with them.
+    """
+
+    keys: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    pointers: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Those whose values are secrets."""
+        return self.keys + self.tokens + self.secrets
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Those that no other vendor's agent gets."""
+        return self.values + self.headers + self.pointers
+
+    @property
+    def before_login(self) -> tuple[str, ...]:
+        """Those with which somebody else than the login would pay."""
+        return self.keys + self.headers + self.pointers + self.switches
