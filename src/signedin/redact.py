@@ -17,11 +17,11 @@ from threading import Lock
 MASK = "***"
 
 LONGEST_MESSAGE = 1024 * 1024
-"""Characters of a message that are shown; what is beyond is counted."""
+"""Characters of a message that are shown, and bytes of JSON in which secrets are replaced; to
+replace the most that fit into it takes a second."""
 
 LARGEST_JSON = 8 * 1024 * 1024
-"""Bytes of JSON that are looked through, for which the event loop stands still for a third of a
-second."""
+"""Bytes of JSON that are looked through, which takes less."""
 
 _MARGIN = 64 * 1024
 """Characters that are read beyond the end of what is shown, so that no secret is cut in two."""
@@ -89,6 +89,7 @@ _SECRET_NAME = re.compile(
 _SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie")
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.?))", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+_LEFT_OUT = b'"left out: %d bytes, too many to take the secrets out"'
 _JSON = re.compile(r'"((?:[^"\\]++|\\.?)*+)("(?:\s*+(:))?)?|[^"]++', re.DOTALL)
 """A string, its end, and whether it is a key; or what is between strings."""
 
@@ -179,14 +180,16 @@ def redact_json(text: bytes) -> bytes:
     """Returns JSON with every secret in its strings replaced by ``***``.
 
     It need not be sound: numbers and nesting are not looked at, and what is not a string is kept.
-    JSON that is too large to look through is replaced by words that say so.
+    JSON that is too large for that is replaced by words that say so.
     """
     if len(text) > LARGEST_JSON:
-        return b'"left out: %d bytes are too many to look for secrets"' % len(text)
+        return _LEFT_OUT % len(text)
     told = text.decode("utf-8", "replace")
     readable = _unescaped(told) if "\\" in told else told
     if redact(readable) == readable:
         return text
+    if len(text) > LONGEST_MESSAGE:
+        return _LEFT_OUT % len(text)
     return _masked_json(told).encode("utf-8", "replace")
 
 

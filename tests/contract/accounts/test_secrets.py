@@ -269,7 +269,6 @@ BY_VALUE = {
     "hex": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
     "words": "correct-horse-battery-staple",
     "odd": "ab/cd+ef=gh&ij",
-    "server": "fedcba98765432100123456789abcdef",
 }
 """Keys that nothing in them tells."""
 
@@ -292,12 +291,6 @@ def test_keys_are_masked_by_their_values(
     if provider == "chatgpt":  # which starts no program
         monkeypatch.setenv("GIVEN_TOKEN", BY_VALUE["odd"])
         del options["env"]
-    if load_provider(provider).transports[transport].mcp_servers:
-        command = [sys.executable, "-c", QUOTING_SERVER]
-        server = McpServer(
-            command=command[0], args=command[1:], env={"SERVICE_API_KEY": BY_VALUE["server"]}
-        )
-        options["mcp_servers"] = {"quoting": server}
     forms = [form for value in BY_VALUE.values() for form in (value, quote(value, safe=""))]
     leaks = Leaks(forms)
     answers[:] = [HttpError(401, f"Incorrect API key provided: {' or '.join(forms)}")] * 20
@@ -313,6 +306,41 @@ def test_keys_are_masked_by_their_values(
     leaks.look("log", caplog.text, *(repr(record.args) for record in caplog.records))
     assert leaks.found == []
     assert "***" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("provider", "transport", "told"),
+    [
+        ("codex", "codex-app-server", "JSON-RPC error: -32000: refused: ***"),
+        # Claude Code masks it itself, and begins no turn without the server.
+        ("claude", "claude-cli", "refused: [redacted]"),
+    ],
+)
+def test_what_an_mcp_server_says_of_its_key(
+    provider: str,
+    transport: str,
+    told: str,
+    folder: Path,
+    answers: list[Reply | HttpError],
+    request: pytest.FixtureRequest,
+) -> None:
+    planted: Planted = request.getfixturevalue(provider)
+    env = {"SERVICE_API_KEY": BY_VALUE["hex"]}
+    server = McpServer(command=sys.executable, args=["-c", QUOTING_SERVER], env=env)
+    options = {**planted.options, "mcp_servers": {"quoting": server}}
+    leaks = Leaks([BY_VALUE["hex"]])
+    answers += [Reply("Hello.")]
+    said = []
+    with Client(provider, transport=transport, cwd=folder / "project", **options) as client:
+        try:
+            for event in client.stream("hi"):
+                leaks.look_at_events([event])
+                said.append(msgspec.json.encode(event).decode())
+        except SignedinError as error:
+            leaks.look_at_error(error)
+            said.append(str(error))
+    assert leaks.found == []
+    assert told in "".join(said)
 
 
 @pytest.mark.parametrize("value", [GIVEN, *BY_VALUE.values()], ids=["form", *BY_VALUE])

@@ -313,10 +313,15 @@ def test_whatever_is_called_json_is_masked(text: bytes, start: bytes) -> None:
     assert b"sk-proj-0123456789" not in masked
 
 
-def test_json_that_is_too_large_is_replaced_by_words() -> None:
-    text = json.dumps([SECRETS[0], "x" * LARGEST_JSON]).encode()
+@pytest.mark.parametrize(
+    ("said", "size"), [("nothing", LARGEST_JSON), (SECRETS[0], LONGEST_MESSAGE)]
+)
+def test_json_that_is_too_large_is_replaced_by_words(said: str, size: int) -> None:
+    text = json.dumps([said, "x" * size]).encode()
     masked = msgspec.json.decode(redact_json(text), type=str)
-    assert masked == f"left out: {len(text)} bytes are too many to look for secrets"
+    assert masked == f"left out: {len(text)} bytes, too many to take the secrets out"
+    fits = json.dumps([said, "x" * (size // 2)]).encode()
+    assert redact_json(fits) == fits.replace(SECRETS[0].encode(), b"***")
 
 
 @pytest.mark.parametrize("place", [-9, -1, 0, 9])
