@@ -18,6 +18,9 @@ HOME_VARIABLE = "CODEX_HOME"
 CREDENTIALS_FILE = "auth.json"
 API_KEY_VARIABLE = "CODEX_API_KEY"
 TOKEN_VARIABLE = "CODEX_ACCESS_TOKEN"  # noqa: S105 - the name of a variable
+_OTHER_KEYS = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY")
+"""Keys that Codex itself does not look at (seen with 0.163 and 0.169); commands would see them."""
+
 _CONFIG_FILE = "config.toml"
 _STORE_KEY = "cli_auth_credentials_store"
 _OWN_PROVIDER = "openai"
@@ -33,12 +36,17 @@ def launch_environment(
 ) -> dict[str, str]:
     """Returns the environment for Codex, whose home is there afterwards.
 
+    With an isolated login, the user's other keys stay out of it and of the commands it runs, unless
+    the caller hands them over (``env=``, ``billing="api"``, ``env_policy="inherit"``).
     An isolated login is kept in a file of that home, unless its ``config.toml`` says otherwise.
 
     Raises:
         InvalidOptionError: The home cannot be made, or its ``config.toml`` is none.
     """
-    environment = child_environment("codex", config.env_policy, {**account.changes, **env})
+    spared = account.source == "isolated" and config.env_policy == "minimal"
+    unneeded = _OTHER_KEYS if spared and config.billing != "api" else ()
+    changes = {**dict.fromkeys(unneeded), **account.changes, **env}
+    environment = child_environment("codex", config.env_policy, changes)
     if home := environment.get(HOME_VARIABLE):
         try:
             _make_home(Path(home), isolated=account.source == "isolated")
