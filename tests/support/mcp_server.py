@@ -1,4 +1,4 @@
-"""A small MCP server with one tool that is not marked as harmless."""
+"""A small MCP server with one tool, which TOY_READ_ONLY marks as harmless."""
 
 import json
 import os
@@ -13,6 +13,8 @@ TOOL = {
         "required": ["text"],
     },
 }
+if os.environ.get("TOY_READ_ONLY"):
+    TOOL["annotations"] = {"readOnlyHint": True, "destructiveHint": False, "openWorldHint": False}
 
 
 def answer(request: dict) -> dict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -200,6 +200,9 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
         )
     if status.home is not None:
         yield _writable(name, status.home, "")
+        if name == "codex":
+            for finding in _trusted(status.home):
+                yield finding
 
 
 def _writable(name: str, home: Path, variable: str) -> Finding:
@@ -213,6 +216,34 @@ def _writable(name: str, home: Path, variable: str) -> Finding:
         message=f"{existing} cannot be written to",
         remedy=f"set {variable} to a folder that can be" if variable else "mend its permissions",
     )
+
+
+def _trusted(home: Path) -> Iterator[Finding]:
+    """What Codex's configuration trusts, which may be the doing of an earlier signedin."""
+    from signedin.accounts.billing import choose_account  # noqa: PLC0415 - only if asked for
+    from signedin.providers.codex.account import VENDOR  # noqa: PLC0415
+    from signedin.providers.codex.trust import CONFIG_FILE, trusted_in  # noqa: PLC0415
+
+    own = choose_account(VENDOR, source="external", name=None, billing=None, env={}).home
+    for file in dict.fromkeys(folder / CONFIG_FILE for folder in (home, own)):
+        try:
+            folders = trusted_in(file)
+        except SignedinError as error:
+            message, remedy = error.message, "mend the file"
+        else:
+            if not folders:
+                continue
+            entries = [f'[projects."{folder}"] trust_level = "trusted"' for folder in folders]
+            message = "\n".join([f"{file} trusts {len(folders)} folder(s):", *entries])
+            remedy = (
+                "codex itself runs what these folders configure (MCP servers, hooks); signedin "
+                "does so only with trust_project=True. Earlier versions of signedin had codex "
+                "write such entries when a turn was allowed to write: delete from that file those "
+                "you did not mean, the line [projects.…] and the trust_level below it"
+            )
+        yield Finding(
+            provider="codex", check="trust", level="warning", message=message, remedy=remedy
+        )
 
 
 async def _smoke(name: str) -> Finding:

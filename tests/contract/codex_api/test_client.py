@@ -246,8 +246,8 @@ def test_what_the_process_wrote_to_stderr(codex: Codex) -> None:
 
 
 def test_a_process_that_cannot_start_says_why(options: dict[str, object]) -> None:
-    options["config"] = {"approval_policy": "untrusted"}
-    with pytest.raises(TransportClosedError, match="untrusted"):
+    options["config"] = {"model_provider": 5}
+    with pytest.raises(TransportClosedError, match="model_provider"):
         Codex(**options).account()
 
 

@@ -129,7 +129,7 @@ def test_bytes_that_are_no_image(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("server", "entry"),
     [
-        (McpServer(command="toy"), {"command": "toy"}),
+        (McpServer(command="toy"), {"command": "toy", "default_tools_approval_mode": "prompt"}),
         (
             McpServer(
                 command="toy",
@@ -157,6 +157,7 @@ def test_bytes_that_are_no_image(data: bytes) -> None:
                 "bearer_token_env_var": "T",
                 "http_headers": {"H": "1"},
                 "tool_timeout_sec": 2,
+                "default_tools_approval_mode": "prompt",
             },
         ),
     ],
@@ -197,3 +198,43 @@ def test_any_value_as_toml(value: object) -> None:
 def test_what_toml_has_no_word_for(value: object) -> None:
     with pytest.raises(InvalidOptionError, match="codex configuration cannot hold"):
         config.to_toml(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "keyword"),
+    [
+        ("projects", "trust_project="),
+        ('projects."/x".trust_level', "trust_project="),
+        ('"projects"', "trust_project="),
+        ("sandbox_mode", "permissions="),
+        ("sandbox_workspace_write.network_access", "permissions="),
+        ("default_permissions", "permissions="),
+        ("approval_policy", "permissions="),
+        ("approvals_reviewer", "on_approval="),
+    ],
+)
+def test_what_an_agent_may_do_is_said_in_one_way(key: str, keyword: str) -> None:
+    with pytest.raises(InvalidOptionError) as raised:
+        config.thread_config(options(provider_options={"config": {key: "x"}}))
+    assert str(raised.value) == (
+        f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
+    )
+
+
+def test_mcp_servers_are_one_table() -> None:
+    given_config = {
+        "model": "m",
+        "mcp_servers.own.command": "one",
+        "mcp_servers.own.env": {"A": "1"},
+        "mcp_servers": {"other": {"command": "two"}},
+    }
+    server = McpServer(command="three", trusted=True)
+    assert config.with_mcp_servers(given_config, {"a.b": server}) == {
+        "model": "m",
+        "mcp_servers": {
+            "own": {"command": "one", "env": {"A": "1"}},
+            "other": {"command": "two"},
+            "a.b": {"command": "three", "default_tools_approval_mode": "approve"},
+        },
+    }
+    assert config.with_mcp_servers(given_config, {}) == given_config

@@ -32,12 +32,17 @@ def launch_environment(
 ) -> dict[str, str]:
     """Returns the environment for Codex, whose home is there afterwards.
 
+    With an isolated login, the user's other keys stay out of it and of the commands it runs, unless
+    the caller hands them over (``env=``, ``billing="api"``, ``env_policy="inherit"``).
     An isolated login is kept in a file of that home, unless its ``config.toml`` says otherwise.
 
     Raises:
         InvalidOptionError: The home cannot be made, or its ``config.toml`` is none.
     """
-    environment = child_environment("codex", config.env_policy, {**account.changes, **env})
+    spared = account.source == "isolated" and config.env_policy == "minimal"
+    unneeded = VARIABLES.secrets if spared and config.billing != "api" else ()
+    changes = {**dict.fromkeys(unneeded), **account.changes, **env}
+    environment = child_environment("codex", config.env_policy, changes)
     if home := environment.get(HOME_VARIABLE):
         try:
             _make_home(Path(home), isolated=account.source == "isolated")

@@ -195,6 +195,10 @@ class AppServer:
         """Hands everything about a thread to a listener, until `forget`."""
         self._listeners[thread_id] = listener
 
+    def listener(self, thread_id: str) -> Listener | None:
+        """Returns who is handed everything about a thread."""
+        return self._listeners.get(thread_id)
+
     def forget(self, thread_id: str) -> None:
         """Hands out nothing about a thread any more."""
         self._listeners.pop(thread_id, None)

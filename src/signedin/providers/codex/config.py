@@ -30,6 +30,19 @@ SANDBOX_MODES = {
     "full-access": "danger-full-access",
 }
 
+REVIEWER = "user"
+"""Who decides what the agent may not do unasked: the caller, never a model instead."""
+
+_SAID_OTHERWISE = {
+    "projects": "trust_project=",
+    "sandbox_mode": "permissions=",
+    "sandbox_workspace_write": "permissions=",
+    "default_permissions": "permissions=",
+    "approval_policy": "permissions=",
+    "approvals_reviewer": "on_approval=",
+}
+"""Configuration that decides what an agent may do. There is one way to say that."""
+
 _KNOWN_OPTIONS = frozenset(
     {
         "config",
@@ -60,7 +73,11 @@ def provider_option(options: TurnOptions, name: str) -> object:
 
 
 def thread_config(options: TurnOptions) -> dict[str, object]:
-    """Returns the caller's Codex configuration, by dotted key."""
+    """Returns the caller's Codex configuration, by dotted key.
+
+    Raises:
+        InvalidOptionError: It is none, or has what a keyword of ours decides.
+    """
     config = provider_option(options, "config")
     if config is None:
         return {}
@@ -68,7 +85,51 @@ def thread_config(options: TurnOptions) -> dict[str, object]:
         raise InvalidOptionError(
             f"provider_options['config'] must map dotted keys to values, not {config!r}"
         )
-    return dict(cast("Mapping[str, object]", config))
+    checked = dict(cast("Mapping[str, object]", config))
+    if found := decides_permissions(checked):
+        key, keyword = found
+        raise InvalidOptionError(
+            f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
+        )
+    return checked
+
+
+def decides_permissions(config: Mapping[str, object]) -> tuple[str, str] | None:
+    """Returns a key that decides what an agent may do, and the keyword that is there for it."""
+    for key in config:
+        root = key.partition(".")[0].strip(" \"'")
+        if root in _SAID_OTHERWISE:
+            return key, _SAID_OTHERWISE[root]
+    return None
+
+
+def with_mcp_servers(
+    config: Mapping[str, object], servers: Mapping[str, McpServer]
+) -> dict[str, object]:
+    """Returns a configuration with MCP servers added, all of them as one table.
+
+    In a dotted key a name could not have a dot, and Codex takes keys in no certain order, so that a
+    table beside dotted keys might undo them.
+    """
+    if not servers:
+        return dict(config)
+    rest: dict[str, object] = {}
+    table: dict[str, object] = {}
+    for key, value in config.items():
+        root, *path = key.split(".")
+        if root != "mcp_servers":
+            rest[key] = value
+        elif not path:
+            table |= cast("Mapping[str, object]", value)
+        else:
+            below = table
+            for name in path[:-1]:
+                inner = dict(cast("Mapping[str, object]", below.get(name, {})))
+                below[name] = inner
+                below = inner
+            below[path[-1]] = value
+    table |= {name: mcp_server(server) for name, server in servers.items()}
+    return {**rest, "mcp_servers": table}
 
 
 def effort(options: TurnOptions) -> str | None:
@@ -120,7 +181,8 @@ def mcp_server(server: McpServer) -> dict[str, object]:
         "http_headers": dict(server.headers),
         "startup_timeout_sec": server.startup_timeout,
         "tool_timeout_sec": server.tool_timeout,
-        "default_tools_approval_mode": "approve" if server.trusted else None,
+        # Left to itself Codex believes a tool that says of itself it only reads.
+        "default_tools_approval_mode": "approve" if server.trusted else "prompt",
     }
     return {key: value for key, value in entry.items() if value not in (None, [], {})}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,7 +26,9 @@ from signedin.events import DoneEvent, Event
 from signedin.options import Image, TurnOptions
 from signedin.providers.base import Provider, ProviderConfig, ProviderSession, SessionRequest
 from signedin.providers.binary import require
+from signedin.providers.codex import trust
 from signedin.providers.codex.account import (
+    HOME_VARIABLE,
     accounts_for,
     launch_environment,
     refuse_other_payer,
@@ -36,6 +38,7 @@ from signedin.providers.codex.auth import CodexAuth
 from signedin.providers.codex.binary import find_codex
 from signedin.providers.codex.config import (
     PROCESS_DEFAULTS,
+    REVIEWER,
     SANDBOX_MODES,
     config_arguments,
     effort,
@@ -57,6 +60,13 @@ _LARGEST_ARGUMENT = 100_000
 
 _SHOWN_STDERR = 1000
 _SCHEMA_FILE = "schema.json"
+
+_WORKSPACE_WRITE: Mapping[str, object] = {
+    "network_access": False,
+    "writable_roots": [],
+    "exclude_slash_tmp": False,
+    "exclude_tmpdir_env_var": False,
+}
 
 _COMPLAINT = re.compile(
     r"^Error: (?P<reason>.+?)(?P<refused> \(code -3260[02]\).*)?$", re.MULTILINE
@@ -146,15 +156,26 @@ class ExecSession(ProviderSession):
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ExecTurn:
         """Starts ``codex exec`` and sends the prompt through its stdin."""
         del host  # codex exec asks nothing: what is not allowed is refused
+        account = self._accounts.choose(options.env)
+        environment = launch_environment(account, self._config, options.env)
+        home = Path(environment.get(HOME_VARIABLE) or account.home)
+        distrusted = _distrusted(home, options)
+        if distrusted and self._id is None:
+            words = trust.instructions(home, options.cwd, thread_config(options))
+            prompt = f"{prompt}\n\n{words}" if words else prompt
         if len(prompt) > _LONGEST_PROMPT:
             raise InvalidOptionError(
                 f"a prompt of {len(prompt)} characters is too long for {NAME}, which takes "
                 f"{_LONGEST_PROMPT}; use transport='codex-app-server'"
             )
         program = require("codex", find_codex(self._config))
-        argv = [str(program), "exec", "--json", "--skip-git-repo-check", *_arguments(options)]
-        account = self._accounts.choose(options.env)
-        environment = launch_environment(account, self._config, options.env)
+        argv = [
+            str(program),
+            "exec",
+            "--json",
+            "--skip-git-repo-check",
+            *_arguments(options, distrusted),
+        ]
         schema = _schema_folder(options)
         if schema is not None:
             argv += ["--output-schema", str(Path(schema.name, _SCHEMA_FILE))]
@@ -259,11 +280,29 @@ def encode_prompt(prompt: str) -> bytes:
     return prompt.encode("utf-8", "replace")
 
 
-def _arguments(options: TurnOptions) -> list[str]:
+def _distrusted(home: Path, options: TurnOptions) -> list[Path]:
+    """Returns the folders that Codex is told not to trust.
+
+    Codex 0.163 trusts the folder of a turn that may write, and writes that into the user's
+    configuration; 0.169 does not.
+    """
+    if options.trust_project:
+        return []
+    listed = trust.concerning(options.cwd, trust.trusted_folders(home))
+    return [*listed, options.cwd.resolve()] if listed or options.permissions != "read-only" else []
+
+
+def _arguments(options: TurnOptions, distrusted: list[Path]) -> list[str]:
+    trusted = options.trust_project
     config: dict[str, object] = {
         **PROCESS_DEFAULTS,
         **thread_config(options),
+        **(trust.trusting(options.cwd) if trusted else trust.distrusting(distrusted)),
         "sandbox_mode": SANDBOX_MODES[options.permissions],
+        # What workspace-write means is not for the user's configuration to say.
+        "sandbox_workspace_write": _WORKSPACE_WRITE,
+        "approval_policy": "never",
+        "approvals_reviewer": REVIEWER,
     }
     if chosen := model(options):
         config["model"] = chosen

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
 from signedin.events import RateLimits
@@ -32,31 +32,38 @@ if TYPE_CHECKING:
     from signedin.providers.codex.auth import CodexAuth
     from signedin.providers.codex.threads import CodexSession
 
+ServerKey: TypeAlias = tuple[tuple[tuple[str, str | None], ...], bool]
+"""The changes to the environment, and whether projects are trusted."""
+
 APP_SERVER = "codex-app-server"
 EXEC = "codex-exec"
 
 
 class AppServerProvider(Provider):
-    """Keeps one warm app-server per environment; most clients only ever have one."""
+    """Keeps warm app-servers; most clients only ever have one.
+
+    There is one per environment, and another for sessions that trust their project: a thread keeps
+    the configuration with which the server loaded it first, whoever opens it again.
+    """
 
     name = "codex"
 
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
         self._accounts = accounts_for(config)
-        self._servers: dict[tuple[tuple[str, str | None], ...], AppServer] = {}
+        self._servers: dict[ServerKey, AppServer] = {}
         self._assured: WeakSet[AppServer] = WeakSet()
         self._logins = OpenLogins()
         self._starting = asyncio.Lock()
 
     async def open_session(self, request: SessionRequest) -> CodexSession:
         """Starts or resumes a thread."""
-        env = request.options.env
+        env, trusting = request.options.env, request.options.trust_project
         refuse_other_payer(self._config, request.options)
-        await self.server(env)
+        await self.server(env, trusting=trusting)
         from signedin.providers.codex.threads import CodexSession  # noqa: PLC0415
 
-        session = CodexSession(lambda: self.server(env), request)
+        session = CodexSession(lambda: self.server(env, trusting=trusting), request)
         session.notices = self._accounts.choose(env).warnings()
         if request.resume is None or request.fork:
             await session.open()
@@ -64,7 +71,7 @@ class AppServerProvider(Provider):
 
     async def prewarm(self, options: TurnOptions) -> None:
         """Starts the app-server."""
-        await self.server(options.env)
+        await self.server(options.env, trusting=options.trust_project)
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored threads, the newest first."""
@@ -93,18 +100,24 @@ class AppServerProvider(Provider):
         answer = await store.account_limits(server)
         return normalise.read_limits(answer.rate_limits)
 
-    async def server(self, env: Mapping[str, str | None]) -> AppServer:
+    async def server(self, env: Mapping[str, str | None], *, trusting: bool = False) -> AppServer:
         """Returns the live server for these environment changes, started if there is none.
+
+        Args:
+            env: The changes.
+            trusting: Whether it is for sessions that trust their project.
 
         Raises:
             ProviderNotInstalledError: Codex is not there.
             BillingError: It would not run on what the caller wants to pay with.
             TransportClosedError: It ended during the handshake.
         """
-        return await self._server(env, assured=True)
+        return await self._server(env, assured=True, trusting=trusting)
 
-    async def _server(self, env: Mapping[str, str | None], *, assured: bool) -> AppServer:
-        key = tuple(sorted(env.items()))
+    async def _server(
+        self, env: Mapping[str, str | None], *, assured: bool, trusting: bool = False
+    ) -> AppServer:
+        key = (tuple(sorted(env.items())), trusting)
         account = self._accounts.choose(env)
         async with self._starting:
             server = self._servers.get(key)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from msgspec import UNSET
 
 from signedin.approvals import Host
-from signedin.errors import InvalidOptionError, TransportClosedError
+from signedin.errors import InvalidOptionError, SessionBusyError, TransportClosedError
 from signedin.events import SessionEvent
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderSession, ReviewTarget, SessionRequest
-from signedin.providers.codex import config, protocol as p, store
+from signedin.providers.codex import config, protocol as p, store, trust
 from signedin.providers.codex.app_server import AppServer
 from signedin.providers.codex.live import session_event
 from signedin.providers.codex.turns import CodexTurn
@@ -53,7 +54,6 @@ class CodexSession(ProviderSession):
         self._fork = request.fork
         self._server: AppServer | None = None
         self._opening: SessionEvent | None = None
-        self._overrides: dict[str, object] = {}
         self._turn: CodexTurn | None = None
         self._counted: p.TokenUsageBreakdown | None = None
 
@@ -61,6 +61,11 @@ class CodexSession(ProviderSession):
     def id(self) -> str | None:
         """The thread's id."""
         return self._id
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn of this handle runs."""
+        return self._turn is not None
 
     async def open(self) -> AppServer:
         """Starts the thread, or resumes it, on a live server.
@@ -71,24 +76,24 @@ class CodexSession(ProviderSession):
         if self._server is not None and self._server.closed is None:
             return self._server
         server = await self._connect()
+        settings = _thread_settings(self._options, Path(server.identity.codex_home))
         async with refusals():
             if self._id is None:
-                opened = await server.call(
-                    "thread/start", _start_params(self._options), p.ThreadStartResponse
+                params = _start_params(self._options, settings)
+                opened = await server.call("thread/start", params, p.ThreadStartResponse)
+                await give_instructions(
+                    server, opened, config.thread_config(self._options), self._options.cwd
                 )
             elif self._fork:
-                opened = await server.call(
-                    "thread/fork", _fork_params(self._id, self._options), p.ThreadForkResponse
-                )
+                fork = _fork_params(self._id, self._options, settings)
+                opened = await server.call("thread/fork", fork, p.ThreadForkResponse)
             else:
-                opened = await server.call(
-                    "thread/resume", _resume_params(self._id, self._options), p.ThreadResumeResponse
-                )
+                resume = p.ThreadResumeParams(thread_id=self._id, exclude_turns=True, **settings)
+                opened = await server.call("thread/resume", resume, p.ThreadResumeResponse)
         self._server = server
         self._fork = False
         self._id = opened.thread.id
         self._opening = session_event(opened)
-        self._overrides = _overrides(self._options, opened.model)
         server.listen(opened.thread.id, self)
         return server
 
@@ -97,29 +102,25 @@ class CodexSession(ProviderSession):
         head, text = prompt[:-LONGEST_INPUT], prompt[-LONGEST_INPUT:]
 
         async def begin(server: AppServer, opening: SessionEvent) -> str:
-            wanted = _overrides(options, opening.model)
-            before = self._overrides
-            changed = {key: value for key, value in wanted.items() if before.get(key) != value}
             params = p.TurnStartParams(
                 thread_id=opening.session_id,
                 input=[p.TextUserInput(text=text), *_image_inputs(options)],
                 output_schema=options.output.strict_schema if options.output else UNSET,
-                **cast("dict[str, Any]", changed),
+                **_turn_settings(options, opening.model),
             )
             if head:
                 injected = _injected(opening.session_id, head)
                 await server.call("thread/inject_items", injected, msgspec.Raw)
             started = await server.call("turn/start", params, p.TurnStartResponse)
-            self._overrides = wanted
             return started.turn.id
 
         return await self._start(host, begin)
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> CodexTurn:
         """Has Codex replace the thread's history by a summary."""
-        del options
 
         async def begin(server: AppServer, opening: SessionEvent) -> None:
+            await _permit(server, opening.session_id, options)
             params = p.ThreadCompactStartParams(thread_id=opening.session_id)
             await server.call("thread/compact/start", params, p.ThreadCompactStartResponse)
 
@@ -129,9 +130,9 @@ class CodexSession(ProviderSession):
         self, target: ReviewTarget, options: TurnOptions, host: Host
     ) -> CodexTurn:
         """Has Codex review changes, in this thread."""
-        del options
 
         async def begin(server: AppServer, opening: SessionEvent) -> str:
+            await _permit(server, opening.session_id, options)
             params = p.ReviewStartParams(
                 thread_id=opening.session_id, target=store.review_target(target), delivery="inline"
             )
@@ -178,8 +179,13 @@ class CodexSession(ProviderSession):
         self._server = None
 
     async def aclose(self) -> None:
-        """Lets the server forget the thread; it stays in Codex's store."""
-        if self._server is not None and self._id is not None and self._server.closed is None:
+        """Lets the server forget the thread, unless another handle took it over.
+
+        It stays in Codex's store.
+        """
+        if self._server is None or self._id is None or self._server.closed is not None:
+            return
+        if self._server.listener(self._id) is self:
             self._server.forget(self._id)
             self._server.send("thread/unsubscribe", p.ThreadUnsubscribeParams(thread_id=self._id))
 
@@ -207,6 +213,7 @@ class CodexSession(ProviderSession):
     async def _start(self, host: Host, begin: TurnStarter) -> CodexTurn:
         server = await self.open()
         opening = cast("SessionEvent", self._opening)
+        self._take_over(server, opening.session_id)
         turn = self._turn = CodexTurn(
             server, opening.session_id, host, self._turn_over, counted=self._counted
         )
@@ -214,6 +221,20 @@ class CodexSession(ProviderSession):
         async with refusals():
             await turn.start(lambda: begin(server, opening))
         return turn
+
+    def _take_over(self, server: AppServer, thread_id: str) -> None:
+        """Listens to the thread, which another handle may have done before.
+
+        Raises:
+            SessionBusyError: A turn of another handle runs. Codex would add this one's prompt to
+                it, and do as it says with the permissions of the other.
+        """
+        other = server.listener(thread_id)
+        if other is not self and isinstance(other, CodexSession) and other.busy:
+            raise SessionBusyError(
+                f"session {thread_id} is busy with a turn of another handle; wait for it"
+            )
+        server.listen(thread_id, self)
 
     def _turn_over(self) -> None:
         if self._turn is not None:
@@ -230,33 +251,52 @@ async def refusals() -> AsyncGenerator[None, None]:
         raise InvalidOptionError(f"codex refused: {error.message}") from error
 
 
-def _start_params(options: TurnOptions) -> p.ThreadStartParams:
+async def give_instructions(
+    server: AppServer, opened: p.ThreadStartResponse, given: Mapping[str, object], cwd: Path
+) -> None:
+    """Gives a new thread the project's instructions if Codex left them out for want of trust."""
+    home = Path(server.identity.codex_home)
+    distrusted = trust.concerning(cwd, trust.trusted_folders(home))
+    read = any(Path(source).parent != home for source in opened.instruction_sources)
+    if distrusted and not read and (text := trust.instructions(home, cwd, given)):
+        await server.call("thread/inject_items", _injected(opened.thread.id, text), msgspec.Raw)
+
+
+async def _permit(server: AppServer, thread_id: str, options: TurnOptions) -> None:
+    """Sets what a turn may do if the request that begins it cannot say so."""
+    settings = {
+        "threadId": thread_id,
+        "cwd": str(options.cwd),
+        "sandboxPolicy": config.sandbox_policy(options),
+        "approvalPolicy": config.approval_policy(options),
+        "approvalsReviewer": config.REVIEWER,
+    }
+    await server.call("thread/settings/update", settings, msgspec.Raw)
+
+
+def _start_params(options: TurnOptions, settings: dict[str, Any]) -> p.ThreadStartParams:
+    # Codex writes into the user's configuration that it trusts the folder of a thread that begins
+    # with more. Every turn has its own permissions anyway.
+    settings["sandbox"] = "read-only"
     return p.ThreadStartParams(
         ephemeral=options.ephemeral,
         dynamic_tools=[_tool_spec(tool) for tool in options.tools] or UNSET,
-        **_thread_settings(options),
+        **settings,
     )
 
 
-def _fork_params(thread_id: str, options: TurnOptions) -> p.ThreadForkParams:
-    settings = _thread_settings(options)
+def _fork_params(
+    thread_id: str, options: TurnOptions, settings: dict[str, Any]
+) -> p.ThreadForkParams:
     del settings["personality"]  # thread/fork has no such parameter
     return p.ThreadForkParams(
         thread_id=thread_id, ephemeral=options.ephemeral, exclude_turns=True, **settings
     )
 
 
-def _resume_params(thread_id: str, options: TurnOptions) -> p.ThreadResumeParams:
-    return p.ThreadResumeParams(
-        thread_id=thread_id, exclude_turns=True, **_thread_settings(options)
-    )
-
-
-def _thread_settings(options: TurnOptions) -> dict[str, Any]:
+def _thread_settings(options: TurnOptions, home: Path) -> dict[str, Any]:
     """What starting and resuming a thread have in common."""
-    settings = config.thread_config(options)
-    for name, server in options.mcp_servers.items():
-        settings[f"mcp_servers.{name}"] = config.mcp_server(server)
+    settings = config.with_mcp_servers(config.thread_config(options), options.mcp_servers)
     if chosen := config.effort(options):
         settings["model_reasoning_effort"] = chosen
     if options.on_question:
@@ -264,10 +304,16 @@ def _thread_settings(options: TurnOptions) -> dict[str, Any]:
         settings.setdefault("features.default_mode_request_user_input", True)
         # Else it warns, now and then, of a feature that the user has not switched on.
         settings.setdefault("suppress_unstable_features_warning", True)
+    settings |= (
+        trust.trusting(options.cwd)
+        if options.trust_project
+        else trust.distrusting(trust.trusted_folders(home))
+    )
     return {
         "cwd": str(options.cwd),
         "sandbox": config.SANDBOX_MODES[options.permissions],
         "approval_policy": config.approval_policy(options),
+        "approvals_reviewer": config.REVIEWER,
         "config": settings,
         "model": config.model(options) or UNSET,
         "developer_instructions": options.instructions or UNSET,
@@ -277,14 +323,20 @@ def _thread_settings(options: TurnOptions) -> dict[str, Any]:
     }
 
 
-def _overrides(options: TurnOptions, model: str | None) -> dict[str, object]:
-    """What may change from turn to turn. Codex keeps an override until the next one."""
+def _turn_settings(options: TurnOptions, model: str | None) -> dict[str, Any]:
+    """What may change from turn to turn.
+
+    All of it is said each time: nobody knows what else was done with the thread. Codex keeps what
+    it was told last, and for a thread it has loaded it does not look at what ``thread/resume`` says
+    (seen with 0.163 and 0.169).
+    """
     return {
         "cwd": str(options.cwd),
         "model": config.model(options) or model or UNSET,
         "effort": config.effort(options) or UNSET,
         "sandbox_policy": config.sandbox_policy(options),
         "approval_policy": config.approval_policy(options),
+        "approvals_reviewer": config.REVIEWER,
         "summary": _option(options, "summary"),
     }
 

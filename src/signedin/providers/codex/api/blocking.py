@@ -43,6 +43,7 @@ class Codex:
         env_policy: EnvPolicy = "minimal",
         config: Mapping[str, object] | None = None,
         cwd: StrPath | None = None,
+        trust_project: bool = False,
         client_info: p.ClientInfo = CLIENT,
         on_request: OnRequest | None = None,
     ) -> None:
@@ -54,6 +55,7 @@ class Codex:
             env_policy=env_policy,
             config=config,
             cwd=cwd,
+            trust_project=trust_project,
             client_info=client_info,
             on_request=on_request,
         )

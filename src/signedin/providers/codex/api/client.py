@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from signedin.errors import InvalidOptionError
-from signedin.options import AuthSource, EnvPolicy, StrPath
+from signedin.options import AuthSource, EnvPolicy, StrPath, check_keywords
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.calls import AsyncCalls
@@ -24,6 +24,7 @@ from signedin.providers.codex.api.record import TurnResult
 from signedin.providers.codex.api.requests import OnRequest, RequestAnswerer
 from signedin.providers.codex.api.router import Router
 from signedin.providers.codex.api.threads import AsyncThread
+from signedin.providers.codex.api.trust import Trust, check_config
 from signedin.providers.codex.app_server import CLIENT, AppServer
 from signedin.providers.codex.config import config_arguments
 from signedin.providers.codex.launch import launch
@@ -49,6 +50,8 @@ class AsyncCodex(AsyncCalls):
         config: Codex configuration by dotted key. It goes onto the command line, which every user
             of the machine can read, so secrets are refused: give them to a thread's ``config``.
         cwd: Working directory of the process, and of threads that are given none.
+        trust_project: Whether what the projects of its threads configure counts: ``.codex`` with
+            its settings, MCP servers, hooks, rules and agents. Nothing is written about it.
         client_info: What to call the program that drives Codex, towards OpenAI.
         on_request: Answers what the server asks; see `OnRequest`. A plain function is called in a
             thread of its own.
@@ -67,10 +70,12 @@ class AsyncCodex(AsyncCalls):
         env_policy: EnvPolicy = "minimal",
         config: Mapping[str, object] | None = None,
         cwd: StrPath | None = None,
+        trust_project: bool = False,
         client_info: p.ClientInfo = CLIENT,
         on_request: OnRequest | None = None,
     ) -> None:
         _check_config(config or {})
+        check_keywords({"trust_project": trust_project})
         settings = ProviderConfig(
             transport="codex-app-server",
             binary=Path(binary).expanduser() if binary is not None else None,
@@ -86,7 +91,7 @@ class AsyncCodex(AsyncCalls):
                 settings, env or {}, config=config, cwd=folder, client=client_info, rest=router
             )
 
-        super().__init__(Connection(start, router))
+        super().__init__(Connection(start, router, Trust(folder or Path(), trusting=trust_project)))
 
     @property
     def metadata(self) -> ServerMetadata:
@@ -116,7 +121,7 @@ class AsyncCodex(AsyncCalls):
         """
         wire = wire_params(p.ThreadStartParams, params, settings)
         server = await self._connection.server()
-        opened = await server.call("thread/start", wire, p.ThreadStartResponse)
+        opened = await self._connection.trust.start(server, wire)
         return AsyncThread(self._connection, opened.thread.id, opened, server)
 
     async def thread_resume(
@@ -141,6 +146,7 @@ class AsyncCodex(AsyncCalls):
         keywords = {**settings, "thread_id": thread_id, "exclude_turns": not include_turns}
         wire = wire_params(p.ThreadResumeParams, params, keywords)
         server = await self._connection.server()
+        wire = await self._connection.trust.of_stored(server, wire)
         opened = await server.call("thread/resume", wire, p.ThreadResumeResponse)
         return AsyncThread(self._connection, opened.thread.id, opened, server)
 
@@ -166,6 +172,7 @@ class AsyncCodex(AsyncCalls):
         keywords = {**settings, "thread_id": thread_id, "exclude_turns": not include_turns}
         wire = wire_params(p.ThreadForkParams, params, keywords)
         server = await self._connection.server()
+        wire = await self._connection.trust.of_stored(server, wire)
         opened = await server.call("thread/fork", wire, p.ThreadForkResponse)
         return AsyncThread(self._connection, opened.thread.id, opened, server)
 
@@ -227,6 +234,7 @@ class AsyncCodex(AsyncCalls):
 
 
 def _check_config(config: Mapping[str, object]) -> None:
+    check_config(config)
     arguments = config_arguments(config)
     for argument in arguments[1::2]:
         if redact(argument) != argument:

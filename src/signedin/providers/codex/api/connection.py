@@ -10,6 +10,7 @@ import msgspec
 
 from signedin.errors import ProtocolError, SignedinError, TransportClosedError
 from signedin.providers.codex.api.router import Router
+from signedin.providers.codex.api.trust import Trust
 from signedin.providers.codex.app_server import REQUEST_TIMEOUT, AppServer
 from signedin.wire.jsonrpc import Params
 
@@ -42,14 +43,19 @@ class Connection:
     Args:
         start: Starts it.
         router: Listens to it.
+        trust: Says whether projects count.
 
     Attributes:
         router: Listens to it.
+        trust: Says whether projects count.
         current: The server that was started last.
     """
 
-    def __init__(self, start: Callable[[], Awaitable[AppServer]], router: Router) -> None:
+    def __init__(
+        self, start: Callable[[], Awaitable[AppServer]], router: Router, trust: Trust
+    ) -> None:
         self.router = router
+        self.trust = trust
         self.current: AppServer | None = None
         self._start = start
         self._starting = asyncio.Lock()

@@ -138,7 +138,8 @@ class AsyncThread:
         """Returns a server that has loaded the thread, and what it said then."""
         server = await self._connection.server()
         if self.opened is None or server is not self._loaded_in:
-            params = p.ThreadResumeParams(thread_id=self.id, exclude_turns=True)
-            self.opened = await server.call("thread/resume", params, p.ThreadResumeResponse)
+            wire = {"threadId": self.id, "excludeTurns": True}
+            wire = await self._connection.trust.of_stored(server, wire)
+            self.opened = await server.call("thread/resume", wire, p.ThreadResumeResponse)
             self._loaded_in = server
         return server, self.opened

@@ -1,0 +1,128 @@
+"""Which projects' configuration counts: none of a project's own, unless the caller trusts it.
+
+Codex follows a project's ``.codex`` (configuration, MCP servers, hooks, rules) if the user's
+configuration calls its folder trusted, and writes that there itself when a thread begins that may
+write. All seen with codex 0.163 and 0.169.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import cast
+
+from signedin.errors import InvalidOptionError
+
+CONFIG_FILE = "config.toml"
+_SYSTEM_FILE = Path("/etc/codex") / CONFIG_FILE
+_INSTRUCTIONS = ("AGENTS.override.md", "AGENTS.md")
+_INSTRUCTIONS_BYTES = 32_768
+"""What Codex reads of a project's instructions, unless ``project_doc_max_bytes`` says otherwise."""
+
+
+def trusting(cwd: Path) -> dict[str, object]:
+    """Returns the configuration with which a project counts, for one session and no longer."""
+    return _projects(_project_folders(cwd.resolve()), "trusted")
+
+
+def distrusting(folders: Iterable[Path]) -> dict[str, object]:
+    """Returns the configuration with which none of these folders counts, whoever trusted it.
+
+    It is a table: Codex does not understand a dotted key with a path in it. An entry for the folder
+    itself would do as well where nobody has trusted anything, but then Codex would not read its
+    ``AGENTS.md`` either.
+    """
+    return _projects(folders, "untrusted")
+
+
+def trusted_folders(home: Path) -> list[Path]:
+    """Returns the folders that the configuration of the user, or of the machine, trusts.
+
+    Raises:
+        InvalidOptionError: A file cannot be read, so that nobody knows.
+    """
+    return trusted_in(home / CONFIG_FILE) + trusted_in(_SYSTEM_FILE)
+
+
+def trusted_in(file: Path) -> list[Path]:
+    """Returns the folders that one configuration file trusts.
+
+    Raises:
+        InvalidOptionError: It cannot be read.
+    """
+    projects = _table(_read(file).get("projects"))
+    return [
+        Path(folder)
+        for folder, settings in projects.items()
+        if _table(settings).get("trust_level") == "trusted"
+    ]
+
+
+def concerning(cwd: Path, folders: Iterable[Path]) -> list[Path]:
+    """Returns those of the folders whose trust Codex would apply in a working directory.
+
+    That is of the directory, of any above it, and of the repository that a worktree belongs to.
+    """
+    above = [cwd, *cwd.parents, *cwd.resolve().parents]
+    if any((folder / ".git").is_file() for folder in above):
+        return list(folders)  # a worktree, whose repository may be anywhere
+    places = {_identity(folder) for folder in above}
+    return [folder for folder in folders if _identity(folder) in places]
+
+
+def instructions(home: Path, cwd: Path, config: Mapping[str, object]) -> str:
+    """Returns what Codex leaves out of a folder it is told not to trust, as it would word it.
+
+    Instructions are words, and the user's to read whether or not the project is trusted.
+
+    Args:
+        home: Codex's home, whose configuration may limit them.
+        cwd: The working directory.
+        config: The caller's configuration, which goes before.
+    """
+    key = "project_doc_max_bytes"
+    limit = config.get(key, _read(home / CONFIG_FILE).get(key, _INSTRUCTIONS_BYTES))
+    texts: list[str] = []
+    for folder in reversed(_project_folders(cwd)):
+        file = next((folder / name for name in _INSTRUCTIONS if (folder / name).is_file()), None)
+        if file is not None:
+            texts.append(file.read_text("utf-8", "replace").strip())
+    text = "\n\n".join(filter(None, texts)).encode("utf-8", "replace")
+    text = text[: limit if isinstance(limit, int) else _INSTRUCTIONS_BYTES]
+    if not text:
+        return ""
+    words = text.decode("utf-8", "ignore")
+    return f"# AGENTS.md instructions for {cwd}\n\n<INSTRUCTIONS>\n{words}\n</INSTRUCTIONS>"
+
+
+def _project_folders(cwd: Path) -> list[Path]:
+    """The working directory and what is above it, up to the root of its repository."""
+    folders = [cwd, *cwd.parents]
+    root = next((n for n, folder in enumerate(folders) if (folder / ".git").exists()), 0)
+    return folders[: root + 1]
+
+
+def _projects(folders: Iterable[Path], level: str) -> dict[str, object]:
+    return {"projects": {str(folder): {"trust_level": level} for folder in folders}}
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _read(file: Path) -> dict[str, object]:
+    if not file.is_file():
+        return {}
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidOptionError(f"{file} cannot be read: {error}") from error
+
+
+def _table(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
