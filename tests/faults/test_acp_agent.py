@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Callable[..., object]:
     """Runs one prompt with an agent that behaves as told."""
 
     def run(*behaviour: str, **keywords: object) -> object:
-        with Client("acp", command=command(*behaviour)) as client:
+        with Client("acp", command=command(*behaviour), trust_project=True) as client:
             return checked(client.run("Hi", cwd=tmp_path, timeout=20, **keywords))
 
     return run
@@ -49,7 +49,7 @@ def command(*behaviour: str) -> list[str]:
 
 
 def client(*behaviour: str) -> AsyncClient:
-    return AsyncClient("acp", command=command(*behaviour))
+    return AsyncClient("acp", command=command(*behaviour), trust_project=True)
 
 
 def test_the_least_an_agent_can_say(run: Callable) -> None:

@@ -87,6 +87,10 @@ def prompted() -> str:
             answer = ask("session/request_permission", toolCall=tool(**fields), options=OPTIONS)
             update("tool_call_update", toolCallId="t1", status="failed")
             say(outcome(answer))
+        case "edits":
+            call = tool(**json.loads(ARGUMENTS[0]))
+            answer = ask("session/request_permission", toolCall=call, options=OPTIONS)
+            say(outcome(answer))
         case "upsert":
             update("tool_call", **tool(status="pending", rawInput={}))
             update("tool_call", **tool(status="in_progress", rawInput={"command": "ls"}))

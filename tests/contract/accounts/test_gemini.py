@@ -191,14 +191,13 @@ def test_a_project_that_chooses_another_payer(
     project = tmp_path / "project"
     file = choose(project, "gemini-api-key")
     (project / ".env").write_text(f"GEMINI_API_KEY={STRAY}\n")
-    trust = {"trust_workspace": True}
-    with new_client(billing="subscription", provider_options=trust) as client:
+    with new_client(billing="subscription", trust_project=True) as client:
         assert client.auth_status().billing == "api"
         with pytest.raises(BillingError) as raised:
             client.run("hi")
     assert f"by an API key (decided by {file})" in str(raised.value)
     assert model.requests == ()
-    with new_client(provider_options=trust) as client:
+    with new_client(trust_project=True) as client:
         result = client.run("hi", env=google.environment(model))
         status = client.auth_status()
     assert [event.text for event in result.events if isinstance(event, WarningEvent)] == [

@@ -155,7 +155,7 @@ def gemini(
                 "env": google.environment(model),
                 "binary": program("gemini", versions("gemini")[0]),
                 "model": "gemini-2.5-pro",
-                "provider_options": {"trust_workspace": True},
+                "trust_project": True,
             },
             secrets=[google_login.TOKEN, google_login.REFRESH],
             kept_in=["*/oauth_creds.json", "project/.env", "*/chats/*"],

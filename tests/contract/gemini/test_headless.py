@@ -167,7 +167,7 @@ def test_a_refused_connection_is_a_network_failure(
 
 def test_a_folder_that_is_not_trusted(headless: Client) -> None:
     with pytest.raises(InvalidOptionError, match="does not run headless in a folder it does not"):
-        headless.run("Hi", provider_options={"trust_workspace": False})
+        headless.run("Hi", env={"GEMINI_RESTRICTED_MODE": "true"})
 
 
 def test_what_it_cannot_do_is_refused(headless: Client) -> None:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from signedin.errors import UnsupportedOptionError
+from signedin.errors import InvalidOptionError, PermissionDeniedError
 from signedin.options import McpServer, TurnOptions
-from signedin.providers.gemini.trust import is_trusted
+from signedin.providers.gemini.trust import check_trust, trust
 
 TOY = {"toy": McpServer(command="toy")}
+YES, NO = {"GEMINI_CLI_TRUST_WORKSPACE": "true"}, {"GEMINI_CLI_TRUST_WORKSPACE": "false"}
 
 
 def options(cwd: Path, **keywords: object) -> TurnOptions:
@@ -16,13 +17,15 @@ def options(cwd: Path, **keywords: object) -> TurnOptions:
 
 
 def test_a_folder_is_not_trusted_unless_that_is_needed(tmp_path: Path) -> None:
-    assert not is_trusted(options(tmp_path), headless=False)
-    assert is_trusted(options(tmp_path), headless=True)
-    assert is_trusted(options(tmp_path, mcp_servers=TOY), headless=False)
+    assert trust(options(tmp_path), headless=False) == NO
+    assert trust(options(tmp_path), headless=True) == YES
+    assert trust(options(tmp_path, mcp_servers=TOY), headless=False) == YES
 
 
-@pytest.mark.parametrize("name", [".gemini/settings.json", ".agents/a.md", ".env", "../.env"])
-def test_a_folder_with_something_to_follow_is_not_trusted_for_servers(
+@pytest.mark.parametrize(
+    "name", [".gemini/settings.json", ".agents/a.md", ".env", "../.env", "../.gemini/.env"]
+)
+def test_a_folder_with_something_to_follow_is_refused_where_trust_is_needed(
     tmp_path: Path, name: str
 ) -> None:
     work = tmp_path / "work"
@@ -30,15 +33,25 @@ def test_a_folder_with_something_to_follow_is_not_trusted_for_servers(
     file = work / name
     file.parent.mkdir(exist_ok=True)
     file.touch()
-    with pytest.raises(UnsupportedOptionError, match=r"'mcp_servers': Gemini takes MCP servers in"):
-        is_trusted(options(work, mcp_servers=TOY), headless=False)
-    told = {"trust_workspace": True}
-    assert is_trusted(options(work, mcp_servers=TOY, provider_options=told), headless=False)
-    assert not is_trusted(options(work), headless=False)
+    for keywords, headless in (({"mcp_servers": TOY}, False), ({}, True)):
+        assert trust(options(work, **keywords), headless=headless) == NO
+        with pytest.raises(PermissionDeniedError) as raised:
+            check_trust(options(work, **keywords), headless=headless)
+        found = work / name if name.endswith(".env") else work / Path(name).parts[0]
+        assert raised.value.message == (
+            f"gemini is not started: it would follow {found}, and has no switch for that. If you "
+            "trust this project, say trust_project=True (--trust-project); else move the file "
+            "away, or work in another folder"
+        )
+        trusting = options(work, trust_project=True, **keywords)
+        check_trust(trusting, headless=headless)
+        assert trust(trusting, headless=headless) == YES
+    check_trust(options(work), headless=False)
+    assert trust(options(work), headless=False) == NO
 
 
-def test_the_caller_decides(tmp_path: Path) -> None:
-    no = {"trust_workspace": False}
-    assert not is_trusted(options(tmp_path, provider_options=no), headless=True)
-    with pytest.raises(UnsupportedOptionError, match="in trusted folders only; if you trust"):
-        is_trusted(options(tmp_path, mcp_servers=TOY, provider_options=no), headless=False)
+def test_a_variable_does_not_undo_it(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOptionError, match="env sets GEMINI_CLI_TRUST_WORKSPACE, which"):
+        check_trust(options(tmp_path, env=YES), headless=False)
+    check_trust(options(tmp_path, env=NO), headless=False)
+    check_trust(options(tmp_path, env=YES, trust_project=True), headless=False)

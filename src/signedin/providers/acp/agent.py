@@ -78,11 +78,12 @@ class ACPAgent:
         gate: Holds back the reader while sessions are slow to consume.
     """
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, session_meta: Mapping[str, object] | None) -> None:
         self.name = process.name
         self.info = acp.InitializeResult()
         self.gate = Gate()
         self._process = process
+        self._session_meta = session_meta or {}
         self._listeners: dict[str, SessionListener] = {}
         self._touched: set[SessionListener] = set()
         self._closed: TransportClosedError | None = None
@@ -106,6 +107,7 @@ class ACPAgent:
         env: Mapping[str, str],
         cwd: str | Path | None = None,
         features: ClientFeatures = ALL_FEATURES,
+        session_meta: Mapping[str, object] | None = None,
     ) -> ACPAgent:
         """Starts an agent and shakes hands.
 
@@ -114,13 +116,14 @@ class ACPAgent:
             env: Its whole environment.
             cwd: Working directory of the process; sessions have their own.
             features: What it may ask its client to do.
+            session_meta: What is said in ``_meta`` with every session that is opened.
 
         Raises:
             TransportClosedError: It ended during the handshake; the message has its own words.
             ProtocolError: It speaks another version of the protocol.
             OSError: It cannot be started.
         """
-        agent = cls(await Process.start(argv, env=env, cwd=cwd))
+        agent = cls(await Process.start(argv, env=env, cwd=cwd), session_meta)
         try:
             await agent._shake_hands(features)
         except BaseException:
@@ -188,7 +191,7 @@ class ACPAgent:
     async def replay_session(self, session_id: str, cwd: str | Path) -> None:
         """Has a stored session told again, as updates of it."""
         params: dict[str, object] = {"sessionId": session_id, "cwd": str(cwd), "mcpServers": []}
-        await self._call("session/load", params)
+        await self._call("session/load", self._with_meta(params))
 
     async def load_session(
         self, session_id: str, cwd: str | Path, mcp_servers: Sequence[Mapping[str, object]] = ()
@@ -297,10 +300,13 @@ class ACPAgent:
     async def _open(
         self, method: str, params: Mapping[str, object]
     ) -> tuple[acp.SessionState, msgspec.Raw]:
-        raw = await self._call(method, params)
+        raw = await self._call(method, self._with_meta(params))
         if raw == msgspec.Raw(b"null"):  # how some answer a load
             return acp.SessionState(), raw
         return self._read(raw, acp.SessionState, method), raw
+
+    def _with_meta(self, params: Mapping[str, object]) -> Mapping[str, object]:
+        return {**params, "_meta": self._session_meta} if self._session_meta else params
 
     async def _call(self, method: str, params: Mapping[str, object]) -> msgspec.Raw:
         demand = object()

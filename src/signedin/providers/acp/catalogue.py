@@ -12,12 +12,27 @@ from typing import cast
 import msgspec
 
 from signedin.providers.acp.agent import ClientFeatures
+from signedin.providers.project import ProjectFiles
 
 ENTRY_POINT_GROUP = "signedin.acp_agents"
 
 
 SESSION_METHODS = ("fork", "list_sessions", "history")
 """Capabilities that depend on optional methods of the protocol."""
+
+
+class ProjectGuard(msgspec.Struct, frozen=True, kw_only=True):
+    """How an agent is kept from what a project configures, unless the caller trusts the project.
+
+    Attributes:
+        env: Variables that make it pass over the project's configuration.
+        meta: What is said to that end in ``_meta`` when a session is opened.
+        files: What it follows all the same: where one of these is, it is not started.
+    """
+
+    env: Mapping[str, str] = {}
+    meta: Mapping[str, object] = {}
+    files: ProjectFiles = ProjectFiles()
 
 
 class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +46,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
             `signedin.providers.environment.vendor_variables`.
         env: Variables that are always set; those that make it ask before it acts.
         mode: The mode in which it asks before it acts, if that is not its default.
+        guard: How it is kept from a project's configuration, ``None`` if nobody knows.
         trusting: The option that takes the MCP servers whose tools run unasked, if it has one that
             its client cannot give an answer for: it does not say whose tool it asks about.
         shares_servers: Whether the sessions of a process see each other's MCP servers.
@@ -47,6 +63,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     vendor: str = "others"
     env: Mapping[str, str] = {}
     mode: str | None = None
+    guard: ProjectGuard | None = None
     trusting: str | None = None
     shares_servers: bool = False
     can: tuple[str, ...] = ()
@@ -64,12 +81,33 @@ _OPENCODE_PERMISSION: Mapping[str, object] = {
     "read": {"*": "allow", "*.env": "ask", "*.env.*": "ask", "*.env.example": "allow"},
 }
 
+_COPILOT_FILES = ProjectFiles(
+    upwards=(
+        ".agents",
+        ".claude",
+        ".copilot",
+        ".github/agents",
+        ".github/copilot",
+        ".github/extensions",
+        ".github/hooks",
+        ".github/lsp.json",
+        ".github/mcp.json",
+        ".github/skills",
+        ".mcp.json",
+        ".vscode/mcp.json",
+    )
+)
+
 AGENTS: Mapping[str, KnownAgent] = {
     "opencode": KnownAgent(
         command=("opencode", "acp"),
         install="npm install -g opencode-ai",
         login="opencode auth login",
         env={"OPENCODE_PERMISSION": msgspec.json.encode(_OPENCODE_PERMISSION).decode()},
+        # OPENCODE_DISABLE_PROJECT_CONFIG stops much of it, but not the plugins (1.18).
+        guard=ProjectGuard(
+            files=ProjectFiles(upwards=(".opencode", "opencode.json", "opencode.jsonc"))
+        ),
         shares_servers=True,
         can=SESSION_METHODS,
         quirks=(
@@ -84,6 +122,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         login="qwen",
         # Since 0.24 a model decides unless told otherwise.
         mode="default",
+        guard=ProjectGuard(files=ProjectFiles(inside=(".qwen", ".agents", ".lsp.json"))),
         trusting="--allowed-tools",
         can=("list_sessions", "history"),
         cannot=("effort",),
@@ -95,6 +134,8 @@ AGENTS: Mapping[str, KnownAgent] = {
         install="npm install -g @agentclientprotocol/codex-acp",
         login="codex login",
         vendor="codex",
+        # It declares every folder trusted by itself (2.6).
+        guard=ProjectGuard(files=ProjectFiles(upwards=(".codex",))),
         can=("list_sessions", "history"),
         tried="2.6.0",
     ),
@@ -103,6 +144,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         install="npm install -g @agentclientprotocol/claude-agent-acp",
         login="claude auth login",
         vendor="claude",
+        guard=ProjectGuard(meta={"claudeCode": {"options": {"settingSources": ["user"]}}}),
         can=SESSION_METHODS,
         mode="default",
         tried="0.100.0",
@@ -111,18 +153,21 @@ AGENTS: Mapping[str, KnownAgent] = {
         command=("copilot", "--acp", "--no-auto-update"),
         install="npm install -g @github/copilot",
         login="copilot login",
+        guard=ProjectGuard(files=_COPILOT_FILES),
         tried="1.0.102",
     ),
     "cline": KnownAgent(
         command=("cline", "--acp"),
         install="npm install -g cline",
         login="cline auth",
+        guard=ProjectGuard(files=ProjectFiles(upwards=(".cline", ".clinerules", ".agents"))),
         tried="3.0.65",
     ),
     "mistral-vibe": KnownAgent(
         command=("vibe-acp",),
         install="pip install mistral-vibe",
         login="vibe --setup",
+        guard=ProjectGuard(files=ProjectFiles(upwards=(".vibe", ".agents"))),
         tried="3.0.3",
     ),
 }

@@ -24,6 +24,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         argv: The program and its arguments.
         env: The whole environment.
         features: What the agent may have done by its client.
+        meta: What is said in ``_meta`` with every session that is opened.
         servers: Stands for the tools and MCP servers of its sessions, if those of one session are
             seen by all of the process.
     """
@@ -31,6 +32,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     argv: tuple[str, ...]
     env: Mapping[str, str]
     features: ClientFeatures = ClientFeatures()
+    meta: Mapping[str, object] = {}
     servers: str = ""
 
     def __repr__(self) -> str:
@@ -68,7 +70,12 @@ class Dialect(Protocol):
             ProviderNotInstalledError: It is not there.
             AuthRequiredError: Nobody is signed in, as far as that can be told beforehand.
             UnsupportedOptionError: It cannot honour an option.
+            PermissionDeniedError: It would follow what an untrusted project configures.
         """
+        ...
+
+    def notices(self, options: TurnOptions) -> tuple[str, ...]:
+        """Returns what the user should know before a session begins."""
         ...
 
     def model(self, options: TurnOptions) -> str | None:

@@ -21,6 +21,7 @@ from signedin.providers.acp.agent import ACPAgent
 from signedin.providers.acp.catalogue import (
     SESSION_METHODS,
     KnownAgent,
+    ProjectGuard,
     agent_names,
     find_agent,
 )
@@ -39,6 +40,7 @@ from signedin.providers.base import (
 from signedin.providers.binary import locate, remember_version, require
 from signedin.providers.capabilities import Capabilities
 from signedin.providers.environment import child_environment
+from signedin.providers.project import check_guarding, untrusted
 from signedin.providers.tool_host import ToolHost
 from signedin.results import ModelInfo, SessionPage
 from signedin.temporary import TemporaryFolder
@@ -86,19 +88,19 @@ class ACPProvider(Provider):
 
     async def open_session(self, request: SessionRequest) -> ACPSession:
         """Begins a session, or takes one up again."""
-        launch = self._dialect.launch(request.options)
-        connect = partial(self._agent, launch)
+        connect = partial(self._started, request.options)
         session = ACPSession(connect, self._dialect, self._tool_host, request)
+        session.notices = self._dialect.notices(request.options)
         await session.open()
         return session
 
     async def prewarm(self, options: TurnOptions) -> None:
         """Starts the agent."""
-        await self._agent(self._dialect.launch(options))
+        await self._started(options)
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored sessions."""
-        running = await self._agent(self._dialect.launch(options))
+        running = await self._started(options)
         return await list_sessions(running.agent, self.name, query)
 
     async def models(self, options: TurnOptions) -> list[ModelInfo]:
@@ -115,6 +117,9 @@ class ACPProvider(Provider):
             processes, self._running = self._running, {}
             ends = [process.aclose() for process in processes.values()]
             await asyncio.gather(*ends, self._tool_host.aclose())
+
+    async def _started(self, options: TurnOptions) -> RunningAgent:
+        return await self._agent(self._dialect.launch(options))
 
     async def _agent(self, launch: Launch) -> RunningAgent:
         key = msgspec.json.encode(launch, order="deterministic")
@@ -161,7 +166,11 @@ class _Process:
         env = {**dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder.name), **launch.env}
         try:
             agent = await ACPAgent.start(
-                launch.argv, env=env, cwd=folder.name, features=launch.features
+                launch.argv,
+                env=env,
+                cwd=folder.name,
+                features=launch.features,
+                session_meta=launch.meta,
             )
         except BaseException:
             folder.cleanup()
@@ -195,14 +204,28 @@ class KnownDialect:
         """Says how to start the agent; see `Dialect.launch`."""
         _check_options(self.name, options)
         _check_account(self.name, self._config)
-        changes = {**NO_SHARED_FOLDER, **self._known.env, **options.env}
+        guard = ProjectGuard() if options.trust_project else self._known.guard or ProjectGuard()
+        _check_guard(self.name, guard, options)
+        changes = {**NO_SHARED_FOLDER, **self._known.env, **options.env, **guard.env}
         env = child_environment(self._known.vendor, self._config.env_policy, changes)
         return Launch(
             argv=(*self._argv(), *self._trusting(options)),
             env=env,
             features=self._known.features,
+            meta=guard.meta,
             servers=servers_key(options) if self._known.shares_servers else "",
         )
+
+    def notices(self, options: TurnOptions) -> tuple[str, ...]:
+        """Says so if nobody knows how to keep the agent from the project's configuration."""
+        if options.trust_project or self._known.guard is not None:
+            return ()
+        notice = (
+            f"signedin cannot keep {self.name} from what the project configures (settings, hooks, "
+            "MCP servers, commands); if you trust this project, say trust_project=True "
+            "(--trust-project)"
+        )
+        return (notice,)
 
     def model(self, options: TurnOptions) -> str | None:
         """Returns the model to ask for, ``None`` for the agent's own choice."""
@@ -321,6 +344,12 @@ def _check_account(name: str, config: ProviderConfig) -> None:
         raise UnsupportedOptionError(name, f"billing={config.billing}", hint)
     if config.account is not None or config.auth_source == "isolated":
         raise UnsupportedOptionError(name, "an isolated login", hint)
+
+
+def _check_guard(name: str, guard: ProjectGuard, options: TurnOptions) -> None:
+    if found := guard.files.found(options.cwd):
+        raise untrusted(name, found, "follow")
+    check_guarding(name, guard.env, options)
 
 
 def _check_options(name: str, options: TurnOptions) -> None:

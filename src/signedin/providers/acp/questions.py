@@ -23,7 +23,7 @@ from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import McpTool
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.terminals import Terminals
-from signedin.providers.acp.toolcalls import changes_of, command_of, unified_diff
+from signedin.providers.acp.toolcalls import changes_of, command_of, paths_in, unified_diff
 from signedin.providers.acp.workspace import Workspace
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import INTERNAL_ERROR, METHOD_NOT_FOUND, JsonRpcError, rpc_error
@@ -54,10 +54,10 @@ T = TypeVar("T")
 class Questions:
     """Answers the questions of one turn.
 
-    What the permission level covers is allowed without asking: everything with ``full-access``,
-    file changes below the working directory with ``workspace-write``. Anything else is for the
-    host to decide. What the agent then has done by its client is held against the same answers, so
-    an agent that does not ask is asked about.
+    What the permission level covers is allowed without asking: everything with ``full-access``;
+    with ``workspace-write`` file changes below the working directory, save to what programs run
+    unasked. Anything else is for the host to decide. What the agent then has done by its client is
+    held against the same answers, so an agent that does not ask is asked about.
 
     Args:
         options: The options of the turn.
@@ -231,7 +231,7 @@ class Questions:
             self._options.permissions == "workspace-write"
             and approval.subject == "file_change"
             and bool(approval.changes)
-            and all(self._workspace.contains(change.path) for change in approval.changes)
+            and all(self._workspace.covers(path) for path in _touched(approval))
         )
 
     def _is_trusted(self, tool: McpTool | None) -> bool:
@@ -239,6 +239,11 @@ class Questions:
         if tool is None:
             return False
         return tool.server is None or self._options.mcp_servers[tool.server].trusted
+
+
+def _touched(approval: ApprovalRequest) -> list[str]:
+    """The paths a change is said to touch, and those that only its arguments name."""
+    return [*(change.path for change in approval.changes), *paths_in(approval.arguments)]
 
 
 def _grant(approval: ApprovalRequest) -> Granted:

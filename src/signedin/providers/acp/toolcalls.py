@@ -7,10 +7,12 @@ later, and may never say how it ended; a permission request can be the first to 
 from __future__ import annotations
 
 import difflib
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
+from urllib.parse import unquote
 
 import msgspec
 
@@ -24,6 +26,29 @@ from signedin.events import (
 )
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import McpNames, McpTool
+
+_PATCHED = re.compile(r"^\*\*\* (?:Add File|Delete File|Move to|Update File): (.+)$", re.MULTILINE)
+_TEXTS = frozenset(
+    {
+        "content",
+        "description",
+        "diff",
+        "explanation",
+        "instruction",
+        "new_str",
+        "new_string",
+        "newString",
+        "newText",
+        "old_str",
+        "old_string",
+        "oldString",
+        "oldText",
+        "patch",
+        "patchText",
+        "text",
+    }
+)
+"""Arguments that are no paths, as agents name them."""
 
 _EDITS = frozenset({"edit", "delete", "move"})
 _ENDED: Mapping[str, ItemStatus] = {"completed": "completed", "failed": "failed"}
@@ -238,6 +263,30 @@ def changes_of(call: acp.ToolCall, cwd: str) -> tuple[FileChange, ...]:
     kind = "delete" if call.kind == "delete" else "update"
     paths = [item.path for item in call.locations or () if item.path]
     return tuple(FileChange(str(Path(cwd, path)), kind) for path in paths)
+
+
+def paths_in(value: object, name: str = "") -> list[str]:
+    """Returns what may be a path in the arguments of a call, also the heads of a patch.
+
+    Better too much than too little: what is none is a name in the working directory then.
+    """
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return [*members, *(path for key in members for path in paths_in(members[key], key))]
+    if isinstance(value, list | tuple):
+        return [path for item in cast("list[object]", value) for path in paths_in(item, name)]
+    if not isinstance(value, str) or not value:
+        return []
+    found = _PATCHED.findall(value)
+    if name not in _TEXTS and "\n" not in value:
+        found.append(value)
+    return [_local(path.strip()) for path in found]
+
+
+def _local(path: str) -> str:
+    """A path as the system knows it: an agent may put its home in, or read an address."""
+    path = unquote(path.removeprefix("file://")) if path.startswith("file://") else path
+    return f"/{path}" if path.startswith(("~", "$", "%")) else path
 
 
 def unified_diff(old: str, new: str) -> str:

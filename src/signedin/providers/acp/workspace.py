@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from signedin.providers.project import RUN_BY_THEMSELVES, runs_by_itself
 
 _CONFINABLE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 
@@ -29,6 +31,31 @@ class Workspace:
     def contains(self, path: str) -> bool:
         """Whether a path, taken from the folder if it is relative, leads into it."""
         return self._resolve(path).is_relative_to(self._root)
+
+    def covers(self, path: str) -> bool:
+        """Whether a path leads into the folder and to nothing there that programs run unasked."""
+        try:
+            return self.contains(path) and not self._runs_by_itself(path)
+        except ValueError:  # no path at all: it has a zero byte
+            return False
+
+    def _runs_by_itself(self, path: str) -> bool:
+        target = self._resolve(path)
+        told = Path(os.path.normpath(self._root / path))
+        inside = [each for each in (target, told) if each.is_relative_to(self._root)]
+        if any(runs_by_itself(each.relative_to(self._root)) for each in inside):
+            return True
+        return any(target.is_relative_to(place) for place in self._elsewhere())
+
+    def _elsewhere(self) -> Iterator[Path]:
+        """Where links of such names lead, and the ``.git`` files of worktrees and submodules."""
+        for name in RUN_BY_THEMSELVES:
+            if (self._root / name).is_symlink():
+                yield self._resolve(name)
+        with suppress(OSError, UnicodeDecodeError):
+            marker, _, folder = (self._root / ".git").read_text("utf-8").partition(":")
+            if marker == "gitdir":
+                yield self._resolve(folder.strip())
 
     def read(self, path: str, *, line: int | None = None, limit: int | None = None) -> str:
         """Reads a text file; undecodable bytes become U+FFFD.

@@ -41,6 +41,10 @@ class GeminiDialect:
             features=_FEATURES,
         )
 
+    def notices(self, options: TurnOptions) -> tuple[str, ...]:
+        """Returns what the user should know of how Gemini signs in."""
+        return gemini.findings_for(self._config, options)
+
     def model(self, options: TurnOptions) -> str | None:
         """Returns the model to ask for, ``None`` for Gemini's own default."""
         return gemini.model(options)

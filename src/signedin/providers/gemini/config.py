@@ -23,8 +23,9 @@ from signedin.providers.gemini.method import (
     check_signed_in,
     chosen_method,
     findings,
+    without_project,
 )
-from signedin.providers.gemini.trust import is_trusted
+from signedin.providers.gemini.trust import VARIABLE as TRUST_VARIABLE, check_trust, trust
 from signedin.providers.gemini.variables import ADDRESS_VARIABLE
 
 ACP = "gemini-acp"
@@ -47,7 +48,7 @@ PROCESS_DEFAULTS: Mapping[str, str] = {
 APPROVAL_MODES = ("default", "auto_edit", "yolo", "plan")
 
 _KNOWN_OPTIONS = frozenset(
-    {"approval_mode", "extra_argv", "include_directories", "sandbox", "trust_workspace", "yolo"}
+    {"approval_mode", "extra_argv", "include_directories", "sandbox", "yolo"}
 )
 
 
@@ -71,9 +72,11 @@ def start(config: ProviderConfig, options: TurnOptions) -> Start:
     """Returns how Gemini is started, its isolated home being there afterwards.
 
     Raises:
+        PermissionDeniedError: It would follow what an untrusted project configures.
         AuthRequiredError: Nobody is signed in.
         BillingError: It would not run on what the caller wants to pay with.
     """
+    check_trust(options, headless=config.transport != ACP)
     chosen = start_with(config, options, home_changes(config))
     if config.billing is not None:
         assure_billing(interpret(NOBODY, chosen), config.billing)
@@ -92,20 +95,21 @@ def start_with(
         changes: What makes it use an isolated login.
     """
     acp = config.transport == ACP
-    trusted = is_trusted(options, headless=not acp)
     given: dict[str, str | None] = {
         **PROCESS_DEFAULTS,
         **NO_SHARED_FOLDER,
-        "GEMINI_CLI_TRUST_WORKSPACE": "true" if trusted else "false",
+        **trust(options, headless=not acp),
         **changes,
         **options.env,
     }
     env = child_environment("gemini", config.env_policy, given)
-    start = Start(
-        env=env,
-        cwd=options.cwd,
-        trusted=env.get("GEMINI_CLI_TRUST_WORKSPACE") == "true",
-        acp=acp,
+    start = without_project(
+        Start(
+            env=env,
+            cwd=options.cwd,
+            trusted=env.get(TRUST_VARIABLE) == "true",
+            acp=acp,
+        )
     )
     method, _ = chosen_method(start)
     if method != GOOGLE_LOGIN or ADDRESS_VARIABLE in options.env:
@@ -113,7 +117,7 @@ def start_with(
     # Not only taken away: the project's .env file could set it again.
     return msgspec.structs.replace(
         start,
-        env={**env, ADDRESS_VARIABLE: GOOGLE_ADDRESS},
+        env={**start.env, ADDRESS_VARIABLE: GOOGLE_ADDRESS},
         removed=(ADDRESS_VARIABLE,) if env.get(ADDRESS_VARIABLE) else (),
     )
 

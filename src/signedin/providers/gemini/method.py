@@ -82,6 +82,22 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
         return self.folder.parent
 
 
+def without_project(start: Start) -> Start:
+    """Keeps from Gemini what the ``.env`` file of an untrusted project could set all the same.
+
+    What is set is not set again, also if it is empty.
+    """
+    if start.trusted:
+        return start
+    written, own = _written(start), {Path.home(), start.home}
+    kept = {
+        name: ""
+        for name in _WITHOUT_TRUST
+        if name not in start.env and (name not in written or written[name].parent not in own)
+    }
+    return msgspec.structs.replace(start, env={**start.env, **kept})
+
+
 def chosen_method(start: Start) -> tuple[str | None, str]:
     """Returns how Gemini would sign in, and the file or variable that decides it.
 

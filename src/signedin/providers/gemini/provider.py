@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from signedin.options import TurnOptions
 from signedin.providers.acp.provider import ACPProvider
-from signedin.providers.acp.session import ACPSession
-from signedin.providers.base import Provider, ProviderConfig, ProviderSpec, SessionRequest
+from signedin.providers.base import Provider, ProviderConfig, ProviderSpec
 from signedin.providers.capabilities import Capabilities
 from signedin.providers.gemini.account import LOGIN
 from signedin.providers.gemini.acp import GeminiDialect
 from signedin.providers.gemini.auth import GeminiAuth
-from signedin.providers.gemini.config import ACP, HEADLESS, INSTALL, find_gemini, findings_for
+from signedin.providers.gemini.config import ACP, HEADLESS, INSTALL, find_gemini
 
 
 class GeminiProvider(ACPProvider):
@@ -19,12 +18,6 @@ class GeminiProvider(ACPProvider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(GeminiDialect(config))
         self._config = config
-
-    async def open_session(self, request: SessionRequest) -> ACPSession:
-        """Begins a session, or takes one up again."""
-        session = await super().open_session(request)
-        session.notices = findings_for(self._config, request.options)
-        return session
 
     def auth(self, options: TurnOptions) -> GeminiAuth:
         """Looks after the account."""

@@ -1,48 +1,45 @@
 """Whether Gemini may follow what the working directory says (seen with 0.61).
 
 In a trusted folder its settings, programs and hooks in ``.gemini`` and the variables of ``.env``
-hold. In any other Gemini drops every MCP server, also those it was given by its client.
+hold. In any other Gemini drops every MCP server, also those it was given by its client, and does
+not run headless at all. So a folder that nobody trusts is taken for one where that is needed, if it
+says nothing that could be followed.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 
-from signedin.errors import UnsupportedOptionError
 from signedin.options import TurnOptions
+from signedin.providers.project import ProjectFiles, check_guarding, untrusted
 
-_IN_FOLDER = (".gemini", ".agents")
-_UPWARDS = (".env", ".gemini/.env")
+VARIABLE = "GEMINI_CLI_TRUST_WORKSPACE"
+
+FOLLOWED = ProjectFiles(inside=(".gemini", ".agents"), upwards=(".env", ".gemini/.env"))
 
 
-def is_trusted(options: TurnOptions, *, headless: bool) -> bool:
-    """Whether the working directory is trusted.
+def trust(options: TurnOptions, *, headless: bool) -> Mapping[str, str]:
+    """Returns the variable that tells Gemini whether to trust the working directory."""
+    trusted = options.trust_project or (
+        _needs_trust(options, headless=headless) and FOLLOWED.found(options.cwd) is None
+    )
+    return {VARIABLE: "true" if trusted else "false"}
 
-    Headless, Gemini runs in trusted folders only. Over ACP a folder is trusted if the caller says
-    so, or if MCP servers are wanted and it says nothing that could be followed.
+
+def check_trust(options: TurnOptions, *, headless: bool) -> None:
+    """Makes sure that Gemini can do what it is asked for without following an untrusted project.
 
     Raises:
-        UnsupportedOptionError: MCP servers are wanted in a folder that only the caller can trust.
+        PermissionDeniedError: It cannot.
+        InvalidOptionError: The caller's ``env`` has it trust the project.
     """
-    chosen = options.provider_options.get("trust_workspace", headless or None)
-    wanted = "tools" if options.tools else "mcp_servers" if options.mcp_servers else None
-    if chosen or wanted is None:
-        return bool(chosen)
-    found = _followed(options.cwd)
-    if found is None and chosen is None:
-        return True
-    follows = f", where it also follows {found}" if found else ""
-    raise UnsupportedOptionError(
-        "gemini",
-        wanted,
-        f"Gemini takes MCP servers in trusted folders only{follows}; if you trust this one, give "
-        "provider_options={'trust_workspace': True}",
-    )
+    if options.trust_project:
+        return
+    found = FOLLOWED.found(options.cwd) if _needs_trust(options, headless=headless) else None
+    if found is not None:
+        raise untrusted("gemini", found, "follow")
+    check_guarding("gemini", trust(options, headless=headless), options)
 
 
-def _followed(cwd: Path) -> Path | None:
-    """A file or folder that Gemini would follow, if there is one."""
-    own = Path.home()
-    above = [folder / name for folder in (cwd, *cwd.parents) for name in _UPWARDS if folder != own]
-    inside = [cwd / name for name in _IN_FOLDER if cwd != own]
-    return next((path for path in (*inside, *above) if path.exists()), None)
+def _needs_trust(options: TurnOptions, *, headless: bool) -> bool:
+    return headless or bool(options.tools or options.mcp_servers)
