@@ -32,6 +32,7 @@ HOLD_SECRETS = {
 HARMLESS = {
     "signedin.accounts.variables.Variables",  # names only
     "signedin.providers.acp.catalogue.KnownAgent",  # written down in our own code
+    "signedin.providers.acp.catalogue.ProjectGuard",  # the same
     "signedin.providers.acp.protocol.CreateTerminal",  # its variables hide their values
     "signedin.providers.capabilities.Capabilities",  # says whether there can be any
     "signedin.providers.claude.account._Settings",  # keeps no values

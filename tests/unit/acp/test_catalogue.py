@@ -26,6 +26,7 @@ def test_every_known_agent_is_a_provider() -> None:
         assert load_provider(f"acp:{name}").name == f"acp:{name}"
         assert known.vendor in vendor_variables()
         assert known.tried
+        assert known.guard is not None
 
 
 def test_an_unknown_agent_is_refused_with_the_known_ones() -> None:

@@ -37,7 +37,7 @@ def test_a_folder_with_something_to_follow_is_refused_where_trust_is_needed(
         assert trust(options(work, **keywords), headless=headless) == NO
         with pytest.raises(PermissionDeniedError) as raised:
             check_trust(options(work, **keywords), headless=headless)
-        found = work / name if name.endswith(".env") else work / Path(name).parts[0]
+        found = file.resolve() if name.endswith(".env") else work / Path(name).parts[0]
         assert raised.value.message == (
             f"gemini is not started: it would follow {found}, and has no switch for that. If you "
             "trust this project, say trust_project=True (--trust-project); else move the file "

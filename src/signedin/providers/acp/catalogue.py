@@ -11,6 +11,7 @@ from typing import cast
 
 import msgspec
 
+from signedin.options import Permissions
 from signedin.providers.acp.agent import ClientFeatures
 from signedin.providers.project import ProjectFiles
 
@@ -46,6 +47,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
             `signedin.providers.environment.vendor_variables`.
         env: Variables that are always set; those that make it ask before it acts.
         mode: The mode in which it asks before it acts, if that is not its default.
+        modes: The mode for each permission, of an agent that has a sandbox of its own.
         guard: How it is kept from a project's configuration, ``None`` if nobody knows.
         trusting: The option that takes the MCP servers whose tools run unasked, if it has one that
             its client cannot give an answer for: it does not say whose tool it asks about.
@@ -63,6 +65,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     vendor: str = "others"
     env: Mapping[str, str] = {}
     mode: str | None = None
+    modes: Mapping[Permissions, str] = {}
     guard: ProjectGuard | None = None
     trusting: str | None = None
     shares_servers: bool = False
@@ -111,6 +114,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         shares_servers=True,
         can=SESSION_METHODS,
         quirks=(
+            "it is not started where an `opencode.json` or `.opencode` is, unless `trust_project`",
             "it tells little of why the model failed, and tries most failures again for a minute",
             "sessions with other tools or MCP servers get a process of their own",
         ),
@@ -126,7 +130,10 @@ AGENTS: Mapping[str, KnownAgent] = {
         trusting="--allowed-tools",
         can=("list_sessions", "history"),
         cannot=("effort",),
-        quirks=("it tries failures of the model's server again for more than a minute",),
+        quirks=(
+            "it is not started where a `.qwen` or `.agents` folder is, unless `trust_project`",
+            "it tries failures of the model's server again for more than a minute",
+        ),
         tried="0.15.10",
     ),
     "codex": KnownAgent(
@@ -134,7 +141,12 @@ AGENTS: Mapping[str, KnownAgent] = {
         install="npm install -g @agentclientprotocol/codex-acp",
         login="codex login",
         vendor="codex",
-        # It declares every folder trusted by itself (2.6).
+        # By default it works in the folder unasked, whatever it may. It calls every folder trusted.
+        modes={
+            "read-only": "read-only",
+            "workspace-write": "workspace-write",
+            "full-access": "agent-full-access",
+        },
         guard=ProjectGuard(files=ProjectFiles(upwards=(".codex",))),
         can=("list_sessions", "history"),
         tried="2.6.0",
@@ -160,7 +172,11 @@ AGENTS: Mapping[str, KnownAgent] = {
         command=("cline", "--acp"),
         install="npm install -g cline",
         login="cline auth",
-        guard=ProjectGuard(files=ProjectFiles(upwards=(".cline", ".clinerules", ".agents"))),
+        guard=ProjectGuard(
+            files=ProjectFiles(
+                upwards=(".cline", ".clinerules/hooks", ".clinerules/workflows", ".agents")
+            )
+        ),
         tried="3.0.65",
     ),
     "mistral-vibe": KnownAgent(

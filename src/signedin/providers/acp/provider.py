@@ -234,7 +234,9 @@ class KnownDialect:
     def mode(self, options: TurnOptions) -> str | None:
         """Returns the mode that the caller names, else the one in which the agent asks."""
         named = options.provider_options.get("mode")
-        return self._known.mode if named is None else str(named)
+        if named is not None:
+            return str(named)
+        return self._known.modes.get(options.permissions, self._known.mode)
 
     def started(self, launch: Launch, agent: ACPAgent) -> None:
         """Remembers the agent's version."""
@@ -333,6 +335,7 @@ SPEC = ProviderSpec(
     quirks=(
         "images, effort and models depend on the agent; a turn that wants what it lacks is refused",
         "some agents try a request that fails again for minutes, untold: set `idle_timeout`",
+        "agents outside the catalogue may follow what a project configures; a warning says so",
         "`permissions='read-only'` is what the agent asks for and is denied; there is no sandbox",
     ),
 )
