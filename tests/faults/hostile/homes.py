@@ -98,10 +98,10 @@ def _gemini(url: str, home: Path, env: dict[str, str | None]) -> dict[str, objec
 def _opencode(url: str, home: Path, env: dict[str, str | None]) -> dict[str, object]:
     config = json.loads(env["OPENCODE_CONFIG_CONTENT"] or "")
     config["provider"]["loopback"]["options"]["apiKey"] = KEY
-    folder = home / ".config" / "opencode"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "opencode.json").write_text(json.dumps(config))
-    return {"env": {**env, "OPENCODE_CONFIG_CONTENT": None}}
+    # Not where it looks by itself: it would install packages beside it.
+    file = home / "opencode.json"
+    file.write_text(json.dumps(config))
+    return {"env": {**env, "OPENCODE_CONFIG_CONTENT": None, "OPENCODE_CONFIG": str(file)}}
 
 
 def _qwen(url: str, home: Path, env: dict[str, str | None]) -> dict[str, object]:

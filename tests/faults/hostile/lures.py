@@ -924,7 +924,7 @@ OTHERS = [
             }
         },
     ),
-    Lure("npmrc", "others", Effect.SENDS, {CWD + ".npmrc": "registry=$EVIL\n"}),
+    Lure("npmrc", "opencode", Effect.SENDS, {CWD + ".npmrc": "registry=$EVIL\n"}, spoils=True),
     Lure("direnv", "others", Effect.STARTS, {CWD + ".envrc": "$MARK\n"}),
     Lure("mise", "others", Effect.STARTS, {CWD + ".mise.toml": '[hooks]\nenter = "$MARK"\n'}),
     Lure(
