@@ -261,8 +261,13 @@ def test_a_key_in_the_settings(
     [request] = prompts(model)
     assert request.credential_is(TOKEN)
     assert not request.credential_is(STRAY)
+    loaded: dict[str, object] = (
+        {"provider_options": {"setting_sources": ["user"]}}
+        if place == "user"
+        else {"trust_project": True}
+    )
     with (
-        new_client(billing="subscription", provider_options={"setting_sources": [place]}) as client,
+        new_client(billing="subscription", **loaded) as client,
         pytest.raises(BillingError, match="billing='subscription' cannot be assured"),
     ):
         client.run("hi")

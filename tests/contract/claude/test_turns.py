@@ -318,22 +318,12 @@ def test_the_program_says_who_drives_it_and_asks_nothing_but_the_model(
     assert f"client-app/signedin/{signedin.__version__}" in request.headers["user-agent"]
 
 
-def test_hooks_of_a_project_do_not_run_unless_asked(
-    client: Client, stage: Stage, tmp_path: Path
-) -> None:
-    settings = tmp_path / ".claude"
-    settings.mkdir()
-    (settings / "settings.json").write_text(
-        '{"hooks": {"UserPromptSubmit": '
-        '[{"hooks": [{"type": "command", "command": "touch ran"}]}]}}'
-    )
+def test_a_project_instructs_if_it_is_trusted(client: Client, stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "CLAUDE.md").write_text("The magic word is xyzzy.")
     stage.play("Done.")
     client.run("go", cwd=tmp_path)
-    assert not (tmp_path / "ran").exists()
     assert "xyzzy" not in str(stage.requests[-1].body)
-    client.run("go", cwd=tmp_path, provider_options={"setting_sources": ["project"]})
-    assert (tmp_path / "ran").exists()
+    client.run("go", cwd=tmp_path, trust_project=True)
     assert "xyzzy" in str(stage.requests[-1].body)
 
 

@@ -52,7 +52,7 @@ def test_every_option_has_its_flag() -> None:
         instructions="Be brief.",
         ephemeral=True,
         provider_options={
-            "setting_sources": ["user", "project"],
+            "setting_sources": ["user"],
             "allowed_tools": ["Bash(git *)", "Read"],
             "disallowed_tools": ["WebFetch"],
             "tools": [],
@@ -69,7 +69,7 @@ def test_every_option_has_its_flag() -> None:
         str(PROGRAM),
         *FIXED,
         "--permission-mode=acceptEdits",
-        "--setting-sources=user,project",
+        "--setting-sources=user",
         "--fallback-model=haiku",
         "--max-budget-usd=0.5",
         '--settings={"cleanupPeriodDays":1}',
@@ -231,6 +231,31 @@ def test_options_that_cannot_be_used(options: dict[str, object], message: str) -
         launch(provider_options=options)
 
 
+def test_the_project_counts_if_it_is_trusted() -> None:
+    trusted = launch(trust_project=True, provider_options={"setting_sources": ["user", "project"]})
+    assert "--setting-sources=user,project,local" in trusted.arguments
+    assert "--strict-mcp-config" not in trusted.arguments
+    untrusted = launch()
+    assert "--setting-sources=" in untrusted.arguments
+    assert "--strict-mcp-config" in untrusted.arguments
+
+
+def test_nothing_but_the_caller_speaks() -> None:
+    for trust_project in (False, True):
+        given = launch(trust_project=trust_project, env={"CLAUDE_CODE_DISABLE_CRON": "0"})
+        assert given.environment["CLAUDE_CODE_DISABLE_CRON"] == "1"
+
+
+@pytest.mark.parametrize("source", ["project", "local"])
+def test_settings_of_a_project_want_trust(source: str) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        launch(provider_options={"setting_sources": ["user", source]})
+    assert str(caught.value) == (
+        f"provider_options['setting_sources'] names {source!r}, which comes with the project: say "
+        "trust_project=True (--trust-project) to have the project's settings count"
+    )
+
+
 def test_equal_options_make_equal_launches() -> None:
     assert launch(model="opus") == launch()
     assert launch(model="sonnet") != launch()
@@ -252,6 +277,7 @@ def test_resuming() -> None:
         ({"effort": "max"}, False),
         ({"instructions": "Be brief."}, False),
         ({"permissions": "workspace-write"}, False),
+        ({"trust_project": True}, False),
     ],
 )
 def test_what_may_change_in_a_running_process(other: dict[str, object], can: bool) -> None:

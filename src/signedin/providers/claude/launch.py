@@ -45,8 +45,14 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 """Set unless the caller or our own environment say otherwise; seen with 2.1.197 and 2.1.330."""
 
-_PROTOCOL_ENVIRONMENT = {"CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1"}
-"""What the end of a turn is known by, so it is always set."""
+_PROTOCOL_ENVIRONMENT = {
+    # What the end of a turn is known by.
+    "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1",
+    # A turn is what the caller has said. Otherwise a project's .claude/scheduled_tasks.json speaks
+    # as if it was the user, whatever sources of settings are loaded.
+    "CLAUDE_CODE_DISABLE_CRON": "1",
+}
+"""Always set."""
 
 _NESTING = (
     "CLAUDECODE",

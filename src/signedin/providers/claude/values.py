@@ -11,6 +11,8 @@ import msgspec
 from signedin.errors import InvalidOptionError
 from signedin.options import TurnOptions
 
+_OF_PROJECT = ("project", "local")
+
 
 def check_names(options: TurnOptions, known: Collection[str]) -> None:
     """Refuses options that Claude Code does not have.
@@ -41,8 +43,20 @@ def max_turns(options: TurnOptions) -> int | None:
 
 
 def setting_sources(options: TurnOptions) -> list[str]:
-    """Returns the settings of the user and the project that are loaded; none by default."""
-    return texts(options.provider_options.get("setting_sources"))
+    """Returns whose settings are loaded: the project's if it is trusted, the user's if named.
+
+    Raises:
+        InvalidOptionError: The project's are named, and it is not trusted.
+    """
+    named = texts(options.provider_options.get("setting_sources"))
+    if options.trust_project:
+        return [*(source for source in named if source not in _OF_PROJECT), *_OF_PROJECT]
+    if untrusted := [source for source in named if source in _OF_PROJECT]:
+        raise InvalidOptionError(
+            f"provider_options['setting_sources'] names {untrusted[0]!r}, which comes with the "
+            "project: say trust_project=True (--trust-project) to have the project's settings count"
+        )
+    return named
 
 
 def mapping(options: TurnOptions, name: str) -> dict[str, object]:

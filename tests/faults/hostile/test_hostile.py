@@ -1,0 +1,157 @@
+"""A repository that means harm, and every way to drive an agent in it.
+
+The quick tests run signedin among all lures at once and hold it to what the bare programs did when
+they were measured, which takes minutes and is a slow test: `pytest tests/faults/hostile -m slow`.
+After a change of lures or of programs, `SIGNEDIN_WRITE=1` has it write down what it finds.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from faults.hostile.lures import BY_NAME, LURES
+from faults.hostile.measure import ALLOWED, ANY, Effects, Scene, scene
+from faults.hostile.repository import Bait, groups
+from faults.hostile.table import (
+    BY_COMMAND,
+    WORDS,
+    Measured,
+    read_measured,
+    table,
+    write_measured,
+    written_table,
+)
+from signedin.providers.capabilities import Capabilities
+from signedin.providers.registry import load_provider
+from support.folders import outside_of_sandboxes
+from support.rows import ROWS, Row
+
+PERMISSIONS = ("read-only", "workspace-write", "full-access")
+PROGRAMS = sorted({(row.agent, row.version) for row in ROWS if row.agent})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Lets rows run side by side."""
+    if "row" in metafunc.fixturenames:
+        group = pytest.mark.xdist_group
+        rows = [pytest.param(r, id=r.name, marks=group(f"lures for {r.name}")) for r in ROWS]
+        metafunc.parametrize("row", rows)
+
+
+@pytest.fixture(scope="session")
+def among_lures() -> Iterator[Scene]:
+    """A model, and a server that is not the user's."""
+    with outside_of_sandboxes() as folder, scene(folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def baits(among_lures: Scene) -> list[Bait]:
+    """As few repositories as can hold all lures."""
+    return [among_lures.bait(group) for group in groups(LURES)]
+
+
+@pytest.fixture(scope="session")
+def measured() -> Measured:
+    """What the bare programs did."""
+    return read_measured()
+
+
+def bare(row: Row, measured: Measured) -> Effects:
+    """What lures do to the bare program of a row."""
+    return measured.get(f"{row.agent}-{row.version}", {})
+
+
+def capabilities(row: Row) -> Capabilities:
+    """What a row can do."""
+    return load_provider(row.provider).transports[row.transport]
+
+
+def test_there_are_lures_for_every_agent() -> None:
+    assert len(LURES) >= 40
+    assert {row.agent for row in ROWS if row.agent} <= {lure.whose for lure in LURES}
+
+
+@pytest.mark.parametrize("permissions", PERMISSIONS)
+@pytest.mark.timeout(300)
+def test_nothing_works_in_a_project_that_is_not_trusted(
+    row: Row, permissions: str, among_lures: Scene, baits: list[Bait], measured: Measured
+) -> None:
+    given = {"permissions": permissions} if capabilities(row).workspace else {}
+    home = among_lures.new_folder()
+    with among_lures.watched(baits, permissions) as effects:
+        with among_lures.client(row, home, **given) as client:
+            for bait in baits:
+                among_lures.run(client, bait)
+    assert unexpected(effects, bare(row, measured), permissions) == {}
+
+
+@pytest.mark.timeout(300)
+def test_what_works_in_a_trusted_project_works_without_signedin(
+    row: Row, among_lures: Scene, baits: list[Bait], measured: Measured
+) -> None:
+    if not capabilities(row).workspace:
+        pytest.skip("works in no project")
+    home = among_lures.new_folder()
+    with among_lures.watched(baits) as effects:
+        with among_lures.client(row, home, trust_project=True) as client:
+            for bait in baits:
+                among_lures.run(client, bait)
+    allows = {name for name, did in bare(row, measured).items() if ALLOWED in did}
+    if allows:
+        effects.pop(ANY, None)
+    assert set(effects) <= set(bare(row, measured))
+
+
+@pytest.mark.timeout(300)
+def test_a_run_that_may_write_gives_no_trust_to_later_ones(
+    row: Row, among_lures: Scene, measured: Measured
+) -> None:
+    if not capabilities(row).workspace:
+        pytest.skip("works in no project")
+    bait = among_lures.bait(groups(LURES)[0])
+    home = among_lures.new_folder()
+    for permissions in ("workspace-write", "read-only"):
+        with among_lures.watched([bait], permissions) as effects:
+            with among_lures.client(row, home, permissions=permissions) as client:
+                among_lures.run(client, bait)
+        assert unexpected(effects, bare(row, measured), permissions) == {}
+
+
+def test_the_table_says_what_was_measured(measured: Measured) -> None:
+    assert set(measured) == {f"{agent}-{version}" for agent, version in PROGRAMS}
+    assert written_table() == table(measured)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("agent", "version"), PROGRAMS)
+def test_what_the_bare_programs_do(
+    agent: str, version: str, among_lures: Scene, measured: Measured
+) -> None:
+    effects = among_lures.bare_effects(agent, version)
+    if os.environ.get("SIGNEDIN_WRITE"):
+        write_measured(f"{agent}-{version}", effects)
+    else:
+        assert effects == measured[f"{agent}-{version}"]
+
+
+def unexpected(effects: Effects, bare: Effects, permissions: str) -> Effects:
+    """What must not have worked without trust.
+
+    Instructions are words, and stay on where the bare program follows them. What git starts of a
+    `.git` folder from elsewhere, it starts when the model runs git, as `permissions` allows.
+    """
+    allowed = {
+        name
+        for name in effects
+        if name in BY_NAME
+        and (
+            (BY_NAME[name].effect in WORDS and name in bare)
+            or (
+                BY_NAME[name].whose == BY_COMMAND and (name in bare or permissions == "full-access")
+            )
+        )
+    }
+    return {name: did for name, did in effects.items() if name not in allowed}
