@@ -28,6 +28,7 @@ class ErrorKind(StrEnum):
     INVALID_OPTION = "invalid_option"
     MODEL_NOT_FOUND = "model_not_found"
     CONTEXT_WINDOW = "context_window"
+    OUTPUT_LIMIT = "output_limit"
     OVERLOADED = "overloaded"
     NETWORK = "network"
     SERVER = "server"

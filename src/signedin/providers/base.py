@@ -123,10 +123,13 @@ class ProviderSession(ABC):
     Attributes:
         provider: The vendor's name, for messages.
         notices: What the user should know of how it was opened, told once at the first turn.
+        fixed_options: Names in ``provider_options`` that only count when the session begins; a
+            later turn that wants another value is refused.
     """
 
     provider: str
     notices: Sequence[str] = ()
+    fixed_options: frozenset[str] = frozenset()
 
     @property
     @abstractmethod
@@ -140,6 +143,10 @@ class ProviderSession(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Frees what the session holds in the agent's process; the conversation stays stored."""
+
+    async def roll_back(self) -> None:
+        """Takes the last turn, which has failed, out of the conversation, so it can be repeated."""
+        raise UnsupportedOptionError(self.provider, "retry", "a session keeps its failed turns")
 
     async def history(self) -> list[PastTurn]:
         """Returns the turns of the conversation, the oldest first."""

@@ -29,11 +29,13 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         archive: A session is put away and brought back.
         delete: A session is deleted for good.
         ephemeral: A session is left out of the vendor's store.
+        roll_back: A failed turn is taken out of its session, so ``retry`` works in sessions too.
         compact: A session is replaced by a summary of it.
         review: Changes are reviewed.
         steer: A running turn takes more words.
         interrupt: A running turn is stopped.
         workspace: It works in ``cwd``: runs commands and changes files, as ``permissions`` say.
+        command_output: A command is reported with its output and its exit code.
         diffs: A file change is told with its diff.
         approvals: What is not permitted is asked for.
         questions: The agent asks the user.
@@ -59,11 +61,13 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     archive: bool = False
     delete: bool = False
     ephemeral: bool = False
+    roll_back: bool = False
     compact: bool = False
     review: bool = False
     steer: bool = False
     interrupt: bool = False
     workspace: bool = False
+    command_output: bool = False
     diffs: bool = False
     approvals: bool = False
     questions: bool = False

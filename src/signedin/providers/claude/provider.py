@@ -154,6 +154,7 @@ _CAPABILITIES = Capabilities(
     steer=True,
     interrupt=True,
     workspace=True,
+    command_output=True,
     diffs=True,
     approvals=True,
     questions=True,
