@@ -67,6 +67,27 @@ class TestOtherCommands:
         assert found.returncode == 0
         assert {each["check"] for each in document("doctor", found.stdout)} > {"program", "login"}
 
+    def test_what_earlier_versions_had_codex_trust(self, tmp_path, monkeypatch):
+        home = tmp_path / "codex"
+        home.mkdir()
+        monkeypatch.setenv("CODEX_HOME", str(home))
+        doctor = ("doctor", "--provider", "codex", "--no-smoke", "--json")
+
+        def trust() -> list[dict[str, str]]:
+            found = run_program(*doctor, cwd=tmp_path)
+            assert found.returncode == 0
+            return [each for each in document("doctor", found.stdout) if each["check"] == "trust"]
+
+        (home / "config.toml").write_text('[projects."/b"]\ntrust_level = "untrusted"\n')
+        assert trust() == []
+        (home / "config.toml").write_text('[projects."/a"]\ntrust_level = "trusted"\n')
+        [finding] = trust()
+        assert finding["level"] == "warning"
+        assert finding["message"] == (
+            f'{home}/config.toml trusts 1 folder(s):\n[projects."/a"] trust_level = "trusted"'
+        )
+        assert "delete from that file those you did not mean" in finding["remedy"]
+
     def test_a_scripted_model_for_another_program(self, tmp_path):
         script = tmp_path / "script.yaml"
         script.write_text("default: hello\n")

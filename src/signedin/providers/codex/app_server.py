@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
@@ -96,6 +97,7 @@ class AppServer:
         self._process = process
         self._rest = rest
         self._listeners: dict[str, Listener] = {}
+        self._handles: Counter[str] = Counter()
         self._touched: set[Listener] = set()
         self._closed: TransportClosedError | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -194,6 +196,23 @@ class AppServer:
     def listen(self, thread_id: str, listener: Listener) -> None:
         """Hands everything about a thread to a listener, until `forget`."""
         self._listeners[thread_id] = listener
+
+    @property
+    def held(self) -> bool:
+        """Whether there is a handle of any thread."""
+        return bool(self._handles)
+
+    def hold(self, thread_id: str) -> None:
+        """Counts one more handle of a thread, until `release`."""
+        self._handles[thread_id] += 1
+
+    def release(self, thread_id: str) -> bool:
+        """Counts one handle less; returns whether it was the last."""
+        self._handles[thread_id] -= 1
+        if self._handles[thread_id] > 0:
+            return False
+        del self._handles[thread_id]
+        return True
 
     def listener(self, thread_id: str) -> Listener | None:
         """Returns who is handed everything about a thread."""

@@ -60,6 +60,8 @@ class AppServerProvider(Provider):
         """Starts or resumes a thread."""
         env, trusting = request.options.env, request.options.trust_project
         refuse_other_payer(self._config, request.options)
+        if request.resume is not None:
+            await self._let_go(env, trusting=not trusting)
         await self.server(env, trusting=trusting)
         from signedin.providers.codex.threads import CodexSession  # noqa: PLC0415
 
@@ -117,7 +119,7 @@ class AppServerProvider(Provider):
     async def _server(
         self, env: Mapping[str, str | None], *, assured: bool, trusting: bool = False
     ) -> AppServer:
-        key = (tuple(sorted(env.items())), trusting)
+        key = _key(env, trusting=trusting)
         account = self._accounts.choose(env)
         async with self._starting:
             server = self._servers.get(key)
@@ -131,6 +133,17 @@ class AppServerProvider(Provider):
                 await assure(server, self._config, account, env)
                 self._assured.add(server)
             return server
+
+    async def _let_go(self, env: Mapping[str, str | None], *, trusting: bool) -> None:
+        """Ends a server that nobody has a thread on.
+
+        Codex keeps a thread loaded for a while after its last use, and lets no other process write
+        to it meanwhile.
+        """
+        key = _key(env, trusting=trusting)
+        async with self._starting:
+            if key in self._servers and not self._servers[key].held:
+                await self._servers.pop(key).aclose()
 
     def auth(self, options: TurnOptions) -> CodexAuth:
         """Looks after the account, through the process that also runs turns."""
@@ -161,6 +174,10 @@ class AppServerProvider(Provider):
             async with asyncio.TaskGroup() as group:
                 for server in servers.values():
                     group.create_task(server.aclose())
+
+
+def _key(env: Mapping[str, str | None], *, trusting: bool) -> ServerKey:
+    return tuple(sorted(env.items())), trusting
 
 
 def _create(config: ProviderConfig) -> Provider:

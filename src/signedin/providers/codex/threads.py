@@ -94,7 +94,7 @@ class CodexSession(ProviderSession):
         self._fork = False
         self._id = opened.thread.id
         self._opening = session_event(opened)
-        server.listen(opened.thread.id, self)
+        server.hold(opened.thread.id)
         return server
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> CodexTurn:
@@ -165,8 +165,7 @@ class CodexSession(ProviderSession):
                 unarchive = p.ThreadUnarchiveParams(thread_id=thread_id)
                 await server.call("thread/unarchive", unarchive, p.ThreadUnarchiveResponse)
         # Codex forgets a thread that it moves; the next call resumes it.
-        server.forget(thread_id)
-        self._server = None
+        self._leave(thread_id)
 
     async def delete(self) -> None:
         """Deletes the thread for good."""
@@ -175,19 +174,18 @@ class CodexSession(ProviderSession):
         async with refusals():
             params = p.ThreadDeleteParams(thread_id=thread_id)
             await server.call("thread/delete", params, p.ThreadDeleteResponse)
-        server.forget(thread_id)
-        self._server = None
+        self._leave(thread_id)
 
     async def aclose(self) -> None:
-        """Lets the server forget the thread, unless another handle took it over.
+        """Lets the server forget the thread, unless there are other handles of it.
 
         It stays in Codex's store.
         """
-        if self._server is None or self._id is None or self._server.closed is not None:
+        server, thread_id = self._server, self._id
+        if server is None or thread_id is None or server.closed is not None:
             return
-        if self._server.listener(self._id) is self:
-            self._server.forget(self._id)
-            self._server.send("thread/unsubscribe", p.ThreadUnsubscribeParams(thread_id=self._id))
+        if self._leave(thread_id):
+            server.send("thread/unsubscribe", p.ThreadUnsubscribeParams(thread_id=thread_id))
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
         """Hands a message to the running turn. Between turns there is nobody to tell."""
@@ -235,6 +233,15 @@ class CodexSession(ProviderSession):
                 f"session {thread_id} is busy with a turn of another handle; wait for it"
             )
         server.listen(thread_id, self)
+
+    def _leave(self, thread_id: str) -> bool:
+        """Holds the thread no longer; returns whether nobody else does."""
+        server, self._server = self._server, None
+        if server is None:
+            return False
+        if server.listener(thread_id) is self:
+            server.forget(thread_id)
+        return server.release(thread_id)
 
     def _turn_over(self) -> None:
         if self._turn is not None:
