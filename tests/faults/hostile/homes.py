@@ -20,12 +20,31 @@ PROMPT = "Look around in this folder, word by wordwise."
 PROMPT_WORD = "wordwise"
 
 
-def options_for(provider: str, url: str, home: Path) -> dict[str, object]:
+def options_for(provider: str, url: str, home: Path, *, trusted: bool) -> dict[str, object]:
     """Keywords for a client whose agent has this home."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     options = {**CLIENTS[provider](url, home)}
     moved = _MOVED.get(provider)
-    return {**options, **moved(url, home, options["env"])} if moved else options
+    if moved:
+        options |= moved(url, home, options["env"])
+    if provider == "gemini" and not trusted:
+        # Elsewhere it takes no address from the user's file either.
+        options["env"] = {**options["env"], "GOOGLE_GEMINI_BASE_URL": url}
+    return options
+
+
+def trusting(home: Path, folder: Path) -> list[str]:
+    """The files of a home in which something about trust is written and this folder is named.
+
+    Claude Code notes what it knows of folders in `.claude.json`; tests/contract/claude looks at it.
+    """
+    files = {path for name in ("*.toml", "*.json") for path in home.rglob(name) if path.is_file()}
+    said = {path: path.read_text(errors="replace") for path in files if path.name != ".claude.json"}
+    return [
+        str(path.relative_to(home))
+        for path, text in said.items()
+        if str(folder) in text and "trust" in text.lower()
+    ]
 
 
 def trust(agent: str, home: Path, folder: Path) -> None:
@@ -67,23 +86,28 @@ _BARE = {
 
 
 def _codex(url: str, home: Path, env: dict[str, str | None]) -> dict[str, object]:
-    (home / "config.toml").write_text(
-        'model = "gpt-5.5"\n'
-        'model_provider = "loopback"\n'
-        "[model_providers.loopback]\n"
-        'name = "loopback"\n'
-        f'base_url = "{url}/v1"\n'
-        'wire_api = "responses"\n'
-        'env_key = "OPENAI_API_KEY"\n'
-        "request_max_retries = 0\n"
-        "stream_max_retries = 0\n"
-        "[features]\n"
-        "shell_snapshot = false\n"
-        "unbounded_connection_retries = false\n"
-        "[analytics]\n"
-        "enabled = false\n"
-    )
+    file = home / "config.toml"
+    if not file.exists():  # what Codex has written there since is to be seen
+        file.write_text(_CODEX_CONFIG.format(url=url))
     return {"env": {**env, "OPENAI_API_KEY": KEY}, "provider_options": {}}
+
+
+_CODEX_CONFIG = """\
+model = "gpt-5.5"
+model_provider = "loopback"
+[model_providers.loopback]
+name = "loopback"
+base_url = "{url}/v1"
+wire_api = "responses"
+env_key = "OPENAI_API_KEY"
+request_max_retries = 0
+stream_max_retries = 0
+[features]
+shell_snapshot = false
+unbounded_connection_retries = false
+[analytics]
+enabled = false
+"""
 
 
 def _claude(url: str, home: Path, env: dict[str, str | None]) -> dict[str, object]:

@@ -20,7 +20,7 @@ from faults.hostile.homes import (
 )
 from faults.hostile.lures import BY_NAME, LURES, Effect, Lure
 from faults.hostile.repository import Bait, groups
-from signedin import Client, PermissionDeniedError, RunResult, SignedinError
+from signedin import Client, PermissionDeniedError, SignedinError
 from signedin.loopback import LoopbackModel, ModelRequest, ReadFile, Reply, Shell, WriteFile
 from signedin.loopback.player import Player
 from signedin.loopback.script import Refusal
@@ -31,6 +31,8 @@ Effects: TypeAlias = dict[str, list[str]]
 
 ANY = "any"
 ALLOWED = "acted unasked"
+COMPLETED = "completed"
+REFUSED = "refused"
 
 PATIENCE = 75.0
 """Seconds for a turn; some lures make a program wait for ever."""
@@ -62,26 +64,27 @@ class Scene:
 
     def client(self, row: Row, home: Path, **options: object) -> Client:
         """A client of a row, whose agent has this home."""
-        given = options_for(row.provider, self._model.url, home)
+        trusted = bool(options.get("trust_project"))
+        given = options_for(row.provider, self._model.url, home, trusted=trusted)
         return Client(
             row.provider, transport=row.transport, binary=row.binary, **{**given, **options}
         )
 
-    def run(self, client: Client, bait: Bait, **keywords: object) -> RunResult[object] | None:
-        """Runs a turn in a repository; None if signedin refuses to work there."""
+    def run(self, client: Client, bait: Bait) -> str:
+        """Runs a turn in a repository; returns how it ended, or that it was refused."""
         self._model.play(bait)
         try:
-            return client.run(PROMPT, cwd=bait.cwd, timeout=PATIENCE, **keywords)
+            return client.run(PROMPT, cwd=bait.cwd, timeout=PATIENCE).reason
         except PermissionDeniedError:
-            return None
+            return REFUSED
         except SignedinError as error:
-            return error.result
+            return f"{type(error).__name__}: {error}"
 
     def run_bare(self, agent: str, version: str, bait: Bait) -> None:
         """Runs a program without signedin, in a folder that its user trusts."""
         home = self.new_folder()
         provider = {"opencode": "acp:opencode", "qwen": "acp:qwen"}.get(agent, agent)
-        options = options_for(provider, self._model.url, home)
+        options = options_for(provider, self._model.url, home, trusted=True)
         trust(agent, home, bait.cwd.parent)
         self._model.play(bait)
         with subprocess.Popen(

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from faults.hostile.homes import trusting
 from faults.hostile.lures import BY_NAME, LURES
-from faults.hostile.measure import ALLOWED, ANY, Effects, Scene, scene
+from faults.hostile.measure import ALLOWED, ANY, COMPLETED, REFUSED, Effects, Scene, scene
 from faults.hostile.repository import Bait, groups
 from faults.hostile.table import (
     BY_COMMAND,
@@ -82,8 +83,8 @@ def test_nothing_works_in_a_project_that_is_not_trusted(
     home = among_lures.new_folder()
     with among_lures.watched(baits, permissions) as effects:
         with among_lures.client(row, home, **given) as client:
-            for bait in baits:
-                among_lures.run(client, bait)
+            ends = {among_lures.run(client, bait) for bait in baits}
+    assert ends <= {COMPLETED, REFUSED}
     assert unexpected(effects, bare(row, measured), permissions) == {}
 
 
@@ -115,7 +116,8 @@ def test_a_run_that_may_write_gives_no_trust_to_later_ones(
     for permissions in ("workspace-write", "read-only"):
         with among_lures.watched([bait], permissions) as effects:
             with among_lures.client(row, home, permissions=permissions) as client:
-                among_lures.run(client, bait)
+                assert among_lures.run(client, bait) in {COMPLETED, REFUSED}
+        assert trusting(home, bait.cwd.parent) == []
         assert unexpected(effects, bare(row, measured), permissions) == {}
 
 
