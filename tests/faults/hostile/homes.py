@@ -6,6 +6,7 @@ that a project which names another one would be followed.
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,7 +68,10 @@ def bare_command(agent: str, version: str) -> list[str]:
     """The command line of an agent without signedin, as careful as it is by default."""
     wheel = version == WHEEL
     found = find_codex(ProviderConfig(transport="codex-exec")).path if wheel else None
-    return [str(found or program(agent, version)), *_BARE[agent], PROMPT]
+    path = str(found or program(agent, version))
+    if agent in _BARE_ACP:
+        return [sys.executable, str(_ACP_CLIENT), PROMPT, path, *_BARE_ACP[agent]]
+    return [path, *_BARE[agent], PROMPT]
 
 
 def bare_environment(env: Mapping[str, str | None], cwd: Path) -> dict[str, str]:
@@ -80,9 +84,9 @@ _BARE = {
     "codex": ["exec", "--skip-git-repo-check", "--sandbox", "read-only"],
     "claude": ["--print"],
     "gemini": ["--prompt"],
-    "opencode": ["run"],
-    "qwen": ["--prompt"],
 }
+_BARE_ACP = {"opencode": ["acp"], "qwen": ["--acp"]}
+_ACP_CLIENT = Path(__file__).with_name("bare_acp.py")
 
 
 def _codex(url: str, home: Path, env: dict[str, str | None]) -> dict[str, object]:
