@@ -33,24 +33,7 @@ from support.stage import Stage
 TRANSPORTS = ("codex-app-server", "codex-exec")
 LEVELS = ("read-only", "workspace-write", "full-access")
 SERVER = Path(__file__).parents[1] / "support" / "mcp_server.py"
-KEPT = {
-    "cache",
-    "installation_id",
-    "log",
-    "memories",
-    "models_cache.json",
-    "sessions",
-    "shell_snapshots",
-    "skills",
-    "tmp",
-    "version.json",
-    ".tmp",
-    ".personality_migration",
-    ".sandbox_migration",
-    "thread-writer-locks",
-    "history.jsonl",
-    "session_index.jsonl",
-}
+KEPT = {".sandbox_migration", "installation_id", "sessions", "skills", "thread-writer-locks"}
 """What Codex itself keeps in its home, beside databases: their names have ``.sqlite`` in them."""
 
 
@@ -351,6 +334,28 @@ def test_a_second_handle_has_its_own_permissions(
             second.run("touch it again")
             assert not (outside / "made").exists()
         assert first.run("still there").text == "ok"
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_users_configuration_widens_nothing(
+    stage: Stage,
+    project: Project,
+    new_client: Callable[..., Client],
+    outside: Path,
+    transport: str,
+) -> None:
+    project.file.write_text(
+        'approvals_reviewer = "auto_review"\nsandbox_mode = "danger-full-access"\n'
+        f'[sandbox_workspace_write]\nnetwork_access = true\nwritable_roots = ["{outside}"]\n'
+    )
+    before = project.kept()
+    client = new_client(transport, cwd=project.root, permissions="workspace-write")
+    for extra in ({}, {"sandbox_permissions": "require_escalated", "justification": "must"}):
+        stage.play(Shell(f"touch {outside}/made", extra), "done")
+        client.run("go")
+        assert not (outside / "made").exists()
+        assert told(stage, "Network access is restricted")
+    nothing_counted(project, stage, before)
 
 
 def test_a_review_has_its_own_permissions(

@@ -30,6 +30,17 @@ SANDBOX_MODES = {
     "full-access": "danger-full-access",
 }
 
+WORKSPACE_WRITE: Mapping[str, object] = {
+    "sandbox_workspace_write": {
+        "network_access": False,
+        "writable_roots": [],
+        "exclude_slash_tmp": False,
+        "exclude_tmpdir_env_var": False,
+    }
+}
+"""What ``workspace-write`` means, whatever the user's configuration adds to it. Codex would add the
+folders even to a turn that says its sandbox itself (seen with 0.163 and 0.169)."""
+
 REVIEWER = "user"
 """Who decides what the agent may not do unasked: the caller, never a model instead."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from signedin.providers.codex.config import (
     PROCESS_DEFAULTS,
     REVIEWER,
     SANDBOX_MODES,
+    WORKSPACE_WRITE,
     config_arguments,
     effort,
     image_file,
@@ -60,13 +61,6 @@ _LARGEST_ARGUMENT = 100_000
 
 _SHOWN_STDERR = 1000
 _SCHEMA_FILE = "schema.json"
-
-_WORKSPACE_WRITE: Mapping[str, object] = {
-    "network_access": False,
-    "writable_roots": [],
-    "exclude_slash_tmp": False,
-    "exclude_tmpdir_env_var": False,
-}
 
 _COMPLAINT = re.compile(
     r"^Error: (?P<reason>.+?)(?P<refused> \(code -3260[02]\).*)?$", re.MULTILINE
@@ -299,8 +293,7 @@ def _arguments(options: TurnOptions, distrusted: list[Path]) -> list[str]:
         **thread_config(options),
         **(trust.trusting(options.cwd) if trusted else trust.distrusting(distrusted)),
         "sandbox_mode": SANDBOX_MODES[options.permissions],
-        # What workspace-write means is not for the user's configuration to say.
-        "sandbox_workspace_write": _WORKSPACE_WRITE,
+        **WORKSPACE_WRITE,
         "approval_policy": "never",
         "approvals_reviewer": REVIEWER,
     }
