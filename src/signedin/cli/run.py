@@ -39,8 +39,8 @@ def run(
         str,
         typer.Argument(
             metavar="PROMPT",
-            help="What to ask. A single - reads it from standard input; after -- it may begin "
-            "with a dash.",
+            help="What to ask; what is piped in is added to it. A single - reads all of it from "
+            "standard input; after -- it may begin with a dash.",
         ),
     ],
     *,
@@ -174,7 +174,7 @@ def run(
     \b
     signedin run "Why does the build fail?"
     signedin run --permissions workspace-write "Fix the failing test"
-    git diff | signedin run --instructions "Review this diff." -
+    git diff | signedin run "Review this diff."
     signedin run --resume latest "And now?"
     """
     if fork and resume is None:
