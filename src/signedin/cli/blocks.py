@@ -231,7 +231,9 @@ def warning(text: str) -> RenderableType:
 
 def summary(result: RunResult[object], limits: RateLimitEvent | None) -> RenderableType:
     """Shows in one line what a turn took."""
-    facts = [f"{result.reason} in {result.elapsed:.1f} s"]
+    took = f"{result.elapsed:.1f} s"
+    # That it was interrupted is an error, which is shown by itself.
+    facts = [took if result.reason == "interrupted" else f"{result.reason} in {took}"]
     if usage := result.usage:
         cached = f" ({usage.cached_input_tokens:,} cached)" if usage.cached_input_tokens else ""
         facts.append(f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out")

@@ -69,7 +69,7 @@ class FakeScreen:
     def show(self, *renderables: object) -> None:
         self.shown += renderables
 
-    async def ask(self, question: str, *, secret: bool = False) -> str | None:
+    async def ask(self, question: str, *, secret: bool = False, fits=None) -> str | None:
         self.asked.append((question, secret))
         return self.answers.pop(0)
 
