@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,7 @@ import typer
 from signedin import options
 from signedin.cli import suggestions
 from signedin.client import AsyncClient
+from signedin.errors import ErrorKind, SignedinError
 
 DEFAULT_PROVIDER = "codex"
 
@@ -111,6 +114,18 @@ ProviderOptions = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Write JSON; `signedin schema` describes its form.")
 ]
+
+
+@contextmanager
+def naming_sessions(client: AsyncClient) -> Generator[None]:
+    """Adds to an error about a session that was asked for how to find the right one."""
+    try:
+        yield
+    except SignedinError as error:
+        is_refused = error.kind is ErrorKind.INVALID_OPTION and error.result is None
+        if is_refused and client.capabilities.list_sessions:
+            error.add_note(f"see: signedin sessions list --provider {client.provider}")
+        raise
 
 
 def client_of(provider: str, source: options.AuthSource, account: str | None) -> AsyncClient:

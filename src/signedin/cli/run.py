@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -204,9 +204,11 @@ async def run_prompt(
             conversation, prompt, turn_options, lambda event: follower.show([event])
         )
 
+    naming = options.naming_sessions(client) if resume is not None else nullcontext()
     async with client:
         try:
-            await follow_run(run, presenters)
+            with naming:
+                await follow_run(run, presenters)
         except StoppedError as error:
             if session_id := error.result.session_id:
                 command = f"signedin run --provider {client.provider} --resume {session_id}"

@@ -344,6 +344,7 @@ class TestOptions:
         done = run_program(*run_with(model, "--resume", unknown, "hi"), cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("error: codex refused: ")
+        assert done.stderr.endswith("\nsee: signedin sessions list --provider codex\n")
         assert unknown in done.stderr
 
 

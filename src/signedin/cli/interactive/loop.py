@@ -69,7 +69,7 @@ class Shell:
         if tokens := self.chat.usage.total_tokens:
             facts.append(f"{tokens:,} tokens")
         keys = "Ctrl-C stops" if self._working else "/help"
-        return " · ".join([*filter(None, facts), self.chat.place, keys])
+        return " · ".join([*filter(None, facts), keys, self.chat.place])
 
     @property
     def is_working(self) -> bool:

@@ -13,7 +13,7 @@ from signedin.cli.output import Outcome
 from signedin.cli.page.record import Conversation, Exchange, from_history, from_result
 from signedin.client import AsyncClient
 from signedin.errors import InvalidOptionError
-from signedin.events import MessageEvent, SessionEvent, Usage
+from signedin.events import MessageEvent, Usage
 from signedin.options import (
     AuthSource,
     Billing,
@@ -90,6 +90,7 @@ class Chat:
         self.exchanges: list[Exchange] = []
         self.notes: list[str] = []
         self._models: list[ModelInfo] | None = None
+        self._answered_by: str | None = None
 
     @property
     def name(self) -> str:
@@ -109,13 +110,7 @@ class Chat:
     @property
     def model(self) -> str | None:
         """The model that was chosen, else the one that answered last."""
-        known = (
-            event.model
-            for exchange in reversed(self.exchanges)
-            for event in exchange.events
-            if isinstance(event, SessionEvent) and event.model
-        )
-        return self.settings.model or next(known, None)
+        return self.settings.model or self._answered_by
 
     @property
     def usage(self) -> Usage:
@@ -137,6 +132,7 @@ class Chat:
         """Keeps what a turn of the conversation came to."""
         exchanges = from_result(outcome.result, prompt=prompt, error=outcome.error).exchanges
         self.exchanges += exchanges
+        self._answered_by = outcome.result.model or self._answered_by
         if outcome.error is None:
             self.notes = []
 
@@ -166,7 +162,7 @@ class Chat:
         await self.aclose()
         self.settings, self.client = settings, client
         self.session = self._new_session(None)
-        self._models = None
+        self._models = self._answered_by = None
         self.notes = [carried] if (carried := carry(self.exchanges)) else []
 
     async def clear(self) -> None:
@@ -218,6 +214,7 @@ class Chat:
     async def _replace_session(self, session: AsyncSession) -> None:
         old, self.session = self.session, session
         await old.aclose()
+        self._answered_by = None
 
     def _new_session(self, resume: str | None) -> AsyncSession:
         return self.client.session(resume=resume, cwd=self.folder)
