@@ -95,8 +95,9 @@ def approval_events(
     )
     if not decision.hint:
         return [asked]
+    subject = request.subject.replace("_", " ")
     warning = WarningEvent(
-        text=f"denied {request.subject} {asked.text!r}: {decision.reason}; {decision.hint}",
+        text=f"denied {subject} {asked.text!r}: {decision.reason}; {decision.hint}",
         timestamp=now,
     )
     return [asked, warning]

@@ -6,6 +6,7 @@ received until then. Messages are masked with `signedin.redact` before anybody c
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,10 @@ class UnsupportedProviderError(SignedinError):
     def __init__(self, provider: str, known: Sequence[str]) -> None:
         self.provider = provider
         self.known = tuple(known)
-        super().__init__(f"unknown provider {provider!r}; choose one of: {', '.join(known)}")
+        close = get_close_matches(provider, known, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        choice = f"choose one of: {', '.join(known)}"
+        super().__init__(f"unknown provider {provider!r}{meant or ';'} {choice}")
 
 
 class InvalidOptionError(SignedinError, ValueError):

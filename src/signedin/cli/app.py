@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
+from itertools import takewhile
 from typing import Annotated, NoReturn, cast
 
 import typer
@@ -17,6 +19,8 @@ from signedin.cli.errors import (
     StdoutClosedError,
     StoppedError,
     exit_code,
+    kind_of,
+    message_of,
     report,
 )
 from signedin.cli.signals import exit_on_termination
@@ -49,6 +53,9 @@ COMMANDS = {
 """Name of each command: the module that has it, as a function or as an app of its own commands,
 and its help in one line."""
 
+_GROUPS = ("sessions", "auth")
+"""Commands that have commands of their own."""
+
 _COMPLETION_VARIABLE = "_SIGNEDIN_COMPLETE"
 _LINE_VARIABLES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 """What a shell sets to have a line completed, by typer's names."""
@@ -64,9 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run_program(arguments: Sequence[str]) -> int:
     """Runs the program and returns its exit code."""
     exit_on_termination()
-    open_streams()
     try:
-        return _run(arguments or ["--help"])
+        open_streams()
+        return _run(_spelled_out(arguments))
     except BrokenPipeError:
         error: Exception = StdoutClosedError()
     except _EXPECTED as raised:
@@ -74,8 +81,38 @@ def run_program(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     report(error)
+    if _is_json(arguments):
+        _write_failure(error)
     silence_stdout()
     return exit_code(error)
+
+
+def _spelled_out(arguments: Sequence[str]) -> Sequence[str]:
+    """Returns the arguments, with ``--help`` where help is all that can be meant."""
+    match arguments:
+        case []:
+            return ["--help"]
+        case ["help", *command]:
+            return [*command, "--help"]
+        case [name] if name in _GROUPS:
+            return [name, "--help"]
+        case _:
+            return arguments
+
+
+def _is_json(arguments: Sequence[str]) -> bool:
+    return "--json" in takewhile(lambda argument: argument != "--", arguments)
+
+
+def _write_failure(error: Exception) -> None:
+    """Writes an error as JSON, unless it is part of what has been written."""
+    if isinstance(error, StoppedError | StdoutClosedError) or getattr(error, "result", None):
+        return
+    from signedin.cli.documents import Failure, FailureDocument  # noqa: PLC0415 - seldom needed
+    from signedin.cli.output import write_json  # noqa: PLC0415
+
+    with suppress(OSError, StdoutClosedError):  # that cannot be written to may be the error
+        write_json(FailureDocument(Failure(kind_of(error), message_of(error))))
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -104,6 +141,7 @@ def assemble(loaded: Sequence[str], *, completes: bool = False) -> typer.Typer:
         pretty_exceptions_enable=False,
         # Plain help: it is the same in a pipe and needs no rich, which takes longer than all else.
         rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
     for name, (module, help_line) in COMMANDS.items():

@@ -9,6 +9,7 @@ from itertools import dropwhile
 from pathlib import PurePath
 
 import msgspec
+from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markdown import Markdown
 from rich.segment import Segment
@@ -39,6 +40,7 @@ _ESCAPES = re.compile(
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _OVERWRITTEN = re.compile(r"^.*\r(?=.)", re.MULTILINE)
+_NO_SUBJECT = re.compile(r"\A\s*\*\*\s*\*\*[ \t]*(?:\n|\Z)")
 _HUNK = re.compile(r"^@@ ", re.MULTILINE)
 _SHELLS = frozenset({"bash", "sh", "zsh", "dash"})
 _STEP_MARKS = {"completed": "✓", "in_progress": "▸"}
@@ -52,8 +54,16 @@ _WANTS = {
 _CHANGES = {"add": "added", "update": "changed", "delete": "deleted"}
 
 
+_PARSER = MarkdownIt(options_update={"html": False}).enable(["strikethrough", "table"])
+"""What rich reads Markdown with, but HTML is text: rich leaves it out, and a `List<T>` with it."""
+
+
 class _Markdown(Markdown):
-    """Markdown without the empty line that rich puts before a list."""
+    """Markdown that shows HTML as it is written, and no empty line before a list."""
+
+    def __init__(self, text: str, style: str) -> None:
+        super().__init__("", code_theme="ansi_dark", style=style)
+        self.parsed = _PARSER.parse(text)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         segments = super().__rich_console__(console, options)
@@ -92,12 +102,17 @@ def excerpt(text: str, limit: int) -> str:
 
 def markdown(text: str, style: str = "") -> RenderableType:
     """Shows Markdown, in the colours the terminal has."""
-    return _Markdown(printable(text), code_theme="ansi_dark", style=style)
+    return _Markdown(printable(text), style)
 
 
 def plain(text: str, style: str = "") -> RenderableType:
     """Shows text as it is."""
     return Text(printable(text).strip("\n"), style=style)
+
+
+def thought(text: str) -> str:
+    """Returns the text of a thought without the heading of one that has no subject."""
+    return _NO_SUBJECT.sub("", text).strip("\n")
 
 
 def prompt(text: str) -> RenderableType:
@@ -117,7 +132,7 @@ def command(event: CommandEvent) -> RenderableType:
 
 def command_line(line: str) -> Text:
     """Shows a command line, without the shell that runs it."""
-    return Text(f"$ {excerpt(printable(bare_command(line)), COMMAND_LINES)}", style="bold")
+    return Text(f"$ {excerpt(exact(bare_command(line)), COMMAND_LINES)}", style="bold")
 
 
 def bare_command(line: str) -> str:
@@ -216,7 +231,9 @@ def warning(text: str) -> RenderableType:
 
 def summary(result: RunResult[object], limits: RateLimitEvent | None) -> RenderableType:
     """Shows in one line what a turn took."""
-    facts = [f"{result.reason} in {result.elapsed:.1f} s"]
+    took = f"{result.elapsed:.1f} s"
+    # That it was interrupted is an error, which is shown by itself.
+    facts = [took if result.reason == "interrupted" else f"{result.reason} in {took}"]
     if usage := result.usage:
         cached = f" ({usage.cached_input_tokens:,} cached)" if usage.cached_input_tokens else ""
         facts.append(f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out")

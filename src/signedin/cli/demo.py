@@ -69,10 +69,19 @@ READING_SECONDS = 0.02
 PROMPT = "The test of this project fails. Find out why, fix it, and run the test again."
 
 
+def _providers(incomplete: str) -> list[str]:
+    return [name for name in PROVIDERS if name.startswith(incomplete)]
+
+
 def demo(
     *,
     provider: Annotated[
-        str, typer.Option(metavar="NAME", help=f"The agent: {', '.join(PROVIDERS)}.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"The agent: {', '.join(PROVIDERS)}.",
+            autocompletion=_providers,
+        ),
     ] = "codex",
     permissions: Annotated[
         Permissions, typer.Option(help="What the agent may do without asking.")
@@ -97,7 +106,8 @@ def demo(
     with _scratch_project(keep=keep) as project:
         if not json:
             write(
-                f"The real {provider} at work. No account: its model is a script on 127.0.0.1.\n\n"
+                f"The real {provider} at work. No account and no cost: its model is a "
+                "script on 127.0.0.1, and so are the tokens and prices it counts.\n\n"
             )
         is_watched = can_draw_on(sys.stdout) and not json
         model = LoopbackModel(script(project, delay=READING_SECONDS if is_watched else 0))
@@ -118,7 +128,9 @@ def script(project: Path, *, delay: float) -> Script:
         [
             Reply(
                 [
-                    Reasoning("**Seeing it fail**\n\nThe test says what is expected, so it first."),
+                    Reasoning(
+                        "**Seeing it fail**\n\nThe test says what is expected, so I run it first."
+                    ),
                     Text("I run the test to see how it fails.", phase="commentary"),
                     shell(test),
                 ],

@@ -22,6 +22,12 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
+class FailureDocument(msgspec.Struct, frozen=True):
+    """What a command writes with ``--json`` that fails before it has anything else to write."""
+
+    error: Failure
+
+
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How a turn ended: a `RunResult` without its events, and ``error`` if it failed."""
 

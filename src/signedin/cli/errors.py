@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 import typer
@@ -41,6 +42,7 @@ EXIT_CODES = {
 """What each exit code means, as the documentation has it."""
 
 _STDERR_LINES = 10
+_NOT_A = re.compile(r"Input should be a valid (\w+), unable to parse .*")
 
 
 class UsageError(typer.BadParameter):
@@ -78,7 +80,9 @@ def exit_code(error: Exception) -> int:
             return error.exit_code
         case TimeoutExceededError():
             return TIMEOUT
-        case InvalidOptionError() | UnsupportedProviderError():
+        case InvalidOptionError() | UnsupportedProviderError() | FileNotFoundError():
+            return USAGE
+        case IsADirectoryError():
             return USAGE
         case SignedinError(kind=ErrorKind.AUTH_REQUIRED | ErrorKind.BILLING):
             return SIGN_IN
@@ -100,14 +104,49 @@ def report(error: Exception) -> None:
         case StoppedError():
             lines = ["error: interrupted", *error.hint.splitlines()]
         case typer.TyperException():
-            lines = [f"error: {error.format_message()}", *_where_help_is(error)]
+            lines = [f"error: {message_of(error)}", *_where_help_is(error)]
         case SignedinError():
-            lines = [f"error: {error.message}", *_child_stderr(error)]
+            notes = getattr(error, "__notes__", ())
+            lines = [f"error: {message_of(error)}", *_child_stderr(error), *notes]
         case _:
-            lines = [f"error: {error}"]
+            lines = [f"error: {message_of(error)}"]
     with contextlib.suppress(OSError):  # there may be nobody to tell
         for line in lines:
             typer.echo(line, err=True)
+
+
+def message_of(error: Exception) -> str:
+    """Returns what went wrong in one sentence."""
+    match error:
+        case typer.TyperException():
+            return _in_plain_words(error.format_message())
+        case SignedinError():
+            return error.message
+        case FileNotFoundError(filename=None):
+            return "the current folder does not exist any more; change to another one"
+        case FileNotFoundError():
+            return f"{error.filename} does not exist"
+        case IsADirectoryError():
+            return f"{error.filename} is a folder, not a file"
+        case _:
+            return str(error)
+
+
+def kind_of(error: Exception) -> ErrorKind:
+    """Returns which of the package's kinds of errors it is."""
+    if isinstance(error, SignedinError):
+        return error.kind
+    return ErrorKind.INVALID_OPTION if exit_code(error) == USAGE else ErrorKind.OTHER
+
+
+def _in_plain_words(message: str) -> str:
+    """Returns an error of typer's without the words of the library that checks values for it."""
+    message = _NOT_A.sub(lambda found: f"it has to be {_article(found[1])} {found[1]}", message)
+    return message.replace("Input should be", "it has to be").replace("Value error, ", "")
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
 
 
 def _where_help_is(error: typer.TyperException) -> list[str]:

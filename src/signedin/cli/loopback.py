@@ -31,7 +31,10 @@ def loopback(
         str, typer.Option(metavar="NAME", help=f"The agent: {', '.join(CLIENTS)}.")
     ] = DEFAULT_PROVIDER,
     port: Annotated[
-        int, typer.Option(metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one.")
+        int,
+        typer.Option(
+            metavar="PORT", min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one."
+        ),
     ] = 0,
     json: Json = False,
 ) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from signedin import options
 from signedin.cli import suggestions
 from signedin.client import AsyncClient
-from signedin.options import AuthSource
+from signedin.errors import ErrorKind, SignedinError
 
 DEFAULT_PROVIDER = "codex"
 
@@ -45,7 +49,7 @@ Transport = Annotated[
     ),
 ]
 Source = Annotated[
-    AuthSource,
+    options.AuthSource,
     typer.Option(help="Signedin's own login, the vendor's, or the first that is signed in."),
 ]
 Account = Annotated[
@@ -61,11 +65,69 @@ TrustProject = Annotated[
         help="Let the project's own settings, hooks, MCP servers and environment files count.",
     ),
 ]
+Billing = Annotated[
+    options.Billing | None,
+    typer.Option(help="Who has to pay: the plan of a login, or an API key by use."),
+]
+Instructions = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Added to the agent's own instructions.")
+]
+McpServers = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="Let the agent use the MCP servers of a JSON file; may be given several times.",
+    ),
+]
+Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="Do not keep the session.")]
+IdleTimeout = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Time that may pass without anything happening."),
+]
+Command = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORDS", help="The agent to start and its arguments, for the provider acp."
+    ),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="A variable for the agent's process; may be given several times.",
+    ),
+]
+Unset = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="A variable the agent's process is not to have; may be given several times.",
+    ),
+]
+ProviderOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=JSON",
+        help="Something only this provider knows; may be given several times.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Write JSON; `signedin schema` describes its form.")
 ]
 
 
-def client_of(provider: str, source: AuthSource, account: str | None) -> AsyncClient:
+@contextmanager
+def naming_sessions(client: AsyncClient) -> Generator[None]:
+    """Adds to an error about a session that was asked for how to find the right one."""
+    try:
+        yield
+    except SignedinError as error:
+        is_refused = error.kind is ErrorKind.INVALID_OPTION and error.result is None
+        if is_refused and client.capabilities.list_sessions:
+            error.add_note(f"see: signedin sessions list --provider {client.provider}")
+        raise
+
+
+def client_of(provider: str, source: options.AuthSource, account: str | None) -> AsyncClient:
     """Returns the client these flags ask for."""
     return AsyncClient(provider, auth_source=source, account=account)

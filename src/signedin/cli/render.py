@@ -141,9 +141,10 @@ class TurnView:
 
     def end(self, result: RunResult[object]) -> list[RenderableType]:
         """Returns messages that were cut off, and a line that sums the turn up."""
-        cut_off = [text for stream in self._messages.values() if (text := stream.rest())]
+        shown = [
+            part for stream in self._messages.values() for part in self._message(stream.rest())
+        ]
         self._messages.clear()
-        shown = [part for text in cut_off for part in self._spaced(self._format_text(text, ""))]
         return [*shown, *self._spaced(blocks.summary(result, self._limits))]
 
     def now(self) -> RenderableType:
@@ -165,14 +166,16 @@ class TurnView:
             case SessionEvent():
                 self._cwd = event.cwd
             case MessageDeltaEvent():
+                yield from self._cut_off_by(event)
                 stream = self._messages.setdefault(event.item_id, MarkdownStream())
                 yield from self._message(stream.feed(event.text))
             case MessageEvent():
+                yield from self._cut_off_by(event)
                 stream = self._messages.pop(event.item_id, None) or MarkdownStream()
                 yield from self._message(stream.finish(event.text))
-            case ReasoningEvent() if event.text.strip():
-                thought = blocks.excerpt(event.text, _THOUGHT_LINES)
-                yield from self._spaced(self._format_text(thought, _THOUGHT))
+            case ReasoningEvent() if thought := blocks.thought(event.text):
+                shown = blocks.excerpt(thought, _THOUGHT_LINES)
+                yield from self._spaced(self._format_text(shown, _THOUGHT))
             case PlanEvent():
                 yield from self._spaced(blocks.plan(event))
             case CommandEvent() | FileChangeEvent() | ToolEvent():
@@ -181,6 +184,12 @@ class TurnView:
                 self._limits = event
             case _:
                 yield from notices(event)
+
+    def _cut_off_by(self, event: MessageDeltaEvent | MessageEvent) -> Iterator[RenderableType]:
+        """Shows what there is of the messages before a new one, as after steering."""
+        if event.item_id not in self._messages:
+            for stream in self._messages.values():
+                yield from self._message(stream.rest())
 
     def _message(self, text: str) -> Iterator[RenderableType]:
         if text.strip():
@@ -265,7 +274,7 @@ def notices(event: Event) -> list[RenderableType]:
 def _doing(event: CommandEvent | FileChangeEvent | ToolEvent) -> str:
     match event:
         case CommandEvent():
-            line = blocks.printable(blocks.bare_command(event.command))
+            line = blocks.exact(blocks.bare_command(event.command))
             return f"Running {line.partition(chr(10))[0]}"
         case FileChangeEvent():
             return "Writing files"

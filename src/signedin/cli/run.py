@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -17,7 +17,6 @@ from signedin.cli.follow import Follower, follow_run
 from signedin.cli.output import Presenter
 from signedin.client import AsyncClient
 from signedin.options import (
-    Billing,
     Permissions,
     TurnKeywords,
     TurnOptions,
@@ -39,8 +38,8 @@ def run(
         str,
         typer.Argument(
             metavar="PROMPT",
-            help="What to ask. A single - reads it from standard input; after -- it may begin "
-            "with a dash.",
+            help="What to ask; what is piped in is added to it. A single - reads all of it from "
+            "standard input; after -- it may begin with a dash.",
         ),
     ],
     *,
@@ -69,18 +68,14 @@ def run(
     fork: Annotated[
         bool, typer.Option("--fork", help="Continue in a copy of the session.")
     ] = False,
-    ephemeral: Annotated[
-        bool, typer.Option("--ephemeral", help="Do not keep the session.")
-    ] = False,
+    ephemeral: options.Ephemeral = False,
     image: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FILE", help="Show an image to the model; may be given several times."
         ),
     ] = None,
-    instructions: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Added to the agent's own instructions.")
-    ] = None,
+    instructions: options.Instructions = None,
     output_schema: Annotated[
         Path | None,
         typer.Option(
@@ -94,20 +89,11 @@ def run(
             help="How often an answer that does not fit is sent back; 1 otherwise.",
         ),
     ] = None,
-    mcp_server: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Let the agent use the MCP servers of a JSON file; may be given several times.",
-        ),
-    ] = None,
+    mcp_server: options.McpServers = None,
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Time the turn may take in all.")
     ] = None,
-    idle_timeout: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Time that may pass without anything happening."),
-    ] = None,
+    idle_timeout: options.IdleTimeout = None,
     retry: Annotated[
         int | None,
         typer.Option(
@@ -118,38 +104,12 @@ def run(
     ] = None,
     source: options.Source = "auto",
     account: options.Account = None,
-    billing: Annotated[
-        Billing | None,
-        typer.Option(help="Who has to pay: the plan of a login, or an API key by use."),
-    ] = None,
+    billing: options.Billing = None,
     transport: options.Transport = None,
-    command: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WORDS", help="The agent to start and its arguments, for the provider acp."
-        ),
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="A variable for the agent's process; may be given several times.",
-        ),
-    ] = None,
-    unset: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="A variable the agent's process is not to have; may be given several times.",
-        ),
-    ] = None,
-    provider_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=JSON",
-            help="Something only this provider knows; may be given several times.",
-        ),
-    ] = None,
+    command: options.Command = None,
+    env: options.Env = None,
+    unset: options.Unset = None,
+    provider_option: options.ProviderOptions = None,
     transcript: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write an HTML page about the run when it has ended."),
@@ -174,7 +134,7 @@ def run(
     \b
     signedin run "Why does the build fail?"
     signedin run --permissions workspace-write "Fix the failing test"
-    git diff | signedin run --instructions "Review this diff." -
+    git diff | signedin run "Review this diff."
     signedin run --resume latest "And now?"
     """
     if fork and resume is None:
@@ -244,9 +204,11 @@ async def run_prompt(
             conversation, prompt, turn_options, lambda event: follower.show([event])
         )
 
+    naming = options.naming_sessions(client) if resume is not None else nullcontext()
     async with client:
         try:
-            await follow_run(run, presenters)
+            with naming:
+                await follow_run(run, presenters)
         except StoppedError as error:
             if session_id := error.result.session_id:
                 command = f"signedin run --provider {client.provider} --resume {session_id}"

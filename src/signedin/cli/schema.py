@@ -14,6 +14,7 @@ from signedin.cli.doctor import Finding
 from signedin.cli.documents import (
     Availability,
     Checked,
+    FailureDocument,
     ProviderRow,
     ResultLine,
     RunDocument,
@@ -44,6 +45,7 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "auth-status": (AuthStatus, "signedin auth status --json"),
     "auth-list": (list[AuthStatus], "signedin auth list --json"),
     "doctor": (list[Finding], "signedin doctor --json"),
+    "error": (FailureDocument, "any command with --json that fails before it writes the above"),
     "demo-line": (AnyEvent | ResultLine | Checked, "a line of signedin demo --json"),
     "loopback-line": (Serving | Served, "a line of signedin loopback --json"),
 }

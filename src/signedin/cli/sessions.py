@@ -13,11 +13,19 @@ import typer
 from signedin.cli import suggestions
 from signedin.cli.documents import ChangeWord, SessionChange, SessionDocument
 from signedin.cli.errors import FAILURE, SUCCESS, UsageError
-from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source, client_of
+from signedin.cli.options import (
+    DEFAULT_PROVIDER,
+    Account,
+    Json,
+    Provider,
+    Source,
+    client_of,
+    naming_sessions,
+)
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, local_time, one_line
 from signedin.options import AuthSource
-from signedin.results import PastTurn, SessionPage
+from signedin.results import PastTurn, SessionInfo, SessionPage
 from signedin.session import AsyncSession
 
 sessions = typer.Typer(
@@ -49,7 +57,7 @@ def list_sessions(
         typer.Option(metavar="WORDS", help="Only those with these words in name or first prompt."),
     ] = None,
     archived: Annotated[
-        bool, typer.Option("--archived", help="Those that are put away instead of the others.")
+        bool, typer.Option("--archived", help="Those that are archived instead of the others.")
     ] = False,
     limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="At most so many.")] = 20,
     cursor: Annotated[
@@ -74,11 +82,12 @@ def list_sessions(
     if json:
         write_json(page)
         return
-    rows = [
-        (each.id, local_time(each.updated_at), one_line(each.name or each.preview))
-        for each in page.sessions
-    ]
-    write(aligned([("ID", "LAST USED", "NAME"), *rows]))
+    if not page.sessions:
+        typer.echo("there are no such sessions", err=True)
+        return
+    rows = [("ID", "LAST USED", "FOLDER", "NAME"), *map(_row, page.sessions)]
+    # Of one folder, all rows would say the same.
+    write(aligned([row[:2] + row[3:] for row in rows] if cwd is not None else rows))
     if page.next_cursor:
         typer.echo(f"there are more: --cursor {page.next_cursor}", err=True)
 
@@ -170,7 +179,7 @@ def archive(
     account: Account = None,
     json: Json = False,
 ) -> None:
-    """Put a conversation away."""
+    """Archive a conversation: take it out of the list."""
     session = _session(provider, source, account, session_id)
     _change(session, AsyncSession.archive, "archived", json=json)
 
@@ -184,7 +193,7 @@ def unarchive(
     account: Account = None,
     json: Json = False,
 ) -> None:
-    """Bring a conversation back that was put away."""
+    """Bring an archived conversation back to the list."""
     session = _session(provider, source, account, session_id)
     _change(session, AsyncSession.unarchive, "unarchived", json=json)
 
@@ -212,15 +221,19 @@ def delete(
     return SUCCESS
 
 
+def _row(info: SessionInfo) -> tuple[str, ...]:
+    name = one_line(info.name or info.preview)
+    return info.id, local_time(info.updated_at), one_line(info.cwd or "-"), name
+
+
 @asynccontextmanager
 async def _session(
     provider: str, source: AuthSource, account: str | None, session_id: str
 ) -> AsyncGenerator[AsyncSession, None]:
-    async with (
-        client_of(provider, source, account) as client,
-        client.session(resume=session_id) as session,
-    ):
-        yield session
+    async with client_of(provider, source, account) as client:
+        with naming_sessions(client):
+            async with client.session(resume=session_id) as session:
+                yield session
 
 
 def _id_of(session: AsyncSession) -> str:

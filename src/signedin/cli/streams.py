@@ -12,7 +12,11 @@ def open_streams() -> None:
     """Makes sure that all three streams are there, and that no text fails for its characters.
 
     What does not go to a terminal is written as UTF-8, whatever the locale.
+
+    Raises:
+        OSError: Standard output is closed, so that whatever is done would be done for nobody.
     """
+    has_output = sys.stdout is not None
     # In this order, so that a closed descriptor is taken by the null device and by nothing else.
     sys.stdin = sys.stdin or _nowhere("r")
     sys.stdout = sys.stdout or _nowhere("w")
@@ -21,6 +25,8 @@ def open_streams() -> None:
         if isinstance(stream, io.TextIOWrapper):
             encoding = stream.encoding if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="replace")
+    if not has_output:
+        raise OSError("standard output is closed; send it to a file, or to /dev/null")
 
 
 def silence_stdout() -> None:

@@ -42,6 +42,7 @@ def transcript(
     ] = "-",
     provider: options.Provider = options.DEFAULT_PROVIDER,
     source: options.Source = "auto",
+    account: options.Account = None,
     cwd: Annotated[
         str | None,
         typer.Option(
@@ -63,7 +64,7 @@ def transcript(
 
     if output != "-":
         check_target(Path(output))
-    conversation = _read(run, provider=provider, source=source, cwd=cwd)
+    conversation = _read(run, provider=provider, source=source, account=account, cwd=cwd)
     if output == "-":
         write(render_page(conversation))
     else:
@@ -99,11 +100,14 @@ class TranscriptWriter(Presenter):
         write_page(conversation, self._path)
 
 
-def _read(run: str, *, provider: str, source: AuthSource, cwd: str | None) -> Conversation:
+def _read(
+    run: str, *, provider: str, source: AuthSource, account: str | None, cwd: str | None
+) -> Conversation:
     if run != "-" and not Path(run).is_file():
         if os.sep in run or run.endswith((".json", ".jsonl")):
-            raise UsageError(f"there is no file {run!r}")
-        return asyncio.run(_stored(run, provider, source, cwd))
+            raise UsageError(f"{run} does not exist")
+        client = AsyncClient(provider, auth_source=source, account=account, cwd=cwd)
+        return asyncio.run(_stored(run, client, cwd))
     where = "standard input" if run == "-" else run
     try:
         data = sys.stdin.buffer.read() if run == "-" else Path(run).read_bytes()
@@ -114,12 +118,11 @@ def _read(run: str, *, provider: str, source: AuthSource, cwd: str | None) -> Co
         raise UsageError(f"{where}: {error.message}") from None
 
 
-async def _stored(run: str, provider: str, source: AuthSource, cwd: str | None) -> Conversation:
-    async with (
-        AsyncClient(provider, auth_source=source, cwd=cwd) as client,
-        client.session(resume=run) as session,
-    ):
-        turns = await session.history()
-        if not turns:
-            raise InvalidOptionError(f"session {session.id} has no turns to make a page of")
-        return from_history(turns, provider=provider, session_id=session.id, cwd=cwd)
+async def _stored(run: str, client: AsyncClient, cwd: str | None) -> Conversation:
+    async with client:
+        with options.naming_sessions(client):
+            async with client.session(resume=run) as session:
+                turns = await session.history()
+                if not turns:
+                    raise InvalidOptionError(f"session {session.id} has no turns to show")
+                return from_history(turns, provider=client.provider, session_id=session.id, cwd=cwd)

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import stat
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TextIO, cast
 
 import msgspec
+import typer
 
 from signedin.cli.errors import UsageError
 from signedin.errors import InvalidOptionError
 from signedin.events import JSON
 from signedin.options import McpServer
 
+_PATIENCE = 3.0
+"""Seconds until the user is reminded that standard input is being read."""
+
 
 def read_prompt(argument: str) -> str:
-    """Returns the prompt, read from standard input if the argument says so.
+    """Returns the prompt, with what comes in on standard input.
+
+    ``-`` is what standard input has. Below any other prompt stands what is piped in, after an
+    empty line; a terminal, the null device and closed input have nothing to add.
 
     Raises:
         UsageError: It is empty, or no text.
     """
-    where = "standard input" if argument == "-" else "the prompt"
-    try:
-        prompt = sys.stdin.buffer.read().decode() if argument == "-" else argument
-        prompt.encode()
-    except UnicodeError:
-        raise UsageError(f"{where} is not UTF-8 text") from None
-    if not prompt.strip():
-        raise UsageError(f"{where} is empty; say what to ask, or - to read it from standard input")
-    return prompt
+    if argument == "-":
+        return _checked_text(_standard_input(), "standard input")
+    prompt = _checked_text(argument, "the prompt")
+    piped = _standard_input() if _is_fed(sys.stdin) else ""
+    return f"{prompt}\n\n{piped}" if piped.strip() else prompt
 
 
 def variables(env: Sequence[str], unset: Sequence[str]) -> dict[str, str | None]:
@@ -123,6 +129,42 @@ def _object_in(file: Path, flag: str) -> dict[str, JSON]:
     if not isinstance(found, dict):
         raise UsageError(f"{flag} {file} has no JSON object")
     return found
+
+
+def _checked_text(text: str, where: str) -> str:
+    try:
+        text.encode()
+    except UnicodeError:
+        raise UsageError(f"{where} is not UTF-8 text") from None
+    if not text.strip():
+        raise UsageError(f"{where} is empty; say what to ask, or - to read it from standard input")
+    return text
+
+
+def _is_fed(stream: TextIO) -> bool:
+    """Whether something else than a terminal or another device is at the other end."""
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def _standard_input() -> str:
+    notice = threading.Timer(_PATIENCE, _say_what_is_awaited)
+    notice.daemon = True
+    if not sys.stdin.isatty():
+        notice.start()
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeError:
+        raise UsageError("standard input is not UTF-8 text") from None
+    finally:
+        notice.cancel()
+
+
+def _say_what_is_awaited() -> None:
+    typer.echo("waiting for the end of standard input; if there is none, add: </dev/null", err=True)
 
 
 def _pair(given: str, flag: str) -> tuple[str, str]:

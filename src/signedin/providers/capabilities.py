@@ -110,7 +110,14 @@ def check_supported(
     Raises:
         UnsupportedOptionError: With the first of them.
     """
-    for keyword, (capability, nothing) in _NEEDS.items():
-        given = keywords.get(keyword)
-        if given not in (None, nothing) and not getattr(capabilities, capability):
-            raise UnsupportedOptionError(provider, keyword, "not through this transport")
+    for keyword in unsupported(capabilities, keywords):
+        raise UnsupportedOptionError(provider, keyword, "not through this transport")
+
+
+def unsupported(capabilities: Capabilities, keywords: Mapping[str, object]) -> list[str]:
+    """Returns the names of the keywords that a provider would have to ignore."""
+    return [
+        keyword
+        for keyword, (capability, nothing) in _NEEDS.items()
+        if keywords.get(keyword) not in (None, nothing) and not getattr(capabilities, capability)
+    ]

@@ -137,7 +137,7 @@ class TestOtherCommands:
     @pytest.mark.parametrize(
         ("content", "code", "error"),
         [
-            (None, 1, "No such file or directory"),
+            (None, 2, "script.yaml does not exist"),
             ("- {type: nope}", 2, "is not a script for the loopback model"),
         ],
     )
@@ -168,9 +168,54 @@ class TestOtherCommands:
         )
         assert done.stdout.splitlines()[-1] == "[]"
 
-    def test_streams_that_are_closed_are_no_trouble(self, tmp_path):
-        command = f"{shlex.quote(str(PROGRAM))} --version >&- 2>&- <&-"
+    @pytest.mark.parametrize(
+        ("closed", "code", "error"),
+        [
+            ("2>&- <&-", 0, ""),
+            (">&- 2>&- <&-", 1, ""),
+            (
+                ">&-",
+                1,
+                "error: standard output is closed; send it to a file, or to /dev/null\n",
+            ),
+        ],
+    )
+    def test_closed_streams(self, tmp_path, closed, code, error):
+        command = f"{shlex.quote(str(PROGRAM))} --version {closed}"
         done = subprocess.run(
-            ["/bin/sh", "-c", command], cwd=tmp_path, timeout=SECONDS, check=False, env=os.environ
+            ["/bin/sh", "-c", command],
+            cwd=tmp_path,
+            timeout=SECONDS,
+            check=False,
+            env=os.environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        assert done.returncode == 0
+        assert (done.returncode, done.stderr) == (code, error)
+
+    def test_as_a_module(self, tmp_path):
+        done = subprocess.run(
+            [sys.executable, "-m", "signedin", "--version"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert (done.returncode, done.stdout[:9], done.stderr) == (0, "signedin ", "")
+
+    def test_in_a_folder_that_is_gone(self, tmp_path):
+        gone = tmp_path / "gone"
+        command = f"mkdir {gone} && cd {gone} && rmdir {gone} && {shlex.quote(str(PROGRAM))} run hi"
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=environment(),
+            timeout=SECONDS,
+            check=False,
+        )
+        error = "error: the current folder does not exist any more; change to another one\n"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", error)

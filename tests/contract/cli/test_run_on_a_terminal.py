@@ -135,6 +135,20 @@ class TestAsking:
 
 
 class TestTerminal:
+    def test_html_in_the_answer_is_shown(self, loopback_model: Models, tmp_path):
+        words = "Use List<String> or <your name> here."
+        model = loopback_model(f"{words}\n\n<details>\n<summary>More</summary>\n\nIt is shown.\n")
+        arguments = run_with(model, "hi")
+        with Terminal([PROGRAM, *arguments], env=environment(), cwd=tmp_path) as terminal:
+            assert terminal.wait() == 0
+        assert terminal.lines[:5] == [
+            words,
+            "",
+            "<details> <summary>More</summary>",
+            "",
+            "It is shown.",
+        ]
+
     def test_work_is_shown_as_it_happens(self, loopback_model: Models, tmp_path):
         model = loopback_model(
             [
@@ -191,7 +205,7 @@ class TestTerminal:
         assert screen == (
             "An answer that never\n"
             "\n"
-            "interrupted in 0.0 s · session ID\n"
+            "0.0 s · session ID\n"
             "error: interrupted\n"
             "continue with: signedin run --provider codex --resume "
             "ID PROMPT"

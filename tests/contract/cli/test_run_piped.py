@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -182,6 +183,34 @@ class TestPrompt:
         assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
         assert model.requests[0].prompt == prompt
 
+    def test_with_data_of_another_program(self, loopback_model: Models, tmp_path):
+        model = loopback_model("hello")
+        data = b"+line\n" * 50_000
+        done = run_program(*run_with(model, "Review this"), cwd=tmp_path, stdin=data)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
+        assert model.requests[0].prompt == f"Review this\n\n{data.decode()}"
+
+    def test_with_data_that_is_no_text(self, loopback_model: Models, tmp_path):
+        model = loopback_model("hello")
+        done = run_program(*run_with(model, "Review this"), cwd=tmp_path, stdin=b"\x89PNG\xff")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(stderr_of("standard input is not UTF-8 text"))
+        assert model.requests == ()
+
+    def test_with_closed_input(self, loopback_model: Models, tmp_path):
+        model = loopback_model("hello")
+        command = f"{shlex.join(map(str, [PROGRAM, *run_with(model, 'hi')]))} <&-"
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            capture_output=True,
+            cwd=tmp_path,
+            env=environment(),
+            timeout=SECONDS,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"hello\n", b"")
+        assert model.requests[0].prompt == "hi"
+
     def test_with_a_dash_after_two_dashes(self, loopback_model: Models, tmp_path):
         model = loopback_model("hello")
         done = run_program(*run_with(model, "--", "--force"), cwd=tmp_path)
@@ -315,6 +344,7 @@ class TestOptions:
         done = run_program(*run_with(model, "--resume", unknown, "hi"), cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("error: codex refused: ")
+        assert done.stderr.endswith("\nsee: signedin sessions list --provider codex\n")
         assert unknown in done.stderr
 
 

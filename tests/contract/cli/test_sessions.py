@@ -89,8 +89,24 @@ def test_models(program):
 
 
 def test_what_a_provider_cannot_do_is_said(program):
-    error = "error: gemini does not support 'limits'\n"
-    assert program("limits", "--provider", "gemini", "--json", err=error, code=2) == ""
+    message = "gemini does not support 'limits'"
+    written = program("limits", "--provider", "gemini", "--json", err=f"error: {message}\n", code=2)
+    assert document("error", written) == {"error": {"kind": "invalid_option", "message": message}}
+
+
+def test_an_unknown_session_is_refused_with_where_the_known_are(program):
+    done = run_program("sessions", "show", "no-such-id", cwd=Path.cwd(), env=program.env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: codex refused: ")
+    assert done.stderr.endswith("\nsee: signedin sessions list --provider codex\n")
+
+
+def test_sessions_of_all_folders_are_listed_with_them(program, tmp_path):
+    heading, row = program("sessions", "list").splitlines()
+    assert heading.split() == ["ID", "LAST", "USED", "FOLDER", "NAME"]
+    assert row.split("  ")[2:] == [str(tmp_path), "Why does it fail?"]
+    none = program("sessions", "list", "--search", "zebra", err="there are no such sessions\n")
+    assert none == ""
 
 
 def test_limits_need_a_login(program):

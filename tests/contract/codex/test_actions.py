@@ -150,7 +150,7 @@ def test_read_only_denies_a_patch_and_says_so(
         patch,
         ApprovalEvent(item_id="1", text=path, subject="file_change", decision="deny"),
         WarningEvent(
-            text=f"denied file_change {path!r}: nobody is there to approve it; pass on_approval= "
+            text=f"denied file change {path!r}: nobody is there to approve it; pass on_approval= "
             "to decide, or give more permissions="
         ),
         FileChangeEvent(item_id="1", text=path, changes=patch.changes, status="declined"),

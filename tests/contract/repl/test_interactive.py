@@ -181,7 +181,7 @@ class TestWhileWorking:
             terminal.press("Wait\r")
             wait_for(terminal, "It takes")
             terminal.press("Only touch src\r")
-            wait_for(terminal, "codex is told while it works.")
+            wait_for(terminal, "Sent.")
             model.release("time")
             wait_for(terminal, "completed in")
             wait_until_idle(terminal)
@@ -197,7 +197,7 @@ class TestWhileWorking:
             terminal.press("Wait\r")
             model.wait_for_request(1)
             terminal.press("And then?\r")
-            wait_for(terminal, "This is said when the turn has ended.")
+            wait_for(terminal, "Queued; sent when this turn ends.")
             terminal.press("/clear\r")
             wait_for(terminal, "/clear has to wait: Ctrl-C stops the agent.")
             model.release("time")
@@ -324,7 +324,7 @@ class TestSessions:
         ]
         with talk(model, home, work, *env, *unset) as terminal:
             enter(terminal, "Look", "completed in")
-            enter(terminal, "/provider claude", "with your next message.")
+            enter(terminal, "/provider claude", "Your next message takes along")
             enter(terminal, "And now?", "claude>\nI go on.")
             leave(terminal)
         lines = said(terminal)
@@ -333,7 +333,7 @@ class TestSessions:
             "Not set for claude: provider options",
             "You talk with claude:auto now.",
             "The session until now can be resumed: ID",
-            "It is told what was said in the turn until now with your next message.",
+            "Your next message takes along what was said in the turn so far.",
             "signedin[claude:auto]> And now?",
             "claude>",
             "I go on.",
@@ -364,7 +364,7 @@ class TestFiles:
         with talk(model, home, work, "--permissions", "workspace-write") as terminal:
             enter(terminal, "/undo", "error: no turn has changed a file here")
             enter(terminal, "Write", "completed in")
-            enter(terminal, "/diff", "+++ new.txt (new)")
+            enter(terminal, "/diff", "+++ new.txt (new)\n+one")
             enter(terminal, "/undo", "removed new.txt")
             assert not (work / "new.txt").exists()
             enter(terminal, "And now?", "It works.")

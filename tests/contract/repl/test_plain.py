@@ -1,8 +1,10 @@
 """``signedin interactive`` without a terminal: lines in, lines out."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import pytest
 
 from signedin.cli.loopback import run_arguments
 from signedin.loopback import LoopbackModel, Rule, Script, WriteFile
@@ -17,13 +19,19 @@ SCRIPT = Script(
 )
 
 
-def talk(model: LoopbackModel, folder: Path, *lines: str, name: str = "interactive"):
+def talk(
+    model: LoopbackModel,
+    folder: Path,
+    *lines: str,
+    name: str = "interactive",
+    arguments: Sequence[str] = (),
+):
     """Runs the program with lines to read; returns what it wrote, without ids and times."""
     options = run_arguments("codex", model.client_options("codex"))[2:]
     env = environment(SIGNEDIN_HOME=str(folder / "signedin"))
     (folder / "work").mkdir(exist_ok=True)
     done = run_program(
-        name, *options, cwd=folder / "work", stdin="\n".join(lines).encode(), env=env
+        name, *options, *arguments, cwd=folder / "work", stdin="\n".join(lines).encode(), env=env
     )
     assert done.stderr == ""
     assert done.returncode == 0
@@ -155,3 +163,60 @@ def test_a_terminal_that_cannot_be_drawn_on(loopback_model: Models, tmp_path: Pa
         "codex>",
         "It **works**.",
     ]
+
+
+def test_an_approval_leaves_what_is_no_answer_to_it(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    written = talk(model, tmp_path, "Write", "always use tabs", "hello")
+    assert not (tmp_path / "work/new.txt").exists()
+    assert "[s]top:\n(not answered)\n" in written
+    prompts = [request.prompt for request in model.requests if not request.tool_outputs]
+    assert prompts == ["Write", "always use tabs", "hello"]
+
+
+def test_it_begins_with_a_stored_session(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    talk(model, tmp_path, "Hello")
+    again = talk(model, tmp_path, "And now?", arguments=["--resume", "latest"])
+    assert re.sub(r"[0-9a-f-]{36}", "ID", again).splitlines()[1:5] == [
+        "Session ID, 1 turn.",
+        "signedin[codex:auto]> Hello",
+        "It works.",
+        "codex>",
+    ]
+    assert "Hello" in str(model.requests[-1].body)
+
+
+def test_what_it_is_started_with_holds(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    options = ["--instructions", "Answer in Latin.", "--ephemeral", "--idle-timeout", "50"]
+    written = talk(model, tmp_path, "Hello", "/sessions", arguments=options)
+    assert "Answer in Latin." in str(model.requests[0].body)
+    assert written.endswith("There are none.\n")
+
+
+def test_a_named_login_is_used(loopback_model: Models, tmp_path: Path):
+    written = talk(loopback_model(SCRIPT), tmp_path, "/status", arguments=["--account", "work"])
+    assert "login        work\n" in written
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (
+            ["--provider", "chatgpt", "--permissions", "workspace-write"],
+            "chatgpt does not support 'permissions': not through this transport",
+        ),
+        (["--resume", "latest"], "there is no stored conversation of "),
+        (["--account", "work", "--source", "external"], "account='work' names an isolated login"),
+    ],
+)
+def test_what_it_cannot_begin_with_is_refused(
+    loopback_model: Models, tmp_path: Path, options: list[str], error: str
+):
+    env = environment(SIGNEDIN_HOME=str(tmp_path / "signedin"))
+    arguments = run_arguments("codex", loopback_model(SCRIPT).client_options("codex"))[4:]
+    given = options if "--provider" in options else [*arguments, *options]
+    done = run_program("interactive", *given, cwd=tmp_path, stdin=b"hi", env=env)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {error}")

@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import json
 from importlib import import_module
 
 import pytest
@@ -69,6 +70,12 @@ def test_an_unknown_command_is_said_on_standard_error(capsys, arguments, error):
     ("arguments", "error"),
     [
         ([], "Missing argument 'PROMPT'."),
+        (["--timeout", "x", "x"], "Invalid value for '--timeout': it has to be a number"),
+        (["--retry", "x", "x"], "Invalid value for '--retry': it has to be an integer"),
+        (
+            ["--source", "rw", "x"],
+            "Invalid value for '--source': 'rw' is not one of 'auto', 'isolated', 'external'.",
+        ),
         (
             ["--stram", "x"],
             "No such option: --stram (Possible options: --no-stream, --stream)",
@@ -99,6 +106,57 @@ def test_nothing_is_deleted_unasked(capsys, monkeypatch):
     assert run_program(["sessions", "delete", "some-id"]) == 2
     error = "error: there is no terminal to ask on; delete it for good with --yes\n"
     assert capsys.readouterr() == ("", error + "help: signedin sessions delete --help\n")
+
+
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_port_there_is_not(capsys, port):
+    assert run_program(["loopback", "script.yaml", "--port", port]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: Invalid value for '--port': it has to be ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "same"),
+    [
+        (["-h"], ["--help"]),
+        (["help"], ["--help"]),
+        (["run", "-h"], ["run", "--help"]),
+        (["help", "run"], ["run", "--help"]),
+        (["help", "sessions", "list"], ["sessions", "list", "--help"]),
+        (["sessions"], ["sessions", "--help"]),
+        (["auth"], ["auth", "--help"]),
+    ],
+)
+def test_ways_to_ask_for_help(capsys, arguments, same):
+    assert run_program(same) == 0
+    expected = capsys.readouterr()
+    assert run_program(arguments) == 0
+    assert capsys.readouterr() == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["limits", "--json", "--bogus"], "No such option: --bogus"),
+        (["run", "--json", ""], "the prompt is empty; say what to ask, or - to read it from "),
+        (
+            ["available", "--json", "--provider", "cladue"],
+            "unknown provider 'cladue'; did you mean ",
+        ),
+    ],
+)
+def test_with_json_an_error_is_json_too(capsys, arguments, message):
+    assert run_program(arguments) == 2
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert told["error"]["kind"] == "invalid_option"
+    assert told["error"]["message"].startswith(message)
+    assert err.startswith(f"error: {message}")
+
+
+def test_what_is_a_prompt_asks_for_no_json(capsys):
+    assert run_program(["run", "--provider", "nope", "--", "--json"]) == 2
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("command", [["run", "hi"], ["available"]])

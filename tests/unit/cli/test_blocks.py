@@ -266,3 +266,42 @@ def result(**changes: object) -> RunResult[None]:
         "elapsed": 3.21,
     }
     return RunResult(**{**fields, **changes})
+
+
+class TestHtml:
+    """What a model writes is shown, also where it looks like HTML."""
+
+    def test_within_a_line(self):
+        text = (
+            "Use List<String> and Map<K, V>. Write <your name> here. "
+            "An <div class='x'>element</div> too. <!-- seen -->"
+        )
+        assert " ".join(shown(blocks.markdown(text)).split()) == text
+
+    def test_as_a_block(self):
+        text = "Before.\n\n<details>\n<summary>More</summary>\nThe rest.\n</details>\n\nAfter."
+        assert " ".join(shown(blocks.markdown(text)).split()) == " ".join(text.split())
+
+    def test_a_table_and_struck_words_are_still_formatted(self):
+        assert shown(blocks.markdown("~~gone~~ `List<T>`")).strip() == "gone List<T>"
+        table = shown(blocks.markdown("| A | B |\n|---|---|\n| <b> | 2 |"))
+        assert [line.split() for line in table.splitlines()][1:4:2] == [["A", "B"], ["<b>", "2"]]
+
+
+def test_a_command_hides_no_direction_of_its_text():
+    event = CommandEvent(item_id="1", command="rm \u202etxt.a\u202c -r", status="declined")
+    assert shown(blocks.command(event)).startswith("$ rm \\u202etxt.a\\u202c -r\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("****\nI look first.", "I look first."),
+        ("**Looking**\n\nI look first.", "**Looking**\n\nI look first."),
+        ("****", ""),
+        ("** **\n", ""),
+        (" \n", " "),
+    ],
+)
+def test_a_thought_without_a_subject_has_no_heading(text, expected):
+    assert blocks.thought(text).strip() == expected.strip()

@@ -38,6 +38,8 @@ from .test_blocks import result
         (RateLimitedError("slow down"), 4),
         (TurnFailedError("down", ErrorKind.SERVER), 1),
         (TurnInterruptedError("by the agent"), 1),
+        (FileNotFoundError(2, "No such file or directory", "a.json"), 2),
+        (IsADirectoryError(21, "Is a directory", "a"), 2),
         (OSError(28, "No space left on device"), 1),
         (TimeoutExceededError("too long"), 124),
         (StoppedError(2, result()), 130),
@@ -54,6 +56,23 @@ def test_an_error_is_said_with_what_the_program_last_wrote(capsys):
     report(TransportClosedError("codex ended", returncode=1, stderr=stderr))
     lines = [f"  | line {number}\n" for number in range(2, 12)]
     assert capsys.readouterr() == ("", "".join(["error: codex ended\n", *lines]))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "a.json"), "a.json does not exist"),
+        (IsADirectoryError(21, "Is a directory", "a"), "a is a folder, not a file"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (
+            FileNotFoundError(2, "No such file or directory"),
+            "the current folder does not exist any more; change to another one",
+        ),
+    ],
+)
+def test_what_is_said_of_files(capsys, error, message):
+    report(error)
+    assert capsys.readouterr() == ("", f"error: {message}\n")
 
 
 def test_an_interruption_is_said_with_how_to_go_on(capsys):

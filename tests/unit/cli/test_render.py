@@ -159,14 +159,14 @@ def test_a_message_that_was_cut_off_is_shown_at_the_end():
     assert shown(view, events).startswith("Half a sen\n\ncompleted")
 
 
-def test_a_message_cut_off_by_steering_is_shown_once():
+def test_a_message_cut_off_by_steering_is_shown_once_and_in_its_place():
     view = TurnView(blocks.plain)
     events: list[Event] = [
         MessageDeltaEvent(item_id="a", text="First.\n\nHalf"),
         MessageEvent(item_id="b", text="Second."),
         MessageEvent(item_id="a", text="First.\n\nHalf", complete=False),
     ]
-    assert shown(view, events, end=False) == "First.\n\nSecond.\n\nHalf\n"
+    assert shown(view, events, end=False) == "First.\n\nHalf\n\nSecond.\n"
 
 
 def test_who_waits_for_the_answer_is_told_only_what_matters():

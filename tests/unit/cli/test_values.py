@@ -1,6 +1,11 @@
 """What flags give."""
 
 import io
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +25,64 @@ def test_a_prompt_is_taken_as_it_is():
 def test_a_prompt_from_standard_input(monkeypatch):
     stdin(monkeypatch, "--überlang \n".encode() * 50_000)
     assert read_prompt("-") == "--überlang \n" * 50_000
+
+
+@contextmanager
+def piped(monkeypatch: pytest.MonkeyPatch, content: bytes) -> Iterator[None]:
+    """A pipe at standard input whose other end has written something and was closed."""
+    read, write = os.pipe()
+    os.write(write, content)
+    os.close(write)
+    with os.fdopen(read) as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("content", "prompt"),
+    [(b"+x\n", "Review this\n\n+x\n"), (b"", "Review this"), (b" \n", "Review this")],
+)
+def test_what_is_piped_in_stands_below_the_prompt(monkeypatch, tmp_path, content, prompt):
+    with piped(monkeypatch, content):
+        assert read_prompt("Review this") == prompt
+    file = tmp_path / "diff"
+    file.write_bytes(content)
+    with file.open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        assert read_prompt("Review this") == prompt
+
+
+def test_a_device_has_nothing_to_add(monkeypatch):
+    with Path("/dev/zero").open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        assert read_prompt("Review this") == "Review this"
+
+
+def test_what_is_piped_in_has_to_be_text(monkeypatch):
+    with (
+        piped(monkeypatch, b"\xff\xfe"),
+        pytest.raises(UsageError, match="standard input is not UTF-8 text"),
+    ):
+        read_prompt("Review this")
+
+
+def test_who_waits_for_input_that_does_not_end_is_reminded(monkeypatch):
+    read, write = os.pipe()
+    reminded = threading.Event()
+
+    def echo(message: str, **_: object) -> None:
+        assert message.startswith("waiting for the end of standard input")
+        reminded.set()
+
+    monkeypatch.setattr("signedin.cli.values._PATIENCE", 0)
+    monkeypatch.setattr("signedin.cli.values.typer.echo", echo)
+    closing = threading.Thread(target=lambda: (reminded.wait(60), os.close(write)))
+    closing.start()
+    with os.fdopen(read) as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        assert read_prompt("hi") == "hi"
+    closing.join()
+    assert reminded.is_set()
 
 
 @pytest.mark.parametrize(

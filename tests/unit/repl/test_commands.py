@@ -48,6 +48,12 @@ class TestNames:
         with pytest.raises(UsageError, match=r"^/st could be /status, /stream$"):
             find("/st")
 
+    def test_a_misspelling_is_said_with_what_is_like_it(self):
+        with pytest.raises(
+            UsageError, match=r"^there is no command /halp; did you mean /help\? /help lists them$"
+        ):
+            find("/halp")
+
     def test_names_are_unique_and_explained(self):
         names = [name for command in COMMANDS for name in (command.name, *command.aliases)]
         assert len(set(names)) == len(names)
@@ -69,7 +75,7 @@ class FakeScreen:
     def show(self, *renderables: object) -> None:
         self.shown += renderables
 
-    async def ask(self, question: str, *, secret: bool = False) -> str | None:
+    async def ask(self, question: str, *, secret: bool = False, fits=None) -> str | None:
         self.asked.append((question, secret))
         return self.answers.pop(0)
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
+import msgspec
 import pytest
 from rich.console import Console, RenderableType
 
@@ -21,6 +22,8 @@ from signedin.cli.interactive.loop import Shell
 from signedin.cli.interactive.state import Chat, Settings
 from signedin.cli.output import Outcome, Presenter
 from signedin.cli.render import View
+from signedin.providers.base import ProviderSpec
+from signedin.providers.capabilities import Capabilities
 from support.fakes import FakeProvider, FakeTurn, answer, message, session_event, spec_of
 
 Step = str | Callable[[], Awaitable[object]]
@@ -94,7 +97,9 @@ def provider(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeProvider:
     """Answers for every provider; and there is no git, which would be a process."""
     fake = FakeProvider()
     monkeypatch.setattr("signedin.client.load_provider", lambda name: spec_of(fake))
-    monkeypatch.setattr("signedin.cli.interactive.settings.load_provider", lambda name: None)
+    monkeypatch.setattr(
+        "signedin.cli.interactive.settings.load_provider", lambda name: spec_of(fake)
+    )
     monkeypatch.setenv("PATH", "")
     monkeypatch.chdir(tmp_path)
     return fake
@@ -141,7 +146,7 @@ async def test_what_waits_is_not_said_after_an_interrupt(provider: FakeProvider)
     screen = FakeScreen("work", working, "later", "and later")
     screen.steps += [screen.interrupt, screen.idle]
     assert await hold(screen, "mute-wire") == 0
-    assert "Not said: later\nNot said: and later\n" in screen.shown
+    assert "Not sent: later\nNot sent: and later\n" in screen.shown
     assert [prompt for prompt, _ in provider.prompts] == ["work"]
 
 
@@ -219,3 +224,52 @@ async def test_what_is_left_of_the_plan(provider: FakeProvider):
     assert await hold(screen) == 0
     rows = [line.split() for line in screen.shown.splitlines()[1:]]
     assert rows == [["plan", "pro"], ["primary", "33", "%", "used"], ["credits", "12"]]
+
+
+async def test_another_provider_is_not_given_what_it_cannot_honour(provider: FakeProvider):
+    spec = spec_of(provider)
+    mute = msgspec.structs.replace(spec, transports={"mute-wire": Capabilities()})
+
+    def load(name: str) -> ProviderSpec:
+        return mute if name == "mute" else spec
+
+    screen = FakeScreen("/permissions workspace-write", "/model m", "/provider mute", "hi")
+    screen.steps += [screen.idle, "/permissions full-access", "/effort high"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("signedin.client.load_provider", load)
+        patch.setattr("signedin.cli.interactive.settings.load_provider", load)
+        assert await hold(screen) == 0
+    assert "Not set for mute: model, permissions\n" in screen.shown
+    assert [prompt for prompt, _ in provider.prompts] == ["hi"]
+    for name in ("permissions", "effort"):
+        refused = f"error: fake does not support '{name}': not through this transport\n"
+        assert refused in screen.shown
+
+
+async def test_status_knows_the_model_that_answers(provider: FakeProvider):
+    screen = FakeScreen("hi")
+    screen.steps += [screen.idle, "/status"]
+    assert await hold(screen) == 0
+    assert ["model", "fake-1"] in [line.split() for line in screen.shown.splitlines()]
+
+
+async def test_paths_are_completed(provider: FakeProvider, tmp_path: Path):
+    (tmp_path / "src/inner").mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "sum.html").touch()
+    offered: dict[str, list[str]] = {}
+
+    async def complete() -> None:
+        for line in ("/cwd ", "/cwd s", "/cwd src/", "/cwd .g", "/cwd no/", "/transcript s"):
+            offered[line] = [word for word, _ in await screen.shell.choices(line)]
+
+    screen = FakeScreen(complete)
+    assert await hold(screen) == 0
+    assert offered == {
+        "/cwd ": ["src/", "clear"],
+        "/cwd s": ["src/", "clear"],
+        "/cwd src/": ["src/inner/", "clear"],
+        "/cwd .g": [".git/", "clear"],
+        "/cwd no/": [],
+        "/transcript s": ["src/", "sum.html"],
+    }

@@ -46,8 +46,9 @@ async def status(shell: Shell, argument: str) -> None:
         ("provider", chat.settings.provider),
         ("transport", chat.client.transport),
         ("source", chat.settings.source),
+        *([("login", chat.settings.account)] if chat.settings.account else []),
         *await _account(chat),
-        ("model", chat.settings.model or "the provider's choice"),
+        ("model", chat.model or "the provider's choice"),
         ("effort", chat.settings.effort or "the provider's choice"),
         ("permissions", chat.settings.permissions or "read-only"),
         ("folder", str(chat.folder)),
@@ -81,10 +82,11 @@ async def login(shell: Shell, argument: str) -> None:
         raise UsageError(f"/login takes isolated or external, not {argument!r}")
     is_external = (argument or settings.source) == "external"
     source = "external" if is_external else "isolated"
-    client = AsyncClient(settings.provider, auth_source=source)
+    account = settings.account if source == "isolated" else None
+    client = AsyncClient(settings.provider, auth_source=source, account=account)
     async with shell.screen.lent(), client:
         await client.login()
-    shell.show(Text(f"Signed in to {settings.provider} ({source})."))
+    shell.show(Text(f"Signed in to {settings.provider} ({account or source})."))
 
 
 async def limits(shell: Shell, argument: str) -> None:
@@ -118,7 +120,7 @@ async def cost(shell: Shell, argument: str) -> None:
 
 
 async def tools(shell: Shell, argument: str) -> None:
-    """Tells what the agent has used, and what this way of driving it can do."""
+    """Tells what the agent has used."""
     del argument
     used = Counter(
         name
@@ -128,18 +130,15 @@ async def tools(shell: Shell, argument: str) -> None:
         and event.status not in {"started", "output"}
         for name in [_tool_name(event)]
     )
-    abilities = shell.chat.client.capabilities
-    can = [name for name in abilities.__struct_fields__ if getattr(abilities, name) is True]
     rows = [(name, f"{count} times" if count > 1 else "once") for name, count in used.most_common()]
-    shell.show(
-        _facts(rows) if rows else Text("The agent has used no tool yet."),
-        Text(f"{shell.chat.client.transport} can: {', '.join(can).replace('_', ' ')}", style="dim"),
-    )
+    shell.show(_facts(rows) if rows else Text("The agent has used no tool yet."))
+    if servers := shell.chat.settings.mcp_servers:
+        shell.show(Text(f"It can use the MCP servers {', '.join(servers)}.", style="dim"))
 
 
-async def login_choices(shell: Shell) -> Choices:
+async def login_choices(shell: Shell, typed: str) -> Choices:
     """Whose login it can be."""
-    del shell
+    del shell, typed
     return [("isolated", "signedin's own login"), ("external", "the vendor's login")]
 
 
@@ -150,7 +149,8 @@ async def _account(chat: Chat) -> list[tuple[str, str]]:
         return [("account", error.message)]
     if not found.authenticated:
         return [("account", "nobody is signed in; /login signs in")]
-    who = " ".join(filter(None, [found.email, found.plan, f"({found.source} {found.mode})"]))
+    how = found.source if found.mode == "unknown" else f"{found.source} {found.mode}"
+    who = " ".join(filter(None, [found.email, found.plan, f"({how})"]))
     return [("account", who), ("paid by", found.billing), *(("", each) for each in found.warnings)]
 
 

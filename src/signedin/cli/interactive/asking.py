@@ -44,7 +44,7 @@ class Asker:
         async with self._turn_to_ask:
             self._screen.show("", blocks.approval(request))
             while True:
-                answer = await self._screen.ask(_ASK)
+                answer = await self._screen.ask(_ASK, fits=lambda line: bool(decision_of(line)))
                 if answer is None:
                     return deny("nobody answered")
                 if decision := decision_of(answer):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from signedin.cli import options, values
+from signedin.cli import options, suggestions, values
 from signedin.cli.streams import can_draw_on
 from signedin.options import Permissions
 
@@ -21,6 +21,8 @@ def interactive(
     *,
     provider: options.Provider = options.DEFAULT_PROVIDER,
     source: options.Source = "auto",
+    account: options.Account = None,
+    billing: options.Billing = None,
     cwd: Annotated[
         str | None,
         typer.Option(
@@ -32,6 +34,7 @@ def interactive(
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Time a turn may take in all.")
     ] = None,
+    idle_timeout: options.IdleTimeout = None,
     permissions: Annotated[
         Permissions | None,
         typer.Option(help="What the agent may do without asking; read-only if not given."),
@@ -39,38 +42,28 @@ def interactive(
     trust_project: options.TrustProject = False,
     resume: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Continue this session, or latest: the newest of DIR."),
+        typer.Option(
+            metavar="ID",
+            help="Continue this session, or latest: the newest of DIR.",
+            autocompletion=suggestions.sessions,
+        ),
     ] = None,
+    instructions: options.Instructions = None,
+    mcp_server: options.McpServers = None,
+    ephemeral: options.Ephemeral = False,
     show_events: Annotated[
         bool, typer.Option("--show-events", help="Show each event by its name as well.")
     ] = False,
     transport: options.Transport = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="A variable for the agent's process; may be given several times.",
-        ),
-    ] = None,
-    unset: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="A variable the agent's process is not to have; may be given several times.",
-        ),
-    ] = None,
-    provider_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=JSON",
-            help="Something only this provider knows; may be given several times.",
-        ),
-    ] = None,
+    command: options.Command = None,
+    env: options.Env = None,
+    unset: options.Unset = None,
+    provider_option: options.ProviderOptions = None,
 ) -> int:
     """Talk with an agent.
 
     What you type goes to the agent; a line that begins with / is a command, and /help lists them.
-    While the agent works, what you type is told to it at once. Without a terminal it reads a prompt
+    While the agent works, what you type reaches it at once. Without a terminal it reads a prompt
     per line, and writes plain text.
     """
     from signedin.cli.interactive.state import Settings  # noqa: PLC0415 - 200 ms with the rest
@@ -78,13 +71,20 @@ def interactive(
     settings = Settings(
         provider=provider,
         source=source,
+        account=account,
+        billing=billing,
         cwd=cwd,
         model=model,
         effort=effort,
         timeout=timeout,
+        idle_timeout=idle_timeout,
         permissions=permissions,
         trust_project=trust_project,
+        instructions=instructions,
+        mcp_servers=values.mcp_servers(mcp_server or ()),
+        ephemeral=ephemeral,
         transport=transport,
+        command=values.words(command) if command is not None else None,
         env=values.variables(env or (), unset or ()),
         provider_options=values.provider_options(provider_option or ()),
     )
@@ -95,9 +95,9 @@ async def _talk(settings: Settings, resume: str | None, *, shows_events: bool) -
     from signedin.cli.interactive.loop import Shell  # noqa: PLC0415 - as above
     from signedin.cli.interactive.state import Chat  # noqa: PLC0415 - as above
 
-    shell = Shell(Chat(settings, resume=resume), _screen())
+    shell = Shell(Chat(settings), _screen())
     shell.shows_events = shows_events
-    return await shell.run()
+    return await shell.run(resume)
 
 
 def _screen() -> Screen:

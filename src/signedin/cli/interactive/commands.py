@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -19,8 +20,8 @@ Handler: TypeAlias = "Callable[[Shell, str], Awaitable[None]]"
 Choices: TypeAlias = Sequence[tuple[str, str]]
 """Words that could come next, each with what it means."""
 
-Completer: TypeAlias = "Callable[[Shell], Awaitable[Choices]]"
-"""Returns what could be given to a command."""
+Completer: TypeAlias = "Callable[[Shell, str], Awaitable[Choices]]"
+"""Returns what could be given to a command; its second argument is what has been typed of that."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,13 +83,13 @@ COMMANDS: Sequence[Command] = (
     ),
     Command(
         name="/tools",
-        help="What the agent has used in this conversation, and what it can be asked for.",
+        help="What the agent has used in this conversation.",
         handler=about.tools,
     ),
     Command(
         name="/provider",
         arguments="[NAME]",
-        help="Go on with another agent; it is told what was said.",
+        help="Go on with another agent, which gets the conversation so far.",
         handler=settings.provider,
         completer=settings.provider_choices,
         while_working=False,
@@ -208,6 +209,7 @@ COMMANDS: Sequence[Command] = (
         arguments="FILE",
         help="Write the conversation as an HTML page.",
         handler=talk.transcript,
+        completer=settings.file_choices,
     ),
     Command(name="/exit", help="Leave.", handler=talk.leave, aliases=("/quit",)),
 )
@@ -229,16 +231,18 @@ def find(name: str) -> Command:
         return next(iter(found.values()))
     if found:
         raise UsageError(f"{name} could be {', '.join(matching)}")
-    raise UsageError(f"there is no command {name}; /help lists them")
+    close = get_close_matches(name, names, n=1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    raise UsageError(f"there is no command {name}; {meant}/help lists them")
 
 
 async def choices(shell: Shell, line: str) -> Choices:
     """Returns how a command that is being typed could go on."""
-    name, space, _ = line.partition(" ")
+    name, space, typed = line.partition(" ")
     if not space:
         return [(command.name, command.help) for command in COMMANDS]
     try:
         completer = find(name).completer
     except UsageError:
         return []
-    return await completer(shell) if completer else []
+    return await completer(shell, typed) if completer else []

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from signedin.cli import blocks
 from signedin.cli.errors import INTERRUPTED, SIGNALLED, SUCCESS
-from signedin.cli.interactive import commands
+from signedin.cli.interactive import commands, talk
 from signedin.cli.interactive.asking import Asker
 from signedin.cli.interactive.screen import Screen
 from signedin.cli.interactive.snapshots import Snapshots
@@ -65,23 +65,32 @@ class Shell:
     def facts(self) -> str:
         """What is good to know while typing."""
         settings = self.chat.settings
-        facts = [settings.model, settings.effort, settings.permissions or "read-only"]
+        facts = [self.chat.model, settings.effort, settings.permissions or "read-only"]
         if tokens := self.chat.usage.total_tokens:
             facts.append(f"{tokens:,} tokens")
         keys = "Ctrl-C stops" if self._working else "/help"
-        return " · ".join([*filter(None, facts), self.chat.place, keys])
+        return " · ".join([*filter(None, facts), keys, self.chat.place])
 
     @property
     def is_working(self) -> bool:
         """Whether a turn runs."""
         return self._working is not None
 
-    async def run(self) -> int:
-        """Holds the conversation until the user leaves; returns the program's exit code."""
+    async def run(self, resume: str | None = None) -> int:
+        """Holds the conversation until the user leaves; returns the program's exit code.
+
+        Args:
+            resume: The stored session it begins with.
+
+        Raises:
+            SignedinError: There is no such session.
+        """
         with calling_on_stop(asyncio.get_running_loop(), self._signalled), self.snapshots:
             try:
                 async with self.screen.opened(self):
                     self.show(Text(self._greeting(), style="dim"))
+                    if resume is not None:
+                        await talk.resume(self, resume)
                     await self._take_all()
             finally:
                 await self.chat.aclose()
@@ -108,7 +117,7 @@ class Shell:
         if self._working is not None and self._stopping is None:
             self.show(Text("Stopping. Ctrl-C once more leaves.", style="dim"))
             for text in self._waiting:
-                self.show(Text(f"Not said: {blocks.printable(text)}", style="dim"))
+                self.show(Text(f"Not sent: {blocks.printable(text)}", style="dim"))
             self._waiting.clear()
             self._stopping = asyncio.create_task(self._stop(self._working))
         elif self._was_warned or self._working is not None:
@@ -122,10 +131,10 @@ class Shell:
         if self._working is None:
             await self.begin(lambda: self.turn(text))
         elif await self._steer(text):
-            self.show(Text(f"{self.chat.settings.provider} is told while it works.", style="dim"))
+            self.show(Text("Sent.", style="dim"))
         else:
             self._waiting.append(text)
-            self.show(Text("This is said when the turn has ended.", style="dim"))
+            self.show(Text("Queued; sent when this turn ends.", style="dim"))
 
     async def follow(self, turn: AsyncTurn, view: View) -> Outcome:
         """Shows a turn until it ends, and returns how it ended.
@@ -269,8 +278,7 @@ class Shell:
 
     def _greeting(self) -> str:
         chat = self.chat
-        goes_on = f" It goes on with session {chat.session.id}." if chat.session.id else ""
-        return f"You talk with {chat.settings.provider} in {chat.folder}.{goes_on} /help explains."
+        return f"You talk with {chat.settings.provider} in {chat.folder}. /help explains."
 
 
 async def _outcome_of(turn: AsyncTurn) -> Outcome:

@@ -12,7 +12,7 @@ from typing import TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from signedin.cli.interactive.screen import Host
+from signedin.cli.interactive.screen import Fits, Host
 from signedin.cli.output import Presenter
 from signedin.cli.render import View
 from signedin.cli.terminal import PlainPresenter
@@ -54,12 +54,20 @@ class PlainScreen:
             line = f"{line[:-1]}\n{more or ''}"
         return line
 
-    async def ask(self, question: str, *, secret: bool = False) -> str | None:
-        """Takes the next line for an answer."""
-        if secret and sys.stdin.isatty():
+    async def ask(
+        self, question: str, *, secret: bool = False, fits: Fits | None = None
+    ) -> str | None:
+        """Takes the next line for an answer; in a pipe, only one that fits."""
+        is_typed = sys.stdin.isatty()
+        if secret and is_typed:
             return await in_thread(lambda: getpass(question), "signedin input")
         self.show(Text(question.rstrip()))
-        return await self._ask("")
+        answer = await self._ask("")
+        if answer is None or is_typed or fits is None or fits(answer):
+            return answer
+        self.show(Text("(not answered)"))
+        self._unread = f"{answer}\n".encode() + self._unread
+        return None
 
     def show(self, *renderables: RenderableType) -> None:
         """Writes something."""

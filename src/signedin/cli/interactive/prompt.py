@@ -22,7 +22,7 @@ from rich.console import Console, RenderableType
 from signedin.cli.blocks import printable
 from signedin.cli.interactive.commands import Choices
 from signedin.cli.interactive.entering import SlashCompleter, history_file
-from signedin.cli.interactive.screen import Host
+from signedin.cli.interactive.screen import Fits, Host
 from signedin.cli.output import Outcome, Presenter
 from signedin.cli.render import View
 from signedin.events import Event
@@ -76,8 +76,11 @@ class PromptScreen:
             self._echo(self._prompt(), line)
         return line
 
-    async def ask(self, question: str, *, secret: bool = False) -> str | None:
+    async def ask(
+        self, question: str, *, secret: bool = False, fits: Fits | None = None
+    ) -> str | None:
         """Takes what is entered next for an answer; what was being typed is put aside."""
+        del fits  # whoever types sees the question
         self._answer = asyncio.get_running_loop().create_future()
         self._question, self._is_secret = question, secret
         self._draft = self._session.default_buffer.document

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from rich.console import RenderableType
 
@@ -34,6 +35,10 @@ class Host(Protocol):
         ...
 
 
+Fits: TypeAlias = Callable[[str], bool]
+"""Tells whether a line is an answer."""
+
+
 class Screen(Protocol):
     """Reads what the user enters and shows what happens.
 
@@ -51,8 +56,17 @@ class Screen(Protocol):
         """Waits for what the user enters; ``None`` at the end of all input."""
         ...
 
-    async def ask(self, question: str, *, secret: bool = False) -> str | None:
-        """Waits for the answer to a question; ``None`` if none will come."""
+    async def ask(
+        self, question: str, *, secret: bool = False, fits: Fits | None = None
+    ) -> str | None:
+        """Waits for the answer to a question; ``None`` if none will come.
+
+        Args:
+            question: What is asked.
+            secret: Whether the answer is not to be seen.
+            fits: Tells what can be an answer: of lines that somebody wrote beforehand, others are
+                left to be read.
+        """
         ...
 
     def show(self, *renderables: RenderableType) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
+from msgspec.structs import asdict
 from rich.text import Text
 
 from signedin.cli.errors import UsageError
+from signedin.cli.interactive.state import Settings
 from signedin.options import AuthSource, Permissions, checked_directory
+from signedin.providers.capabilities import unsupported
 from signedin.providers.registry import load_provider, provider_names
 from signedin.results import ModelInfo
 
@@ -17,13 +20,8 @@ if TYPE_CHECKING:
     from signedin.cli.interactive.loop import Shell
 
 CLEAR = "clear"
-_PROVIDERS_OWN: dict[str, object] = {
-    "model": None,
-    "effort": None,
-    "transport": None,
-    "provider_options": {},
-}
-"""Settings in a provider's own words, which mean nothing to another one; and what they are then."""
+_PROVIDERS_OWN = ("model", "effort", "account", "transport", "command", "provider_options")
+"""Settings in a provider's own words, which mean nothing to another one."""
 
 _CLEARS = (CLEAR, "leave it to the provider")
 _PERMISSIONS = {
@@ -47,12 +45,17 @@ async def provider(shell: Shell, argument: str) -> None:
     if argument == settings.provider:
         shell.show(Text(f"It is {argument} already."))
         return
-    load_provider(argument)
+    capabilities = next(iter(load_provider(argument).transports.values()))
+    unset = Settings(provider=argument)
+    dropped = {
+        name: getattr(unset, name)
+        for name in (*_PROVIDERS_OWN, *unsupported(capabilities, asdict(settings)))
+        if getattr(settings, name) != getattr(unset, name)
+    }
     left = shell.chat.session.id
-    forgotten = [name for name in _PROVIDERS_OWN if getattr(settings, name)]
-    await shell.chat.change(provider=argument, **_PROVIDERS_OWN)
-    if forgotten:
-        names = ", ".join(forgotten).replace("_", " ")
+    await shell.chat.change(provider=argument, **dropped)
+    if dropped:
+        names = ", ".join(dropped).replace("_", " ")
         shell.show(Text(f"Not set for {argument}: {names}", style="dim"))
     _tell_of_change(shell, left)
 
@@ -104,7 +107,9 @@ async def models(shell: Shell, argument: str) -> None:
 async def effort(shell: Shell, argument: str) -> None:
     """Shows or sets the reasoning effort."""
     if argument:
-        shell.chat.settings.effort = None if argument == CLEAR else argument
+        level = None if argument == CLEAR else argument
+        shell.chat.check(effort=level)
+        shell.chat.settings.effort = level
     _show_setting(shell, "effort")
 
 
@@ -128,6 +133,7 @@ async def permissions(shell: Shell, argument: str) -> None:
     if argument:
         if argument not in get_args(Permissions):
             raise UsageError(f"/permissions takes {', '.join(_PERMISSIONS)}, not {argument!r}")
+        shell.chat.check(permissions=argument)
         shell.chat.settings.permissions = cast("Permissions", argument)
     level = shell.chat.settings.permissions or "read-only"
     shell.show(Text(f"{level}: {_PERMISSIONS[level]}"))
@@ -141,44 +147,51 @@ async def events(shell: Shell, argument: str) -> None:
     shell.show(Text("on" if shell.shows_events else "off"))
 
 
-async def provider_choices(shell: Shell) -> Choices:
+async def provider_choices(shell: Shell, typed: str) -> Choices:
     """The providers there are."""
-    del shell
+    del shell, typed
     return [(name, "") for name in provider_names()]
 
 
-async def source_choices(shell: Shell) -> Choices:
+async def source_choices(shell: Shell, typed: str) -> Choices:
     """Whose login it can be."""
-    del shell
+    del shell, typed
     return list(_SOURCES.items())
 
 
-async def cwd_choices(shell: Shell) -> Choices:
-    """The folders in the folder."""
-    folder = shell.chat.folder
-    inside = sorted(each for each in folder.iterdir() if each.is_dir())
-    return [*((each.name, "") for each in inside), (CLEAR, "where the program was started")]
+async def cwd_choices(shell: Shell, typed: str) -> Choices:
+    """The folders where the path goes on."""
+    folders = [path for path in _paths_in(shell.chat.folder, typed) if path.endswith("/")]
+    return [*((path, "") for path in folders), (CLEAR, "where the program was started")]
 
 
-async def model_choices(shell: Shell) -> Choices:
+async def file_choices(shell: Shell, typed: str) -> Choices:
+    """The files and folders where the path goes on, from where the program was started."""
+    del shell
+    return [(path, "") for path in _paths_in(Path.cwd(), typed)]
+
+
+async def model_choices(shell: Shell, typed: str) -> Choices:
     """The models there are."""
+    del typed
     return [*((each.id, _about_model(each)) for each in await shell.chat.models()), _CLEARS]
 
 
-async def effort_choices(shell: Shell) -> Choices:
+async def effort_choices(shell: Shell, typed: str) -> Choices:
     """The efforts that the model knows."""
+    del typed
     return [*((each, "") for each in await _known_efforts(shell)), _CLEARS]
 
 
-async def permission_choices(shell: Shell) -> Choices:
+async def permission_choices(shell: Shell, typed: str) -> Choices:
     """How much the agent may do."""
-    del shell
+    del shell, typed
     return list(_PERMISSIONS.items())
 
 
-async def event_choices(shell: Shell) -> Choices:
+async def event_choices(shell: Shell, typed: str) -> Choices:
     """On or off."""
-    del shell
+    del shell, typed
     return [("on", "name each event"), ("off", "do not")]
 
 
@@ -197,8 +210,19 @@ def _tell_of_change(shell: Shell, left: str | None) -> None:
     if chat.notes:
         turns = len(chat.exchanges)
         what = "the turn" if turns == 1 else f"the {turns} turns"
-        told = f"It is told what was said in {what} until now with your next message."
-        shell.show(Text(told, style="dim"))
+        carried = f"Your next message takes along what was said in {what} so far."
+        shell.show(Text(carried, style="dim"))
+
+
+def _paths_in(folder: Path, typed: str) -> list[str]:
+    """Returns what a path that is being typed could become; of a folder, with a slash."""
+    start, slash, name = typed.rpartition("/")
+    found = (folder / Path(start + slash).expanduser()).iterdir()
+    return sorted(
+        f"{start}{slash}{each.name}{'/' if each.is_dir() else ''}"
+        for each in found
+        if each.name.startswith(name) and (name or not each.name.startswith("."))
+    )
 
 
 def _folder(start: str, path: str) -> Path:

@@ -21,6 +21,9 @@ from signedin.events import FileChange
 from signedin.temporary import TemporaryFolder
 from signedin.wire.capture import capture
 
+_LONGEST_SHOWN = 100_000
+"""Bytes of a new file that are read to be shown."""
+
 SECONDS = 10.0
 """How long git may take; a folder that is too large for that cannot be undone."""
 
@@ -155,12 +158,25 @@ async def uncommitted(folder: Path) -> FileChange | None:
     try:
         last = await _last_commit(folder)
         changed = await git(folder, "diff", "--no-color", "--no-ext-diff", last, "--", ".")
-        new = await git(folder, "ls-files", "--others", "--exclude-standard")
+        new = await git(folder, "ls-files", "--others", "--exclude-standard", "-z")
     except (SignedinError, OSError):
         return None
-    lines = [changed, *(f"+++ {path} (new)" for path in new.splitlines())]
-    text = "\n".join(filter(None, lines))
+    added = [_as_added(folder, path) for path in new.split("\0") if path]
+    text = "\n".join(filter(None, [changed, *added]))
     return FileChange(str(folder), "update", text)
+
+
+def _as_added(folder: Path, path: str) -> str:
+    """A new file as a diff has it; of what is no text, or is long, the name or the beginning."""
+    file = folder / path
+    if file.is_symlink() or not file.is_file():
+        return f"+++ {path} (new)"
+    with file.open("rb") as opened:
+        content = opened.read(_LONGEST_SHOWN)
+    if b"\0" in content:
+        return f"+++ {path} (new, binary)"
+    lines = content.decode("utf-8", "replace").splitlines()
+    return "\n".join([f"+++ {path} (new)", *(f"+{line}" for line in lines)])
 
 
 async def _last_commit(folder: Path) -> str:

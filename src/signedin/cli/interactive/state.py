@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -14,13 +14,21 @@ from signedin.cli.page.record import Conversation, Exchange, from_history, from_
 from signedin.client import AsyncClient
 from signedin.errors import InvalidOptionError
 from signedin.events import MessageEvent, Usage
-from signedin.options import AuthSource, Permissions, TurnKeywords, checked_directory
+from signedin.options import (
+    AuthSource,
+    Billing,
+    McpServer,
+    Permissions,
+    TurnKeywords,
+    checked_directory,
+)
+from signedin.providers.capabilities import check_supported
 from signedin.results import ModelInfo, answer_text
-from signedin.session import AsyncSession
+from signedin.session import LATEST, AsyncSession
 from signedin.turn import AsyncTurn
 
 LONGEST_CARRIED = 60_000
-"""Characters of a conversation that another agent is told; the latest ones."""
+"""Characters of a conversation that another agent gets; the latest ones."""
 
 
 class Settings(msgspec.Struct, kw_only=True):
@@ -28,26 +36,44 @@ class Settings(msgspec.Struct, kw_only=True):
 
     provider: str
     source: AuthSource = "auto"
+    account: str | None = None
+    billing: Billing | None = None
     cwd: str | None = None
     model: str | None = None
     effort: str | None = None
     timeout: float | None = None
+    idle_timeout: float | None = None
     permissions: Permissions | None = None
     trust_project: bool = False
+    instructions: str | None = None
+    mcp_servers: Mapping[str, McpServer] = {}
+    ephemeral: bool = False
     transport: str | None = None
+    command: Sequence[str] | None = None
     env: Mapping[str, str | None] = {}
     provider_options: Mapping[str, object] = {}
+
+
+_OF_ALL_TURNS = (
+    "idle_timeout",
+    "trust_project",
+    "instructions",
+    "mcp_servers",
+    "ephemeral",
+    "env",
+    "provider_options",
+)
+"""Settings that hold as long as a client does, by the names of its keywords."""
 
 
 class Chat:
     """A conversation with one provider at a time.
 
     A provider keeps its own side of the conversation in its session. When another one goes on, it
-    is told what was said with its first prompt.
+    gets what was said with its first prompt.
 
     Args:
         settings: How it begins.
-        resume: The stored session it continues.
 
     Attributes:
         settings: How it goes on. Use the methods to change provider, source or folder.
@@ -56,14 +82,15 @@ class Chat:
         notes: Told to the agent with the next prompt.
     """
 
-    def __init__(self, settings: Settings, *, resume: str | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._started_in = str(Path.cwd())
-        self.client = self._new_client()
-        self.session = self._new_session(resume)
+        self.client = _client_of(settings)
+        self.session = self._new_session(None)
         self.exchanges: list[Exchange] = []
         self.notes: list[str] = []
         self._models: list[ModelInfo] | None = None
+        self._answered_by: str | None = None
 
     @property
     def name(self) -> str:
@@ -79,6 +106,11 @@ class Chat:
     def place(self) -> str:
         """The folder as it was named, whether it is still there or not."""
         return self.settings.cwd or self._started_in
+
+    @property
+    def model(self) -> str | None:
+        """The model that was chosen, else the one that answered last."""
+        return self.settings.model or self._answered_by
 
     @property
     def usage(self) -> Usage:
@@ -100,6 +132,7 @@ class Chat:
         """Keeps what a turn of the conversation came to."""
         exchanges = from_result(outcome.result, prompt=prompt, error=outcome.error).exchanges
         self.exchanges += exchanges
+        self._answered_by = outcome.result.model or self._answered_by
         if outcome.error is None:
             self.notes = []
 
@@ -109,19 +142,27 @@ class Chat:
             exchanges=tuple(self.exchanges),
             provider=self.settings.provider,
             transport=self.client.transport,
-            model=self.settings.model,
+            model=self.model,
             cwd=str(self.folder),
             session_id=self.session.id,
         )
 
+    def check(self, **changes: object) -> None:
+        """Refuses settings that the provider would have to ignore.
+
+        Raises:
+            UnsupportedOptionError: With the first of them.
+        """
+        check_supported(self.client.provider, self.client.capabilities, changes)
+
     async def change(self, **changes: object) -> None:
-        """Goes on with another provider or login, which is told what was said."""
+        """Goes on with another provider or login, which gets what was said."""
         settings = msgspec.structs.replace(self.settings, **changes)
-        client = self._client_of(settings)
+        client = _client_of(settings)
         await self.aclose()
         self.settings, self.client = settings, client
         self.session = self._new_session(None)
-        self._models = None
+        self._models = self._answered_by = None
         self.notes = [carried] if (carried := carry(self.exchanges)) else []
 
     async def clear(self) -> None:
@@ -135,7 +176,7 @@ class Chat:
         Raises:
             SignedinError: There is none; this one goes on.
         """
-        wanted = session_id or await self._latest()
+        wanted = await self._latest() if session_id in {None, LATEST} else session_id
         session = self.session if wanted == self.session.id else self._new_session(wanted)
         try:
             has_history = self.client.capabilities.history
@@ -173,24 +214,7 @@ class Chat:
     async def _replace_session(self, session: AsyncSession) -> None:
         old, self.session = self.session, session
         await old.aclose()
-
-    def _new_client(self) -> AsyncClient:
-        return self._client_of(self.settings)
-
-    def _client_of(self, settings: Settings) -> AsyncClient:
-        defaults: dict[str, object] = {}
-        if settings.trust_project:
-            defaults["trust_project"] = True
-        if settings.env:
-            defaults["env"] = settings.env
-        if settings.provider_options:
-            defaults["provider_options"] = settings.provider_options
-        return AsyncClient(
-            settings.provider,
-            transport=settings.transport,
-            auth_source=settings.source,
-            **cast("TurnKeywords", defaults),
-        )
+        self._answered_by = None
 
     def _new_session(self, resume: str | None) -> AsyncSession:
         return self.client.session(resume=resume, cwd=self.folder)
@@ -210,10 +234,25 @@ class Chat:
         return cast("TurnKeywords", given)
 
 
+def _client_of(settings: Settings) -> AsyncClient:
+    defaults = {name: value for name in _OF_ALL_TURNS if (value := getattr(settings, name))}
+    client = AsyncClient(
+        settings.provider,
+        transport=settings.transport,
+        auth_source=settings.source,
+        account=settings.account,
+        billing=settings.billing,
+        command=settings.command,
+        **cast("TurnKeywords", defaults),
+    )
+    check_supported(client.provider, client.capabilities, msgspec.structs.asdict(settings))
+    return client
+
+
 def carry(exchanges: list[Exchange]) -> str:
     """Returns what was said, for an agent that was not there; empty if nothing was.
 
-    Of what is too long for that, the latest part is told.
+    Of what is too long for that, the latest part is kept.
     """
     said: list[str] = []
     room = LONGEST_CARRIED

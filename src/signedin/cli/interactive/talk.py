@@ -66,8 +66,8 @@ async def resume(shell: Shell, argument: str) -> None:
     chat = shell.chat
     await chat.resume(argument or None)
     turns = len(chat.exchanges)
-    told = f", {turns} {'turn' if turns == 1 else 'turns'}" if turns else ""
-    shell.show(Text(f"Session {chat.session.id}{told}."))
+    length = f", {turns} {'turn' if turns == 1 else 'turns'}" if turns else ""
+    shell.show(Text(f"Session {chat.session.id}{length}."))
     if chat.exchanges:
         last = chat.exchanges[-1]
         messages = [event for event in last.events if isinstance(event, MessageEvent)]
@@ -119,7 +119,7 @@ async def undo(shell: Shell, argument: str) -> None:
     shell.chat.notes.append(
         f"(The user has undone what your last turn changed in these files: {names}.)"
     )
-    shell.show(Text("The agent is told so with your next message.", style="dim"))
+    shell.show(Text("The agent learns of it with your next message.", style="dim"))
 
 
 async def transcript(shell: Shell, argument: str) -> None:
@@ -136,8 +136,9 @@ async def leave(shell: Shell, argument: str) -> None:
     shell.leave()
 
 
-async def session_choices(shell: Shell) -> Choices:
+async def session_choices(shell: Shell, typed: str) -> Choices:
     """Stored conversations."""
+    del typed
     page = await shell.chat.client.sessions(cwd=shell.chat.folder, limit=_LISTED)
     return [
         (info.id, " ".join((info.name or info.preview).split())[:_LONGEST_PREVIEW])
