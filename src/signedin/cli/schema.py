@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from signedin.accounts.status import AuthStatus
+from signedin.cli.auth import SignedOut
 from signedin.cli.doctor import Finding
 from signedin.cli.documents import (
     Availability,
@@ -43,6 +44,7 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
     ),
     "auth-status": (AuthStatus, "signedin auth status --json"),
     "auth-list": (list[AuthStatus], "signedin auth list --json"),
+    "auth-logout": (SignedOut, "signedin auth logout --json"),
     "doctor": (list[Finding], "signedin doctor --json"),
     "demo-line": (AnyEvent | ResultLine | Checked, "a line of signedin demo --json"),
     "loopback-line": (Serving | Served, "a line of signedin loopback --json"),

@@ -15,6 +15,7 @@ from typing import cast
 
 import msgspec
 
+from signedin.accounts.hints import sign_in_command
 from signedin.errors import (
     AuthRequiredError,
     ErrorKind,
@@ -26,7 +27,7 @@ from signedin.errors import (
 from signedin.events import RateLimits
 from signedin.providers.chatgpt.limits import limits_in_headers
 
-SIGN_IN = "signedin auth login --provider chatgpt --method browser"
+SIGN_IN = sign_in_command("chatgpt", method="browser")
 
 _BY_CODE = {
     "billing_not_active": ErrorKind.USAGE_LIMIT,

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from typing import cast
 
 from signedin.errors import AuthRequiredError, ErrorKind
+from signedin.providers.chatgpt.claims import CLOCK_SKEW
 from signedin.providers.chatgpt.endpoint import SignInServerError, get
 
 ALGORITHMS = ("RS256", "ES256")
 """Signatures with keys whose public half is published. Anything else could be forged."""
-
-CLOCK_SKEW = 60.0
-"""Seconds by which clocks may differ."""
 
 
 async def check_identity(

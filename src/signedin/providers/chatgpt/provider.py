@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from signedin.accounts.billing import assure_billing
+from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AuthStatus, Payer
 from signedin.events import RateLimits
@@ -196,7 +197,7 @@ SPEC = ProviderSpec(
     create=ChatGPTProvider,
     find=find_client,
     install=INSTALL,
-    login="signedin auth login --provider chatgpt --method browser",
+    login=sign_in_command("chatgpt", method="browser"),
     profiles=("siwc", "codex"),
     quirks=(
         "works in no folder: it runs no commands and changes no files of its own",
