@@ -105,6 +105,8 @@ class AsyncClient:
         if command is not None and not self._spec.takes_command:
             hint = "it knows what to start; binary= names another program"
             raise UnsupportedOptionError(provider, "command", hint)
+        if binary is not None and not self._spec.takes_binary:
+            raise UnsupportedOptionError(provider, "binary", "there is no program to run")
         check_choice("auth_source", auth_source, get_args(AuthSource))
         check_choice("env_policy", env_policy, get_args(EnvPolicy))
         if billing is not None:

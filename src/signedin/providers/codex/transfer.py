@@ -58,6 +58,6 @@ def import_login(home: Path, line: str, passphrase: Callable[[], str], *, force:
 def _older(text: str) -> bytes:
     plain = text.strip()
     if plain.startswith("{"):
-        return plain.encode()
+        return plain.encode("utf-8", "replace")
     data = decode_base64(plain) or b""
     return decompress(data) or data
