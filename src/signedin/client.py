@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, cast, get_args, overload
 
 from signedin.accounts.homes import isolated_home
-from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod
+from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, told_by
 from signedin.accounts.transfer import PortableLogin
 from signedin.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
 from signedin.events import RateLimits
@@ -105,6 +105,8 @@ class AsyncClient:
         if command is not None and not self._spec.takes_command:
             hint = "it knows what to start; binary= names another program"
             raise UnsupportedOptionError(provider, "command", hint)
+        if binary is not None and not self._spec.takes_binary:
+            raise UnsupportedOptionError(provider, "binary", "there is no program to run")
         check_choice("auth_source", auth_source, get_args(AuthSource))
         check_choice("env_policy", env_policy, get_args(EnvPolicy))
         if billing is not None:
@@ -311,12 +313,14 @@ class AsyncClient:
         return await self._connected().limits(self._options({}, None))
 
     async def auth_status(self) -> AuthStatus:
-        """Tells who is signed in and who pays, without changing anything.
+        """Tells who is signed in and who pays, without changing anything, in bounded time.
+
+        That nobody can tell is an answer as well, see `AuthStatus.reason`.
 
         Raises:
             UnsupportedOptionError: The provider looks after its accounts itself.
         """
-        return await self._auth().status()
+        return await told_by(self._auth(), self.provider)
 
     async def available(self) -> bool:
         """Tells whether the provider is installed and somebody is signed in."""

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkstemp
 
+import msgspec
+
 from signedin.accounts.homes import make_private
+
+UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What reading JSON that somebody else wrote may raise."""
+
+LARGEST_FILE = 16 << 20
+"""Bytes of a file that is meant to hold a login; a real one has a few thousand."""
+
+
+def read_private(path: Path) -> bytes:
+    """Reads a file that should hold a login, whatever lies there.
+
+    Raises:
+        FileNotFoundError: There is nothing.
+        OSError: It is no file, such as a pipe that nobody writes to, too large, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", str(path))
+        if about.st_size > LARGEST_FILE:
+            raise OSError(errno.EFBIG, f"it has {about.st_size} bytes", str(path))
+        return file.read()
 
 
 def write_private(path: Path, data: bytes) -> None:

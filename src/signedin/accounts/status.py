@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
+
+from signedin.errors import BillingError, InvalidOptionError, SignedinError
 
 Payer: TypeAlias = Literal["subscription", "api", "cloud", "none", "unknown"]
 """``subscription``: the plan of a login. ``api``: an API key, by use. ``cloud``: a cloud provider's
@@ -21,6 +24,16 @@ LoginMethod: TypeAlias = Literal["browser", "device", "api-key"]
 login but a key, which is kept in its place."""
 
 
+NoLogin: TypeAlias = Literal[
+    "not_installed", "not_signed_in", "damaged", "status_failed", "timeout"
+]
+"""Why nobody is signed in: the program is not there, there is no login, there is one that cannot be
+read, the program that was asked failed, or it did not answer in time."""
+
+STATUS_SECONDS = 7.0
+"""How long it may take to tell who is signed in; what was started for it then has to end, too."""
+
+
 class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an account without using it.
 
@@ -28,6 +41,7 @@ class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):
         provider: Name of the provider.
         installed: Whether its program is on this machine.
         authenticated: Whether it would identify itself; not whether the vendor still accepts it.
+        reason: Why it would not; ``None`` if it would.
         mode: How.
         billing: Who pays for a turn.
         source: Whether the login is signedin's isolated one or the vendor's own.
@@ -57,6 +71,46 @@ class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     details: Mapping[str, str] = {}
+    reason: NoLogin | None = None
+
+
+async def told_by(backend: AuthBackend, provider: str) -> AuthStatus:
+    """Returns what a backend tells, in bounded time; that it cannot tell is an answer as well.
+
+    Args:
+        backend: Who looks after the account.
+        provider: Name of the provider.
+
+    Raises:
+        InvalidOptionError: The client was asked for what cannot be.
+        BillingError: Likewise.
+    """
+    try:
+        async with asyncio.timeout(STATUS_SECONDS):
+            status = await backend.status()
+    except TimeoutError:
+        told = f"{provider} did not tell within {STATUS_SECONDS:g} s who is signed in"
+        return _unknown(provider, "timeout", told)
+    except (InvalidOptionError, BillingError):
+        raise
+    except SignedinError as error:
+        return _unknown(provider, "status_failed", error.message)
+    if status.authenticated or status.reason:
+        return status
+    reason: NoLogin = "not_signed_in" if status.installed else "not_installed"
+    return msgspec.structs.replace(status, reason=reason)
+
+
+def _unknown(provider: str, reason: NoLogin, told: str) -> AuthStatus:
+    return AuthStatus(
+        provider=provider,
+        installed=True,
+        authenticated=False,
+        mode="unknown",
+        billing="unknown",
+        reason=reason,
+        warnings=(told,),
+    )
 
 
 class AsyncLogin(Protocol):

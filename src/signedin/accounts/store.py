@@ -20,7 +20,8 @@ from typing import Generic, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from signedin.accounts.homes import make_private
+from signedin.accounts.files import UNDECODABLE
+from signedin.accounts.homes import HOME_VARIABLE, make_private
 from signedin.accounts.vaults import FileVault, Vault, check_name
 from signedin.aio import finish
 from signedin.errors import AuthRequiredError, ErrorKind, SignedinError, TimeoutExceededError
@@ -38,6 +39,10 @@ class CredentialStoreError(SignedinError):
     """What is kept cannot be read as a credential. It is left as it is."""
 
     kind = ErrorKind.AUTH_REQUIRED
+
+
+class CredentialNotWrittenError(SignedinError):
+    """The folder or the keyring of a credential cannot be written. What is kept is as it was."""
 
 
 class _Kept(msgspec.Struct, Generic[T], frozen=True):
@@ -83,19 +88,25 @@ class CredentialStore(Generic[T]):
         """Keeps every other task and process from changing a credential.
 
         Raises:
+            CredentialNotWrittenError: The lock cannot be written.
             TimeoutExceededError: Another process has held the lock for `LOCK_SECONDS`.
         """
         lock = self._lock(name)
         deadline = time.monotonic() + LOCK_SECONDS
-        while not _taken(lock):
-            await self._wait_for_other(name, deadline)
+        while not self._taken(lock):
+            await self._wait_for_other(name, deadline, LOCK_SECONDS)
         try:
             yield self._credential(name)
         finally:
             lock.release()
 
     async def refreshed(
-        self, name: str, is_fresh: Callable[[T], bool], refresh: Callable[[T], Awaitable[T]]
+        self,
+        name: str,
+        is_fresh: Callable[[T], bool],
+        refresh: Callable[[T], Awaitable[T]],
+        *,
+        lock_seconds: float = LOCK_SECONDS,
     ) -> T:
         """Returns a fresh credential, refreshed by one of all who ask for it at the same time.
 
@@ -107,18 +118,21 @@ class CredentialStore(Generic[T]):
             is_fresh: Whether a credential can be used as it is.
             refresh: Returns the credential that follows. It raises `AuthRequiredError` if the
                 server refuses for good, any other error if that is not known.
+            lock_seconds: How long to wait for another process.
 
         Raises:
             AuthRequiredError: There is no credential, or the server refused to refresh it.
             CredentialStoreError: What is kept cannot be read.
-            TimeoutExceededError: Another process has held the lock for `LOCK_SECONDS`.
+            CredentialNotWrittenError: The lock, or what follows, cannot be written.
+            TimeoutExceededError: Another process has held the lock for ``lock_seconds``.
         """
         credential = self._credential(name)
-        lock = self._lock(name)
-        deadline = time.monotonic() + LOCK_SECONDS
+        lock: FileLock | None = None
+        deadline = time.monotonic() + lock_seconds
         while not is_fresh(current := await credential.present()):
-            if not _taken(lock):
-                await self._wait_for_other(name, deadline)
+            lock = lock or self._lock(name)
+            if not self._taken(lock):
+                await self._wait_for_other(name, deadline, lock_seconds)
                 continue
             try:
                 if is_fresh(current := await credential.present()):
@@ -132,15 +146,27 @@ class CredentialStore(Generic[T]):
         return LockedCredential(self._vault, self._decoder, name)
 
     def _lock(self, name: str) -> FileLock:
-        make_private(self._folder)
         path = self._folder / f"{check_name(name)}.lock"
+        try:
+            make_private(self._folder)
+        except OSError as error:
+            raise not_written(path, error) from error
         return FileLock(path, mode=0o600, thread_local=False)
 
-    async def _wait_for_other(self, name: str, deadline: float) -> None:
+    def _taken(self, lock: FileLock) -> bool:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return False
+        except OSError as error:
+            raise not_written(lock.lock_file, error) from error
+        return True
+
+    async def _wait_for_other(self, name: str, deadline: float, seconds: float) -> None:
         if time.monotonic() > deadline:
             raise TimeoutExceededError(
                 f"another process has been changing the login in {self._vault.where(name)} for "
-                f"{LOCK_SECONDS:g} s; look for one that is suspended"
+                f"{seconds:g} s; look for one that is suspended"
             )
         await asyncio.sleep(POLL_SECONDS)
 
@@ -173,7 +199,11 @@ class LockedCredential(Generic[T]):
 
     async def delete(self) -> bool:
         """Forgets it; returns whether there was one."""
-        return await finish(asyncio.to_thread(self._vault.delete, self._name))
+        where = self._vault.where(self._name)
+        try:
+            return await finish(asyncio.to_thread(self._vault.delete, self._name))
+        except OSError as error:
+            raise not_written(where, error) from error
 
     async def refresh(self, refresh: Callable[[T], Awaitable[T]]) -> T:
         """Replaces it by what ``refresh`` returns; see `CredentialStore.refreshed`."""
@@ -198,34 +228,44 @@ class LockedCredential(Generic[T]):
         return kept
 
     async def _load(self) -> _Kept[T] | None:
-        data = await asyncio.to_thread(self._vault.read, self._name)
-        if data is None:
-            return None
+        where = self._vault.where(self._name)
         try:
-            return self._decoder.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            data = await asyncio.to_thread(self._vault.read, self._name)
+            return None if data is None else self._decoder.decode(data)
+        except OSError as error:
+            raise CredentialStoreError(
+                f"the login in {where} cannot be read: {error.strerror}. Mend that, or set "
+                f"{HOME_VARIABLE} to another folder"
+            ) from error
+        except UNDECODABLE:
             # Without the decoder's own words, which may quote the credential.
             raise CredentialStoreError(
-                f"the login in {self._vault.where(self._name)} cannot be read: it is damaged, or "
-                "was written by another version. It is left as it is; restore it, or sign in again"
+                f"the login in {where} cannot be read: it is damaged, or was written by another "
+                "version. It is left as it is; restore it, or sign in again"
             ) from None
 
     async def _save(self, kept: _Kept[T]) -> None:
         data = msgspec.json.encode(kept)
-        await finish(asyncio.to_thread(self._vault.write, self._name, data))
+        try:
+            await finish(asyncio.to_thread(self._vault.write, self._name, data))
+        except OSError as error:
+            raise not_written(self._vault.where(self._name), error) from error
 
 
-def _taken(lock: FileLock) -> bool:
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return False
-    return True
+def not_written(where: Path | str, error: OSError) -> CredentialNotWrittenError:
+    """Returns the error for a place that the system does not let us write to."""
+    return CredentialNotWrittenError(
+        f"{where} cannot be written: {error.strerror}. Mend that, or set {HOME_VARIABLE} to "
+        "another folder"
+    )
 
 
 def _told_of_interruption(error: AuthRequiredError, began: float) -> str:
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
+    try:
+        when = time.strftime(" at %Y-%m-%d %H:%M:%S", time.localtime(began))
+    except (OverflowError, ValueError, OSError):  # it is what a file says
+        when = ""
     return (
-        f"{error.message}. A refresh that began at {when} never came to its end, so the server may "
+        f"{error.message}. A refresh that began{when} never came to its end, so the server may "
         "have replaced this login by one that was not stored; sign in again"
     )

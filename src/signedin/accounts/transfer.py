@@ -99,6 +99,8 @@ def read_line(provider: str, line: str, passphrase: Callable[[], str]) -> bytes 
 
 def decode_base64(text: str) -> bytes | None:
     """Returns what base64 stands for, in either alphabet and with or without padding."""
+    if not text.isascii():
+        return None
     standard = "".join(text.split()).translate(str.maketrans("-_", "+/")).rstrip("=")
     try:
         return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from signedin.accounts.files import remove_leftovers, remove_private, write_private
+from signedin.accounts.files import read_private, remove_leftovers, remove_private, write_private
 from signedin.errors import InvalidOptionError, SignedinError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
@@ -57,7 +57,7 @@ class FileVault:
     def read(self, name: str) -> bytes | None:
         """Reads the file."""
         try:
-            return self._path(name).read_bytes()
+            return read_private(self._path(name))
         except FileNotFoundError:
             return None
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
+import os
 import sys
-from collections.abc import AsyncGenerator, Mapping
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from signedin.accounts.homes import account_names
 from signedin.accounts.status import AuthStatus, LoginMethod
-from signedin.cli.errors import FAILURE, SUCCESS, UsageError
+from signedin.cli.errors import FAILURE, SIGNALLED, SUCCESS, UsageError
 from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source
 from signedin.cli.output import write, write_json
+from signedin.cli.signals import calling_on_stop
 from signedin.cli.tables import aligned
 from signedin.client import AsyncClient
 from signedin.errors import UnsupportedOptionError
 from signedin.options import AuthSource
 from signedin.providers.registry import load_provider, provider_names
+from signedin.threads import in_thread
 
 auth = typer.Typer(
     rich_markup_mode=None,
@@ -33,6 +39,13 @@ PassphraseFile = Annotated[
 ]
 
 
+class SignedOut(msgspec.Struct, frozen=True):
+    """What signing out came to: whether anybody was signed in, and who is afterwards."""
+
+    was_signed_in: bool
+    status: AuthStatus
+
+
 @auth.command()
 def status(
     *,
@@ -41,7 +54,7 @@ def status(
     account: Account = None,
     json: Json = False,
 ) -> int:
-    """Say who is signed in and who pays. Exits with 1 if nobody is signed in."""
+    """Say who is signed in and who pays, or why nobody is. Exits with 1 if nobody is signed in."""
     told = asyncio.run(_status(provider, source, account))
     if json:
         write_json(fields(told))
@@ -97,29 +110,51 @@ def login(
             "standard input.",
         ),
     ] = False,
+    no_browser: Annotated[
+        bool,
+        typer.Option(
+            "--no-browser",
+            help="Only print the page's address, do not open it, with --method browser.",
+        ),
+    ] = False,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="Time to sign in, with a method.")
     ] = 900.0,
-) -> None:
+) -> int:
     """Sign in."""
-    if paste and method != "browser":
-        raise UsageError("--paste goes with --method browser")
+    if (paste or no_browser) and method != "browser":
+        raise UsageError(f"--{'paste' if paste else 'no-browser'} goes with --method browser")
     options = _profile(provider, profile)
-    asyncio.run(_login(provider, source, account, method, options, paste=paste, timeout=timeout))
+    opens = method == "browser" and not paste and not no_browser
+    work = _login(
+        provider, source, account, method, options, opens=opens, paste=paste, timeout=timeout
+    )
+    return asyncio.run(_until_stopped(work))
 
 
 @auth.command()
 def logout(
-    *, provider: Provider = DEFAULT_PROVIDER, source: Source = "isolated", account: Account = None
+    *,
+    provider: Provider = DEFAULT_PROVIDER,
+    source: Source = "isolated",
+    account: Account = None,
+    json: Json = False,
 ) -> None:
-    """Sign out, also at the vendor where it allows that."""
-
-    async def end() -> None:
-        async with _client(provider, source, account) as client:
-            await client.logout()
-
-    asyncio.run(end())
-    typer.echo(f"signed out of {provider}", err=True)
+    """Sign out, also at the vendor where it allows that. The other source's login stays."""
+    before, after = asyncio.run(_logout(provider, source, account))
+    if json:
+        write_json({"was_signed_in": before.authenticated, "status": fields(after)})
+        return
+    whose = _whose(before)
+    if before.reason == "not_signed_in":
+        told = f"nobody was signed in to {whose}"
+    else:
+        told = f"signed out of {whose}"
+    if before.source == "isolated" and provider != "chatgpt":
+        told += f"; {provider}'s own login is untouched"
+    if after.authenticated:
+        told += f"; still signed in by {after.decided_by or after.mode}"
+    typer.echo(told, err=True)
 
 
 @auth.command()
@@ -165,7 +200,7 @@ def import_login(
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Make a login that was exported elsewhere an isolated login."""
-    line = sys.stdin.read() if file == Path("-") else file.read_text("utf-8")
+    line = _line_in(sys.stdin.buffer.read() if file == Path("-") else _content(file))
 
     async def bring_in() -> Path:
         async with _client(provider, "isolated", account) as client:
@@ -221,8 +256,47 @@ async def _all() -> list[AuthStatus]:
         with suppress(UnsupportedOptionError):
             found.append(await _status(provider, "external", None))
         for name in account_names(provider):
-            found.append(await _status(provider, "isolated", name))  # noqa: PERF401 - awaits
+            told = await _status(provider, "isolated", name)
+            if told.reason not in ("not_signed_in", "not_installed"):
+                found.append(told)
     return found
+
+
+async def _logout(
+    provider: str, source: AuthSource, account: str | None
+) -> tuple[AuthStatus, AuthStatus]:
+    """Signs out; returns who was signed in before and who is afterwards."""
+    async with _client(provider, source, account) as client:
+        before = await client.auth_status()
+        if before.reason == "not_signed_in":
+            return before, before
+        await client.logout()
+        return before, await client.auth_status()
+
+
+def _whose(told: AuthStatus) -> str:
+    """Names a login."""
+    if told.source == "external":
+        return f"{told.provider}'s own login"
+    name = f" {told.account!r}" if told.account else ""
+    return f"signedin's own {told.provider} login{name}"
+
+
+async def _until_stopped(work: Coroutine[None, None, None]) -> int:
+    """Does something that waits for a person; returns the exit code."""
+    task = asyncio.ensure_future(work)
+    stopped: list[int] = []
+
+    def stop(signum: int) -> None:
+        stopped.append(signum)
+        task.cancel()
+
+    with calling_on_stop(asyncio.get_running_loop(), stop):
+        await asyncio.wait({task})
+    if stopped:
+        return SIGNALLED + stopped[0]
+    task.result()
+    return SUCCESS
 
 
 async def _login(
@@ -232,6 +306,7 @@ async def _login(
     method: LoginMethod | None,
     options: Mapping[str, object],
     *,
+    opens: bool,
     paste: bool,
     timeout: float,
 ) -> None:
@@ -243,20 +318,52 @@ async def _login(
         if begun is not None:
             if begun.url:
                 write(f"Open this page to sign in: {begun.url}\n")
+                if opens:
+                    open_page(begun.url)
             if begun.user_code:
                 write(f"Type this code there: {begun.user_code}\n")
                 write("Only go on if you began this yourself; never type somebody else's code.\n")
             if begun.wants_code or paste:
                 write(f"Paste the {'address it ends at' if paste else 'code it shows'}: ")
-                await begun.submit_code(await asyncio.to_thread(sys.stdin.readline))
+                await begun.submit_code(await in_thread(sys.stdin.readline, "signedin paste"))
             await begun.wait(timeout)
         told = await client.auth_status()
     write(aligned(_rows(told)))
 
 
+def open_page(url: str) -> None:
+    """Opens a page in the user's browser, where there is one that has a window."""
+    import webbrowser  # noqa: PLC0415 - seldom needed
+
+    has_window = sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+    )
+    if has_window:
+        # Some browsers keep whoever opens them waiting until they are closed.
+        threading.Thread(
+            target=webbrowser.open, args=(url,), name="signedin browser", daemon=True
+        ).start()
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _line_in(content: bytes) -> str:
+    """The text of a file: UTF-8, or UTF-16 as PowerShell's ``>`` writes it."""
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if is_wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError("the file is not text: it is no login that was exported") from None
+
+
 def _passphrase(file: Path | None, *, confirm: bool) -> str:
     if file is not None:
-        return file.read_text("utf-8").rstrip("\r\n")
+        return _line_in(_content(file)).rstrip("\r\n")
     if not sys.stderr.isatty():
         raise UsageError("there is no terminal to ask for the passphrase; use --passphrase-file")
     from getpass import getpass  # noqa: PLC0415 - seldom needed
@@ -273,6 +380,7 @@ def _rows(told: AuthStatus) -> list[tuple[str, ...]]:
         "provider": told.provider,
         "installed": str(told.binary or "yes") if told.installed else "no",
         "signed in": "yes" if told.authenticated else "no",
+        "because": None if told.reason in (None, "not_signed_in") else told.reason,
         "mode": told.mode,
         "pays": f"{told.billing}{plan}",
         "decided by": told.decided_by,

@@ -182,13 +182,20 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
     if status.authenticated:
         message = f"{status.mode}, {status.source}, paid by {status.billing}: {status.decided_by}"
         yield Finding(provider=name, check="login", level="ok", message=message)
+    elif status.reason in ("damaged", "status_failed", "timeout"):
+        [*_, told] = status.warnings or (status.reason,)
+        remedy = f"sign in again with: {load_provider(name).login}"
+        if status.reason != "damaged":
+            remedy = f"look at: signedin auth status --provider {name}"
+        yield Finding(provider=name, check="login", level="problem", message=told, remedy=remedy)
+        return
     else:
         yield Finding(
             provider=name,
             check="login",
             level="missing",
             message=f"nobody is signed in ({status.source})",
-            remedy=f"sign in with: signedin auth login --provider {name}",
+            remedy=f"sign in with: {load_provider(name).login}",
         )
     for warning in status.warnings:
         yield Finding(

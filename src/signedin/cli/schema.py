@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from signedin.accounts.status import AuthStatus
+from signedin.cli.auth import SignedOut
 from signedin.cli.doctor import Finding
 from signedin.cli.documents import (
     Availability,
@@ -44,6 +45,7 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
     ),
     "auth-status": (AuthStatus, "signedin auth status --json"),
     "auth-list": (list[AuthStatus], "signedin auth list --json"),
+    "auth-logout": (SignedOut, "signedin auth logout --json"),
     "doctor": (list[Finding], "signedin doctor --json"),
     "error": (FailureDocument, "any command with --json that fails before it writes the above"),
     "demo-line": (AnyEvent | ResultLine | Checked, "a line of signedin demo --json"),

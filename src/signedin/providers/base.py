@@ -236,6 +236,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         create: Makes the provider for one client.
         find: Looks for the program on this machine.
         takes_command: Whether the caller says what to start.
+        takes_binary: Whether there is a program that another one could stand in for.
         install: The command that installs what it needs.
         login: The command that signs in.
         quirks: What users should know of it beside what it can do.
@@ -248,6 +249,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     create: Callable[[ProviderConfig], Provider]
     find: Callable[[ProviderConfig], Installation]
     takes_command: bool = False
+    takes_binary: bool = True
     install: str = ""
     login: str = ""
     quirks: tuple[str, ...] = ()

@@ -114,7 +114,7 @@ def _cache_file() -> Path:
 def _read_cache() -> dict[str, _Facts]:
     try:
         return msgspec.json.decode(_cache_file().read_bytes(), type=dict[str, _Facts])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return {}
 
 

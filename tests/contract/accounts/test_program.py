@@ -1,6 +1,7 @@
 """``signedin auth`` and ``signedin doctor`` from a shell, with the real Codex behind them."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def test_status_as_json(env: Mapping[str, str], isolated: Path) -> None:
         "removed": ["CODEX_API_KEY"],
         "warnings": [warning],
         "details": {},
+        "reason": None,
     }
 
 
@@ -87,9 +89,59 @@ def test_signing_in_and_out_with_a_key(env: Mapping[str, str], isolated: Path) -
     rows = [line.split() for line in out.splitlines()]
     assert ["codex", "isolated", "work", "yes", "api", "auth.json"] in rows
     code, out, err = run(env, "auth", "logout", "--account", "work")
-    assert (code, out, err) == (0, "", "signed out of codex\n")
+    assert (code, out, err) == (
+        0,
+        "",
+        "signed out of signedin's own codex login 'work'; codex's own login is untouched\n",
+    )
     assert run(env, "auth", "status", "--account", "work")[0] == 1
     assert not (isolated / "accounts" / "work" / "auth.json").exists()
+
+
+def test_signing_out_says_what_it_did_and_what_stays(env: Mapping[str, str]) -> None:
+    codex_home.sign_in_with_key(Path(env["HOME"]) / ".codex")
+    told = "nobody was signed in to signedin's own codex login; codex's own login is untouched\n"
+    assert run(env, "auth", "logout") == (0, "", told)
+    code, out, err = run(env, "auth", "logout", "--json")
+    assert (code, err) == (0, "")
+    assert document("auth-logout", out)["was_signed_in"] is False
+    assert run(env, "auth", "status")[0] == 0
+    assert not (Path(env["HOME"]) / "signedin").exists()
+    code, _, err = run(env, "auth", "logout", "--source", "external")
+    assert (code, err) == (0, "signed out of codex's own login\n")
+    assert run(env, "auth", "status")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [("exec sleep 600", "timeout"), ("exit 3", "status_failed"), (None, "not_installed")],
+)
+def test_why_nobody_is_signed_in(
+    env: Mapping[str, str], tmp_path: Path, script: str | None, reason: str
+) -> None:
+    (tmp_path / ".codex").mkdir()
+    fake = tmp_path / "codex"
+    if script is not None:
+        fake.write_text(f"#!/bin/sh\n{script}\n")
+        fake.chmod(0o755)
+    asked = time.monotonic()
+    code, out, _ = run({**env, "SIGNEDIN_CODEX_BINARY": str(fake)}, "auth", "status", "--json")
+    assert (code, json.loads(out)["reason"]) == (1, reason)
+    assert time.monotonic() - asked < 30  # of a program that says nothing for ten minutes
+
+
+def test_a_damaged_login_does_not_win(env: Mapping[str, str], isolated: Path) -> None:
+    codex_home.sign_in_with_key(Path(env["HOME"]) / ".codex")
+    isolated.mkdir(parents=True)
+    (isolated / "auth.json").write_text("{}")
+    code, out, _ = run(env, "auth", "status", "--json")
+    assert (code, json.loads(out)["source"]) == (0, "external")
+    code, out, _ = run(env, "auth", "status", "--json", "--source", "isolated")
+    assert (code, json.loads(out)["reason"]) == (1, "damaged")
+    _, out, _ = run(env, "auth", "list", "--json")
+    assert [told["reason"] for told in json.loads(out) if told["source"] == "isolated"] == [
+        "damaged"
+    ]
 
 
 def test_signing_in_needs_a_key_to_read(env: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """``signedin auth`` from a shell, for ChatGPT."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -26,7 +27,7 @@ class Program:
     def __init__(self, issuer: LoopbackIssuer, home: Path) -> None:
         self.issuer = issuer
         self.home = home
-        self._env = environment(SIGNEDIN_HOME=str(home))
+        self.env = environment(SIGNEDIN_HOME=str(home))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -35,7 +36,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=self._env,
+            env=self.env,
         )
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
@@ -84,8 +85,33 @@ def test_signing_in_with_a_browser_and_out(program: Program) -> None:
     code, out, _ = program.run("auth", "status", "--provider", "chatgpt", "--json")
     assert (code, json.loads(out)["details"]["profile"]) == (0, "siwc")
     code, out, err = program.run("auth", "logout", "--provider", "chatgpt")
-    assert (code, out, err) == (0, "", "signed out of chatgpt\n")
+    assert (code, out, err) == (0, "", "signed out of signedin's own chatgpt login\n")
     assert program.run("auth", "status", "--provider", "chatgpt")[0] == 1
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_the_browser_is_opened(program: Program, opened: bool, tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    os.mkfifo(tmp_path / "page")
+    browser.write_text(f'#!/bin/sh\necho "$1" >{tmp_path / "page"}\n')
+    browser.chmod(0o755)
+    program.env["BROWSER"] = str(browser)
+    flags = () if opened else ("--no-browser",)
+    with program.start(*LOGIN, "--method", "browser", *flags) as process:
+        assert process.stdout is not None
+        page = page_of(process.stdout)
+        if opened:
+            assert (tmp_path / "page").read_text() == f"{page}\n"
+        assert program.issuer.visit(page) == 200
+        assert ended(process)[0] == 0
+
+
+def test_a_sign_in_that_is_stopped_is_quiet(program: Program) -> None:
+    with program.start(*LOGIN, "--method", "browser") as process:
+        assert process.stdout is not None
+        page_of(process.stdout)
+        process.terminate()
+        assert ended(process) == (143, "", "")
 
 
 def test_signing_in_with_a_code(program: Program) -> None:
@@ -131,10 +157,7 @@ async def test_the_list_of_logins_has_every_account(
     monkeypatch.setattr(cli_auth, "provider_names", lambda: ["chatgpt"])
     await SignedInUser(issuer, "work").sign_in()
     listed = await cli_auth._all()
-    assert [(told.account, told.billing) for told in listed] == [
-        (None, "none"),
-        ("work", "subscription"),
-    ]
+    assert [(told.account, told.billing) for told in listed] == [("work", "subscription")]
 
 
 @pytest.mark.parametrize(

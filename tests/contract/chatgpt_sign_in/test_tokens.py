@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -333,11 +333,12 @@ async def test_without_a_choice_the_login_says_where_requests_go(user: SignedInU
 
 async def test_a_damaged_login_is_left_as_it_is(user: SignedInUser) -> None:
     write_private(user.file, b"{not json")
-    ask: list[Callable[[], Awaitable[object]]] = [user.keeper.current, user.auth.status]
-    for call in ask:
-        with pytest.raises(SignedinError, match="it is damaged") as caught:
-            await call()
-        assert "not json" not in str(caught.value)
+    with pytest.raises(SignedinError, match="it is damaged") as caught:
+        await user.keeper.current()
+    told = await user.auth.status()
+    assert (told.authenticated, told.reason) == (False, "damaged")
+    assert told.warnings == (caught.value.message,)
+    assert "not json" not in caught.value.message
     assert user.file.read_bytes() == b"{not json"
 
 

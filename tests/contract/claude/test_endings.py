@@ -267,7 +267,10 @@ def test_not_signed_in(new_client: Callable[..., Client], stage: Stage) -> None:
     stage.play("never said")
     with new_client(env={"ANTHROPIC_API_KEY": None}) as client:
         _, error = failed(client.stream("go"), AuthRequiredError)
-    assert error.message == ("Not logged in · Please run /login. Sign in with: claude auth login")
+    assert error.message == (
+        "Not logged in · Please run /login. Sign in with: signedin auth login --provider claude "
+        "(makes a login of signedin's own; with --source external, claude's own)"
+    )
     assert stage.requests == ()
 
 

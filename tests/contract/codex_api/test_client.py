@@ -174,7 +174,9 @@ def test_models(codex: Codex) -> None:
 
 
 def test_limits_need_a_login(codex: Codex) -> None:
-    with pytest.raises(AuthRequiredError, match=r"authentication required.*codex login"):
+    with pytest.raises(
+        AuthRequiredError, match=r"authentication required.*signedin auth login --provider codex"
+    ):
         codex.limits()
 
 

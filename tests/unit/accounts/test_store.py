@@ -11,7 +11,11 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from signedin.accounts.store import CredentialStore, CredentialStoreError
+from signedin.accounts.store import (
+    CredentialNotWrittenError,
+    CredentialStore,
+    CredentialStoreError,
+)
 from signedin.accounts.vaults import KeyringVault
 from signedin.errors import AuthRequiredError, InvalidOptionError, SignedinError
 
@@ -197,7 +201,7 @@ async def test_a_full_disk_keeps_the_old_credential(
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", fail)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(CredentialNotWrittenError, match="No space left"):
             await put(store, NEXT)
     assert await store.read("work") == SECRET
 

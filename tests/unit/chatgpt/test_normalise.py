@@ -148,7 +148,7 @@ def test_a_refusal_is_the_message_and_the_failure():
 
 def test_endings_that_are_no_good():
     for reason, kind in [
-        ("max_output_tokens", ErrorKind.CONTEXT_WINDOW),
+        ("max_output_tokens", ErrorKind.OUTPUT_LIMIT),
         ("content_filter", ErrorKind.REFUSED),
         ("other", ErrorKind.OTHER),
     ]:

@@ -52,5 +52,5 @@ def test_limits() -> None:
 
 def test_limits_that_are_not_known() -> None:
     assert limits_in(raw({"rate_limits_available": True, "rate_limits": None})) is None
-    with pytest.raises(AuthRequiredError, match="claude auth login"):
+    with pytest.raises(AuthRequiredError, match="signedin auth login --provider claude"):
         limits_in(raw({"rate_limits_available": False}))

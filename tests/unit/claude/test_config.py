@@ -163,7 +163,11 @@ def test_an_isolated_login_has_its_own_folder(
     assert "CLAUDE_CONFIG_DIR" not in launch("auto").environment
     home = str(tmp_path / "claude")
     assert launch("isolated").environment["CLAUDE_CONFIG_DIR"] == home
-    (tmp_path / "claude" / ".credentials.json").write_text("{}")
+    kept = tmp_path / "claude" / ".credentials.json"
+    for damaged in ("{}", '{"claudeAiOauth": {"accessToken": "a", "expiresAt": 1}}', "["):
+        kept.write_text(damaged)
+        assert "CLAUDE_CONFIG_DIR" not in launch("auto").environment
+    kept.write_text('{"claudeAiOauth": {"accessToken": "a", "refreshToken": "r", "expiresAt": 1}}')
     assert launch("auto").environment["CLAUDE_CONFIG_DIR"] == home
 
 

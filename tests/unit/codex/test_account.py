@@ -50,6 +50,8 @@ def test_the_isolated_login_if_there_is_one(homes: Path) -> None:
     own.mkdir(parents=True)
     assert "CODEX_HOME" not in environment()
     (own / "auth.json").write_text("{}")
+    assert "CODEX_HOME" not in environment()
+    (own / "auth.json").write_text('{"tokens": {"refresh_token": "r"}}')
     assert environment()["CODEX_HOME"] == str(own)
     assert "CODEX_HOME" not in environment(auth_source="external")
 
@@ -112,7 +114,10 @@ def test_a_home_that_is_named_is_made(homes: Path) -> None:
     ("files", "login"),
     [
         ({}, False),
-        ({"auth.json": "{}"}, True),
+        ({"auth.json": "{}"}, False),
+        ({"auth.json": '{"tokens": {"refresh_token": ""}}'}, False),
+        ({"auth.json": "[" * 100_000}, False),
+        ({"auth.json": '{"OPENAI_API_KEY": "sk-1"}'}, True),
         ({"config.toml": 'model = "x"'}, False),
         ({"config.toml": 'cli_auth_credentials_store = "file"'}, False),
         ({"config.toml": 'cli_auth_credentials_store = "keyring"'}, True),

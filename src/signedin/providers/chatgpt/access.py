@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import msgspec
 
 from signedin.redact import MASK, know
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+def is_token(text: str) -> bool:
+    """Tells whether a text can be sent as a bearer token."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 class Access(msgspec.Struct, frozen=True):

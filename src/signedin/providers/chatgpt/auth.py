@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from signedin.accounts.status import AuthStatus, LoginMethod
+from signedin.accounts.store import CredentialStoreError
 from signedin.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
 from signedin.providers.base import ProviderConfig
 from signedin.providers.chatgpt.browser import BrowserFlow
@@ -46,7 +47,6 @@ class ChatGPTAuth:
 
     async def status(self) -> AuthStatus:
         """Tells whose login is stored; nobody is asked."""
-        login = await self._keeper.read()
         basis = AuthStatus(
             provider="chatgpt",
             installed=True,
@@ -55,6 +55,10 @@ class ChatGPTAuth:
             account=self._config.account,
             home=self._keeper.folder,
         )
+        try:
+            login = await self._keeper.read()
+        except CredentialStoreError as error:
+            return msgspec.structs.replace(basis, reason="damaged", warnings=(error.message,))
         if login is None:
             return basis
         claims = login.claims

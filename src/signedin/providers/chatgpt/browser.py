@@ -11,6 +11,7 @@ import hashlib
 import secrets
 from urllib.parse import quote, urlencode
 
+from signedin.errors import AuthRequiredError
 from signedin.providers.chatgpt.callback import CallbackServer, bind
 from signedin.providers.chatgpt.flow import Enrolment, Proof
 from signedin.providers.chatgpt.redirect import Redirect
@@ -82,6 +83,8 @@ class BrowserFlow:
             await self._server.aclose()
 
     async def _complete(self, redirect: Redirect) -> None:
+        if redirect.issuer not in (None, self._enrolment.profile.issuer):
+            raise AuthRequiredError("nobody was signed in to chatgpt: another issuer answered")
         client_id = await self._enrolment.client.client_id(redirect)
         proof = Proof(redirect.code, self._begun().address, self._verifier)
         await self._enrolment.complete(client_id, proof)

@@ -26,6 +26,9 @@ HEAD_SECONDS = 30.0
 FAREWELL_SECONDS = 10.0
 """How long a browser may take to read its page when nobody waits any more."""
 
+MOST_VISITS = 32
+"""Connections that are held open; a browser opens a few."""
+
 RETRIES = 10
 RETRY_SECONDS = 0.2
 """How often and when a port is tried again whose holder was asked to leave; as codex does."""
@@ -51,7 +54,7 @@ class CallbackServer:
         self._arrived = asyncio.Event()
         self._outcome: asyncio.Future[None] | None = None
         self._server: asyncio.Server | None = None
-        self._visits: set[asyncio.Task[None]] = set()
+        self._visits: dict[asyncio.Task[None], None] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -63,7 +66,7 @@ class CallbackServer:
     async def start(self) -> None:
         """Begins to answer."""
         self._server = await asyncio.start_server(
-            self._visited, sock=self._listener, limit=HEAD_LIMIT
+            self._visited, sock=self._listener, limit=HEAD_LIMIT, backlog=MOST_VISITS
         )
 
     async def wait(self) -> None:
@@ -103,7 +106,7 @@ class CallbackServer:
         if self._outcome is not None and not self._outcome.done():
             self._outcome.cancel()
             await asyncio.wait({self._outcome})
-        if served := self._visits & self._waiting:
+        if served := self._visits.keys() & self._waiting:
             await asyncio.wait(served, timeout=FAREWELL_SECONDS)
         # Browsers open connections in advance that they may never use.
         idle = set(self._visits)
@@ -118,8 +121,9 @@ class CallbackServer:
         if self._closed:  # it came in while the server was closed
             writer.close()
             return
-        self._visits.add(task)
-        task.add_done_callback(self._visits.discard)
+        self._make_room()
+        self._visits[task] = None
+        task.add_done_callback(self._left)
         task.add_done_callback(self._waiting.discard)
         try:
             page = await self._page(reader, task)
@@ -131,6 +135,16 @@ class CallbackServer:
             writer.close()
             with suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
+
+    def _make_room(self) -> None:
+        """Drops the oldest connections that have not asked for anything, if there are too many."""
+        idle = [task for task in self._visits if task not in self._waiting]
+        for task in idle[: max(len(self._visits) - MOST_VISITS + 1, 0)]:
+            self._left(task)
+            task.cancel()
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._visits.pop(task, None)
 
     async def _page(self, reader: asyncio.StreamReader, task: asyncio.Task[None]) -> pages.Page:
         try:

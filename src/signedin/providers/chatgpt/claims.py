@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from typing import cast
 
 import msgspec
 
+from signedin.accounts.files import UNDECODABLE
+
 NAMESPACE = "https://api.openai.com/auth"
 PROFILE_NAMESPACE = "https://api.openai.com/profile"
+
+
+CLOCK_SKEW = 60.0
+"""Seconds by which clocks may differ."""
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +28,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         expires_at: When it ends, in Unix seconds.
+        issued_at: When it was given, by the clock of who gave it.
         subject: Whose it is, as the issuer names people.
         email: Their address.
         account_id: The account or workspace that requests are for.
@@ -29,6 +37,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     expires_at: float | None = None
+    issued_at: float | None = None
     subject: str | None = None
     email: str | None = None
     account_id: str | None = None
@@ -39,6 +48,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
         """Returns these claims, those that are missing taken from other ones."""
         return Claims(
             expires_at=self.expires_at if self.expires_at is not None else other.expires_at,
+            issued_at=self.issued_at if self.issued_at is not None else other.issued_at,
             subject=self.subject or other.subject,
             email=self.email or other.email,
             account_id=self.account_id or other.account_id,
@@ -51,10 +61,9 @@ def read_claims(token: str | None) -> Claims:
     """Returns what a token says; nothing if it is not a JSON web token."""
     claims = _payload(token or "")
     owner = mapping_of(claims.get(NAMESPACE))
-    expires_at = claims.get("exp")
-    is_time = isinstance(expires_at, int | float) and not isinstance(expires_at, bool)
     return Claims(
-        expires_at=float(cast("float", expires_at)) if is_time else None,
+        expires_at=finite(claims.get("exp")),
+        issued_at=finite(claims.get("iat")),
         subject=_text(claims.get("sub")),
         email=_text(claims.get("email"))
         or _text(mapping_of(claims.get(PROFILE_NAMESPACE)).get("email")),
@@ -72,8 +81,19 @@ def _payload(token: str) -> dict[str, object]:
     try:
         data = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
         return msgspec.json.decode(data, type=dict[str, object])
-    except (binascii.Error, ValueError, msgspec.DecodeError):
+    except (binascii.Error, ValueError, *UNDECODABLE):
         return {}
+
+
+def finite(value: object) -> float | None:
+    """Returns a number that somebody else gave, ``None`` for whatever is none to reckon with."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def mapping_of(value: object) -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from signedin.accounts.files import UNDECODABLE
 from signedin.events import AnyEvent, DoneReason, Event, ToolEvent
 from signedin.providers.chatgpt.messages import Item
 from signedin.providers.chatgpt.normalise import item_event
@@ -120,5 +121,5 @@ def arguments_of(text: str) -> object:
     """Returns the arguments of a call; what is no JSON stays as it is."""
     try:
         return msgspec.json.decode(text or "{}")
-    except (msgspec.DecodeError, UnicodeError):
+    except UNDECODABLE:
         return text

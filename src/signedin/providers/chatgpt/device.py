@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import cast
 
 from signedin.errors import AuthRequiredError, ErrorKind, UnsupportedOptionError
 from signedin.providers.chatgpt.endpoint import Answer, SignInServerError, post_json
@@ -14,7 +12,12 @@ from signedin.providers.chatgpt.profiles import DeviceCodes
 DEFAULT_INTERVAL = 5.0
 """Seconds between two questions, if the server does not say."""
 
+LONGEST_INTERVAL = 60.0
+"""Seconds that a user who has typed the code waits at most."""
+
 _PENDING = (403, 404)
+_GO_ON = ("authorization_pending", "deviceauth_authorization_pending", "slow_down")
+"""Codes that say, with whatever status, that the user has not typed the code yet (RFC 8628)."""
 
 
 class DeviceFlow:
@@ -56,16 +59,16 @@ class DeviceFlow:
         self._device_id = answer.text("device_auth_id") or ""
         if not self.user_code or not self._device_id:
             raise SignInServerError("the sign-in server gave no code", ErrorKind.PROTOCOL)
-        # A string on the wire.
-        with suppress(TypeError, ValueError):
-            self._interval = max(float(cast("str", answer.fields.get("interval"))), 0.0)
+        interval = answer.number("interval")
+        if interval is not None and interval > 0:
+            self._interval = min(interval, LONGEST_INTERVAL)
 
     async def run(self) -> None:
         """Waits until the user has typed the code.
 
         Raises:
             AuthRequiredError: They refused, or the login is not one to keep.
-            SignInServerError: The server failed.
+            SignInServerError: The server gave no code.
         """
         answer = await self._approval()
         code, verifier = answer.text("authorization_code"), answer.text("code_verifier")
@@ -96,9 +99,10 @@ class DeviceFlow:
                 if error.kind is not ErrorKind.NETWORK:
                     raise
                 continue  # a laptop that slept or changed networks; the code is still good
-            if answer.status in _PENDING:
-                continue
-            if answer.status < 500 and answer.status != 200:
+            if answer.status == 200:
+                return answer
+            if answer.code == "slow_down" or answer.status == 429:
+                self._interval = min(self._interval + DEFAULT_INTERVAL, LONGEST_INTERVAL)
+            passes = answer.status in _PENDING or answer.status == 429 or answer.status >= 500
+            if not passes and answer.code not in _GO_ON:
                 raise AuthRequiredError(f"nobody was signed in to chatgpt: {answer.code}")
-            answer.check()
-            return answer

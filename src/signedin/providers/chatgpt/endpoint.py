@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from signedin import __version__
+from signedin.accounts.files import UNDECODABLE
 from signedin.errors import ErrorKind, SignedinError
-from signedin.providers.chatgpt.claims import mapping_of
+from signedin.providers.chatgpt.claims import finite, mapping_of
 from signedin.providers.chatgpt.hosts import check_trusted
+from signedin.providers.chatgpt.limits import number_in
 
 if TYPE_CHECKING:
     import httpx2
@@ -55,6 +57,11 @@ class Answer(msgspec.Struct, frozen=True):
         """Returns a field that is text and not empty."""
         value = self.fields.get(name)
         return value if isinstance(value, str) and value else None
+
+    def number(self, name: str) -> float | None:
+        """Returns a field that is a finite number, or the text of one."""
+        value = self.fields.get(name)
+        return number_in(value) if isinstance(value, str) else finite(value)
 
     def check(self) -> None:
         """Refuses everything but success.
@@ -122,7 +129,7 @@ async def _ask(
     except TimeoutError:
         told = f"{host} did not answer within {seconds:g} s"
         raise SignInServerError(told, ErrorKind.NETWORK) from None
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError, ValueError) as error:
         told = f"{host} could not be asked: {type(error).__name__}"
         raise SignInServerError(told, ErrorKind.NETWORK) from None
     return _read(response)
@@ -138,7 +145,7 @@ def _read(response: httpx2.Response) -> Answer:
         )
     try:
         fields = msgspec.json.decode(response.content, type=dict[str, object])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         fields = {}
     return Answer(response.status_code, fields)
 

@@ -15,6 +15,8 @@ from typing import cast
 
 import msgspec
 
+from signedin.accounts.files import UNDECODABLE
+from signedin.accounts.hints import sign_in_command
 from signedin.errors import (
     AuthRequiredError,
     ErrorKind,
@@ -24,9 +26,10 @@ from signedin.errors import (
     UsageLimitError,
 )
 from signedin.events import RateLimits
-from signedin.providers.chatgpt.limits import limits_in_headers
+from signedin.providers.chatgpt.claims import finite
+from signedin.providers.chatgpt.limits import limits_in_headers, number_in
 
-SIGN_IN = "signedin auth login --provider chatgpt --method browser"
+SIGN_IN = sign_in_command("chatgpt", method="browser")
 
 _BY_CODE = {
     "billing_not_active": ErrorKind.USAGE_LIMIT,
@@ -99,7 +102,7 @@ def error_of_response(status: int, headers: Mapping[str, str], body: bytes) -> S
         return _blocked(status, headers, body)
     try:
         told = msgspec.json.decode(body, type=_Body)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         text = _shortened(body.decode("utf-8", "replace"))
         return _error(_Error(message=text), status, headers)
     return error_of_report(
@@ -118,7 +121,8 @@ def error_of_report(
         headers: The headers that came with it.
     """
     if isinstance(report, Mapping):
-        fields = msgspec.convert(dict(cast("Mapping[str, object]", report)), _Error)
+        known = cast("Mapping[str, object]", report)
+        fields = _Error(**{name: known.get(name) for name in _Error.__struct_fields__})
     else:
         fields = _Error(message=report)
     return _error(fields, status, headers or {})
@@ -130,8 +134,9 @@ def unavailable(reason: str) -> TurnFailedError:
 
 
 def _error(told: _Error, status: int | None, headers: Mapping[str, str]) -> SignedinError:
-    names = [name for name in (told.code, told.error_code, told.type) if isinstance(name, str)]
-    text = told.message if isinstance(told.message, str) else ""
+    given = (told.code, told.error_code, told.type)
+    names = [_clean(name) for name in given if isinstance(name, str)]
+    text = _clean(told.message) if isinstance(told.message, str) else ""
     kind = _kind(names, text, status)
     text = text or ", ".join(names) or "no reason was given"
     said = f"ChatGPT refused the request: {text}" if status else f"ChatGPT failed: {text}"
@@ -163,31 +168,33 @@ def _kind(names: list[str], text: str, status: int | None) -> ErrorKind:
 
 def _usage_limit(said: str, told: _Error, headers: Mapping[str, str]) -> UsageLimitError:
     limits = limits_in_headers(headers) or RateLimits({})
-    resets_at = _number(told.resets_at)
-    if resets_at is None and (left := _number(told.resets_in_seconds)) is not None:
+    resets_at = finite(told.resets_at)
+    if resets_at is None and (left := finite(told.resets_in_seconds)) is not None:
         resets_at = time.time() + left
     if resets_at is None and limits.windows:
         fullest = max(limits.windows.values(), key=lambda window: window.used_percent)
         resets_at = fullest.resets_at
-    plan = told.plan_type if isinstance(told.plan_type, str) else limits.plan
+    plan = _clean(told.plan_type) if isinstance(told.plan_type, str) else limits.plan
     if plan:
         said += f", plan {plan}"
     if resets_at:
-        said += f", resets at {time.strftime('%Y-%m-%d %H:%M', time.localtime(resets_at))}"
+        with suppress(OverflowError, ValueError, OSError):  # no moment that a calendar knows
+            said += f", resets at {time.strftime('%Y-%m-%d %H:%M', time.localtime(resets_at))}"
     return UsageLimitError(said, resets_at=resets_at, plan=plan)
 
 
 def _wait(text: str, headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, from the header ``Retry-After`` or from the words of the message."""
     after = headers.get("Retry-After", "")
-    if after.isdigit():
-        return float(after)
-    with suppress(ValueError):
+    if after.isascii() and after.isdigit():
+        return number_in(after)
+    with suppress(ValueError, TypeError, OverflowError, OSError, IndexError):
         return max(parsedate_to_datetime(after).timestamp() - time.time(), 0.0)
     match = _WAIT.search(text)
-    if match is None:
+    seconds = number_in(match[1]) if match else None
+    if match is None or seconds is None:
         return None
-    return float(match[1]) / (1000 if match[2].lower() == "ms" else 1)
+    return seconds / (1000 if match[2].lower() == "ms" else 1)
 
 
 def _blocked(status: int, headers: Mapping[str, str], body: bytes) -> SignedinError:
@@ -195,7 +202,7 @@ def _blocked(status: int, headers: Mapping[str, str], body: bytes) -> SignedinEr
     page = body.decode("utf-8", "replace")
     title = _TITLE.search(page)
     said = _shortened(title[1] if title else _TAG.sub(" ", page))
-    ray = headers.get("cf-ray")
+    ray = _clean(headers.get("cf-ray", ""))
     return TurnFailedError(
         f"a web page came instead of ChatGPT's answer: {said or 'without any text'} "
         f"(status {status}{f', cf-ray {ray}' if ray else ''}). The network or a proxy on the way "
@@ -217,9 +224,9 @@ def _shortened(text: str) -> str:
 
 def _request_id(headers: Mapping[str, str]) -> str:
     found = headers.get("x-request-id") or headers.get("x-oai-request-id")
-    return f", request {found}" if found else ""
+    return f", request {_clean(found)}" if found else ""
 
 
-def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(cast("float", value)) if is_number else None
+def _clean(text: str) -> str:
+    """Text without halves of characters, which nothing could write."""
+    return text.encode("utf-8", "replace").decode()

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from typing import cast
 
 from signedin.errors import AuthRequiredError, ErrorKind
+from signedin.providers.chatgpt.claims import CLOCK_SKEW
 from signedin.providers.chatgpt.endpoint import SignInServerError, get
 
 ALGORITHMS = ("RS256", "ES256")
 """Signatures with keys whose public half is published. Anything else could be forged."""
-
-CLOCK_SKEW = 60.0
-"""Seconds by which clocks may differ."""
 
 
 async def check_identity(
@@ -57,14 +55,21 @@ async def check_identity(
         raise SignInServerError(
             "the sign-in server's keys cannot be read", ErrorKind.PROTOCOL
         ) from None
-    except (jwt.PyJWTError, KeyError) as error:
+    except (jwt.PyJWTError, KeyError, ValueError, OverflowError, RecursionError) as error:
         # Without the library's own words, which may quote the token.
         raise AuthRequiredError(
             f"{_NOBODY}: the ID token is not valid ({type(error).__name__})"
         ) from None
     if not secrets.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
         raise AuthRequiredError(f"{_NOBODY}: the ID token belongs to another sign-in")
-    return str(claims["sub"])
+    audience = claims["aud"]
+    others = {*cast("list[str]", audience)} - {client_id} if isinstance(audience, list) else ()
+    if others and claims.get("azp") != client_id:  # OpenID Connect Core 3.1.3.7
+        raise AuthRequiredError(f"{_NOBODY}: the ID token is for other programs, too")
+    subject = claims["sub"]
+    if not isinstance(subject, str) or not subject:
+        raise AuthRequiredError(f"{_NOBODY}: the ID token does not say who has signed in")
+    return subject
 
 
 _NOBODY = "nobody was signed in to chatgpt"

@@ -8,18 +8,26 @@ from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from pathlib import Path
 
+from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import isolated_home
-from signedin.accounts.store import CredentialStore
+from signedin.accounts.store import LOCK_SECONDS, CredentialNotWrittenError, CredentialStore
 from signedin.accounts.vaults import FileVault, KeyringVault, Vault, is_keyring_chosen
 from signedin.aio import finish
-from signedin.errors import AuthRequiredError, SignedinError
+from signedin.errors import AuthRequiredError, SignedinError, TimeoutExceededError
 from signedin.providers.chatgpt.access import Access
+from signedin.providers.chatgpt.endpoint import SignInServerError
 from signedin.providers.chatgpt.login import ChatGPTLogin
 from signedin.providers.chatgpt.profiles import Profile, profile_named
 from signedin.providers.chatgpt.settings import SignInSettings
 from signedin.providers.chatgpt.tokens import refresh_login, revoke
 
 LOGIN_NAME = "login"
+
+PATIENCE_SECONDS = 60.0
+"""How long a refresh that failed is not tried again while the access it was for lasts."""
+
+SHORT_WAIT = 5.0
+"""Seconds to wait for another process that refreshes, while the access lasts."""
 
 
 class LoginKeeper:
@@ -50,6 +58,8 @@ class LoginKeeper:
         self._store = CredentialStore(ChatGPTLogin, self.folder, vault=vault)
         self.where: str = vault.where(self._name)
         self._ended: tuple[str, str] | None = None
+        self._trusted: str | None = None
+        self._patient_until = 0.0
 
     async def read(self) -> ChatGPTLogin | None:
         """Returns the login as it is stored, ``None`` if there is none."""
@@ -75,17 +85,24 @@ class LoginKeeper:
         """Returns the access of the login, refreshed if it is about to end.
 
         A refresh that fails without a word on the login itself does no harm while the old access
-        lasts.
+        lasts: it is gone on with, and nobody is asked again for `PATIENCE_SECONDS`.
         """
+        login = await self.read()
+        lasts = login is not None and not login.has_ended
         try:
-            return (await self._fresh(self._is_fresh)).access
-        except AuthRequiredError:
-            raise
-        except SignedinError as error:
-            login = await self.read() if error.transient else None
-            if login is None or login.expires_at is None or login.has_ended:
+            return (
+                await self._fresh(self._is_usable, SHORT_WAIT if lasts else LOCK_SECONDS)
+            ).access
+        except (SignInServerError, TimeoutExceededError) as error:
+            harmless = error.transient or isinstance(error, TimeoutExceededError)
+            if login is None or not lasts or not harmless:
                 raise
-            return login.access
+        except CredentialNotWrittenError:
+            if login is None or not lasts:
+                raise
+        self._patient_until = time.monotonic() + PATIENCE_SECONDS
+        self._settings.check_account(login)
+        return login.access
 
     async def renewed(self, refused: Access) -> Access:
         """Returns another access than the one a server refused; see `AccessSource`."""
@@ -115,7 +132,9 @@ class LoginKeeper:
                 "login in the settings of ChatGPT"
             )
 
-    async def _fresh(self, is_fresh: Callable[[ChatGPTLogin], bool]) -> ChatGPTLogin:
+    async def _fresh(
+        self, is_fresh: Callable[[ChatGPTLogin], bool], lock_seconds: float = LOCK_SECONDS
+    ) -> ChatGPTLogin:
         renewals: list[ChatGPTLogin] = []
 
         async def refresh(login: ChatGPTLogin) -> ChatGPTLogin:
@@ -123,7 +142,9 @@ class LoginKeeper:
             return renewals[-1]
 
         try:
-            login = await self._store.refreshed(self._name, is_fresh, refresh)
+            login = await self._store.refreshed(
+                self._name, is_fresh, refresh, lock_seconds=lock_seconds
+            )
         except AuthRequiredError as error:
             raise self._told(error.message, await self.read()) from error
         except asyncio.CancelledError as cancelled:
@@ -145,12 +166,16 @@ class LoginKeeper:
                 "the chatgpt login is refused, and OpenAI refreshes it only "
                 f"{round(earliest - time.time())} s from now"
             )
+        profile = self._profile_of(login)
         try:
-            return await refresh_login(self._profile_of(login), login)
+            fresh = await refresh_login(profile, login)
         except AuthRequiredError as error:
             if login.refresh_token:
                 self._ended = (login.refresh_token, error.message)
             raise
+        if fresh.is_due(profile):  # by a clock that is wrong, or it is good for moments only
+            self._trusted = fresh.access_token
+        return fresh
 
     async def _tell_of(self, renewals: Sequence[ChatGPTLogin]) -> None:
         """Calls ``on_auth_refresh``, after a cancellation as well: the old tokens are worthless."""
@@ -169,7 +194,12 @@ class LoginKeeper:
             ) from error
 
     def _is_fresh(self, login: ChatGPTLogin) -> bool:
-        return not login.is_due(self._profile_of(login))
+        profile = self._profile_of(login)
+        return login.access_token == self._trusted or not login.is_due(profile)
+
+    def _is_usable(self, login: ChatGPTLogin) -> bool:
+        is_patient = time.monotonic() < self._patient_until
+        return self._is_fresh(login) or (is_patient and not login.has_ended)
 
     def _profile_of(self, login: ChatGPTLogin) -> Profile:
         chosen = self._settings.profile
@@ -185,10 +215,10 @@ class LoginKeeper:
     def _told(self, message: str, login: ChatGPTLogin | None) -> AuthRequiredError:
         chosen = self._settings.profile
         profile = chosen.name if chosen else login.profile if login else None
-        words = ["signedin auth login --provider chatgpt --method browser"]
-        words += [f"--profile {profile}"] if profile else []
-        words += [f"--account {self._account}"] if self._account else []
-        return AuthRequiredError(f"{message}. Sign in with: {' '.join(words)}")
+        command = sign_in_command(
+            "chatgpt", method="browser", profile=profile, account=self._account
+        )
+        return AuthRequiredError(f"{message}. Sign in with: {command}")
 
 
 async def _awaited(told: Awaitable[None]) -> None:

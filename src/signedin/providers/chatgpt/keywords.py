@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TypeVar, cast
 
@@ -10,7 +9,7 @@ import msgspec
 
 from signedin.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
 from signedin.options import VENDOR_DEFAULT, TurnOptions
-from signedin.providers.chatgpt.access import Access, AccessSource
+from signedin.providers.chatgpt.access import Access, AccessSource, is_token
 from signedin.providers.chatgpt.claims import read_claims
 from signedin.providers.chatgpt.failure import SIGN_IN
 from signedin.providers.chatgpt.hosts import check_trusted
@@ -48,7 +47,6 @@ REFUSED_BY_BACKEND = frozenset(
 """Parameters of the Responses API that are answered with "Unsupported parameter", or are fixed."""
 
 _LARGEST_COUNT = 1000
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 T = TypeVar("T")
 
@@ -127,7 +125,8 @@ class GivenToken(msgspec.Struct, frozen=True):
 
 
 _TURN = frozenset(TurnSettings.__struct_fields__)
-_CLIENT = frozenset(ClientSettings.__struct_fields__)
+CLIENT_OPTIONS = frozenset(ClientSettings.__struct_fields__)
+"""Keys that count when a session begins."""
 
 
 def turn_settings(options: TurnOptions) -> TurnSettings:
@@ -150,10 +149,10 @@ def client_settings(options: TurnOptions) -> ClientSettings:
     Raises:
         InvalidOptionError: A value cannot be used, or a token would go to a stranger.
     """
-    settings = _read(options.provider_options, _CLIENT, ClientSettings)
+    settings = _read(options.provider_options, CLIENT_OPTIONS, ClientSettings)
     if settings.base_url is not None:
         check_trusted(settings.base_url)
-    if isinstance(settings.access, str) and not _TOKEN.fullmatch(settings.access):
+    if isinstance(settings.access, str) and not is_token(settings.access):
         raise InvalidOptionError("access is no access token: there are other characters in it")
     if settings.access is not None and not isinstance(settings.access, str):
         for method in ("current", "renewed"):
@@ -175,8 +174,8 @@ def _check(options: TurnOptions) -> None:
     for name in options.provider_options:
         if name in REFUSED_BY_BACKEND:
             raise UnsupportedOptionError("chatgpt", name, "the backend does not take it")
-        if name not in _TURN | _CLIENT | SIGN_IN_OPTIONS:
-            known = ", ".join(sorted(_TURN | _CLIENT | SIGN_IN_OPTIONS))
+        if name not in _TURN | CLIENT_OPTIONS | SIGN_IN_OPTIONS:
+            known = ", ".join(sorted(_TURN | CLIENT_OPTIONS | SIGN_IN_OPTIONS))
             raise UnsupportedOptionError("chatgpt", name, f"the options are: {known}")
 
 

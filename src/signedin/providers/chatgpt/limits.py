@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from signedin.events import RateLimits, RateLimitWindow
+from signedin.providers.chatgpt.claims import finite
 
 _PREFIX = "x-codex-"
 _WINDOWS = ("primary", "secondary")
@@ -54,15 +55,15 @@ def limits_in_headers(headers: Mapping[str, str]) -> RateLimits | None:
     """Returns what the headers of an answer tell; ``None`` if they tell nothing."""
     windows: dict[str, RateLimitWindow] = {}
     for name in _WINDOWS:
-        used = _number(headers.get(f"{_PREFIX}{name}-used-percent"))
+        used = number_in(headers.get(f"{_PREFIX}{name}-used-percent"))
         if used is not None:
-            minutes = _number(headers.get(f"{_PREFIX}{name}-window-minutes"))
-            resets_at = _number(headers.get(f"{_PREFIX}{name}-reset-at"))
+            minutes = number_in(headers.get(f"{_PREFIX}{name}-window-minutes"))
+            resets_at = number_in(headers.get(f"{_PREFIX}{name}-reset-at"))
             windows[name] = RateLimitWindow(used, int(minutes) if minutes else None, resets_at)
-    plan = headers.get(f"{_PREFIX}plan-type")
+    plan = _text(headers.get(f"{_PREFIX}plan-type"))
     if not windows and not plan:
         return None
-    return RateLimits(windows, plan, headers.get(f"{_PREFIX}credits-balance"))
+    return RateLimits(windows, plan, _text(headers.get(f"{_PREFIX}credits-balance")))
 
 
 def limits_in_event(data: bytes) -> RateLimits:
@@ -105,8 +106,14 @@ def _window(told: _Window) -> RateLimitWindow:
     return RateLimitWindow(told.used_percent, minutes, told.reset_at)
 
 
-def _number(text: str | None) -> float | None:
+def number_in(text: str | None) -> float | None:
+    """Returns the number in a text, ``None`` for whatever is none to reckon with."""
     try:
-        return float(text) if text else None
+        return finite(float(text)) if text else None
     except ValueError:
         return None
+
+
+def _text(value: str | None) -> str | None:
+    # A header's bytes that are no UTF-8 come as halves of characters, which nothing could write.
+    return value.encode("utf-8", "replace").decode() if value else None

@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from signedin.providers.chatgpt.access import Access
+from signedin.providers.chatgpt.access import Access, is_token
 from signedin.providers.chatgpt.claims import Claims, read_claims
 from signedin.providers.chatgpt.profiles import Profile, ProfileName
 from signedin.redact import MASK
@@ -32,6 +32,16 @@ class ChatGPTLogin(msgspec.Struct, frozen=True, kw_only=True):
     id_token: str | None = None
     expires_at: float | None = None
     earliest_refresh_at: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what could not be sent.
+
+        Raises:
+            ValueError: A token has characters that no token has.
+        """
+        for token in (self.access_token, self.refresh_token, self.id_token):
+            if token and not is_token(token):
+                raise ValueError("a token has characters that no token has")
 
     @property
     def claims(self) -> Claims:

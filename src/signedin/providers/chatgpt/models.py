@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from signedin.accounts.files import write_private
+from signedin.accounts.files import UNDECODABLE, write_private
 from signedin.errors import ErrorKind, SignedinError, TurnFailedError
 from signedin.providers.chatgpt.connection import Connection
 from signedin.results import ModelInfo
@@ -162,7 +162,7 @@ class Catalogue:
 def _decoded(body: bytes) -> tuple[Model, ...]:
     try:
         answer = msgspec.json.decode(body, type=_Answer)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise TurnFailedError(
             f"the list of models could not be read: {error}", ErrorKind.PROTOCOL
         ) from error
@@ -175,7 +175,7 @@ def _decoded(body: bytes) -> tuple[Model, ...]:
 def _read(file: Path) -> _Known | None:
     try:
         return msgspec.json.decode(file.read_bytes(), type=_Known)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return None
 
 

@@ -14,6 +14,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
+from signedin.accounts.files import UNDECODABLE
 from signedin.errors import ErrorKind, SignedinError, TurnFailedError
 from signedin.events import (
     Event,
@@ -33,7 +34,6 @@ from signedin.providers.chatgpt.messages import FunctionCall, Item, Response, St
 from signedin.wire.jsonl import mended
 from signedin.wire.sse import ServerEvent
 
-_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _NO_MORE = b"[DONE]"
 """What some servers end a stream with."""
 
@@ -88,7 +88,7 @@ class AnswerNormaliser:
                 if not data.isascii():
                     data.decode()
                 event = _decode_event(data)
-            except _UNDECODABLE:
+            except UNDECODABLE:
                 out.extend(self._odd(data, now))
                 continue
             if event.type == "response.output_text.delta":
@@ -120,7 +120,7 @@ class AnswerNormaliser:
         translate = _TRANSLATIONS.get(event.type)
         try:
             events = translate(self, event, now, payload) if translate else ()
-        except _UNDECODABLE:
+        except UNDECODABLE:
             if (whole := mended(data)) != data:
                 return self.events([ServerEvent(b"", whole)])
             self._end_badly(event.type)
@@ -193,7 +193,7 @@ class AnswerNormaliser:
             case "content_filter":
                 kind, said = ErrorKind.REFUSED, "a content filter stopped the answer"
             case "max_output_tokens":
-                kind, said = ErrorKind.CONTEXT_WINDOW, "the answer is longer than the model allows"
+                kind, said = ErrorKind.OUTPUT_LIMIT, "the answer is longer than the model allows"
             case _:
                 kind, said = ErrorKind.OTHER, f"the answer is incomplete: {reason or 'no reason'}"
         self.failure = TurnFailedError(said, kind)
@@ -270,7 +270,7 @@ class AnswerNormaliser:
         try:
             data.decode()
             name = msgspec.json.decode(data, type=_Named).type
-        except _UNDECODABLE:
+        except UNDECODABLE:
             return [self._unreadable(data, now)]
         return [OtherEvent(name=name, timestamp=now, payload=msgspec.Raw(data))]
 

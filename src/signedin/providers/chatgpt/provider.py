@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from signedin.accounts.billing import assure_billing
+from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AuthStatus, Payer
 from signedin.events import RateLimits
@@ -58,11 +59,14 @@ class ChatGPTProvider(Provider):
         turn_settings(request.options)
         transport = await self._transport(request.options)
         store, session_id = self._store(request.options), request.resume
+        if request.options.ephemeral:
+            turns = await store.turns(session_id) if session_id else []
+            return ChatGPTSession(transport, None, None if request.fork else session_id, turns)
         if session_id is not None and request.fork:
             session_id = await store.fork(session_id)
-        turns = await store.turns(session_id) if session_id else []
-        kept = None if request.options.ephemeral else store
-        return ChatGPTSession(transport, kept, session_id, turns)
+        if session_id is not None:
+            await store.check(session_id)
+        return ChatGPTSession(transport, store, session_id)
 
     async def prewarm(self, options: TurnOptions) -> None:
         """Loads what is needed, and the list of models if it is not a fresh one."""
@@ -180,6 +184,7 @@ SPEC = ProviderSpec(
             rename=True,
             archive=True,
             delete=True,
+            roll_back=True,
             ephemeral=True,
             steer=True,
             interrupt=True,
@@ -196,8 +201,9 @@ SPEC = ProviderSpec(
     create=ChatGPTProvider,
     find=find_client,
     install=INSTALL,
-    login="signedin auth login --provider chatgpt --method browser",
+    login=sign_in_command("chatgpt", method="browser"),
     profiles=("siwc", "codex"),
+    takes_binary=False,
     quirks=(
         "works in no folder: it runs no commands and changes no files of its own",
         "conversations are stored on this machine, and sent whole with every request",

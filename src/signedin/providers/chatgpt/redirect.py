@@ -23,12 +23,14 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         code: What tokens are given for, once.
         client_id: Who may use it, if the issuer gave this program a name of its own.
+        issuer: Who answers, if they say so (RFC 9207).
         error: The kind of refusal, if there is no code.
         refusal: The refusal in words.
     """
 
     code: str = ""
     client_id: str | None = None
+    issuer: str | None = None
     error: str | None = None
     refusal: str = ""
 
@@ -55,10 +57,12 @@ def read_redirect(address: str, state: str) -> Redirect:
         raise NotOursError(_NOT_OURS)
     if "error" in query:
         reason = _reason(query["error"], query.get("error_description", ""))
-        return Redirect(error=query["error"], refusal=reason)
+        return Redirect(issuer=query.get("iss"), error=query["error"], refusal=reason)
     if not query.get("code"):
         raise NotOursError(_NOT_OURS)
-    return Redirect(code=query["code"], client_id=query.get("client_id") or None)
+    return Redirect(
+        code=query["code"], client_id=query.get("client_id") or None, issuer=query.get("iss")
+    )
 
 
 def _reason(error: str, description: str) -> str:

@@ -14,7 +14,12 @@ from signedin.events import SessionEvent
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderSession
 from signedin.providers.chatgpt.conversation import StoredTurn, input_of
-from signedin.providers.chatgpt.keywords import TurnSettings, chosen, turn_settings
+from signedin.providers.chatgpt.keywords import (
+    CLIENT_OPTIONS,
+    TurnSettings,
+    chosen,
+    turn_settings,
+)
 from signedin.providers.chatgpt.requests import (
     INSTRUCTIONS,
     InputItem,
@@ -22,6 +27,7 @@ from signedin.providers.chatgpt.requests import (
     function_tool,
     user_message,
 )
+from signedin.providers.chatgpt.settings import SIGN_IN_OPTIONS
 from signedin.providers.chatgpt.store import ConversationStore
 from signedin.providers.chatgpt.transport import ChatGPTTransport
 from signedin.providers.chatgpt.turn import ChatGPTTurn
@@ -39,6 +45,7 @@ class ChatGPTSession(ProviderSession):
     """
 
     provider = "chatgpt"
+    fixed_options = CLIENT_OPTIONS | SIGN_IN_OPTIONS
 
     def __init__(
         self,
@@ -50,7 +57,9 @@ class ChatGPTSession(ProviderSession):
         self._transport = transport
         self._store = store
         self._id = session_id
+        self._is_stored = store is not None and session_id is not None
         self._turns = turns or []
+        self._latest: StoredTurn | None = None
 
     @property
     def id(self) -> str | None:
@@ -61,11 +70,13 @@ class ChatGPTSession(ProviderSession):
         """Sends a prompt.
 
         Raises:
-            InvalidOptionError: An option or an image cannot be used.
+            InvalidOptionError: An option or an image cannot be used, or the conversation is put
+                away or deleted.
         """
         settings = turn_settings(options)
         session_id = self._id = self._id or str(uuid.uuid4())
         message = user_message(prompt, options.images)
+        self._turns = await self._told(to_go_on=True)
         turn = StoredTurn(
             id=str(uuid.uuid4()),
             prompt=prompt,
@@ -79,6 +90,7 @@ class ChatGPTSession(ProviderSession):
             turn.account = await self._transport.account()
             earlier = input_of(self._turns, turn.model, turn.account)
             self._turns.append(turn)
+            self._latest = turn
             return _request(
                 turn.model, [*earlier, *turn.items], session_id, options=options, settings=settings
             )
@@ -86,6 +98,7 @@ class ChatGPTSession(ProviderSession):
         async def keep() -> None:
             if self._store is not None and turn in self._turns:
                 await self._store.keep(session_id, options.cwd, turn)
+                self._is_stored = True
 
         return ChatGPTTurn(
             self._transport,
@@ -99,7 +112,16 @@ class ChatGPTSession(ProviderSession):
 
     async def history(self) -> list[PastTurn]:
         """Returns the turns, the oldest first."""
-        return [turn.past() for turn in self._turns]
+        return [turn.past() for turn in await self._told()]
+
+    async def roll_back(self) -> None:
+        """Takes the last turn out of the conversation; see `ProviderSession.roll_back`."""
+        turn, self._latest = self._latest, None
+        if turn is None or turn not in self._turns:
+            return  # it failed before it was part of the conversation
+        self._turns.remove(turn)
+        if self._store is not None and self._id is not None and self._is_stored:
+            self._is_stored = await self._store.drop(self._id, turn.id)
 
     async def rename(self, name: str) -> None:
         """Names the conversation."""
@@ -116,9 +138,16 @@ class ChatGPTSession(ProviderSession):
         store, session_id = self._stored("delete")
         await store.delete(session_id)
         self._turns.clear()
+        self._is_stored = False
 
     async def aclose(self) -> None:
         """Does nothing: the conversation is stored, turn by turn."""
+
+    async def _told(self, *, to_go_on: bool = False) -> list[StoredTurn]:
+        """The turns, those included that another process or client has added."""
+        if self._store is None or self._id is None or not self._is_stored:
+            return self._turns
+        return await self._store.turns(self._id, to_go_on=to_go_on)
 
     def _stored(self, what: str) -> tuple[ConversationStore, str]:
         if self._store is None or self._id is None:

@@ -9,10 +9,11 @@ import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar, cast
 
 import msgspec
 
+from signedin.accounts.files import UNDECODABLE
 from signedin.accounts.homes import make_private
 from signedin.errors import InvalidOptionError, SignedinError
 from signedin.providers.base import SessionQuery
@@ -26,6 +27,9 @@ _VERSION = 1
 _BUSY_SECONDS = 30.0
 _PREVIEW = 200
 _PAGE = 50
+_LONGEST_CURSOR = 18
+"""Digits that SQLite can reckon with."""
+
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS sessions (
         id TEXT PRIMARY KEY, name TEXT, preview TEXT NOT NULL, cwd TEXT NOT NULL, model TEXT,
@@ -65,21 +69,62 @@ class ConversationStore:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "sessions.db"
 
-    async def turns(self, session_id: str) -> list[StoredTurn]:
-        """Returns the turns of a conversation, the oldest first.
+    async def check(self, session_id: str) -> None:
+        """Makes sure that there is a conversation, which may be damaged.
 
         Raises:
-            InvalidOptionError: There is no such conversation.
+            InvalidOptionError: There is none.
+        """
+        await self._do(
+            lambda database: self._check(database, session_id), self._refuse_unknown(session_id)
+        )
+
+    async def turns(self, session_id: str, *, to_go_on: bool = False) -> list[StoredTurn]:
+        """Returns the turns of a conversation, the oldest first.
+
+        Args:
+            session_id: The conversation.
+            to_go_on: Whether another turn is to follow.
+
+        Raises:
+            InvalidOptionError: There is no such conversation, or it is put away and shall go on.
+            SignedinError: A turn of it is damaged.
         """
 
         def read(database: sqlite3.Connection) -> list[StoredTurn]:
-            self._check(database, session_id)
+            archived = self._check(database, session_id)
+            if archived and to_go_on:
+                raise InvalidOptionError(
+                    f"session {session_id} is put away; bring it back first: session.unarchive(), "
+                    f"or signedin sessions unarchive --provider chatgpt {session_id}"
+                )
             rows = database.execute(
                 "SELECT turn FROM turns WHERE session = ? ORDER BY number", (session_id,)
             )
-            return [_decode(turn) for (turn,) in rows]
+            return [self._decoded(turn, session_id) for (turn,) in rows]
 
-        return await self._do(read)
+        return await self._do(read, self._refuse_unknown(session_id))
+
+    async def drop(self, session_id: str, turn_id: str) -> bool:
+        """Deletes a turn, and a conversation that never had another one and has no name.
+
+        Returns:
+            Whether the conversation is still there.
+        """
+
+        def write(database: sqlite3.Connection) -> bool:
+            database.execute(
+                "DELETE FROM turns WHERE session = ? AND id = ?", (session_id, turn_id)
+            )
+            database.execute(
+                "DELETE FROM sessions WHERE id = ? AND name IS NULL AND NOT EXISTS "
+                "(SELECT 1 FROM turns WHERE session = sessions.id)",
+                (session_id,),
+            )
+            found = database.execute("SELECT 1 FROM sessions WHERE id = ?", (session_id,))
+            return found.fetchone() is not None
+
+        return await self._do(write, lambda: False)
 
     async def keep(self, session_id: str, cwd: Path, turn: StoredTurn) -> None:
         """Writes a turn, or writes it anew; a conversation begins with its first."""
@@ -120,14 +165,14 @@ class ConversationStore:
                 "SELECT turn FROM turns WHERE session = ? ORDER BY number", (session_id,)
             ).fetchall()
             for (row,) in rows:
-                turn = _decode(row)
+                turn = self._decoded(row, session_id)
                 turn.id = str(uuid.uuid4())
                 database.execute(
                     "INSERT INTO turns (id, session, turn) VALUES (?, ?, ?)",
                     (turn.id, copy, _encode(turn)),
                 )
 
-        await self._do(write)
+        await self._do(write, self._refuse_unknown(session_id))
         return copy
 
     async def sessions(self, query: SessionQuery) -> SessionPage:
@@ -153,7 +198,7 @@ class ConversationStore:
             )
             return [_info(row) for row in rows]
 
-        found = await self._do(read)
+        found = await self._do(read, list[SessionInfo])
         more = str(start + size) if len(found) > size else None
         return SessionPage(tuple(found[:size]), more)
 
@@ -186,21 +231,50 @@ class ConversationStore:
             self._check(database, session_id)
             database.execute(statement, (*values, session_id))
 
-        await self._do(write)
+        await self._do(write, self._refuse_unknown(session_id))
 
-    def _check(self, database: sqlite3.Connection, session_id: str) -> None:
-        found = database.execute("SELECT 1 FROM sessions WHERE id = ?", (session_id,)).fetchone()
+    def _check(self, database: sqlite3.Connection, session_id: str) -> bool:
+        """Makes sure that there is a conversation; returns whether it is put away."""
+        found = database.execute(
+            "SELECT archived FROM sessions WHERE id = ?", (session_id,)
+        ).fetchone()
         if found is None:
+            self._refuse_unknown(session_id)()
+        return bool(found[0])
+
+    def _refuse_unknown(self, session_id: str) -> Callable[[], NoReturn]:
+        def refuse() -> NoReturn:
             raise InvalidOptionError(f"chatgpt has no stored session {session_id!r}")
 
-    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Does something in one transaction, off the event loop: another process may be slow."""
+        return refuse
+
+    def _decoded(self, turn: object, session_id: str) -> StoredTurn:
+        try:
+            return _decode(cast("bytes", turn))
+        except (TypeError, *UNDECODABLE):
+            raise SignedinError(
+                f"a turn of session {session_id} in {self.file} is damaged; restore the file from "
+                "a backup, or delete the session: signedin sessions delete --provider chatgpt "
+                f"{session_id}"
+            ) from None
+
+    async def _do(
+        self, work: Callable[[sqlite3.Connection], T], otherwise: Callable[[], T] | None = None
+    ) -> T:
+        """Does something in one transaction, off the event loop: another process may be slow.
+
+        Args:
+            work: What to do.
+            otherwise: Called instead if there is no file; without it, one is made.
+        """
 
         def run() -> T:
             try:
+                if otherwise is not None and not self.file.exists():
+                    return otherwise()
                 with self._opened() as database:
                     return work(database)
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, UnicodeError, OverflowError) as error:
                 raise SignedinError(f"{self.file} cannot be used: {error}") from error
 
         return await in_thread(run, "signedin chatgpt sessions")
@@ -212,9 +286,16 @@ class ConversationStore:
             # A link may lead to a file that is not there: SQLite would make that as the umask says.
             os.close(os.open(self.file.resolve(), os.O_CREAT | os.O_EXCL, 0o600))
         database = sqlite3.connect(self.file, timeout=_BUSY_SECONDS)
+        database.text_factory = _text
         try:
             database.execute("PRAGMA foreign_keys = ON")
-            if database.execute("PRAGMA user_version").fetchone() == (0,):
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version > _VERSION:
+                raise SignedinError(
+                    f"{self.file} was written by a newer signedin (form {version}, this one knows "
+                    f"{_VERSION}); update it: python -m pip install -U signedin"
+                )
+            if version == 0:
                 database.executescript(_SCHEMA)
                 database.execute(f"PRAGMA user_version = {_VERSION}")
             with database:
@@ -224,12 +305,34 @@ class ConversationStore:
 
 
 def _info(row: tuple[object, ...]) -> SessionInfo:
-    return msgspec.convert(dict(zip(_COLUMNS, row, strict=True)), SessionInfo, strict=False)
+    """What a row tells; a cell that is damaged is left out, so that all others are listed."""
+    told = dict(zip(_COLUMNS, row, strict=True))
+    try:
+        return msgspec.convert(told, SessionInfo, strict=False)
+    except msgspec.ValidationError:
+        sound = {
+            field.name: told[field.name]
+            for field in msgspec.structs.fields(SessionInfo)
+            if field.name in told and _fits(told[field.name], field.type)
+        }
+        return msgspec.convert({"id": str(told["id"]), **sound}, SessionInfo, strict=False)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _fits(value: object, kind: object) -> bool:
+    try:
+        msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _place(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not cursor.isdigit():
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < _LONGEST_CURSOR):
         raise InvalidOptionError(f"{cursor!r} is no cursor of chatgpt's; take next_cursor")
     return int(cursor)

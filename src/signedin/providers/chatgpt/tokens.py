@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from datetime import datetime
-from typing import cast
 
 import msgspec
 
 from signedin.errors import AuthRequiredError, ErrorKind
-from signedin.providers.chatgpt.claims import read_claims
+from signedin.providers.chatgpt.access import is_token
+from signedin.providers.chatgpt.claims import CLOCK_SKEW, finite, read_claims
 from signedin.providers.chatgpt.endpoint import Answer, SignInServerError, post_form, post_json
+from signedin.providers.chatgpt.limits import number_in
 from signedin.providers.chatgpt.login import ChatGPTLogin
 from signedin.providers.chatgpt.profiles import Profile
 
@@ -69,6 +70,8 @@ async def exchange_code(
     if answer.status in (400, 401, 403):
         raise AuthRequiredError(f"nobody was signed in to chatgpt: {answer.code}")
     answer.check()
+    if (answer.text("token_type") or "bearer").lower() != "bearer":
+        raise AuthRequiredError("nobody was signed in to chatgpt: the server gave no bearer token")
     blank = ChatGPTLogin(profile=profile.name, client_id=client_id, access_token="")
     return Grant(_merged(blank, answer), answer.text("scope"))
 
@@ -111,22 +114,38 @@ async def revoke(profile: Profile, login: ChatGPTLogin) -> bool:
 
 def _merged(login: ChatGPTLogin, answer: Answer) -> ChatGPTLogin:
     """The login with what the server gave; what it left out stays as it was."""
-    access_token = answer.text("access_token")
+    access_token = _token(answer, "access_token")
     if not access_token and not login.access_token:
         raise SignInServerError("the sign-in server gave no access token", ErrorKind.PROTOCOL)
-    expires_at = login.expires_at
+    expires_at, ahead = login.expires_at, 0.0
     if access_token:
-        expires_at = read_claims(access_token).expires_at
-        if expires_at is None:
+        claims = read_claims(access_token)
+        ahead = _clock_ahead(claims.issued_at)
+        if claims.expires_at is not None:
+            expires_at = claims.expires_at + ahead
+        else:
             expires_at = _in_seconds(answer.fields.get("expires_in"))
+    earliest = _moment(answer.fields.get("earliest_refresh_at"))
     return msgspec.structs.replace(
         login,
         access_token=access_token or login.access_token,
-        refresh_token=answer.text("refresh_token") or login.refresh_token,
-        id_token=answer.text("id_token") or login.id_token,
+        refresh_token=_token(answer, "refresh_token") or login.refresh_token,
+        id_token=_token(answer, "id_token") or login.id_token,
         expires_at=expires_at,
-        earliest_refresh_at=_moment(answer.fields.get("earliest_refresh_at")),
+        earliest_refresh_at=None if earliest is None else earliest + ahead,
     )
+
+
+def _token(answer: Answer, name: str) -> str | None:
+    """A token that can be sent."""
+    token = answer.text(name)
+    return token if token and is_token(token) else None
+
+
+def _clock_ahead(issued_at: float | None) -> float:
+    """Seconds by which the clock here is wrong, going by a token that was given this moment."""
+    ahead = 0.0 if issued_at is None else time.time() - issued_at
+    return ahead if abs(ahead) > CLOCK_SKEW else 0.0
 
 
 def _in_seconds(value: object) -> float | None:
@@ -137,13 +156,11 @@ def _in_seconds(value: object) -> float | None:
 def _moment(value: object) -> float | None:
     """A time, which may be Unix seconds, milliseconds, or in words."""
     if isinstance(value, str):
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError, OSError):
             return datetime.fromisoformat(value).timestamp()
     number = _number(value)
     return number / 1000 if number is not None and number > _MILLISECONDS else number
 
 
 def _number(value: object) -> float | None:
-    with suppress(TypeError, ValueError):
-        return float(cast("str", value))
-    return None
+    return number_in(value) if isinstance(value, str) else finite(value)

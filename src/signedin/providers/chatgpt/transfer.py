@@ -7,9 +7,11 @@ from contextlib import suppress
 
 import msgspec
 
+from signedin.accounts.files import UNDECODABLE
 from signedin.accounts.transfer import read_line, seal, write_plain
 from signedin.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.providers.chatgpt.claims import read_claims
+from signedin.providers.chatgpt.limits import number_in
 from signedin.providers.chatgpt.login import ChatGPTLogin
 from signedin.providers.chatgpt.profiles import CODEX
 
@@ -41,7 +43,7 @@ def read_login(line: str, passphrase: Callable[[], str]) -> ChatGPTLogin:
         AuthRequiredError: The passphrase is wrong.
     """
     data = read_line("chatgpt", line, passphrase)
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+    with suppress(ValueError, *UNDECODABLE):
         if data is not None:
             return msgspec.json.decode(data, type=ChatGPTLogin)
         return msgspec.json.decode(line.strip(), type=_AxioLogin).login()
@@ -63,7 +65,7 @@ class _AxioLogin(msgspec.Struct, frozen=True):
         token = self.access_token or self.api_key
         expires_at = read_claims(token).expires_at
         if expires_at is None:
-            expires_at = float(self.expires_at) if self.expires_at.isdecimal() else 0.0
+            expires_at = number_in(self.expires_at) or 0.0
         return ChatGPTLogin(
             profile="codex",
             client_id=CODEX.client_id,

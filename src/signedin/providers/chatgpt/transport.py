@@ -10,6 +10,7 @@ async with ChatGPTTransport(access, profile=SIWC) as transport:
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from signedin.accounts.files import UNDECODABLE
 from signedin.aio import finish
 from signedin.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
 from signedin.events import Event, OtherEvent, RateLimitEvent, RateLimits, RetryEvent, Usage
@@ -148,8 +150,8 @@ class ChatGPTTransport:
             body = await self._connection.read(response)
         try:
             return limits_in_usage(body)
-        except msgspec.DecodeError as error:
-            raise unavailable(f"the plan's limits could not be read: {error}") from error
+        except UNDECODABLE as error:
+            raise unavailable(f"the plan's limits could not be read: {_shown(error)}") from error
 
     async def aclose(self) -> None:
         """Closes all connections. Idempotent."""
@@ -167,7 +169,7 @@ class ChatGPTTransport:
             return []
         self.limits_seen = limits
         told = {name: text for name, text in response.headers.items() if "x-codex" in name.lower()}
-        payload = msgspec.Raw(msgspec.json.encode(told))
+        payload = msgspec.Raw(json.dumps(told).encode())  # as halves of characters cannot be UTF-8
         return [RateLimitEvent(limits=limits, timestamp=time.time(), payload=payload)]
 
     async def __aenter__(self) -> Self:
@@ -332,6 +334,10 @@ def _is_content(event: Event) -> bool:
 
 def _retry_event(reason: str, attempt: int, delay: float) -> RetryEvent:
     return RetryEvent(text=reason, attempt=attempt, delay=delay, timestamp=time.time())
+
+
+def _shown(error: Exception) -> str:
+    return str(error).encode("utf-8", "replace").decode()
 
 
 async def _closed(batches: AsyncGenerator[list[Event], None]) -> None:

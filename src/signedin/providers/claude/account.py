@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from signedin.accounts.billing import Accounts, Vendor
+from signedin.accounts.files import UNDECODABLE, read_private
 from signedin.accounts.status import AuthMode, AuthStatus, Payer
 from signedin.providers.base import ProviderConfig
 from signedin.providers.claude.variables import TOKEN_VARIABLE, VARIABLES
@@ -120,7 +123,7 @@ class _Settings(msgspec.Struct, frozen=True):
 def _other_payers(file: Path) -> list[str]:
     try:
         settings = msgspec.json.decode(file.read_bytes(), type=_Settings)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, *UNDECODABLE):
         return []
     helper = [] if settings.api_key_helper is msgspec.UNSET else ["apiKeyHelper"]
     payers = VARIABLES.before_login + VARIABLES.addresses
@@ -135,14 +138,43 @@ def _managed_settings() -> Path:
     return Path("/etc/claude-code/managed-settings.json")
 
 
+class _OAuth(msgspec.Struct, frozen=True, rename="camel"):
+    access_token: str = ""
+    refresh_token: str | None = None
+    expires_at: float | None = None
+    refresh_token_expires_at: float | None = None
+
+    def __repr__(self) -> str:
+        """Leaves out what is in it."""
+        return "_OAuth()"
+
+
+class _Credentials(msgspec.Struct, frozen=True):
+    """``.credentials.json`` (seen with claude 2.1.197 and 2.1.330); times are milliseconds."""
+
+    oauth: _OAuth | None = msgspec.field(name="claudeAiOauth", default=None)
+
+    @property
+    def usable(self) -> bool:
+        """Whether there are tokens, of which one has not ended."""
+        login = self.oauth
+        if login is None or not (login.access_token or login.refresh_token):
+            return False
+        now = time.time() * 1000
+        ends = [(login.access_token, login.expires_at)]
+        ends.append((login.refresh_token or "", login.refresh_token_expires_at))
+        return any(token and (end is None or end > now) for token, end in ends)
+
+
 def _default_home() -> Path:
     return Path.home() / ".claude"
 
 
 def _may_have_login(home: Path) -> bool:
-    """Whether there is a login file or, where a keychain has the login, a trace of it."""
-    if (home / CREDENTIALS_FILE).is_file():
-        return True
+    """Whether there is a login in the file or, where a keychain has the login, a trace of it."""
+    with suppress(OSError, *UNDECODABLE):
+        if msgspec.json.decode(read_private(home / CREDENTIALS_FILE), type=_Credentials).usable:
+            return True
     if sys.platform != "darwin":
         return False
     folder = home.parent if home == _default_home() else home

@@ -10,12 +10,13 @@ import re
 
 import msgspec
 
+from signedin.accounts.hints import either_sign_in
 from signedin.errors import ErrorKind
 from signedin.events import ErrorEvent
 from signedin.providers.claude.messages import RateLimitInfo, ResultMessage
 from signedin.redact import redact
 
-SIGN_IN = "claude auth login"
+SIGN_IN = either_sign_in("claude")
 
 _BY_STATUS = {
     400: ErrorKind.INVALID_OPTION,

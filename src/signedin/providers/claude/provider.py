@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import os
 
+from signedin.accounts.hints import sign_in_command
 from signedin.errors import ProtocolError, ProviderNotInstalledError, UnsupportedOptionError
 from signedin.events import RateLimits
 from signedin.options import TurnOptions
@@ -22,7 +23,6 @@ from signedin.providers.claude.account import accounts_for, settings_findings
 from signedin.providers.claude.auth import ClaudeAuth
 from signedin.providers.claude.binary import INSTALL, find_claude
 from signedin.providers.claude.config import launch_for
-from signedin.providers.claude.failure import SIGN_IN
 from signedin.providers.claude.launch import QUIET, Launch
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.session import ClaudeSession
@@ -176,7 +176,7 @@ SPEC = ProviderSpec(
     find=find_claude,
     tested=("2.1.197", "2.1.330"),
     install=INSTALL,
-    login=SIGN_IN,
+    login=sign_in_command("claude"),
     quirks=(
         "it changes only files that it has read before",
         "it refuses `permissions='full-access'` to root; `env={'IS_SANDBOX': '1'}` allows it",

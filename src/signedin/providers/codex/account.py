@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 from signedin.accounts.billing import Account, Accounts, Vendor
+from signedin.accounts.files import read_private
 from signedin.accounts.homes import make_missing, make_private
 from signedin.errors import BillingError, InvalidOptionError
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex.config import thread_config
+from signedin.providers.codex.login_file import is_login
 from signedin.providers.codex.variables import VARIABLES
 from signedin.providers.environment import child_environment
 
@@ -79,9 +82,10 @@ def _default_home() -> Path:
 
 
 def _may_have_login(home: Path) -> bool:
-    """Whether there is a login file, or a keyring is used, into which we do not look."""
-    if (home / CREDENTIALS_FILE).is_file():
-        return True
+    """Whether there is a login in the file, or a keyring is used, into which we do not look."""
+    with suppress(OSError):
+        if is_login(read_private(home / CREDENTIALS_FILE)):
+            return True
     file = home / _CONFIG_FILE
     if not file.is_file():
         return False

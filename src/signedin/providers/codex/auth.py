@@ -21,6 +21,7 @@ from signedin.providers.codex.account import (
 from signedin.providers.codex.app_server import AppServer
 from signedin.providers.codex.binary import find_codex
 from signedin.providers.codex.launch import launch
+from signedin.providers.codex.login_file import login_is_whole
 from signedin.providers.codex.signing_in import CodexLogin, OpenLogins
 from signedin.providers.codex.transfer import export_login, import_login
 from signedin.providers.codex.variables import API_KEY_VARIABLE, TOKEN_VARIABLE
@@ -156,7 +157,8 @@ async def _asked(
         return _decided(basis, "unknown", "unknown", "model_provider in config.toml")
     told = answer.account
     if told is None:
-        return basis
+        file = (basis.home or Path()) / CREDENTIALS_FILE
+        return basis if login_is_whole(file) else msgspec.structs.replace(basis, reason="damaged")
     where = TOKEN_VARIABLE if environment.get(TOKEN_VARIABLE) else CREDENTIALS_FILE
     mode, payer = _MEANINGS.get(told.type, ("unknown", "unknown"))
     status = _decided(basis, "token" if where == TOKEN_VARIABLE else mode, payer, where)

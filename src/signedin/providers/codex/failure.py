@@ -8,11 +8,12 @@ from typing import cast
 
 import msgspec
 
+from signedin.accounts.hints import either_sign_in
 from signedin.errors import ErrorKind
 from signedin.events import EMPTY_PAYLOAD, ErrorEvent
 from signedin.redact import redact
 
-SIGN_IN = "codex login"
+SIGN_IN = either_sign_in("codex")
 
 _BY_CODE = {
     "badRequest": ErrorKind.INVALID_OPTION,

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
+from signedin.accounts.hints import sign_in_command
 from signedin.events import RateLimits
 from signedin.options import TurnOptions
 from signedin.providers.base import (
@@ -240,7 +241,7 @@ SPEC = ProviderSpec(
     find=find_codex,
     tested=("0.163", "0.169"),
     install=INSTALL,
-    login="codex login",
+    login=sign_in_command("codex"),
     quirks=(
         "`codex-exec` takes images as files only",
         "`codex-exec` takes no configuration with secrets: all users can read a command line",

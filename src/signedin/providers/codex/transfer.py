@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from signedin.accounts.files import write_private
 from signedin.accounts.homes import make_private
 from signedin.accounts.transfer import decode_base64, decompress, read_line, seal, write_plain
 from signedin.errors import AuthRequiredError, InvalidOptionError
 from signedin.providers.codex.account import CREDENTIALS_FILE
+from signedin.providers.codex.login_file import is_login
 
 
 def export_login(home: Path, passphrase: str | None) -> str:
@@ -28,7 +27,7 @@ def export_login(home: Path, passphrase: str | None) -> str:
         raise AuthRequiredError(
             f"there is no login in {file}; nobody is signed in there, or a keyring keeps the login"
         ) from None
-    if not _is_login(login):
+    if not is_login(login):
         raise InvalidOptionError(f"{file} is not a Codex login")
     return write_plain("codex", login) if passphrase is None else seal("codex", login, passphrase)
 
@@ -47,7 +46,7 @@ def import_login(home: Path, line: str, passphrase: Callable[[], str], *, force:
     if file.exists() and not force:
         raise InvalidOptionError(f"{file} has a login already; it is replaced only by force")
     login = read_line("codex", line, passphrase) or _older(line)
-    if not _is_login(login):
+    if not is_login(login):
         raise InvalidOptionError(
             "this is not a Codex login; give the whole line that was exported, or an auth.json"
         )
@@ -56,37 +55,9 @@ def import_login(home: Path, line: str, passphrase: Callable[[], str], *, force:
     return file
 
 
-class _Tokens(msgspec.Struct, frozen=True):
-    refresh_token: str
-
-    def __repr__(self) -> str:
-        """Leaves out what is in it."""
-        return "_Tokens()"
-
-
-class _Login(msgspec.Struct, frozen=True):
-    """The parts of ``auth.json`` of which one must be there (seen with codex 0.163 and 0.169)."""
-
-    tokens: _Tokens | None = None
-    api_key: str | None = msgspec.field(name="OPENAI_API_KEY", default=None)
-    personal_access_token: str | None = None
-
-    def __repr__(self) -> str:
-        """Leaves out what is in it."""
-        return "_Login()"
-
-
-def _is_login(content: bytes) -> bool:
-    try:
-        login = msgspec.json.decode(content, type=_Login)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return bool(login.tokens or login.api_key or login.personal_access_token)
-
-
 def _older(text: str) -> bytes:
     plain = text.strip()
     if plain.startswith("{"):
-        return plain.encode()
+        return plain.encode("utf-8", "replace")
     data = decode_base64(plain) or b""
     return decompress(data) or data

@@ -11,12 +11,13 @@ from typing import cast
 
 import msgspec
 
+from signedin.accounts.hints import either_sign_in
 from signedin.accounts.homes import isolated_home, make_private
 from signedin.errors import InvalidOptionError
 from signedin.providers.base import ProviderConfig
 
 HOME_VARIABLE = "GEMINI_CLI_HOME"
-LOGIN = "export GEMINI_API_KEY=…, or run `gemini` once and choose how to sign in"
+LOGIN = f"export GEMINI_API_KEY=…, or choose how to sign in with: {either_sign_in('gemini')}"
 
 ISOLATED_SETTINGS: Mapping[str, Mapping[str, object]] = {
     "general": {
