@@ -27,7 +27,8 @@ from signedin import (
 )
 from signedin.approvals import allow, deny
 from signedin.errors import ErrorKind, InvalidOptionError, UnsupportedOptionError
-from support.processes import Watch, processes_with
+from signedin.providers.acp.session import KEPT
+from support.processes import EndlessCommand, Watch, processes_with
 from support.turns import checked, events_of_async, failed, of_type, told
 
 AGENT = Path(__file__).parents[1] / "support" / "acp_agent.py"
@@ -147,11 +148,76 @@ def test_a_refusal_is_a_failure_that_keeps_the_words(run: Callable) -> None:
     assert raised.value.result.text == "I would rather "
 
 
-def test_an_answer_that_was_cut_says_so(run: Callable) -> None:
-    result = run("cut")
-    assert result.text == "The first "
-    [warning] = of_type(result.events, WarningEvent)
-    assert "the answer is cut" in warning.text
+def test_an_answer_that_was_cut_fails(run: Callable) -> None:
+    with pytest.raises(TurnFailedError, match="the answer is cut") as raised:
+        run("cut")
+    assert (raised.value.kind, raised.value.transient) == (ErrorKind.OUTPUT_LIMIT, False)
+    assert raised.value.result.text == "The first "
+
+
+def test_what_is_nested_too_deep_ends_no_reader(run: Callable) -> None:
+    result = run("deep_update")
+    assert result.text == "one two three"
+
+
+def test_each_turn_has_the_settings_it_names(tmp_path: Path) -> None:
+    with Client("acp", command=command("settings"), trust_project=True) as client:
+        session = client.session(cwd=tmp_path, timeout=20)
+        first = session.run("Hi", provider_options={"config": {"style": "grand"}, "mode": "act"})
+        assert json.loads(first.text) == {"mode": "act", "style": "grand"}
+        assert json.loads(session.run("Hi").text) == {"mode": "ask", "style": "plain"}
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"typo": 1}, "has no provider option 'typo'"),
+        ({"mode": 3}, "'mode' must be a string"),
+        ({"config": [1]}, "'config' must be a dictionary"),
+        ({"config": {"style": 3.5}}, "'config' must be a dictionary"),
+    ],
+)
+def test_the_options_of_every_turn_are_checked(
+    tmp_path: Path, options: dict[str, object], complaint: str
+) -> None:
+    with Client("acp", command=command("hello"), trust_project=True) as client:
+        session = client.session(cwd=tmp_path, timeout=20)
+        session.run("Hi")
+        with pytest.raises(InvalidOptionError, match=complaint):
+            session.run("Hi", provider_options=options)
+        assert session.run("Hi").text == "Hello."
+
+
+async def test_sessions_nobody_uses_are_forgotten(tmp_path: Path) -> None:
+    async with client("hello") as one:
+        provider = one._connected()
+        for _ in range(2):
+            await one.run("Hi", cwd=tmp_path)
+        [process] = provider._running.values()
+        held = process.running.sessions
+        for number in range(KEPT + 5):
+            held[f"old-{number}"] = held["s1"]
+        await one.run("Hi", cwd=tmp_path)
+        assert len(held) == KEPT
+
+
+def test_an_agent_that_refuses_its_arguments(tmp_path: Path) -> None:
+    complaint = "Unknown argument: nope\nUsage: agent [options]\n  -h, --help  Show help\n"
+    argv = [sys.executable, "-c", f"import sys; sys.exit({complaint * 200!r})"]
+    with (
+        Client("acp", command=argv, trust_project=True) as client,
+        pytest.raises(InvalidOptionError, match=r"Unknown argument: nope$") as raised,
+    ):
+        client.run("Hi", cwd=tmp_path)
+    assert not raised.value.transient
+
+
+def test_what_an_agent_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    endless = EndlessCommand(tmp_path)
+    with Client("acp", command=command("leaves", endless.line), trust_project=True) as client:
+        client.run("Hi", cwd=tmp_path, env={"SIGNEDIN_TEST": str(tmp_path)})
+        endless.wait_until_it_runs()
+    assert processes_with(tmp_path) == set()
 
 
 def test_an_agent_without_models_refuses_one(run: Callable) -> None:
@@ -169,7 +235,7 @@ async def test_news_of_one_command_is_put_together(tmp_path: Path) -> None:
         CommandEvent(**ls, status="started", cwd=str(tmp_path)),
         CommandEvent(**ls, status="output", text="a\n"),
         CommandEvent(**ls, status="output", text="b\n"),
-        CommandEvent(**ls, status="completed", cwd=str(tmp_path), output="a\nb\n", exit_code=3),
+        CommandEvent(**ls, status="failed", cwd=str(tmp_path), output="a\nb\n", exit_code=3),
     ]
 
 

@@ -6,10 +6,13 @@ It is a program of its own, and knows nothing of signedin.
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
 BEHAVIOUR, *ARGUMENTS = sys.argv[1:]
+DEEP = "[" * 5000 + "]" * 5000
+SETTINGS = {"mode": "ask", "style": "plain"}
 NUMBERS = iter(range(1000, 9999))
 
 
@@ -21,6 +24,11 @@ def send(**message: object) -> None:
 def update(kind: str, /, **fields: object) -> None:
     params = {"sessionId": "s1", "update": {"sessionUpdate": kind, **fields}}
     send(method="session/update", params=params)
+
+
+def raw_update(update: str) -> None:
+    head = '{"jsonrpc": "2.0", "method": "session/update", "params": {"sessionId": "s1", "update": '
+    sys.stdout.write(f"{head}{update}}}}}}}\n")
 
 
 def say(text: str, **fields: object) -> None:
@@ -124,6 +132,16 @@ def prompted() -> str:
         case "cut":
             say("The first ")
             return "max_tokens"
+        case "settings":
+            say(json.dumps(SETTINGS))
+        case "deep_update":
+            say("one two ")
+            nested = f'{{"a": {DEEP}}}'
+            raw_update('{"sessionUpdate": "tool_call", "toolCallId": "t1", "rawInput": ' + nested)
+            raw_update('{"sessionUpdate": "plan", "entries": ' + DEEP)
+            say("three")
+        case "leaves":
+            subprocess.Popen(["/bin/sh", "-c", ARGUMENTS[0]], start_new_session=True)
         case "temporary":
             say(os.environ["TMPDIR"])
         case "flood":
@@ -145,6 +163,19 @@ def main() -> None:
             case "session/new" if BEHAVIOUR == "locked":
                 error = {"code": -32000, "message": "Authentication required"}
                 send(id=message["id"], error=error)
+            case "session/new" if BEHAVIOUR == "settings":
+                options = [
+                    {
+                        "id": name,
+                        "category": "mode" if name == "mode" else None,
+                        "currentValue": value,
+                    }
+                    for name, value in SETTINGS.items()
+                ]
+                send(id=message["id"], result={"sessionId": "s1", "configOptions": options})
+            case "session/set_config_option":
+                SETTINGS[message["params"]["configId"]] = message["params"]["value"]
+                send(id=message["id"], result={})
             case "session/new":
                 send(id=message["id"], result={"sessionId": "s1"})
             case "session/prompt":

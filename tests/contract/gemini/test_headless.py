@@ -1,7 +1,10 @@
 """Headless Gemini: nothing of its output is lost, and every way to fail has its error."""
 
+import os
+import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -40,7 +43,7 @@ from signedin.loopback import (
     WriteFile,
 )
 from signedin.loopback.script import Answer
-from support.processes import Watch, processes_with
+from support.processes import EndlessCommand, Watch, children_with, processes_with
 from support.stage import Stage
 from support.turns import checked, events_of, failed, of_type, told
 
@@ -195,6 +198,39 @@ def test_an_interrupted_turn_and_a_late_one_leave_nothing(
     assert error.result.text == "one two "
     assert processes_with(marker) == set()
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", ["timeout", "left", "killed"])
+def test_no_command_outlives_its_turn(
+    new_client: Callable[..., Client], stage: Stage, marker: str, tmp_path: Path, end: str
+) -> None:
+    endless = EndlessCommand(tmp_path)
+    stage.play(Shell(endless.line))
+    with new_client("gemini-cli", permissions="full-access", cwd=tmp_path) as client:
+        limit = 15 if end == "timeout" else None
+        with suppress(SignedinError), client.stream("Go.", timeout=limit) as turn:
+            for event in turn:
+                if isinstance(event, CommandEvent) and event.status == "started":
+                    endless.wait_until_it_runs()
+                    if end == "left":
+                        break
+                    if end == "killed":
+                        [agent] = children_with(marker)
+                        os.kill(agent, signal.SIGKILL)
+        assert processes_with(marker) == set()
+
+
+@pytest.mark.parametrize("transport", ["gemini-cli", "gemini-acp"])
+def test_an_unknown_argument_is_named(
+    new_client: Callable[..., Client], stage: Stage, transport: str, tmp_path: Path
+) -> None:
+    stage.play("Hello.")
+    options = {"provider_options": {"extra_argv": ["--all-files"]}}
+    with (
+        new_client(transport, cwd=tmp_path) as client,
+        pytest.raises(InvalidOptionError, match=r"Unknown arguments: all-files, allFiles$"),
+    ):
+        client.run("Go.", **options)
 
 
 def test_an_answer_of_a_given_shape(headless: Client, stage: Stage) -> None:

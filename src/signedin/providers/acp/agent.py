@@ -319,7 +319,7 @@ class ACPAgent:
     def _read(self, raw: msgspec.Raw, result_type: type[T], method: str) -> T:
         try:
             return msgspec.json.decode(raw, type=result_type)
-        except msgspec.ValidationError as error:
+        except acp.UNREADABLE as error:
             raise ProtocolError(
                 f"{self.name} {self.version} answered {method} in a form that is not of the Agent "
                 f"Client Protocol: {error}"
@@ -331,7 +331,7 @@ class ACPAgent:
             return
         try:
             decoded = self._decode(params)
-        except msgspec.ValidationError as error:
+        except acp.UNREADABLE as error:
             _log.debug("%s sent an update of unknown form: %s", self.name, error)
             decoded = acp.SessionUpdate(_session_of(params))
         if listener := self._listeners.get(decoded.session_id):
@@ -382,5 +382,5 @@ class _Gated:
 def _session_of(params: msgspec.Raw) -> str:
     try:
         return msgspec.json.decode(params, type=acp.Addressed).session_id
-    except msgspec.MsgspecError:
+    except acp.UNREADABLE:
         return ""

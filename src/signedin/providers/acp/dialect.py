@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from signedin.errors import ErrorKind
 from signedin.options import TurnOptions
 from signedin.providers.acp.agent import ACPAgent, ClientFeatures
 from signedin.redact import redact
@@ -61,6 +62,25 @@ class Dialect(Protocol):
     @property
     def late_replay(self) -> bool:
         """Whether the agent answers a load before it has told the whole history again."""
+        ...
+
+    @property
+    def stop_failures(self) -> Mapping[str, ErrorKind]:
+        """Stop reasons that are failures, as the agent uses the words."""
+        ...
+
+    @property
+    def fixed_options(self) -> frozenset[str]:
+        """Names in ``provider_options`` that only count when the session begins."""
+        ...
+
+    def check(self, options: TurnOptions) -> None:
+        """Refuses what the agent cannot honour; done for every turn.
+
+        Raises:
+            UnsupportedOptionError: A keyword that it has nothing for.
+            InvalidOptionError: A provider option that is none of its own, or a bad value.
+        """
         ...
 
     def launch(self, options: TurnOptions) -> Launch:

@@ -7,7 +7,7 @@ import re
 import time
 from typing import cast
 
-from signedin.errors import ErrorKind
+from signedin.errors import ErrorKind, InvalidOptionError
 from signedin.events import ErrorEvent
 from signedin.providers.acp import protocol as acp
 from signedin.wire.rpc_errors import JsonRpcError
@@ -36,6 +36,11 @@ _BY_TEXT = tuple(
         ErrorKind.SERVER: r"server error",
     }.items()
 )
+_ARGUMENTS = re.compile(
+    r"^.*(?:unknown (?:argument|option|command)|unexpected argument|unrecognized|invalid (?:value|"
+    r"choice)|not enough arguments|missing required|mutually exclusive).*$",
+    re.IGNORECASE | re.MULTILINE,
+)
 _JSON = json.JSONDecoder()
 _STATUS = re.compile(
     r"(?:\b(?:status|status code|code|API error)\D{0,4}|\berror: )([45]\d\d)\b", re.IGNORECASE
@@ -55,6 +60,21 @@ def failure_event(error: JsonRpcError, *, login: str) -> ErrorEvent:
     if kind is ErrorKind.AUTH_REQUIRED:
         text = f"{text.rstrip('. ')}. Sign in with: {login}"
     return ErrorEvent(text=text, timestamp=time.time(), error=kind, status=status)
+
+
+def refused_arguments(name: str, stderr: str) -> InvalidOptionError | None:
+    """Returns the error for a program that ended with its help because of its arguments.
+
+    Args:
+        name: The provider.
+        stderr: What the program said. Gemini and qwen-code tell why in the first line, opencode
+            does not.
+    """
+    if "--help" not in stderr:
+        return None
+    found = _ARGUMENTS.search(stderr)
+    why = found[0].strip() if found else "it printed its help, as for an argument it does not know"
+    return InvalidOptionError(f"{name} refused its arguments: {why}")
 
 
 def kind_of(status: int | None, text: str) -> ErrorKind:

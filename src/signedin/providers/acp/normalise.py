@@ -7,6 +7,7 @@ together until an action comes between them, or until the agent names another me
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from io import StringIO
 
 import msgspec
@@ -34,8 +35,18 @@ from signedin.providers.acp.toolcalls import ToolCalls
 from signedin.wire.jsonrpc import IncomingRequest
 
 _REASONS: dict[str, DoneReason] = {"end_turn": "completed", "cancelled": "interrupted"}
-_CUT = {
-    "max_tokens": "the model stopped at its limit of output tokens; the answer is cut",
+STOP_FAILURES: Mapping[str, ErrorKind] = {
+    "max_tokens": ErrorKind.OUTPUT_LIMIT,
+    "refusal": ErrorKind.REFUSED,
+}
+"""Stop reasons that make a failure of a turn, in the words of the protocol."""
+
+_FAILED = {
+    ErrorKind.OUTPUT_LIMIT: "the model stopped at its limit of output tokens; the answer is cut",
+    ErrorKind.REFUSED: "the model refuses to answer",
+    ErrorKind.CONTEXT_WINDOW: "the conversation is longer than the context window of the model",
+}
+_SAID = {
     "max_turn_requests": "the agent stopped at its limit of model requests for one turn",
 }
 
@@ -62,12 +73,19 @@ class TurnNormaliser:
     Args:
         cwd: Where the agent works.
         names: Knows the tools of the session's MCP servers.
+        failures: Stop reasons that are failures, as the agent uses the words.
 
     Attributes:
         calls: The tool calls of the turn.
     """
 
-    def __init__(self, cwd: str, names: McpNames | None = None) -> None:
+    def __init__(
+        self,
+        cwd: str,
+        names: McpNames | None = None,
+        failures: Mapping[str, ErrorKind] = STOP_FAILURES,
+    ) -> None:
+        self._failures = failures
         self.calls = ToolCalls(cwd, names or McpNames())
         self._count = 0
         self._message: _Block | None = None
@@ -107,7 +125,7 @@ class TurnNormaliser:
                     self._context = msgspec.json.decode(params, type=_UsageUpdate).update
                 case _:
                     pass
-        except msgspec.ValidationError:
+        except acp.UNREADABLE:
             pass  # a known word in an unknown form
         return events or [_other(kind or "session/update", payload)]
 
@@ -131,12 +149,11 @@ class TurnNormaliser:
                     payload=raw,
                 )
             )
-        if reason == "refusal":
-            refused = "the model refuses to answer"
-            events.append(ErrorEvent(error=ErrorKind.REFUSED, text=refused, timestamp=now))
+        if failure := self._failures.get(reason):
+            events.append(ErrorEvent(error=failure, text=_FAILED[failure], timestamp=now))
             return [*events, DoneEvent(reason="failed", timestamp=now, payload=raw)]
         if reason not in _REASONS:
-            said = _CUT.get(reason, f"the agent ended the turn for a reason of its own: {reason}")
+            said = _SAID.get(reason, f"the agent ended the turn for a reason of its own: {reason}")
             events.append(WarningEvent(text=said, timestamp=now))
         done = DoneEvent(reason=_REASONS.get(reason, "completed"), timestamp=now, payload=raw)
         return [*events, done]

@@ -14,6 +14,8 @@ from msgspec import Struct
 VERSION = 1
 AUTH_REQUIRED = -32000
 RESOURCE_NOT_FOUND = -32002
+UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What decoding raises for a message of another form, or one that is nested too deep."""
 
 
 class _Wire(Struct, frozen=True, rename="camel"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -13,6 +14,7 @@ from signedin.aio import finish
 from signedin.errors import (
     InvalidOptionError,
     ProviderNotInstalledError,
+    TransportClosedError,
     UnsupportedOptionError,
     UnsupportedProviderError,
 )
@@ -26,7 +28,10 @@ from signedin.providers.acp.catalogue import (
     find_agent,
 )
 from signedin.providers.acp.dialect import NO_SHARED_FOLDER, Dialect, Launch
+from signedin.providers.acp.failure import refused_arguments
+from signedin.providers.acp.leftovers import VARIABLE, end_leftovers
 from signedin.providers.acp.mcp import servers_key
+from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.acp.session import ACPSession, RunningAgent
 from signedin.providers.acp.store import list_sessions
 from signedin.providers.base import (
@@ -151,6 +156,10 @@ class ACPProvider(Provider):
             raise ProviderNotInstalledError(
                 self._dialect.name, f"{error.strerror}: {error.filename}", self._dialect.install
             ) from error
+        except TransportClosedError as error:
+            if refused := refused_arguments(self._dialect.name, error.stderr):
+                raise refused from error
+            raise
 
 
 class _Process:
@@ -163,7 +172,8 @@ class _Process:
     @classmethod
     async def start(cls, launch: Launch) -> _Process:
         folder = TemporaryFolder("agent")
-        env = {**dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder.name), **launch.env}
+        folders = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder.name)
+        env = {**folders, **launch.env, VARIABLE: folder.name}
         try:
             agent = await ACPAgent.start(
                 launch.argv,
@@ -185,6 +195,7 @@ class _Process:
             await self.running.agent.aclose()
         finally:
             self.running.release_all()
+            await end_leftovers(self._folder.name)
             await asyncio.to_thread(self._folder.cleanup)
 
 
@@ -192,6 +203,8 @@ class KnownDialect:
     """An agent of the catalogue, or one whose command the caller gives."""
 
     late_replay = False
+    stop_failures = STOP_FAILURES
+    fixed_options: frozenset[str] = frozenset()
 
     def __init__(self, name: str, known: KnownAgent, config: ProviderConfig) -> None:
         self.name = name
@@ -200,9 +213,13 @@ class KnownDialect:
         self._known = known
         self._config = config
 
+    def check(self, options: TurnOptions) -> None:
+        """Refuses what no agent can honour; see `Dialect.check`."""
+        _check_options(self.name, options)
+
     def launch(self, options: TurnOptions) -> Launch:
         """Says how to start the agent; see `Dialect.launch`."""
-        _check_options(self.name, options)
+        self.check(options)
         _check_account(self.name, self._config)
         guard = ProjectGuard() if options.trust_project else self._known.guard or ProjectGuard()
         _check_guard(self.name, guard, options)
@@ -362,3 +379,18 @@ def _check_options(name: str, options: TurnOptions) -> None:
                 f"{name} has no provider option {given!r}; known: {', '.join(sorted(_OPTIONS))}. "
                 "Settings of the agent go into provider_options={'config': {'id': value}}"
             )
+    mode, config = (options.provider_options.get(key) for key in ("mode", "config"))
+    if mode is not None and not isinstance(mode, str):
+        raise InvalidOptionError(f"provider option 'mode' must be a string, not {mode!r}")
+    if config is not None and not _is_config(config):
+        raise InvalidOptionError(
+            "provider option 'config' must be a dictionary of names to strings or truth values, "
+            f"not {config!r}"
+        )
+
+
+def _is_config(config: object) -> bool:
+    return isinstance(config, Mapping) and all(
+        isinstance(name, str) and isinstance(value, str | bool)
+        for name, value in cast("Mapping[object, object]", config).items()
+    )

@@ -304,7 +304,7 @@ def _option(options: Sequence[acp.PermissionOption], decision: Decision) -> str 
 def _params(request: IncomingRequest, params_type: type[T]) -> T:
     try:
         return msgspec.json.decode(request.params, type=params_type)
-    except msgspec.ValidationError as error:
+    except acp.UNREADABLE as error:
         raise rpc_error(-32602, f"unknown form of {request.method}: {error}") from error
 
 

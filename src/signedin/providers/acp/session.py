@@ -42,6 +42,10 @@ from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 WRITE_BEHIND = 2.0
 """Seconds after a turn in which an agent may not have stored all of it: qwen 0.15 writes later."""
 
+KEPT = 16
+"""Sessions nobody uses that are still known of an agent that cannot close them: a later session of
+the client that resumes one goes on with it as it is, which is quicker, and safer with Gemini."""
+
 _log = logging.getLogger("signedin.acp")
 
 
@@ -126,6 +130,12 @@ class RunningAgent(msgspec.Struct):
         """Forgets a session that the agent holds no longer."""
         self.withdraw(self.sessions.pop(session_id).offered)
 
+    def release_oldest(self) -> None:
+        """Forgets the sessions that were begun first and that nobody uses, save `KEPT` ones."""
+        unused = [each for each in self.sessions if not self.agent.is_listening(each)]
+        for session_id in unused[:-KEPT]:
+            self.release(session_id)
+
     def release_all(self) -> None:
         """Forgets all sessions, because the agent has ended."""
         for session_id in list(self.sessions):
@@ -145,6 +155,7 @@ class ACPSession(ProviderSession):
         self, connect: Connect, dialect: Dialect, tool_host: ToolHost, request: SessionRequest
     ) -> None:
         self.provider = dialect.name
+        self.fixed_options = dialect.fixed_options
         self._connect = connect
         self._tool_host = tool_host
         self._dialect = dialect
@@ -183,6 +194,7 @@ class ACPSession(ProviderSession):
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ACPTurn:
         """Sends a prompt."""
+        self._dialect.check(options)
         running = await self.open()
         opened = self._opened
         assert opened is not None  # noqa: S101 - open() did
@@ -199,6 +211,7 @@ class ACPSession(ProviderSession):
             opened.id,
             name=self._dialect.name,
             login=self._dialect.login,
+            failures=self._dialect.stop_failures,
             options=options,
             host=host,
             env=running.launch.env,
@@ -222,7 +235,8 @@ class ACPSession(ProviderSession):
             return
         running.agent.forget(self._id)
         if running.agent.session_capabilities.close is None:
-            return  # still there for a later session of this client that resumes it
+            running.release_oldest()
+            return
         running.release(self._id)
         try:
             await running.agent.close_session(self._id)

@@ -17,9 +17,10 @@ from signedin.wire.rpc_errors import JsonRpcError
 class SessionSettings:
     """The settings of one session, changed only where they differ.
 
+    What a turn names holds for that turn; the next one finds what the session began with.
+
     Attributes:
         state: What the agent told of them when the session was opened.
-        model: The model the session is set to, if the agent tells.
     """
 
     def __init__(
@@ -30,10 +31,18 @@ class SessionSettings:
         self._session_id = session_id
         self.state = state
         self._options = state.config_options or ()
-        self._now = {option.id: option.current_value for option in self._options}
-        self._mode = state.modes.current_mode_id if state.modes else None
-        self._own_model = self._told_model()
-        self.model = self._own_model
+        self._own = {option.id: option.current_value for option in self._options}
+        self._changed: dict[str, object] = {}
+        self._own_model = self._model = (state.models and state.models.current_model_id) or None
+        self._own_mode = self._mode = (state.modes and state.modes.current_mode_id) or None
+
+    @property
+    def model(self) -> str | None:
+        """The model the session is set to, if the agent tells."""
+        if self.state.models is not None:
+            return self._model
+        option = self._find("model")
+        return None if option is None else str(self._value(option))
 
     async def apply(self, options: TurnOptions) -> None:
         """Makes the session fit the options of a turn.
@@ -42,55 +51,55 @@ class SessionSettings:
             UnsupportedOptionError: The agent has no such setting.
             InvalidOptionError: It does not accept the value.
         """
-        await self._apply_model(self._dialect.model(options) or self._own_model)
+        model, mode = self._dialect.model(options), self._dialect.mode(options)
+        wanted: dict[str, object] = {}
+        if self.state.models is not None:
+            await self._apply_model(model or self._own_model)
+        elif model is not None:
+            wanted[self._option_for("model", "model")] = model
         if options.effort not in (None, VENDOR_DEFAULT):
-            await self._set_option(self._option_for("effort", "thought_level"), options.effort)
-        if mode := self._dialect.mode(options):
-            await self._apply_mode(mode)
-        config = options.provider_options.get("config", {})
-        for option, value in cast("Mapping[str, object]", config).items():
-            await self._set_option(option, value)
+            wanted[self._option_for("effort", "thought_level")] = options.effort
+        if self.state.modes is not None:
+            await self._apply_mode(mode or self._own_mode)
+        elif mode is not None:
+            wanted[self._option_for("mode", "mode")] = mode
+        config = options.provider_options.get("config") or {}
+        wanted |= cast("Mapping[str, object]", config)
+        for option in [*self._changed, *wanted]:
+            await self._set_option(option, wanted.get(option, self._own.get(option)))
 
     async def _apply_model(self, model: str | None) -> None:
-        if model is None or model == self.model:
-            return
-        if self.state.models is not None:
+        if model is not None and model != self._model:
             async with self._accepted("model", model):
                 await self._agent.set_model(self._session_id, model)
-        else:
-            await self._set_option(self._option_for("model", "model"), model)
-        self.model = model
+            self._model = model
 
-    async def _apply_mode(self, mode: str) -> None:
-        if self.state.modes is None:
-            await self._set_option(self._option_for("mode", "mode"), mode)
-        elif mode != self._mode:
+    async def _apply_mode(self, mode: str | None) -> None:
+        if mode is not None and mode != self._mode:
             async with self._accepted("mode", mode):
                 await self._agent.set_mode(self._session_id, mode)
             self._mode = mode
 
     async def _set_option(self, option: str, value: object) -> None:
-        if value is None or self._now.get(option) == value:
+        if value is None or self._value(option) == value:
             return
         async with self._accepted(option, value):
             await self._agent.set_config_option(self._session_id, option, value)
-        self._now[option] = value
+        self._changed[option] = value
+
+    def _value(self, option: str) -> object:
+        return self._changed.get(option, self._own.get(option))
 
     def _option_for(self, keyword: str, category: str) -> str:
-        for option in self._options:
-            if category in (option.category, option.id):
-                return option.id
+        if (option := self._find(category)) is not None:
+            return option
         raise UnsupportedOptionError(
             self._dialect.name, keyword, f"{self._agent.name} has no setting for it"
         )
 
-    def _told_model(self) -> str | None:
-        if self.state.models is not None:
-            return self.state.models.current_model_id or None
-        for option in self._options:
-            if "model" in (option.category, option.id):
-                return str(option.current_value)
-        return None
+    def _find(self, category: str) -> str | None:
+        found = (option.id for option in self._options if category in (option.category, option.id))
+        return next(found, None)
 
     @asynccontextmanager
     async def _accepted(self, keyword: str, value: object) -> AsyncGenerator[None, None]:

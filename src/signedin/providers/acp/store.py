@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import cast
 
@@ -93,9 +94,9 @@ class Replay:
         if update.session_update == "user_message_chunk":
             if not self._turns or self._turns[-1].answered:
                 self._turns.append(_Told(self._cwd))
-            self._turns[-1].prompt += (
-                msgspec.json.decode(update.content, type=acp.Content).text or ""
-            )
+            with suppress(*acp.UNREADABLE):
+                content = msgspec.json.decode(update.content, type=acp.Content)
+                self._turns[-1].prompt += content.text or ""
         elif self._turns:
             self._turns[-1].take(update, params, line)
 

@@ -53,6 +53,13 @@ _TEXTS = frozenset(
 _EDITS = frozenset({"edit", "delete", "move"})
 _ENDED: Mapping[str, ItemStatus] = {"completed": "completed", "failed": "failed"}
 _COMMAND_NAMES = ("command", "cmd")
+_REPORT = re.compile(
+    r"Command: .*\nDirectory: [^\n]*\nOutput: (?P<output>.*)\nError: .*"
+    r"\nExit Code: (?P<code>[^\n]*)\nSignal: [^\n]*(?:\n[^\n]*)*",
+    re.DOTALL,
+)
+"""How qwen 0.15 tells the end of a command."""
+
 _EXIT_CODE_NAMES = ("exitCode", "exit_code", "exit")
 
 
@@ -167,7 +174,7 @@ class _Call:
 
     def output(self, payload: msgspec.Raw) -> list[Event]:
         """The piece of a command's output that was not seen yet, if it only grew."""
-        text = text_of(self.state)
+        text = _output_of(self.state)
         if not self._is_command or not text.startswith(self._shown) or text == self._shown:
             return []
         piece, self._shown = text[len(self._shown) :], text
@@ -191,13 +198,14 @@ class _Call:
         now = time.time()
         seconds = None if status == "started" else time.monotonic() - self._started
         if self._is_command:
+            exit_code = None if status == "started" else _exit_code(state)
             return CommandEvent(
                 item_id=state.tool_call_id,
                 command=command_of(state),
-                status=status,
+                status="failed" if status == "completed" and exit_code else status,
                 cwd=cwd,
-                output="" if status == "started" else text_of(state),
-                exit_code=_exit_code(state.raw_output),
+                output="" if status == "started" else _output_of(state),
+                exit_code=exit_code,
                 seconds=seconds,
                 timestamp=now,
                 payload=payload,
@@ -237,7 +245,7 @@ def _without_description(asked: acp.ToolCall) -> acp.ToolCall:
     # Gemini CLI 0.61 tells the arguments of MCP tools as the text of their content.
     try:
         arguments = msgspec.json.decode(text_of(asked), type=dict[str, object])
-    except msgspec.MsgspecError:
+    except acp.UNREADABLE:
         return asked
     return msgspec.structs.replace(asked, content=None, raw_input=arguments)
 
@@ -314,10 +322,19 @@ def _change(tool_kind: str | None, item: acp.ToolContent, cwd: str) -> FileChang
     return FileChange(path, kind, diff)
 
 
-def _exit_code(raw_output: object) -> int | None:
-    code = _member(raw_output, _EXIT_CODE_NAMES)
+def _output_of(call: acp.ToolCall) -> str:
+    """What a command has written."""
+    text = text_of(call)
+    report = _REPORT.fullmatch(text)
+    return report["output"].removesuffix("(empty)") if report else text
+
+
+def _exit_code(call: acp.ToolCall) -> int | None:
+    code = _member(call.raw_output, _EXIT_CODE_NAMES)
     if code is None:
-        code = _member(_member(raw_output, ("metadata",)), _EXIT_CODE_NAMES)
+        code = _member(_member(call.raw_output, ("metadata",)), _EXIT_CODE_NAMES)
+    if code is None and (report := _REPORT.fullmatch(text_of(call))):
+        return int(report["code"]) if report["code"].isdecimal() else None
     return code if isinstance(code, int) else None
 
 

@@ -11,7 +11,13 @@ import msgspec
 
 from signedin.aio import finish
 from signedin.approvals import Host
-from signedin.errors import SignedinError, TransportClosedError, UnsupportedOptionError
+from signedin.errors import (
+    ErrorKind,
+    ProtocolError,
+    SignedinError,
+    TransportClosedError,
+    UnsupportedOptionError,
+)
 from signedin.events import DoneEvent, Event
 from signedin.options import TurnOptions
 from signedin.providers.acp import protocol as acp
@@ -40,6 +46,7 @@ class ACPTurn:
         session_id: The session.
         name: Name of the provider, for messages.
         login: The command that signs in.
+        failures: Stop reasons that are failures, as the agent uses the words.
         options: The options of the turn.
         host: Decides approvals.
         env: Environment for commands the agent has run by its client.
@@ -54,6 +61,7 @@ class ACPTurn:
         *,
         name: str,
         login: str,
+        failures: Mapping[str, ErrorKind],
         options: TurnOptions,
         host: Host,
         env: Mapping[str, str],
@@ -65,7 +73,7 @@ class ACPTurn:
         self._name = name
         self._login = login
         self._on_end = on_end
-        self._normaliser = TurnNormaliser(str(options.cwd), names_of(options))
+        self._normaliser = TurnNormaliser(str(options.cwd), names_of(options), failures)
         self._questions = Questions(
             options, host, self._normaliser, env=env, granted=granted, emit=self._emit
         )
@@ -129,8 +137,12 @@ class ACPTurn:
 
     def on_update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
         """Takes in news of the session."""
-        if not self._ended.is_set():
+        if self._ended.is_set():
+            return
+        try:
             self._ready.extend(self._normaliser.update(update, params, line))
+        except Exception as error:
+            self._fail(_not_understood(self._name, update.session_update, error))
 
     def wake(self) -> None:
         """Wakes the consumer if there is something for it."""
@@ -151,10 +163,15 @@ class ACPTurn:
             events = await self._run(blocks)
             self._ready.extend(events)
         except SignedinError as error:
-            self._error = error
+            self._fail(error)
+        except Exception as error:  # or the consumer would wait for ever
+            self._fail(_not_understood(self._name, "the end of the turn", error))
         finally:
             self._ended.set()
             self.wake()
+
+    def _fail(self, error: SignedinError) -> None:
+        self._error = self._error or error
 
     async def _run(self, blocks: Sequence[Mapping[str, object]]) -> list[Event]:
         try:
@@ -179,3 +196,9 @@ class ACPTurn:
         if not self._ended.is_set():
             self._ready.extend(events)
             self.wake()
+
+
+def _not_understood(name: str, what: str, error: Exception) -> ProtocolError:
+    fault = ProtocolError(f"{name} sent {what} in a form that cannot be read: {error!r}"[:500])
+    fault.__cause__ = error
+    return fault

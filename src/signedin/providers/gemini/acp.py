@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from signedin.errors import ErrorKind
 from signedin.options import TurnOptions
 from signedin.providers.acp.agent import ACPAgent, ClientFeatures
 from signedin.providers.acp.dialect import Launch
+from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.base import ProviderConfig
 from signedin.providers.binary import remember_version, require
 from signedin.providers.gemini import config as gemini
@@ -27,13 +29,20 @@ class GeminiDialect:
     install = gemini.INSTALL
     login = LOGIN
     late_replay = True
+    # It says so if the prompt does not fit; of an answer that is cut it tells nothing (0.61).
+    stop_failures = {**STOP_FAILURES, "max_tokens": ErrorKind.CONTEXT_WINDOW}  # noqa: RUF012
+    fixed_options = frozenset({"extra_argv", "include_directories", "sandbox"})
 
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
 
+    def check(self, options: TurnOptions) -> None:
+        """Refuses what Gemini cannot honour; see `Dialect.check`."""
+        gemini.check_options(options)
+
     def launch(self, options: TurnOptions) -> Launch:
         """Says how to start Gemini; see `Dialect.launch`."""
-        gemini.check_options(options)
+        self.check(options)
         program = require(self.name, gemini.find_gemini(self._config))
         return Launch(
             argv=(str(program), "--acp", *gemini.arguments(options)),

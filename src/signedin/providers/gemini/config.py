@@ -145,6 +145,11 @@ def check_options(options: TurnOptions) -> None:
                 f"gemini has no provider option {given!r}; known: "
                 f"{', '.join(sorted(_KNOWN_OPTIONS))}"
             )
+    for name in ("sandbox", "yolo"):
+        if not isinstance(value := options.provider_options.get(name, False), bool):
+            raise InvalidOptionError(f"{name} must be True or False, not {value!r}")
+    approval_mode(options)
+    arguments(options)
 
 
 def approval_mode(options: TurnOptions) -> str | None:

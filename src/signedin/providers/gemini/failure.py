@@ -16,7 +16,7 @@ from signedin.errors import (
     TurnFailedError,
 )
 from signedin.events import ErrorEvent
-from signedin.providers.acp.failure import kind_of, plain_words
+from signedin.providers.acp.failure import kind_of, plain_words, refused_arguments
 from signedin.providers.gemini.account import LOGIN
 
 _CODE = re.compile(r'"code"\s*:\s*(\d{3})')
@@ -51,6 +51,8 @@ def exit_error(returncode: int, stderr: str) -> SignedinError:
 
     Failures of the API end with their HTTP status modulo 256.
     """
+    if refused := refused_arguments("gemini", stderr):
+        return refused
     words = stderr[-_SHOWN_STDERR:].strip()
     match returncode:
         case 41:
