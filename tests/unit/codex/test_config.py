@@ -12,6 +12,12 @@ from signedin import InvalidOptionError
 from signedin.options import McpServer, TurnOptions
 from signedin.providers.codex import config, protocol as p
 
+WORKSPACE_WRITE = p.WorkspaceWriteSandboxPolicy(
+    network_access=False,
+    writable_roots=[],
+    exclude_slash_tmp=False,
+    exclude_tmpdir_env_var=False,
+)
 PNG = b"\x89PNG\r\n\x1a\n..."
 
 
@@ -52,7 +58,7 @@ def test_model(given_model: str | None, model: str | None) -> None:
     ("permissions", "policy", "approval", "mode"),
     [
         ("read-only", p.ReadOnlySandboxPolicy(), "on-request", "read-only"),
-        ("workspace-write", p.WorkspaceWriteSandboxPolicy(), "on-request", "workspace-write"),
+        ("workspace-write", WORKSPACE_WRITE, "on-request", "workspace-write"),
         ("full-access", p.DangerFullAccessSandboxPolicy(), "never", "danger-full-access"),
     ],
 )
@@ -61,6 +67,18 @@ def test_permissions(permissions: str, policy: object, approval: str, mode: str)
     assert config.sandbox_policy(given_options) == policy
     assert config.approval_policy(given_options) == approval
     assert config.SANDBOX_MODES[permissions] == mode
+
+
+def test_the_caller_says_what_workspace_write_means() -> None:
+    given = {"sandbox_workspace_write.network_access": True, "a.b": 1}
+    given_options = options(permissions="workspace-write", provider_options={"config": given})
+    assert config.thread_config(given_options) == {"a.b": 1}
+    assert config.sandbox_policy(given_options) == msgspec.structs.replace(
+        WORKSPACE_WRITE, network_access=True
+    )
+    wrong = options(provider_options={"config": {"sandbox_workspace_write": {"roots": []}}})
+    with pytest.raises(InvalidOptionError, match="sandbox_workspace_write has no 'roots'; known"):
+        config.workspace_write(wrong)
 
 
 def test_no_network_is_granted() -> None:
@@ -207,7 +225,6 @@ def test_what_toml_has_no_word_for(value: object) -> None:
         ('projects."/x".trust_level', "trust_project="),
         ('"projects"', "trust_project="),
         ("sandbox_mode", "permissions="),
-        ("sandbox_workspace_write.network_access", "permissions="),
         ("default_permissions", "permissions="),
         ("approval_policy", "permissions="),
         ("approvals_reviewer", "on_approval="),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from signedin.errors import InvalidOptionError
 from signedin.options import VENDOR_DEFAULT, Image, McpServer, TurnOptions
@@ -30,16 +30,13 @@ SANDBOX_MODES = {
     "full-access": "danger-full-access",
 }
 
-WORKSPACE_WRITE: Mapping[str, object] = {
-    "sandbox_workspace_write": {
-        "network_access": False,
-        "writable_roots": [],
-        "exclude_slash_tmp": False,
-        "exclude_tmpdir_env_var": False,
-    }
+_WORKSPACE_WRITE_KEY = "sandbox_workspace_write"
+_WORKSPACE_WRITE: Mapping[str, object] = {
+    "network_access": False,
+    "writable_roots": [],
+    "exclude_slash_tmp": False,
+    "exclude_tmpdir_env_var": False,
 }
-"""What ``workspace-write`` means, whatever the user's configuration adds to it. Codex would add the
-folders even to a turn that says its sandbox itself (seen with 0.163 and 0.169)."""
 
 REVIEWER = "user"
 """Who decides what the agent may not do unasked: the caller, never a model instead."""
@@ -47,7 +44,6 @@ REVIEWER = "user"
 _SAID_OTHERWISE = {
     "projects": "trust_project=",
     "sandbox_mode": "permissions=",
-    "sandbox_workspace_write": "permissions=",
     "default_permissions": "permissions=",
     "approval_policy": "permissions=",
     "approvals_reviewer": "on_approval=",
@@ -84,11 +80,16 @@ def provider_option(options: TurnOptions, name: str) -> object:
 
 
 def thread_config(options: TurnOptions) -> dict[str, object]:
-    """Returns the caller's Codex configuration, by dotted key.
+    """Returns the caller's Codex configuration, by dotted key, without that of `workspace_write`.
 
     Raises:
         InvalidOptionError: It is none, or has what a keyword of ours decides.
     """
+    given = _given_config(options).items()
+    return {key: value for key, value in given if key.partition(".")[0] != _WORKSPACE_WRITE_KEY}
+
+
+def _given_config(options: TurnOptions) -> dict[str, object]:
     config = provider_option(options, "config")
     if config is None:
         return {}
@@ -160,13 +161,36 @@ def model(options: TurnOptions) -> str | None:
     return None if options.model in (None, VENDOR_DEFAULT) else options.model
 
 
+def workspace_write(options: TurnOptions) -> dict[str, object]:
+    """Returns the configuration that says what ``workspace-write`` means.
+
+    That is for the caller to say, in ``provider_options``, and not for the user's ``config.toml``:
+    its folders would be added even to a turn that says its sandbox itself (seen with codex 0.163
+    and 0.169).
+
+    Raises:
+        InvalidOptionError: It has a key that Codex does not know.
+    """
+    given: dict[str, object] = {}
+    for key, value in _given_config(options).items():
+        root, _, name = key.partition(".")
+        if root == _WORKSPACE_WRITE_KEY:
+            given |= {name: value} if name else cast("Mapping[str, object]", value)
+    if unknown := given.keys() - _WORKSPACE_WRITE.keys():
+        raise InvalidOptionError(
+            f"{_WORKSPACE_WRITE_KEY} has no {min(unknown)!r}; known: {', '.join(_WORKSPACE_WRITE)}"
+        )
+    return {_WORKSPACE_WRITE_KEY: {**_WORKSPACE_WRITE, **given}}
+
+
 def sandbox_policy(options: TurnOptions) -> p.SandboxPolicyParam:
     """Returns the sandbox for one turn."""
     match options.permissions:
         case "read-only":
             return p.ReadOnlySandboxPolicy()
         case "workspace-write":
-            return p.WorkspaceWriteSandboxPolicy()
+            settings = cast("dict[str, Any]", workspace_write(options)[_WORKSPACE_WRITE_KEY])
+            return p.WorkspaceWriteSandboxPolicy(**settings)
         case "full-access":
             return p.DangerFullAccessSandboxPolicy()
 

@@ -40,12 +40,12 @@ from signedin.providers.codex.config import (
     PROCESS_DEFAULTS,
     REVIEWER,
     SANDBOX_MODES,
-    WORKSPACE_WRITE,
     config_arguments,
     effort,
     image_file,
     model,
     thread_config,
+    workspace_write,
 )
 from signedin.providers.codex.exec_rows import ExecRows, TokenCounts
 from signedin.providers.codex.launch import launch
@@ -293,7 +293,7 @@ def _arguments(options: TurnOptions, distrusted: list[Path]) -> list[str]:
         **thread_config(options),
         **(trust.trusting(options.cwd) if trusted else trust.distrusting(distrusted)),
         "sandbox_mode": SANDBOX_MODES[options.permissions],
-        **WORKSPACE_WRITE,
+        **workspace_write(options),
         "approval_policy": "never",
         "approvals_reviewer": REVIEWER,
     }

@@ -311,7 +311,7 @@ def _thread_settings(options: TurnOptions, home: Path) -> dict[str, Any]:
         settings.setdefault("features.default_mode_request_user_input", True)
         # Else it warns, now and then, of a feature that the user has not switched on.
         settings.setdefault("suppress_unstable_features_warning", True)
-    settings |= config.WORKSPACE_WRITE
+    settings |= config.workspace_write(options)
     settings |= (
         trust.trusting(options.cwd)
         if options.trust_project
