@@ -2,8 +2,8 @@
 
 **A fresh lure goes here.** A new version of an agent reads a file that nobody listed? Append a
 `Lure` to the agent's list below: a name, the file with what it has to say, and what it does when it
-works. Then `pytest tests/faults/hostile -m "" --write` runs it past the bare program and past
-signedin, and writes `measured.json` and the table in docs/security.md.
+works. Then `SIGNEDIN_WRITE=1 pytest tests/faults/hostile -m slow` puts it before the bare programs
+and writes `measured.json` and the table in docs/security.md; the quick tests put it before signedin.
 
 In the files, words with a dollar stand for what marks that a lure has worked:
 
@@ -928,7 +928,10 @@ OTHERS = [
         "npmrc",
         "opencode",
         Effect.SENDS,
-        {CWD + ".npmrc": "registry=$EVIL\n", CWD + ".opencode/agents/plain.md": _AGENT},
+        {
+            CWD + ".npmrc": "registry=$EVIL\n",
+            CWD + "opencode.json": {"plugin": ["lure-package@1.0.0"]},
+        },
         spoils=True,
     ),
     Lure("direnv", "others", Effect.STARTS, {CWD + ".envrc": "$MARK\n"}),
