@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, cast, get_args, overload
 
+import msgspec
+
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, told_by
 from signedin.accounts.transfer import PortableLogin
+from signedin.aio import Leftovers, check_process, running_loop
+from signedin.conversations import Conversations
 from signedin.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
 from signedin.events import RateLimits
 from signedin.mapping import map_prompts
@@ -26,6 +31,7 @@ from signedin.options import (
     TurnOptions,
     check_choice,
     check_keywords,
+    check_prompt,
     checked_directory,
     merge_keywords,
     resolve,
@@ -37,7 +43,12 @@ from signedin.providers.base import (
     ProviderTurn,
     SessionQuery,
 )
-from signedin.providers.capabilities import Capabilities, check_supported
+from signedin.providers.capabilities import (
+    Capabilities,
+    check_retry,
+    check_single_try,
+    check_supported,
+)
 from signedin.providers.registry import load_provider
 from signedin.results import ModelInfo, Outcome, RunResult, SessionPage
 from signedin.runs import run_to_end
@@ -124,7 +135,9 @@ class AsyncClient:
         )
         self._auth_backend = auth_backend
         self._defaults = check_keywords(defaults)
-        self._provider: Provider | None = None
+        self._conversations: Conversations | None = None
+        self._leftovers = Leftovers()
+        self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._warming: asyncio.Task[None] | None = None
         check_supported(provider, self.capabilities, {"prewarm": prewarm})
@@ -199,8 +212,11 @@ class AsyncClient:
         Raises:
             SignedinError: The turn failed; ``error.result`` has what was received.
         """
+        check_prompt(prompt)
+        if resume is not None:
+            return await self._resumed_run(prompt, resume, output, keywords)
         options = self._options(keywords, output)
-        return await run_to_end(lambda: self._closing(self.session(resume=resume)), prompt, options)
+        return await run_to_end(lambda: self._closing(self.session()), prompt, options)
 
     def stream(
         self,
@@ -212,11 +228,19 @@ class AsyncClient:
     ) -> AsyncTurn:
         """Returns a turn that starts when it is iterated, entered or awaited.
 
-        Takes the arguments of `run`. It is never tried again, since what was seen cannot be unseen.
+        Takes the arguments of `run`, except ``retry`` and ``output_retries``: what was seen cannot
+        be unseen. Where they are defaults of the client, they mean nothing here.
         """
+        check_prompt(prompt)
+        check_single_try(self.provider, check_keywords(keywords))
         options = self._options(keywords, output)
         recorder = new_recorder(self.provider, self.transport, options)
-        return AsyncTurn(lambda: self._single_turn(prompt, resume, options), recorder, options)
+        return AsyncTurn(
+            lambda: self._single_turn(prompt, resume, options),
+            recorder,
+            options,
+            lambda cleanup: self._leftovers.leave(cleanup, self),
+        )
 
     async def map(
         self,
@@ -267,12 +291,20 @@ class AsyncClient:
             UnsupportedOptionError: The provider cannot continue sessions, or not in copies.
         """
         check_supported(self.provider, self.capabilities, {"resume": resume, "fork": fork})
+        if fork and resume is None:
+            raise InvalidOptionError("fork=True copies the session that resume= names; give both")
+        checked = check_keywords(keywords)
+        check_retry(self.provider, self.capabilities, checked.get("retry"))
+        defaults = self._defaults
+        if not self.capabilities.roll_back:  # to try again is for conversations of one turn then
+            defaults = merge_keywords(defaults, {"retry": None})
         return AsyncSession(
-            self._connected,
+            self._conversing,
+            leftovers=self._leftovers,
             name=self.provider,
             transport=self.transport,
             capabilities=self.capabilities,
-            defaults=merge_keywords(self._defaults, check_keywords(keywords)),
+            defaults=merge_keywords(defaults, checked),
             resume=resume,
             fork=fork,
         )
@@ -412,9 +444,12 @@ class AsyncClient:
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.wait([self._warming])
-        provider, self._provider = self._provider, None
-        if provider is not None:
-            await provider.aclose()
+        conversations, self._conversations = self._conversations, None
+        if os.getpid() != self._process:
+            return  # what it has belongs to the process that was forked
+        if conversations is not None:
+            await conversations.provider.aclose()
+        await self._leftovers.ended()
 
     async def __aenter__(self) -> Self:
         self._warm_up()
@@ -459,7 +494,24 @@ class AsyncClient:
         try:
             yield session
         finally:
-            await session.aclose()
+            if self._leftovers.has(session):
+                await self._leftovers.leave(session.aclose(), self)
+            else:
+                await session.aclose()
+
+    async def _resumed_run(
+        self, prompt: str, resume: str, output: Output | None, keywords: TurnKeywords
+    ) -> RunResult[object]:
+        """A run in a conversation that is stored or open: all its tries are in the same."""
+        checked = check_keywords(keywords)
+        check_retry(self.provider, self.capabilities, checked.get("retry"))
+        options = self._options(checked, output)
+        if not self.capabilities.roll_back:
+            options = msgspec.structs.replace(options, retry=None)
+        async with self._closing(self.session(resume=resume)) as session:
+            return await run_to_end(
+                lambda: nullcontext(session), prompt, options, roll_back=session.roll_back
+            )
 
     def _options(self, keywords: TurnKeywords, output: Output | None) -> TurnOptions:
         checked = check_keywords(keywords)
@@ -478,16 +530,20 @@ class AsyncClient:
         return self._auth_backend or self._connected().auth(self._options({}, None))
 
     def _connected(self) -> Provider:
-        loop = asyncio.get_running_loop()
-        if self._provider is None:
-            self._provider = self._spec.create(self._config)
-            self._loop = loop
-        elif self._loop is not loop:
+        return self._conversing().provider
+
+    def _conversing(self) -> Conversations:
+        loop = running_loop()
+        if self._conversations is None:
+            self._conversations = Conversations(self._spec.create(self._config))
+            self._loop, self._process = loop, os.getpid()
+        check_process(self._process)
+        if self._loop is not loop:
             raise SignedinError(
                 "this AsyncClient was used in another event loop and its process lives there; "
                 "close it in that loop, or make one client per loop"
             )
-        return self._provider
+        return self._conversations
 
 
 def _checked_command(command: Sequence[str] | None) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class TurnKeywords(TypedDict, total=False):
         cwd: Working directory of the agent; the current one by default.
         model: A model name of the provider, or ``"default"``.
         effort: Reasoning effort in the provider's words, or ``"default"``.
-        timeout: Seconds a turn may take in all, start and end included.
+        timeout: Seconds a run may take in all, with its start, repairs and retries.
         idle_timeout: Seconds that may pass without any event.
         env: Variables for the agent's process; ``None`` as a value removes one.
         permissions: What the agent may do without asking; ``read-only`` by default.
@@ -149,6 +149,8 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     ephemeral: bool = False
     trust_project: bool = False
     provider_options: Mapping[str, object] = {}
+    deadline: float | None = None
+    """When the ``timeout`` of the run is over, in the time of the event loop."""
 
     def __post_init__(self) -> None:
         """Has the secrets masked from now on, whoever quotes them."""
@@ -220,6 +222,18 @@ def check_keywords(keywords: TurnKeywords) -> TurnKeywords:
         retry, given["provider_options"] = Retry.from_provider_options(options)
         given.setdefault("retry", retry)
     return cast("TurnKeywords", given)
+
+
+def check_prompt(prompt: object) -> None:
+    """Refuses what cannot be asked.
+
+    Raises:
+        InvalidOptionError: It is no text, or there is nothing in it.
+    """
+    if not isinstance(prompt, str):
+        raise InvalidOptionError(f"the prompt must be a string, not {prompt!r}")
+    if not prompt or prompt.isspace():
+        raise InvalidOptionError("the prompt is empty")
 
 
 def _check_trust(value: object) -> None:

@@ -8,11 +8,19 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar, Unpack, overload
 
-from signedin.aio import finish
+from signedin.aio import Leftovers, finish
 from signedin.approvals import Host
-from signedin.errors import InvalidOptionError, SessionBusyError, SignedinError
+from signedin.conversations import Conversation, Conversations
+from signedin.errors import InvalidOptionError, SignedinError
 from signedin.hosting import CallbackHost
-from signedin.options import Output, TurnKeywords, TurnOptions, check_keywords, resolve
+from signedin.options import (
+    Output,
+    TurnKeywords,
+    TurnOptions,
+    check_keywords,
+    check_prompt,
+    resolve,
+)
 from signedin.providers.base import (
     Provider,
     ProviderSession,
@@ -21,13 +29,16 @@ from signedin.providers.base import (
     SessionQuery,
     SessionRequest,
 )
-from signedin.providers.capabilities import Capabilities, check_supported
+from signedin.providers.capabilities import (
+    Capabilities,
+    check_retry,
+    check_single_try,
+    check_supported,
+)
 from signedin.providers.notices import NoticingTurn
 from signedin.results import PastTurn, RunResult
 from signedin.runs import run_to_end
 from signedin.turn import AsyncTurn, new_recorder
-
-_FIXED_AT_START = ("env", "instructions", "tools", "mcp_servers", "ephemeral", "trust_project")
 
 LATEST = "latest"
 """Resumes the newest session of the working directory."""
@@ -45,8 +56,9 @@ class AsyncSession:
 
     def __init__(
         self,
-        connect: Callable[[], Provider],
+        connect: Callable[[], Conversations],
         *,
+        leftovers: Leftovers,
         name: str,
         transport: str,
         capabilities: Capabilities,
@@ -55,21 +67,22 @@ class AsyncSession:
         fork: bool = False,
     ) -> None:
         self._connect = connect
+        self._leftovers = leftovers
         self._name = name
         self._transport = transport
         self._defaults = defaults
         self._resume = resume
         self._fork = fork
         self._capabilities = capabilities
-        self._session: ProviderSession | None = None
-        self._opened_with: TurnOptions | None = None
+        self._held: Conversation | None = None
+        self._connected: Conversations | None = None
         self._opening = asyncio.Lock()
-        self._busy = False
+        self._began_turn = False
 
     @property
     def id(self) -> str | None:
         """The id that resumes the conversation; ``None`` before the first turn of a new one."""
-        return self._session.id if self._session else self._resume
+        return self._held.session.id if self._held else self._resume
 
     @overload
     async def run(
@@ -97,28 +110,45 @@ class AsyncSession:
             SignedinError: The turn failed; ``error.result`` has what was received.
             SessionBusyError: Another turn of this session still runs.
         """
-        options = self._options(keywords, output)
-        return await run_to_end(lambda: nullcontext(self), prompt, options)
+        check_prompt(prompt)
+        checked = check_keywords(keywords)
+        check_retry(self._name, self._capabilities, checked.get("retry"))
+        options = self._options(checked, output)
+        return await run_to_end(
+            lambda: nullcontext(self), prompt, options, roll_back=self.roll_back
+        )
 
     def stream(
         self, prompt: str, *, output: Output | None = None, **keywords: Unpack[TurnKeywords]
     ) -> AsyncTurn:
         """Returns a turn that starts when it is iterated, entered or awaited.
 
-        Takes the arguments of `run`. It is never tried again, since what was seen cannot be unseen.
+        Takes the arguments of `run`, except ``retry`` and ``output_retries``: what was seen cannot
+        be unseen. Where they are defaults of the client or session, they mean nothing here.
 
         Raises:
             InvalidOptionError: A keyword has an unusable value.
         """
-        return self.turn(prompt, self._options(keywords, output))
+        checked = check_keywords(keywords)
+        check_single_try(self._name, checked)
+        return self.turn(prompt, self._options(checked, output))
 
     def turn(self, prompt: str, options: TurnOptions) -> AsyncTurn:
         """Makes a turn with complete options; what `run` and `stream` are made of."""
-        recorder = new_recorder(self._name, self._transport, options)
-        return AsyncTurn(lambda: self.running_turn(prompt, options), recorder, options)
+        check_prompt(prompt)
+        return self._turn(options, lambda session, host: session.start_turn(prompt, options, host))
+
+    async def roll_back(self) -> None:
+        """Takes the last turn, which has failed, out of the conversation, if it got there."""
+        if self._held is not None and self._began_turn:
+            await self._held.session.roll_back()
 
     async def fork(self) -> AsyncSession:
-        """Copies the conversation; the copy and the original go on independently."""
+        """Copies the conversation; the copy and the original go on independently.
+
+        Raises:
+            SessionBusyError: A turn of it runs.
+        """
         check_supported(self._name, self._capabilities, {"fork": True})
         options = self._options({}, None)
         source = self.id
@@ -126,6 +156,7 @@ class AsyncSession:
             raise SignedinError("an empty session cannot be forked; run a turn first")
         copy = AsyncSession(
             self._connect,
+            leftovers=self._leftovers,
             name=self._name,
             transport=self._transport,
             capabilities=self._capabilities,
@@ -137,36 +168,43 @@ class AsyncSession:
         return copy
 
     async def history(self) -> list[PastTurn]:
-        """Returns the turns of the conversation, the oldest first."""
-        return await (await self._open_now()).history()
+        """Returns the turns of the conversation, the oldest first; also while a turn runs."""
+        return await (await self._reach()).session.history()
 
     async def rename(self, name: str) -> None:
         """Names the conversation in the provider's store."""
-        await (await self._open_now()).rename(name)
+        await (await self._reach()).session.rename(name)
 
     async def archive(self) -> None:
-        """Puts the conversation away; before it goes on, it has to be brought back."""
-        await (await self._open_now()).set_archived(archived=True)
+        """Puts the conversation away; before it goes on, it has to be brought back.
+
+        Raises:
+            SessionBusyError: A turn of it runs.
+        """
+        conversation = await self._reach()
+        conversation.check_idle()
+        await conversation.session.set_archived(archived=True)
 
     async def unarchive(self) -> None:
         """Brings the conversation back."""
-        await (await self._open_now()).set_archived(archived=False)
+        await (await self._reach()).session.set_archived(archived=False)
 
     async def delete(self) -> None:
-        """Deletes the conversation from the provider's store, for good."""
-        await (await self._open_now()).delete()
+        """Deletes the conversation from the provider's store, for good.
+
+        Raises:
+            SessionBusyError: A turn of it runs.
+        """
+        conversation = await self._reach()
+        conversation.check_idle()
+        await conversation.session.delete()
+        conversation.deleted = True
 
     def compact(self, **keywords: Unpack[TurnKeywords]) -> AsyncTurn:
         """Returns a turn in which the agent replaces the conversation by a summary of it."""
+        check_single_try(self._name, check_keywords(keywords))
         options = self._options(keywords, None)
-        recorder = new_recorder(self._name, self._transport, options)
-        return AsyncTurn(
-            lambda: self._running(
-                options, lambda session, host: session.start_compaction(options, host)
-            ),
-            recorder,
-            options,
-        )
+        return self._turn(options, lambda session, host: session.start_compaction(options, host))
 
     def review(
         self,
@@ -185,26 +223,31 @@ class AsyncSession:
             commit: Review this commit. Without any of the three: what is not committed.
             **keywords: See `TurnKeywords`.
         """
+        check_single_try(self._name, check_keywords(keywords))
+        if sum(part is not None for part in (focus, base, commit)) > 1:
+            raise InvalidOptionError("a review takes one of base=, commit= and words, not several")
         target = ReviewTarget(base=base, commit=commit, instructions=focus)
         options = self._options(keywords, None)
-        recorder = new_recorder(self._name, self._transport, options)
-        return AsyncTurn(
-            lambda: self._running(
-                options, lambda session, host: session.start_review(target, options, host)
-            ),
-            recorder,
-            options,
+        return self._turn(
+            options, lambda session, host: session.start_review(target, options, host)
         )
 
     async def aclose(self) -> None:
-        """Frees what the session holds. The conversation stays stored and can be resumed."""
-        session, self._session = self._session, None
-        if session is not None:
-            self._resume = session.id
-            await finish(session.aclose())
+        """Frees what the session holds. The conversation stays stored and can be resumed.
+
+        Other sessions on the same conversation go on.
+        """
+        held, self._held = self._held, None
+        if held is not None and self._connected is not None:
+            self._resume = held.session.id
+            await finish(self._close(self._connected, held))
+
+    async def _close(self, connected: Conversations, held: Conversation) -> None:
+        await self._leftovers.ended(self)
+        await connected.detach(held)
 
     async def __aenter__(self) -> Self:
-        await self._open_now()
+        await self._open(self._held.opened_with if self._held else self._options({}, None))
         return self
 
     async def __aexit__(
@@ -215,58 +258,70 @@ class AsyncSession:
     ) -> None:
         await self.aclose()
 
+    def __repr__(self) -> str:
+        state = "closed" if self._held is None else "busy" if self._held.busy else "open"
+        return f"{type(self).__name__}({self._name!r}, id={self.id!r}, {state})"
+
     def running_turn(
         self, prompt: str, options: TurnOptions
     ) -> AbstractAsyncContextManager[ProviderTurn]:
         """Starts a turn for the length of a ``with`` block.
 
         Raises:
-            SessionBusyError: Another turn of this session still runs.
+            SessionBusyError: Another turn of this conversation still runs.
         """
         return self._running(
             options, lambda session, host: session.start_turn(prompt, options, host)
+        )
+
+    def _turn(self, options: TurnOptions, start: TurnStart) -> AsyncTurn:
+        return AsyncTurn(
+            lambda: self._running(options, start),
+            new_recorder(self._name, self._transport, options),
+            options,
+            lambda cleanup: self._leftovers.leave(cleanup, self),
         )
 
     @asynccontextmanager
     async def _running(
         self, options: TurnOptions, start: TurnStart
     ) -> AsyncGenerator[ProviderTurn, None]:
-        if self._busy:
-            raise SessionBusyError(
-                f"session {self.id} is busy with another turn; wait for it, steer it, or use a "
-                "second session"
-            )
-        self._busy = True
+        self._began_turn = False
+        await self._leftovers.ended(self)
+        conversation = await self._open(options)
+        conversation.check_idle()
+        conversation.busy = True
         try:
-            session = await self._open(options)
+            session = conversation.session
             turn = await start(session, CallbackHost(options))
+            self._began_turn = True
             notices, session.notices = session.notices, ()
             try:
                 yield NoticingTurn(turn, notices) if notices else turn
             finally:
                 await finish(turn.aclose())
         finally:
-            self._busy = False
+            conversation.busy = False
 
-    async def _open_now(self) -> ProviderSession:
-        return await self._open(self._opened_with or self._options({}, None))
+    async def _open(self, options: TurnOptions) -> Conversation:
+        """Opens the conversation for a turn, which may not change what is fixed."""
+        conversation = await self._reach(options)
+        conversation.check_options(options)
+        return conversation
 
-    async def _open(self, options: TurnOptions) -> ProviderSession:
+    async def _reach(self, options: TurnOptions | None = None) -> Conversation:
+        """Opens the conversation, if it is not open here or in another session of the client."""
+        connected = self._connect()
         async with self._opening:
-            if self._session is None:
-                provider = self._connect()
+            if self._held is None:
+                options = options or self._options({}, None)
                 if self._resume == LATEST:
-                    self._resume = await _latest_session(provider, options)
+                    self._resume = await _latest_session(connected.provider, options)
                 request = SessionRequest(options=options, resume=self._resume, fork=self._fork)
-                self._session = await provider.open_session(request)
-                self._opened_with = options
+                self._held = await connected.attach(request)
+                self._connected = connected
                 self._fork = False
-        for name in _FIXED_AT_START:
-            if getattr(options, name) != getattr(self._opened_with, name):
-                raise InvalidOptionError(
-                    f"{name!r} is fixed when a session begins; give it to session(), not to a turn"
-                )
-        return self._session
+            return self._held
 
     def _options(self, keywords: TurnKeywords, output: Output | None) -> TurnOptions:
         checked = check_keywords(keywords)

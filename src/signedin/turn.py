@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+import os
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+)
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Self
 
 import msgspec
 
-from signedin.aio import finish
+from signedin.aio import check_process, finish, running_loop
 from signedin.batches import AsyncBatches
 from signedin.errors import OutputError, SignedinError, TimeoutExceededError
 from signedin.events import DoneReason, Event
@@ -26,7 +35,7 @@ TurnOpener = Callable[[], AbstractAsyncContextManager[ProviderTurn]]
 class AsyncTurn(AsyncBatches[Event]):
     """One prompt on its way: an async iterator of events that ends in a result.
 
-    Nothing starts before the turn is iterated, entered or asked for its result. Iterating it
+    It starts when it is iterated, entered or asked for its result. Iterating it
     directly (``async for event in client.stream(...)``) stops the turn when the loop is left early;
     as a context manager (``async with client.stream(...) as turn``) it is stopped when the block is
     left, and may be iterated in several goes.
@@ -34,12 +43,29 @@ class AsyncTurn(AsyncBatches[Event]):
     A failed turn raises its error after the last event; a turn that was interrupted just ends.
     """
 
-    def __init__(self, opener: TurnOpener, recorder: TurnRecorder, options: TurnOptions) -> None:
+    def __init__(
+        self,
+        opener: TurnOpener,
+        recorder: TurnRecorder,
+        options: TurnOptions,
+        leave: Callable[[Coroutine[object, object, None]], Awaitable[None]] = finish,
+    ) -> None:
+        """Prepares a turn.
+
+        Args:
+            opener: Starts it.
+            recorder: Keeps its record.
+            options: How it was asked for.
+            leave: Takes over the clean-up of a turn whose time is up.
+        """
         super().__init__()
         self._opener = opener
         self._recorder = recorder
         self._options = options
+        self._leave_behind = leave
+        self._process = os.getpid()
         self._stack = AsyncExitStack()
+        self._opening: asyncio.Task[ProviderTurn] | None = None
         self._turn: ProviderTurn | None = None
         self._deadline: float | None = None
         self._closed = False
@@ -50,11 +76,27 @@ class AsyncTurn(AsyncBatches[Event]):
         """The provider's id of the turn, once it has started and if it has one."""
         return self._turn.id if self._turn else None
 
+    async def __aenter__(self) -> Self:
+        """Starts the turn. What goes wrong then comes as its events, as always."""
+        check_process(self._process)
+        self._entered = True
+        limit, _ = self._limit()
+        try:
+            async with asyncio.timeout_at(limit):
+                await asyncio.wait({self._opened()})
+        except TimeoutError:
+            pass  # the first event tells
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
     async def next_batch(self) -> list[Event]:
         """Waits until something happens and returns all that has; empty after the end.
 
         This is what iteration is made of; use it where handing over events one by one is too slow.
         """
+        check_process(self._process)
         batch: list[Event] = []
         while not batch and not self._closed:
             batch = self._recorder.record(await self._receive_or_fail())
@@ -141,19 +183,27 @@ class AsyncTurn(AsyncBatches[Event]):
         try:
             async with scope:
                 if self._turn is None:
-                    self._turn = await self._stack.enter_async_context(self._opener())
+                    turn = await asyncio.shield(self._opened())
+                    self._turn = turn
                 return list(await self._turn.next_events())
         except TimeoutError as error:
             if isinstance(error, SignedinError) or not scope.expired():
                 raise
             raise TimeoutExceededError(message) from None
 
+    def _opened(self) -> asyncio.Task[ProviderTurn]:
+        """Starts the turn, once. Who gives up waiting for it releases it."""
+        if self._opening is None:
+            opening = self._stack.enter_async_context(self._opener())
+            self._opening = asyncio.get_running_loop().create_task(opening)
+        return self._opening
+
     def _limit(self) -> tuple[float | None, str]:
         """The loop time of the nearest time limit, and what to say when it runs out."""
-        now = asyncio.get_running_loop().time()
+        now = running_loop().time()
         total, idle = self._options.timeout, self._options.idle_timeout
         if self._deadline is None and total is not None:
-            self._deadline = now + total
+            self._deadline = self._options.deadline or now + total
         if idle is not None and (self._deadline is None or now + idle < self._deadline):
             return now + idle, f"nothing happened for {idle:g} s (idle_timeout)"
         return self._deadline, f"the turn took longer than {total} s (timeout)"
@@ -171,7 +221,18 @@ class AsyncTurn(AsyncBatches[Event]):
 
     async def _release(self) -> None:
         self._closed = True
-        await finish(self._stack.aclose())
+        if isinstance(self._error, TimeoutExceededError):
+            await self._leave_behind(self._end())
+        elif self._opening is not None:
+            await finish(self._end())
+
+    async def _end(self) -> None:
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+        if self._opening is not None and not self._opening.cancelled():
+            self._opening.exception()  # has been raised by who waited, if anybody did
+        await self._stack.aclose()
 
     def _failure(self) -> SignedinError | None:
         error = self._error or self._recorder.failure()

@@ -283,10 +283,29 @@ async def test_survivors_of_a_crashed_leader_are_ended_without_being_asked() -> 
     assert await process.stop() == -signal.SIGKILL
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="found by their environment in /proc")
+@pytest.mark.parametrize("end", ["stop", "crash"])
+async def test_what_has_left_the_group_is_ended(end: str) -> None:
+    process = await start(
+        "child = subprocess.Popen([sys.executable, '-S', '-c', sys.argv[1]],"
+        " start_new_session=True)\n"
+        "sys.stdin.read()",
+        "import os, signal\n"
+        "if os.fork(): os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print(os.getpid(), flush=True); signal.pause()",
+    )
+    orphan = Witness(int(await says(process)))
+    if end == "crash":
+        os.kill(process.pid, signal.SIGKILL)
+    await process.stop()
+    await orphan.gone()
+
+
 async def test_output_ends_with_the_leader_even_if_a_stranger_holds_the_pipe() -> None:
     process = await start(
         "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'],"
-        " start_new_session=True)\n"
+        " start_new_session=True, env={})\n"
         "print(child.pid, flush=True); sys.stdin.read(); print('last words')"
     )
     stranger = Witness(int(await says(process)))
@@ -302,7 +321,7 @@ async def test_input_that_nobody_reads_is_dropped_even_if_a_stranger_holds_the_p
     files = open_files()
     process = await start(
         "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'],"
-        " start_new_session=True)\n"
+        " start_new_session=True, env={})\n"
         "print(child.pid, flush=True); signal.pause()"
     )
     stranger = Witness(int(await says(process)))

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from signedin.approvals import Host
 from signedin.events import DoneEvent, DoneReason, Event, MessageEvent, SessionEvent
 from signedin.options import TurnOptions
@@ -15,6 +17,7 @@ from signedin.providers.base import (
     SessionRequest,
 )
 from signedin.providers.capabilities import Capabilities
+from signedin.results import PastTurn
 
 Batch = Sequence[Event] | BaseException
 """What a turn gives at once, or raises."""
@@ -75,6 +78,7 @@ class FakeSession(ProviderSession):
     def __init__(self, provider: "FakeProvider", request: SessionRequest) -> None:
         self.request = request
         self.closed = 0
+        self.rolled_back = 0
         self._provider = provider
 
     @property
@@ -87,6 +91,15 @@ class FakeSession(ProviderSession):
         self._provider.turns.append(turn)
         self._provider.turn_started.set()
         return turn
+
+    async def roll_back(self) -> None:
+        self.rolled_back += 1
+
+    async def history(self) -> list[PastTurn]:
+        return []
+
+    async def delete(self) -> None:
+        self._provider.deleted.append(self.id)
 
     async def aclose(self) -> None:
         self.closed += 1
@@ -111,6 +124,7 @@ class FakeProvider(Provider):
         self.prewarming_fails: list[BaseException] = []
         self.prewarmed: list[TurnOptions] = []
         self.prewarming = asyncio.Event()
+        self.deleted: list[str | None] = []
         self.closed = 0
         self.turn_started = asyncio.Event()
         self.session_closed = asyncio.Event()
@@ -145,7 +159,11 @@ def spec_of(provider: FakeProvider) -> ProviderSpec:
 
     return ProviderSpec(
         name="fake",
-        transports={"fake-wire": CAPABILITIES, "mute-wire": Capabilities()},
+        transports={
+            "fake-wire": CAPABILITIES,
+            "forgetless-wire": msgspec.structs.replace(CAPABILITIES, roll_back=False),
+            "mute-wire": Capabilities(),
+        },
         create=create,
         find=find,
     )

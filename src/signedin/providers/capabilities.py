@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from signedin.errors import UnsupportedOptionError
 from signedin.options import VENDOR_DEFAULT
+
+if TYPE_CHECKING:
+    from signedin.retry import Retry
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,3 +125,26 @@ def unsupported(capabilities: Capabilities, keywords: Mapping[str, object]) -> l
         for keyword, (capability, nothing) in _NEEDS.items()
         if keywords.get(keyword) not in (None, nothing) and not getattr(capabilities, capability)
     ]
+
+
+def check_retry(provider: str, capabilities: Capabilities, retry: Retry | None) -> None:
+    """Refuses to try again in a conversation that keeps its failed turns.
+
+    Raises:
+        UnsupportedOptionError: A second try would repeat the prompt there.
+    """
+    if retry is not None and retry.max_retries and not capabilities.roll_back:
+        hint = "a session keeps its failed turns, so a second try would repeat the prompt"
+        raise UnsupportedOptionError(provider, "retry", hint)
+
+
+def check_single_try(provider: str, keywords: Mapping[str, object]) -> None:
+    """Refuses keywords for what is tried again, for turns whose events are seen as they come.
+
+    Raises:
+        UnsupportedOptionError: With the first of them.
+    """
+    for keyword in ("retry", "output_retries"):
+        if keywords.get(keyword):
+            hint = "it is for run(): what was seen of a turn cannot be unseen"
+            raise UnsupportedOptionError(provider, keyword, hint)

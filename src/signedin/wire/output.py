@@ -6,7 +6,8 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from typing import Protocol, cast
+from io import FileIO
+from typing import NamedTuple
 
 if sys.platform == "linux":
     import fcntl
@@ -27,8 +28,11 @@ LARGE_READ = 1 << 16
 """Bytes of a read that is worth its wake-up, however often it comes."""
 
 
-class _File(Protocol):
-    def fileno(self) -> int: ...
+class Pipe(NamedTuple):
+    """The reading end of a pipe: what the event loop reads, and its file if we opened it."""
+
+    transport: asyncio.ReadTransport
+    file: FileIO | None = None
 
 
 class Output:
@@ -54,10 +58,11 @@ class Output:
         self._next_read = 0.0
         self._rest: asyncio.TimerHandle | None = None
 
-    def connect(self, transport: asyncio.ReadTransport) -> None:
+    def connect(self, pipe: Pipe) -> None:
         """Takes over the reading side of the pipe."""
-        self._transport = transport
-        _enlarge(transport)
+        self._transport = pipe.transport
+        if pipe.file is not None:
+            _enlarge(pipe.file)
 
     def feed(self, data: bytes) -> None:
         """Takes what was read from the pipe."""
@@ -132,32 +137,28 @@ class Output:
             self._transport.resume_reading()
 
 
-def read_rest(transport: asyncio.ReadTransport) -> Iterator[bytes]:
+def read_rest(pipe: Pipe) -> Iterator[bytes]:
     """Yields what a dead writer has left in a pipe, without waiting for the end of the file.
 
     The end never comes while a process that inherited the pipe lives on elsewhere. Such a process
     may also keep writing, so no more is read than the pipe holds. On Windows, where pending reads
     belong to the system, nothing is yielded: there the end of the file has to come by itself.
     """
-    if sys.platform == "win32" or transport.is_closing():
+    if pipe.file is None or pipe.transport.is_closing():
         return
-    pipe = cast("_File", transport.get_extra_info("pipe")).fileno()
     left = PIPE_SIZE
     try:
-        while left > 0 and (data := os.read(pipe, left)):
+        while left > 0 and (data := os.read(pipe.file.fileno(), left)):
             left -= len(data)
             yield data
     except BlockingIOError:
         return
 
 
-def _enlarge(transport: asyncio.ReadTransport) -> None:
+def _enlarge(pipe: FileIO) -> None:
     """Gives the pipe room for a burst, so that the child need not wait while reading rests."""
     if sys.platform == "linux":
-        pipe = cast("_File", transport.get_extra_info("pipe"))
         try:
-            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
         except OSError:
             return  # more than this user may have: the usual size works too
-        except ValueError:
-            return  # the program has ended already, and its pipe is closed

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -14,12 +17,14 @@ from signedin.aio import finish
 from signedin.errors import TimeoutExceededError, TransportClosedError
 from signedin.wire.groups import (
     CREATION_FLAGS,
+    MARK,
     ProcessGroup,
     check_directory,
     death_signal_prefix,
     find_program,
+    new_mark,
 )
-from signedin.wire.output import Output, read_rest
+from signedin.wire.output import Output, Pipe, read_rest
 from signedin.wire.stderr import Tail
 
 STDIN_GRACE = 0.3
@@ -57,7 +62,7 @@ class Process:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._child = _Child()
+        self._child = _Child(new_mark())
 
     @classmethod
     async def start(
@@ -93,7 +98,8 @@ class Process:
         process = cls(Path(argv[0]).name)
         command = [*death_signal_prefix(death_signal), find_program(argv[0], env), *argv[1:]]
         try:
-            await finish(process._launch(command, dict(env), cwd, stdout_to))
+            marked = {**env, MARK: process._child.mark}
+            await finish(process._launch(command, marked, cwd, stdout_to))
         except asyncio.CancelledError:
             if process._child.started:
                 await process.stop(stdin_grace=0, term_grace=0)
@@ -189,15 +195,30 @@ class Process:
         cwd: str | Path | None,
         stdout_to: BinaryIO | int | None,
     ) -> None:
-        await asyncio.get_running_loop().subprocess_exec(
-            lambda: self._child,
-            *command,
-            stdout=subprocess.PIPE if stdout_to is None else stdout_to,
-            env=env,
-            cwd=cwd,
-            start_new_session=True,
-            creationflags=CREATION_FLAGS,
-        )
+        with ExitStack() as ends:
+            try:
+                await asyncio.get_running_loop().subprocess_exec(
+                    lambda: self._child,
+                    *command,
+                    stdout=await self._pipe(1, ends) if stdout_to is None else stdout_to,
+                    stderr=await self._pipe(2, ends),
+                    env=env,
+                    cwd=cwd,
+                    start_new_session=True,
+                    creationflags=CREATION_FLAGS,
+                )
+            except BaseException:
+                self._child.close()
+                raise
+
+    async def _pipe(self, number: int, ends: ExitStack) -> int:
+        """Returns what the program gets as its descriptor ``number``; ``ends`` closes it here."""
+        if sys.platform == "win32":  # its event loop makes pipes that it can wait for
+            return subprocess.PIPE
+        reading, writing = os.pipe()
+        ends.callback(os.close, writing)
+        await self._child.read_from(number, FileIO(reading))
+        return writing
 
     async def _stop(self, stdin_grace: float, term_grace: float) -> int:
         child = self._child
@@ -238,7 +259,8 @@ class _Child(asyncio.SubprocessProtocol):
     group: ProcessGroup
     stdin: asyncio.WriteTransport
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
         self.output = Output()
         self.stderr = Tail()
         self.writable = asyncio.Event()
@@ -246,7 +268,7 @@ class _Child(asyncio.SubprocessProtocol):
         self.exited = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.SubprocessTransport | None = None
-        self._pipes: dict[int, asyncio.ReadTransport] = {}
+        self._pipes: dict[int, Pipe] = {}
         self._sweep: asyncio.Task[None] | None = None
 
     @property
@@ -261,15 +283,23 @@ class _Child(asyncio.SubprocessProtocol):
         child = cast("asyncio.SubprocessTransport", transport)
         self._transport = child
         self.pid = child.get_pid()
-        self.group = ProcessGroup(self.pid)
+        self.group = ProcessGroup(self.pid, self.mark)
         self.stdin = cast("asyncio.WriteTransport", child.get_pipe_transport(0))
         for number in (1, 2):
             if pipe := child.get_pipe_transport(number):
-                self._pipes[number] = cast("asyncio.ReadTransport", pipe)
-        if 1 in self._pipes:
-            self.output.connect(self._pipes[1])
-        else:
+                self._connect(number, Pipe(cast("asyncio.ReadTransport", pipe)))
+        if 1 not in self._pipes:
             self.output.end()
+
+    async def read_from(self, number: int, file: FileIO) -> None:
+        """Reads one of the program's pipes; not left to the event loop, which may hide the file."""
+        transport, _ = await self._loop.connect_read_pipe(lambda: _Reader(self, number), file)
+        self._connect(number, Pipe(transport, file))
+
+    def _connect(self, number: int, pipe: Pipe) -> None:
+        self._pipes[number] = pipe
+        if number == 1:
+            self.output.connect(pipe)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 1:
@@ -295,7 +325,7 @@ class _Child(asyncio.SubprocessProtocol):
             self.exited.set()
             return
         for pipe in self._pipes.values():
-            pipe.pause_reading()
+            pipe.transport.pause_reading()
         # What asyncio has read already is queued before this call, so the order is kept.
         self._loop.call_soon(self._collect)
 
@@ -323,10 +353,26 @@ class _Child(asyncio.SubprocessProtocol):
 
     def close(self) -> None:
         """Frees the pipes."""
-        if self.stdin.get_write_buffer_size():
-            self.stdin.abort()  # close() would wait until somebody reads what is left
         if self._transport is not None:
+            if self.stdin.get_write_buffer_size():
+                self.stdin.abort()  # close() would wait until somebody reads what is left
             self._transport.close()
+        for pipe in self._pipes.values():
+            pipe.transport.close()
+
+
+class _Reader(asyncio.Protocol):
+    """Hands what one pipe gives to its child."""
+
+    def __init__(self, child: _Child, number: int) -> None:
+        self._child = child
+        self._number = number
+
+    def data_received(self, data: bytes) -> None:
+        self._child.pipe_data_received(self._number, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._child.pipe_connection_lost(self._number, exc)
 
 
 def _describe_exit(returncode: int | None) -> str:

@@ -123,7 +123,7 @@ async def test_a_transport_that_cannot() -> None:
 @pytest.mark.usefixtures("provider")
 def test_a_transport_that_is_not_there() -> None:
     with pytest.raises(
-        UnsupportedOptionError, match="choose one of fake-wire, mute-wire"
+        UnsupportedOptionError, match="choose one of fake-wire, forgetless-wire, mute-wire"
     ) as caught:
         AsyncClient("fake", transport="nope")
     assert (caught.value.provider, caught.value.option) == ("fake", "transport=nope")

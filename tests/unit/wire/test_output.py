@@ -24,7 +24,8 @@ class Pipe(asyncio.ReadTransport):
 
     def __init__(self, reading_end: int) -> None:
         self.file = os.fdopen(reading_end, "rb", buffering=0)
-        super().__init__({"pipe": self.file})
+        super().__init__()
+        self.transport = self
         self.reading = True
         self.resumed = asyncio.Event()
 

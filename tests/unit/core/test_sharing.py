@@ -1,0 +1,214 @@
+"""Several handles on one conversation, and runs that are tried again in one."""
+
+import asyncio
+
+import pytest
+
+from signedin import (
+    AsyncClient,
+    InvalidOptionError,
+    Retry,
+    SessionBusyError,
+    TimeoutExceededError,
+    TransportClosedError,
+    UnsupportedOptionError,
+)
+from signedin.events import RetryEvent
+from signedin.providers.base import ProviderTurn
+from support.fakes import Batch, FakeProvider, FakeSession, answer, session_event
+
+
+async def test_handles_of_one_conversation_share_it(
+    client: AsyncClient, provider: FakeProvider
+) -> None:
+    one = client.session()
+    await one.run("first")
+    two = client.session(resume=one.id)
+    await two.run("second")
+    assert (await client.run("third", resume="s1")).text == "third"
+    assert len(provider.sessions_opened) == 1
+    await one.aclose()
+    assert provider.sessions_opened[0].closed == 0
+    await two.run("fourth")
+    await two.aclose()
+    assert provider.sessions_opened[0].closed == 1
+    await two.run("fifth")
+    assert [session.request.resume for session in provider.sessions_opened] == [None, "s1"]
+
+
+async def test_one_turn_of_a_conversation_at_a_time(
+    client: AsyncClient, provider: FakeProvider
+) -> None:
+    provider.script = lambda prompt: [[session_event()]]
+    async with client.session() as one, one.stream("first") as turn:
+        await anext(aiter(turn))
+        with pytest.raises(SessionBusyError, match="session s1 is busy"):
+            await client.run("second", resume="s1")
+        with pytest.raises(SessionBusyError):
+            await one.fork()
+        with pytest.raises(SessionBusyError):
+            await client.session(resume="s1").delete()
+        assert (await client.session(resume="s1").history()) == []
+        await turn.interrupt()
+    assert [prompt for prompt, _ in provider.prompts] == ["first"]
+    assert provider.turns[0].closed == 1
+
+
+async def test_two_that_open_it_at_once(client: AsyncClient, provider: FakeProvider) -> None:
+    one, two = client.session(resume="s1"), client.session(resume="s1")
+    await asyncio.gather(one.history(), two.history())
+    assert len(provider.sessions_opened) == 1
+
+
+async def test_a_handle_cannot_change_what_is_fixed(
+    client: AsyncClient, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeSession, "fixed_options", frozenset({"config"}))
+    async with client.session(instructions="Be brief.", provider_options={"config": 1}) as one:
+        await one.run("first", provider_options={"other": 2})
+        with pytest.raises(InvalidOptionError, match="'instructions' is fixed when a session"):
+            await client.run("second", resume="s1", provider_options={"config": 1})
+        with pytest.raises(InvalidOptionError, match="'config' in provider_options is fixed"):
+            await one.run("second", provider_options={"config": 2})
+        assert await client.session(resume="s1").history() == []
+    assert len(provider.prompts) == 1
+
+
+async def test_a_deleted_conversation_does_not_go_on(client: AsyncClient) -> None:
+    one = client.session(resume="s1")
+    two = client.session(resume="s1")
+    await two.history()
+    await one.delete()
+    with pytest.raises(InvalidOptionError, match="session s1 was deleted"):
+        await two.run("go")
+
+
+async def test_a_fork_needs_what_it_copies(client: AsyncClient) -> None:
+    with pytest.raises(InvalidOptionError, match="fork=True copies the session that resume="):
+        client.session(fork=True)
+
+
+def failure() -> list[Batch]:
+    return [[session_event()], TransportClosedError("crashed")]
+
+
+async def test_a_second_try_in_a_session_takes_the_first_back(
+    client: AsyncClient, provider: FakeProvider
+) -> None:
+    scripts = [answer("before"), failure(), answer("after")]
+    provider.script = lambda prompt: scripts.pop(0)
+    async with client.session() as session:
+        await session.run("one")
+        result = await session.run("two", retry=Retry(1, backoff=0, jitter=0))
+    assert (result.text, result.retries) == ("after", 1)
+    assert provider.sessions_opened[0].rolled_back == 1
+
+
+async def test_retry_in_a_session_that_keeps_its_failures(
+    provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = AsyncClient("fake", transport="forgetless-wire", retry=Retry(3, backoff=0))
+    provider.script = lambda prompt: failure()
+    for door in (
+        lambda: client.session(retry=Retry(1)),
+        lambda: client.session().run("go", retry=Retry(1)),
+        lambda: client.run("go", resume="s1", retry=Retry(1)),
+        lambda: client.session().run("go", provider_options={"max_retries": 1}),
+    ):
+        with pytest.raises(UnsupportedOptionError, match="'retry': a session keeps its failed"):
+            await door()
+    for door in (lambda: client.session().run("go"), lambda: client.run("go", resume="s1")):
+        provider.prompts.clear()
+        with pytest.raises(TransportClosedError):
+            await door()
+        assert len(provider.prompts) == 1
+
+
+@pytest.mark.parametrize("keywords", [{"retry": Retry(1)}, {"output_retries": 2}])
+async def test_a_stream_is_not_tried_again(
+    client: AsyncClient, keywords: dict[str, object]
+) -> None:
+    for stream in (client.stream, client.session().stream):
+        with pytest.raises(UnsupportedOptionError, match="it is for run"):
+            stream("go", **keywords)
+
+
+async def test_a_failed_run_tells_of_all_its_tries(
+    client: AsyncClient, provider: FakeProvider
+) -> None:
+    provider.script = lambda prompt: failure()
+    with pytest.raises(TransportClosedError) as caught:
+        await client.run("go", retry=Retry(2, backoff=0, jitter=0))
+    result = caught.value.result
+    assert result is not None
+    assert result.retries == 2
+    assert [event.kind for event in result.events] == [
+        "session", "error", "retry", "error", "retry", "error", "done",
+    ]  # fmt: skip
+    assert caught.value.__notes__ == ["attempt 1 failed: crashed", "attempt 2 failed: crashed"]
+
+
+async def test_the_time_limit_is_of_the_whole_run(
+    client: AsyncClient, provider: FakeProvider
+) -> None:
+    provider.script = lambda prompt: failure() if len(provider.prompts) < 3 else [[session_event()]]
+    with pytest.raises(TimeoutExceededError) as caught:
+        await client.run("go", timeout=0.2, retry=Retry(9, backoff=0, jitter=0, on_timeout=True))
+    assert caught.value.result is not None
+    assert len([e for e in caught.value.result.events if isinstance(e, RetryEvent)]) == 2
+    assert caught.value.result.elapsed < 0.4
+    assert len(provider.prompts) == 3
+
+
+class StubbornSession(FakeSession):
+    """Hangs when a turn begins or ends, until it is told to go on."""
+
+    go_on = asyncio.Event()
+
+    async def start_turn(self, *arguments: object) -> ProviderTurn:
+        turn = await super().start_turn(*arguments)
+        close = turn.aclose
+
+        async def aclose() -> None:
+            await self.go_on.wait()
+            await close()
+
+        turn.aclose = aclose
+        return turn
+
+
+async def test_who_has_run_out_of_time_does_not_wait_for_the_end(
+    client: AsyncClient, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("support.fakes.FakeSession", StubbornSession)
+    monkeypatch.setattr(StubbornSession, "go_on", asyncio.Event())
+    provider.script = lambda prompt: [[session_event()]]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(TimeoutExceededError):
+        await client.run("go", timeout=0.1)
+    assert loop.time() - began < 1
+    assert provider.turns[0].closed == 0
+    closing = asyncio.create_task(client.aclose())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    StubbornSession.go_on.set()
+    await closing
+    assert provider.turns[0].closed == provider.sessions_opened[0].closed == 1
+
+
+async def test_entering_a_turn_starts_it(client: AsyncClient, provider: FakeProvider) -> None:
+    async with client.stream("go") as turn:
+        assert [prompt for prompt, _ in provider.prompts] == ["go"]
+        assert [event.kind async for event in turn] == ["session", "message", "done"]
+
+
+@pytest.mark.parametrize("prompt", [None, 3, "", " \n"])
+async def test_what_is_no_prompt(client: AsyncClient, prompt: object) -> None:
+    session = client.session()
+    for run in (client.run, session.run):
+        with pytest.raises(InvalidOptionError, match=r"the prompt (must be a string|is empty)"):
+            await run(prompt)
+    for stream in (client.stream, session.stream):
+        with pytest.raises(InvalidOptionError, match=r"the prompt (must be a string|is empty)"):
+            stream(prompt)
