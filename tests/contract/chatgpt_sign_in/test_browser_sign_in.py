@@ -453,3 +453,25 @@ async def test_ways_that_do_not_exist_are_refused(user: SignedInUser) -> None:
 
 def test_the_page_for_strangers_tells_them_nothing() -> None:
     assert NOT_OURS.status == 400
+
+
+async def test_connections_that_ask_for_nothing_do_not_fill_the_machine(
+    user: SignedInUser,
+) -> None:
+    begun = await user.auth.start_login("browser", None)
+    port = int(urlsplit(asked(begun)["redirect_uri"]).port or 0)
+    open_ones = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+    assert await asyncio.to_thread(user.issuer.visit, str(begun.url)) == 200
+    await begun.wait(30)
+    ended = [reader for reader, _ in open_ones if reader.at_eof()]
+    assert len(ended) >= 100 - 32
+    for _, writer in open_ones:
+        writer.close()
+
+
+async def test_another_issuer_signs_nobody_in(user: SignedInUser) -> None:
+    begun = await user.auth.start_login("browser", None)
+    query = {"code": "c", "state": asked(begun)["state"], "iss": "https://auth.example"}
+    await visit(f"{asked(begun)['redirect_uri']}?{urlencode(query)}")
+    with pytest.raises(AuthRequiredError, match="another issuer answered"):
+        await begun.wait(30)

@@ -12,6 +12,7 @@ from signedin.errors import (
 )
 from signedin.loopback import LoopbackIssuer
 from signedin.loopback.grants import GrantError
+from signedin.providers.chatgpt import device
 from support.chatgpt_account import SignedInUser
 
 
@@ -98,4 +99,43 @@ async def test_there_is_nothing_to_paste(user: SignedInUser) -> None:
     begun = await user.auth.start_login("device", None)
     with pytest.raises(UnsupportedOptionError, match="type the code on the page instead"):
         await begun.submit_code("http://127.0.0.1/auth/callback?code=x")
+    await begun.cancel()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(500, "server_error"), (429, "rate_limited"), (400, "authorization_pending")],
+)
+async def test_what_passes_does_not_end_the_sign_in(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
+    grants = user.issuer._grants
+    start, poll, refused = grants.start_device, grants.poll_device, []
+
+    def refuse_once(fields: Mapping[str, str], redirect_uri: str) -> Mapping[str, str]:
+        if not refused:
+            refused.append(code)
+            grants.approve_device(fields["user_code"])
+            raise GrantError(status, code)
+        return poll(fields, redirect_uri)
+
+    monkeypatch.setattr(device, "DEFAULT_INTERVAL", 0.0)
+    monkeypatch.setattr(grants, "start_device", lambda: {**start(), "interval": 0.01})
+    monkeypatch.setattr(grants, "poll_device", refuse_once)
+    begun = await user.auth.start_login("device", None)
+    await begun.wait(30)
+    assert refused == [code]
+    assert (await user.auth.status()).authenticated
+
+
+@pytest.mark.parametrize("interval", ["0", "-5", "inf", "nan", None, [], "9" * 400])
+async def test_an_interval_that_is_none_is_the_usual_one(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch, interval: object
+) -> None:
+    start = user.issuer._grants.start_device
+    monkeypatch.setattr(
+        user.issuer._grants, "start_device", lambda: {**start(), "interval": interval}
+    )
+    begun = await user.auth.start_login("device", None)
+    assert begun._flow._interval == device.DEFAULT_INTERVAL
     await begun.cancel()

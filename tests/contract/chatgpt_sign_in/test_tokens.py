@@ -24,6 +24,7 @@ from signedin.loopback import LoopbackIssuer
 from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
 from signedin.providers.chatgpt import keeper as keeping
 from signedin.providers.chatgpt.access import Access
+from signedin.providers.chatgpt.endpoint import SignInServerError
 from signedin.providers.chatgpt.keeper import LoginKeeper
 from signedin.providers.chatgpt.login import ChatGPTLogin
 from signedin.providers.chatgpt.settings import sign_in_settings
@@ -440,3 +441,68 @@ async def test_a_login_that_axio_saved_goes_on_here(issuer: LoopbackIssuer, acco
 async def test_a_login_for_this_machine_stays_here(user: SignedInUser) -> None:
     with pytest.raises(UnsupportedOptionError, match="sign in on the other one"):
         await user.auth.export_login("a passphrase")
+
+
+async def test_a_clock_that_is_ahead_costs_one_refresh(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = time.time() + 7 * 24 * 3600
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    got = {(await user.keeper.current()).token for _ in range(5)}
+    assert user.token_requests("refresh_token") == 1
+    again = SignedInUser(user.issuer, user.keeper.folder.name)
+    assert {(await again.keeper.current()).token} == got
+    assert user.token_requests("refresh_token") == 1
+
+
+async def test_an_issuer_that_hangs_is_waited_for_once(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def hang(*_: object) -> ChatGPTLogin:
+        nonlocal asked
+        asked += 1
+        raise SignInServerError("it did not answer within 30 s", ErrorKind.NETWORK)
+
+    monkeypatch.setattr(keeping, "refresh_login", hang)
+    login = msgspec.structs.replace(await user.stored(), expires_at=time.time() + 100)
+    await user.keeper.save(login)
+    tokens = [
+        access.token
+        for access in await asyncio.gather(user.keeper.current(), user.keeper.current())
+    ]
+    tokens += [(await user.keeper.current()).token for _ in range(3)]
+    assert set(tokens) == {login.access_token}
+    assert asked == 1
+
+
+async def test_a_lock_that_nobody_gives_back_does_not_stop_a_good_login(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "SHORT_WAIT", 0.05)
+    login = msgspec.structs.replace(await user.stored(), expires_at=time.time() + 100)
+    await user.keeper.save(login)
+    async with user.keeper._store.locked("login"):
+        assert (await user.keeper.current()).token == login.access_token
+        assert (await user.keeper.current()).token == login.access_token
+    assert user.token_requests("refresh_token") == 0
+
+
+@pytest.mark.parametrize("left", [100, 4000, -10])
+async def test_a_login_whose_folder_cannot_be_written(
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch, left: float
+) -> None:
+    login = msgspec.structs.replace(await user.stored(), expires_at=time.time() + left)
+    await user.keeper.save(login)
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("signedin.accounts.store.make_private", refuse)
+    if left > 0:
+        assert (await user.keeper.current()).token == login.access_token
+    else:
+        with pytest.raises(SignedinError, match=r"cannot be written: Read-only file system"):
+            await user.keeper.current()
+    assert user.token_requests("refresh_token") == 0
