@@ -313,8 +313,7 @@ class AsyncClient:
     async def auth_status(self) -> AuthStatus:
         """Tells who is signed in and who pays, without changing anything.
 
-        Raises:
-            UnsupportedOptionError: The provider looks after its accounts itself.
+        An ACP agent is asked by beginning a session; who pays it does not tell.
         """
         return await self._auth().status()
 
@@ -323,10 +322,7 @@ class AsyncClient:
         installation = self.installation()
         if installation.path is None or installation.problem:
             return False
-        try:
-            return (await self.auth_status()).authenticated
-        except UnsupportedOptionError:
-            return True
+        return (await self.auth_status()).authenticated
 
     @overload
     async def login(self) -> None: ...
