@@ -349,8 +349,7 @@ class AsyncClient:
 
         That nobody can tell is an answer as well, see `AuthStatus.reason`.
 
-        Raises:
-            UnsupportedOptionError: The provider looks after its accounts itself.
+        An ACP agent is asked by beginning a session; who pays it does not tell.
         """
         return await told_by(self._auth(), self.provider)
 
@@ -359,10 +358,7 @@ class AsyncClient:
         installation = self.installation()
         if installation.path is None or installation.problem:
             return False
-        try:
-            return (await self.auth_status()).authenticated
-        except UnsupportedOptionError:
-            return True
+        return (await self.auth_status()).authenticated
 
     @overload
     async def login(self) -> None: ...

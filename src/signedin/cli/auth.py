@@ -254,7 +254,9 @@ async def _all() -> list[AuthStatus]:
     found: list[AuthStatus] = []
     for provider in provider_names():
         with suppress(UnsupportedOptionError):
-            found.append(await _status(provider, "external", None))
+            status = await _status(provider, "external", None)
+            if status.installed or not provider.startswith("acp"):
+                found.append(status)
         for name in account_names(provider):
             told = await _status(provider, "isolated", name)
             if told.reason not in ("not_signed_in", "not_installed"):

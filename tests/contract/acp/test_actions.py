@@ -101,6 +101,17 @@ def test_full_access_asks_nobody(client, stage: Stage, work: Path, command_event
     assert command_events(events) == [(COMMAND, "started"), (COMMAND, "completed")]
 
 
+def test_a_failing_command_says_how_it_ended(client, driver, stage: Stage, work: Path) -> None:
+    stage.play(Shell("echo hello; exit 3"), "Done.")
+    events = events_of(client.stream("Go.", cwd=work, permissions="full-access"))
+    last = of_type(events, CommandEvent)[-1]
+    told = (last.status, last.output.strip(), last.exit_code)
+    # Gemini tells its client nothing of it.
+    silent = driver.provider == "gemini"
+    assert told == (("completed", "", None) if silent else ("failed", "hello", 3))
+    assert client.capabilities.command_output is not silent
+
+
 def test_an_allowed_file_is_written_with_a_diff(client, stage: Stage, work: Path) -> None:
     file = work / "new.txt"
     stage.play(WriteFile(str(file), "a\nb\n"), "Written.")

@@ -18,6 +18,20 @@ def test_models_are_listed_and_the_one_in_use_is_marked(client: Client, driver) 
 
 
 @pytest.mark.parametrize("driver", ["gemini"], indirect=True)  # others' are not the loopback's
+def test_asking_for_models_stores_nothing(client: Client, driver, stage: Stage, work: Path) -> None:
+    if driver.provider == "gemini":
+        return  # it stores no session without a prompt, and lists none
+    before = client.sessions(cwd=work).sessions
+    client.models()
+    assert client.sessions(cwd=work).sessions == before
+
+
+def test_who_is_signed_in_is_asked(client: Client, driver, binary: Path, tmp_path: Path) -> None:
+    assert client.available()
+    with Client(driver.provider, binary=binary, env={"HOME": str(tmp_path)}) as stranger:
+        assert not stranger.available()
+
+
 def test_a_model_can_be_chosen(client: Client, stage: Stage, work: Path) -> None:
     # "auto" would have another model choose first.
     other = next(m.id for m in client.models() if not m.default and m.id != "auto")

@@ -16,6 +16,7 @@ from signedin import (
     InvalidOptionError,
     ToolEvent,
     UnsupportedOptionError,
+    WarningEvent,
     tool,
 )
 from signedin.approvals import ApprovalRequest, Decision, allow
@@ -180,9 +181,32 @@ def test_a_trusted_server_is_not_asked_about(
     assert "HELLO!" in stage.requests[-1].tool_outputs[0].text
 
 
+def test_servers_that_do_not_start_are_reported(client: Client, stage: Stage, work: Path) -> None:
+    stage.play("Hello.")
+    servers = {
+        "missing": McpServer(command="/no/such/server"),
+        "dies": McpServer(command=sys.executable, args=["-c", "exit('no licence')"]),
+        "closed": McpServer(url="http://127.0.0.1:9/mcp"),
+        "mute": McpServer(command="sleep", args=["100"], startup_timeout=0.3),
+        "toy": TOY,
+    }
+    result = client.run("Hi", cwd=work, mcp_servers=servers)
+    assert result.text == "Hello."
+    told = [event.text for event in of_type(result.events, WarningEvent)]
+    assert len(told) == 4
+    for text, name, reason in zip(
+        told,
+        ["missing", "dies", "closed", "mute"],
+        ["no such program", "no licence", "http://127.0.0.1:9/mcp", "no answer within 0.3 s"],
+        strict=True,
+    ):
+        assert text.startswith(f"MCP server {name!r} did not start, the turn goes on without it: ")
+        assert reason in text
+
+
 def test_what_a_server_cannot_be_given_is_refused(client: Client, work: Path) -> None:
-    slow = msgspec.structs.replace(TOY, startup_timeout=3)
-    with pytest.raises(UnsupportedOptionError, match="startup_timeout"):
+    slow = msgspec.structs.replace(TOY, tool_timeout=3)
+    with pytest.raises(UnsupportedOptionError, match="tool_timeout"):
         client.run("Hi", cwd=work, mcp_servers={"toy": slow})
     hidden = McpServer(url="http://127.0.0.1:9/mcp", bearer_token_variable="NO_SUCH_TOKEN")
     with pytest.raises(InvalidOptionError, match="NO_SUCH_TOKEN, which is not set"):

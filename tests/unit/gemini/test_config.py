@@ -97,11 +97,12 @@ async def test_a_session_of_another_minute_is_loaded_at_once(
     (tmp_path / ".gemini" / "settings.json").write_text(json.dumps(settings))
     env = {"GEMINI_CLI_HOME": str(tmp_path)}
     (stored / "session-2020-01-01T00-00-12345678.jsonl").touch()
-    await make_loadable("12345678-x", env)
+    assert await make_loadable("12345678-x", env) is None
     assert slept == []
     now = time.time()
     monkeypatch.setattr("time.time", lambda: now)
     minute = time.strftime("%Y-%m-%dT%H-%M", time.gmtime())
     (stored / f"session-{minute}-12345678.jsonl").touch()
-    await make_loadable("12345678-x", env)
+    told = await make_loadable("12345678-x", env)
     assert slept == [60 - now % 60]
+    assert str(told).startswith(f"resuming waits {slept[0]:.0f} s")

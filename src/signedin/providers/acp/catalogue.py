@@ -52,9 +52,11 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         trusting: The option that takes the MCP servers whose tools run unasked, if it has one that
             its client cannot give an answer for: it does not say whose tool it asks about.
         shares_servers: Whether the sessions of a process see each other's MCP servers.
-        can: Which of `SESSION_METHODS` it has.
+        can: Which of `SESSION_METHODS` it has, and what else others have not.
         cannot: Capabilities that other agents have and it has not.
         features: What it may have done by its client.
+        free_models: How the names of models begin that it has for everybody, signed in or not.
+        scratch: Variables with which it stores no sessions.
         quirks: What users should know of it.
         tried: The version that was driven through a turn, for the docs.
     """
@@ -72,6 +74,8 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     can: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
     features: ClientFeatures = ClientFeatures()
+    free_models: str = ""
+    scratch: Mapping[str, str] = {}
     quirks: tuple[str, ...] = ()
     tried: str = ""
 
@@ -112,11 +116,14 @@ AGENTS: Mapping[str, KnownAgent] = {
             files=ProjectFiles(upwards=(".opencode", "opencode.json", "opencode.jsonc"))
         ),
         shares_servers=True,
-        can=SESSION_METHODS,
+        free_models="opencode/",
+        scratch={"OPENCODE_DB": ":memory:"},
+        can=(*SESSION_METHODS, "command_output"),
         quirks=(
             "it is not started where an `opencode.json` or `.opencode` is, unless `trust_project`",
             "it tells little of why the model failed, and tries most failures again for a minute",
             "sessions with other tools or MCP servers get a process of their own",
+            "it does not tell that an answer was cut at the limit of tokens",
         ),
         tried="1.18.33",
     ),
@@ -128,11 +135,12 @@ AGENTS: Mapping[str, KnownAgent] = {
         mode="default",
         guard=ProjectGuard(files=ProjectFiles(inside=(".qwen", ".agents", ".lsp.json"))),
         trusting="--allowed-tools",
-        can=("list_sessions", "history"),
+        can=("list_sessions", "history", "command_output"),
         cannot=("effort",),
         quirks=(
             "it is not started where a `.qwen` or `.agents` folder is, unless `trust_project`",
             "it tries failures of the model's server again for more than a minute",
+            "it does not tell that an answer was cut at the limit of tokens, or filtered",
         ),
         tried="0.15.10",
     ),
@@ -159,6 +167,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         guard=ProjectGuard(meta={"claudeCode": {"options": {"settingSources": ["user"]}}}),
         can=SESSION_METHODS,
         mode="default",
+        quirks=("as root it refuses every prompt unless `IS_SANDBOX=1` is in `env`",),
         tried="0.100.0",
     ),
     "copilot": KnownAgent(

@@ -10,6 +10,7 @@ import msgspec
 from signedin.errors import ErrorKind
 from signedin.options import TurnOptions
 from signedin.providers.acp.agent import ACPAgent, ClientFeatures
+from signedin.providers.base import Installation
 from signedin.redact import redact
 
 NO_SHARED_FOLDER = dict.fromkeys(("TMPDIR", "TMP", "TEMP"))
@@ -74,6 +75,20 @@ class Dialect(Protocol):
         """Names in ``provider_options`` that only count when the session begins."""
         ...
 
+    @property
+    def free_models(self) -> str:
+        """How the names of models begin that need no account, empty if there are none."""
+        ...
+
+    @property
+    def scratch(self) -> Mapping[str, str]:
+        """Variables with which the agent stores no sessions, empty if there is no such way."""
+        ...
+
+    def installation(self) -> Installation:
+        """Looks for the program."""
+        ...
+
     def check(self, options: TurnOptions) -> None:
         """Refuses what the agent cannot honour; done for every turn.
 
@@ -113,8 +128,11 @@ class Dialect(Protocol):
         """Takes in that the agent runs."""
         ...
 
-    async def before_load(self, session_id: str, launch: Launch) -> None:
+    async def before_load(self, session_id: str, launch: Launch) -> str | None:
         """Makes sure that a stored session can be loaded without harm to it.
+
+        Returns:
+            What the user should know of it.
 
         Raises:
             SignedinError: It cannot.

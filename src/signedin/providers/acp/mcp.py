@@ -115,7 +115,7 @@ def _server(
     env: Mapping[str, str],
     capabilities: acp.McpCapabilities,
 ) -> dict[str, object]:
-    for option in ("cwd", "startup_timeout", "tool_timeout"):
+    for option in ("cwd", "tool_timeout"):
         if getattr(server, option) is not None:
             hint = "the Agent Client Protocol has no room for it"
             raise UnsupportedOptionError(provider, f"mcp_servers[{name!r}].{option}", hint)

@@ -10,6 +10,7 @@ from typing import cast
 
 import msgspec
 
+from signedin.accounts.status import AuthBackend
 from signedin.aio import finish
 from signedin.errors import (
     InvalidOptionError,
@@ -19,7 +20,9 @@ from signedin.errors import (
     UnsupportedProviderError,
 )
 from signedin.options import VENDOR_DEFAULT, TurnOptions
+from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.agent import ACPAgent
+from signedin.providers.acp.auth import ACPAuth
 from signedin.providers.acp.catalogue import (
     SESSION_METHODS,
     KnownAgent,
@@ -33,7 +36,7 @@ from signedin.providers.acp.leftovers import VARIABLE, end_leftovers
 from signedin.providers.acp.mcp import servers_key
 from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.acp.session import ACPSession, RunningAgent
-from signedin.providers.acp.store import list_sessions
+from signedin.providers.acp.store import list_sessions, models_of
 from signedin.providers.base import (
     Installation,
     Provider,
@@ -110,11 +113,31 @@ class ACPProvider(Provider):
 
     async def models(self, options: TurnOptions) -> list[ModelInfo]:
         """Lists the models that a session can be set to."""
+        state, images = await self._begin_for_nothing(options)
+        return models_of(state, self.name, images=images)
+
+    def auth(self, options: TurnOptions) -> AuthBackend:
+        """Asks the agent."""
+        return ACPAuth(
+            self._dialect, self._dialect.installation(), self._begin_for_nothing, options
+        )
+
+    async def _begin_for_nothing(self, options: TurnOptions) -> tuple[acp.SessionState, bool]:
+        """Begins a session that is not stored where that can be avoided, and ends it.
+
+        Returns:
+            What the agent told of it, and whether the agent takes images.
+        """
+        scratch = self._dialect.scratch
+        env = {**options.env, **scratch}
+        options = msgspec.structs.replace(options, env=env)
         session = await self.open_session(SessionRequest(options=options))
         try:
-            return await session.models()
+            return session.state, session.takes_images
         finally:
             await session.aclose()
+            if scratch:
+                await self._end(self._dialect.launch(options))
 
     async def aclose(self) -> None:
         """Ends all processes."""
@@ -127,7 +150,7 @@ class ACPProvider(Provider):
         return await self._agent(self._dialect.launch(options))
 
     async def _agent(self, launch: Launch) -> RunningAgent:
-        key = msgspec.json.encode(launch, order="deterministic")
+        key = _key(launch)
         async with self._starting:
             process = self._running.get(key)
             if process is None or process.running.agent.closed is not None:
@@ -137,6 +160,12 @@ class ACPProvider(Provider):
                 process = self._running[key] = await self._start(launch)
                 self._dialect.started(launch, process.running.agent)
             return process.running
+
+    async def _end(self, launch: Launch) -> None:
+        async with self._starting:
+            process = self._running.pop(_key(launch), None)
+        if process is not None:
+            await process.aclose()
 
     async def _end_unused(self, launch: Launch) -> None:
         """Ends the agents that were only kept apart from others for the tools of their sessions."""
@@ -160,6 +189,10 @@ class ACPProvider(Provider):
             if refused := refused_arguments(self._dialect.name, error.stderr):
                 raise refused from error
             raise
+
+
+def _key(launch: Launch) -> bytes:
+    return msgspec.json.encode(launch, order="deterministic")
 
 
 class _Process:
@@ -210,8 +243,14 @@ class KnownDialect:
         self.name = name
         self.install = known.install
         self.login = known.login
+        self.free_models = known.free_models
+        self.scratch = known.scratch
         self._known = known
         self._config = config
+
+    def installation(self) -> Installation:
+        """Looks for the program."""
+        return _find(self._known, self._config)
 
     def check(self, options: TurnOptions) -> None:
         """Refuses what no agent can honour; see `Dialect.check`."""
@@ -260,7 +299,7 @@ class KnownDialect:
         if agent.version:
             remember_version(Path(launch.argv[0]), agent.version)
 
-    async def before_load(self, session_id: str, launch: Launch) -> None:
+    async def before_load(self, session_id: str, launch: Launch) -> str | None:
         """Nothing is known that would harm a stored session."""
 
     def _trusting(self, options: TurnOptions) -> tuple[str, ...]:
@@ -280,6 +319,10 @@ class KnownDialect:
             f"{self.name} needs to know what to start: command=['agent', '--acp']; agents known by "
             f"name: {', '.join(family_names())}"
         )
+
+
+def _find(known: KnownAgent, config: ProviderConfig) -> Installation:
+    return find_known(known, config) if known.command else _find_custom(config)
 
 
 def find_known(known: KnownAgent, config: ProviderConfig) -> Installation:

@@ -30,11 +30,11 @@ from signedin.providers.acp.mcp import servers_on_the_wire, tools_on_the_wire
 from signedin.providers.acp.prompts import image_block, text_block, with_schema
 from signedin.providers.acp.questions import Granted
 from signedin.providers.acp.settings import SessionSettings
-from signedin.providers.acp.store import Replay, models_of
+from signedin.providers.acp.store import Replay
 from signedin.providers.acp.turn import ACPTurn
 from signedin.providers.base import ProviderSession, SessionRequest
 from signedin.providers.tool_host import OfferedTools, ToolHost
-from signedin.results import ModelInfo, PastTurn
+from signedin.results import PastTurn
 from signedin.tools import AnyTool
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
@@ -243,11 +243,17 @@ class ACPSession(ProviderSession):
         except SignedinError as error:
             _log.debug("session/close failed: %s", error)
 
-    async def models(self) -> list[ModelInfo]:
-        """Lists the models the session can be set to."""
-        await self.open()
-        assert self._opened is not None  # noqa: S101 - open() did
-        return models_of(self._opened.settings.state, self._dialect.name)
+    @property
+    def state(self) -> acp.SessionState:
+        """What the agent told when the session was opened."""
+        assert self._opened is not None  # noqa: S101 - only open sessions are given out
+        return self._opened.settings.state
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether the agent takes images."""
+        assert self._running is not None  # noqa: S101 - only open sessions are given out
+        return _takes_images(self._running.agent)
 
     async def history(self) -> list[PastTurn]:
         """Has the agent tell the session again."""
@@ -306,9 +312,15 @@ class ACPSession(ProviderSession):
         if self._id and not self._forks and (held := running.sessions.get(self._id)):
             held.check_serves(self._dialect.name, servers, options)
             return held
+        answering: Sequence[Mapping[str, object]] = ()
+        if servers:
+            from signedin.providers.acp.probing import working  # noqa: PLC0415 - 100 ms
+
+            answering, failed = await working(servers, options, running.launch.env)
+            self.notices = [*self.notices, *failed]
         offered = await running.offer(options.tools, self._tool_host)
         try:
-            wanted = [*servers, *([tools_on_the_wire(offered)] if offered else [])]
+            wanted = [*answering, *([tools_on_the_wire(offered)] if offered else [])]
             async with running.opening:
                 named = running.not_yet_connected(str(options.cwd), wanted)
                 opened = await self._begin_or_load(running, named)
@@ -336,7 +348,8 @@ class ACPSession(ProviderSession):
             raise UnsupportedOptionError(
                 self._dialect.name, "resume", f"{agent.name} {agent.version} cannot load sessions"
             )
-        await self._dialect.before_load(self._id, running.launch)
+        if notice := await self._dialect.before_load(self._id, running.launch):
+            self.notices = [*self.notices, notice]
         state, payload = await agent.load_session(self._id, cwd, servers)
         if self._dialect.late_replay and state.modes is not None:
             agent.listen(self._id, self)
@@ -367,8 +380,7 @@ class ACPSession(ProviderSession):
         if options.instructions:
             hint = "the Agent Client Protocol has no room for them; put them into the prompt"
             raise UnsupportedOptionError(name, "instructions", hint)
-        accepted = agent.capabilities.prompt_capabilities
-        if options.images and not (accepted and accepted.image):
+        if options.images and not _takes_images(agent):
             raise UnsupportedOptionError(name, "images", f"{agent.name} takes none")
         text = text_block(with_schema(prompt, options))
         return [*(image_block(name, image) for image in options.images), text]
@@ -392,6 +404,11 @@ class ACPSession(ProviderSession):
 def _has_end(turns: Sequence[PastTurn], run: int) -> bool:
     """Whether turns that are told again go up to the last that was run."""
     return len(turns) >= run and bool(turns[-1].text)
+
+
+def _takes_images(agent: ACPAgent) -> bool:
+    accepted = agent.capabilities.prompt_capabilities
+    return bool(accepted and accepted.image)
 
 
 def _named(state: acp.SessionState, agent: ACPAgent) -> str:

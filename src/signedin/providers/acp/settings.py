@@ -63,8 +63,8 @@ class SessionSettings:
             await self._apply_mode(mode or self._own_mode)
         elif mode is not None:
             wanted[self._option_for("mode", "mode")] = mode
-        config = options.provider_options.get("config") or {}
-        wanted |= cast("Mapping[str, object]", config)
+        config = cast("Mapping[str, object] | None", options.provider_options.get("config"))
+        wanted |= config or {}
         for option in [*self._changed, *wanted]:
             await self._set_option(option, wanted.get(option, self._own.get(option)))
 

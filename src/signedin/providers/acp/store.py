@@ -45,8 +45,13 @@ async def list_sessions(agent: ACPAgent, provider: str, query: SessionQuery) -> 
     return SessionPage(tuple(wanted), following)
 
 
-def models_of(state: acp.SessionState, provider: str) -> list[ModelInfo]:
+def models_of(state: acp.SessionState, provider: str, *, images: bool = False) -> list[ModelInfo]:
     """Returns the models a session can be set to.
+
+    Args:
+        state: What the agent told of the session: the efforts are those of its model.
+        provider: Name of the provider, for messages.
+        images: Whether the agent takes images.
 
     Raises:
         UnsupportedOptionError: The agent does not tell.
@@ -62,13 +67,15 @@ def models_of(state: acp.SessionState, provider: str) -> list[ModelInfo]:
         named = [(str(choice.value), choice.name) for choice in _flat(chosen.options)]
     else:
         raise UnsupportedOptionError(provider, "models", "the agent does not tell them")
+    efforts = tuple(str(choice.value) for choice in _flat(effort.options)) if effort else ()
     return [
         ModelInfo(
             id=model,
             name=name or model,
-            efforts=tuple(str(choice.value) for choice in _flat(effort.options)) if effort else (),
-            default_effort=str(effort.current_value) if effort else None,
+            efforts=efforts if model == current else (),
+            default_effort=str(effort.current_value) if effort and model == current else None,
             default=model == current,
+            images=images,
         )
         for model, name in named
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from signedin.errors import ErrorKind
@@ -9,7 +10,7 @@ from signedin.options import TurnOptions
 from signedin.providers.acp.agent import ACPAgent, ClientFeatures
 from signedin.providers.acp.dialect import Launch
 from signedin.providers.acp.normalise import STOP_FAILURES
-from signedin.providers.base import ProviderConfig
+from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.binary import remember_version, require
 from signedin.providers.gemini import config as gemini
 from signedin.providers.gemini.account import LOGIN
@@ -31,10 +32,16 @@ class GeminiDialect:
     late_replay = True
     # It says so if the prompt does not fit; of an answer that is cut it tells nothing (0.61).
     stop_failures = {**STOP_FAILURES, "max_tokens": ErrorKind.CONTEXT_WINDOW}  # noqa: RUF012
+    free_models = ""
+    scratch: Mapping[str, str] = {}
     fixed_options = frozenset({"extra_argv", "include_directories", "sandbox"})
 
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
+
+    def installation(self) -> Installation:
+        """Looks for Gemini CLI."""
+        return gemini.find_gemini(self._config)
 
     def check(self, options: TurnOptions) -> None:
         """Refuses what Gemini cannot honour; see `Dialect.check`."""
@@ -66,6 +73,6 @@ class GeminiDialect:
         """Remembers Gemini's version."""
         remember_version(Path(launch.argv[0]), agent.version)
 
-    async def before_load(self, session_id: str, launch: Launch) -> None:
+    async def before_load(self, session_id: str, launch: Launch) -> str | None:
         """Waits until a session can be loaded without being destroyed; see `make_loadable`."""
-        await make_loadable(session_id, launch.env)
+        return await make_loadable(session_id, launch.env)

@@ -1,0 +1,98 @@
+"""Tries the MCP servers of a session before its agent gets them.
+
+Of gemini 0.61, qwen 0.15 and opencode 1.18 none tells its client of a server that does not start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import httpx2
+
+from signedin import __version__
+from signedin.errors import SignedinError
+from signedin.options import McpServer, TurnOptions
+from signedin.providers.mcp_startup import STARTUP_SECONDS, server_failed
+from signedin.redact import redact
+from signedin.wire.jsonrpc import JsonRpcPeer
+from signedin.wire.process import Process
+
+_INITIALIZE: Mapping[str, object] = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {},
+    "clientInfo": {"name": "signedin", "version": __version__},
+}
+_STOP_SECONDS = 0.5
+_SHOWN = 300
+
+WireServer = Mapping[str, object]
+
+
+async def working(
+    servers: Sequence[WireServer], options: TurnOptions, env: Mapping[str, str]
+) -> tuple[list[WireServer], list[str]]:
+    """Returns the servers that answer, and the words that report the others.
+
+    Args:
+        servers: As the protocol has them.
+        options: The options of the session, which say how long each may take.
+        env: The agent's environment, in which it will start them.
+    """
+    reasons = await asyncio.gather(*(_problem(server, options, env) for server in servers))
+    pairs = list(zip(servers, reasons, strict=True))
+    failed = [server_failed(str(each["name"]), why).text for each, why in pairs if why]
+    return [server for server, why in pairs if not why], failed
+
+
+async def _problem(server: WireServer, options: TurnOptions, env: Mapping[str, str]) -> str | None:
+    asked = options.mcp_servers[str(server["name"])]
+    seconds = asked.startup_timeout or STARTUP_SECONDS
+    try:
+        async with asyncio.timeout(seconds):
+            if asked.command is None:
+                await _post(server)
+            else:
+                await _start(asked, options.cwd, env)
+    except TimeoutError:
+        return f"{asked.command or asked.url} gave no answer within {seconds:g} s"
+    except SignedinError as error:
+        return error.message
+    except OSError as error:
+        return f"{error.strerror}: {error.filename or asked.command}"
+    except httpx2.HTTPError as error:
+        return redact(f"{asked.url}: {error or type(error).__name__}")[:_SHOWN]
+    return None
+
+
+async def _start(server: McpServer, cwd: Path, env: Mapping[str, str]) -> None:
+    process = await Process.start(
+        [server.command or "", *server.args], env={**env, **server.env}, cwd=cwd
+    )
+    peer = JsonRpcPeer(process, on_notification=_ignore, jsonrpc="2.0")
+    try:
+        peer.start()
+        await peer.request("initialize", _INITIALIZE, timeout=None)
+    finally:
+        await peer.aclose()
+        await process.stop(stdin_grace=_STOP_SECONDS)
+
+
+async def _post(server: WireServer) -> None:
+    pairs = cast("list[dict[str, str]]", server["headers"])
+    headers = {
+        **{pair["name"]: pair["value"] for pair in pairs},
+        "Accept": "application/json, text/event-stream",
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": _INITIALIZE}
+    async with (
+        httpx2.AsyncClient(timeout=None) as client,
+        client.stream("POST", str(server["url"]), headers=headers, json=message) as response,
+    ):
+        response.raise_for_status()
+
+
+def _ignore(*_: object) -> None:
+    """What else a server says does not matter here."""
