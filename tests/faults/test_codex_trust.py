@@ -148,6 +148,30 @@ def told(stage: Stage, words: str) -> int:
     return json.dumps(stage.requests[-1].body["input"]).count(words)
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_of_skills_only_those_of_the_user_are_listed(
+    stage: Stage, project: Project, new_client: Callable[..., Client], transport: str
+) -> None:
+    skills = {
+        name: folder / "SKILL.md"
+        for name, folder in {
+            "of-the-user": project.home / "skills" / "kept",
+            "switched-off": project.home / "skills" / "off",
+            "of-the-root": project.root / ".agents" / "skills" / "bad",
+            "of-the-folder": project.inner / ".codex" / "skills" / "deep" / "bad",
+        }.items()
+    }
+    for name, file in skills.items():
+        file.parent.mkdir(parents=True)
+        file.write_text(f"---\nname: {name}\ndescription: Does it.\n---\n")
+    off = skills["switched-off"]
+    project.file.write_text(f'[[skills.config]]\npath = "{off}"\nenabled = false\n')
+    stage.play("ok")
+    new_client(transport).run("hi", cwd=project.inner)
+    (request,) = stage.requests
+    assert [name for name in skills if name in str(request.body)] == ["of-the-user"]
+
+
 @pytest.mark.parametrize("permissions", LEVELS)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_new_project(

@@ -168,7 +168,7 @@ class ExecSession(ProviderSession):
             "exec",
             "--json",
             "--skip-git-repo-check",
-            *_arguments(options, distrusted),
+            *_arguments(options, home, distrusted),
         ]
         schema = _schema_folder(options)
         if schema is not None:
@@ -286,11 +286,12 @@ def _distrusted(home: Path, options: TurnOptions) -> list[Path]:
     return [*listed, options.cwd.resolve()] if listed or options.permissions != "read-only" else []
 
 
-def _arguments(options: TurnOptions, distrusted: list[Path]) -> list[str]:
+def _arguments(options: TurnOptions, home: Path, distrusted: list[Path]) -> list[str]:
     trusted = options.trust_project
+    given = thread_config(options)
     config: dict[str, object] = {
         **PROCESS_DEFAULTS,
-        **thread_config(options),
+        **(given if trusted else trust.without_skills(home, options.cwd, given)),
         **(trust.trusting(options.cwd) if trusted else trust.distrusting(distrusted)),
         "sandbox_mode": SANDBOX_MODES[options.permissions],
         **workspace_write(options),

@@ -304,6 +304,8 @@ def _fork_params(
 def _thread_settings(options: TurnOptions, home: Path) -> dict[str, Any]:
     """What starting and resuming a thread have in common."""
     settings = config.with_mcp_servers(config.thread_config(options), options.mcp_servers)
+    if not options.trust_project:
+        settings = trust.without_skills(home, options.cwd, settings)
     if chosen := config.effort(options):
         settings["model_reasoning_effort"] = chosen
     if options.on_question:

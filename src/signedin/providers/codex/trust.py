@@ -7,6 +7,7 @@ write. All seen with codex 0.163 and 0.169.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ from signedin.errors import InvalidOptionError
 CONFIG_FILE = "config.toml"
 _SYSTEM_FILE = Path("/etc/codex") / CONFIG_FILE
 _INSTRUCTIONS = ("AGENTS.override.md", "AGENTS.md")
+_SKILL_FOLDERS = (Path(".agents", "skills"), Path(".codex", "skills"))
+_SKILL_DEPTH = 6
+"""How many folders below those Codex looks for skills."""
+
 _INSTRUCTIONS_BYTES = 32_768
 """What Codex reads of a project's instructions, unless ``project_doc_max_bytes`` says otherwise."""
 
@@ -34,6 +39,44 @@ def distrusting(folders: Iterable[Path]) -> dict[str, object]:
     ``AGENTS.md`` either.
     """
     return _projects(folders, "untrusted")
+
+
+def without_skills(home: Path, cwd: Path, config: Mapping[str, object]) -> dict[str, object]:
+    """Returns a configuration in which the skills of a project are switched off.
+
+    Codex lists them to the model whether or not it trusts the folder. The user's own stay, and so
+    does what the user's file says of single skills: Codex reads that beside this.
+
+    Args:
+        home: Codex's home, whose skills are the user's own.
+        cwd: The working directory.
+        config: The caller's configuration, to which this is added.
+    """
+    own = {_identity(Path.home() / _SKILL_FOLDERS[0]), _identity(home / "skills")}
+    places = [folder / name for folder in (cwd, *cwd.parents) for name in _SKILL_FOLDERS]
+    found = [
+        skill
+        for place in places
+        if place.is_dir() and _identity(place) not in own
+        for skill in _skills_below(place)
+    ]
+    if not found:
+        return dict(config)
+    off = [{"path": str(skill), "enabled": False} for skill in found]
+    skills = dict(_table(config.get("skills")))
+    given = config.get("skills.config", skills.pop("config", []))
+    rest = {key: value for key, value in config.items() if key not in ("skills", "skills.config")}
+    rest |= {f"skills.{key}": value for key, value in skills.items()}
+    return {**rest, "skills.config": [*cast("Iterable[object]", given), *off]}
+
+
+def _skills_below(place: Path) -> list[Path]:
+    found: set[Path] = set()
+    for folder, below, files in os.walk(place, followlinks=True):
+        if len(Path(folder).relative_to(place).parts) >= _SKILL_DEPTH:
+            below.clear()  # also what ends a walk through links that lead back
+        found |= {Path(folder, name).resolve() for name in files if name == "SKILL.md"}
+    return sorted(found)
 
 
 def trusted_folders(home: Path) -> list[Path]:

@@ -80,7 +80,8 @@ class Trust:
             if self._trusting
             else trust.distrusting(trust.trusted_folders(home))
         )
-        return {**wire, "config": {**given, **projects}}
+        allowed = given if self._trusting else trust.without_skills(home, cwd, given)
+        return {**wire, "config": {**allowed, **projects}}
 
 
 def check_config(config: Mapping[str, object]) -> None:
