@@ -3,8 +3,8 @@
 **A fresh lure goes here.** A new version of an agent reads a file that nobody listed? Append a
 `Lure` to the agent's list below: a name, the file with what it has to say, and what it does when it
 works. Then `SIGNEDIN_WRITE=1 pytest tests/faults/hostile -m slow` puts it before the bare programs
-and writes `measured.json` and the table in docs/security.md; the quick tests put it
-before signedin.
+and writes `measured.json` and the table in docs/security.md. The quick tests put it before
+signedin.
 
 In the files, words with a dollar stand for what marks that a lure has worked:
 
