@@ -30,6 +30,8 @@ from signedin.wire.rpc_errors import (
 NO_PARAMS = msgspec.Raw(b"{}")
 
 _ABSENT = (b"", b"null")
+_SHOWN = 2000
+"""Bytes that are shown of an error that cannot be read."""
 
 Params = msgspec.Struct | Mapping[str, object] | None
 
@@ -60,7 +62,7 @@ class IncomingRequest(msgspec.Struct, frozen=True):
         line: The whole message as it came.
     """
 
-    id: int | str
+    id: str | float
     method: str
     params: msgspec.Raw
     line: bytes
@@ -73,7 +75,7 @@ RequestHandler = Callable[[IncomingRequest], Awaitable[object]]
 class _Message(msgspec.Struct, frozen=True, gc=False):
     """Any message, decoded as far as it must be to know whose it is."""
 
-    id: int | str | None = None
+    id: str | float | None = None
     method: str | None = None
     params: msgspec.Raw = NO_PARAMS
     result: msgspec.Raw = msgspec.Raw()
@@ -135,7 +137,7 @@ class JsonRpcPeer:
         self._head: dict[str, object] = {"jsonrpc": jsonrpc} if jsonrpc else {}
         self._ids = itertools.count(1)
         self._lines = JsonLines(_Message)
-        self._waiting: dict[int | str, asyncio.Future[msgspec.Raw | SignedinError]] = {}
+        self._waiting: dict[str | float, asyncio.Future[msgspec.Raw | SignedinError]] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
         self._closed: TransportClosedError | None = None
@@ -258,7 +260,7 @@ class JsonRpcPeer:
         if message.id is None:
             self._on_bad_line(BadLine(line, "neither a request, a notification nor an answer"))
             return
-        answered = self._waiting.get(message.id)
+        answered = self._waiting.get(_own_id(message.id))
         if answered is None or answered.done():
             return
         self.gate.satisfy(answered)  # here, not when the waiter wakes: the next chunk may be ready
@@ -337,11 +339,16 @@ def _copy(error: TransportClosedError) -> TransportClosedError:
     return TransportClosedError(error.message, returncode=error.returncode, stderr=error.stderr)
 
 
+def _own_id(number: str | float) -> str | float:
+    """Returns an id as we gave it. JavaScript has no whole numbers, and some hand on texts."""
+    return int(number) if isinstance(number, str) and number.isdecimal() else number
+
+
 def _read_error(raw: msgspec.Raw) -> JsonRpcError:
     try:
         error = msgspec.json.decode(raw, type=_Error)
-    except msgspec.MsgspecError:
-        return rpc_error(INTERNAL_ERROR, bytes(raw).decode())
+    except (msgspec.MsgspecError, RecursionError):
+        return rpc_error(INTERNAL_ERROR, bytes(raw[:_SHOWN]).decode("utf-8", "replace"))
     return rpc_error(error.code, error.message, error.data)
 
 

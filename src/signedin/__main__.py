@@ -1,0 +1,7 @@
+"""``python -m signedin`` is ``signedin``."""
+
+from __future__ import annotations
+
+from signedin.cli import main
+
+main()
