@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Literal, Protocol
 
@@ -30,6 +31,7 @@ from signedin.wire.rpc_errors import (
 NO_PARAMS = msgspec.Raw(b"{}")
 
 _ABSENT = (b"", b"null")
+_ID = re.compile(rb'"id"\s*:\s*"?(\d{1,18})\b')
 _SHOWN = 2000
 """Bytes that are shown of an error that cannot be read."""
 
@@ -245,6 +247,7 @@ class JsonRpcPeer:
 
     def _dispatch(self, line: bytes, message: _Message | BadLine) -> None:
         if type(message) is BadLine:  # isinstance() takes three times as long to say no
+            self._fail_answer(message)
             self._on_bad_line(message)
         elif message.method is None:
             self._take_answer(line, message)
@@ -270,6 +273,14 @@ class JsonRpcPeer:
             answered.set_result(message.result)
         else:
             answered.set_result(ProtocolError(f"an answer without a result: {line[:200]!r}"))
+
+    def _fail_answer(self, line: BadLine) -> None:
+        """Ends the wait for an answer that cannot be read, such as one that is nested too deeply."""
+        found = _ID.search(line.data)
+        answered = self._waiting.get(int(found[1])) if found else None
+        if answered is not None and not answered.done() and b'"method"' not in line.data:
+            self.gate.satisfy(answered)
+            answered.set_result(ProtocolError(f"an answer that cannot be read: {line.reason}"))
 
     async def _serve(self, request: IncomingRequest) -> None:
         head = {**self._head, "id": request.id}
