@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Generator, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from signedin.portal import call, clean_up
+from signedin.portal import call, clean_up, close_at_exit
 
 T = TypeVar("T")
 
@@ -85,6 +85,7 @@ class Batches(Generic[T]):
         self._owner = owner
         self._rest: Iterator[T] = iter(())
         self._entered = False
+        close_at_exit(self, batches.aclose)
 
     def close(self) -> None:
         """Ends it before its end. Idempotent."""
@@ -92,6 +93,7 @@ class Batches(Generic[T]):
 
     def __enter__(self) -> Self:
         self._entered = True
+        call(self._batches.__aenter__)
         return self
 
     def __exit__(

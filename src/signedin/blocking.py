@@ -30,8 +30,8 @@ T = TypeVar("T")
 class Turn(Batches[Event]):
     """One prompt on its way: an iterator of events that ends in a result.
 
-    Nothing starts before the turn is iterated, entered or asked for its result. Leaving a loop over
-    it early stops it, unless it is used as a context manager: then leaving the block does.
+    It starts when it is iterated, entered or asked for its result. Leaving a loop over it early
+    stops it, unless it is used as a context manager: then leaving the block does.
     """
 
     def __init__(self, turn: AsyncTurn, owner: object) -> None:
@@ -68,6 +68,9 @@ class Turn(Batches[Event]):
     def __iter__(self) -> Iterator[Event]:
         """Iterates over the events."""
         return self._iterate()
+
+    def __repr__(self) -> str:
+        return repr(self._turn).removeprefix("Async")
 
     def _iterate_items(self, feed: ItemFeed) -> Generator[AnyItem, None, None]:
         try:
@@ -169,6 +172,9 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._session).removeprefix("Async")
 
 
 class Login:

@@ -213,17 +213,15 @@ class CommandExecutionError(SignedinError):
     Attributes:
         returncode: Its exit code, negative for a signal.
         stderr: The end of what it wrote to standard error, masked.
-        details: Further facts, such as the attempts of a retried run.
+        details: Why the earlier attempts of a retried run failed, a line for each.
     """
 
     kind = ErrorKind.PROCESS
 
-    def __init__(
-        self, message: str, *, returncode: int | None, stderr: str = "", details: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, returncode: int | None, stderr: str = "") -> None:
         self.returncode = returncode
         self.stderr = redact_message(stderr)
-        self.details = redact_message(details)
+        self.details = ""
         super().__init__(message)
 
 

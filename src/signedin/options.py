@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
 
@@ -166,13 +166,26 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_KNOWN = frozenset(TurnKeywords.__annotations__)
 _RETRY_OPTIONS = frozenset(
     {"max_retries", "retry_backoff_s", "retry_backoff_max_s", "retry_jitter_s", "retry_on_timeout"}
 )
 """Spellings of ``retry`` that `Retry.from_provider_options` knows."""
 
-_SECONDS = ("timeout", "idle_timeout")
+_OF_CLIENTS = frozenset(
+    {
+        "account",
+        "auth_backend",
+        "auth_source",
+        "billing",
+        "binary",
+        "command",
+        "env_policy",
+        "prewarm",
+        "transport",
+    }
+)
+_OF_CALLS = frozenset({"output", "resume"})
+
 _MERGED = ("env", "provider_options", "mcp_servers")
 
 
@@ -184,37 +197,11 @@ def check_keywords(keywords: TurnKeywords) -> TurnKeywords:
     Raises:
         InvalidOptionError: Unknown keyword or unusable value.
     """
-    given = dict(keywords)
-    for name in given:
-        if name not in _KNOWN:
-            raise InvalidOptionError(
-                f"unknown option {name!r}; known options: {', '.join(sorted(_KNOWN))}"
-            )
-    for name in _SECONDS:
-        value = given.get(name)
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0
-        ):
-            raise InvalidOptionError(f"{name} must be a positive number of seconds, not {value!r}")
-    if "permissions" in given:
-        check_choice("permissions", given["permissions"], get_args(Permissions))
-    _check_trust(given.get("trust_project", False))
-    for name in ("model", "effort", "instructions"):
-        value = given.get(name)
-        if value is not None and not isinstance(value, str):
-            raise InvalidOptionError(f"{name} must be a string, not {value!r}")
-    if given.get("cwd") is not None:
-        given["cwd"] = checked_directory(cast("StrPath", given["cwd"]))
-    retries = given.get("output_retries", 0)
-    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-        raise InvalidOptionError(f"output_retries must be a whole number from 0, not {retries!r}")
-    if "images" in given:
-        given["images"] = tuple(cast("Sequence[Image]", given["images"]))
-    if "tools" in given:
-        from signedin.tools import Toolbox  # noqa: PLC0415 - costs 20 ms, seldom needed
-
-        toolbox = Toolbox(cast("Sequence[AnyTool]", given["tools"]))
-        given["tools"] = tuple(toolbox.tools.values())
+    given: dict[str, object] = {}
+    for name, value in keywords.items():
+        if name not in _CHECKS:
+            raise InvalidOptionError(f"unknown option {name!r}; {_instead_of(name)}")
+        given[name] = _CHECKS[name](name, value)
     options = cast("Mapping[str, object]", given.get("provider_options", {}))
     if not _RETRY_OPTIONS.isdisjoint(options):
         from signedin.retry import Retry  # noqa: PLC0415 - costs 5 ms, seldom needed
@@ -236,10 +223,162 @@ def check_prompt(prompt: object) -> None:
         raise InvalidOptionError("the prompt is empty")
 
 
-def _check_trust(value: object) -> None:
+def _instead_of(name: str) -> str:
+    """Tells what to give instead of an unknown keyword."""
+    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
+
+    if name in _OF_CLIENTS:
+        return "it is given to the client"
+    if name in _OF_CALLS:
+        return "it is given to run() and stream()"
+    known = f"known options: {', '.join(sorted(_CHECKS))}"
+    nearest = get_close_matches(name, [*_CHECKS, *_OF_CLIENTS, *_OF_CALLS], n=1)
+    return f"{known}; did you mean {nearest[0]!r}?" if nearest else known
+
+
+def _directory(name: str, value: object) -> object:
+    del name
+    return None if value is None else checked_directory(cast("StrPath", value))
+
+
+def _text(name: str, value: object) -> object:
+    if value is not None and not isinstance(value, str):
+        raise InvalidOptionError(f"{name} must be a string, not {value!r}")
+    return value
+
+
+def _seconds(name: str, value: object) -> object:
+    if value is not None and (
+        isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0
+    ):
+        raise InvalidOptionError(f"{name} must be a positive number of seconds, not {value!r}")
+    return value
+
+
+def _count(name: str, value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidOptionError(f"{name} must be a whole number from 0, not {value!r}")
+    return value
+
+
+def _switch(name: str, value: object) -> object:
     # Nothing but the word itself: what somebody did not mean must not count as trust.
     if not isinstance(value, bool):
-        raise InvalidOptionError(f"trust_project must be True or False, not {value!r}")
+        raise InvalidOptionError(f"{name} must be True or False, not {value!r}")
+    return value
+
+
+def _callback(name: str, value: object) -> object:
+    if value is not None and not callable(value):
+        raise InvalidOptionError(f"{name} must be a function, not {value!r}")
+    return value
+
+
+def _permissions(name: str, value: object) -> object:
+    check_choice(name, value, get_args(Permissions))
+    return value
+
+
+def _retry(name: str, value: object) -> object:
+    if value is not None:
+        from signedin.retry import Retry  # noqa: PLC0415 - costs 5 ms, seldom needed
+
+        if not isinstance(value, Retry):
+            raise InvalidOptionError(f"{name} must be a Retry, not {value!r}")
+    return value
+
+
+def _mapping(name: str, value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise InvalidOptionError(f"{name} must be a mapping, not {value!r}")
+    for key in cast("Mapping[object, object]", value):
+        if not isinstance(key, str):
+            raise InvalidOptionError(f"{name} must have names, not {key!r}")
+    return cast("Mapping[str, object]", value)
+
+
+def _variables(name: str, value: object) -> object:
+    for key, each in _mapping(name, value).items():
+        if each is not None and not isinstance(each, str):
+            raise InvalidOptionError(f"{name}[{key!r}] must be a string or None, not {each!r}")
+    return value
+
+
+def _mcp_servers(name: str, value: object) -> object:
+    return {key: _mcp_server(f"{name}[{key!r}]", v) for key, v in _mapping(name, value).items()}
+
+
+def _mcp_server(name: str, value: object) -> McpServer:
+    if isinstance(value, McpServer):
+        return value
+    if not isinstance(value, Mapping):
+        raise InvalidOptionError(f"{name} must be an McpServer, not {value!r}")
+    try:
+        return McpServer(**cast("dict[str, Any]", dict(cast("Mapping[str, object]", value))))
+    except TypeError as error:  # an unknown field
+        raise InvalidOptionError(f"{name}: {error}") from None
+
+
+def _list(name: str, value: object) -> Sequence[object]:
+    if isinstance(value, str | bytes | os.PathLike) or not isinstance(value, Iterable):
+        raise InvalidOptionError(f"{name} must be a list, not {value!r}")
+    return tuple(cast("Iterable[object]", value))
+
+
+def _tools(name: str, value: object) -> object:
+    from signedin.tools import Toolbox  # noqa: PLC0415 - costs 20 ms, seldom needed
+
+    toolbox = Toolbox(cast("Sequence[AnyTool]", _list(name, value)))
+    return tuple(toolbox.tools.values())
+
+
+def _images(name: str, value: object) -> object:
+    images = _list(name, value)
+    for image in images:
+        if isinstance(image, bytes):
+            _check_image(image, f"{len(image)} bytes in {name}")
+        elif not isinstance(image, str | os.PathLike):
+            raise InvalidOptionError(f"{name} must be paths, addresses or bytes, not {image!r}")
+        else:
+            _check_image_file(os.fspath(cast("StrPath", image)))
+    return images
+
+
+def _check_image_file(name: str) -> None:
+    """Looks into a file; that there is one is for the provider to say."""
+    if not name.startswith(("data:", "https:", "http:")) and Path(name).is_file():
+        with Path(name).open("rb") as file:
+            _check_image(file.read(16), f"image {name!r}")
+
+
+def _check_image(beginning: bytes, what: str) -> None:
+    from signedin.content import image_type  # noqa: PLC0415 - seldom needed
+
+    if image_type(beginning) is None:
+        raise InvalidOptionError(f"{what}: neither PNG, JPEG, GIF nor WebP")
+
+
+_CHECKS: Mapping[str, Callable[[str, object], object]] = {
+    "cwd": _directory,
+    "model": _text,
+    "effort": _text,
+    "timeout": _seconds,
+    "idle_timeout": _seconds,
+    "env": _variables,
+    "permissions": _permissions,
+    "instructions": _text,
+    "images": _images,
+    "on_approval": _callback,
+    "on_question": _callback,
+    "tools": _tools,
+    "mcp_servers": _mcp_servers,
+    "output_retries": _count,
+    "retry": _retry,
+    "ephemeral": _switch,
+    "trust_project": _switch,
+    "provider_options": _mapping,
+}
+"""What looks at the value of each keyword and returns it as it is to be used."""
 
 
 def merge_keywords(defaults: TurnKeywords, keywords: TurnKeywords) -> TurnKeywords:

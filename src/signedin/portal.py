@@ -49,6 +49,11 @@ def clean_up(function: Callable[[], Coroutine[object, object, object]]) -> None:
         call(function)
 
 
+def close_at_exit(owner: object, close: Close) -> None:
+    """Has something closed at exit, if somebody still holds its owner then."""
+    _owners[owner] = close
+
+
 def close_with(owner: object, close: Close) -> None:
     """Has something closed when its owner is garbage collected, or at exit.
 
@@ -56,7 +61,7 @@ def close_with(owner: object, close: Close) -> None:
         owner: What a caller holds.
         close: Closes what is behind it, in the background loop. It must not refer to the owner.
     """
-    _owners[owner] = close
+    close_at_exit(owner, close)
     weakref.finalize(owner, _close_abandoned, close).atexit = False
 
 
@@ -93,6 +98,12 @@ class _Portal:
         try:
             self._loop.call_soon_threadsafe(start)
             return done.result()
+        except SignedinError as error:
+            if not done.done():  # from outside, by a signal handler
+                self._loop.call_soon_threadsafe(cancel)
+                _wait(done)
+            # What happened in the other thread is no help to whoever called; causes are kept.
+            raise error.with_traceback(None)  # noqa: B904
         except BaseException:
             if not done.done():
                 self._loop.call_soon_threadsafe(cancel)
@@ -148,7 +159,7 @@ def _close_abandoned(close: Close) -> None:
 def _close_everything() -> None:
     global _portal  # noqa: PLW0603
     if _portal is not None:
-        for close in list(_owners.values()):
+        for close in reversed(list(_owners.values())):  # turns before their clients
             _portal.call(close)
         _portal.close()
         _portal = None

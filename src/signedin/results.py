@@ -57,6 +57,14 @@ class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
             f"{len(self.events)} events, text={shown!r})"
         )
 
+    def __str__(self) -> str:
+        """The answer."""
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        """The answer, as notebooks show it."""
+        return self.text
+
 
 class _Message(Protocol):
     @property

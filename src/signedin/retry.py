@@ -47,7 +47,7 @@ class Retry(msgspec.Struct, frozen=True):
         backoff_max: Seconds at which the doubling ends.
         jitter: Up to this many seconds come on top at random, so that clients that failed together
             do not return together.
-        on_timeout: Whether a turn that ran out of time is tried again as well.
+        on_timeout: Whether a turn in which nothing happened for ``idle_timeout`` is tried again.
 
     Raises:
         InvalidOptionError: A value cannot be used.

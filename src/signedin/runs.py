@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from signedin.aio import running_loop
-from signedin.errors import OutputError, SignedinError
+from signedin.errors import CommandExecutionError, OutputError, SignedinError
 from signedin.events import DoneEvent, Event, RetryEvent, SessionEvent
 from signedin.options import TurnOptions
 from signedin.results import RunResult
@@ -132,8 +132,11 @@ class _Run:
 
     def finish_error(self, error: SignedinError) -> None:
         """Puts what all attempts gave into the error of the last."""
-        for event in self._retries:
-            error.add_note(f"attempt {event.attempt} failed: {event.text}")
+        notes = [f"attempt {event.attempt} failed: {event.text}" for event in self._retries]
+        for note in notes:
+            error.add_note(note)
+        if isinstance(error, CommandExecutionError):
+            error.details = "\n".join(notes)
         if error.result is not None:
             error.result = self.completed(error.result)
 

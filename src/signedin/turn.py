@@ -158,6 +158,11 @@ class AsyncTurn(AsyncBatches[Event]):
         """``await turn`` is short for ``await turn.result()``."""
         return self.result().__await__()
 
+    def __repr__(self) -> str:
+        done = self._recorder.done
+        state = done.reason if done else "running" if self._turn else "not started"
+        return f"{type(self).__name__}(id={self.id!r}, {state})"
+
     async def _iterate_items(self, feed: ItemFeed) -> AsyncGenerator[AnyItem, None]:
         try:
             async for item in feed:

@@ -7,7 +7,12 @@ from typing import Generic, TypeVar, cast, final
 
 import msgspec
 
+from signedin.errors import ProtocolError
+
 T = TypeVar("T")
+
+LONGEST_LINE = 256 << 20
+"""Bytes of a line that is waited for; a program that never ends it must not fill the memory."""
 
 _ENCODER = msgspec.json.Encoder()
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -37,22 +42,32 @@ class BadLine(msgspec.Struct, frozen=True):
 class LineSplitter:
     r"""Cuts a stream of bytes into lines, in time proportional to their length.
 
-    Lines end with ``\n``; white space around them is dropped and so are blank lines. There is no
-    limit: a line may be as long as memory allows and may come in any number of chunks.
+    Lines end with ``\n``; white space around them is dropped and so are blank lines. A line may
+    come in any number of chunks.
     """
 
     def __init__(self) -> None:
         self._partial: list[bytes] = []
+        self._size = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Returns the lines that ``chunk`` completes."""
+        """Returns the lines that ``chunk`` completes.
+
+        Raises:
+            ProtocolError: A line is longer than `LONGEST_LINE`; what there was of it is dropped.
+        """
         lines = chunk.split(b"\n")
         if len(lines) == 1:
             self._partial.append(chunk)
+            self._size += len(chunk)
+            if self._size > LONGEST_LINE:
+                self._partial, self._size = [], 0
+                raise ProtocolError(f"a line of more than {LONGEST_LINE >> 20} MiB came, unended")
             return []
         if self._partial:
             lines[0] = b"".join((*self._partial, lines[0]))
         self._partial = [lines.pop()]
+        self._size = len(self._partial[0])
         return [line for line in map(bytes.strip, lines) if line]
 
     def close(self) -> list[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Literal, Protocol
 
@@ -30,6 +31,9 @@ from signedin.wire.rpc_errors import (
 NO_PARAMS = msgspec.Raw(b"{}")
 
 _ABSENT = (b"", b"null")
+_ID = re.compile(rb'"id"\s*:\s*"?(\d{1,18})\b')
+_SHOWN = 2000
+"""Bytes that are shown of an error that cannot be read."""
 
 Params = msgspec.Struct | Mapping[str, object] | None
 
@@ -60,7 +64,7 @@ class IncomingRequest(msgspec.Struct, frozen=True):
         line: The whole message as it came.
     """
 
-    id: int | str
+    id: str | float
     method: str
     params: msgspec.Raw
     line: bytes
@@ -73,7 +77,7 @@ RequestHandler = Callable[[IncomingRequest], Awaitable[object]]
 class _Message(msgspec.Struct, frozen=True, gc=False):
     """Any message, decoded as far as it must be to know whose it is."""
 
-    id: int | str | None = None
+    id: str | float | None = None
     method: str | None = None
     params: msgspec.Raw = NO_PARAMS
     result: msgspec.Raw = msgspec.Raw()
@@ -135,7 +139,7 @@ class JsonRpcPeer:
         self._head: dict[str, object] = {"jsonrpc": jsonrpc} if jsonrpc else {}
         self._ids = itertools.count(1)
         self._lines = JsonLines(_Message)
-        self._waiting: dict[int | str, asyncio.Future[msgspec.Raw | SignedinError]] = {}
+        self._waiting: dict[str | float, asyncio.Future[msgspec.Raw | SignedinError]] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
         self._closed: TransportClosedError | None = None
@@ -243,6 +247,7 @@ class JsonRpcPeer:
 
     def _dispatch(self, line: bytes, message: _Message | BadLine) -> None:
         if type(message) is BadLine:  # isinstance() takes three times as long to say no
+            self._fail_answer(message)
             self._on_bad_line(message)
         elif message.method is None:
             self._take_answer(line, message)
@@ -258,7 +263,7 @@ class JsonRpcPeer:
         if message.id is None:
             self._on_bad_line(BadLine(line, "neither a request, a notification nor an answer"))
             return
-        answered = self._waiting.get(message.id)
+        answered = self._waiting.get(_own_id(message.id))
         if answered is None or answered.done():
             return
         self.gate.satisfy(answered)  # here, not when the waiter wakes: the next chunk may be ready
@@ -268,6 +273,14 @@ class JsonRpcPeer:
             answered.set_result(message.result)
         else:
             answered.set_result(ProtocolError(f"an answer without a result: {line[:200]!r}"))
+
+    def _fail_answer(self, line: BadLine) -> None:
+        """Ends the wait for an answer that cannot be read, such as one that is nested too deeply."""
+        found = _ID.search(line.data)
+        answered = self._waiting.get(int(found[1])) if found else None
+        if answered is not None and not answered.done() and b'"method"' not in line.data:
+            self.gate.satisfy(answered)
+            answered.set_result(ProtocolError(f"an answer that cannot be read: {line.reason}"))
 
     async def _serve(self, request: IncomingRequest) -> None:
         head = {**self._head, "id": request.id}
@@ -337,11 +350,16 @@ def _copy(error: TransportClosedError) -> TransportClosedError:
     return TransportClosedError(error.message, returncode=error.returncode, stderr=error.stderr)
 
 
+def _own_id(number: str | float) -> str | float:
+    """Returns an id as we gave it. JavaScript has no whole numbers, and some hand on texts."""
+    return int(number) if isinstance(number, str) and number.isdecimal() else number
+
+
 def _read_error(raw: msgspec.Raw) -> JsonRpcError:
     try:
         error = msgspec.json.decode(raw, type=_Error)
-    except msgspec.MsgspecError:
-        return rpc_error(INTERNAL_ERROR, bytes(raw).decode())
+    except (msgspec.MsgspecError, RecursionError):
+        return rpc_error(INTERNAL_ERROR, bytes(raw[:_SHOWN]).decode("utf-8", "replace"))
     return rpc_error(error.code, error.message, error.data)
 
 

@@ -1,11 +1,12 @@
 """Options are checked where they are given, and add up the same everywhere."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from signedin import InvalidOptionError
-from signedin.options import TurnOptions, check_keywords, merge_keywords, resolve
+from signedin import InvalidOptionError, McpServer
+from signedin.options import TurnKeywords, TurnOptions, check_keywords, merge_keywords, resolve
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -102,3 +103,45 @@ def test_what_is_given_is_not_changed() -> None:
     given = {"images": ["a.png"], "cwd": "."}
     check_keywords(given)
     assert given == {"images": ["a.png"], "cwd": "."}
+
+
+@pytest.mark.parametrize(
+    ("keywords", "reason"),
+    [
+        ({"retry": 3}, "retry must be a Retry, not 3"),
+        ({"on_approval": True}, "on_approval must be a function, not True"),
+        ({"on_question": "yes"}, "on_question must be a function, not 'yes'"),
+        ({"env": None}, "env must be a mapping, not None"),
+        ({"env": {"A": 1}}, "env['A'] must be a string or None, not 1"),
+        ({"env": {1: "A"}}, "env must have names, not 1"),
+        ({"images": "nope.png"}, "images must be a list, not 'nope.png'"),
+        ({"images": [None]}, "images must be paths, addresses or bytes, not None"),
+        ({"images": [b"text"]}, "4 bytes in images: neither PNG, JPEG, GIF nor WebP"),
+        ({"images": [__file__]}, f"image {__file__!r}: neither PNG, JPEG, GIF nor WebP"),
+        ({"tools": None}, "tools must be a list, not None"),
+        ({"provider_options": None}, "provider_options must be a mapping, not None"),
+        ({"mcp_servers": []}, "mcp_servers must be a mapping, not []"),
+        ({"mcp_servers": {"a": "b"}}, "mcp_servers['a'] must be an McpServer, not 'b'"),
+        ({"mcp_servers": {"a": {}}}, "an MCP server needs either command= or url="),
+        ({"mcp_servers": {"a": {"comand": "x"}}}, "mcp_servers['a']: Unexpected keyword argument"),
+        ({"ephemeral": 1}, "ephemeral must be True or False, not 1"),
+        ({"account": "x"}, "unknown option 'account'; it is given to the client"),
+        ({"output": int}, "unknown option 'output'; it is given to run() and stream()"),
+    ],
+)
+def test_values_are_checked_where_they_are_given(keywords: TurnKeywords, reason: str) -> None:
+    with pytest.raises(InvalidOptionError, match=re.escape(reason)):
+        check_keywords(keywords)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("modle", "model"), ("accont", "account"), ("outptu", "output")]
+)
+def test_the_nearest_name_is_told(name: str, nearest: str) -> None:
+    with pytest.raises(InvalidOptionError, match=rf"did you mean '{nearest}'\?"):
+        check_keywords({name: "x"})
+
+
+def test_an_mcp_server_may_be_a_mapping() -> None:
+    given = check_keywords({"mcp_servers": {"a": {"command": "x", "args": ["y"]}}})
+    assert given["mcp_servers"] == {"a": McpServer(command="x", args=["y"])}

@@ -1,14 +1,19 @@
 """Several handles on one conversation, and runs that are tried again in one."""
 
 import asyncio
+import os
 
 import pytest
+import trio
 
 from signedin import (
     AsyncClient,
+    Client,
+    CommandExecutionError,
     InvalidOptionError,
     Retry,
     SessionBusyError,
+    SignedinError,
     TimeoutExceededError,
     TransportClosedError,
     UnsupportedOptionError,
@@ -212,3 +217,60 @@ async def test_what_is_no_prompt(client: AsyncClient, prompt: object) -> None:
     for stream in (client.stream, session.stream):
         with pytest.raises(InvalidOptionError, match=r"the prompt (must be a string|is empty)"):
             stream(prompt)
+
+
+async def test_a_failed_program_has_the_earlier_attempts_in_its_details(
+    client: AsyncClient, provider: FakeProvider
+) -> None:
+    provider.script = lambda prompt: [
+        [session_event()],
+        CommandExecutionError("exec ended with 1", returncode=1),
+    ]
+    with pytest.raises(CommandExecutionError) as caught:
+        await client.run("go", retry=Retry(1, backoff=0, jitter=0))
+    assert caught.value.details == "attempt 1 failed: exec ended with 1"
+
+
+@pytest.mark.usefixtures("provider")
+def test_under_trio_the_reason_is_told() -> None:
+    client = AsyncClient("fake")
+
+    async def run() -> None:
+        with pytest.raises(SignedinError, match="signedin needs asyncio; under trio use Client"):
+            await client.run("go")
+        with pytest.raises(SignedinError, match="signedin needs asyncio"):
+            await client.models()
+
+    trio.run(run)
+
+
+@pytest.mark.usefixtures("provider")
+def test_what_was_made_before_a_fork_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client("fake")
+    session = client.session()
+    session.run("one")
+    turn = client.stream("two")
+    next(iter(turn))
+    with monkeypatch.context() as forked:
+        forked.setattr(os, "getpid", lambda: 1)
+        for use in (lambda: client.run("x"), lambda: session.run("x"), lambda: list(turn)):
+            with pytest.raises(SignedinError, match="made before a fork; make one in each process"):
+                use()
+    client.close()
+
+
+def test_what_things_are_called(blocking: Client) -> None:
+    session = blocking.session()
+    assert repr(session) == "Session('fake', id=None, closed)"
+    turn = session.stream("go")
+    assert repr(turn) == "Turn(id=None, not started)"
+    result = turn.result()
+    assert repr(turn) == "Turn(id='t1', completed)"
+    assert repr(session) == "Session('fake', id='s1', open)"
+    assert str(result) == result._repr_markdown_() == "go"
+
+
+def test_an_error_shows_the_frames_of_the_caller(blocking: Client) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        blocking.run("go", modle="x")
+    assert [entry.name for entry in caught.traceback][1:] == ["run", "call", "call"]

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
+from signedin.errors import ProtocolError
 from signedin.wire.jsonl import BadLine, JsonLines, LineSplitter, encode_line
 
 
@@ -56,6 +57,17 @@ def test_a_huge_line_in_small_chunks_arrives_whole() -> None:
     line = b'{"text":"' + b"x" * 20_000_000 + b'"}'
     pieces = [line[start : start + 4096] for start in range(0, len(line), 4096)]
     assert split([*pieces, b"\n", b'{"next":1}\n']) == [line, b'{"next":1}']
+
+
+def test_a_line_without_end_is_an_error_and_frees_its_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("signedin.wire.jsonl.LONGEST_LINE", 1 << 20)
+    splitter = LineSplitter()
+    assert splitter.feed(b"x\n" + bytes(1 << 19)) == [b"x"]
+    with pytest.raises(ProtocolError, match="a line of more than 1 MiB came, unended"):
+        splitter.feed(bytes((1 << 19) + 1))
+    assert splitter.close() == []
 
 
 def test_line_ends_blank_lines_and_the_unfinished_last_line() -> None:

@@ -7,7 +7,13 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 import pytest
 
-from signedin.errors import ErrorKind, ProtocolError, TimeoutExceededError, TransportClosedError
+from signedin.errors import (
+    ErrorKind,
+    ProtocolError,
+    SignedinError,
+    TimeoutExceededError,
+    TransportClosedError,
+)
 from signedin.wire.jsonl import BadLine
 from signedin.wire.jsonrpc import IncomingRequest, JsonRpcPeer
 from signedin.wire.rpc_errors import (
@@ -320,6 +326,28 @@ async def test_malformed_error_answers_are_errors_all_the_same(connect: Connect,
         far.says({"id": (await far.hears())["id"], **answer})
         with pytest.raises(ProtocolError):
             await asking
+
+
+@pytest.mark.parametrize(("depth", "error_type"), [(600, JsonRpcError), (100_000, ProtocolError)])
+async def test_an_error_nested_too_deeply_is_an_error_all_the_same(
+    connect: Connect, far: Far, depth: int, error_type: type[SignedinError]
+) -> None:
+    asking = ask(connect(), "turn/start")
+    await far.hears()
+    deep = b'{"code":1,"data":' + b"[" * depth + b"]" * depth + b"}"
+    far.sends(b'{"id":1,"error":' + deep + b"}\n")
+    with pytest.raises(error_type):
+        await asking
+
+
+@pytest.mark.parametrize("number", [b'"1"', b"1.0"])
+async def test_an_id_that_comes_back_in_another_form(
+    connect: Connect, far: Far, number: bytes
+) -> None:
+    asking = ask(connect(), "turn/start")
+    await far.hears()
+    far.sends(b'{"id":' + number + b',"result":{}}\n')
+    assert bytes(await asking) == b"{}"
 
 
 async def test_an_answer_with_a_null_error_is_a_result(connect: Connect, far: Far) -> None:

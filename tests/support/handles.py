@@ -1,0 +1,143 @@
+"""Handles on conversations, driven at random against what must be true of them.
+
+`HandleMachine` is a hypothesis state machine over any client. A test makes a subclass that knows
+how to get a client whose model answers each prompt with itself, and does not finish the answer to a
+prompt that begins with `HOLD`.
+"""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, precondition, rule
+
+from signedin import Client, SessionBusyError
+from signedin.blocking import Session, Turn
+
+HOLD = "hold"
+"""How the prompts of turns begin that go on until they are stopped."""
+
+
+@dataclass
+class Told:
+    """What a conversation must know: the prompts that were answered."""
+
+    session_id: str
+    prompts: list[str] = field(default_factory=list)
+    running: Turn | None = None
+
+
+@dataclass
+class Handle:
+    """A session object and the conversation it is a handle on."""
+
+    session: Session
+    told: Told
+
+
+class HandleMachine(RuleBasedStateMachine):
+    """Opens, runs, reads, forks, stops and closes, in any order."""
+
+    handles = Bundle("handles")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.client = self.new_client()
+        self.number = 0
+        self.all: list[Handle] = []
+
+    def new_client(self) -> Client:
+        """Makes the client of one run of the machine."""
+        raise NotImplementedError
+
+    @rule(target=handles)
+    def begin(self) -> Handle:
+        session = self.client.session()
+        prompt = self.prompt()
+        assert session.run(prompt).text == prompt
+        assert session.id is not None
+        return self.known(session, Told(session.id, [prompt]))
+
+    @rule(target=handles, handle=handles)
+    def take_another(self, handle: Handle) -> Handle:
+        return self.known(self.client.session(resume=handle.told.session_id), handle.told)
+
+    @rule(handle=handles, once=st.booleans())
+    def run(self, handle: Handle, once: bool) -> None:
+        prompt = self.prompt()
+
+        def run() -> str:
+            if once:
+                return self.client.run(prompt, resume=handle.told.session_id).text
+            return handle.session.run(prompt).text
+
+        if handle.told.running:
+            with pytest.raises(SessionBusyError):
+                run()
+        else:
+            assert run() == prompt
+            handle.told.prompts.append(prompt)
+
+    @rule(handle=handles)
+    def start(self, handle: Handle) -> None:
+        turn = handle.session.stream(f"{HOLD} {self.prompt()}")
+        if handle.told.running:
+            with pytest.raises(SessionBusyError):
+                turn.result()
+            return
+        turn.__enter__()
+        assert next(iter(turn)).kind == "session"
+        handle.told.running = turn
+
+    @precondition(lambda self: any(handle.told.running for handle in self.all))
+    @rule(data=st.data(), interrupt=st.booleans())
+    def stop(self, data: st.DataObject, interrupt: bool) -> None:
+        busy = [handle.told for handle in self.all if handle.told.running]
+        self.end(data.draw(st.sampled_from(busy)), interrupt=interrupt)
+
+    @rule(handle=handles)
+    def read(self, handle: Handle) -> None:
+        kept = [turn.prompt for turn in handle.session.history()]
+        answered = [prompt for prompt in kept if not prompt.startswith(HOLD)]
+        assert answered == handle.told.prompts
+
+    @rule(target=handles, handle=handles)
+    def fork(self, handle: Handle) -> Handle:
+        if handle.told.running:
+            with pytest.raises(SessionBusyError):
+                handle.session.fork()
+            return handle
+        copy = handle.session.fork()
+        prompt = self.prompt()
+        assert copy.run(prompt).text == prompt
+        assert copy.id not in {None, handle.told.session_id}
+        return self.known(copy, Told(str(copy.id), [*handle.told.prompts, prompt]))
+
+    @rule(handle=handles)
+    def close(self, handle: Handle) -> None:
+        if handle.told.running:
+            self.end(handle.told, interrupt=False)
+        handle.session.close()
+
+    def teardown(self) -> None:
+        for handle in self.all:
+            if handle.told.running:
+                self.end(handle.told, interrupt=False)
+            handle.session.close()
+        self.client.close()
+
+    def end(self, told: Told, *, interrupt: bool) -> None:
+        turn, told.running = told.running, None
+        assert turn is not None
+        if interrupt:
+            turn.interrupt()
+            assert [event.kind for event in turn][-1] == "done"
+        turn.__exit__(None, None, None)
+
+    def known(self, session: Session, told: Told) -> Handle:
+        self.all.append(Handle(session, told))
+        return self.all[-1]
+
+    def prompt(self) -> str:
+        self.number += 1
+        return f"prompt {self.number}"

@@ -1,0 +1,79 @@
+"""The handles of a provider that remembers, in any order."""
+
+import itertools
+from unittest.mock import patch
+
+from hypothesis import settings
+
+from signedin import Client, client as client_module
+from signedin.approvals import Host
+from signedin.events import SessionEvent
+from signedin.options import TurnOptions
+from signedin.providers.base import SessionRequest
+from signedin.results import PastTurn
+from support.fakes import FakeProvider, FakeSession, FakeTurn, done, message, spec_of
+from support.handles import HOLD, HandleMachine
+
+
+class RememberingSession(FakeSession):
+    """Keeps its prompts with its provider, and trusts nobody to come one at a time."""
+
+    def __init__(self, provider: "RememberingProvider", request: SessionRequest) -> None:
+        super().__init__(provider, request)
+        self.store = provider.store
+        if request.resume is not None and not request.fork:
+            self._id = request.resume
+            assert self._id not in provider.listening, "two sessions of one conversation"
+        else:
+            self._id = f"s{next(provider.numbers)}"
+            self.store[self._id] = list(self.store.get(request.resume or "", []))
+        provider.listening.add(self._id)
+        self.running: FakeTurn | None = None
+
+    @property
+    def id(self) -> str | None:
+        return self._id
+
+    async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> FakeTurn:
+        assert self.running is None or self.running.closed, "two turns at once"
+        self.store[self._id].append(prompt)
+        begun = [SessionEvent(session_id=self._id, timestamp=1.0)]
+        held = prompt.startswith(HOLD)
+        self.running = FakeTurn([begun] if held else [begun, [message(prompt), done()]])
+        return self.running
+
+    async def history(self) -> list[PastTurn]:
+        return [
+            PastTurn(id=None, prompt=prompt, text="", events=(), reason="completed")
+            for prompt in self.store[self._id]
+        ]
+
+    async def aclose(self) -> None:
+        assert self.running is None or self.running.closed, "closed under its turn"
+        self._provider.listening.remove(self._id)
+
+
+class RememberingProvider(FakeProvider):
+    def __init__(self) -> None:
+        super().__init__()
+        self.store: dict[str, list[str]] = {}
+        self.listening: set[str] = set()
+        self.numbers = itertools.count(1)
+
+    async def open_session(self, request: SessionRequest) -> RememberingSession:
+        return RememberingSession(self, request)
+
+
+class FakeHandles(HandleMachine):
+    def new_client(self) -> Client:
+        self.provider = RememberingProvider()
+        with patch.object(client_module, "load_provider", lambda name: spec_of(self.provider)):
+            return Client("fake")
+
+    def teardown(self) -> None:
+        super().teardown()
+        assert self.provider.listening == set()
+
+
+TestHandles = FakeHandles.TestCase
+TestHandles.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
