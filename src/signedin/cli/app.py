@@ -32,7 +32,7 @@ COMMANDS = {
     "available": ("signedin.cli.providers", "Say whether a provider can be used: yes or no."),
     "providers": (
         "signedin.cli.providers",
-        "List the providers: what is installed, who is signed in, how each is driven.",
+        "List the providers, and who is signed in.",
     ),
     "models": ("signedin.cli.models", "List the models an account can use, and their efforts."),
     "limits": ("signedin.cli.models", "Show what is left of the plan."),

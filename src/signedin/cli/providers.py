@@ -71,7 +71,7 @@ def providers(
     ] = False,
     json: Json = False,
 ) -> None:
-    """List the providers: what is installed, who is signed in, how each is driven.
+    """List the providers, and who is signed in.
 
     \b
     signedin providers
