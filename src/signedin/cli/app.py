@@ -30,9 +30,12 @@ from signedin.errors import SignedinError
 COMMANDS = {
     "run": ("signedin.cli.run", "Run one prompt."),
     "available": ("signedin.cli.providers", "Say whether a provider can be used: yes or no."),
-    "providers": ("signedin.cli.providers", "List the providers, and what each can do."),
+    "providers": (
+        "signedin.cli.providers",
+        "List the providers, and who is signed in.",
+    ),
     "models": ("signedin.cli.models", "List the models an account can use, and their efforts."),
-    "limits": ("signedin.cli.models", "Tell what is left of the plan."),
+    "limits": ("signedin.cli.models", "Show what is left of the plan."),
     "sessions": (
         "signedin.cli.sessions",
         "List, show, fork, rename, archive and delete conversations.",

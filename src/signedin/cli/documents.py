@@ -87,7 +87,12 @@ class TransportRow(msgspec.Struct, frozen=True):
 
 
 class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider in the list that ``signedin providers --json`` writes."""
+    """A provider in the list that ``signedin providers --json`` writes.
+
+    Attributes:
+        signed_in: Whether somebody is signed in; ``None`` if that is not known: it is not
+            installed, looks after its logins itself, or was not asked (``--abilities``).
+    """
 
     provider: str
     installed: bool
@@ -95,6 +100,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     problem: str | None
     install: str
+    signed_in: bool | None
     transports: list[TransportRow]
 
 

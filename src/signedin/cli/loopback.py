@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +15,7 @@ import msgspec
 import typer
 
 from signedin.cli.documents import Served, Serving
-from signedin.cli.errors import UsageError
+from signedin.cli.errors import SIGNALLED, SUCCESS, UsageError
 from signedin.cli.options import DEFAULT_PROVIDER, Json
 from signedin.cli.output import write, write_json
 from signedin.cli.signals import calling_on_stop
@@ -26,6 +30,13 @@ def loopback(
         Path,
         typer.Argument(metavar="SCRIPT", help="A YAML file that says what the model answers."),
     ],
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND...]",
+            help="A program to run against the model; its exit code is passed on.",
+        ),
+    ] = None,
     *,
     provider: Annotated[
         str, typer.Option(metavar="NAME", help=f"The agent: {', '.join(CLIENTS)}.")
@@ -37,24 +48,31 @@ def loopback(
         ),
     ] = 0,
     json: Json = False,
-) -> None:
+) -> int:
     """Serve a scripted model for agents to talk to.
 
     Serves until Ctrl-C. Prints its address, a command that makes an agent use it, and each request
-    as it arrives.
+    as it arrives. With a COMMAND it serves until that ends: clients of the provider that the
+    program makes itself reach the model, and requests are shown on standard error.
 
     \b
     signedin loopback script.yaml
     signedin loopback script.yaml --provider claude --json
+    signedin loopback script.yaml -- python my_program.py
     """
+    if command and json:
+        raise UsageError("--json has no place with a program, whose output is its own")
     if provider not in CLIENTS:
         raise UsageError(f"no provider {provider!r} here; choose one of: {', '.join(CLIENTS)}")
     try:
-        log = _log_json if json else _log
+        log = _log_aside if command else _log_json if json else _log
         model = LoopbackModel.from_file(script, on_request=log, port=port)
     except ScriptError as error:
         raise UsageError(str(error)) from error
+    if command:
+        return asyncio.run(_run(model, provider, command))
     asyncio.run(_serve(model, provider, json=json))
+    return SUCCESS
 
 
 def run_arguments(provider: str, options: ClientOptions) -> list[str]:
@@ -82,13 +100,45 @@ async def _serve(model: LoopbackModel, provider: str, *, json: bool) -> None:
             await stop.wait()
 
 
+async def _run(model: LoopbackModel, provider: str, command: Sequence[str]) -> int:
+    """Runs a program until it ends, and returns its exit code as a shell does."""
+    async with model:
+        try:
+            changes = model.variables(provider)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        env = {
+            name: value for name, value in {**os.environ, **changes}.items() if value is not None
+        }
+        process = await asyncio.create_subprocess_exec(*command, env=env)
+
+        def pass_on(signum: int) -> None:
+            # A Ctrl-C reaches the program from the terminal.
+            if signum != signal.SIGINT and process.returncode is None:
+                process.send_signal(signum)
+
+        with calling_on_stop(asyncio.get_running_loop(), pass_on):
+            code = await process.wait()
+    return code if code >= 0 else SIGNALLED - code
+
+
 def _log(request: ModelRequest) -> None:
     """Writes one line; called in the server's thread."""
+    write(_line(request))
+
+
+def _log_aside(request: ModelRequest) -> None:
+    """Writes one line to standard error; called in the server's thread."""
+    with suppress(OSError):
+        typer.echo(_line(request), nl=False, err=True)
+
+
+def _line(request: ModelRequest) -> str:
     prompt = " ".join(request.prompt.split())
     shown = prompt if len(prompt) <= LONGEST_PROMPT else prompt[: LONGEST_PROMPT - 1] + "…"
     outputs = f" tool outputs: {len(request.tool_outputs)}" if request.tool_outputs else ""
     asked = f" {request.model}: {shown!r}{outputs}" if request.api else " (not served)"
-    write(f"{request.number} {request.method} {request.path}{asked}\n")
+    return f"{request.number} {request.method} {request.path}{asked}\n"
 
 
 def _log_json(request: ModelRequest) -> None:

@@ -51,7 +51,7 @@ def limits(
     account: Account = None,
     json: Json = False,
 ) -> None:
-    """Tell what is left of the plan.
+    """Show what is left of the plan.
 
     \b
     signedin limits

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -12,6 +14,7 @@ from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Sour
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned
 from signedin.client import AsyncClient
+from signedin.errors import SignedinError
 from signedin.providers.capabilities import Capabilities
 from signedin.providers.registry import load_provider, provider_names
 
@@ -37,7 +40,8 @@ def available(
     else:
         write("yes\n" if found.available else "no\n")
     if not found.installed:
-        typer.echo(f"{found.problem}; install it with: {found.install}", err=True)
+        how = f"; install it with: {found.install}" if found.install else ""
+        typer.echo(f"{found.problem}{how}", err=True)
     elif not found.available:
         typer.echo(f"{found.problem}; see: signedin auth status --provider {provider}", err=True)
     return SUCCESS if found.available else FAILURE
@@ -62,37 +66,71 @@ async def _availability(client: AsyncClient) -> Availability:
 
 def providers(
     *,
+    abilities: Annotated[
+        bool, typer.Option("--abilities", help="What each can do, through each transport.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """List the providers, and what each can do.
+    """List the providers, and who is signed in.
 
     \b
     signedin providers
+    signedin providers --abilities
     signedin providers --json | jq -r '.[] | select(.installed) | .provider'
     """
-    rows = [_row(name) for name in provider_names()]
+    rows = asyncio.run(_rows(asks=not abilities))
     if json:
         write_json(rows)
-        return
-    table = [("PROVIDER", "INSTALLED", "VERSION", "TRANSPORT", "ABILITIES")]
-    for row in rows:
-        for number, transport in enumerate(row.transports):
-            table.append(
-                (
-                    "" if number else row.provider,
-                    "" if number else ("yes" if row.installed else "no"),
-                    "" if number else row.version or "-",
-                    transport.name,
-                    ", ".join(transport.abilities),
-                )
-            )
-    write(aligned(table))
-    for row in rows:
-        if not row.installed:
-            typer.echo(f"{row.provider}: {row.problem}; install it with: {row.install}", err=True)
+    elif abilities:
+        write(aligned([("PROVIDER", "TRANSPORT", "ABILITIES"), *_ability_lines(rows)]))
+    else:
+        table = [("PROVIDER", "INSTALLED", "SIGNED IN", "TRANSPORT"), *map(_line, rows)]
+        write(aligned(table))
+        if not all(row.installed for row in rows):
+            typer.echo("how to install one: signedin available --provider NAME", err=True)
 
 
-def _row(name: str) -> ProviderRow:
+async def _rows(*, asks: bool) -> list[ProviderRow]:
+    """Returns all providers; unless it ``asks`` them, whether somebody is signed in is left out."""
+    names = provider_names()
+    signed_in = await asyncio.gather(*map(_signed_in, names)) if asks else [None] * len(names)
+    return [_row(*each) for each in zip(names, signed_in, strict=True)]
+
+
+async def _signed_in(name: str) -> bool | None:
+    """Whether somebody is signed in; ``None`` if that cannot be found out."""
+    async with AsyncClient(name) as client:
+        if client.installation().usable is None:
+            return None
+        try:
+            return (await client.auth_status()).authenticated
+        except SignedinError:
+            return None
+
+
+def _line(row: ProviderRow) -> tuple[str, ...]:
+    installed = (row.version or "yes") if row.installed else "no"
+    signed_in = {True: "yes", False: "no", None: "-"}[row.signed_in]
+    return row.provider, installed, signed_in, row.transports[0].name
+
+
+def _ability_lines(rows: Sequence[ProviderRow]) -> list[tuple[str, ...]]:
+    """Returns a line per transport; of a family of providers, only where a member differs."""
+    families = {row.provider: row.transports for row in rows}
+    lines: list[tuple[str, ...]] = []
+    for row in rows:
+        family = row.provider.partition(":")[0]
+        if family != row.provider and families.get(family) == row.transports:
+            lines.append((row.provider, "", f"as {family}"))
+            continue
+        lines += [
+            ("" if number else row.provider, each.name, ", ".join(each.abilities))
+            for number, each in enumerate(row.transports)
+        ]
+    return lines
+
+
+def _row(name: str, signed_in: bool | None) -> ProviderRow:  # noqa: FBT001 - a column
     spec = load_provider(name)
     installation = AsyncClient(name).installation()
     return ProviderRow(
@@ -102,6 +140,7 @@ def _row(name: str) -> ProviderRow:
         version=installation.version,
         problem=installation.problem,
         install=installation.install,
+        signed_in=signed_in,
         transports=[
             TransportRow(transport, number == 0, _abilities(capabilities))
             for number, (transport, capabilities) in enumerate(spec.transports.items())

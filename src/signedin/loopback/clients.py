@@ -1,9 +1,11 @@
 """How each provider's client is made to talk to a loopback model and to nobody else."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
+
+import tomlkit
 
 
 class ClientOptions(TypedDict):
@@ -72,6 +74,20 @@ def claude_options(url: str, home: Path) -> ClientOptions:
         },
         "provider_options": {},
     }
+
+
+def codex_variables(url: str, home: Path) -> dict[str, str | None]:
+    """Variables that make Codex use the loopback server: a home with a configuration of its own."""
+    options = codex_options(url, home)
+    config = tomlkit.document()
+    for path, value in cast("dict[str, object]", options["provider_options"]["config"]).items():
+        *tables, name = path.split(".")
+        table: MutableMapping[str, object] = config
+        for each in tables:
+            table = cast("MutableMapping[str, object]", table.setdefault(each, tomlkit.table()))
+        table[name] = value
+    (home / "config.toml").write_text(tomlkit.dumps(config), encoding="utf-8")
+    return options["env"]
 
 
 _CLOSED = "http://127.0.0.1:9"
@@ -191,7 +207,7 @@ def qwen_options(url: str, home: Path) -> ClientOptions:
     folder = home / ".qwen"
     folder.mkdir(mode=0o700, exist_ok=True)
     settings = {
-        "security": {"auth": {"selectedType": "openai"}},
+        "security": {"auth": {"selectedType": "openai", "apiKey": "loopback"}},
         "general": {"enableAutoUpdate": False, "disableUpdateNag": True},
         "privacy": {"usageStatisticsEnabled": False},
         "model": {"generationConfig": {"maxRetries": 0, "modalities": {"image": True}}},
@@ -244,3 +260,13 @@ CLIENTS: Mapping[str, Callable[[str, Path], ClientOptions]] = {
     "acp:qwen": qwen_options,
 }
 """Options by provider: called with the server's address and an empty directory of the provider."""
+
+VARIABLES: Mapping[str, Callable[[str, Path], dict[str, str | None]]] = {
+    "codex": codex_variables,
+    "claude": lambda url, home: claude_options(url, home)["env"],
+    "gemini": lambda url, home: gemini_options(url, home)["env"],
+    "acp:opencode": lambda url, home: opencode_options(url, home)["env"],
+    "acp:qwen": lambda url, home: qwen_options(url, home)["env"],
+}
+"""Variables by provider that say the same to a program which makes its clients itself. ChatGPT has
+no agent that could read some."""

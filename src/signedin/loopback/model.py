@@ -15,7 +15,7 @@ import msgspec
 from signedin.loopback.api import ModelAPI
 from signedin.loopback.chat_api import ChatAPI
 from signedin.loopback.chatgpt_api import ChatGPTAPI
-from signedin.loopback.clients import CLIENTS, ClientOptions
+from signedin.loopback.clients import CLIENTS, VARIABLES, ClientOptions
 from signedin.loopback.code_assist_api import CodeAssistAPI
 from signedin.loopback.gemini_api import GeminiAPI
 from signedin.loopback.journal import Gates, Journal
@@ -77,7 +77,7 @@ class LoopbackModel:
     ) -> None:
         self._script = script if callable(script) else Player(script)
         self._on_request = on_request
-        self._server = HttpServer(self._handle, port=port)
+        self._server = HttpServer(self._handle, port=port, expects=self._has_token)
         self._journal = Journal()
         self._gates = Gates(self._server.call_soon)
         self._token = secrets.token_urlsafe(12)
@@ -148,12 +148,39 @@ class LoopbackModel:
                 f"the loopback model has no client options for {provider!r}; it has them for: "
                 f"{', '.join(CLIENTS)}"
             )
-        url = self.url
+        return CLIENTS[provider](self.url, self._home(provider.replace(":", "-")))
+
+    def variables(self, provider: str) -> dict[str, str | None]:
+        """Environment variables that make a whole program talk to this model.
+
+        They do for a program that makes a `Client` of `provider` itself, or starts the agent, what
+        `client_options` does for one client. None takes a variable away. Logins of signedin's own
+        are out of reach for the program.
+
+        Raises:
+            RuntimeError: The model does not serve.
+            ValueError: There is no such provider here, or variables say nothing to it.
+        """
+        if provider not in VARIABLES:
+            raise ValueError(
+                f"the loopback model has no variables for {provider!r}; it has them for: "
+                f"{', '.join(VARIABLES)}"
+            )
+        home = self._home(f"{provider.replace(':', '-')}-program")
+        return {
+            **VARIABLES[provider](self.url, home),
+            "SIGNEDIN_HOME": str(self._home("signedin")),
+        }
+
+    def _has_token(self, target: str) -> bool:
+        return target.startswith(f"/{self._token}/")
+
+    def _home(self, name: str) -> Path:
         if self._homes is None:
             self._homes = TemporaryFolder("loopback")
-        home = Path(self._homes.name, provider.replace(":", "-"))
+        home = Path(self._homes.name, name)
         home.mkdir(mode=0o700, exist_ok=True)
-        return CLIENTS[provider](url, home)
+        return home
 
     @property
     def requests(self) -> tuple[ModelRequest, ...]:
@@ -207,8 +234,7 @@ class LoopbackModel:
             raise AssertionError("\n".join(complaints))
 
     async def _handle(self, http: HttpRequest, response: HttpResponse) -> None:
-        prefix = f"/{self._token}"
-        path = http.target.removeprefix(prefix) if http.target.startswith(f"{prefix}/") else ""
+        path = http.target.removeprefix(f"/{self._token}") if self._has_token(http.target) else ""
         route = urlsplit(path).path
         api = next((api for api in APIS if api.serves(http.method, route)), None)
         body, reading, unreadable = _read(api, path, http)

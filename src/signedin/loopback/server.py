@@ -19,6 +19,9 @@ from msgspec import Struct
 _HEAD_LIMIT = 256 * 1024
 """Bytes that request line and headers may have."""
 
+_STRANGER_LIMIT = 1024 * 1024
+"""Bytes that the body of a request may have to a target that is not served."""
+
 _CLOSE_TIMEOUT = 10.0
 """Seconds that a handler may block the server when it is closed."""
 
@@ -86,16 +89,27 @@ Handler: TypeAlias = Callable[[HttpRequest, HttpResponse], Coroutine[object, obj
 """Answers a request. It is cancelled when the client goes away or the server is closed."""
 
 
+def _anything(target: str) -> bool:
+    """Expects every target."""
+    del target
+    return True
+
+
 class HttpServer:
     """Serves until it is closed.
 
     Args:
         handler: Called for each request, on the server's own event loop.
         port: The port to bind; 0 for any free one.
+        expects: Tells whether a target is one that is served. To any other, a large body is not
+            read.
     """
 
-    def __init__(self, handler: Handler, *, port: int = 0) -> None:
+    def __init__(
+        self, handler: Handler, *, port: int = 0, expects: Callable[[str], bool] = _anything
+    ) -> None:
         self._handler = handler
+        self._expects = expects
         self._wanted_port = port
         self._running: _Running | None = None
 
@@ -107,7 +121,7 @@ class HttpServer:
         """
         listener = socket.create_server(("127.0.0.1", self._wanted_port), backlog=256)
         listener.settimeout(0)
-        self._running = _Running(self._handler, listener)
+        self._running = _Running(self._handler, listener, self._expects)
 
     @property
     def port(self) -> int:
@@ -139,8 +153,11 @@ class HttpServer:
 class _Running:
     """The thread, and the event loop in it, that serve a listening socket."""
 
-    def __init__(self, handler: Handler, listener: socket.socket) -> None:
+    def __init__(
+        self, handler: Handler, listener: socket.socket, expects: Callable[[str], bool]
+    ) -> None:
         self._handler = handler
+        self._expects = expects
         self._stopping = threading.Event()
         self.port: int = listener.getsockname()[1]
         started: Future[asyncio.AbstractEventLoop] = Future()
@@ -179,7 +196,8 @@ class _Running:
                 except OSError:  # macOS refuses to set options of a connection already reset
                     client.close()
                     continue
-                task = asyncio.create_task(_Connection(reader, writer, self._handler).serve())
+                connection = _Connection(reader, writer, self._handler, self._expects)
+                task = asyncio.create_task(connection.serve())
                 serving[task] = writer
                 task.add_done_callback(serving.pop)
         tasks = set(serving)
@@ -196,11 +214,16 @@ class _Connection:
     """One client's connection, kept alive over several requests."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        handler: Handler,
+        expects: Callable[[str], bool],
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._handler = handler
+        self._expects = expects
         self._early = b""
 
     async def serve(self) -> None:
@@ -262,15 +285,24 @@ class _Connection:
             headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
         if headers.get("expect", "").lower() == "100-continue":
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return HttpRequest(method.upper(), target, headers, await self._read_body(headers))
+        limit = None if self._expects(target) else _STRANGER_LIMIT
+        return HttpRequest(method.upper(), target, headers, await self._read_body(headers, limit))
 
-    async def _read_body(self, headers: Mapping[str, str]) -> bytes:
+    async def _read_body(self, headers: Mapping[str, str], limit: int | None) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":
-            return await self._reader.readexactly(int(headers.get("content-length", "0")))
+            size = int(headers.get("content-length", "0"))
+            return await self._reader.readexactly(_within(limit, size))
         body = bytearray()
         while size := int((await self._reader.readline()).split(b";")[0], 16):
+            _within(limit, len(body) + size)
             body += await self._reader.readexactly(size)
             await self._reader.readline()
         while (await self._reader.readline()).strip():
             pass  # trailers
         return bytes(body)
+
+
+def _within(limit: int | None, size: int) -> int:
+    if limit is not None and size > limit:
+        raise ValueError(f"a body of {size} bytes to a target that is not served")
+    return size

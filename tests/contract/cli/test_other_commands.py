@@ -12,8 +12,20 @@ from urllib.request import urlopen
 
 import pytest
 
+from signedin.providers.registry import provider_names
 from support import codex_home
+from support.agents import program, versions
 from support.program import PROGRAM, SECONDS, document, environment, run_program, started_program
+from support.terminal import Terminal
+
+
+def where_agents_are(provider: str) -> dict[str, str]:
+    """The environment in which the newest installed agent is found."""
+    name = provider.removeprefix("acp:")
+    if name == "codex":
+        return environment()
+    folder = program(name, versions(name)[0]).parent
+    return environment(PATH=f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
 class TestOtherCommands:
@@ -51,11 +63,27 @@ class TestOtherCommands:
             "codex-exec": False,
         }
         assert "steer" in codex["transports"][0]["abilities"]
-        table = run_program("providers", cwd=tmp_path)
-        assert table.returncode == 0
-        heading, *rows = table.stdout.splitlines()
-        assert heading.split() == ["PROVIDER", "INSTALLED", "VERSION", "TRANSPORT", "ABILITIES"]
-        assert any(row.split()[:2] == ["codex", "yes"] for row in rows)
+        assert codex["signed_in"] is False
+
+    def test_providers_fit_a_narrow_terminal(self, tmp_path):
+        env = environment(COLUMNS="60", SIGNEDIN_GEMINI_BINARY="/nowhere/gemini")
+        with Terminal([PROGRAM, "providers"], env=env, cwd=tmp_path, columns=60) as terminal:
+            assert terminal.wait() == 0
+        heading, *rows, hint = terminal.lines
+        assert heading.split("  ")[0] == "PROVIDER"
+        assert heading.split()[1:] == ["INSTALLED", "SIGNED", "IN", "TRANSPORT"]
+        assert [row.split()[0] for row in rows] == provider_names()
+        assert rows[0].split()[2:] == ["no", "codex-app-server"]
+        assert ["gemini", "no", "-", "gemini-acp"] in [row.split() for row in rows]
+        assert hint == "how to install one: signedin available --provider NAME"
+
+    def test_abilities_of_providers(self, tmp_path):
+        done = run_program("providers", "--abilities", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        heading, *rows = done.stdout.splitlines()
+        assert heading.split() == ["PROVIDER", "TRANSPORT", "ABILITIES"]
+        assert any(row.startswith("codex ") and ", steer," in row for row in rows)
+        assert any(row.split() == ["acp:opencode", "as", "acp"] for row in rows)
 
     def test_what_is_known_of_an_agent(self, tmp_path):
         told = run_program("auth", "status", "--json", cwd=tmp_path)
@@ -133,6 +161,44 @@ class TestOtherCommands:
             assert server.communicate(timeout=SECONDS) == ("", "")
         assert server.returncode == 0
         assert not Path(home.removeprefix("CODEX_HOME=")).exists()
+
+    @pytest.mark.parametrize("provider", ["codex", "claude", "gemini", "acp:opencode", "acp:qwen"])
+    def test_a_scripted_model_for_a_program_that_knows_nothing_of_it(self, tmp_path, provider):
+        script = tmp_path / "script.yaml"
+        script.write_text("rules:\n- {contains: name, replies: I am a script.}\ndefault: hello\n")
+        own = tmp_path / "own.py"
+        own.write_text(
+            "import sys\n"
+            "from signedin import Client\n"
+            f"with Client({provider!r}) as client:\n"
+            "    print(client.run('What is your name?').text)\n"
+            "sys.exit(7)\n"
+        )
+        arguments = ["loopback", script, "--provider", provider, "--", sys.executable, own]
+        done = run_program(*arguments, cwd=tmp_path, env=where_agents_are(provider))
+        assert (done.returncode, done.stdout) == (7, "I am a script.\n")
+        assert re.fullmatch(r"1 POST /\S+ \S+: '.*What is your name\?'\n", done.stderr)
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "error"),
+        [
+            (["--", "sh", "-c", "kill -9 $$"], 137, ""),
+            (["--", "/nowhere/program"], 2, "error: /nowhere/program does not exist\n"),
+            (["--json", "--", "true"], 2, "error: --json has no place with a program"),
+            (
+                ["--provider", "chatgpt", "--", "true"],
+                2,
+                "error: the loopback model has no variables for 'chatgpt'",
+            ),
+        ],
+    )
+    def test_a_program_that_does_not_run_to_its_end(self, tmp_path, arguments, code, error):
+        script = tmp_path / "script.yaml"
+        script.write_text("default: hello\n")
+        done = run_program("loopback", script, *arguments, cwd=tmp_path)
+        assert done.returncode == code
+        assert done.stderr.startswith(error)
+        assert bool(done.stderr) == bool(error)
 
     @pytest.mark.parametrize(
         ("content", "code", "error"),

@@ -99,7 +99,7 @@ class TestConversation:
         with talk(model, home, work) as terminal:
             enter(terminal, "Look", "completed in")
             enter(terminal, "And now?", "It works.")
-            enter(terminal, "/cost", "not told")
+            enter(terminal, "/cost", "not reported")
             leave(terminal)
         used = "tokens in (8 cached), 10 out · session ID"
         assert said(terminal) == [
@@ -126,7 +126,7 @@ class TestConversation:
             "input   30 tokens, 12 of them cached",
             "output  15 tokens, 3 of them reasoning",
             "turns   2",
-            "cost    not told by the provider",
+            "cost    not reported by the provider",
             PROMPT,
         ]
         [first, _, last] = model.requests

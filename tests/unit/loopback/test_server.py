@@ -305,3 +305,30 @@ def test_there_is_no_port_before_the_start_or_after_the_end():
         assert server.port
     with pytest.raises(RuntimeError, match="the loopback model does not serve"):
         _ = server.port
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda target, size: f"POST {target} HTTP/1.1\r\nContent-Length: {size}\r\n\r\n",
+        lambda target, size: (
+            f"POST {target} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n"
+        ),
+    ],
+)
+def test_a_large_body_to_a_target_that_is_not_served_is_not_read(request_of, caplog):
+    """Whoever does not know the token could otherwise fill the memory."""
+    server = HttpServer(echo, expects=lambda target: target.startswith("/token/"))
+    server.start()
+    try:
+        with connected(server) as client:
+            client.sendall(request_of("/other", 2**30).encode())
+            assert received(client) == b""
+        with connected(server) as client:
+            head = "POST /token/a HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n"
+            body = b"x" * 2**21
+            client.sendall(head.format(len(body)).encode() + body)
+            assert received(client) == answer(b"POST /token/a None " + body)
+    finally:
+        server.close()
+    assert "a body of 1073741824 bytes to a target that is not served" in caplog.text

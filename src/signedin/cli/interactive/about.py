@@ -69,7 +69,8 @@ async def available(shell: Shell, argument: str) -> None:
         return
     installation = client.installation()
     if installation.usable is None:
-        why = f"{installation.problem}; install it with: {installation.install}"
+        how = f"; install it with: {installation.install}" if installation.install else ""
+        why = f"{installation.problem}{how}"
     else:
         why = "nobody is signed in; /login signs in"
     shell.show(Text(f"no: {why}"))
@@ -109,7 +110,7 @@ async def cost(shell: Shell, argument: str) -> None:
     """Tells what the conversation has used."""
     del argument
     usage = shell.chat.usage
-    cost = "not told by the provider" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
+    cost = "not reported by the provider" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
     rows = [
         ("input", f"{usage.input_tokens:,} tokens, {usage.cached_input_tokens:,} of them cached"),
         ("output", f"{usage.output_tokens:,} tokens, {usage.reasoning_tokens:,} of them reasoning"),
