@@ -17,6 +17,9 @@ from typing import TypeAlias
 from msgspec import Struct
 
 _HEAD_LIMIT = 256 * 1024
+_BODY_LIMIT = 256 * 1024 * 1024
+_STRANGERS_LIMIT = 1024 * 1024
+"""Bytes of a body from somebody who does not know the address that agents are given."""
 """Bytes that request line and headers may have."""
 
 _CLOSE_TIMEOUT = 10.0
@@ -92,10 +95,12 @@ class HttpServer:
     Args:
         handler: Called for each request, on the server's own event loop.
         port: The port to bind; 0 for any free one.
+        prefix: What the targets of those begin with who may send large bodies.
     """
 
-    def __init__(self, handler: Handler, *, port: int = 0) -> None:
+    def __init__(self, handler: Handler, *, port: int = 0, prefix: str = "") -> None:
         self._handler = handler
+        self._prefix = prefix
         self._wanted_port = port
         self._running: _Running | None = None
 
@@ -107,7 +112,7 @@ class HttpServer:
         """
         listener = socket.create_server(("127.0.0.1", self._wanted_port), backlog=256)
         listener.settimeout(0)
-        self._running = _Running(self._handler, listener)
+        self._running = _Running(self._handler, listener, self._prefix)
 
     @property
     def port(self) -> int:
@@ -139,8 +144,9 @@ class HttpServer:
 class _Running:
     """The thread, and the event loop in it, that serve a listening socket."""
 
-    def __init__(self, handler: Handler, listener: socket.socket) -> None:
+    def __init__(self, handler: Handler, listener: socket.socket, prefix: str) -> None:
         self._handler = handler
+        self._prefix = prefix
         self._stopping = threading.Event()
         self.port: int = listener.getsockname()[1]
         started: Future[asyncio.AbstractEventLoop] = Future()
@@ -179,7 +185,9 @@ class _Running:
                 except OSError:  # macOS refuses to set options of a connection already reset
                     client.close()
                     continue
-                task = asyncio.create_task(_Connection(reader, writer, self._handler).serve())
+                task = asyncio.create_task(
+                    _Connection(reader, writer, self._handler, self._prefix).serve()
+                )
                 serving[task] = writer
                 task.add_done_callback(serving.pop)
         tasks = set(serving)
@@ -196,11 +204,16 @@ class _Connection:
     """One client's connection, kept alive over several requests."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        handler: Handler,
+        prefix: str,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._handler = handler
+        self._prefix = prefix
         self._early = b""
 
     async def serve(self) -> None:
@@ -262,15 +275,24 @@ class _Connection:
             headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
         if headers.get("expect", "").lower() == "100-continue":
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return HttpRequest(method.upper(), target, headers, await self._read_body(headers))
+        most = _BODY_LIMIT if target.startswith(self._prefix) else _STRANGERS_LIMIT
+        return HttpRequest(method.upper(), target, headers, await self._read_body(headers, most))
 
-    async def _read_body(self, headers: Mapping[str, str]) -> bytes:
+    async def _read_body(self, headers: Mapping[str, str], most: int) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":
-            return await self._reader.readexactly(int(headers.get("content-length", "0")))
+            size = int(headers.get("content-length", "0"))
+            _check_size(size, most)
+            return await self._reader.readexactly(size)
         body = bytearray()
         while size := int((await self._reader.readline()).split(b";")[0], 16):
+            _check_size(len(body) + size, most)
             body += await self._reader.readexactly(size)
             await self._reader.readline()
         while (await self._reader.readline()).strip():
             pass  # trailers
         return bytes(body)
+
+
+def _check_size(size: int, most: int) -> None:
+    if not 0 <= size <= most:
+        raise ValueError(f"a body of {size} bytes, of which {most} are taken")

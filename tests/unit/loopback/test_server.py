@@ -305,3 +305,22 @@ def test_there_is_no_port_before_the_start_or_after_the_end():
         assert server.port
     with pytest.raises(RuntimeError, match="the loopback model does not serve"):
         _ = server.port
+
+
+@pytest.mark.parametrize(
+    ("target", "size", "answered"),
+    [("/t/x", 4, True), ("/x", 4, True), ("/x", 400_000_000, False), ("/t/x", 1 << 40, False)],
+)
+def test_strangers_do_not_fill_the_memory(target, size, answered):
+    async def handle(http, response):
+        await response.send(200, {}, http.body)
+
+    server = HttpServer(handle, prefix="/t/")
+    server.start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+            head = f"POST {target} HTTP/1.1\r\nContent-Length: {size}\r\n\r\n"
+            client.sendall(head.encode() + b"body")
+            assert bool(client.recv(100)) is answered
+    finally:
+        server.close()
