@@ -9,9 +9,10 @@ from typing import Literal
 
 import msgspec
 
-from signedin.accounts.homes import isolated_home
+from signedin.accounts.hints import sign_in_command
+from signedin.accounts.homes import account_names, isolated_home
 from signedin.accounts.status import AuthStatus
-from signedin.errors import BillingError
+from signedin.errors import AuthRequiredError, BillingError
 from signedin.options import AuthSource, Billing
 
 
@@ -103,7 +104,18 @@ class Accounts:
         self._chosen: dict[tuple[tuple[str, str | None], ...], Account] = {}
 
     def choose(self, env: Mapping[str, str | None]) -> Account:
-        """Returns the account for the caller's changes to the environment; see `choose_account`."""
+        """Returns the account that turns use; see `choose_account`.
+
+        Raises:
+            AuthRequiredError: It has a name, and there is none of that name.
+        """
+        account = self.look_up(env)
+        if account.name is not None and not account.home.is_dir():
+            raise AuthRequiredError(_unknown(account))
+        return account
+
+    def look_up(self, env: Mapping[str, str | None]) -> Account:
+        """Returns the account for the caller's changes to the environment, be it there or not."""
         key = tuple(sorted(env.items()))
         if key not in self._chosen:
             self._chosen[key] = choose_account(
@@ -189,6 +201,15 @@ def assure_billing(status: AuthStatus, billing: Billing | None) -> None:
     raise BillingError(
         f"billing={billing!r} cannot be assured: {status.provider} would be paid for by "
         f"{payer}{because}. Look at: signedin auth status --provider {status.provider}"
+    )
+
+
+def _unknown(account: Account) -> str:
+    known = ", ".join(name for name in account_names(account.vendor) if name) or "none"
+    command = sign_in_command(account.vendor, account=account.name)
+    return (
+        f"there is no {account.vendor} login named {account.name!r} (there are: {known}). Sign in "
+        f"with: {command}"
     )
 
 

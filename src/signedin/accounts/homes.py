@@ -37,10 +37,11 @@ def isolated_home(provider: str, account: str | None = None) -> Path:
 
 
 def account_names(provider: str) -> list[str | None]:
-    """Returns the isolated logins that have a home: ``None`` for the one without a name, first."""
+    """Returns the isolated logins that may be: ``None`` for the one without a name, first."""
     home = signedin_home() / provider
     named = home / "accounts"
-    names: list[str | None] = [None] if home.is_dir() else []
+    has_own = home.is_dir() and any(entry != named for entry in home.iterdir())
+    names: list[str | None] = [None] if has_own else []
     if named.is_dir():
         names += sorted(folder.name for folder in named.iterdir() if folder.is_dir())
     return names

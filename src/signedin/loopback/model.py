@@ -77,10 +77,10 @@ class LoopbackModel:
     ) -> None:
         self._script = script if callable(script) else Player(script)
         self._on_request = on_request
-        self._server = HttpServer(self._handle, port=port, expects=self._has_token)
+        self._token = secrets.token_urlsafe(12)
+        self._server = HttpServer(self._handle, port=port, prefix=f"/{self._token}/")
         self._journal = Journal()
         self._gates = Gates(self._server.call_soon)
-        self._token = secrets.token_urlsafe(12)
         self._homes: TemporaryFolder | None = None
         self._problems: list[str] = []
 

@@ -19,8 +19,9 @@ from msgspec import Struct
 _HEAD_LIMIT = 256 * 1024
 """Bytes that request line and headers may have."""
 
-_STRANGER_LIMIT = 1024 * 1024
-"""Bytes that the body of a request may have to a target that is not served."""
+_BODY_LIMIT = 256 * 1024 * 1024
+_STRANGERS_LIMIT = 1024 * 1024
+"""Bytes of a body from somebody who does not know the address that agents are given."""
 
 _CLOSE_TIMEOUT = 10.0
 """Seconds that a handler may block the server when it is closed."""
@@ -89,27 +90,18 @@ Handler: TypeAlias = Callable[[HttpRequest, HttpResponse], Coroutine[object, obj
 """Answers a request. It is cancelled when the client goes away or the server is closed."""
 
 
-def _anything(target: str) -> bool:
-    """Expects every target."""
-    del target
-    return True
-
-
 class HttpServer:
     """Serves until it is closed.
 
     Args:
         handler: Called for each request, on the server's own event loop.
         port: The port to bind; 0 for any free one.
-        expects: Tells whether a target is one that is served. To any other, a large body is not
-            read.
+        prefix: What the targets of those begin with who may send large bodies.
     """
 
-    def __init__(
-        self, handler: Handler, *, port: int = 0, expects: Callable[[str], bool] = _anything
-    ) -> None:
+    def __init__(self, handler: Handler, *, port: int = 0, prefix: str = "") -> None:
         self._handler = handler
-        self._expects = expects
+        self._prefix = prefix
         self._wanted_port = port
         self._running: _Running | None = None
 
@@ -121,7 +113,7 @@ class HttpServer:
         """
         listener = socket.create_server(("127.0.0.1", self._wanted_port), backlog=256)
         listener.settimeout(0)
-        self._running = _Running(self._handler, listener, self._expects)
+        self._running = _Running(self._handler, listener, self._prefix)
 
     @property
     def port(self) -> int:
@@ -153,11 +145,9 @@ class HttpServer:
 class _Running:
     """The thread, and the event loop in it, that serve a listening socket."""
 
-    def __init__(
-        self, handler: Handler, listener: socket.socket, expects: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, handler: Handler, listener: socket.socket, prefix: str) -> None:
         self._handler = handler
-        self._expects = expects
+        self._prefix = prefix
         self._stopping = threading.Event()
         self.port: int = listener.getsockname()[1]
         started: Future[asyncio.AbstractEventLoop] = Future()
@@ -196,8 +186,9 @@ class _Running:
                 except OSError:  # macOS refuses to set options of a connection already reset
                     client.close()
                     continue
-                connection = _Connection(reader, writer, self._handler, self._expects)
-                task = asyncio.create_task(connection.serve())
+                task = asyncio.create_task(
+                    _Connection(reader, writer, self._handler, self._prefix).serve()
+                )
                 serving[task] = writer
                 task.add_done_callback(serving.pop)
         tasks = set(serving)
@@ -218,12 +209,12 @@ class _Connection:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         handler: Handler,
-        expects: Callable[[str], bool],
+        prefix: str,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._handler = handler
-        self._expects = expects
+        self._prefix = prefix
         self._early = b""
 
     async def serve(self) -> None:
@@ -285,16 +276,17 @@ class _Connection:
             headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
         if headers.get("expect", "").lower() == "100-continue":
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        limit = None if self._expects(target) else _STRANGER_LIMIT
-        return HttpRequest(method.upper(), target, headers, await self._read_body(headers, limit))
+        most = _BODY_LIMIT if target.startswith(self._prefix) else _STRANGERS_LIMIT
+        return HttpRequest(method.upper(), target, headers, await self._read_body(headers, most))
 
-    async def _read_body(self, headers: Mapping[str, str], limit: int | None) -> bytes:
+    async def _read_body(self, headers: Mapping[str, str], most: int) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":
             size = int(headers.get("content-length", "0"))
-            return await self._reader.readexactly(_within(limit, size))
+            _check_size(size, most)
+            return await self._reader.readexactly(size)
         body = bytearray()
         while size := int((await self._reader.readline()).split(b";")[0], 16):
-            _within(limit, len(body) + size)
+            _check_size(len(body) + size, most)
             body += await self._reader.readexactly(size)
             await self._reader.readline()
         while (await self._reader.readline()).strip():
@@ -302,7 +294,6 @@ class _Connection:
         return bytes(body)
 
 
-def _within(limit: int | None, size: int) -> int:
-    if limit is not None and size > limit:
-        raise ValueError(f"a body of {size} bytes to a target that is not served")
-    return size
+def _check_size(size: int, most: int) -> None:
+    if not 0 <= size <= most:
+        raise ValueError(f"a body of {size} bytes, of which {most} are taken")

@@ -8,7 +8,7 @@ import pytest
 from signedin.accounts.billing import Account, Accounts, Vendor, assure_billing, choose_account
 from signedin.accounts.homes import account_names
 from signedin.accounts.status import AuthStatus
-from signedin.errors import BillingError, InvalidOptionError
+from signedin.errors import AuthRequiredError, BillingError, InvalidOptionError
 
 KEPT_AWAY = (
     "ACME_KEY is set and would go before the acme login; it is kept from the agent "
@@ -153,4 +153,21 @@ def test_account_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "acme" / "accounts" / "b").mkdir(parents=True)
     (tmp_path / "acme" / "accounts" / "a").mkdir()
     (tmp_path / "acme" / "accounts" / "file").touch()
+    assert account_names("acme") == ["a", "b"]
+    (tmp_path / "acme" / "login").touch()
     assert account_names("acme") == [None, "a", "b"]
+
+
+def test_a_name_that_nobody_has_is_an_error_and_no_home(
+    vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGNEDIN_HOME", str(tmp_path))
+    (tmp_path / "acme" / "accounts" / "work").mkdir(parents=True)
+    with pytest.raises(AuthRequiredError) as raised:
+        Accounts(vendor, "auto", "wrok", None).choose({})
+    assert raised.value.message == (
+        "there is no acme login named 'wrok' (there are: work). Sign in with: signedin auth login "
+        "--provider acme --account wrok"
+    )
+    assert Accounts(vendor, "auto", "work", None).choose({}).name == "work"
+    assert [path.name for path in (tmp_path / "acme" / "accounts").iterdir()] == ["work"]

@@ -55,6 +55,8 @@ def test_names_of_accounts() -> None:
     for account in (None, "work", "home"):
         make_private(isolated_home("codex", account))
     (isolated_home("codex") / "accounts" / "file").touch()
+    assert account_names("codex") == ["home", "work"]
+    (isolated_home("codex") / "auth.json").touch()
     assert account_names("codex") == [None, "home", "work"]
     assert account_names("claude") == []
 

@@ -65,7 +65,8 @@ def test_the_isolated_login_if_there_is_one(homes: Path) -> None:
     ],
 )
 def test_an_isolated_home_is_made(homes: Path, fields: dict[str, str], home: str) -> None:
-    made = Path(environment(**fields)["CODEX_HOME"])
+    account = accounts_for(config(**fields)).choose_for_login({})
+    made = Path(launch_environment(account, config(**fields), {})["CODEX_HOME"])
     assert made == homes / home
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     # Its login is kept in a file there rather than in a keyring that all homes share.

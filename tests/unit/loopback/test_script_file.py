@@ -155,3 +155,9 @@ def test_the_scripts_in_the_documentation_can_be_read(read):
     assert scripts
     for script in scripts:
         read(script)
+
+
+@pytest.mark.parametrize("text", ["!!int x", "!!float [", "[" * 5000, "\x00"])
+def test_what_is_no_yaml_is_no_script(read, text):
+    with pytest.raises(ScriptError, match=r"script\.yaml is not a script for the loopback model"):
+        read(text)

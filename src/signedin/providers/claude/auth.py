@@ -69,7 +69,7 @@ class ClaudeAuth:
         Raises:
             ProtocolError: It did not answer in the known form.
         """
-        account = self._accounts.choose(self._options.env)
+        account = self._accounts.look_up(self._options.env)
         program = find_claude(self._config).usable
         basis = account.status(program)
         if program is None:

@@ -66,7 +66,7 @@ class CodexAuth:
 
     async def status(self) -> AuthStatus:
         """Asks Codex who is signed in; no token is read by us."""
-        account = self._accounts.choose(self._env)
+        account = self._accounts.look_up(self._env)
         basis = account.status(find_codex(self._config).usable)
         if not basis.installed:
             return basis
