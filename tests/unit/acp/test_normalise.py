@@ -178,8 +178,11 @@ def test_whatever_comes_the_promises_about_events_hold(updates: list[dict], reas
 
 def test_tokens_of_which_only_the_cache_is_counted_apart() -> None:
     usage = {
-        "inputTokens": 6, "outputTokens": 5, "totalTokens": 15,
-        "thoughtTokens": 1, "cachedReadTokens": 4,
+        "inputTokens": 6,
+        "outputTokens": 5,
+        "totalTokens": 15,
+        "thoughtTokens": 1,
+        "cachedReadTokens": 4,
     }
     events = turn(result={"stopReason": "end_turn", "usage": usage})
     [used] = [event.usage for event in events if isinstance(event, UsageEvent)]
