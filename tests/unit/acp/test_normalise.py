@@ -17,8 +17,9 @@ from signedin.events import (
     UsageEvent,
 )
 from signedin.providers.acp import protocol as acp
+from signedin.providers.acp.mcp import McpNames
 from signedin.providers.acp.normalise import TurnNormaliser
-from signedin.providers.acp.toolcalls import unified_diff
+from signedin.providers.acp.toolcalls import ToolCalls, unified_diff
 from signedin.recorder import TurnRecorder
 from signedin.testing import assert_event_contract
 
@@ -173,3 +174,48 @@ UPDATES = st.one_of(
 @given(st.lists(UPDATES, max_size=12), st.sampled_from(["end_turn", "cancelled", "refusal", "x"]))
 def test_whatever_comes_the_promises_about_events_hold(updates: list[dict], reason: str) -> None:
     turn(*updates, result={"stopReason": reason})
+
+
+def test_tokens_of_which_only_the_cache_is_counted_apart() -> None:
+    usage = {
+        "inputTokens": 6,
+        "outputTokens": 5,
+        "totalTokens": 15,
+        "thoughtTokens": 1,
+        "cachedReadTokens": 4,
+    }
+    events = turn(result={"stopReason": "end_turn", "usage": usage})
+    [used] = [event.usage for event in events if isinstance(event, UsageEvent)]
+    assert used == Usage(
+        input_tokens=10,
+        cached_input_tokens=4,
+        output_tokens=5,
+        reasoning_tokens=1,
+        total_tokens=15,
+    )
+
+
+def test_the_report_of_a_command_is_taken_apart() -> None:
+    report = (
+        "Command: echo hello; exit 3\nDirectory: (root)\nOutput: hello\nthere\nError: (none)\n"
+        "Exit Code: 3\nSignal: 0\nProcess Group PGID: 21357"
+    )
+    content = [{"type": "content", "content": {"type": "text", "text": report}}]
+    events = turn(
+        tool(kind="tool_call", status="pending")
+        | {"kind": "execute", "rawInput": {"command": "echo hello; exit 3"}},
+        tool("tool_call_update", status="completed", content=content),
+    )
+    last = [event for event in events if isinstance(event, CommandEvent)][-1]
+    assert (last.status, last.output, last.exit_code) == ("failed", "hello\nthere", 3)
+
+
+def test_a_python_tool_that_is_told_as_a_command() -> None:
+    calls = ToolCalls("/work", McpNames(tools=["weather"]))
+    call = acp.ToolCall("t1", kind="execute", title="mcp.signedin.weather", status="completed")
+    events = calls.update(call, msgspec.Raw(b"null"))
+    assert [(event.kind.value, event.name, event.server) for event in events] == [
+        ("tool", "weather", None),
+        ("tool", "weather", None),
+    ]
+    assert calls.mcp_tool("t1") is None  # a command may call itself so: it is asked about

@@ -127,3 +127,25 @@ def test_a_replay_becomes_turns() -> None:
         "message",
         "done",
     ]
+
+
+def test_efforts_are_those_of_the_model_in_use() -> None:
+    choices = tuple(acp.ConfigChoice(value=model, name=model) for model in ("x", "y"))
+    levels = (acp.ConfigChoice(value="low"), acp.ConfigChoice(value="high"))
+    state = acp.SessionState(
+        config_options=(
+            acp.ConfigOption("model", "model", "x", choices),
+            acp.ConfigOption("effort", "thought_level", "low", levels),
+        )
+    )
+    assert models_of(state, "acp", images=True) == [
+        ModelInfo(
+            id="x",
+            name="x",
+            efforts=("low", "high"),
+            default_effort="low",
+            default=True,
+            images=True,
+        ),
+        ModelInfo(id="y", name="y", images=True),
+    ]

@@ -8,7 +8,9 @@ import pytest
 
 from signedin.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.options import TurnOptions
+from signedin.providers.base import ProviderConfig
 from signedin.providers.gemini import config
+from signedin.providers.gemini.acp import GeminiDialect
 from signedin.providers.gemini.storage import make_loadable
 
 
@@ -106,3 +108,15 @@ async def test_a_session_of_another_minute_is_loaded_at_once(
     told = await make_loadable("12345678-x", env)
     assert slept == [60 - now % 60]
     assert str(told).startswith(f"resuming waits {slept[0]:.0f} s")
+
+
+def test_what_only_counts_when_a_session_begins() -> None:
+    dialect = GeminiDialect(ProviderConfig(transport="gemini-acp"))
+    assert dialect.fixed_options == {"extra_argv", "include_directories", "sandbox"}
+
+
+@pytest.mark.parametrize("name", ["sandbox", "yolo"])
+def test_switches_are_true_or_false(tmp_path: Path, name: str) -> None:
+    options = TurnOptions(cwd=tmp_path, provider_options={name: "yes"})
+    with pytest.raises(InvalidOptionError, match=f"{name} must be True or False, not 'yes'"):
+        config.check_options(options)

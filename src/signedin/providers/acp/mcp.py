@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
+from typing import TypeAlias
 
 import msgspec
 
@@ -18,7 +19,10 @@ _FORMATS = (
     r"(?P<tool>.+?) \({server} MCP Server\)(?:: .*)?",  # gemini 0.61
     r"{server}_(?P<tool>.+)",  # opencode 1.18
 )
+_COMMAND_FORMAT = r"mcp\.{server}\.(?P<tool>[\w.-]+)"  # codex-acp 2.6, which calls tools commands
 _OTHER_KINDS = frozenset({"execute", "edit", "delete", "move", "fetch"})
+
+_Pattern: TypeAlias = tuple[str, re.Pattern[str]]
 
 
 class McpTool(msgspec.Struct, frozen=True):
@@ -43,22 +47,33 @@ class McpNames:
 
     def __init__(self, servers: Iterable[str] = (), tools: Iterable[str] = ()) -> None:
         self._tools = frozenset(tools)
-        self._patterns = [
-            (server, re.compile(form.format(server=re.escape(server)), re.DOTALL))
-            for server in (*servers, *([SERVER] if self._tools else []))
-            for form in _FORMATS
-        ]
+        every = (*servers, *([SERVER] if self._tools else []))
+        self._patterns = _patterns(every, _FORMATS)
+        self._commands = _patterns(every, (_COMMAND_FORMAT,))
 
     def of(self, call: acp.ToolCall) -> McpTool | None:
         """Returns the tool that is called, ``None`` if it is none of a known server."""
-        if call.kind in _OTHER_KINDS:
-            return None
+        return None if call.kind in _OTHER_KINDS else self._named(call, self._patterns)
+
+    def told_as_command(self, call: acp.ToolCall) -> McpTool | None:
+        """Returns the tool that is told as a command; for events only, a command may look so."""
+        return self._named(call, self._commands) if call.kind == "execute" else None
+
+    def _named(self, call: acp.ToolCall, patterns: Sequence[_Pattern]) -> McpTool | None:
         for text in (*call.tool_names, call.title):
-            for server, pattern in self._patterns if text else ():
+            for server, pattern in patterns if text else ():
                 found = pattern.fullmatch(text or "")
                 if found and (server != SERVER or found["tool"] in self._tools):
                     return McpTool(found["tool"], None if server == SERVER else server)
         return None
+
+
+def _patterns(servers: Iterable[str], forms: Iterable[str]) -> list[_Pattern]:
+    return [
+        (server, re.compile(form.format(server=re.escape(server)), re.DOTALL))
+        for server in servers
+        for form in forms
+    ]
 
 
 def names_of(options: TurnOptions) -> McpNames:

@@ -261,19 +261,19 @@ def _usage(result: acp.PromptResult) -> Usage | None:
 def _counted(counts: acp.TokenUsage) -> Usage:
     """Tokens in our words.
 
-    Some agents count what came from the cache and what was thought apart, some within input and
-    output; the total tells. opencode 1.18 counts apart.
+    Some agents count what came from the cache, or what was thought, apart, some within input and
+    output; the total tells. opencode 1.18 counts both apart, codex-acp 2.6 the cache.
     """
     cached, written = counts.cached_read_tokens or 0, counts.cached_write_tokens or 0
     thought = counts.thought_tokens or 0
-    apart = counts.total_tokens == (
-        counts.input_tokens + counts.output_tokens + cached + written + thought
-    )
+    extra = counts.total_tokens - counts.input_tokens - counts.output_tokens
+    stored = cached + written
+    apart = stored if extra in (stored, stored + thought) else 0
     return Usage(
-        input_tokens=counts.input_tokens + (cached + written if apart else 0),
+        input_tokens=counts.input_tokens + apart,
         cached_input_tokens=cached,
         cache_write_tokens=written,
-        output_tokens=counts.output_tokens + (thought if apart else 0),
+        output_tokens=counts.output_tokens + (thought if extra == apart + thought else 0),
         reasoning_tokens=thought,
         total_tokens=counts.total_tokens,
     )

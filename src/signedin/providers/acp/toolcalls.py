@@ -159,6 +159,8 @@ class _Call:
         """Whether more than the name is known: arguments arrive after it."""
         if self.state.kind in _EDITS:
             return bool(changes_of(self.state, ""))
+        if self._names.told_as_command(self.state) is not None:
+            return True
         if self.state.kind == "execute" and self.state.status != "in_progress":
             return _member(self.state.raw_input, _COMMAND_NAMES) is not None
         return bool(
@@ -168,7 +170,9 @@ class _Call:
     def begin(self, payload: msgspec.Raw, cwd: str) -> Event:
         self.begun = True
         self._is_edit = self.state.kind in _EDITS
-        self._is_command = self.state.kind == "execute"
+        self._is_command = (
+            self.state.kind == "execute" and self._names.told_as_command(self.state) is None
+        )
         self._started = time.monotonic()
         return self._event("started", payload, cwd)
 
@@ -221,7 +225,8 @@ class _Call:
                 payload=payload,
             )
         text = text_of(state)
-        known = self._names.of(state) or McpTool(state.title or state.kind or "tool", None)
+        known = self._names.of(state) or self._names.told_as_command(state)
+        known = known or McpTool(state.title or state.kind or "tool", None)
         return ToolEvent(
             item_id=state.tool_call_id,
             name=known.name,
