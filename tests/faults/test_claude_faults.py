@@ -98,6 +98,16 @@ async def test_a_program_that_ends_before_it_is_ready(fake: Callable[..., AsyncC
             await client.run("go")
 
 
+@pytest.mark.parametrize("end", ["sys.exit(143)", "sys.exit(3)", "os.kill(os.getpid(), 9)"])
+async def test_killed_while_it_starts_is_no_fault_of_an_option(
+    fake: Callable[..., AsyncClient], end: str
+) -> None:
+    async with fake("pass", setup=end) as client:
+        with pytest.raises(TransportClosedError) as caught:
+            await client.run("go")
+    assert caught.value.kind is ErrorKind.PROCESS
+
+
 async def test_lines_that_are_no_messages_and_messages_without_a_word(
     fake: Callable[..., AsyncClient],
 ) -> None:

@@ -31,7 +31,6 @@ from signedin.approvals import (
     deny,
     stop,
 )
-from signedin.errors import InvalidOptionError
 from signedin.loopback import EditFile, Rule, Script, Shell, Text, ToolCall, WriteFile
 from signedin.options import McpServer
 from support.stage import Stage
@@ -355,6 +354,29 @@ def test_an_mcp_server(client: Client, stage: Stage, folder: Path) -> None:
     assert isinstance(ended, ToolEvent)
     assert (ended.server, ended.name, ended.status) == ("words", "shout", "completed")
     assert result.text == "HELLO"
-    gone = McpServer(command=str(folder / "missing"))
-    with pytest.raises(InvalidOptionError, match="could not connect to MCP server 'gone'"):
-        client.run("go", cwd=folder, mcp_servers={"gone": gone})
+
+
+def test_servers_that_do_not_start_are_told_of(client: Client, stage: Stage, folder: Path) -> None:
+    (folder / "server.py").write_text(SERVER)
+    (folder / "slow.py").write_text("import sys; sys.stdin.read()")
+    words, slow = (
+        McpServer(command=sys.executable, args=[str(folder / name)], startup_timeout=5)
+        for name in ("server.py", "slow.py")
+    )
+    gone = McpServer(command=str(folder / "missing"), startup_timeout=5)
+    closed = McpServer(url="http://127.0.0.1:9/", startup_timeout=5)
+    servers = {"words": words, "gone": gone, "slow": slow, "closed": closed}
+    stage.play(Text.echo())
+    result = checked(client.run("go", cwd=folder, mcp_servers=servers))
+    assert result.text == "go"
+    assert "mcp__words__shout" in stage.requests[0].tools
+    told = {event.text for event in result.events[1:4] if isinstance(event, WarningEvent)}
+    starts = {
+        f"MCP server '{name}' did not start, the turn goes on without it: {program}: "
+        for name, program in [
+            ("gone", folder / "missing"),
+            ("slow", sys.executable),
+            ("closed", "http://127.0.0.1:9/"),
+        ]
+    }
+    assert {next(s for s in starts if text.startswith(s)) for text in told} == starts

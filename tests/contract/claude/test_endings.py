@@ -188,6 +188,7 @@ FAILURES = {
     "server": (HttpError(500), TurnFailedError, ErrorKind.SERVER),
     "overloaded": (HttpError(529), TurnFailedError, ErrorKind.OVERLOADED),
     "refusal": (Incomplete("content_filter"), TurnFailedError, ErrorKind.REFUSED),
+    "too long": (Reply("one two", ending=Incomplete()), TurnFailedError, ErrorKind.OUTPUT_LIMIT),
     "cut": (Reply("one two three", ending=Cut(after=1)), TurnFailedError, ErrorKind.NETWORK),
     "in the stream": (
         Reply("one two", ending=Failed("api_error", "it broke", after=1)),

@@ -1,7 +1,7 @@
 """Processes that are kept for the next prompt, and those that are not."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,10 @@ from signedin import AsyncClient, Client, TurnFailedError
 from signedin.approvals import allow_for_session
 from signedin.errors import InvalidOptionError
 from signedin.hosting import CallbackHost
-from signedin.loopback import Hold, HttpError, Shell, Text
+from signedin.loopback import Hold, HttpError, ModelRequest, Shell, Text
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderConfig, SessionRequest
-from signedin.providers.claude import pool
+from signedin.providers.claude import pool, process
 from signedin.providers.claude.provider import SPEC
 from support.agents import versions
 from support.processes import Watch, children_with, wait_until_none_with
@@ -108,3 +108,24 @@ def test_a_process_that_failed_or_was_allowed_more_is_not_used_again(
         stage.play(Shell("touch made"), "Done.")
         client.run("go")
         watch.all_gone()
+
+
+def test_a_process_that_has_grown_is_replaced_between_turns(
+    new_client: Callable[..., Client],
+    stage: Stage,
+    marker: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    said: Callable[[ModelRequest], Sequence[str]],
+) -> None:
+    stage.play(Text.echo())
+    with new_client(cwd=tmp_path) as client, client.session() as session:
+        session.run("one")
+        started = children_with(marker)
+        grown = Watch(started)
+        session.run("two")
+        assert children_with(marker) == started
+        monkeypatch.setattr(process, "MOST_BYTES", 1)
+        assert session.run("three").text == "three"
+        grown.all_gone()
+        assert said(stage.requests[-1]) == ["one", "one", "two", "two", "three"]

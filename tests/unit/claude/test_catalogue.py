@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from signedin.errors import AuthRequiredError
+from signedin.errors import AuthRequiredError, InvalidOptionError
 from signedin.events import RateLimits, RateLimitWindow
-from signedin.providers.claude.catalogue import limits_in, models_in
+from signedin.providers.claude.catalogue import check_effort, limits_in, models_in
 from signedin.results import ModelInfo
 
 
@@ -54,3 +54,12 @@ def test_limits_that_are_not_known() -> None:
     assert limits_in(raw({"rate_limits_available": True, "rate_limits": None})) is None
     with pytest.raises(AuthRequiredError, match="signedin auth login --provider claude"):
         limits_in(raw({"rate_limits_available": False}))
+
+
+def test_an_effort_is_one_of_those_the_program_names() -> None:
+    told = raw({"models": [{"value": "a"}, {"value": "b", "supportedEffortLevels": ["low"]}]})
+    for effort in ("low", None):
+        check_effort(told, effort)
+    check_effort(raw({"models": [{"value": "a"}]}), "of an unknown program")
+    with pytest.raises(InvalidOptionError, match="does not know the effort 'bogus'; known: low"):
+        check_effort(told, "bogus")

@@ -40,7 +40,7 @@ def test_the_defaults_are_the_least() -> None:
         "--model=opus",
         "--effort=low",
     )
-    assert plain.initialize == {}
+    assert plain.initialize == {"systemPromptSnapshot": False}
     assert plain.mcp_servers == {}
 
 
@@ -83,6 +83,7 @@ def test_every_option_has_its_flag() -> None:
         "--effort=max",
     )
     assert given.initialize == {
+        "systemPromptSnapshot": False,
         "appendSystemPrompt": "Be brief.",
         "systemPrompt": "You are a parrot.",
         "agents": {"helper": {"description": "helps", "prompt": "Help."}},
@@ -124,7 +125,7 @@ def test_the_shape_of_the_answer_is_plain() -> None:
         "x-made-by": "a generator",
     }
     given = launch(output=OutputSpec.of(document))
-    [schema] = given.initialize.values()
+    schema = given.initialize["jsonSchema"]
     assert schema["properties"]["at"].keys() == {"type", "description"}  # type: ignore[index]
     assert schema.keys() <= {"type", "properties", "required", "additionalProperties"}  # type: ignore[attr-defined]
 
@@ -304,3 +305,16 @@ def test_a_process_that_may_ask_still_reports_nothing() -> None:
     asking = plain.asking.environment
     assert QUIET not in asking
     assert asking["DISABLE_TELEMETRY"] == "1"
+
+
+@pytest.mark.parametrize("name", ["hooks", "mcp_servers"])
+def test_what_only_the_sdk_takes_is_refused_with_the_way_out(name: str) -> None:
+    with pytest.raises(UnsupportedOptionError, match='transport="claude-agent-sdk" takes it'):
+        launch(provider_options={name: {}})
+
+
+def test_the_most_patient_server_decides_how_long_all_may_take_to_start() -> None:
+    plain, quick = McpServer(command="w"), McpServer(command="q", startup_timeout=1.5)
+    assert "MCP_TIMEOUT" not in launch(mcp_servers={"w": plain}).environment
+    assert launch(mcp_servers={"q": quick}).environment["MCP_TIMEOUT"] == "1500"
+    assert launch(mcp_servers={"q": quick, "w": plain}).environment["MCP_TIMEOUT"] == "30000"

@@ -206,3 +206,48 @@ def test_history_tells_of_tools_and_how_turns_ended(store: Store) -> None:
 def test_a_session_that_is_not_there(store: Store) -> None:
     with pytest.raises(InvalidOptionError, match=f"no stored session {SESSION}"):
         read_history(store.home, SESSION)
+
+
+ODD = {
+    "a figure of another type": b'{"type":"assistant","uuid":"u9","parentUuid":"u1","message":'
+    b'{"id":"m","model":"opus","content":[{"type":"text","text":"Odd."}],'
+    b'"usage":{"input_tokens":"many","output_tokens":null}}}',
+    "no UTF-8": b'{"type":"assistant","uuid":"u9","parentUuid":"u1","message":'
+    b'{"id":"m","model":"opus","content":[{"type":"text","text":"Odd.\xff"}]}}',
+    "half a surrogate pair": b'{"type":"assistant","uuid":"u9","parentUuid":"u1","message":'
+    b'{"id":"m","model":"opus","content":[{"type":"text","text":"Odd.\\ud83d"}]}}',
+    "deep": b'{"type":"user","uuid":"u9","parentUuid":"u1","message":'
+    + b"[" * 100_000
+    + b"]" * 100_000
+    + b"}",
+    "a model that is a number": b'{"type":"assistant","uuid":"u9","parentUuid":"u1","message":'
+    b'{"id":"m","model":7,"content":"x"}}',
+    "no time": b'{"type":"system","uuid":"u9","parentUuid":"u1","timestamp":"9999-99"}',
+}
+
+
+@pytest.mark.parametrize("line", ODD.values(), ids=ODD)
+def test_an_odd_line_costs_only_itself(store: Store, line: bytes) -> None:
+    file = store.write(SESSION, user("Hello"), assistant(text("Hi.")), folder="-w")
+    after = [user("Again", uuid="u10", parentUuid="u9"), assistant(text("Ho."), parentUuid="u10")]
+    with file.open("ab") as opened:
+        opened.write(line + b"\n")
+        for entry in after:
+            opened.write(json.dumps({"uuid": "u11", **entry}).encode() + b"\n")
+    store.write(OTHER, user("Other"), said=1)
+    page = list_sessions(store.home, SessionQuery())
+    assert {session.id for session in page.sessions} == {SESSION, OTHER}
+    turns = read_history(store.home, SESSION)
+    assert [(turn.prompt, turn.text[:4]) for turn in turns][1:] == [("Again", "Ho.")]
+    assert turns[0].prompt == "Hello"
+    assert turns[0].text.removesuffix("\ufffd") in {"Hi.", "Odd."}
+
+
+def test_only_files_are_read(store: Store) -> None:
+    store.write(OTHER, user("Other"))
+    os.mkfifo(store.home / "projects" / "-w" / f"{SESSION}.jsonl")
+    [session] = list_sessions(store.home, SessionQuery()).sessions
+    assert session.id == OTHER
+    for missing in (SESSION, "no id"):
+        with pytest.raises(InvalidOptionError, match=f"claude has no stored session {missing}"):
+            read_history(store.home, missing)

@@ -29,14 +29,18 @@ from signedin.providers.claude.account import (
 )
 from signedin.providers.claude.binary import find_claude
 from signedin.providers.claude.launch import environment_for
+from signedin.providers.claude.messages import UNREADABLE
 from signedin.providers.claude.values import setting_sources
 from signedin.providers.claude.variables import TOKEN_VARIABLE
 from signedin.wire.capture import capture
 from signedin.wire.process import Process
 from signedin.wire.terminal import run_in_terminal
 
+STATUS_SECONDS = 10.0
+"""How long ``auth status`` may take; 0.2 to 0.4 s when all is well."""
+
 ANSWER_SECONDS = 30.0
-"""How long an ``auth`` command may take; 0.2 to 0.4 s when all is well."""
+"""How long ``auth logout`` may take, which tells the vendor."""
 
 _PAGE = re.compile(rb"https://\S+")
 
@@ -82,11 +86,11 @@ class ClaudeAuth:
             return basis  # Claude Code would make the folder
         loaded = f"--setting-sources={','.join(sources)}"
         answer = await capture(
-            [str(program), loaded, "auth", "status"], env=environment, seconds=ANSWER_SECONDS
+            [str(program), loaded, "auth", "status"], env=environment, seconds=STATUS_SECONDS
         )
         try:
             told = msgspec.json.decode(answer.stdout, type=ClaudeAccount)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise ProtocolError(
                 f"claude auth status ended with exit code {answer.returncode} and no answer: "
                 f"{answer.stderr}"

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from signedin.errors import AuthRequiredError
+from signedin.errors import AuthRequiredError, InvalidOptionError
 from signedin.events import RateLimits, RateLimitWindow
 from signedin.options import VENDOR_DEFAULT
 from signedin.providers.claude.failure import SIGN_IN
+from signedin.providers.claude.messages import UNREADABLE, answered
 from signedin.results import ModelInfo
 
 _MINUTES = {"five_hour": 300, "seven_day": 7 * 24 * 60}
@@ -29,7 +30,7 @@ class _Initialized(msgspec.Struct, frozen=True):
 
 def models_in(answer: msgspec.Raw) -> list[ModelInfo]:
     """Returns the models that the answer to ``initialize`` names."""
-    told = msgspec.json.decode(answer, type=_Initialized).models
+    told = answered(answer, _Initialized).models
     default = next((model.resolved_model for model in told if model.value == VENDOR_DEFAULT), None)
     offered = [model for model in told if model.value != VENDOR_DEFAULT]
     first = next((model for model in offered if model.resolved_model == default), None)
@@ -43,6 +44,24 @@ def models_in(answer: msgspec.Raw) -> list[ModelInfo]:
         )
         for model in offered
     ]
+
+
+def check_effort(answer: msgspec.Raw, effort: str | None) -> None:
+    """Refuses an effort of which Claude Code would only warn, and take its own choice.
+
+    Args:
+        answer: The answer to ``initialize``, which names the efforts of each model.
+        effort: What was asked for.
+
+    Raises:
+        InvalidOptionError: It is none of them.
+    """
+    told = answered(answer, _Initialized).models
+    known = dict.fromkeys(level for model in told for level in model.supported_effort_levels or ())
+    if effort is not None and known and effort not in known:
+        raise InvalidOptionError(
+            f"claude does not know the effort {effort!r}; known: {', '.join(known)}"
+        )
 
 
 class _Window(msgspec.Struct, frozen=True):
@@ -62,7 +81,7 @@ def limits_in(answer: msgspec.Raw) -> RateLimits | None:
     Raises:
         AuthRequiredError: Nobody is signed in with a plan.
     """
-    told = msgspec.json.decode(answer, type=_Usage)
+    told = answered(answer, _Usage)
     if not told.rate_limits_available:
         raise AuthRequiredError(
             f"claude knows limits only of the plan of a login. Sign in with: {SIGN_IN}"
@@ -77,11 +96,21 @@ def limits_in(answer: msgspec.Raw) -> RateLimits | None:
         )
         for name, raw in told.rate_limits.items()
         if name.startswith(tuple(_MINUTES))
-        and (window := msgspec.json.decode(raw, type=_Window | None)) is not None
+        and (window := _window(raw)) is not None
         and window.utilization is not None
     }
     return RateLimits(windows, plan=told.subscription_type)
 
 
+def _window(told: msgspec.Raw) -> _Window | None:
+    try:
+        return msgspec.json.decode(told, type=_Window | None)
+    except UNREADABLE:
+        return None  # of a newer form
+
+
 def _seconds(timestamp: str | None) -> float | None:
-    return None if timestamp is None else dt.datetime.fromisoformat(timestamp).timestamp()
+    try:
+        return None if timestamp is None else dt.datetime.fromisoformat(timestamp).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from signedin.accounts.billing import Account
 from signedin.accounts.homes import make_private
-from signedin.errors import InvalidOptionError
+from signedin.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.claude.account import accounts_for
@@ -19,7 +19,7 @@ from signedin.providers.claude.launch import (
     model_of,
     permission_mode,
 )
-from signedin.providers.claude.servers import servers, trusted
+from signedin.providers.claude.servers import servers, startup, trusted
 from signedin.providers.claude.tool_server import listing
 from signedin.providers.claude.values import (
     check_names,
@@ -64,6 +64,9 @@ _KNOWN_OPTIONS = frozenset(
     }
 )
 
+_OF_THE_SDK = frozenset({"hooks", "mcp_servers"})
+"""Of the options that only the SDK has, those that are asked for."""
+
 
 def launch_for(
     program: Path, config: ProviderConfig, options: TurnOptions, account: Account | None = None
@@ -78,13 +81,17 @@ def launch_for(
 
     Raises:
         InvalidOptionError: An option cannot be used.
+        UnsupportedOptionError: An option is one of the SDK.
         PermissionDeniedError: Claude Code would refuse ``full-access`` to the user root.
     """
+    for name in _OF_THE_SDK & options.provider_options.keys():
+        hint = 'transport="claude-agent-sdk" takes it'
+        raise UnsupportedOptionError("claude", f"provider_options[{name!r}]", hint)
     check_names(options, _KNOWN_OPTIONS)
     account = account or accounts_for(config).choose(options.env)
     if account.source == "isolated":
         make_private(account.home)
-    environment = environment_for(config, options, account)
+    environment = environment_for(config, options, account) | startup(options)
     mode = permission_mode(options, environment)
     arguments = (*_FLAGS, f"--permission-mode={mode}", *_arguments(options))
     check_arguments(arguments)

@@ -24,7 +24,7 @@ from signedin.errors import (
     TimeoutExceededError,
     TransportClosedError,
 )
-from signedin.providers.claude.messages import ControlAnswer, Message
+from signedin.providers.claude.messages import UNREADABLE, ControlAnswer, Message
 from signedin.wire.gate import Gate
 from signedin.wire.jsonl import BadLine, JsonLines, encode_line
 from signedin.wire.process import Process
@@ -187,7 +187,7 @@ class ControlPeer:
         del line
         try:
             answer = msgspec.json.decode(message.response, type=ControlAnswer)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             _log.warning("claude answered in an unknown form: %s", error)
             return
         waiting = self._waiting.get(answer.request_id)

@@ -33,7 +33,7 @@ _BY_ERROR = {
     "authentication_failed": ErrorKind.AUTH_REQUIRED,
     "billing_error": ErrorKind.BILLING,
     "invalid_request": ErrorKind.INVALID_OPTION,
-    "max_output_tokens": ErrorKind.OTHER,
+    "max_output_tokens": ErrorKind.OUTPUT_LIMIT,
     "model_not_found": ErrorKind.MODEL_NOT_FOUND,
     "overloaded": ErrorKind.OVERLOADED,
     "rate_limit": ErrorKind.RATE_LIMITED,

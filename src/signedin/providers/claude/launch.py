@@ -142,11 +142,20 @@ class Launch(msgspec.Struct, frozen=True):
         return f"Launch({self.program}, {redact(' '.join(self.arguments))}, cwd={self.cwd})"
 
 
-def resume_arguments(session_id: str | None, *, fork: bool = False) -> tuple[str, ...]:
-    """Returns the arguments that continue a conversation, or a copy of it."""
+def resume_arguments(
+    session_id: str | None, *, fork: bool = False, at: str | None = None
+) -> tuple[str, ...]:
+    """Returns the arguments that continue a conversation, or a copy of it.
+
+    Args:
+        session_id: The conversation; ``None`` begins a new one.
+        fork: Whether to continue in a copy.
+        at: The answer to go on from; what came after it is left out. The last one if not given.
+    """
     if session_id is None:
         return ()
-    return (f"--resume={session_id}", *(("--fork-session",) if fork else ()))
+    cut = () if at is None else (f"--resume-session-at={at}",)
+    return (f"--resume={session_id}", *(("--fork-session",) if fork else ()), *cut)
 
 
 def environment_for(
@@ -177,8 +186,12 @@ def effort_of(options: TurnOptions) -> str | None:
 
 
 def initialize_fields(options: TurnOptions) -> dict[str, object]:
-    """Returns what the ``initialize`` request says: what may be large has no place elsewhere."""
-    said: dict[str, object] = {}
+    """Returns what the ``initialize`` request says: what may be large has no place elsewhere.
+
+    Left to itself, 2.1.330 records the system prompt and the tools of a conversation, and sends
+    these to the model again whatever it is told when the conversation is resumed or forked.
+    """
+    said: dict[str, object] = {"systemPromptSnapshot": False}
     if options.instructions:
         said["appendSystemPrompt"] = options.instructions
     if isinstance(prompt := options.provider_options.get("system_prompt"), str):

@@ -6,9 +6,30 @@ error; everything that is handed on keeps the line it came in.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
+from signedin.errors import ProtocolError
+
 ABSENT = msgspec.Raw(b"null")
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for what is no JSON, in an unknown form, no text, or nested too deep."""
+
+T = TypeVar("T")
+
+
+def answered(answer: msgspec.Raw, answer_type: type[T]) -> T:
+    """Returns what Claude Code answered.
+
+    Raises:
+        ProtocolError: The answer has an unknown form.
+    """
+    try:
+        return msgspec.json.decode(answer, type=answer_type)
+    except UNREADABLE as error:
+        raise ProtocolError(f"claude answered in an unknown form: {error}") from error
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

@@ -8,7 +8,7 @@ in the background reports back; the turn is over when the session is idle.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
 import msgspec
@@ -26,6 +26,7 @@ from signedin.events import (
 from signedin.providers.claude import tools
 from signedin.providers.claude.failure import ApiError
 from signedin.providers.claude.messages import (
+    UNREADABLE,
     AssistantMessage,
     Block,
     Message,
@@ -60,6 +61,7 @@ class TurnNormaliser:
         version: Claude Code's version, once told.
         outcome: How the turn ends and what it used.
         ended: Whether it is over.
+        warnings: What is told right after the session.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class TurnNormaliser:
         self.session_id: str | None = None
         self.version: str | None = None
         self.ended = False
+        self.warnings: Sequence[WarningEvent] = ()
         self.outcome = Outcome(total_cost, stderr)
         self._clock = clock
         self._streams = Streams()
@@ -98,8 +101,6 @@ class TurnNormaliser:
             message: The message, as far as it is decoded.
             line: The whole of it, for `Event.payload`.
         """
-        if message.subtype == "thinking_tokens":
-            return []  # an estimate per piece of reasoning, as many as there are pieces
         now = self._clock()
         payload = msgspec.Raw(line)
         if message.type == "stream_event":
@@ -291,7 +292,7 @@ class TurnNormaliser:
             timestamp=now,
             payload=payload,
         )
-        return [session, *self._released()]
+        return [session, *self.warnings, *self._released()]
 
     def _state_changed(self, state: str | None, now: float, payload: msgspec.Raw) -> list[Event]:
         if state != "idle":
@@ -329,7 +330,7 @@ def _decoded(line: bytes, message_type: type[T]) -> T | None:
     """The message in ``line``, ``None`` if its form is unknown: it then passes through."""
     try:
         return msgspec.json.decode(line, type=message_type)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

@@ -14,7 +14,7 @@ import msgspec
 from signedin.aio import finish
 from signedin.errors import ProtocolError, SignedinError
 from signedin.providers.claude.launch import Launch
-from signedin.providers.claude.messages import CanUseTool, Message, SystemMessage
+from signedin.providers.claude.messages import UNREADABLE, CanUseTool, Message, SystemMessage
 from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import command_message
 
@@ -91,7 +91,7 @@ class WarmPool:
 
     def put(self, process: ClaudeProcess) -> None:
         """Takes back a process; one that cannot be used again is ended."""
-        if process.spent or process.closed is not None:
+        if process.spent or process.closed is not None or process.grown:
             self._spawn(process.aclose())
             return
         self._idle.append(_Waiting(process))
@@ -175,7 +175,10 @@ class _Cleared:
         """Takes in the ids of the conversation before and after."""
         if message.subtype != "session_state_changed" or self.done.done():
             return
-        told = msgspec.json.decode(line, type=SystemMessage)
+        try:
+            told = msgspec.json.decode(line, type=SystemMessage)
+        except UNREADABLE:
+            return
         if told.state == "running":
             self._before = told.session_id
         elif told.state == "idle" and told.session_id in {"", self._before}:

@@ -17,13 +17,18 @@ from signedin.errors import (
     SignedinError,
     TransportClosedError,
 )
+from signedin.events import WarningEvent
 from signedin.providers.binary import remember_version
 from signedin.providers.claude.account import ClaudeAccount, interpret
+from signedin.providers.claude.catalogue import check_effort
 from signedin.providers.claude.control import ControlPeer
 from signedin.providers.claude.launch import Launch
-from signedin.providers.claude.messages import CanUseTool, Message
+from signedin.providers.claude.messages import CanUseTool, Message, answered
+from signedin.providers.claude.servers import program_of, startup_seconds
 from signedin.providers.claude.tool_server import ToolServer
+from signedin.providers.mcp_startup import server_failed
 from signedin.wire.gate import Gate
+from signedin.wire.memory import resident_bytes
 from signedin.wire.process import Process
 
 if TYPE_CHECKING:
@@ -34,6 +39,9 @@ DEATH_SIGNAL = signal.SIGINT
 
 ANSWER_SECONDS = 60.0
 """How long it may take to answer a request of ours; MCP servers take seconds to start."""
+
+MOST_BYTES = 1 << 30
+"""Memory of a process that is not used for another turn; 2.1.330 takes 280 MB after a few."""
 
 
 class TurnListener(Protocol):
@@ -72,6 +80,7 @@ class ClaudeProcess:
         prompted: Whether it has held a conversation.
         used: Whether it holds one.
         spent: Whether it must not be used for another one.
+        warnings: What whoever begins a conversation in it has to know.
     """
 
     def __init__(self, process: Process, launch: Launch) -> None:
@@ -84,6 +93,7 @@ class ClaudeProcess:
         self.prompted = False
         self.used = False
         self.spent = False
+        self.warnings: tuple[WarningEvent, ...] = ()
         self._version: str | None = None
         self._turn: TurnListener | None = None
         self._process = process
@@ -122,6 +132,11 @@ class ClaudeProcess:
     def stderr(self) -> str:
         """The end of what it wrote to standard error."""
         return self._process.stderr
+
+    @property
+    def grown(self) -> bool:
+        """Whether it has become so large that another one should go on in its place."""
+        return (resident_bytes(self._process.pid) or 0) > MOST_BYTES
 
     async def when_ready(self) -> None:
         """Waits until it can be prompted.
@@ -253,8 +268,9 @@ class ClaudeProcess:
         launch = self.launch
         try:
             self.told = await self._peer.initialize(launch.initialize)
+            check_effort(self.told, launch.effort)
             if launch.billing is not None:
-                told = msgspec.json.decode(self.told, type=_Initialized).account
+                told = answered(self.told, _Initialized).account
                 assure_billing(interpret(_UNKNOWN, told), launch.billing)
             if launch.mcp_servers:
                 await self._connect(dict(launch.mcp_servers))
@@ -264,13 +280,20 @@ class ClaudeProcess:
             self.ready.set_result(None)
 
     async def _connect(self, servers: dict[str, object]) -> None:
-        """Starts the MCP servers; through the pipe, since their settings may hold secrets."""
+        """Starts the MCP servers; through the pipe, since their settings may hold secrets.
+
+        The answer comes when each of them is ready, or has failed.
+        """
         answer = await self._peer.request(
-            "mcp_set_servers", {"servers": servers}, timeout=ANSWER_SECONDS
+            "mcp_set_servers",
+            {"servers": servers},
+            timeout=startup_seconds(self.launch.environment) + ANSWER_SECONDS,
         )
-        errors = msgspec.json.decode(answer, type=_ServersAnswer).errors
-        for name, reason in errors.items():
-            raise InvalidOptionError(f"claude could not connect to MCP server {name!r}: {reason}")
+        errors = answered(answer, _ServersAnswer).errors
+        self.warnings = tuple(
+            server_failed(name, f"{program_of(servers.get(name))}: {reason}")
+            for name, reason in errors.items()
+        )
 
     async def _end(self) -> None:
         await self._process.stop()
@@ -281,12 +304,12 @@ class ClaudeProcess:
 def _refusal(error: SignedinError) -> SignedinError:
     """What it means that Claude Code ended before it was ready: it refuses how it was started.
 
-    It says on stderr what: an unknown session, or the value of an option.
+    It then ends with 1 and says on stderr why: an unknown session, or the value of an option. Any
+    other end is a crash, or somebody killed it.
     """
-    if not isinstance(error, TransportClosedError) or (error.returncode or 0) <= 0:
-        return error
-    reason = error.stderr or error.message
-    return InvalidOptionError(f"claude refused to start: {reason}")
+    if isinstance(error, TransportClosedError) and error.returncode == 1 and error.stderr:
+        return InvalidOptionError(f"claude refused to start: {error.stderr}")
+    return error
 
 
 class _Request(msgspec.Struct, frozen=True):

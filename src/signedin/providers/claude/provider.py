@@ -150,6 +150,7 @@ _CAPABILITIES = Capabilities(
     history=True,
     rename=True,
     ephemeral=True,
+    roll_back=True,
     compact=True,
     steer=True,
     interrupt=True,

@@ -26,7 +26,7 @@ from signedin.providers.claude.launch import (
     model_of,
     permission_mode,
 )
-from signedin.providers.claude.servers import servers, trusted
+from signedin.providers.claude.servers import servers, startup, trusted
 from signedin.providers.claude.tool_server import listing
 from signedin.providers.claude.values import (
     check_names,
@@ -92,6 +92,7 @@ def sdk_launch(
     if account.source == "isolated":
         make_private(account.home)
     environment = _as_the_sdk_sets(environment_for(config, options, account), options)
+    environment |= startup(options)
     mode = permission_mode(options, environment)
     sdk = _sdk_options(options, mode)
     arguments = _Command(program, sdk).arguments

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import cast
 
 from signedin.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.options import McpServer, TurnOptions
 from signedin.providers.claude.tool_server import SERVER
+from signedin.providers.mcp_startup import STARTUP_SECONDS
+
+_TIMEOUT = "MCP_TIMEOUT"
+"""Milliseconds that Claude Code waits for a server; 30 s if it is not set."""
 
 
 def trusted(options: TurnOptions) -> list[str]:
@@ -35,13 +41,37 @@ def servers(options: TurnOptions, environment: Mapping[str, str]) -> dict[str, o
     return {**named, SERVER: {"type": "sdk", "name": SERVER, "alwaysLoad": True}}
 
 
+def startup(options: TurnOptions) -> dict[str, str]:
+    """Returns the variable that says how long servers may take to start, if one of them does.
+
+    There is one for all of them: the most patient decides.
+    """
+    seconds = [server.startup_timeout for server in options.mcp_servers.values()]
+    if all(each is None for each in seconds):
+        return {}
+    longest = max(STARTUP_SECONDS if each is None else each for each in seconds)
+    return {_TIMEOUT: str(max(1, math.ceil(longest * 1000)))}
+
+
+def startup_seconds(environment: Mapping[str, str]) -> float:
+    """Returns how long Claude Code waits for a server."""
+    told = environment.get(_TIMEOUT, "")
+    return int(told) / 1000 if told.isdecimal() else STARTUP_SECONDS
+
+
+def program_of(server: object) -> str:
+    """Returns what a server is known by to who configured it."""
+    told = cast("Mapping[str, object]", server or {})
+    return str(told.get("command") or told.get("url") or told.get("type"))
+
+
 def _server(name: str, server: McpServer, environment: Mapping[str, str]) -> dict[str, object]:
     """An MCP server in Claude Code's words.
 
     Newer versions show the model a server's tools only when it searches for them; ``alwaysLoad``
     shows them at once (seen with 2.1.329).
     """
-    for option in ("cwd", "startup_timeout", "tool_timeout"):
+    for option in ("cwd", "tool_timeout"):
         if getattr(server, option) is not None:
             raise UnsupportedOptionError("claude", f"mcp_servers[{name!r}].{option}")
     if server.command is not None:

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from signedin.aio import finish
 from signedin.approvals import Host
 from signedin.errors import (
@@ -55,6 +57,8 @@ class ClaudeSession(ProviderSession):
         self._request = request
         self._home = home
         self._id = None if request.fork else request.resume
+        self._asked = ""
+        self._resume_at: str | None = None
         self._process: ClaudeProcess | None = None
         self._turn: ClaudeTurn | None = None
 
@@ -83,6 +87,26 @@ class ClaudeSession(ProviderSession):
         """
         self._check_begun("compacted")
         return await self._started_turn(command_message("/compact"), options, host)
+
+    async def roll_back(self) -> None:
+        """Takes the last turn out: the next one goes on from the answer before its prompt.
+
+        The files that it has changed stay as they are.
+
+        Raises:
+            SessionBusyError: A turn of it still runs.
+            UnsupportedOptionError: It is not stored.
+        """
+        self._check_stored("retry")
+        if self._id is None:
+            return  # nothing of it was stored
+        await self._end_process()
+        from signedin.providers.claude.store import answer_before  # noqa: PLC0415 - seldom needed
+
+        self._resume_at = await asyncio.to_thread(answer_before, self._home, self._id, self._asked)
+        if self._resume_at is None:
+            self._id = None
+            self._request = msgspec.structs.replace(self._request, resume=None, fork=False)
 
     async def history(self) -> list[PastTurn]:
         """Returns the turns of the conversation, the oldest first, from Claude Code's store.
@@ -138,6 +162,7 @@ class ClaudeSession(ProviderSession):
         turn = self._turn = ClaudeTurn(process, host, self._turn_ended)
         try:
             await turn.start(message)
+            self._asked, self._resume_at = str(message["uuid"]), None
         except BaseException:
             await finish(turn.aclose())
             raise
@@ -145,14 +170,25 @@ class ClaudeSession(ProviderSession):
 
     async def _process_for(self, options: TurnOptions) -> ClaudeProcess:
         launch = self._launch_for(options)
-        process = self._process
-        if process is not None and process.closed is None and process.launch.can_become(launch):
+        process, ephemeral = self._process, self._request.options.ephemeral
+        if (
+            process is not None
+            and process.closed is None
+            and process.launch.can_become(launch)
+            and (ephemeral or not process.grown)
+        ):
             await process.become(launch)
             return process
-        if self._request.options.ephemeral and process is not None and process.used:
+        if ephemeral and process is not None and process.used:
             raise _lost(process)
         await self._end_process()
-        self._process = await self._started(launch)
+        if process is not None and process.launch.model is not None and launch.model is None:
+            # A conversation that is resumed keeps its model, which another turn had named.
+            named = msgspec.structs.replace(launch, model=process.launch.model)
+            self._process = await self._started(named)
+            await self._process.become(launch)
+        else:
+            self._process = await self._started(launch)
         return self._process
 
     def _check_begun(self, what: str) -> None:
@@ -172,7 +208,7 @@ class ClaudeSession(ProviderSession):
 
     async def _started(self, launch: Launch) -> ClaudeProcess:
         if self._id is not None:
-            return await self._pool.start(launch, resume_arguments(self._id))
+            return await self._pool.start(launch, resume_arguments(self._id, at=self._resume_at))
         if self._request.resume is not None:
             return await self._pool.start(launch, resume_arguments(self._request.resume, fork=True))
         return await self._pool.take(launch)

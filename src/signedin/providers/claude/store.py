@@ -8,6 +8,7 @@ one before it. Seen with 2.1.197 and 2.1.330.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 import re
 import uuid
@@ -19,9 +20,10 @@ import msgspec
 from signedin.errors import InvalidOptionError
 from signedin.events import AnyEvent, DoneReason, MessageEvent
 from signedin.providers.base import SessionQuery
-from signedin.providers.claude.messages import Block, Message, ModelMessage
+from signedin.providers.claude.messages import ABSENT, UNREADABLE, Block, Message, ModelMessage
 from signedin.providers.claude.normalise import TurnNormaliser
 from signedin.results import PastTurn, SessionInfo, SessionPage, answer_text
+from signedin.wire.jsonl import mended
 
 _ENDS = 262_144
 """Bytes read from the beginning and from the end of a file to describe its conversation."""
@@ -48,14 +50,14 @@ class Entry(msgspec.Struct, frozen=True, rename="camel"):
     session_id: str = ""
     timestamp: str = ""
     cwd: str | None = None
-    message: msgspec.Raw = msgspec.Raw(b"null")
+    message: msgspec.Raw = ABSENT
     custom_title: str | None = None
     forked_from: _ForkedFrom | None = None
     is_meta: bool = False
     is_sidechain: bool = False
     is_compact_summary: bool = False
     is_api_error_message: bool = False
-    tool_use_result: object = None
+    tool_use_result: msgspec.Raw = ABSENT
 
 
 class _ForkedFrom(msgspec.Struct, frozen=True, rename="camel"):
@@ -92,19 +94,47 @@ def read_history(home: Path, session_id: str) -> list[PastTurn]:
     """Returns the turns of a conversation, the oldest first.
 
     Raises:
-        InvalidOptionError: There is no such conversation.
+        InvalidOptionError: There is no such conversation, or its file cannot be read.
     """
-    file = next((home / "projects").glob(f"*/{uuid.UUID(session_id)}.jsonl"), None)
-    if file is None:
-        raise InvalidOptionError(f"claude has no stored session {session_id} in {home}")
     turns: list[_Turn] = []
-    for entry in _branch(_entries(file.read_bytes().splitlines())):
+    for entry in _branch(_entries(_lines(home, session_id))):
         prompt = _prompt(entry)
         if prompt is not None:
             turns.append(_Turn(entry, prompt, session_id))
         elif turns:
             turns[-1].add(entry)
     return [turn.past() for turn in turns]
+
+
+def answer_before(home: Path, session_id: str, prompt: str) -> str | None:
+    """Returns the id of the last answer before a prompt, ``None`` if there is none.
+
+    Args:
+        home: Claude Code's home.
+        session_id: The conversation.
+        prompt: The id of the prompt. If it was not stored, the last answer of all is meant.
+    """
+    try:
+        branch = _branch(_entries(_lines(home, session_id)))
+    except InvalidOptionError:
+        return None  # it broke off before anything was stored
+    kept = itertools.takewhile(lambda entry: entry.uuid != prompt, branch)
+    return next((entry.uuid for entry in reversed([*kept]) if entry.type == "assistant"), None)
+
+
+def _lines(home: Path, session_id: str) -> list[bytes]:
+    try:
+        name = f"*/{uuid.UUID(session_id)}.jsonl"
+        files = (home / "projects").glob(name)
+        file = next((file for file in files if file.is_file()), None)
+    except ValueError:
+        file = None
+    if file is None:
+        raise InvalidOptionError(f"claude has no stored session {session_id} in {home}")
+    try:
+        return file.read_bytes().splitlines()
+    except OSError as error:
+        raise InvalidOptionError(f"session {session_id} cannot be read: {error}") from error
 
 
 class _Turn:
@@ -131,11 +161,14 @@ class _Turn:
         told = {
             "type": entry.type,
             "uuid": entry.uuid,
-            "message": entry.message,
+            "message": _without_usage(entry.message),
             "tool_use_result": entry.tool_use_result,
         }
         line = msgspec.json.encode(told)
-        events = self._normaliser.events(Message(type=entry.type), line)
+        try:
+            events = self._normaliser.events(Message(type=entry.type), line)
+        except UNREADABLE:
+            return
         self._events += [event for event in events if event.kind != "other"]  # pyright: ignore[reportAttributeAccessIssue]
 
     def past(self) -> PastTurn:
@@ -160,6 +193,8 @@ def _files(home: Path, cwd: Path | None) -> list[tuple[str, tuple[float, Path]]]
             continue
         try:
             uuid.UUID(file.stem)
+            if not file.is_file():
+                continue  # a pipe would never end
             changed = _last_changed(file)
         except (ValueError, OSError):
             continue
@@ -201,7 +236,7 @@ def _describe(file: Path, changed: float) -> SessionInfo | None:
         return None
     first, prompt = begun
     titles = [entry.custom_title for entry in entries if entry.custom_title]
-    models = [_decode_message(entry.message).model for entry in entries if _is_answer(entry)]
+    models = [_message(entry).model for entry in entries if _is_answer(entry)]
     forks = [entry.forked_from.session_id for entry in entries if entry.forked_from]
     return SessionInfo(
         id=file.stem,
@@ -243,20 +278,31 @@ def _ends(file: Path) -> list[bytes]:
 
 def _entries(lines: Iterable[bytes]) -> Iterator[Entry]:
     for line in lines:
+        whole = line if line.isascii() else line.decode(errors="replace").encode()
         try:
-            yield _decode(line)
-        except msgspec.MsgspecError:
+            yield _decode(mended(whole))
+        except UNREADABLE:
             continue  # cut off, or of a newer form
 
 
 def _branch(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries that lead to the last one of the conversation, through summaries of it."""
-    known = {entry.uuid: entry for entry in entries if entry.uuid and not entry.is_sidechain}
-    at = next(reversed(known.values()), None)
+    """The entries that lead to the last one of the conversation, through summaries of it.
+
+    Where an entry is lost, it goes on with what was written before.
+    """
+    known: dict[str, Entry] = {}
+    earlier: dict[str, Entry | None] = {}
+    last: Entry | None = None
+    for entry in entries:
+        if entry.uuid and not entry.is_sidechain:
+            earlier.setdefault(entry.uuid, last)
+            known[entry.uuid] = last = entry
     branch: list[Entry] = []
+    at = last
     while at is not None and known.pop(at.uuid, None) is not None:
         branch.append(at)
-        at = known.get(at.parent_uuid or at.logical_parent_uuid or "")
+        link = at.parent_uuid or at.logical_parent_uuid
+        at = known.get(link, earlier[at.uuid]) if link else None
     return branch[::-1]
 
 
@@ -274,10 +320,25 @@ def _prompt(entry: Entry) -> str | None:
 
 
 def _blocks(entry: Entry) -> list[Block]:
+    return _message(entry).blocks
+
+
+def _message(entry: Entry) -> ModelMessage:
+    """What was said; nothing if that cannot be read."""
     try:
-        return _decode_message(entry.message).blocks
-    except msgspec.MsgspecError:
-        return []
+        return _decode_message(_without_usage(entry.message))
+    except UNREADABLE:
+        return ModelMessage(content=[])
+
+
+def _without_usage(message: msgspec.Raw) -> msgspec.Raw:
+    """A message without the figures, which nobody reads here, and which may be odd."""
+    try:
+        members = msgspec.json.decode(message, type=dict[str, msgspec.Raw])
+    except UNREADABLE:
+        return ABSENT
+    members.pop("usage", None)
+    return msgspec.Raw(msgspec.json.encode(members))
 
 
 def _is_answer(entry: Entry) -> bool:
@@ -287,7 +348,7 @@ def _is_answer(entry: Entry) -> bool:
 def _seconds(timestamp: str) -> float | None:
     try:
         return dt.datetime.fromisoformat(timestamp).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         return None
 
 

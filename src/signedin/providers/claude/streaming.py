@@ -16,7 +16,7 @@ from signedin.events import (
     ReasoningDeltaEvent,
     ReasoningEvent,
 )
-from signedin.providers.claude.messages import Message, StreamPart
+from signedin.providers.claude.messages import UNREADABLE, Message, StreamPart
 from signedin.providers.claude.tools import OUTPUT_TOOL
 
 OUTPUT = "output"
@@ -59,8 +59,7 @@ class Streams:
     def events(self, message: Message, now: float, payload: msgspec.Raw) -> list[Event]:
         """Returns the events of a ``stream_event``.
 
-        There is none for pieces of a tool's input or a signature: their wholes repeat them. The
-        input of the tool for an answer of a given shape is the answer.
+        The input of the tool for an answer of a given shape is the answer.
         """
         part = _read(message.event)
         parent = message.parent_tool_use_id
@@ -77,8 +76,7 @@ class Streams:
             begun = part.content_block
             kind = OUTPUT if begun.name == OUTPUT_TOOL and parent is None else begun.type
             stream.blocks[part.index] = _Growing(item_id, kind)
-        name = f"stream_event/{part.type}"
-        return [*events, OtherEvent(name=name, timestamp=now, payload=payload)]
+        return [*events, _other(part, now, payload)]
 
     def finish(self, parent: str | None, message_id: str, kind: str) -> str | None:
         """Returns the item id of the block whose whole has come, ``None`` if none was streamed."""
@@ -97,7 +95,7 @@ class Streams:
         stream = self._streams.get(parent)
         block = stream.blocks.get(part.index) if stream else None
         if block is None:
-            return []
+            return [_other(part, now, payload)]
         if part.delta.type == "text_delta":
             block.pieces.append(part.delta.text)
             return [
@@ -122,11 +120,15 @@ class Streams:
                     item_id=block.item_id, text=part.delta.thinking, timestamp=now, payload=payload
                 )
             ]
-        return []
+        return [_other(part, now, payload)]
+
+
+def _other(part: StreamPart, now: float, payload: msgspec.Raw) -> Event:
+    return OtherEvent(name=f"stream_event/{part.type}", timestamp=now, payload=payload)
 
 
 def _read(event: msgspec.Raw) -> StreamPart:
     try:
         return _decode(event)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return StreamPart(type="unknown")

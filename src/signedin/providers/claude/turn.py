@@ -70,6 +70,8 @@ class ClaudeTurn:
             SignedinError: Claude Code refused how it was started, or is gone.
         """
         await self._process.when_ready()
+        if not self._process.used:
+            self._normaliser.warnings = self._process.warnings
         self._sent = True
         await self._process.prompt(message, self)
 
