@@ -56,42 +56,46 @@ _KNOWN_OPTIONS = frozenset(
 )
 
 
-def provider_option(options: TurnOptions, name: str) -> object:
-    """Returns one of the options that only Codex knows, ``None`` if it was not given.
+FIXED_OPTIONS = frozenset({"config", "base_instructions", "personality"})
+"""Provider options that count when a thread begins or is opened, and not later."""
+
+
+def check_options(options: TurnOptions) -> None:
+    """Checks the options that only Codex knows, once for each session and turn.
 
     Raises:
-        InvalidOptionError: Some given option is not one of Codex's.
+        InvalidOptionError: There is an unknown one, one of another type, or configuration that a
+            keyword of ours decides.
     """
-    for given in options.provider_options:
-        if given not in _KNOWN_OPTIONS:
+    for name, value in options.provider_options.items():
+        if name not in _KNOWN_OPTIONS:
             raise InvalidOptionError(
-                f"codex has no provider option {given!r}; known: "
+                f"codex has no provider option {name!r}; known: "
                 f"{', '.join(sorted(_KNOWN_OPTIONS))}. Anything of Codex's config.toml goes into "
                 "provider_options={'config': {'dotted.key': value}}"
             )
-    return options.provider_options.get(name)
-
-
-def thread_config(options: TurnOptions) -> dict[str, object]:
-    """Returns the caller's Codex configuration, by dotted key.
-
-    Raises:
-        InvalidOptionError: It is none, or has what a keyword of ours decides.
-    """
-    config = provider_option(options, "config")
-    if config is None:
-        return {}
-    if not isinstance(config, Mapping):
+        if value is not None and name != "config" and not isinstance(value, str):
+            raise InvalidOptionError(f"provider_options[{name!r}] must be a string, not {value!r}")
+    given = options.provider_options.get("config")
+    if given is not None and not isinstance(given, Mapping):
         raise InvalidOptionError(
-            f"provider_options['config'] must map dotted keys to values, not {config!r}"
+            f"provider_options['config'] must map dotted keys to values, not {given!r}"
         )
-    checked = dict(cast("Mapping[str, object]", config))
-    if found := decides_permissions(checked):
+    if found := decides_permissions(thread_config(options)):
         key, keyword = found
         raise InvalidOptionError(
             f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
         )
-    return checked
+
+
+def provider_option(options: TurnOptions, name: str) -> object:
+    """Returns one of the options that only Codex knows, ``None`` if it was not given."""
+    return options.provider_options.get(name)
+
+
+def thread_config(options: TurnOptions) -> dict[str, object]:
+    """Returns the caller's Codex configuration, by dotted key."""
+    return dict(cast("Mapping[str, object]", options.provider_options.get("config") or {}))
 
 
 def decides_permissions(config: Mapping[str, object]) -> tuple[str, str] | None:
@@ -142,6 +146,12 @@ def effort(options: TurnOptions) -> str | None:
         or DEFAULT_EFFORT
     )
     return None if chosen == VENDOR_DEFAULT else str(chosen)
+
+
+def summary(options: TurnOptions) -> object:
+    """Returns the summary of reasoning to ask for, ``None`` for the vendor's own default."""
+    asked = provider_option(options, "summary")
+    return asked or thread_config(options).get("model_reasoning_summary")
 
 
 def model(options: TurnOptions) -> str | None:
