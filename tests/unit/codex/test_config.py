@@ -78,7 +78,7 @@ def test_the_caller_says_what_workspace_write_means() -> None:
     )
     wrong = options(provider_options={"config": {"sandbox_workspace_write": {"roots": []}}})
     with pytest.raises(InvalidOptionError, match="sandbox_workspace_write has no 'roots'; known"):
-        config.workspace_write(wrong)
+        config.check_options(wrong)
 
 
 def test_no_network_is_granted() -> None:
@@ -96,9 +96,9 @@ def test_provider_options() -> None:
 
 def test_provider_options_that_are_none() -> None:
     with pytest.raises(InvalidOptionError, match="codex has no provider option 'sumary'; known: "):
-        config.provider_option(options(provider_options={"sumary": 1}), "summary")
+        config.check_options(options(provider_options={"sumary": 1}))
     with pytest.raises(InvalidOptionError, match="must map dotted keys to values, not 'a=1'"):
-        config.thread_config(options(provider_options={"config": "a=1"}))
+        config.check_options(options(provider_options={"config": "a=1"}))
 
 
 def test_configuration_is_a_copy() -> None:
@@ -232,7 +232,7 @@ def test_what_toml_has_no_word_for(value: object) -> None:
 )
 def test_what_an_agent_may_do_is_said_in_one_way(key: str, keyword: str) -> None:
     with pytest.raises(InvalidOptionError) as raised:
-        config.thread_config(options(provider_options={"config": {key: "x"}}))
+        config.check_options(options(provider_options={"config": {key: "x"}}))
     assert str(raised.value) == (
         f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
     )

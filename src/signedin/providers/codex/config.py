@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +30,7 @@ SANDBOX_MODES = {
     "full-access": "danger-full-access",
 }
 
-_WORKSPACE_WRITE_KEY = "sandbox_workspace_write"
+WORKSPACE_WRITE_KEY = "sandbox_workspace_write"
 _WORKSPACE_WRITE: Mapping[str, object] = {
     "network_access": False,
     "writable_roots": [],
@@ -63,54 +63,65 @@ _KNOWN_OPTIONS = frozenset(
 )
 
 
-def provider_option(options: TurnOptions, name: str) -> object:
-    """Returns one of the options that only Codex knows, ``None`` if it was not given.
+FIXED_OPTIONS = frozenset({"config", "base_instructions", "personality"})
+"""Provider options that count when a thread begins or is opened, and not later."""
+
+
+def check_options(options: TurnOptions) -> None:
+    """Checks the options that only Codex knows, once for each session and turn.
 
     Raises:
-        InvalidOptionError: Some given option is not one of Codex's.
+        InvalidOptionError: There is an unknown one, one of another type, or configuration that a
+            keyword of ours decides.
     """
-    for given in options.provider_options:
-        if given not in _KNOWN_OPTIONS:
+    for name, value in options.provider_options.items():
+        if name not in _KNOWN_OPTIONS:
             raise InvalidOptionError(
-                f"codex has no provider option {given!r}; known: "
+                f"codex has no provider option {name!r}; known: "
                 f"{', '.join(sorted(_KNOWN_OPTIONS))}. Anything of Codex's config.toml goes into "
                 "provider_options={'config': {'dotted.key': value}}"
             )
-    return options.provider_options.get(name)
-
-
-def thread_config(options: TurnOptions) -> dict[str, object]:
-    """Returns the caller's Codex configuration, by dotted key, without that of `workspace_write`.
-
-    Raises:
-        InvalidOptionError: It is none, or has what a keyword of ours decides.
-    """
-    given = _given_config(options).items()
-    return {key: value for key, value in given if key.partition(".")[0] != _WORKSPACE_WRITE_KEY}
-
-
-def _given_config(options: TurnOptions) -> dict[str, object]:
-    config = provider_option(options, "config")
-    if config is None:
-        return {}
-    if not isinstance(config, Mapping):
+        if value is not None and name != "config" and not isinstance(value, str):
+            raise InvalidOptionError(f"provider_options[{name!r}] must be a string, not {value!r}")
+    given = options.provider_options.get("config")
+    if given is not None and not isinstance(given, Mapping):
         raise InvalidOptionError(
-            f"provider_options['config'] must map dotted keys to values, not {config!r}"
+            f"provider_options['config'] must map dotted keys to values, not {given!r}"
         )
-    checked = dict(cast("Mapping[str, object]", config))
-    if found := decides_permissions(checked):
+    if found := decides_permissions(thread_config(options)):
         key, keyword = found
         raise InvalidOptionError(
             f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
         )
-    return checked
+    if unknown := workspace_write(options).keys() - _WORKSPACE_WRITE.keys():
+        raise InvalidOptionError(
+            f"{WORKSPACE_WRITE_KEY} has no {min(unknown)!r}; known: {', '.join(_WORKSPACE_WRITE)}"
+        )
+
+
+def provider_option(options: TurnOptions, name: str) -> object:
+    """Returns one of the options that only Codex knows, ``None`` if it was not given."""
+    return options.provider_options.get(name)
+
+
+def thread_config(options: TurnOptions) -> dict[str, object]:
+    """Returns the caller's configuration by dotted key, without that of `workspace_write`."""
+    return {key: value for key, value in _config(options) if _root(key) != WORKSPACE_WRITE_KEY}
+
+
+def _config(options: TurnOptions) -> ItemsView[str, object]:
+    given = options.provider_options.get("config") or {}
+    return cast("Mapping[str, object]", given).items()
+
+
+def _root(key: str) -> str:
+    return key.partition(".")[0].strip(" \"'")
 
 
 def decides_permissions(config: Mapping[str, object]) -> tuple[str, str] | None:
     """Returns a key that decides what an agent may do, and the keyword that is there for it."""
     for key in config:
-        root = key.partition(".")[0].strip(" \"'")
-        if root in _SAID_OTHERWISE:
+        if (root := _root(key)) in _SAID_OTHERWISE:
             return key, _SAID_OTHERWISE[root]
     return None
 
@@ -156,31 +167,30 @@ def effort(options: TurnOptions) -> str | None:
     return None if chosen == VENDOR_DEFAULT else str(chosen)
 
 
+def summary(options: TurnOptions) -> object:
+    """Returns the summary of reasoning to ask for, ``None`` for the vendor's own default."""
+    asked = provider_option(options, "summary")
+    return asked or thread_config(options).get("model_reasoning_summary")
+
+
 def model(options: TurnOptions) -> str | None:
     """Returns the model to ask for, ``None`` for the vendor's own default."""
     return None if options.model in (None, VENDOR_DEFAULT) else options.model
 
 
 def workspace_write(options: TurnOptions) -> dict[str, object]:
-    """Returns the configuration that says what ``workspace-write`` means.
+    """Returns the table that says what ``workspace-write`` means.
 
     That is for the caller to say, in ``provider_options``, and not for the user's ``config.toml``:
     its folders would be added even to a turn that says its sandbox itself (seen with codex 0.163
     and 0.169).
-
-    Raises:
-        InvalidOptionError: It has a key that Codex does not know.
     """
     given: dict[str, object] = {}
-    for key, value in _given_config(options).items():
-        root, _, name = key.partition(".")
-        if root == _WORKSPACE_WRITE_KEY:
+    for key, value in _config(options):
+        if _root(key) == WORKSPACE_WRITE_KEY:
+            name = key.partition(".")[2]
             given |= {name: value} if name else cast("Mapping[str, object]", value)
-    if unknown := given.keys() - _WORKSPACE_WRITE.keys():
-        raise InvalidOptionError(
-            f"{_WORKSPACE_WRITE_KEY} has no {min(unknown)!r}; known: {', '.join(_WORKSPACE_WRITE)}"
-        )
-    return {_WORKSPACE_WRITE_KEY: {**_WORKSPACE_WRITE, **given}}
+    return {**_WORKSPACE_WRITE, **given}
 
 
 def sandbox_policy(options: TurnOptions) -> p.SandboxPolicyParam:
@@ -189,7 +199,7 @@ def sandbox_policy(options: TurnOptions) -> p.SandboxPolicyParam:
         case "read-only":
             return p.ReadOnlySandboxPolicy()
         case "workspace-write":
-            settings = cast("dict[str, Any]", workspace_write(options)[_WORKSPACE_WRITE_KEY])
+            settings = cast("dict[str, Any]", workspace_write(options))
             return p.WorkspaceWriteSandboxPolicy(**settings)
         case "full-access":
             return p.DangerFullAccessSandboxPolicy()

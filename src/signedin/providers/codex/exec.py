@@ -37,13 +37,18 @@ from signedin.providers.codex.app_server import AppServer
 from signedin.providers.codex.auth import CodexAuth
 from signedin.providers.codex.binary import find_codex
 from signedin.providers.codex.config import (
+    FIXED_OPTIONS,
     PROCESS_DEFAULTS,
     REVIEWER,
     SANDBOX_MODES,
+    WORKSPACE_WRITE_KEY,
+    check_options,
     config_arguments,
     effort,
     image_file,
     model,
+    provider_option,
+    summary,
     thread_config,
     workspace_write,
 )
@@ -61,6 +66,7 @@ _LARGEST_ARGUMENT = 100_000
 
 _SHOWN_STDERR = 1000
 _SCHEMA_FILE = "schema.json"
+_INSTRUCTIONS_FILE = "instructions.md"
 
 _COMPLAINT = re.compile(
     r"^Error: (?P<reason>.+?)(?P<refused> \(code -3260[02]\).*)?$", re.MULTILINE
@@ -91,6 +97,8 @@ class ExecProvider(Provider):
         """
         if request.resume is not None:
             _check_id(request.resume)
+        check_options(request.options)
+        _check_continued(request)
         refuse_other_payer(self._config, request.options)
         account = self._accounts.choose(request.options.env)
         if self._config.billing and account.home not in self._assured:
@@ -134,6 +142,8 @@ class ExecSession(ProviderSession):
     """A conversation that is continued with ``codex exec resume``."""
 
     provider = "codex"
+    # Codex goes on with those of the first turn, whatever a later process is told (0.169).
+    fixed_options = FIXED_OPTIONS | {"summary", "service_tier"}
 
     def __init__(self, config: ProviderConfig, accounts: Accounts, request: SessionRequest) -> None:
         self._config = config
@@ -150,6 +160,7 @@ class ExecSession(ProviderSession):
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ExecTurn:
         """Starts ``codex exec`` and sends the prompt through its stdin."""
         del host  # codex exec asks nothing: what is not allowed is refused
+        check_options(options)
         account = self._accounts.choose(options.env)
         environment = launch_environment(account, self._config, options.env)
         home = Path(environment.get(HOME_VARIABLE) or account.home)
@@ -170,16 +181,15 @@ class ExecSession(ProviderSession):
             "--skip-git-repo-check",
             *_arguments(options, home, distrusted),
         ]
-        schema = _schema_folder(options)
-        if schema is not None:
-            argv += ["--output-schema", str(Path(schema.name, _SCHEMA_FILE))]
+        files, naming = _files(options)
+        argv += naming
         argv += ["resume", self._id, "-"] if self._id else ["-"]
         try:
             process = await Process.start(argv, env=environment, cwd=options.cwd)
         except BaseException:
-            _remove(schema)
+            _remove(files)
             raise
-        turn = ExecTurn(process, ExecRows(str(options.cwd), self._tokens), self, schema)
+        turn = ExecTurn(process, ExecRows(str(options.cwd), self._tokens), self, files)
         try:
             await process.write(encode_prompt(prompt))
         except TransportClosedError:
@@ -207,10 +217,10 @@ class ExecTurn:
         process: Process,
         rows: ExecRows,
         session: ExecSession,
-        schema: TemporaryFolder | None,
+        files: TemporaryFolder | None,
     ) -> None:
         self._process = process
-        self._schema = schema
+        self._files = files
         self._rows = rows
         self._session = session
         self._lines = JsonLines(dict[str, object])
@@ -242,7 +252,7 @@ class ExecTurn:
         """Ends the process."""
         self._session.remember(self._rows.session_id, self._rows.tokens)
         await self._process.stop(stdin_grace=0)
-        _remove(self._schema)
+        _remove(self._files)
 
     def _events(self, lines: list[tuple[bytes, dict[str, object] | BadLine]]) -> list[Event]:
         return [event for line, row in lines for event in self._rows.events(line, row)]
@@ -294,7 +304,7 @@ def _arguments(options: TurnOptions, home: Path, distrusted: list[Path]) -> list
         **(given if trusted else trust.without_skills(home, options.cwd, given)),
         **(trust.trusting(options.cwd) if trusted else trust.distrusting(distrusted)),
         "sandbox_mode": SANDBOX_MODES[options.permissions],
-        **workspace_write(options),
+        WORKSPACE_WRITE_KEY: workspace_write(options),
         "approval_policy": "never",
         "approvals_reviewer": REVIEWER,
     }
@@ -302,6 +312,11 @@ def _arguments(options: TurnOptions, home: Path, distrusted: list[Path]) -> list
         config["model"] = chosen
     if chosen := effort(options):
         config["model_reasoning_effort"] = chosen
+    if chosen := summary(options):
+        config["model_reasoning_summary"] = chosen
+    for name in ("service_tier", "personality"):
+        if chosen := provider_option(options, name):
+            config[name] = chosen
     if options.instructions:
         config["developer_instructions"] = options.instructions
     arguments = [part for image in options.images for part in ("--image", _file_of(image))]
@@ -312,23 +327,39 @@ def _arguments(options: TurnOptions, home: Path, distrusted: list[Path]) -> list
     return arguments
 
 
-def _schema_folder(options: TurnOptions) -> TemporaryFolder | None:
-    """Writes the schema of the output into a folder of the turn, since Codex takes only a path."""
-    if options.output is None:
-        return None
-    folder = TemporaryFolder("schema")
+def _files(options: TurnOptions) -> tuple[TemporaryFolder | None, list[str]]:
+    """Writes what Codex only takes as a path into a folder of the turn.
+
+    Returns:
+        The folder, and the arguments that name its files.
+    """
+    contents: dict[str, bytes] = {}
+    if options.output is not None:
+        contents[_SCHEMA_FILE] = msgspec.json.encode(options.output.strict_schema)
+    if words := provider_option(options, "base_instructions"):
+        contents[_INSTRUCTIONS_FILE] = str(words).encode("utf-8", "replace")
+    if not contents:
+        return None, []
+    folder = TemporaryFolder("files")
+    arguments: list[str] = []
     try:
-        schema = msgspec.json.encode(options.output.strict_schema)
-        Path(folder.name, _SCHEMA_FILE).write_bytes(schema)
+        for name, content in contents.items():
+            path = Path(folder.name, name)
+            path.write_bytes(content)
+            arguments += (
+                ["--output-schema", str(path)]
+                if name == _SCHEMA_FILE
+                else config_arguments({"model_instructions_file": str(path)})
+            )
     except BaseException:
         folder.cleanup()
         raise
-    return folder
+    return folder, arguments
 
 
-def _remove(schema: TemporaryFolder | None) -> None:
-    if schema is not None:
-        schema.cleanup()
+def _remove(files: TemporaryFolder | None) -> None:
+    if files is not None:
+        files.cleanup()
 
 
 def _file_of(image: Image) -> str:
@@ -352,6 +383,24 @@ def _check_argument(argument: str) -> None:
             f"{argument.partition('=')[0]} is too large for a command line; use "
             "transport='codex-app-server'"
         )
+
+
+def _check_continued(request: SessionRequest) -> None:
+    """Refuses what ``codex exec resume`` takes and does nothing with (seen with codex 0.169)."""
+    if request.resume is None:
+        return
+    options = request.options
+    asked: dict[str, object] = {
+        "instructions": options.instructions,
+        "ephemeral": options.ephemeral,
+        "summary": summary(options),
+        **{name: provider_option(options, name) for name in ("service_tier", "personality")},
+    }
+    for name, value in asked.items():
+        if value:
+            raise UnsupportedOptionError(
+                "codex", name, f"{NAME} cannot with resume=; use transport='codex-app-server'"
+            )
 
 
 def _check_id(session_id: str) -> None:

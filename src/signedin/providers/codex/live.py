@@ -62,6 +62,11 @@ class LiveTurn(Generic[ReceivedT]):
         """Whether it has ended, or nothing more of it can come."""
         return self._ended.is_set()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the server works on it, or has."""
+        return self._started.is_set()
+
     async def start(self, begin: Callable[[], Awaitable[str | None]]) -> None:
         """Sends the request that begins the turn.
 

@@ -24,6 +24,7 @@ from signedin.providers.base import (
 from signedin.providers.capabilities import Capabilities
 from signedin.providers.codex.account import accounts_for, refuse_other_payer
 from signedin.providers.codex.binary import INSTALL, find_codex
+from signedin.providers.codex.config import check_options
 from signedin.providers.codex.launch import launch
 from signedin.providers.codex.signing_in import OpenLogins
 from signedin.results import ModelInfo, SessionPage
@@ -59,6 +60,7 @@ class AppServerProvider(Provider):
 
     async def open_session(self, request: SessionRequest) -> CodexSession:
         """Starts or resumes a thread."""
+        check_options(request.options)
         env, trusting = request.options.env, request.options.trust_project
         refuse_other_payer(self._config, request.options)
         if request.resume is not None:
@@ -68,7 +70,7 @@ class AppServerProvider(Provider):
 
         session = CodexSession(lambda: self.server(env, trusting=trusting), request)
         session.notices = self._accounts.choose(env).warnings()
-        if request.resume is None or request.fork:
+        if request.resume is None or request.fork or request.options.ephemeral:
             await session.open()
         return session
 
@@ -206,6 +208,7 @@ SPEC = ProviderSpec(
             ephemeral=True,
             compact=True,
             review=True,
+            roll_back=True,
             steer=True,
             interrupt=True,
             workspace=True,

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from signedin.approvals import Host
-from signedin.errors import InvalidOptionError, SessionBusyError, TransportClosedError
+from signedin.errors import (
+    InvalidOptionError,
+    SessionBusyError,
+    TransportClosedError,
+    UnsupportedOptionError,
+)
 from signedin.events import SessionEvent
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderSession, ReviewTarget, SessionRequest
 from signedin.providers.codex import config, protocol as p, store, trust
 from signedin.providers.codex.app_server import AppServer
-from signedin.providers.codex.live import session_event
+from signedin.providers.codex.live import ThreadOpened, session_event
+from signedin.providers.codex.turn_settings import TurnSettings
 from signedin.providers.codex.turns import CodexTurn
 from signedin.results import PastTurn
 from signedin.wire.jsonrpc import IncomingRequest
@@ -46,12 +53,18 @@ class CodexSession(ProviderSession):
     """A thread. If the server dies, the next turn resumes the thread on a new one."""
 
     provider = "codex"
+    fixed_options = config.FIXED_OPTIONS
 
     def __init__(self, connect: Connect, request: SessionRequest) -> None:
         self._connect = connect
         self._options = request.options
         self._id = request.resume
-        self._fork = request.fork
+        # Codex stores what a resumed thread does, whatever it is told; a copy can be without trace.
+        self._fork = request.fork or (request.resume is not None and request.options.ephemeral)
+        stored = self._resumed = request.resume is not None
+        # Codex gives instructions to the model when a thread starts, and never to a stored one.
+        self._untold = request.options.instructions if stored else None
+        self._settings = TurnSettings(stored=stored)
         self._server: AppServer | None = None
         self._opening: SessionEvent | None = None
         self._turn: CodexTurn | None = None
@@ -90,6 +103,9 @@ class CodexSession(ProviderSession):
             else:
                 resume = p.ThreadResumeParams(thread_id=self._id, exclude_turns=True, **settings)
                 opened = await server.call("thread/resume", resume, p.ThreadResumeResponse)
+        if self._resumed:
+            await _check_tools(opened, self._options)
+        self._resumed = False
         self._server = server
         self._fork = False
         self._id = opened.thread.id
@@ -99,6 +115,7 @@ class CodexSession(ProviderSession):
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> CodexTurn:
         """Sends a prompt."""
+        config.check_options(options)
         head, text = prompt[:-LONGEST_INPUT], prompt[-LONGEST_INPUT:]
 
         async def begin(server: AppServer, opening: SessionEvent) -> str:
@@ -106,7 +123,7 @@ class CodexSession(ProviderSession):
                 thread_id=opening.session_id,
                 input=[p.TextUserInput(text=text), *_image_inputs(options)],
                 output_schema=options.output.strict_schema if options.output else UNSET,
-                **_turn_settings(options, opening.model),
+                **await self._settings.of(server, options, opening.model),
             )
             if head:
                 injected = _injected(opening.session_id, head)
@@ -118,9 +135,11 @@ class CodexSession(ProviderSession):
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> CodexTurn:
         """Has Codex replace the thread's history by a summary."""
+        config.check_options(options)
+        _refuse_images(options, "a compaction")
 
         async def begin(server: AppServer, opening: SessionEvent) -> None:
-            await _permit(server, opening.session_id, options)
+            await self._settle(server, opening, options)
             params = p.ThreadCompactStartParams(thread_id=opening.session_id)
             await server.call("thread/compact/start", params, p.ThreadCompactStartResponse)
 
@@ -129,12 +148,20 @@ class CodexSession(ProviderSession):
     async def start_review(
         self, target: ReviewTarget, options: TurnOptions, host: Host
     ) -> CodexTurn:
-        """Has Codex review changes, in this thread."""
+        """Has Codex review changes, in this thread.
+
+        Raises:
+            UnsupportedOptionError: It was given images.
+            InvalidOptionError: It was told in two ways what to review.
+        """
+        config.check_options(options)
+        _refuse_images(options, "a review")
+        reviewed = store.review_target(target)
 
         async def begin(server: AppServer, opening: SessionEvent) -> str:
-            await _permit(server, opening.session_id, options)
+            await self._settle(server, opening, options)
             params = p.ReviewStartParams(
-                thread_id=opening.session_id, target=store.review_target(target), delivery="inline"
+                thread_id=opening.session_id, target=reviewed, delivery="inline"
             )
             started = await server.call("review/start", params, p.ReviewStartResponse)
             return started.turn.id
@@ -208,6 +235,30 @@ class CodexSession(ProviderSession):
             raise JsonRpcError(METHOD_NOT_FOUND, f"no turn is running to answer {request.method}")
         return await self._turn.on_request(request)
 
+    async def roll_back(self) -> None:
+        """Takes the last turn out of the thread."""
+        server = await self.open()
+        thread_id = cast("str", self._id)
+        newest = p.ThreadTurnsListParams(thread_id=thread_id, sort_direction="desc", limit=1)
+        async with refusals():
+            page = await server.call("thread/turns/list", newest, p.ThreadTurnsListResponse)
+            for turn in page.data:
+                params = {"threadId": thread_id, "beforeTurnId": turn.id}
+                await server.call("thread/revert", params, msgspec.Raw)
+
+    async def _settle(self, server: AppServer, opening: SessionEvent, options: TurnOptions) -> None:
+        """Says what holds for a turn if the request that begins it cannot."""
+        settings = await self._settings.of(server, options, opening.model)
+        params = _ThreadSettings(thread_id=opening.session_id, **settings)
+        await server.call("thread/settings/update", params, msgspec.Raw)
+
+    async def _instruct(self, server: AppServer) -> None:
+        """Gives the instructions to a model that has not seen them, since its thread was stored."""
+        if self._untold and self._id:
+            injected = _injected(self._id, self._untold, role="developer")
+            await server.call("thread/inject_items", injected, msgspec.Raw)
+        self._untold = None
+
     async def _start(self, host: Host, begin: TurnStarter) -> CodexTurn:
         server = await self.open()
         opening = cast("SessionEvent", self._opening)
@@ -217,8 +268,14 @@ class CodexSession(ProviderSession):
         )
         turn.push([opening])
         async with refusals():
-            await turn.start(lambda: begin(server, opening))
+            await turn.start(lambda: self._begin(server, opening, begin))
         return turn
+
+    async def _begin(
+        self, server: AppServer, opening: SessionEvent, begin: TurnStarter
+    ) -> str | None:
+        await self._instruct(server)
+        return await begin(server, opening)
 
     def _take_over(self, server: AppServer, thread_id: str) -> None:
         """Listens to the thread, which another handle may have done before.
@@ -269,16 +326,63 @@ async def give_instructions(
         await server.call("thread/inject_items", _injected(opened.thread.id, text), msgspec.Raw)
 
 
-async def _permit(server: AppServer, thread_id: str, options: TurnOptions) -> None:
-    """Sets what a turn may do if the request that begins it cannot say so."""
-    settings = {
-        "threadId": thread_id,
-        "cwd": str(options.cwd),
-        "sandboxPolicy": config.sandbox_policy(options),
-        "approvalPolicy": config.approval_policy(options),
-        "approvalsReviewer": config.REVIEWER,
-    }
-    await server.call("thread/settings/update", settings, msgspec.Raw)
+async def _check_tools(opened: ThreadOpened, options: TurnOptions) -> None:
+    """Refuses tools that a stored thread does not have: it keeps those that it began with.
+
+    Raises:
+        UnsupportedOptionError: There are others among them.
+    """
+    if not options.tools:
+        return
+    stored = await asyncio.to_thread(_stored_tools, opened.thread.path)
+    if missing := [tool.name for tool in options.tools if tool.name not in stored]:
+        raise UnsupportedOptionError(
+            "codex",
+            "tools",
+            f"a stored session keeps the tools it began with, and has no {', '.join(missing)}; "
+            "begin a new session",
+        )
+
+
+def _stored_tools(path: str | None) -> set[str]:
+    """Reads which tools a thread began with, from the first line of its file."""
+    if path is None:
+        return set()
+    try:
+        with Path(path).open("rb") as file:
+            first = msgspec.json.decode(file.readline(), type=_FirstLine)
+    except (OSError, msgspec.DecodeError):
+        return set()
+    return {tool.name for tool in first.payload.dynamic_tools or ()}
+
+
+class _StoredTool(msgspec.Struct):
+    name: str = ""
+
+
+class _FirstPayload(msgspec.Struct):
+    dynamic_tools: list[_StoredTool] | None = None
+
+
+class _FirstLine(msgspec.Struct):
+    payload: _FirstPayload
+
+
+class _ThreadSettings(msgspec.Struct, rename="camel", kw_only=True):
+    thread_id: str
+    cwd: str
+    sandbox_policy: p.SandboxPolicyParam
+    approval_policy: str
+    approvals_reviewer: str
+    model: str | UnsetType = UNSET
+    effort: str | UnsetType = UNSET
+    summary: str | UnsetType = UNSET
+    service_tier: str | UnsetType | None = UNSET
+
+
+def _refuse_images(options: TurnOptions, turn: str) -> None:
+    if options.images:
+        raise UnsupportedOptionError("codex", "images", f"{turn} takes none")
 
 
 def _start_params(options: TurnOptions, settings: dict[str, Any]) -> p.ThreadStartParams:
@@ -295,7 +399,9 @@ def _start_params(options: TurnOptions, settings: dict[str, Any]) -> p.ThreadSta
 def _fork_params(
     thread_id: str, options: TurnOptions, settings: dict[str, Any]
 ) -> p.ThreadForkParams:
-    del settings["personality"]  # thread/fork has no such parameter
+    personality = settings.pop("personality")  # thread/fork has no such parameter
+    if personality is not UNSET:
+        settings["config"]["personality"] = personality
     return p.ThreadForkParams(
         thread_id=thread_id, ephemeral=options.ephemeral, exclude_turns=True, **settings
     )
@@ -313,7 +419,7 @@ def _thread_settings(options: TurnOptions, home: Path) -> dict[str, Any]:
         settings.setdefault("features.default_mode_request_user_input", True)
         # Else it warns, now and then, of a feature that the user has not switched on.
         settings.setdefault("suppress_unstable_features_warning", True)
-    settings |= config.workspace_write(options)
+    settings[config.WORKSPACE_WRITE_KEY] = config.workspace_write(options)
     settings |= (
         trust.trusting(options.cwd)
         if options.trust_project
@@ -330,24 +436,6 @@ def _thread_settings(options: TurnOptions, home: Path) -> dict[str, Any]:
         "base_instructions": _option(options, "base_instructions"),
         "service_tier": _option(options, "service_tier"),
         "personality": _option(options, "personality"),
-    }
-
-
-def _turn_settings(options: TurnOptions, model: str | None) -> dict[str, Any]:
-    """What may change from turn to turn.
-
-    All of it is said each time: nobody knows what else was done with the thread. Codex keeps what
-    it was told last, and for a thread it has loaded it does not look at what ``thread/resume`` says
-    (seen with 0.163 and 0.169).
-    """
-    return {
-        "cwd": str(options.cwd),
-        "model": config.model(options) or model or UNSET,
-        "effort": config.effort(options) or UNSET,
-        "sandbox_policy": config.sandbox_policy(options),
-        "approval_policy": config.approval_policy(options),
-        "approvals_reviewer": config.REVIEWER,
-        "summary": _option(options, "summary"),
     }
 
 
@@ -371,8 +459,8 @@ def _image_inputs(options: TurnOptions) -> list[p.UserInputParam]:
     ]
 
 
-def _injected(thread_id: str, text: str) -> dict[str, object]:
-    """The part of a prompt that is too long for an input, as a message of the user before it."""
+def _injected(thread_id: str, text: str, role: str = "user") -> dict[str, object]:
+    """A message that comes before the next turn."""
     content = [{"type": "input_text", "text": text}]
-    item = {"type": "message", "role": "user", "content": content}
+    item = {"type": "message", "role": role, "content": content}
     return {"threadId": thread_id, "items": [item]}

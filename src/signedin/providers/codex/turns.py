@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from signedin.approvals import Host
@@ -48,6 +49,9 @@ class CodexTurn(LiveTurn[Event]):
         if method == "turn/started" and isinstance(params, p.TurnStartedNotification):
             self.begun(params.turn.id)
         events = self._normaliser.events(method, params, line, turn_id=self.id)
+        if isinstance(params, p.ErrorNotification) and not params.will_retry and not self.has_begun:
+            # A review that cannot begin: no turn follows (seen with codex 0.163 and 0.169).
+            events.append(DoneEvent(reason="failed", timestamp=time.time()))
         self.push(events)
         if events and type(events[-1]) is DoneEvent:
             self.end()

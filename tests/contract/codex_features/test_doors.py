@@ -1,0 +1,213 @@
+"""What is asked for counts whichever way a thread is come by."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signedin import (
+    AsyncClient,
+    AsyncSession,
+    InvalidOptionError,
+    TurnFailedError,
+    UnsupportedOptionError,
+)
+from signedin.loopback import HttpError, ToolCall
+from signedin.tools import tool
+from support.stage import Stage
+
+INSTRUCTIONS = "Words of the caller."
+BASE = "Words instead of those of Codex."
+TRANSPORTS = ("codex-app-server", "codex-exec")
+Continue = Callable[..., AsyncSession]
+
+
+@tool
+def double(number: int) -> int:
+    """Doubles a number."""
+    return 2 * number
+
+
+@tool
+def halve(number: int) -> float:
+    """Halves a number."""
+    return number / 2
+
+
+@pytest.fixture(params=TRANSPORTS)
+async def either(
+    request: pytest.FixtureRequest, stage: Stage, binary: Path | None
+) -> AsyncIterator[AsyncClient]:
+    """A client of each transport."""
+    async with stage.async_client(request.param, binary=binary) as client:
+        yield client
+
+
+def sent(stage: Stage) -> dict[str, object]:
+    """The last request's body."""
+    return dict(stage.requests[-1].body)
+
+
+@pytest.mark.parametrize("fork", [False, True], ids=["resumed", "forked"])
+async def test_instructions_reach_a_stored_thread(
+    client: AsyncClient, stage: Stage, tmp_path: Path, fork: bool
+) -> None:
+    stage.play("ok")
+    first = await client.run("one", cwd=tmp_path)
+    asked = {"resume": first.session_id, "fork": fork, "instructions": INSTRUCTIONS}
+    async with client.session(cwd=tmp_path, **asked) as session:
+        await session.run("two")
+        assert str(sent(stage)["input"]).count(INSTRUCTIONS) == 1
+        await session.run("three")
+        assert str(sent(stage)["input"]).count(INSTRUCTIONS) == 1
+
+
+@pytest.mark.parametrize("fork", [False, True], ids=["resumed", "forked"])
+async def test_a_stored_thread_has_the_tools_it_began_with(
+    client: AsyncClient, stage: Stage, tmp_path: Path, fork: bool
+) -> None:
+    stage.play(ToolCall("double", {"number": 4}), "8")
+    first = await client.run("one", cwd=tmp_path, tools=[double])
+    asked = {"resume": first.session_id, "fork": fork, "cwd": tmp_path}
+    stage.play(ToolCall("double", {"number": 5}), "10")
+    async with client.session(tools=[double], **asked) as session:
+        await session.run("two")
+    assert "10" in str(sent(stage)["input"])
+    with pytest.raises(UnsupportedOptionError, match="has no halve; begin a new session"):
+        async with client.session(tools=[double, halve], **asked) as session:
+            await session.run("three")
+
+
+async def test_a_stored_thread_goes_on_without_trace(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play("ok")
+    first = await client.run("one", cwd=tmp_path)
+    result = await client.run("SECRET", cwd=tmp_path, resume=first.session_id, ephemeral=True)
+    assert "one" in str(sent(stage)["input"])
+    assert result.session_id != first.session_id
+    assert not any(b"SECRET" in file.read_bytes() for file in stage.home.rglob("*.jsonl"))
+    assert [info.id for info in (await client.sessions(cwd=tmp_path)).sessions] == [
+        first.session_id
+    ]
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"instructions": INSTRUCTIONS},
+        {"ephemeral": True},
+        {"provider_options": {"summary": "concise"}},
+        {"provider_options": {"service_tier": "flex"}},
+    ],
+)
+async def test_what_exec_cannot_say_to_a_stored_thread_is_refused(
+    stage: Stage, tmp_path: Path, keywords: dict[str, Any]
+) -> None:
+    stage.play("ok")
+    async with stage.async_client("codex-exec") as client:
+        first = await client.run("one", cwd=tmp_path)
+        named = next(iter(keywords.get("provider_options", keywords)))
+        with pytest.raises(UnsupportedOptionError, match=named):
+            await client.run("two", cwd=tmp_path, resume=first.session_id, **keywords)
+    assert len(stage.requests) == 1
+
+
+async def test_provider_options_reach_the_model_from_the_beginning(
+    either: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play("ok")
+    options = {"summary": "detailed", "service_tier": "flex", "base_instructions": BASE}
+    await either.run("hi", cwd=tmp_path, provider_options=options)
+    body = sent(stage)
+    assert body["reasoning"] == {"effort": "low", "summary": "detailed"}
+    assert body["service_tier"] == "flex"
+    assert BASE in str(body)
+
+
+async def test_nothing_of_a_turn_stays_for_the_next(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play("ok")
+    async with client.session(cwd=tmp_path) as session:
+        await session.run("one")
+        usual = sent(stage)
+        options = {"summary": "concise", "service_tier": "flex"}
+        await session.run("two", effort="high", provider_options=options)
+        assert sent(stage)["reasoning"] == {"effort": "high", "summary": "concise"}
+        assert sent(stage)["service_tier"] == "flex"
+        await session.run("three")
+        assert sent(stage)["reasoning"] == usual["reasoning"]
+        assert sent(stage).get("service_tier") == usual.get("service_tier")
+        await session.run("four", effort="default")
+        assert sent(stage)["reasoning"] == {"effort": "medium"}
+    await client.run("five", cwd=tmp_path, resume=session.id)
+    assert sent(stage)["reasoning"] == usual["reasoning"]
+
+
+async def test_an_unknown_option_is_refused_in_every_turn(
+    either: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play("ok")
+    async with either.session(cwd=tmp_path) as session:
+        await session.run("one")
+        with pytest.raises(InvalidOptionError, match="no provider option 'sumary'"):
+            await session.run("two", provider_options={"sumary": "x"})
+        with pytest.raises(InvalidOptionError, match="must be a string, not 3"):
+            await session.run("two", provider_options={"summary": 3})
+
+
+@pytest.mark.parametrize("turn", ["review", "compact"])
+async def test_a_review_and_a_compaction_take_model_and_effort(
+    client: AsyncClient, stage: Stage, tmp_path: Path, turn: str
+) -> None:
+    stage.play("ok")
+    async with client.session(cwd=tmp_path) as session:
+        await session.run("one")
+        keywords = {"model": "gpt-5.6-sol", "effort": "high"}
+        if turn == "review":
+            await session.review("look", **keywords).result()
+        else:
+            await session.compact(**keywords).result()
+        body = sent(stage)
+        assert body["model"] == "gpt-5.6-sol"
+        assert "'effort': 'high'" in str(body["reasoning"])
+        image = {"images": [b"\x89PNG\r\n\x1a\n"]}
+        with pytest.raises(UnsupportedOptionError, match="images"):
+            await getattr(session, turn)(**image).result()
+
+
+async def test_a_review_of_two_things_is_refused(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    async with client.session(cwd=tmp_path) as session:
+        with pytest.raises(InvalidOptionError, match="not base and focus; give one of them"):
+            await session.review("this", base="main").result()
+
+
+async def test_a_review_that_cannot_begin_ends_at_once(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play("ok")
+    async with client.session(cwd=tmp_path) as session:
+        with pytest.raises(TurnFailedError, match="is not a git repository"):
+            await session.review(base="main", timeout=30).result()
+        assert (await session.run("still there?")).text == "ok"
+
+
+async def test_a_failed_turn_is_taken_out(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    async with client.session(cwd=tmp_path) as session:
+        stage.play("ok")
+        await session.run("one")
+        stage.play(HttpError(400, "no"))
+        with pytest.raises(TurnFailedError):
+            await session.run("two")
+        assert session._session is not None
+        await session._session.roll_back()
+        stage.play("ok")
+        await session.run("three")
+        assert "two" not in str([item for item in sent(stage)["input"] if item["role"] == "user"])
+        assert [turn.prompt for turn in await session.history()] == ["one", "three"]
