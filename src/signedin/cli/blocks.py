@@ -233,7 +233,7 @@ def summary(result: RunResult[object], limits: RateLimitEvent | None) -> Rendera
     """Shows in one line what a turn took."""
     took = f"{result.elapsed:.1f} s"
     # That it was interrupted is an error, which is shown by itself.
-    facts = [took if result.reason == "interrupted" else f"{result.reason} in {took}"]
+    facts = [f"after {took}" if result.reason == "interrupted" else f"{result.reason} in {took}"]
     if usage := result.usage:
         cached = f" ({usage.cached_input_tokens:,} cached)" if usage.cached_input_tokens else ""
         facts.append(f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out")

@@ -13,6 +13,7 @@ from signedin import options
 from signedin.cli import suggestions
 from signedin.client import AsyncClient
 from signedin.errors import ErrorKind, SignedinError
+from signedin.events import SessionEvent
 
 DEFAULT_PROVIDER = "codex"
 
@@ -122,7 +123,9 @@ def naming_sessions(client: AsyncClient) -> Generator[None]:
     try:
         yield
     except SignedinError as error:
-        is_refused = error.kind is ErrorKind.INVALID_OPTION and error.result is None
+        seen = error.result.events if error.result else ()
+        has_begun = any(isinstance(event, SessionEvent) for event in seen)
+        is_refused = error.kind is ErrorKind.INVALID_OPTION and not has_begun
         if is_refused and client.capabilities.list_sessions:
             error.add_note(f"see: signedin sessions list --provider {client.provider}")
         raise

@@ -77,8 +77,9 @@ def efforts(context: typer.Context, incomplete: str) -> list[str]:
 def sessions(context: typer.Context, incomplete: str) -> list[Suggestion]:
     """Returns the latest sessions."""
     page = _asked(context, lambda client: client.sessions(limit=LATEST_SESSIONS))
-    found = ((each.id, each.name or each.preview) for each in (page.sessions if page else ()))
-    return _beginning(incomplete, [("latest", "the newest of the working directory"), *found])
+    found = [(each.id, each.name or each.preview) for each in (page.sessions if page else ())]
+    latest = [("latest", "the newest of the working directory")] if found else []
+    return _beginning(incomplete, [*latest, *found])
 
 
 def _beginning(incomplete: str, suggestions: Iterable[Suggestion]) -> list[Suggestion]:

@@ -205,7 +205,7 @@ class TestTerminal:
         assert screen == (
             "An answer that never\n"
             "\n"
-            "0.0 s · session ID\n"
+            "after 0.0 s · session ID\n"
             "error: interrupted\n"
             "continue with: signedin run --provider codex --resume "
             "ID PROMPT"

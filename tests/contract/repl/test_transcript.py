@@ -104,7 +104,7 @@ def test_a_stored_session(loopback_model: Models, tmp_path: Path, name: str):
 @pytest.mark.parametrize(
     ("argument", "stdin", "message"),
     [
-        ("none.jsonl", b"", "there is no file 'none.jsonl'"),
+        ("none.jsonl", b"", "none.jsonl does not exist"),
         ("-", b"no\n", "standard input: line 1 is nothing that `signedin run --json` writes: "),
         ("-", b"\xff", "standard input is not UTF-8 text"),
     ],
