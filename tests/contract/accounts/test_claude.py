@@ -95,6 +95,7 @@ def test_nobody_is_signed_in(
             provider="claude",
             installed=True,
             authenticated=False,
+            reason="not_signed_in",
             binary=native_program(binary),
             home=external,
         )

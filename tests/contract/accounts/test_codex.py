@@ -86,6 +86,8 @@ def status_of(**options: object) -> AuthStatus:
 
 def expected(home: Path, **facts: object) -> AuthStatus:
     basis = {"provider": "codex", "installed": True, "authenticated": True, "home": home}
+    if facts.get("authenticated") is False:
+        basis["reason"] = "not_signed_in"
     return AuthStatus(**{**basis, "binary": Path(codex_home.program()), **facts})
 
 
@@ -133,7 +135,9 @@ def test_a_login_pays_by_its_plan(
 def test_a_damaged_login_is_nobody(external: Path, transport: str) -> None:
     external.mkdir()
     (external / "auth.json").write_text('{"tokens":')
-    assert status_of(transport=transport) == expected(external, authenticated=False)
+    assert status_of(transport=transport) == expected(
+        external, authenticated=False, reason="damaged"
+    )
 
 
 def test_a_model_provider_of_the_user_cannot_be_told(

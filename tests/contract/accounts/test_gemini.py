@@ -83,7 +83,9 @@ def test_nobody_is_signed_in(
     with new_client() as client:
         assert client.available()  # an address of one's own is a gateway, without a login
     with Client("gemini", binary=binary, env=env) as client:
-        assert client.auth_status() == expected(external, binary, authenticated=False)
+        assert client.auth_status() == expected(
+            external, binary, authenticated=False, reason="not_signed_in"
+        )
         with pytest.raises(AuthRequiredError, match="gemini is not signed in"):
             client.run("hi")
     assert model.requests == ()

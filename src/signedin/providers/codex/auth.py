@@ -10,7 +10,7 @@ import msgspec
 
 from signedin.accounts.billing import Account, Accounts, assure_billing
 from signedin.accounts.status import AuthMode, AuthStatus, LoginMethod, Payer
-from signedin.errors import CommandExecutionError, InvalidOptionError
+from signedin.errors import CommandExecutionError, InvalidOptionError, SignedinError
 from signedin.providers.base import ProviderConfig
 from signedin.providers.binary import require
 from signedin.providers.codex import protocol as p
@@ -77,8 +77,16 @@ class CodexAuth:
             return _decided(basis, "api-key", "api", API_KEY_VARIABLE)
         if not account.home.is_dir() and TOKEN_VARIABLE not in environment:
             return basis
-        async with self._connect() as server:
-            return await _asked(server, basis, environment)
+        try:
+            async with self._connect() as server:
+                status = await _asked(server, basis, environment)
+        except SignedinError:
+            if login_is_whole(account.home / CREDENTIALS_FILE):
+                raise
+            status = basis  # Codex cannot read it, either
+        if status.authenticated or login_is_whole(account.home / CREDENTIALS_FILE):
+            return status
+        return msgspec.structs.replace(status, reason="damaged")
 
     async def login(self) -> None:
         """Runs ``codex login`` on the terminal.
@@ -157,8 +165,7 @@ async def _asked(
         return _decided(basis, "unknown", "unknown", "model_provider in config.toml")
     told = answer.account
     if told is None:
-        file = (basis.home or Path()) / CREDENTIALS_FILE
-        return basis if login_is_whole(file) else msgspec.structs.replace(basis, reason="damaged")
+        return basis
     where = TOKEN_VARIABLE if environment.get(TOKEN_VARIABLE) else CREDENTIALS_FILE
     mode, payer = _MEANINGS.get(told.type, ("unknown", "unknown"))
     status = _decided(basis, "token" if where == TOKEN_VARIABLE else mode, payer, where)
