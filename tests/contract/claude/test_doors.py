@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from signedin import Client, InvalidOptionError, Session, TurnFailedError, tool
+from signedin import (
+    Client,
+    InvalidOptionError,
+    Session,
+    TurnFailedError,
+    UnsupportedOptionError,
+    tool,
+)
 from signedin.loopback import HttpError, ModelRequest, Text
 from support.stage import Stage
 
@@ -137,3 +144,16 @@ async def test_a_failed_turn_is_taken_out(
             assert prompts == [*(["one"] if kept else []), "two", "three"]
         await client.run("four", resume=session.id)
         assert said(stage.requests[-1]) == [*before, "four"]
+
+
+def test_a_summary_takes_model_and_effort_but_no_images(
+    go_on: Callable[..., Session], stage: Stage
+) -> None:
+    with go_on() as session:
+        assert [turn.prompt for turn in session.history()] == ["one"]
+        with pytest.raises(UnsupportedOptionError, match="images"):
+            session.compact(images=["https://example.org/a.png"]).result()
+        session.run("two")  # 2.1.197 wants more than one turn for a summary
+        session.compact(model="sonnet", effort="high").result()
+        assert "sonnet" in asked(stage)[0]
+        assert asked(stage)[1] == {"effort": "high"}

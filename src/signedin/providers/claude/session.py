@@ -84,8 +84,12 @@ class ClaudeSession(ProviderSession):
 
         Raises:
             SignedinError: Nothing was said in it yet.
+            UnsupportedOptionError: Images were given, which no summary takes.
         """
-        self._check_begun("compacted")
+        if options.images:
+            raise UnsupportedOptionError("claude", "images", "compact() takes none")
+        if self._begun is None:
+            raise SignedinError("an empty session cannot be compacted; run a turn first")
         return await self._started_turn(command_message("/compact"), options, host)
 
     async def roll_back(self) -> None:
@@ -118,12 +122,17 @@ class ClaudeSession(ProviderSession):
             UnsupportedOptionError: It is not stored.
         """
         self._check_stored("history")
-        if self._id is None:
+        if (begun := self._begun) is None:
             return []
         await self._end_process()
         from signedin.providers.claude.store import read_history  # noqa: PLC0415 - seldom needed
 
-        return await asyncio.to_thread(read_history, self._home, self._id)
+        return await asyncio.to_thread(read_history, self._home, begun)
+
+    @property
+    def _begun(self) -> str | None:
+        """The conversation that has something in it: of a new copy, the one it copies."""
+        return self._id or self._request.resume
 
     async def rename(self, name: str) -> None:
         """Names the conversation; its process is ended, since only then the name is stored.
@@ -133,7 +142,8 @@ class ClaudeSession(ProviderSession):
             SignedinError: Nothing was said in it yet.
             UnsupportedOptionError: It is not stored.
         """
-        self._check_begun("renamed")
+        if self._id is None:
+            raise SignedinError("an empty session cannot be renamed; run a turn first")
         self._check_stored("rename")
         process = await self._process_for(self._request.options)
         await process.ask("rename_session", {"title": name})
@@ -190,10 +200,6 @@ class ClaudeSession(ProviderSession):
         else:
             self._process = await self._started(launch)
         return self._process
-
-    def _check_begun(self, what: str) -> None:
-        if self._id is None:
-            raise SignedinError(f"an empty session cannot be {what}; run a turn first")
 
     def _check_stored(self, what: str) -> None:
         if self._turn is not None:
