@@ -275,7 +275,7 @@ class JsonRpcPeer:
             answered.set_result(ProtocolError(f"an answer without a result: {line[:200]!r}"))
 
     def _fail_answer(self, line: BadLine) -> None:
-        """Ends the wait for an answer that cannot be read, such as one that is nested too deeply."""
+        """Ends the wait for an answer that cannot be read, as one that is nested too deeply."""
         found = _ID.search(line.data)
         answered = self._waiting.get(int(found[1])) if found else None
         if answered is not None and not answered.done() and b'"method"' not in line.data:
@@ -359,7 +359,7 @@ def _read_error(raw: msgspec.Raw) -> JsonRpcError:
     try:
         error = msgspec.json.decode(raw, type=_Error)
     except (msgspec.MsgspecError, RecursionError):
-        return rpc_error(INTERNAL_ERROR, bytes(raw[:_SHOWN]).decode("utf-8", "replace"))
+        return rpc_error(INTERNAL_ERROR, bytes(raw)[:_SHOWN].decode("utf-8", "replace"))
     return rpc_error(error.code, error.message, error.data)
 
 
