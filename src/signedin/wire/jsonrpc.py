@@ -64,7 +64,7 @@ class IncomingRequest(msgspec.Struct, frozen=True):
         line: The whole message as it came.
     """
 
-    id: str | float
+    id: int | str | float
     method: str
     params: msgspec.Raw
     line: bytes
@@ -77,7 +77,7 @@ RequestHandler = Callable[[IncomingRequest], Awaitable[object]]
 class _Message(msgspec.Struct, frozen=True, gc=False):
     """Any message, decoded as far as it must be to know whose it is."""
 
-    id: str | float | None = None
+    id: int | str | float | None = None
     method: str | None = None
     params: msgspec.Raw = NO_PARAMS
     result: msgspec.Raw = msgspec.Raw()
@@ -260,7 +260,7 @@ class JsonRpcPeer:
             task.add_done_callback(self._serving.discard)
 
     def _take_answer(self, line: bytes, message: _Message) -> None:
-        if message.id is None:
+        if message.id is None or (isinstance(message.id, float) and message.id % 1):
             self._on_bad_line(BadLine(line, "neither a request, a notification nor an answer"))
             return
         answered = self._waiting.get(_own_id(message.id))
@@ -359,7 +359,7 @@ def _read_error(raw: msgspec.Raw) -> JsonRpcError:
     try:
         error = msgspec.json.decode(raw, type=_Error)
     except (msgspec.MsgspecError, RecursionError):
-        return rpc_error(INTERNAL_ERROR, bytes(raw[:_SHOWN]).decode("utf-8", "replace"))
+        return rpc_error(INTERNAL_ERROR, bytes(raw)[:_SHOWN].decode("utf-8", "replace"))
     return rpc_error(error.code, error.message, error.data)
 
 
