@@ -64,6 +64,7 @@ class CodexSession(ProviderSession):
         stored = self._resumed = request.resume is not None
         # Codex gives instructions to the model when a thread starts, and never to a stored one.
         self._untold = request.options.instructions if stored else None
+        self._awaited = dict(request.options.mcp_servers)
         self._settings = TurnSettings(stored=stored)
         self._server: AppServer | None = None
         self._opening: SessionEvent | None = None
@@ -216,6 +217,11 @@ class CodexSession(ProviderSession):
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
         """Hands a message to the running turn. Between turns there is nobody to tell."""
+        if (
+            isinstance(params, p.McpServerStatusUpdatedNotification)
+            and params.name in self._awaited
+        ):
+            return
         if self._turn is not None:
             self._turn.on_notification(method, params, line)
 
@@ -274,6 +280,12 @@ class CodexSession(ProviderSession):
     async def _begin(
         self, server: AppServer, opening: SessionEvent, begin: TurnStarter
     ) -> str | None:
+        if self._awaited:
+            failed = await server.mcp_startups.settled(opening.session_id, self._awaited)
+            self._awaited = {}
+            turn = cast("CodexTurn", self._turn)
+            turn.push(failed)
+            turn.wake()
         await self._instruct(server)
         return await begin(server, opening)
 
