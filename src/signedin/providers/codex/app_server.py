@@ -96,6 +96,7 @@ class AppServer:
         identity: What the server said of itself during the handshake.
         logins: How login attempts ended.
         mcp_startups: How MCP servers started.
+        signed_in: Whether it is known that somebody is.
     """
 
     def __init__(self, process: Process, rest: Listener | None = None) -> None:
@@ -109,6 +110,7 @@ class AppServer:
         self.identity = InitializeResponse()
         self.logins = LoginOutcomes()
         self.mcp_startups = McpStartups()
+        self.signed_in = False
         self._peer = JsonRpcPeer(
             process,
             on_notification=self._on_notification,
