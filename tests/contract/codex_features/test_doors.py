@@ -1,5 +1,6 @@
 """What is asked for counts whichever way a thread is come by."""
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,17 @@ from signedin import (
     AsyncClient,
     AsyncSession,
     InvalidOptionError,
+    McpServer,
+    ToolEvent,
     TurnFailedError,
     UnsupportedOptionError,
+    WarningEvent,
 )
 from signedin.loopback import HttpError, ToolCall
 from signedin.tools import tool
 from support.stage import Stage
 
+SERVER = Path(__file__).parents[2] / "support" / "mcp_server.py"
 INSTRUCTIONS = "Words of the caller."
 BASE = "Words instead of those of Codex."
 TRANSPORTS = ("codex-app-server", "codex-exec")
@@ -211,3 +216,34 @@ async def test_a_failed_turn_is_taken_out(
         await session.run("three")
         assert "two" not in str([item for item in sent(stage)["input"] if item["role"] == "user"])
         assert [turn.prompt for turn in await session.history()] == ["one", "three"]
+
+
+@pytest.mark.parametrize("door", ["new", "resumed", "forked"])
+async def test_a_turn_waits_for_the_callers_servers(
+    client: AsyncClient, stage: Stage, tmp_path: Path, door: str
+) -> None:
+    stage.play("ok")
+    asked: dict[str, Any] = {"cwd": tmp_path}
+    if door != "new":
+        asked["resume"] = (await client.run("one", cwd=tmp_path)).session_id
+        asked["fork"] = door == "forked"
+    slow = f"import time, runpy; time.sleep(1); runpy.run_path({str(SERVER)!r})"
+    servers = {
+        "slow": McpServer(command=sys.executable, args=["-c", slow], trusted=True),
+        "broken": McpServer(command=sys.executable, args=["-c", "raise SystemExit(3)"]),
+        "deaf": McpServer(
+            command=sys.executable,
+            args=["-c", "import sys; sys.stdin.read()"],
+            startup_timeout=1,
+        ),
+    }
+    stage.play(ToolCall("shout", {"text": "hi"}, namespace="mcp__slow"), "done")
+    async with client.session(mcp_servers=servers, **asked) as session:
+        result = await session.run("two")
+    (call,) = [e for e in result.events if isinstance(e, ToolEvent) and e.status == "completed"]
+    assert (call.server, call.name) == ("slow", "shout")
+    warnings = [event.text for event in result.events if isinstance(event, WarningEvent)]
+    failed = [text for text in warnings if "did not start" in text]
+    assert len(failed) == 2
+    assert any("'broken' did not start, the turn goes on without it" in text for text in failed)
+    assert any("'deaf' did not start, the turn goes on without it" in text for text in failed)

@@ -10,7 +10,7 @@ from typing import cast
 from signedin.accounts.billing import Account, Accounts, Vendor
 from signedin.accounts.files import read_private
 from signedin.accounts.homes import make_missing, make_private
-from signedin.errors import BillingError, InvalidOptionError
+from signedin.errors import AuthRequiredError, BillingError, InvalidOptionError
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex.config import thread_config
@@ -22,7 +22,7 @@ HOME_VARIABLE = "CODEX_HOME"
 CREDENTIALS_FILE = "auth.json"
 _CONFIG_FILE = "config.toml"
 _STORE_KEY = "cli_auth_credentials_store"
-_OWN_PROVIDER = "openai"
+OWN_PROVIDER = "openai"
 
 
 def accounts_for(config: ProviderConfig) -> Accounts:
@@ -56,6 +56,31 @@ def launch_environment(
     return environment
 
 
+def require_login(account: Account, config: ProviderConfig, options: TurnOptions) -> None:
+    """Refuses a turn that nobody can pay for, as far as files tell; makes nothing.
+
+    Raises:
+        AuthRequiredError: There is no login, no variable that stands for one, and no other model
+            provider.
+    """
+    keys = child_environment("codex", config.env_policy, {**account.changes, **options.env})
+    if "model_provider" in thread_config(options) or any(
+        keys.get(name) for name in (*VARIABLES.before_login, *VARIABLES.tokens)
+    ):
+        return
+    if account.source == "isolated" and not account.home.is_dir():
+        raise nobody_signed_in(account)
+
+
+def nobody_signed_in(account: Account) -> AuthRequiredError:
+    """Returns the error of a turn that nobody is signed in for."""
+    named = f" --account {account.name}" if account.name else ""
+    return AuthRequiredError(
+        f"nobody is signed in to codex: there is no login in {account.home}. Sign in with: "
+        f"signedin auth login --provider codex --source {account.source}{named}"
+    )
+
+
 def refuse_other_payer(config: ProviderConfig, options: TurnOptions) -> None:
     """Refuses a model provider of the caller's that would not use the login.
 
@@ -63,8 +88,8 @@ def refuse_other_payer(config: ProviderConfig, options: TurnOptions) -> None:
         BillingError: The login shall pay, and would not.
     """
     given = thread_config(options)
-    name = given.get("model_provider", _OWN_PROVIDER)
-    if config.billing is None or name == _OWN_PROVIDER:
+    name = given.get("model_provider", OWN_PROVIDER)
+    if config.billing is None or name == OWN_PROVIDER:
         return
     entry = given.get(f"model_providers.{name}")
     if isinstance(entry, Mapping):

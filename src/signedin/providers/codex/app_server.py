@@ -18,6 +18,7 @@ from signedin.errors import (
     TransportClosedError,
 )
 from signedin.providers.codex.login_outcomes import METHOD_COMPLETED, LoginOutcomes
+from signedin.providers.codex.mcp_startups import METHOD_UPDATED, McpStartups
 from signedin.providers.codex.protocol import (
     NOTIFICATIONS,
     ClientInfo,
@@ -35,7 +36,10 @@ from signedin.wire.process import Process
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 
 if TYPE_CHECKING:
-    from signedin.providers.codex.protocol import AccountLoginCompletedNotification
+    from signedin.providers.codex.protocol import (
+        AccountLoginCompletedNotification,
+        McpServerStatusUpdatedNotification,
+    )
 
 REQUEST_TIMEOUT = 60.0
 """Seconds to wait for an answer. The app-server answers in milliseconds, but drops some malformed
@@ -91,6 +95,8 @@ class AppServer:
     Attributes:
         identity: What the server said of itself during the handshake.
         logins: How login attempts ended.
+        mcp_startups: How MCP servers started.
+        signed_in: Whether it is known that somebody is.
     """
 
     def __init__(self, process: Process, rest: Listener | None = None) -> None:
@@ -103,6 +109,8 @@ class AppServer:
         self._background: set[asyncio.Task[None]] = set()
         self.identity = InitializeResponse()
         self.logins = LoginOutcomes()
+        self.mcp_startups = McpStartups()
+        self.signed_in = False
         self._peer = JsonRpcPeer(
             process,
             on_notification=self._on_notification,
@@ -212,6 +220,7 @@ class AppServer:
         if self._handles[thread_id] > 0:
             return False
         del self._handles[thread_id]
+        self.mcp_startups.forget(thread_id)
         return True
 
     def listener(self, thread_id: str) -> Listener | None:
@@ -236,6 +245,8 @@ class AppServer:
         if method == METHOD_COMPLETED and (login_id := getattr(decoded, "login_id", None)):
             self.logins.completed(login_id, cast("AccountLoginCompletedNotification", decoded))
             return
+        if method == METHOD_UPDATED and decoded is not None:
+            self.mcp_startups.updated(cast("McpServerStatusUpdatedNotification", decoded))
         thread_id = getattr(decoded or _addressed(params), "thread_id", None)
         owner = self._listeners.get(thread_id or "")
         for listener in (owner,) if owner else self._others(thread_id):

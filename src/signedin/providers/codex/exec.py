@@ -32,6 +32,7 @@ from signedin.providers.codex.account import (
     accounts_for,
     launch_environment,
     refuse_other_payer,
+    require_login,
 )
 from signedin.providers.codex.app_server import AppServer
 from signedin.providers.codex.auth import CodexAuth
@@ -101,6 +102,7 @@ class ExecProvider(Provider):
         _check_continued(request)
         refuse_other_payer(self._config, request.options)
         account = self._accounts.choose(request.options.env)
+        require_login(account, self._config, request.options)
         if self._config.billing and account.home not in self._assured:
             assure_billing(await self.auth(request.options).status(), self._config.billing)
             self._assured.add(account.home)

@@ -22,7 +22,7 @@ from signedin.providers.base import (
     SessionRequest,
 )
 from signedin.providers.capabilities import Capabilities
-from signedin.providers.codex.account import accounts_for, refuse_other_payer
+from signedin.providers.codex.account import accounts_for, refuse_other_payer, require_login
 from signedin.providers.codex.binary import INSTALL, find_codex
 from signedin.providers.codex.config import check_options
 from signedin.providers.codex.launch import launch
@@ -63,13 +63,15 @@ class AppServerProvider(Provider):
         check_options(request.options)
         env, trusting = request.options.env, request.options.trust_project
         refuse_other_payer(self._config, request.options)
+        account = self._accounts.choose(env)
+        require_login(account, self._config, request.options)
         if request.resume is not None:
             await self._let_go(env, trusting=not trusting)
         await self.server(env, trusting=trusting)
         from signedin.providers.codex.threads import CodexSession  # noqa: PLC0415
 
-        session = CodexSession(lambda: self.server(env, trusting=trusting), request)
-        session.notices = self._accounts.choose(env).warnings()
+        session = CodexSession(lambda: self.server(env, trusting=trusting), request, account)
+        session.notices = account.warnings()
         if request.resume is None or request.fork or request.options.ephemeral:
             await session.open()
         return session

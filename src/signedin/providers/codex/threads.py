@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from signedin.accounts.billing import Account
 from signedin.approvals import Host
 from signedin.errors import (
     InvalidOptionError,
@@ -22,6 +23,7 @@ from signedin.events import SessionEvent
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderSession, ReviewTarget, SessionRequest
 from signedin.providers.codex import config, protocol as p, store, trust
+from signedin.providers.codex.account import OWN_PROVIDER, nobody_signed_in
 from signedin.providers.codex.app_server import AppServer
 from signedin.providers.codex.live import ThreadOpened, session_event
 from signedin.providers.codex.turn_settings import TurnSettings
@@ -55,8 +57,10 @@ class CodexSession(ProviderSession):
     provider = "codex"
     fixed_options = config.FIXED_OPTIONS
 
-    def __init__(self, connect: Connect, request: SessionRequest) -> None:
+    def __init__(self, connect: Connect, request: SessionRequest, account: Account) -> None:
         self._connect = connect
+        self._account = account
+        self._needs_login = False
         self._options = request.options
         self._id = request.resume
         # Codex stores what a resumed thread does, whatever it is told; a copy can be without trace.
@@ -64,6 +68,7 @@ class CodexSession(ProviderSession):
         stored = self._resumed = request.resume is not None
         # Codex gives instructions to the model when a thread starts, and never to a stored one.
         self._untold = request.options.instructions if stored else None
+        self._awaited = dict(request.options.mcp_servers)
         self._settings = TurnSettings(stored=stored)
         self._server: AppServer | None = None
         self._opening: SessionEvent | None = None
@@ -110,6 +115,7 @@ class CodexSession(ProviderSession):
         self._fork = False
         self._id = opened.thread.id
         self._opening = session_event(opened)
+        self._needs_login = opened.model_provider == OWN_PROVIDER
         server.hold(opened.thread.id)
         return server
 
@@ -216,6 +222,11 @@ class CodexSession(ProviderSession):
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
         """Hands a message to the running turn. Between turns there is nobody to tell."""
+        if (
+            isinstance(params, p.McpServerStatusUpdatedNotification)
+            and params.name in self._awaited
+        ):
+            return
         if self._turn is not None:
             self._turn.on_notification(method, params, line)
 
@@ -262,6 +273,8 @@ class CodexSession(ProviderSession):
     async def _start(self, host: Host, begin: TurnStarter) -> CodexTurn:
         server = await self.open()
         opening = cast("SessionEvent", self._opening)
+        if self._needs_login and not server.signed_in:
+            await _require_account(server, self._account)
         self._take_over(server, opening.session_id)
         turn = self._turn = CodexTurn(
             server, opening.session_id, host, self._turn_over, counted=self._counted
@@ -274,6 +287,12 @@ class CodexSession(ProviderSession):
     async def _begin(
         self, server: AppServer, opening: SessionEvent, begin: TurnStarter
     ) -> str | None:
+        if self._awaited:
+            failed = await server.mcp_startups.settled(opening.session_id, self._awaited)
+            self._awaited = {}
+            turn = cast("CodexTurn", self._turn)
+            turn.push(failed)
+            turn.wake()
         await self._instruct(server)
         return await begin(server, opening)
 
@@ -324,6 +343,19 @@ async def give_instructions(
     read = any(Path(source).parent != home for source in opened.instruction_sources)
     if distrusted and not read and (text := trust.instructions(home, cwd, given)):
         await server.call("thread/inject_items", _injected(opened.thread.id, text), msgspec.Raw)
+
+
+async def _require_account(server: AppServer, account: Account) -> None:
+    """Asks, once for each process, whether anybody is signed in.
+
+    Raises:
+        AuthRequiredError: Nobody is. Codex would try for half a minute to connect all the same.
+    """
+    params = p.GetAccountParams(refresh_token=False)
+    answer = await server.call("account/read", params, p.GetAccountResponse)
+    if answer.requires_openai_auth and answer.account is None:
+        raise nobody_signed_in(account)
+    server.signed_in = True
 
 
 async def _check_tools(opened: ThreadOpened, options: TurnOptions) -> None:
