@@ -110,8 +110,8 @@ def thread_config(options: TurnOptions) -> dict[str, object]:
 
 
 def _config(options: TurnOptions) -> ItemsView[str, object]:
-    given = options.provider_options.get("config") or {}
-    return cast("Mapping[str, object]", given).items()
+    given = cast("Mapping[str, object]", options.provider_options.get("config") or {})
+    return given.items()
 
 
 def _root(key: str) -> str:
