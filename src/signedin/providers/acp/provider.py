@@ -32,7 +32,6 @@ from signedin.providers.acp.catalogue import (
 )
 from signedin.providers.acp.dialect import NO_SHARED_FOLDER, Dialect, Launch
 from signedin.providers.acp.failure import refused_arguments
-from signedin.providers.acp.leftovers import VARIABLE, end_leftovers
 from signedin.providers.acp.mcp import servers_key
 from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.acp.session import ACPSession, RunningAgent
@@ -206,7 +205,7 @@ class _Process:
     async def start(cls, launch: Launch) -> _Process:
         folder = TemporaryFolder("agent")
         folders = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder.name)
-        env = {**folders, **launch.env, VARIABLE: folder.name}
+        env = {**folders, **launch.env}
         try:
             agent = await ACPAgent.start(
                 launch.argv,
@@ -228,7 +227,6 @@ class _Process:
             await self.running.agent.aclose()
         finally:
             self.running.release_all()
-            await end_leftovers(self._folder.name)
             await asyncio.to_thread(self._folder.cleanup)
 
 

@@ -18,7 +18,6 @@ from signedin.approvals import Host
 from signedin.errors import InvalidOptionError, TransportClosedError, UnsupportedOptionError
 from signedin.events import DoneEvent, Event
 from signedin.options import TurnOptions
-from signedin.providers.acp.leftovers import VARIABLE, end_leftovers
 from signedin.providers.acp.prompts import with_schema
 from signedin.providers.base import Provider, ProviderConfig, ProviderSession, SessionRequest
 from signedin.providers.binary import require
@@ -131,10 +130,9 @@ class HeadlessTurn:
     async def start(self, argv: Sequence[str], env: dict[str, str], prompt: bytes) -> None:
         """Starts the process and sends the prompt."""
         folders = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), self._folder.name)
-        own = {VARIABLE: self._folder.name}
         with self._file.open("wb") as file:
             self._process = await Process.start(
-                argv, env={**folders, **env, **own}, cwd=self._cwd, stdout_to=file
+                argv, env={**folders, **env}, cwd=self._cwd, stdout_to=file
             )
         try:
             await self._process.write(prompt)
@@ -176,7 +174,6 @@ class HeadlessTurn:
         try:
             if self._process is not None:
                 await self._process.stop(stdin_grace=0)
-                await end_leftovers(self._folder.name)
         finally:
             self._output.close()
             await asyncio.to_thread(self._folder.cleanup)
