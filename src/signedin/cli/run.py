@@ -16,6 +16,7 @@ from signedin.cli.errors import StoppedError, UsageError
 from signedin.cli.follow import Follower, follow_run
 from signedin.cli.output import Presenter
 from signedin.client import AsyncClient
+from signedin.events import RetryEvent
 from signedin.options import (
     Permissions,
     TurnKeywords,
@@ -23,7 +24,7 @@ from signedin.options import (
     check_keywords,
     resolve,
 )
-from signedin.providers.capabilities import check_supported
+from signedin.providers.capabilities import check_retry, check_supported
 from signedin.results import RunResult
 from signedin.runs import run_to_end
 from signedin.session import AsyncSession
@@ -175,6 +176,8 @@ def run(
     keywords |= who_answers(client, presenters)
     checked = check_keywords(cast("TurnKeywords", keywords))
     check_supported(client.provider, client.capabilities, checked)
+    if resume is not None:
+        check_retry(client.provider, client.capabilities, checked.get("retry"))
     schema = values.output_schema(output_schema) if output_schema is not None else None
     turn_options = resolve({}, checked, schema)
     asyncio.run(run_prompt(client, text, turn_options, presenters, resume=resume, fork=fork))
@@ -194,15 +197,25 @@ async def run_prompt(
     async def run(follower: Follower) -> RunResult[object]:
         @asynccontextmanager
         async def conversation() -> AsyncGenerator[_ShownSession, None]:
-            session = client.session(resume=resume, fork=fork)
+            session = client.session()
             try:
                 yield _ShownSession(session, follower)
             finally:
                 await session.aclose()
 
-        return await run_to_end(
-            conversation, prompt, turn_options, lambda event: follower.show([event])
-        )
+        def on_retry(event: RetryEvent) -> None:
+            follower.show([event])
+
+        if resume is None:
+            return await run_to_end(conversation, prompt, turn_options, on_retry)
+        session = client.session(resume=resume, fork=fork)
+        shown = _ShownSession(session, follower)
+        try:  # all tries are in the same conversation
+            return await run_to_end(
+                lambda: nullcontext(shown), prompt, turn_options, on_retry, session.roll_back
+            )
+        finally:
+            await session.aclose()
 
     naming = options.naming_sessions(client) if resume is not None else nullcontext()
     async with client:
