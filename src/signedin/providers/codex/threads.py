@@ -61,6 +61,7 @@ class CodexSession(ProviderSession):
         self._connect = connect
         self._account = account
         self._needs_login = False
+        self._left_running = False
         self._options = request.options
         self._id = request.resume
         # Codex stores what a resumed thread does, whatever it is told; a copy can be without trace.
@@ -218,6 +219,10 @@ class CodexSession(ProviderSession):
         if server is None or thread_id is None or server.closed is not None:
             return
         if self._leave(thread_id):
+            if self._left_running:
+                # Nobody could reach them any more; Codex would let them run on.
+                clean = p.ThreadBackgroundTerminalsCleanParams(thread_id=thread_id)
+                server.send("thread/backgroundTerminals/clean", clean)
             server.send("thread/unsubscribe", p.ThreadUnsubscribeParams(thread_id=thread_id))
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
@@ -322,6 +327,7 @@ class CodexSession(ProviderSession):
     def _turn_over(self) -> None:
         if self._turn is not None:
             self._counted = self._turn.counted
+            self._left_running |= self._turn.left_running
             self._turn = None
 
 
