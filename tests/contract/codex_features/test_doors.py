@@ -284,3 +284,18 @@ async def test_a_command_in_the_background_ends_with_its_session(
     finally:
         asyncio.get_running_loop().remove_reader(reader)
         os.close(reader)
+
+
+async def test_what_cannot_go_on_says_what_to_do(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play("ok")
+    for unknown in ("nope", "01a203c0-7c89-74b1-9956-4bd9b8658e65"):
+        with pytest.raises(InvalidOptionError, match="`signedin sessions list` has the ids"):
+            await client.run("hi", cwd=tmp_path, resume=unknown)
+    async with client.session(cwd=tmp_path) as session:
+        assert await session.history() == []
+        await session.run("one")
+        await session.archive()
+        with pytest.raises(InvalidOptionError, match=r"with session\.unarchive\(\) first"):
+            await session.run("two")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -178,7 +179,8 @@ class CodexSession(ProviderSession):
     async def history(self) -> list[PastTurn]:
         """Returns the thread's turns, the oldest first."""
         server = await self.open()
-        return await store.read_history(server, cast("str", self._id))
+        async with refusals():
+            return await store.read_history(server, cast("str", self._id))
 
     async def rename(self, name: str) -> None:
         """Names the thread."""
@@ -337,7 +339,18 @@ async def refusals() -> AsyncGenerator[None, None]:
     try:
         yield
     except (InvalidParamsError, InvalidRequestError) as error:
-        raise InvalidOptionError(f"codex refused: {error.message}") from error
+        raise InvalidOptionError(f"codex refused: {_in_our_words(error.message)}") from error
+
+
+_UNARCHIVE = re.compile(r"Run `codex unarchive \S+` to unarchive it first\.?")
+_UNKNOWN_ID = re.compile(r"no rollout found|invalid (session|thread) id")
+
+
+def _in_our_words(refusal: str) -> str:
+    """Replaces the way out that Codex names by ours (seen with codex 0.163 and 0.169)."""
+    if _UNKNOWN_ID.search(refusal):
+        return f"{refusal}; `signedin sessions list` has the ids of those that are stored"
+    return _UNARCHIVE.sub("Bring it back with session.unarchive() first.", refusal)
 
 
 async def give_instructions(
