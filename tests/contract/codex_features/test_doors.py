@@ -1,5 +1,7 @@
 """What is asked for counts whichever way a thread is come by."""
 
+import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from signedin import (
     AsyncClient,
     AsyncSession,
+    ErrorKind,
     InvalidOptionError,
     McpServer,
     ToolEvent,
@@ -17,7 +20,7 @@ from signedin import (
     UnsupportedOptionError,
     WarningEvent,
 )
-from signedin.loopback import HttpError, ToolCall
+from signedin.loopback import HttpError, Incomplete, Reply, ToolCall
 from signedin.tools import tool
 from support.stage import Stage
 
@@ -247,3 +250,52 @@ async def test_a_turn_waits_for_the_callers_servers(
     assert len(failed) == 2
     assert any("'broken' did not start, the turn goes on without it" in text for text in failed)
     assert any("'deaf' did not start, the turn goes on without it" in text for text in failed)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("content_filter", ErrorKind.REFUSED), ("max_output_tokens", ErrorKind.OUTPUT_LIMIT)],
+)
+async def test_why_an_answer_is_cut_short(
+    either: AsyncClient, stage: Stage, tmp_path: Path, reason: str, kind: ErrorKind
+) -> None:
+    stage.play(Reply("part", ending=Incomplete(reason)))
+    with pytest.raises(TurnFailedError, match=reason) as caught:
+        await either.run("go", cwd=tmp_path)
+    assert (caught.value.kind, caught.value.transient) == (kind, False)
+
+
+async def test_a_command_in_the_background_ends_with_its_session(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # It holds the pipe open for as long as it lives.
+    command = {"cmd": f"exec sleep 300 > {pipe}", "yield_time_ms": 300}
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        stage.play(ToolCall("exec_command", command), "bye")
+        await client.run("go", cwd=tmp_path, permissions="full-access")
+        gone = asyncio.Event()
+        asyncio.get_running_loop().add_reader(reader, gone.set)  # also at the end of the file
+        async with asyncio.timeout(10):
+            await gone.wait()
+        assert os.read(reader, 1) == b""
+    finally:
+        asyncio.get_running_loop().remove_reader(reader)
+        os.close(reader)
+
+
+async def test_what_cannot_go_on_says_what_to_do(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play("ok")
+    for unknown in ("nope", "01a203c0-7c89-74b1-9956-4bd9b8658e65"):
+        with pytest.raises(InvalidOptionError, match="`signedin sessions list` has the ids"):
+            await client.run("hi", cwd=tmp_path, resume=unknown)
+    async with client.session(cwd=tmp_path) as session:
+        assert await session.history() == []
+        await session.run("one")
+        await session.archive()
+        with pytest.raises(InvalidOptionError, match=r"with session\.unarchive\(\) first"):
+            await session.run("two")

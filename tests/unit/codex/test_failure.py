@@ -70,7 +70,7 @@ def test_by_code(code: object, kind: ErrorKind) -> None:
         ("The model `x` does not exist", K.MODEL_NOT_FOUND, None),
         ("stream disconnected before completion: x", K.NETWORK, None),
         ("Connection failed: error sending request", K.NETWORK, None),
-        ("Incomplete response returned, reason: max_output_tokens", K.OTHER, None),
+        ("Incomplete response returned, reason: max_output_tokens", K.OUTPUT_LIMIT, None),
         ("a blog in the catalogue", K.OTHER, None),
     ],
 )

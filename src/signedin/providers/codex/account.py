@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ HOME_VARIABLE = "CODEX_HOME"
 CREDENTIALS_FILE = "auth.json"
 _CONFIG_FILE = "config.toml"
 _STORE_KEY = "cli_auth_credentials_store"
+_STORE_IS_SET = re.compile(rf"^\s*{_STORE_KEY}\s*=", re.MULTILINE)
 OWN_PROVIDER = "openai"
 
 
@@ -130,7 +132,7 @@ def _make_home(home: Path, *, isolated: bool) -> None:
     make_private(home)
     file = home / _CONFIG_FILE
     text = file.read_text("utf-8") if file.exists() else ""
-    if _STORE_KEY in text:
+    if _STORE_IS_SET.search(text):
         return
     import tomlkit  # noqa: PLC0415 - 15 ms, needed once per home
     from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415

@@ -57,6 +57,13 @@ _BY_TEXT = (
         ErrorKind.NETWORK,
     ),
 )
+_INCOMPLETE = re.compile(r"Incomplete response returned, reason: (?P<reason>\w+)")
+"""An answer that the model's side ended early; the code for it is that of a lost connection."""
+
+_BY_REASON = {
+    "content_filter": ErrorKind.REFUSED,
+    "max_output_tokens": ErrorKind.OUTPUT_LIMIT,
+}
 _STATUS = re.compile(r"(?:unexpected|last) status:? (\d{3})")
 _RESET = re.compile(
     r"try again at (?:(?P<day>[A-Z][a-z]{2} \d{1,2})(?:st|nd|rd|th), (?P<year>\d{4}) )?"
@@ -125,6 +132,9 @@ def _read_info(info: object) -> tuple[str | None, int | None]:
 
 
 def _kind(code: str | None, status: int | None, text: str) -> ErrorKind:
+    incomplete = _INCOMPLETE.search(text)
+    if incomplete and (kind := _BY_REASON.get(incomplete["reason"])):
+        return kind
     if kind := _BY_CODE.get(code or ""):
         return kind
     if status is not None:

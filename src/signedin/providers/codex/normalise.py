@@ -58,6 +58,11 @@ class TurnNormaliser:
         self._limits: RateLimits | None = None
         self._failed = False
 
+    @property
+    def running(self) -> bool:
+        """Whether a command has started and not ended."""
+        return bool(self._commands)
+
     def events(
         self, method: str, params: p.Incoming | None, line: bytes, *, turn_id: str | None
     ) -> list[Event]:

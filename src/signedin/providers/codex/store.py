@@ -16,6 +16,8 @@ from signedin.results import ModelInfo, PastTurn, SessionInfo, SessionPage, answ
 from signedin.wire.rpc_errors import InvalidRequestError
 
 _PAGE = 50
+_NO_TURN_YET = "not materialized yet"
+"""What Codex says of a thread that has had no prompt (seen with codex 0.163 and 0.169)."""
 
 
 async def list_sessions(server: AppServer, query: SessionQuery) -> SessionPage:
@@ -83,7 +85,12 @@ async def read_history(server: AppServer, thread_id: str) -> list[PastTurn]:
             limit=_PAGE,
             cursor=cursor or UNSET,
         )
-        answer = await server.call("thread/turns/list", params, p.ThreadTurnsListResponse)
+        try:
+            answer = await server.call("thread/turns/list", params, p.ThreadTurnsListResponse)
+        except InvalidRequestError as error:
+            if _NO_TURN_YET in error.message:
+                return []
+            raise
         turns += [_past_turn(turn) for turn in answer.data]
         cursor = answer.next_cursor
         if cursor is None:

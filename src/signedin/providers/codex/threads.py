@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -61,6 +62,7 @@ class CodexSession(ProviderSession):
         self._connect = connect
         self._account = account
         self._needs_login = False
+        self._left_running = False
         self._options = request.options
         self._id = request.resume
         # Codex stores what a resumed thread does, whatever it is told; a copy can be without trace.
@@ -177,7 +179,8 @@ class CodexSession(ProviderSession):
     async def history(self) -> list[PastTurn]:
         """Returns the thread's turns, the oldest first."""
         server = await self.open()
-        return await store.read_history(server, cast("str", self._id))
+        async with refusals():
+            return await store.read_history(server, cast("str", self._id))
 
     async def rename(self, name: str) -> None:
         """Names the thread."""
@@ -218,6 +221,10 @@ class CodexSession(ProviderSession):
         if server is None or thread_id is None or server.closed is not None:
             return
         if self._leave(thread_id):
+            if self._left_running:
+                # Nobody could reach them any more; Codex would let them run on.
+                clean = p.ThreadBackgroundTerminalsCleanParams(thread_id=thread_id)
+                server.send("thread/backgroundTerminals/clean", clean)
             server.send("thread/unsubscribe", p.ThreadUnsubscribeParams(thread_id=thread_id))
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
@@ -322,6 +329,7 @@ class CodexSession(ProviderSession):
     def _turn_over(self) -> None:
         if self._turn is not None:
             self._counted = self._turn.counted
+            self._left_running |= self._turn.left_running
             self._turn = None
 
 
@@ -331,7 +339,18 @@ async def refusals() -> AsyncGenerator[None, None]:
     try:
         yield
     except (InvalidParamsError, InvalidRequestError) as error:
-        raise InvalidOptionError(f"codex refused: {error.message}") from error
+        raise InvalidOptionError(f"codex refused: {_in_our_words(error.message)}") from error
+
+
+_UNARCHIVE = re.compile(r"Run `codex unarchive \S+` to unarchive it first\.?")
+_UNKNOWN_ID = re.compile(r"no rollout found|invalid (session|thread) id")
+
+
+def _in_our_words(refusal: str) -> str:
+    """Replaces the way out that Codex names by ours (seen with codex 0.163 and 0.169)."""
+    if _UNKNOWN_ID.search(refusal):
+        return f"{refusal}; `signedin sessions list` has the ids of those that are stored"
+    return _UNARCHIVE.sub("Bring it back with session.unarchive() first.", refusal)
 
 
 async def give_instructions(

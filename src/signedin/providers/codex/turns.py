@@ -36,6 +36,11 @@ class CodexTurn(LiveTurn[Event]):
         """The tokens of the whole thread, as counted last."""
         return self._normaliser.counted
 
+    @property
+    def left_running(self) -> bool:
+        """Whether a command runs on, which Codex has put into the background."""
+        return self._normaliser.running
+
     async def next_events(self) -> Sequence[Event]:
         """Waits for events; see `ProviderTurn.next_events`."""
         return await self.receive()
