@@ -328,12 +328,13 @@ def test_named_logins_live_side_by_side(
 
 def test_an_isolated_home_is_private_and_keeps_its_configuration(isolated: Path) -> None:
     isolated.mkdir(parents=True)
-    config = '# mine, no cli_auth_credentials_store\nmodel = "gpt-5.5"\n\n[features]\nplugins = false # no\n'
+    config = '# cli_auth_credentials_store\nmodel = "gpt-5.5"\n\n[features]\nplugins = false # no\n'
     (isolated / "config.toml").write_text(config)
     status_of(auth_source="isolated")
     assert isolated.stat().st_mode & 0o777 == 0o700
     assert (isolated / "config.toml").read_text() == (
-        '# mine, no cli_auth_credentials_store\nmodel = "gpt-5.5"\ncli_auth_credentials_store = "file"\n\n'
+        "# cli_auth_credentials_store\n"
+        'model = "gpt-5.5"\ncli_auth_credentials_store = "file"\n\n'
         "[features]\nplugins = false # no\n"
     )
 

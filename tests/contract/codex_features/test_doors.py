@@ -201,7 +201,7 @@ async def test_a_review_that_cannot_begin_ends_at_once(
     async with client.session(cwd=tmp_path) as session:
         with pytest.raises(TurnFailedError, match="is not a git repository"):
             await session.review(base="main", timeout=30).result()
-        assert (await session.run("still there?")).text == "ok"
+    assert (await client.run("still there?", cwd=tmp_path)).text == "ok"
 
 
 async def test_a_failed_turn_is_taken_out(

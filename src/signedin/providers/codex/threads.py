@@ -174,7 +174,7 @@ class CodexSession(ProviderSession):
             started = await server.call("review/start", params, p.ReviewStartResponse)
             return started.turn.id
 
-        return await self._start(host, begin)
+        return await self._start(host, begin, may_not_begin=True)
 
     async def history(self) -> list[PastTurn]:
         """Returns the thread's turns, the oldest first."""
@@ -277,14 +277,21 @@ class CodexSession(ProviderSession):
             await server.call("thread/inject_items", injected, msgspec.Raw)
         self._untold = None
 
-    async def _start(self, host: Host, begin: TurnStarter) -> CodexTurn:
+    async def _start(
+        self, host: Host, begin: TurnStarter, *, may_not_begin: bool = False
+    ) -> CodexTurn:
         server = await self.open()
         opening = cast("SessionEvent", self._opening)
         if self._needs_login and not server.signed_in:
             await _require_account(server, self._account)
         self._take_over(server, opening.session_id)
         turn = self._turn = CodexTurn(
-            server, opening.session_id, host, self._turn_over, counted=self._counted
+            server,
+            opening.session_id,
+            host,
+            self._turn_over,
+            counted=self._counted,
+            may_not_begin=may_not_begin,
         )
         turn.push([opening])
         async with refusals():

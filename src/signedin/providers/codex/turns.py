@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from signedin.approvals import Host
 from signedin.events import DoneEvent, Event
@@ -26,8 +27,11 @@ class CodexTurn(LiveTurn[Event]):
         on_release: Callable[[], None],
         *,
         counted: p.TokenUsageBreakdown | None,
+        may_not_begin: bool = False,
     ) -> None:
         super().__init__(server, thread_id, on_release)
+        # A review may end in an error without ever having begun (seen with codex 0.163 and 0.169).
+        self.may_not_begin = may_not_begin
         self._normaliser = TurnNormaliser(counted)
         self._questioner = Questioner(host, self._normaliser, self._tell)
 
@@ -53,9 +57,16 @@ class CodexTurn(LiveTurn[Event]):
         """Takes in a message about the thread."""
         if method == "turn/started" and isinstance(params, p.TurnStartedNotification):
             self.begun(params.turn.id)
+        refused = (
+            self.may_not_begin
+            and not self.has_begun
+            and isinstance(params, p.ErrorNotification)
+            and not params.will_retry
+        )
+        if refused:
+            self.id = self.id or cast("p.ErrorNotification", params).turn_id
         events = self._normaliser.events(method, params, line, turn_id=self.id)
-        if isinstance(params, p.ErrorNotification) and not params.will_retry and not self.has_begun:
-            # A review that cannot begin: no turn follows (seen with codex 0.163 and 0.169).
+        if refused:
             events.append(DoneEvent(reason="failed", timestamp=time.time()))
         self.push(events)
         if events and type(events[-1]) is DoneEvent:
