@@ -171,6 +171,7 @@ def test_a_google_login_pays_by_its_plan(
         model="gemini-2.5-pro",
         env=env,
         cwd=project,
+        trust_project=transport == "gemini-cli",  # headless, it is refused beside a .env file
     ) as client:
         assert client.auth_status().billing == "subscription"
         assert client.run("hi").text == "Hello."
@@ -228,7 +229,8 @@ def test_a_login_is_sent_nowhere_else(
         for name, value in google.environment(model).items()
         if name != "CODE_ASSIST_ENDPOINT"
     }
-    with Client("gemini", transport="gemini-cli", binary=binary, env=env, cwd=tmp_path) as client:
+    keywords = {"env": env, "cwd": tmp_path, "trust_project": True}
+    with Client("gemini", transport="gemini-cli", binary=binary, **keywords) as client:
         assert client.auth_status().removed == ("CODE_ASSIST_ENDPOINT",)
         with pytest.raises(SignedinError):  # this Google knows no plans
             client.run("hi")

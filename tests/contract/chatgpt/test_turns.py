@@ -237,7 +237,7 @@ def test_images_are_shown_from_files_bytes_and_addresses(stage, client, tmp_path
 
 @pytest.mark.parametrize(
     ("image", "told"),
-    [(b"no image", "image given as bytes is no PNG"), ("/no/such.png", "cannot be read")],
+    [(b"no image", "neither PNG, JPEG, GIF nor WebP"), ("/no/such.png", "cannot be read")],
 )
 def test_an_image_that_cannot_be_shown_is_refused_before_anything_is_sent(
     stage, client, image, told
@@ -297,7 +297,7 @@ def test_sessions_are_named_found_put_away_and_deleted(stage, client, tmp_path):
     assert {info.id for info in page.sessions + rest.sessions} == {first, second}
     assert rest.next_cursor is None
     session.delete()
-    with pytest.raises(InvalidOptionError, match="no stored session"):
+    with pytest.raises(InvalidOptionError, match="was deleted; begin another one"):
         client.run("again", resume=first, cwd=tmp_path)
 
 

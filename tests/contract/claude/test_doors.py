@@ -132,8 +132,7 @@ async def test_a_failed_turn_is_taken_out(
             stage.play(HttpError(400, "bad thing"))
             with pytest.raises(TurnFailedError, match="bad thing"):
                 await session.run("failed")
-            provider_session = await session._open_now()  # pyright: ignore[reportPrivateUsage] - what a retry does
-            await provider_session.roll_back()
+            await session.roll_back()
             stage.play(Text.echo())
             before = ["one", "one"] if kept else []
             for prompt in ("two", "three"):

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from signedin.providers.base import SessionQuery
+from signedin.providers.chatgpt.conversation import StoredTurn
 from signedin.providers.chatgpt.store import ConversationStore
+
+TURN = StoredTurn(id="turn", prompt="hi", model="gpt", started_at=0.0)
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -19,7 +21,7 @@ def test_the_file_is_private_even_at_the_end_of_a_link(tmp_path: Path, *, linked
         (folder / "sessions.db").symlink_to(tmp_path / "elsewhere.db")
     before = os.umask(0)
     try:
-        asyncio.run(ConversationStore(folder).sessions(SessionQuery()))
+        asyncio.run(ConversationStore(folder).keep("session", tmp_path, TURN))
     finally:
         os.umask(before)
     assert stat.S_IMODE((folder / "sessions.db").stat().st_mode) == 0o600
