@@ -4,7 +4,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from faults.hostile.lures import LURES, Effect, Link, Lure
+from faults.hostile.lures import ABOVE, CWD, LURES, ROOT, Effect, Link, Lure
+from signedin.providers.acp.catalogue import AGENTS
+from signedin.providers.gemini.trust import FOLLOWED
+from signedin.providers.project import ProjectFiles
 
 MEASURED = Path(__file__).with_name("measured.json")
 PAGE = Path(__file__).parents[3] / "docs" / "security.md"
@@ -20,6 +23,21 @@ NOTHING = "-"
 
 BY_COMMAND = "git"
 """Whose lures work when git is run, and the model runs it as far as `permissions` go."""
+
+
+REFUSES: Mapping[str, ProjectFiles] = {
+    "gemini-cli": FOLLOWED,
+    **{f"acp:{name}": agent.guard.files for name, agent in AGENTS.items() if agent.guard},
+}
+"""By transport or agent, what it is not started beside. `gemini-acp` is not with tools or servers."""
+
+
+def refuses(driven: str, lure: Lure) -> bool:
+    """Whether a run is refused in a repository that has this lure."""
+    follows = REFUSES.get(driven, ProjectFiles())
+    looked_for = [CWD + name for name in follows.inside]
+    looked_for += [folder + name for folder in (CWD, ROOT, ABOVE) for name in follows.upwards]
+    return any(f"{path}/".startswith(f"{name}/") for path in lure.files for name in looked_for)
 
 
 def read_measured() -> Measured:
@@ -48,8 +66,8 @@ def table(measured: Measured) -> str:
     """The table as it should be."""
     rows = [_row(lure, measured) for lure in LURES]
     head = (
-        "| lure | file | what it does | to the bare program | without `trust_project` |\n"
-        "|---|---|---|---|---|\n"
+        "| lure | file | what it does | to the bare program | without `trust_project` "
+        "| not started beside it |\n|---|---|---|---|---|---|\n"
     )
     return head + "".join(rows)
 
@@ -68,4 +86,5 @@ def _row(lure: Lure, measured: Measured) -> str:
         ours = "by the model's own `git`"
     else:
         ours = "nothing"
-    return f"| {lure.name} | {files} | {lure.effect} | {bare} | {ours} |\n"
+    refused = ", ".join(f"`{name}`" for name in REFUSES if refuses(name, lure)) or NOTHING
+    return f"| {lure.name} | {files} | {lure.effect} | {bare} | {ours} | {refused} |\n"

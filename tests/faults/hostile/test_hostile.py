@@ -19,6 +19,7 @@ from faults.hostile.table import (
     WORDS,
     Measured,
     read_measured,
+    refuses,
     table,
     write_measured,
     written_table,
@@ -83,8 +84,8 @@ def test_nothing_works_in_a_project_that_is_not_trusted(
     home = among_lures.new_folder()
     with among_lures.watched(baits, permissions) as effects:
         with among_lures.client(row, home, **given) as client:
-            ends = {among_lures.run(client, bait) for bait in baits}
-    assert ends <= {COMPLETED, REFUSED}
+            ends = [among_lures.run(client, bait) for bait in baits]
+    assert ends == [expected_end(row, bait) for bait in baits]
     assert unexpected(effects, bare(row, measured), permissions) == {}
 
 
@@ -118,7 +119,7 @@ def test_a_run_that_may_write_gives_no_trust_to_later_ones(
     for permissions in ("workspace-write", "read-only"):
         with among_lures.watched([bait], permissions) as effects:
             with among_lures.client(row, home, permissions=permissions) as client:
-                assert among_lures.run(client, bait) in {COMPLETED, REFUSED}
+                assert among_lures.run(client, bait) == expected_end(row, bait)
         assert trusting(home, bait.cwd.parent) == []
         assert unexpected(effects, bare(row, measured), permissions) == {}
 
@@ -140,6 +141,12 @@ def test_what_the_bare_programs_do(
     else:
         # Some depend on how long a program waits before it ends; none may work that nobody noted.
         assert set(effects) <= set(measured[f"{agent}-{version}"])
+
+
+def expected_end(row: Row, bait: Bait) -> str:
+    """How a run in a repository ends that is not trusted."""
+    driven = row.provider if row.transport == "acp" else row.transport
+    return REFUSED if any(refuses(driven, lure) for lure in bait.lures) else COMPLETED
 
 
 def unexpected(effects: Effects, bare: Effects, permissions: str) -> Effects:
