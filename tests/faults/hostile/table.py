@@ -29,7 +29,7 @@ REFUSES: Mapping[str, ProjectFiles] = {
     "gemini-cli": FOLLOWED,
     **{f"acp:{name}": agent.guard.files for name, agent in AGENTS.items() if agent.guard},
 }
-"""By transport or agent, what it is not started beside. `gemini-acp` is not with tools or servers."""
+"""By transport or agent, what it is not started beside. `gemini-acp` is, but not with tools."""
 
 
 def refuses(driven: str, lure: Lure) -> bool:
