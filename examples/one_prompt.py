@@ -5,4 +5,6 @@ from signedin import Client
 with Client("codex") as client:
     result = client.run("What does this repository do?", cwd=".")
     print(result.text)
-    print(f"{result.usage.total_tokens} tokens; go on with resume={result.session_id!r}")
+    if result.usage:
+        print(result.usage.total_tokens, "tokens")
+    print(f"go on with resume={result.session_id!r}")

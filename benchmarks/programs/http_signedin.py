@@ -6,7 +6,7 @@ import os
 import msgspec
 from stopwatch import Stopwatch, chosen, serve
 
-from signedin import AsyncClient, EventKind
+from signedin import AsyncClient
 from signedin.providers.chatgpt.keywords import GivenToken
 from signedin.providers.chatgpt.profiles import CODEX
 from signedin.providers.chatgpt.requests import ResponseRequest, user_message
@@ -30,7 +30,7 @@ async def read_transport(transport: ChatGPTTransport, prompt: str, *, first: boo
     request = ResponseRequest(model="m", input=[user_message(prompt)])
     async with transport.answer(request) as answer:
         async for event in answer:
-            if event.kind is EventKind.MESSAGE_DELTA:
+            if event.kind == "message_delta":
                 text += event.text
                 if first:
                     break
@@ -41,7 +41,7 @@ async def read_client(client: AsyncClient, prompt: str, *, first: bool) -> str:
     text = ""
     async with client.stream(prompt) as turn:
         async for event in turn:
-            if event.kind is EventKind.MESSAGE_DELTA:
+            if event.kind == "message_delta":
                 text += event.text
                 if first:
                     break

@@ -5,7 +5,7 @@ import sys
 
 from stopwatch import Stopwatch, chosen, only, serve
 
-from signedin import AsyncClient, Client, EventKind, tool
+from signedin import AsyncClient, Client, tool
 
 PROVIDER = sys.argv[2]
 AT_ONCE = 16
@@ -53,7 +53,7 @@ def stream() -> None:
             text = ""
             with client.session() as session, watch:
                 for event in session.stream(prompt):
-                    if event.kind is EventKind.MESSAGE_DELTA:
+                    if event.kind == "message_delta":
                         text += event.text
             return text
 
@@ -70,7 +70,7 @@ def stream_async() -> None:
             async with client.session() as session:
                 with watch:
                     async for event in session.stream(prompt):
-                        if event.kind is EventKind.MESSAGE_DELTA:
+                        if event.kind == "message_delta":
                             text += event.text
             return text
 

@@ -9,32 +9,32 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar, Unpack, overload
+from typing import Generic, Literal, Self, TypeVar, Unpack, overload
 
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod
 from signedin.batches import Batches
 from signedin.client import AsyncClient
-from signedin.events import Event, RateLimits
+from signedin.events import AnyEvent, RateLimits
 from signedin.items import AnyItem, ItemFeed
 from signedin.options import AuthSource, Billing, EnvPolicy, Output, StrPath, TurnKeywords
 from signedin.portal import call, clean_up, close_with
 from signedin.providers.base import Installation
 from signedin.providers.capabilities import Capabilities
-from signedin.results import ModelInfo, Outcome, PastTurn, RunResult, SessionPage
+from signedin.results import ModelInfo, Outcome, OutputT_co, PastTurn, RunResult, SessionPage
 from signedin.session import AsyncSession
 from signedin.turn import AsyncTurn
 
 T = TypeVar("T")
 
 
-class Turn(Batches[Event]):
+class Turn(Batches[AnyEvent], Generic[OutputT_co]):
     """One prompt on its way: an iterator of events that ends in a result.
 
     It starts when it is iterated, entered or asked for its result. Leaving a loop over it early
     stops it, unless it is used as a context manager: then leaving the block does.
     """
 
-    def __init__(self, turn: AsyncTurn, owner: object) -> None:
+    def __init__(self, turn: AsyncTurn[OutputT_co], owner: object) -> None:
         super().__init__(turn, owner)
         self._turn = turn
 
@@ -43,7 +43,7 @@ class Turn(Batches[Event]):
         """The provider's id of the turn, once it has started and if it has one."""
         return self._turn.id
 
-    def result(self) -> RunResult[object]:
+    def result(self) -> RunResult[OutputT_co]:
         """Waits for the end of the turn; see `AsyncTurn.result`."""
         return call(self._turn.result)
 
@@ -65,7 +65,7 @@ class Turn(Batches[Event]):
         """Asks the agent to stop. The remaining events, ending with ``done``, still arrive."""
         call(self._turn.interrupt)
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[AnyEvent]:
         """Iterates over the events."""
         return self._iterate()
 
@@ -110,9 +110,21 @@ class Session:
         """Runs one turn to its end; see `AsyncSession.run`."""
         return call(lambda: self._session.run(prompt, output=output, **keywords))
 
+    @overload
+    def stream(
+        self, prompt: str, *, output: None = None, **keywords: Unpack[TurnKeywords]
+    ) -> Turn[None]: ...
+    @overload
+    def stream(
+        self, prompt: str, *, output: type[T], **keywords: Unpack[TurnKeywords]
+    ) -> Turn[T]: ...
+    @overload
+    def stream(
+        self, prompt: str, *, output: Output | None, **keywords: Unpack[TurnKeywords]
+    ) -> Turn[object]: ...
     def stream(
         self, prompt: str, *, output: Output | None = None, **keywords: Unpack[TurnKeywords]
-    ) -> Turn:
+    ) -> Turn[object]:
         """Returns a turn that starts when it is iterated, entered or asked for its result."""
         return Turn(self._session.stream(prompt, output=output, **keywords), self._owner)
 
@@ -308,6 +320,33 @@ class Client:
         """Runs one prompt to its end; see `AsyncClient.run`."""
         return call(lambda: self._client.run(prompt, resume=resume, output=output, **keywords))
 
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> Turn[None]: ...
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: type[T],
+        **keywords: Unpack[TurnKeywords],
+    ) -> Turn[T]: ...
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: Output | None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> Turn[object]: ...
     def stream(
         self,
         prompt: str,
@@ -315,10 +354,40 @@ class Client:
         resume: str | None = None,
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
-    ) -> Turn:
+    ) -> Turn[object]:
         """Returns a turn that starts when it is iterated, entered or asked for its result."""
         return Turn(self._client.stream(prompt, resume=resume, output=output, **keywords), self)
 
+    @overload
+    def map(
+        self,
+        prompts: Iterable[str],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> Iterator[Outcome[None]]: ...
+    @overload
+    def map(
+        self,
+        prompts: Iterable[str],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: type[T],
+        **keywords: Unpack[TurnKeywords],
+    ) -> Iterator[Outcome[T]]: ...
+    @overload
+    def map(
+        self,
+        prompts: Iterable[str],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: Output | None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> Iterator[Outcome[object]]: ...
     def map(
         self,
         prompts: Iterable[str],
@@ -327,7 +396,7 @@ class Client:
         ordered: bool = False,
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[Outcome[object]]:
         """Runs many prompts, a few at a time; see `AsyncClient.map`."""
         outcomes = self._client.map(
             prompts, concurrency=concurrency, ordered=ordered, output=output, **keywords
@@ -422,5 +491,5 @@ class Client:
         return f"Client({self.provider!r}, transport={self.transport!r})"
 
 
-async def _next_of(outcomes: AsyncGenerator[Outcome, None]) -> Outcome | None:
+async def _next_of(outcomes: AsyncGenerator[Outcome[object], None]) -> Outcome[object] | None:
     return await anext(outcomes, None)

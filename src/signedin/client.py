@@ -218,6 +218,33 @@ class AsyncClient:
         options = self._options(keywords, output)
         return await run_to_end(lambda: self._closing(self.session()), prompt, options)
 
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncTurn[None]: ...
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: type[T],
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncTurn[T]: ...
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: Output | None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncTurn[object]: ...
     def stream(
         self,
         prompt: str,
@@ -225,7 +252,7 @@ class AsyncClient:
         resume: str | None = None,
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
-    ) -> AsyncTurn:
+    ) -> AsyncTurn[object]:
         """Returns a turn that starts when it is iterated, entered or awaited.
 
         Takes the arguments of `run`, except ``retry`` and ``output_retries``: what was seen cannot
@@ -242,6 +269,36 @@ class AsyncClient:
             lambda cleanup: self._leftovers.leave(cleanup, self),
         )
 
+    @overload
+    def map(
+        self,
+        prompts: Iterable[str],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncGenerator[Outcome[None], None]: ...
+    @overload
+    def map(
+        self,
+        prompts: Iterable[str],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: type[T],
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncGenerator[Outcome[T], None]: ...
+    @overload
+    def map(
+        self,
+        prompts: Iterable[str],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: Output | None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncGenerator[Outcome[object], None]: ...
     async def map(
         self,
         prompts: Iterable[str],
@@ -250,7 +307,7 @@ class AsyncClient:
         ordered: bool = False,
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
-    ) -> AsyncGenerator[Outcome, None]:
+    ) -> AsyncGenerator[Outcome[object], None]:
         """Runs many prompts, each in a session of its own, a few at a time.
 
         A prompt that fails does not stop the others: its outcome carries the error. Prompts are

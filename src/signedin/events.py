@@ -26,7 +26,11 @@ def _no_payload() -> msgspec.Raw:
 
 
 class EventKind(StrEnum):
-    """The names of the events; stable, also in ``--json`` output."""
+    """The names of the events; stable, also in ``--json`` output.
+
+    ``event.kind`` is such a name as a literal string, so that ``event.kind == "command"`` tells type
+    checkers which event it is.
+    """
 
     SESSION = "session"
     MESSAGE = "message"
@@ -66,7 +70,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
         payload: The provider's own message as JSON text; `raw` is the same, decoded.
     """
 
-    kind: ClassVar[EventKind]
+    kind: ClassVar[str]
 
     text: str = ""
     timestamp: float = 0.0
@@ -95,7 +99,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
 class SessionEvent(Event, frozen=True, kw_only=True, tag="session"):
     """The session a turn runs in; the first event of every stream."""
 
-    kind: ClassVar[EventKind] = EventKind.SESSION
+    kind: ClassVar[Literal["session"]] = "session"
 
     session_id: str
     model: str | None = None
@@ -112,7 +116,7 @@ class MessageEvent(Event, frozen=True, kw_only=True, tag="message"):
         complete: False if the turn ended while the message was still growing.
     """
 
-    kind: ClassVar[EventKind] = EventKind.MESSAGE
+    kind: ClassVar[Literal["message"]] = "message"
 
     item_id: str
     phase: str | None = None
@@ -122,7 +126,7 @@ class MessageEvent(Event, frozen=True, kw_only=True, tag="message"):
 class MessageDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="message_delta"):
     """A further piece of a message."""
 
-    kind: ClassVar[EventKind] = EventKind.MESSAGE_DELTA
+    kind: ClassVar[Literal["message_delta"]] = "message_delta"
 
     item_id: str
 
@@ -130,7 +134,7 @@ class MessageDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="message
 class ReasoningEvent(Event, frozen=True, kw_only=True, tag="reasoning"):
     """A whole reasoning block: its summary where there is one, else the full reasoning."""
 
-    kind: ClassVar[EventKind] = EventKind.REASONING
+    kind: ClassVar[Literal["reasoning"]] = "reasoning"
 
     item_id: str
     complete: bool = True
@@ -139,7 +143,7 @@ class ReasoningEvent(Event, frozen=True, kw_only=True, tag="reasoning"):
 class ReasoningDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="reasoning_delta"):
     """A further piece of a reasoning block."""
 
-    kind: ClassVar[EventKind] = EventKind.REASONING_DELTA
+    kind: ClassVar[Literal["reasoning_delta"]] = "reasoning_delta"
 
     item_id: str
 
@@ -154,7 +158,7 @@ class PlanStep(msgspec.Struct, frozen=True):
 class PlanEvent(Event, frozen=True, kw_only=True, tag="plan"):
     """The agent's plan as it stands now."""
 
-    kind: ClassVar[EventKind] = EventKind.PLAN
+    kind: ClassVar[Literal["plan"]] = "plan"
 
     item_id: str
     steps: tuple[PlanStep, ...] = ()
@@ -164,7 +168,7 @@ class PlanEvent(Event, frozen=True, kw_only=True, tag="plan"):
 class PlanDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="plan_delta"):
     """A further piece of a plan's text."""
 
-    kind: ClassVar[EventKind] = EventKind.PLAN_DELTA
+    kind: ClassVar[Literal["plan_delta"]] = "plan_delta"
 
     item_id: str
 
@@ -182,7 +186,7 @@ class CommandEvent(Event, frozen=True, kw_only=True, tag="command"):
         seconds: How long it ran, if told.
     """
 
-    kind: ClassVar[EventKind] = EventKind.COMMAND
+    kind: ClassVar[Literal["command"]] = "command"
 
     item_id: str
     command: str
@@ -213,7 +217,7 @@ class FileChange(msgspec.Struct, frozen=True):
 class FileChangeEvent(Event, frozen=True, kw_only=True, tag="file_change"):
     """Files the agent writes; ``text`` lists them."""
 
-    kind: ClassVar[EventKind] = EventKind.FILE_CHANGE
+    kind: ClassVar[Literal["file_change"]] = "file_change"
 
     item_id: str
     changes: tuple[FileChange, ...]
@@ -234,7 +238,7 @@ class ToolEvent(Event, frozen=True, kw_only=True, tag="tool"):
         seconds: How long it took, if told.
     """
 
-    kind: ClassVar[EventKind] = EventKind.TOOL
+    kind: ClassVar[Literal["tool"]] = "tool"
 
     item_id: str
     name: str
@@ -257,7 +261,7 @@ class ApprovalEvent(Event, frozen=True, kw_only=True, tag="approval"):
             ``answered``.
     """
 
-    kind: ClassVar[EventKind] = EventKind.APPROVAL
+    kind: ClassVar[Literal["approval"]] = "approval"
 
     item_id: str
     subject: str
@@ -308,7 +312,7 @@ class UsageEvent(Event, frozen=True, kw_only=True, tag="usage"):
         context_window: Size of the model's context window.
     """
 
-    kind: ClassVar[EventKind] = EventKind.USAGE
+    kind: ClassVar[Literal["usage"]] = "usage"
 
     usage: Usage
     context_tokens: int | None = None
@@ -346,7 +350,7 @@ class RateLimits(msgspec.Struct, frozen=True):
 class RateLimitEvent(Event, frozen=True, kw_only=True, tag="rate_limit"):
     """News about what is left of the plan."""
 
-    kind: ClassVar[EventKind] = EventKind.RATE_LIMIT
+    kind: ClassVar[Literal["rate_limit"]] = "rate_limit"
 
     limits: RateLimits
 
@@ -359,7 +363,7 @@ class RetryEvent(Event, frozen=True, kw_only=True, tag="retry"):
         delay: Seconds until then, if told.
     """
 
-    kind: ClassVar[EventKind] = EventKind.RETRY
+    kind: ClassVar[Literal["retry"]] = "retry"
 
     attempt: int | None = None
     delay: float | None = None
@@ -368,7 +372,7 @@ class RetryEvent(Event, frozen=True, kw_only=True, tag="retry"):
 class WarningEvent(Event, frozen=True, kw_only=True, tag="warning"):
     """Something the user should know; the turn goes on."""
 
-    kind: ClassVar[EventKind] = EventKind.WARNING
+    kind: ClassVar[Literal["warning"]] = "warning"
 
 
 class ErrorEvent(Event, frozen=True, kw_only=True, tag="error"):
@@ -382,7 +386,7 @@ class ErrorEvent(Event, frozen=True, kw_only=True, tag="error"):
         plan: For a usage limit: the plan it belongs to.
     """
 
-    kind: ClassVar[EventKind] = EventKind.ERROR
+    kind: ClassVar[Literal["error"]] = "error"
 
     error: ErrorKind
     status: int | None = None
@@ -394,7 +398,7 @@ class ErrorEvent(Event, frozen=True, kw_only=True, tag="error"):
 class DoneEvent(Event, frozen=True, kw_only=True, tag="done"):
     """The end of the turn, always the last event; ``text`` is the final answer."""
 
-    kind: ClassVar[EventKind] = EventKind.DONE
+    kind: ClassVar[Literal["done"]] = "done"
 
     reason: DoneReason
 
@@ -406,7 +410,7 @@ class OtherEvent(Event, frozen=True, kw_only=True, tag="other"):
         name: The provider's name for it, such as ``thread/status/changed``.
     """
 
-    kind: ClassVar[EventKind] = EventKind.OTHER
+    kind: ClassVar[Literal["other"]] = "other"
 
     name: str
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from signedin.errors import SignedinError
 from signedin.events import (
+    AnyEvent,
     CommandEvent,
     Event,
     FileChange,
@@ -23,7 +24,7 @@ from signedin.events import (
     ToolEvent,
 )
 
-NextBatch: TypeAlias = Callable[[], Awaitable[list[Event]]]
+NextBatch: TypeAlias = Callable[[], Awaitable[list[AnyEvent]]]
 Advance: TypeAlias = Callable[["ItemFeed", Callable[[], bool]], None]
 """Blocks until a condition holds or the turn has ended; how a blocking turn waits."""
 
@@ -325,7 +326,7 @@ class ItemFeed:
         self.block_until(lambda: number < len(self._order))
         return number < len(self._order)
 
-    def _hand_out(self, event: Event) -> None:
+    def _hand_out(self, event: AnyEvent) -> None:
         item_type = _ITEM_OF.get(type(event))
         if item_type is None:
             return

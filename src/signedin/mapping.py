@@ -13,7 +13,7 @@ Run = Callable[[str], Awaitable[RunResult[object]]]
 
 async def map_prompts(
     run: Run, prompts: Iterable[str], concurrency: int, *, ordered: bool
-) -> AsyncGenerator[Outcome, None]:
+) -> AsyncGenerator[Outcome[object], None]:
     """Runs prompts and yields their outcomes; see `AsyncClient.map`.
 
     At most ``concurrency`` prompts are under way or finished and not yet taken, so a slow consumer
@@ -22,7 +22,7 @@ async def map_prompts(
     if isinstance(concurrency, bool) or concurrency < 1:
         raise InvalidOptionError(f"concurrency must be a whole number from 1, not {concurrency!r}")
     waiting = enumerate(prompts)
-    running: dict[int, asyncio.Task[Outcome]] = {}
+    running: dict[int, asyncio.Task[Outcome[object]]] = {}
     try:
         _start_more(run, waiting, running, concurrency)
         while running:
@@ -38,7 +38,7 @@ async def map_prompts(
 def _start_more(
     run: Run,
     waiting: Iterator[tuple[int, str]],
-    running: dict[int, asyncio.Task[Outcome]],
+    running: dict[int, asyncio.Task[Outcome[object]]],
     concurrency: int,
 ) -> None:
     while len(running) < concurrency and (entry := next(waiting, None)) is not None:
@@ -46,12 +46,12 @@ def _start_more(
         running[index] = asyncio.create_task(_outcome(run, index, prompt))
 
 
-async def _first_finished(running: dict[int, asyncio.Task[Outcome]]) -> int:
+async def _first_finished(running: dict[int, asyncio.Task[Outcome[object]]]) -> int:
     await asyncio.wait(running.values(), return_when=asyncio.FIRST_COMPLETED)
     return next(index for index, task in running.items() if task.done())
 
 
-async def _outcome(run: Run, index: int, prompt: str) -> Outcome:
+async def _outcome(run: Run, index: int, prompt: str) -> Outcome[object]:
     try:
         return Outcome(index=index, prompt=prompt, result=await run(prompt))
     except SignedinError as error:

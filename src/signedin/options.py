@@ -11,7 +11,6 @@ import msgspec
 
 from signedin.approvals import OnApproval, OnQuestion
 from signedin.errors import InvalidOptionError
-from signedin.events import JSON
 from signedin.redact import know, know_headers, know_variables
 
 if TYPE_CHECKING:
@@ -38,10 +37,12 @@ StrPath: TypeAlias = str | os.PathLike[str]
 Image: TypeAlias = "str | os.PathLike[str] | bytes"
 """A file, a ``data:`` or ``https:`` URL, or the bytes of a PNG, JPEG, GIF or WebP image."""
 
+Output: TypeAlias = object
+"""What an answer has to fit: a pydantic model, dataclass, ``TypedDict``, msgspec Struct or any
+other annotation that has a JSON form, or a JSON Schema as a mapping.
 
-Output: TypeAlias = "type[object] | Mapping[str, JSON]"
-"""What an answer has to fit: a pydantic model, dataclass, TypedDict, msgspec Struct or any other
-annotated type, or a JSON Schema."""
+Type checkers know no closer word for an annotation such as ``int | None`` or ``Literal["a", "b"]``.
+"""
 
 
 class TurnKeywords(TypedDict, total=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from io import StringIO
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -38,7 +38,7 @@ from signedin.redact import redact_json, redact_message
 from signedin.results import RunResult, answer_text
 
 _Delta: TypeAlias = MessageDeltaEvent | ReasoningDeltaEvent | PlanDeltaEvent
-_UNFINISHED: dict[type[_Delta], Callable[[str, str], Event]] = {
+_UNFINISHED: dict[type[_Delta], Callable[[str, str], AnyEvent]] = {
     MessageDeltaEvent: lambda item_id, text: MessageEvent(
         item_id=item_id, text=text, complete=False, timestamp=time.time()
     ),
@@ -80,7 +80,7 @@ class TurnRecorder:
         self._cwd = cwd
         self._model = model
         self._started = time.monotonic()
-        self._early: list[Event] | None = []
+        self._early: list[AnyEvent] | None = []
         self._events: list[AnyEvent] = []
         self._partial: dict[str, tuple[type[_Delta], StringIO]] = {}
         self._open: dict[str, CommandEvent | FileChangeEvent | ToolEvent] = {}
@@ -91,10 +91,11 @@ class TurnRecorder:
         self._failure: ErrorEvent | None = None
         self.done: DoneEvent | None = None
 
-    def record(self, events: Iterable[Event]) -> list[Event]:
+    def record(self, events: Iterable[Event]) -> list[AnyEvent]:
         """Takes in what the provider gave and returns what the caller is to see of it."""
-        out: list[Event] = []
-        for event in events if self._early is None else self._session_first(self._early, events):
+        given = cast("Iterable[AnyEvent]", events)  # which has all subclasses
+        out: list[AnyEvent] = []
+        for event in given if self._early is None else self._session_first(self._early, given):
             if self.done is not None:
                 break
             if isinstance(event, _DELTAS):
@@ -132,7 +133,7 @@ class TurnRecorder:
             )
         return error_from_event(self._failure)
 
-    def _session_first(self, early: list[Event], events: Iterable[Event]) -> list[Event]:
+    def _session_first(self, early: list[AnyEvent], events: Iterable[AnyEvent]) -> list[AnyEvent]:
         """Holds everything back until the session is known, or the turn ends without one."""
         later = list(events)
         for number, event in enumerate(later):
@@ -143,7 +144,7 @@ class TurnRecorder:
         early.extend(later)
         return []
 
-    def _take_delta(self, event: _Delta) -> Event:
+    def _take_delta(self, event: _Delta) -> AnyEvent:
         entry = self._partial.get(event.item_id)
         if entry is None:
             if event.item_id in self._ended:
@@ -152,7 +153,7 @@ class TurnRecorder:
         entry[1].write(event.text)
         return event
 
-    def _take(self, event: Event) -> list[Event]:
+    def _take(self, event: AnyEvent) -> list[AnyEvent]:
         match event:
             case SessionEvent():
                 if self._session_id is not None:
@@ -174,7 +175,7 @@ class TurnRecorder:
                 pass
         return [self._keep(event)]
 
-    def _take_action(self, event: CommandEvent | FileChangeEvent | ToolEvent) -> list[Event]:
+    def _take_action(self, event: CommandEvent | FileChangeEvent | ToolEvent) -> list[AnyEvent]:
         if event.item_id in self._ended:
             return [self._keep(_late(event))]
         if event.status == "output":
@@ -190,21 +191,21 @@ class TurnRecorder:
             self._ended.add(event.item_id)
         return [self._keep(event)]
 
-    def _take_done(self, event: DoneEvent) -> list[Event]:
+    def _take_done(self, event: DoneEvent) -> list[AnyEvent]:
         closing = [*self._close_texts(), *self._close_actions()]
         self.done = msgspec.structs.replace(event, text=self._answer())
         return [*closing, self._keep(self.done)]
 
-    def _close_texts(self) -> list[Event]:
+    def _close_texts(self) -> list[AnyEvent]:
         partial, self._partial = self._partial, {}
         return [
             self._keep(_UNFINISHED[kind](item_id, buffer.getvalue()))
             for item_id, (kind, buffer) in partial.items()
         ]
 
-    def _close_actions(self) -> list[Event]:
+    def _close_actions(self) -> list[AnyEvent]:
         left, self._open = self._open, {}
-        closed: list[Event] = []
+        closed: list[AnyEvent] = []
         for item_id, started in left.items():
             changes: dict[str, object] = {"status": "interrupted", "timestamp": time.time()}
             if isinstance(started, CommandEvent) and item_id in self._output:
@@ -212,9 +213,9 @@ class TurnRecorder:
             closed.append(self._keep(msgspec.structs.replace(started, **changes)))
         return closed
 
-    def _keep(self, event: Event) -> AnyEvent:
-        self._events.append(event)  # pyright: ignore[reportArgumentType] - all subclasses are in AnyEvent
-        return self._events[-1]
+    def _keep(self, event: AnyEvent) -> AnyEvent:
+        self._events.append(event)
+        return event
 
     def _answer(self) -> str:
         messages = [event for event in self._events if isinstance(event, MessageEvent)]
@@ -228,14 +229,14 @@ class TurnRecorder:
         return growing[-1] if growing else ""
 
 
-def _masked(event: Event) -> Event:
+def _masked(event: AnyEvent) -> AnyEvent:
     text, payload = redact_message(event.text), redact_json(bytes(event.payload))
     if text == event.text and payload == bytes(event.payload):
         return event
     return msgspec.structs.replace(event, text=text, payload=msgspec.Raw(payload))
 
 
-def _late(event: Event) -> OtherEvent:
+def _late(event: AnyEvent) -> OtherEvent:
     """Returns news of an item that has ended, or has not begun, as what it is: no part of it."""
     return OtherEvent(
         name=event.kind, text=event.text, timestamp=event.timestamp, payload=event.payload

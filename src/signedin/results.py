@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import msgspec
 
 from signedin.errors import SignedinError
 from signedin.events import AnyEvent, DoneReason, MessageEvent, Usage
 
-OutputT_co = TypeVar("OutputT_co", covariant=True)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    OutputT_co = TypeVarWithDefault("OutputT_co", covariant=True, default=object)
+else:
+    OutputT_co = TypeVar("OutputT_co", covariant=True)  # only Python 3.13 knows defaults
 
 
 class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
@@ -177,7 +182,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     images: bool = False
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
     """What became of one prompt of a `map`.
 
     Attributes:
@@ -189,10 +194,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     index: int
     prompt: str
-    result: RunResult[object] | None = None
+    result: RunResult[OutputT_co] | None = None
     error: SignedinError | None = None
 
-    def unwrap(self) -> RunResult[object]:
+    def unwrap(self) -> RunResult[OutputT_co]:
         """Returns the result, or raises the error."""
         if self.result is None:
             raise self.error or SignedinError("the prompt has neither result nor error")

@@ -118,9 +118,21 @@ class AsyncSession:
             lambda: nullcontext(self), prompt, options, roll_back=self.roll_back
         )
 
+    @overload
+    def stream(
+        self, prompt: str, *, output: None = None, **keywords: Unpack[TurnKeywords]
+    ) -> AsyncTurn[None]: ...
+    @overload
+    def stream(
+        self, prompt: str, *, output: type[T], **keywords: Unpack[TurnKeywords]
+    ) -> AsyncTurn[T]: ...
+    @overload
+    def stream(
+        self, prompt: str, *, output: Output | None, **keywords: Unpack[TurnKeywords]
+    ) -> AsyncTurn[object]: ...
     def stream(
         self, prompt: str, *, output: Output | None = None, **keywords: Unpack[TurnKeywords]
-    ) -> AsyncTurn:
+    ) -> AsyncTurn[object]:
         """Returns a turn that starts when it is iterated, entered or awaited.
 
         Takes the arguments of `run`, except ``retry`` and ``output_retries``: what was seen cannot

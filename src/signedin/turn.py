@@ -13,26 +13,26 @@ from collections.abc import (
     Generator,
 )
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Self
+from typing import Generic, Self, cast
 
 import msgspec
 
 from signedin.aio import check_process, finish, running_loop
 from signedin.batches import AsyncBatches
 from signedin.errors import OutputError, SignedinError, TimeoutExceededError
-from signedin.events import DoneReason, Event
+from signedin.events import AnyEvent, DoneReason, Event
 from signedin.failures import event_from_error
 from signedin.items import AnyItem, ItemFeed
 from signedin.options import TurnOptions
 from signedin.providers.base import ProviderTurn
 from signedin.recorder import TurnRecorder, interrupted_done
-from signedin.results import RunResult
+from signedin.results import OutputT_co, RunResult
 
 TurnOpener = Callable[[], AbstractAsyncContextManager[ProviderTurn]]
 """Starts a turn when entered, and leaves nothing of it behind when left."""
 
 
-class AsyncTurn(AsyncBatches[Event]):
+class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
     """One prompt on its way: an async iterator of events that ends in a result.
 
     It starts when it is iterated, entered or asked for its result. Iterating it
@@ -91,20 +91,20 @@ class AsyncTurn(AsyncBatches[Event]):
             raise
         return self
 
-    async def next_batch(self) -> list[Event]:
+    async def next_batch(self) -> list[AnyEvent]:
         """Waits until something happens and returns all that has; empty after the end.
 
         This is what iteration is made of; use it where handing over events one by one is too slow.
         """
         check_process(self._process)
-        batch: list[Event] = []
+        batch: list[AnyEvent] = []
         while not batch and not self._closed:
             batch = self._recorder.record(await self._receive_or_fail())
             if self._recorder.done is not None:
                 await self._release()
         return batch
 
-    async def result(self) -> RunResult[object]:
+    async def result(self) -> RunResult[OutputT_co]:
         """Waits for the end of the turn.
 
         Raises:
@@ -115,7 +115,8 @@ class AsyncTurn(AsyncBatches[Event]):
         await self._exhaust()
         if error := self._failure():
             raise error
-        return self._fitted(self._recorder.result(turn_id=self.id))
+        result = self._fitted(self._recorder.result(turn_id=self.id))
+        return cast("RunResult[OutputT_co]", result)  # as the options say
 
     def raise_failure(self) -> None:
         """Raises the error of a turn that has failed or timed out; does nothing for any other."""
@@ -150,11 +151,11 @@ class AsyncTurn(AsyncBatches[Event]):
                 self._recorder.record([interrupted_done("interrupted")])
             await self._release()
 
-    def __aiter__(self) -> AsyncIterator[Event]:
+    def __aiter__(self) -> AsyncIterator[AnyEvent]:
         """Iterates over the events."""
         return self._iterate()
 
-    def __await__(self) -> Generator[object, None, RunResult[object]]:
+    def __await__(self) -> Generator[object, None, RunResult[OutputT_co]]:
         """``await turn`` is short for ``await turn.result()``."""
         return self.result().__await__()
 
