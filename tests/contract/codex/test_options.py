@@ -375,11 +375,6 @@ def test_exec_takes_a_megabyte(stage: Stage) -> None:
         client.run("x" * (2**20 + 1))
 
 
-def test_an_empty_prompt(app_server: Client, stage: Stage) -> None:
-    stage.play("Done.")
-    assert checked(app_server.run("")).text == "Done."
-
-
 def test_originator_and_user_agent_are_honest(app_server: Client, stage: Stage) -> None:
     stage.play("Done.")
     app_server.run("go")
