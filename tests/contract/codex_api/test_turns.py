@@ -1,6 +1,7 @@
 """Turns: streamed, steered, interrupted, several at once, failing, losing their server."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Sequence
@@ -316,8 +317,9 @@ async def test_a_turn_that_is_cancelled_as_it_begins(
     for _ in range(steps):
         await asyncio.sleep(0)
     beginning.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await beginning
+    with contextlib.suppress(asyncio.CancelledError):
+        turn = await beginning  # it was there already
+        await turn.interrupt()
     assert (await thread.run("next")).final_response == "still there"
     assert processes_with(stage.home) == server
 

@@ -6,6 +6,7 @@ import pytest
 
 from signedin import (
     AsyncClient,
+    ErrorEvent,
     ErrorKind,
     OtherEvent,
     Retry,
@@ -83,7 +84,8 @@ async def test_the_spellings_of_provider_options(
     async with client.session(cwd=tmp_path) as session:
         result = await session.run("go", provider_options=options)
     assert (result.text, result.retries) == ("ok", 1)
-    assert [type(e) for e in result.events if not isinstance(e, OtherEvent)][:2] == [
+    assert [type(e) for e in result.events if not isinstance(e, OtherEvent)][:3] == [
         SessionEvent,
+        ErrorEvent,
         RetryEvent,
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from signedin.errors import AuthRequiredError, InvalidOptionError
+from signedin.errors import AuthRequiredError
 from signedin.events import AnyEvent, DoneReason, Event, MessageEvent
 from signedin.providers.base import ReviewTarget, SessionQuery
 from signedin.providers.codex import protocol as p
@@ -98,17 +98,7 @@ async def read_history(server: AppServer, thread_id: str) -> list[PastTurn]:
 
 
 def review_target(target: ReviewTarget) -> p.ReviewTarget:
-    """Returns a review's target in Codex's words.
-
-    Raises:
-        InvalidOptionError: There are several.
-    """
-    named = {"base": target.base, "commit": target.commit, "focus": target.instructions}
-    given = [name for name, value in named.items() if value is not None]
-    if len(given) > 1:
-        raise InvalidOptionError(
-            f"codex reviews one thing at a time, not {' and '.join(given)}; give one of them"
-        )
+    """Returns a review's target in Codex's words."""
     if target.base is not None:
         return p.BaseBranchReviewTarget(branch=target.base)
     if target.commit is not None:
