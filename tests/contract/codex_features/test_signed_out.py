@@ -29,7 +29,7 @@ async def test_an_account_that_is_not_there(
     monkeypatch.setenv("HOME", str(tmp_path))
     async with AsyncClient("codex", transport=transport, account="wrok") as client:
         with pytest.raises(
-            AuthRequiredError, match="there is no codex login named 'wrok'.*--account wrok"
+            AuthRequiredError, match=r"there is no codex login named 'wrok'.*--account wrok"
         ):
             await client.run("hi", cwd=tmp_path, timeout=20)
     assert not (tmp_path / ".signedin" / "codex" / "accounts" / "wrok").exists()

@@ -174,7 +174,7 @@ def test_a_folder_that_is_not_trusted(headless: Client) -> None:
 
 
 def test_what_it_cannot_do_is_refused(headless: Client) -> None:
-    for keywords in ({"effort": "high"}, {"instructions": "x"}, {"images": [b"\x89PNG"]}):
+    for keywords in ({"effort": "high"}, {"instructions": "x"}, {"images": [b"\x89PNG\r\n\x1a\n"]}):
         with pytest.raises(UnsupportedOptionError):
             headless.run("Hi", **keywords)
 

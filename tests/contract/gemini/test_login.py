@@ -29,7 +29,7 @@ def test_without_a_login_nothing_is_started(
         "DISPLAY": ":0",
     }
     with (
-        new_client(transport, cwd=tmp_path, env=env) as client,
+        new_client(transport, cwd=browser.parent, env=env) as client,
         pytest.raises(AuthRequiredError, match="holds no login"),
     ):
         client.run("Hi")
@@ -47,9 +47,11 @@ def test_a_key_that_is_missing(new_client: Callable[..., Client], tmp_path: Path
         "GEMINI_API_KEY": None,
         "GEMINI_FORCE_FILE_STORAGE": "true",
     }
+    project = tmp_path / "project"
+    project.mkdir()
     for transport in ("gemini-acp", "gemini-cli"):
         with (
-            new_client(transport, cwd=tmp_path, env=env) as client,
+            new_client(transport, cwd=project, env=env) as client,
             pytest.raises(AuthRequiredError, match="Sign in with: export GEMINI_API_KEY="),
         ):
             client.run("Hi", timeout=30)

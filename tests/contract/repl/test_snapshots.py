@@ -21,7 +21,7 @@ async def test_a_repository_without_a_commit(repository: Path) -> None:
     change = await uncommitted(repository)
     assert change is not None
     assert "+++ b/known\n@@ -0,0 +1 @@\n+old\n" in change.diff
-    assert change.diff.endswith("+++ new (new)")
+    assert change.diff.endswith("+++ new (new)\n+new")
 
 
 async def test_a_turn_is_undone_without_a_commit(repository: Path) -> None:
