@@ -28,8 +28,8 @@ def _no_payload() -> msgspec.Raw:
 class EventKind(StrEnum):
     """The names of the events; stable, also in ``--json`` output.
 
-    ``event.kind`` is such a name as a literal string, so that ``event.kind == "command"`` tells
-    type checkers which event it is.
+    ``event.kind`` is such a name as a literal string: ``event.kind == "command"`` tells type
+    checkers which event it is, and mypy takes nothing but the string there.
     """
 
     SESSION = "session"

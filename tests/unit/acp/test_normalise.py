@@ -53,7 +53,7 @@ def tool(kind: str = "tool_call", **fields: object) -> dict:
 
 def wholes(events: list[Event]) -> list[tuple[str, str]]:
     return [
-        (event.kind.value, event.text)
+        (event.kind, event.text)
         for event in events
         if isinstance(event, MessageEvent | ReasoningEvent)
     ]
@@ -214,7 +214,7 @@ def test_a_python_tool_that_is_told_as_a_command() -> None:
     calls = ToolCalls("/work", McpNames(tools=["weather"]))
     call = acp.ToolCall("t1", kind="execute", title="mcp.signedin.weather", status="completed")
     events = calls.update(call, msgspec.Raw(b"null"))
-    assert [(event.kind.value, event.name, event.server) for event in events] == [
+    assert [(event.kind, event.name, event.server) for event in events] == [
         ("tool", "weather", None),
         ("tool", "weather", None),
     ]
