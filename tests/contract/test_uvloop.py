@@ -13,7 +13,10 @@ from support.folders import outside_of_sandboxes
 from support.rows import ROWS, Row
 from support.stage import Stage
 
-uvloop = pytest.importorskip("uvloop", reason="not made for Windows")
+if sys.platform == "win32":
+    pytest.skip("uvloop is not made for Windows", allow_module_level=True)
+
+import uvloop
 
 BLOCKING = """
 import sys, uvloop

@@ -10,7 +10,10 @@ import pytest
 from signedin.errors import TransportClosedError
 from signedin.wire.process import Process
 
-uvloop = pytest.importorskip("uvloop", reason="not made for Windows")
+if sys.platform == "win32":
+    pytest.skip("uvloop is not made for Windows", allow_module_level=True)
+
+import uvloop
 
 
 async def start(code: str) -> Process:
