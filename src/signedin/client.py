@@ -501,7 +501,7 @@ class AsyncClient:
         if os.getpid() != self._process:
             return  # what it has belongs to the process that was forked
         if conversations is not None:
-            await conversations.provider.aclose()
+            await conversations.aclose()
         await self._leftovers.ended()
 
     async def __aenter__(self) -> Self:

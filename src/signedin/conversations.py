@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from signedin.aio import finish
 from signedin.errors import InvalidOptionError, SessionBusyError
 from signedin.options import TurnOptions
-from signedin.providers.base import Provider, ProviderSession, SessionRequest
+from signedin.providers.base import Provider, ProviderSession, ProviderTurn, SessionRequest
 
 _FIXED_AT_START = ("env", "instructions", "tools", "mcp_servers", "ephemeral", "trust_project")
 
@@ -22,6 +22,7 @@ class Conversation:
         opened_with: The options it was opened with, some of which hold until it is closed.
         handles: How many hold it.
         busy: Whether a turn of it runs.
+        turn: That turn, once it has started.
         deleted: Whether it was deleted, so that it cannot go on.
     """
 
@@ -30,6 +31,7 @@ class Conversation:
         self.opened_with = opened_with
         self.handles = 1
         self.busy = False
+        self.turn: ProviderTurn | None = None
         self.deleted = False
 
     def check_idle(self) -> None:
@@ -98,6 +100,12 @@ class Conversations:
         conversation.handles -= 1
         if conversation.handles == 0:
             await finish(self._close(conversation))
+
+    async def aclose(self) -> None:
+        """Stops the turns that still run, as those of loops that were left, and the provider."""
+        running = [each.turn.aclose() for each in self._open if each.turn is not None]
+        await asyncio.gather(*running)
+        await self.provider.aclose()
 
     async def _begin(self, request: SessionRequest) -> Conversation:
         session = await self.provider.open_session(request)

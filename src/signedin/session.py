@@ -305,7 +305,7 @@ class AsyncSession:
         conversation.busy = True
         try:
             session = conversation.session
-            turn = await start(session, CallbackHost(options))
+            turn = conversation.turn = await start(session, CallbackHost(options))
             self._began_turn = True
             notices, session.notices = session.notices, ()
             try:
@@ -314,6 +314,7 @@ class AsyncSession:
                 await finish(turn.aclose())
         finally:
             conversation.busy = False
+            conversation.turn = None
 
     async def _open(self, options: TurnOptions) -> Conversation:
         """Opens the conversation for a turn, which may not change what is fixed."""
