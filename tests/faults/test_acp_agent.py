@@ -95,7 +95,7 @@ async def test_an_agent_that_does_not_stop_is_ended(tmp_path: Path) -> None:
     async with client("mute") as agent:
         with pytest.raises(TimeoutExceededError) as raised:
             await agent.run("Hi", cwd=tmp_path, timeout=2, env={"SIGNEDIN_TEST": str(tmp_path)})
-        assert processes_with(tmp_path) == set()
+    assert processes_with(tmp_path) == set()
     assert raised.value.result.text == "one two "
 
 

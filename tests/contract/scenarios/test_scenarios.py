@@ -19,6 +19,7 @@ from signedin import (
     ApprovalEvent,
     AuthRequiredError,
     Client,
+    CommandEvent,
     DoneEvent,
     ErrorKind,
     FileChange,
@@ -28,6 +29,7 @@ from signedin import (
     MessageEvent,
     OutputError,
     Question,
+    Retry,
     RetryEvent,
     RunResult,
     SessionEvent,
@@ -49,6 +51,7 @@ from signedin.loopback import (
     Reply,
     Rule,
     Script,
+    Shell,
     Text,
     ToolCall,
     UsageLimit,
@@ -193,6 +196,17 @@ def test_two_turns(client: Client, stage: Stage) -> None:
     assert "You said: one" in str(stage.requests[-1].body)
 
 
+@pytest.mark.needs("roll_back")
+def test_a_second_try_in_a_session_does_not_repeat_the_prompt(client: Client, stage: Stage) -> None:
+    stage.play(ECHO)
+    with client.session() as session:
+        session.run("one")
+        stage.play(HttpError(503, times=1), "It is well.")
+        result = session.run("zebrafish", retry=Retry(2, backoff=0, jitter=0))
+    assert result.text == "It is well."
+    assert str(stage.requests[-1].body).count("zebrafish") == 1
+
+
 @pytest.mark.needs("resume")
 def test_resume(run: Run, stage: Stage) -> None:
     stage.play(ECHO)
@@ -312,6 +326,19 @@ def test_a_file_edit_with_its_diff(client: Client, stage: Stage, file: Path) -> 
     assert changes[-1].changes == (FileChange(str(file), "add", diff),)
     assert of_type(events, ApprovalEvent) == []
     assert events[-1].text == "Written."
+
+
+@pytest.mark.needs("workspace")
+def test_a_command_that_fails(client: Client, stage: Stage) -> None:
+    stage.play(Shell("echo out; exit 3"), "It failed.")
+    asking = client.capabilities.approvals
+    allowed = {"on_approval": lambda _: allow} if asking else {"permissions": "full-access"}
+    [*_, command] = of_type(events_of(client.stream("Run it.", **allowed)), CommandEvent)
+    if client.capabilities.command_output:
+        assert (command.status, command.exit_code) == ("failed", 3)
+        assert "out" in command.output
+    else:
+        assert command.exit_code is None
 
 
 @pytest.mark.needs("approvals")
@@ -576,4 +603,6 @@ def test_every_capability_has_its_scenario() -> None:
     scenarios = [value for name, value in globals().items() if name.startswith("test_")]
     marks: Sequence[pytest.Mark] = [m for s in scenarios for m in getattr(s, "pytestmark", ())]
     tried = {name for mark in marks if mark.name == "needs" for name in mark.args}
-    assert tried | {"deltas", "failures", "diffs"} == set(Capabilities.__struct_fields__)
+    assert tried | {"deltas", "failures", "diffs", "command_output"} == set(
+        Capabilities.__struct_fields__
+    )
