@@ -18,7 +18,10 @@ from support.program import PROGRAM, SECONDS, document, environment, run_program
 from support.terminal import Terminal
 
 TEST = shlex.join([sys.executable, "-B", "-m", "unittest"])
-INTRODUCTION = "The real codex at work. No account: its model is a script on 127.0.0.1.\n\n"
+INTRODUCTION = (
+    "The real codex at work. No account and no cost: its model is a script on\n"
+    "127.0.0.1, and so are the tokens and prices it counts.\n\n"
+)
 CHECKED = "\nChecked: basket.py has changed, and its test passes now.\n"
 DIFF = """\
 changed basket.py

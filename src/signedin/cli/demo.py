@@ -106,8 +106,8 @@ def demo(
     with _scratch_project(keep=keep) as project:
         if not json:
             write(
-                f"The real {provider} at work. No account and no cost: its model is a "
-                "script on 127.0.0.1, and so are the tokens and prices it counts.\n\n"
+                f"The real {provider} at work. No account and no cost: its model is a script on"
+                "\n127.0.0.1, and so are the tokens and prices it counts.\n\n"
             )
         is_watched = can_draw_on(sys.stdout) and not json
         model = LoopbackModel(script(project, delay=READING_SECONDS if is_watched else 0))
