@@ -33,6 +33,19 @@ class Conversation:
         self.busy = False
         self.turn: ProviderTurn | None = None
         self.deleted = False
+        self._ending: asyncio.Future[None] | None = None
+
+    async def end_turn(self) -> None:
+        """Stops the turn, once, however many ask for it; each waits until it is done."""
+        if self.turn is None:
+            return
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self.turn.aclose())
+        await asyncio.shield(self._ending)
+
+    def rest(self) -> None:
+        """Is ready for the next turn."""
+        self.busy, self.turn, self._ending = False, None, None
 
     def check_idle(self) -> None:
         """Refuses what needs the conversation for itself while a turn runs.
@@ -103,8 +116,7 @@ class Conversations:
 
     async def aclose(self) -> None:
         """Stops the turns that still run, as those of loops that were left, and the provider."""
-        running = [each.turn.aclose() for each in self._open if each.turn is not None]
-        await asyncio.gather(*running)
+        await asyncio.gather(*(each.end_turn() for each in self._open))
         await self.provider.aclose()
 
     async def _begin(self, request: SessionRequest) -> Conversation:

@@ -311,10 +311,9 @@ class AsyncSession:
             try:
                 yield NoticingTurn(turn, notices) if notices else turn
             finally:
-                await finish(turn.aclose())
+                await finish(conversation.end_turn())
         finally:
-            conversation.busy = False
-            conversation.turn = None
+            conversation.rest()
 
     async def _open(self, options: TurnOptions) -> Conversation:
         """Opens the conversation for a turn, which may not change what is fixed."""
