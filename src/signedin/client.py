@@ -20,6 +20,7 @@ from signedin.aio import Leftovers, check_process, running_loop
 from signedin.conversations import Conversations
 from signedin.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
 from signedin.events import RateLimits
+from signedin.keywords import check_keywords, check_prompt, merge_keywords, resolve
 from signedin.mapping import map_prompts
 from signedin.options import (
     AuthSource,
@@ -30,11 +31,7 @@ from signedin.options import (
     TurnKeywords,
     TurnOptions,
     check_choice,
-    check_keywords,
-    check_prompt,
     checked_directory,
-    merge_keywords,
-    resolve,
 )
 from signedin.providers.base import (
     Installation,

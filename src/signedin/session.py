@@ -13,14 +13,8 @@ from signedin.approvals import Host
 from signedin.conversations import Conversation, Conversations
 from signedin.errors import InvalidOptionError, SignedinError
 from signedin.hosting import CallbackHost
-from signedin.options import (
-    Output,
-    TurnKeywords,
-    TurnOptions,
-    check_keywords,
-    check_prompt,
-    resolve,
-)
+from signedin.keywords import check_keywords, check_prompt, resolve
+from signedin.options import Output, TurnKeywords, TurnOptions
 from signedin.providers.base import (
     Provider,
     ProviderSession,

@@ -17,13 +17,8 @@ from signedin.cli.follow import Follower, follow_run
 from signedin.cli.output import Presenter
 from signedin.client import AsyncClient
 from signedin.events import RetryEvent
-from signedin.options import (
-    Permissions,
-    TurnKeywords,
-    TurnOptions,
-    check_keywords,
-    resolve,
-)
+from signedin.keywords import check_keywords, resolve
+from signedin.options import Permissions, TurnKeywords, TurnOptions
 from signedin.providers.capabilities import check_retry, check_supported
 from signedin.results import RunResult
 from signedin.runs import run_to_end

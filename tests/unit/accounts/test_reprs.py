@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 import signedin
-from signedin.options import McpServer, resolve
+from signedin.keywords import resolve
+from signedin.options import McpServer
 from signedin.providers.acp.dialect import Launch
 from signedin.providers.acp.protocol import CreateTerminal, EnvVariable
 from signedin.providers.gemini.method import Start

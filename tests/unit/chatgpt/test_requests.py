@@ -9,8 +9,8 @@ import pytest
 from signedin import tool
 from signedin.content import TextContent
 from signedin.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.keywords import resolve
 from signedin.loopback.chatgpt_api import ChatGPTAPI
-from signedin.options import resolve
 from signedin.providers.chatgpt.keywords import client_settings, turn_settings
 from signedin.providers.chatgpt.requests import (
     ResponseRequest,

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from signedin import InvalidOptionError, McpServer
-from signedin.options import TurnKeywords, TurnOptions, check_keywords, merge_keywords, resolve
+from signedin.keywords import check_keywords, merge_keywords, resolve
+from signedin.options import TurnKeywords, TurnOptions
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

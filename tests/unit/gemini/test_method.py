@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from signedin.errors import AuthRequiredError
-from signedin.options import resolve
+from signedin.keywords import resolve
 from signedin.providers.base import ProviderConfig
 from signedin.providers.gemini.config import start_with
 from signedin.providers.gemini.method import Start, check_signed_in, chosen_method, findings

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from signedin.errors import InvalidOptionError
-from signedin.options import AuthSource, EnvPolicy, StrPath, check_keywords
+from signedin.options import AuthSource, EnvPolicy, StrPath, check_switch
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.calls import AsyncCalls
@@ -75,7 +75,7 @@ class AsyncCodex(AsyncCalls):
         on_request: OnRequest | None = None,
     ) -> None:
         _check_config(config or {})
-        check_keywords({"trust_project": trust_project})
+        check_switch("trust_project", trust_project)
         settings = ProviderConfig(
             transport="codex-app-server",
             binary=Path(binary).expanduser() if binary is not None else None,
