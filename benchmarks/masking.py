@@ -7,7 +7,7 @@ The costs of a text and of one that is 16 times as long are the same if the time
 
 import time
 
-from signedin.redact import know, redact, redact_json
+from signedin.model.redact import know, redact, redact_json
 
 ORDINARY = {
     "prose": "the model reads a file and answers with a risk-assessment of the token; ",

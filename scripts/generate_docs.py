@@ -21,9 +21,9 @@ from typer.utils import get_params_from_function
 from signedin.cli.app import COMMANDS
 from signedin.cli.errors import EXIT_CODES
 from signedin.cli.interactive.commands import COMMANDS as SLASH_COMMANDS
+from signedin.model.capabilities import Capabilities
 from signedin.providers.acp.catalogue import AGENTS
 from signedin.providers.base import ProviderSpec
-from signedin.providers.capabilities import Capabilities
 from signedin.providers.registry import BUILT_IN, load_provider
 
 ROOT = Path(__file__).parent.parent

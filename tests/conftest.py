@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from signedin.providers.environment import vendor_variables
-from signedin.redact import redact
+from signedin.model.redact import redact
+from signedin.providers.shared.environment import vendor_variables
 
 CANARY = "sk-canary-0123456789"
 """A key in the environment of every test."""

@@ -7,9 +7,9 @@ import msgspec
 from stopwatch import Stopwatch, chosen, serve
 
 from signedin import AsyncClient
-from signedin.providers.chatgpt.keywords import GivenToken
-from signedin.providers.chatgpt.profiles import CODEX
+from signedin.providers.chatgpt.options import GivenToken
 from signedin.providers.chatgpt.requests import ResponseRequest, user_message
+from signedin.providers.chatgpt.sign_in.profiles import CODEX
 from signedin.providers.chatgpt.transport import ChatGPTTransport
 
 URL = os.environ["BENCHMARK_URL"]

@@ -12,35 +12,35 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "accounts.status": "AsyncLogin AuthBackend AuthStatus",
-    "content": "ImageContent TextContent",
-    "items": (
+    "tools.content": "ImageContent TextContent",
+    "model.items": (
         "AnyItem CommandItem FileChangeItem Item MessageItem PlanItem ReasoningItem ToolItem"
     ),
-    "options": "McpServer TurnKeywords",
-    "output": "OutputSpec",
-    "retry": "Retry retry_on_overload",
-    "tools": "Tool ToolResult tool",
-    "approvals": (
+    "model.options": "McpServer TurnKeywords",
+    "schemas.structured_output": "OutputSpec",
+    "model.retry": "Retry retry_on_overload",
+    "tools.tool": "Tool ToolResult tool",
+    "model.approvals": (
         "ApprovalRequest Decision Question QuestionOption allow allow_for_session deny stop"
     ),
-    "blocking": "Client Login Session Turn",
-    "client": "AsyncClient",
-    "errors": (
+    "client.blocking": "Client Login Session Turn",
+    "client.async_client": "AsyncClient",
+    "model.errors": (
         "AuthRequiredError BillingError CommandExecutionError ErrorKind InvalidOptionError "
         "OutputError PermissionDeniedError ProtocolError ProviderNotInstalledError "
         "RateLimitedError SessionBusyError SignedinError TimeoutExceededError "
         "TransportClosedError TurnFailedError TurnInterruptedError UnsupportedOptionError "
         "UnsupportedProviderError UsageLimitError"
     ),
-    "events": (
+    "model.events": (
         "AnyEvent ApprovalEvent CommandEvent DoneEvent ErrorEvent Event EventKind FileChange "
         "FileChangeEvent MessageDeltaEvent MessageEvent OtherEvent PlanDeltaEvent PlanEvent "
         "PlanStep RateLimitEvent RateLimits RateLimitWindow ReasoningDeltaEvent ReasoningEvent "
         "RetryEvent SessionEvent ToolEvent Usage UsageEvent WarningEvent"
     ),
-    "results": "ModelInfo Outcome PastTurn RunResult SessionInfo SessionPage",
-    "session": "AsyncSession",
-    "turn": "AsyncTurn",
+    "model.results": "ModelInfo Outcome PastTurn RunResult SessionInfo SessionPage",
+    "client.session": "AsyncSession",
+    "client.turn": "AsyncTurn",
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -5,7 +5,22 @@ from signedin.accounts.status import (
     AuthBackend as AuthBackend,
     AuthStatus as AuthStatus,
 )
-from signedin.approvals import (
+from signedin.client.async_client import (
+    AsyncClient as AsyncClient,
+)
+from signedin.client.blocking import (
+    Client as Client,
+    Login as Login,
+    Session as Session,
+    Turn as Turn,
+)
+from signedin.client.session import (
+    AsyncSession as AsyncSession,
+)
+from signedin.client.turn import (
+    AsyncTurn as AsyncTurn,
+)
+from signedin.model.approvals import (
     ApprovalRequest as ApprovalRequest,
     Decision as Decision,
     Question as Question,
@@ -15,20 +30,7 @@ from signedin.approvals import (
     deny as deny,
     stop as stop,
 )
-from signedin.blocking import (
-    Client as Client,
-    Login as Login,
-    Session as Session,
-    Turn as Turn,
-)
-from signedin.client import (
-    AsyncClient as AsyncClient,
-)
-from signedin.content import (
-    ImageContent as ImageContent,
-    TextContent as TextContent,
-)
-from signedin.errors import (
+from signedin.model.errors import (
     AuthRequiredError as AuthRequiredError,
     BillingError as BillingError,
     CommandExecutionError as CommandExecutionError,
@@ -49,7 +51,7 @@ from signedin.errors import (
     UnsupportedProviderError as UnsupportedProviderError,
     UsageLimitError as UsageLimitError,
 )
-from signedin.events import (
+from signedin.model.events import (
     AnyEvent as AnyEvent,
     ApprovalEvent as ApprovalEvent,
     CommandEvent as CommandEvent,
@@ -77,7 +79,7 @@ from signedin.events import (
     UsageEvent as UsageEvent,
     WarningEvent as WarningEvent,
 )
-from signedin.items import (
+from signedin.model.items import (
     AnyItem as AnyItem,
     CommandItem as CommandItem,
     FileChangeItem as FileChangeItem,
@@ -87,14 +89,11 @@ from signedin.items import (
     ReasoningItem as ReasoningItem,
     ToolItem as ToolItem,
 )
-from signedin.options import (
+from signedin.model.options import (
     McpServer as McpServer,
     TurnKeywords as TurnKeywords,
 )
-from signedin.output import (
-    OutputSpec as OutputSpec,
-)
-from signedin.results import (
+from signedin.model.results import (
     ModelInfo as ModelInfo,
     Outcome as Outcome,
     PastTurn as PastTurn,
@@ -102,20 +101,21 @@ from signedin.results import (
     SessionInfo as SessionInfo,
     SessionPage as SessionPage,
 )
-from signedin.retry import (
+from signedin.model.retry import (
     Retry as Retry,
     retry_on_overload as retry_on_overload,
 )
-from signedin.session import (
-    AsyncSession as AsyncSession,
+from signedin.schemas.structured_output import (
+    OutputSpec as OutputSpec,
 )
-from signedin.tools import (
+from signedin.tools.content import (
+    ImageContent as ImageContent,
+    TextContent as TextContent,
+)
+from signedin.tools.tool import (
     Tool as Tool,
     ToolResult as ToolResult,
     tool as tool,
-)
-from signedin.turn import (
-    AsyncTurn as AsyncTurn,
 )
 
 __version__: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from signedin.events import (
+from signedin.model.events import (
     CommandEvent,
     DoneEvent,
     Event,

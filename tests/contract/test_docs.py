@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from signedin.loopback import LoopbackModel, Rule, Script, Shell, ToolCall, WriteFile
-from signedin.providers.codex.config import to_toml
+from signedin.providers.codex.options import to_toml
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/tutorial.md", "docs/sessions.md", "docs/approvals.md"]

@@ -25,8 +25,8 @@ from signedin import (
     TurnFailedError,
     WarningEvent,
 )
-from signedin.approvals import allow, deny
-from signedin.errors import ErrorKind, InvalidOptionError, UnsupportedOptionError
+from signedin.model.approvals import allow, deny
+from signedin.model.errors import ErrorKind, InvalidOptionError, UnsupportedOptionError
 from signedin.providers.acp.session import KEPT
 from support.processes import EndlessCommand, Watch, processes_with
 from support.turns import checked, events_of_async, failed, of_type, told

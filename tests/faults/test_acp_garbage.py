@@ -4,11 +4,11 @@ import msgspec
 from hypothesis import given, settings, strategies as st
 
 from signedin import DoneEvent
-from signedin.events import Event
+from signedin.model.events import Event
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.store import Replay
-from signedin.providers.gemini.rows import HeadlessRows
+from signedin.providers.gemini.headless.normalise import HeadlessRows
 
 WORDS = [
     *("sessionUpdate", "content", "toolCallId", "title", "kind", "status", "rawInput", "rawOutput"),

@@ -17,9 +17,9 @@ from signedin import (
     WarningEvent,
     tool,
 )
-from signedin.approvals import deny
-from signedin.errors import InvalidOptionError
 from signedin.loopback import Shell
+from signedin.model.approvals import deny
+from signedin.model.errors import InvalidOptionError
 from support.agents import program, versions
 from support.lures import GEMINI, OPENCODE, QWEN, Lure, Trap, lay, trap
 from support.stage import Stage

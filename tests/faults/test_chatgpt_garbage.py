@@ -14,18 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from signedin.accounts.store import CredentialStore, CredentialStoreError
-from signedin.errors import SignedinError
+from signedin.model.errors import SignedinError
 from signedin.providers.base import SessionQuery
 from signedin.providers.chatgpt.claims import read_claims
 from signedin.providers.chatgpt.conversation import StoredTurn
 from signedin.providers.chatgpt.failure import error_of_response
 from signedin.providers.chatgpt.limits import limits_in_headers
-from signedin.providers.chatgpt.login import ChatGPTLogin
 from signedin.providers.chatgpt.models import _decoded
 from signedin.providers.chatgpt.normalise import AnswerNormaliser
+from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
+from signedin.providers.chatgpt.sign_in.transfer import read_login
 from signedin.providers.chatgpt.store import ConversationStore
-from signedin.providers.chatgpt.transfer import read_login
-from signedin.providers.codex.transfer import import_login
+from signedin.providers.codex.account.transfer import import_login
 from signedin.wire.sse import EventSplitter
 
 many = settings(

@@ -22,8 +22,8 @@ from signedin import (
     TransportClosedError,
     UsageEvent,
 )
-from signedin.errors import ErrorKind, InvalidOptionError
 from signedin.loopback import Hang, LoopbackModel, Reply, Rule, Script, Shell
+from signedin.model.errors import ErrorKind, InvalidOptionError
 from support.agents import program as agent, versions
 from support.processes import EndlessCommand, Watch, processes_with, wait_until_none_with
 from support.programs import program
@@ -279,7 +279,7 @@ async def test_killed_between_two_turns(binary: Path) -> None:
 
 
 BUSY = """
-from signedin.approvals import allow
+from signedin.model.approvals import allow
 with Client("claude", on_approval=lambda _: allow, **arguments) as client:
     client.run("go")
 """

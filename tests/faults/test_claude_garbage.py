@@ -9,12 +9,12 @@ import msgspec
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from signedin.accounts.status import AuthStatus
-from signedin.errors import SignedinError
-from signedin.events import DoneEvent
+from signedin.model.errors import SignedinError
+from signedin.model.events import DoneEvent
 from signedin.providers.base import SessionQuery
-from signedin.providers.claude.account import ClaudeAccount, interpret
-from signedin.providers.claude.catalogue import check_effort, limits_in, models_in
+from signedin.providers.claude.account.home import ClaudeAccount, interpret
 from signedin.providers.claude.messages import Message, answered
+from signedin.providers.claude.models_and_limits import check_effort, limits_in, models_in
 from signedin.providers.claude.normalise import TurnNormaliser
 from signedin.providers.claude.store import answer_before, list_sessions, read_history
 from signedin.wire.jsonl import BadLine, JsonLines

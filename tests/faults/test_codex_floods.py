@@ -7,7 +7,7 @@ import pytest
 
 from signedin import Client, CommandEvent, DoneEvent, MessageDeltaEvent
 from signedin.loopback import Shell, Text
-from signedin.providers.codex import live
+from signedin.providers.codex.app_server import running_turn as live
 from support.processes import processes_with
 from support.programs import ended, program
 from support.stage import Stage

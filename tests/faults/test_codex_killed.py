@@ -24,7 +24,7 @@ from signedin import (
     TransportClosedError,
 )
 from signedin.loopback import Hang, Hold, Reply, Shell, Text
-from signedin.providers.codex.app_server import AppServer
+from signedin.providers.codex.app_server.process import AppServer
 from signedin.testing import assert_event_contract
 from support.processes import EndlessCommand, Watch, children_with, processes_with
 from support.programs import program

@@ -30,8 +30,8 @@ from signedin import (
     TurnFailedError,
     WarningEvent,
 )
-from signedin.providers.codex import live
-from signedin.providers.codex.app_server import AppServer
+from signedin.providers.codex.app_server import running_turn as live
+from signedin.providers.codex.app_server.process import AppServer
 from support.turns import events_of, failed, of_type, told
 
 

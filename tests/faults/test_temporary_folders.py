@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 OWNING = """
-from signedin.temporary import TemporaryFolder
+from signedin.runtime.temporary import TemporaryFolder
 folder = TemporaryFolder("agent")
 print(folder.name, flush=True)
 input()
@@ -15,7 +15,7 @@ input()
 
 NEXT = """
 import threading
-from signedin.temporary import TemporaryFolder
+from signedin.runtime.temporary import TemporaryFolder
 with TemporaryFolder("agent"):
     for thread in threading.enumerate():
         if thread.name == "signedin sweep":

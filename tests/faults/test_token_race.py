@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from signedin.accounts.store import CredentialStore
-from signedin.errors import AuthRequiredError
+from signedin.model.errors import AuthRequiredError
 from support import refreshing
 from support.issuer import Issuer, Killer, Login
 

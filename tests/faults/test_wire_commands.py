@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from signedin.errors import TimeoutExceededError
+from signedin.model.errors import TimeoutExceededError
 from signedin.wire.capture import Captured, capture
 from signedin.wire.terminal import run_in_terminal
 from support.processes import Watch

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from signedin.errors import TransportClosedError
+from signedin.model.errors import TransportClosedError
 from signedin.wire.jsonl import BadLine
 from signedin.wire.jsonrpc import JsonRpcPeer
 from signedin.wire.process import Process

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from signedin.errors import TransportClosedError
+from signedin.model.errors import TransportClosedError
 from signedin.wire.process import Process
 from signedin.wire.stderr import TAIL_LIMIT
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from signedin.errors import TransportClosedError
+from signedin.model.errors import TransportClosedError
 from signedin.wire.process import Process
 
 if sys.platform == "win32":

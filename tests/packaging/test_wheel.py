@@ -46,5 +46,6 @@ def test_the_metadata(wheel: zipfile.ZipFile) -> None:
     [points] = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
     entries = wheel.read(points).decode()
     assert "signedin = signedin.cli:main" in entries
-    assert "[axio.transport]\nsignedin = signedin.axio:SignedInTransport\n" in entries
-    assert "[axio.transport.settings]\nsignedin = signedin.axio:SignInScreen\n" in entries
+    assert "[axio.transport]\nsignedin = signedin.integrations.axio:SignedInTransport\n" in entries
+    screen = "signedin.integrations.axio:SignInScreen"
+    assert f"[axio.transport.settings]\nsignedin = {screen}\n" in entries

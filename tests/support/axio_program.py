@@ -33,7 +33,7 @@ from axio.transport import (
     select_transport_model,
 )
 
-from signedin.axio import ChatGPTError, SignedInTransport
+from signedin.integrations.axio import ChatGPTError, SignedInTransport
 from signedin.loopback import (
     Cut,
     Failed,
@@ -50,7 +50,7 @@ from signedin.loopback import (
     Usage,
     UsageLimit,
 )
-from signedin.providers.chatgpt import profiles
+from signedin.providers.chatgpt.sign_in import profiles
 from support.chatgpt import (
     RawBackend,
     Sent,

@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from signedin.cli.app import run_program
-from signedin.providers.chatgpt import profiles
+from signedin.providers.chatgpt.sign_in import profiles
 from support.chatgpt_account import profile_at
 
 if __name__ == "__main__":

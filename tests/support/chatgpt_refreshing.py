@@ -10,8 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from signedin.providers.chatgpt.keeper import LoginKeeper
-from signedin.providers.chatgpt.settings import sign_in_settings
+from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
 from support.chatgpt_account import profile_at
 
 TASKS = 5

@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from signedin.approvals import Host
-from signedin.events import DoneEvent, DoneReason, Event, MessageEvent, SessionEvent
-from signedin.options import TurnOptions
+from signedin.model.approvals import Host
+from signedin.model.capabilities import Capabilities
+from signedin.model.events import DoneEvent, DoneReason, Event, MessageEvent, SessionEvent
+from signedin.model.options import TurnOptions
+from signedin.model.results import PastTurn
 from signedin.providers.base import (
     Installation,
     Provider,
@@ -16,8 +18,6 @@ from signedin.providers.base import (
     ProviderSpec,
     SessionRequest,
 )
-from signedin.providers.capabilities import Capabilities
-from signedin.results import PastTurn
 
 Batch = Sequence[Event] | BaseException
 """What a turn gives at once, or raises."""

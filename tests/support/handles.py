@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, precondition, rule
 
 from signedin import Client, SessionBusyError
-from signedin.blocking import Session, Turn
+from signedin.client.blocking import Session, Turn
 
 HOLD = "hold"
 """How the prompts of turns begin that go on until they are stopped."""

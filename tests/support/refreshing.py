@@ -13,7 +13,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from signedin.accounts.store import CredentialStore
-from signedin.errors import AuthRequiredError
+from signedin.model.errors import AuthRequiredError
 from support.issuer import Asked, Login
 
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from signedin import AsyncTurn, Event, OtherEvent, RunResult, SignedinError, Turn
-from signedin.events import EMPTY_PAYLOAD
+from signedin.model.events import EMPTY_PAYLOAD
 from signedin.testing import assert_event_contract
 
 ErrorT = TypeVar("ErrorT", bound=SignedinError)

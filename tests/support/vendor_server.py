@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from signedin.portal import call
+from signedin.runtime.background_loop import call
 
 
 class VendorServer:

@@ -7,7 +7,7 @@ import re
 import stat
 from pathlib import Path
 
-from signedin.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError
 
 HOME_VARIABLE = "SIGNEDIN_HOME"
 _PRIVATE = 0o700

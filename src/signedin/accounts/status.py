@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-from signedin.errors import BillingError, InvalidOptionError, SignedinError
+from signedin.model.errors import BillingError, InvalidOptionError, SignedinError
 
 Payer: TypeAlias = Literal["subscription", "api", "cloud", "none", "unknown"]
 """``subscription``: the plan of a login. ``api``: an API key, by use. ``cloud``: a cloud provider's

@@ -23,8 +23,8 @@ from filelock import FileLock, Timeout
 from signedin.accounts.files import UNDECODABLE
 from signedin.accounts.homes import HOME_VARIABLE, make_private
 from signedin.accounts.vaults import FileVault, Vault, check_name
-from signedin.aio import finish
-from signedin.errors import AuthRequiredError, ErrorKind, SignedinError, TimeoutExceededError
+from signedin.model.errors import AuthRequiredError, ErrorKind, SignedinError, TimeoutExceededError
+from signedin.runtime.aio import finish
 
 LOCK_SECONDS = 120.0
 """How long to wait for another process; a refresh takes seconds at most."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from signedin.errors import AuthRequiredError, InvalidOptionError
+from signedin.model.errors import AuthRequiredError, InvalidOptionError
 
 SEALED = "signedin-login-1"
 PLAIN = "signedin-login-plain-1"

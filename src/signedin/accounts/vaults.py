@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from signedin.accounts.files import read_private, remove_leftovers, remove_private, write_private
-from signedin.errors import InvalidOptionError, SignedinError
+from signedin.model.errors import InvalidOptionError, SignedinError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 

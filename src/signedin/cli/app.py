@@ -25,7 +25,7 @@ from signedin.cli.errors import (
 )
 from signedin.cli.signals import exit_on_termination
 from signedin.cli.streams import open_streams, silence_stdout
-from signedin.errors import SignedinError
+from signedin.model.errors import SignedinError
 
 COMMANDS = {
     "run": ("signedin.cli.run", "Run one prompt."),

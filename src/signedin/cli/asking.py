@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from signedin.approvals import (
+from signedin.model.approvals import (
     ApprovalRequest,
     Decision,
     Question,

@@ -15,7 +15,7 @@ from signedin.cli.output import (
     TextWriter,
 )
 from signedin.cli.streams import is_attended
-from signedin.client import AsyncClient
+from signedin.client.async_client import AsyncClient
 
 
 def who_answers(client: AsyncClient, presenters: Sequence[Presenter]) -> dict[str, object]:

@@ -22,11 +22,11 @@ from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Sour
 from signedin.cli.output import write, write_json
 from signedin.cli.signals import calling_on_stop
 from signedin.cli.tables import aligned
-from signedin.client import AsyncClient
-from signedin.errors import UnsupportedOptionError
-from signedin.options import AuthSource
+from signedin.client.async_client import AsyncClient
+from signedin.model.errors import UnsupportedOptionError
+from signedin.model.options import AuthSource
 from signedin.providers.registry import load_provider, provider_names
-from signedin.threads import in_thread
+from signedin.runtime.threads import in_thread
 
 auth = typer.Typer(
     rich_markup_mode=None,

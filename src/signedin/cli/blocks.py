@@ -15,8 +15,8 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
-from signedin.approvals import ApprovalRequest, Question
-from signedin.events import (
+from signedin.model.approvals import ApprovalRequest, Question
+from signedin.model.events import (
     CommandEvent,
     FileChange,
     FileChangeEvent,
@@ -25,7 +25,7 @@ from signedin.events import (
     RetryEvent,
     ToolEvent,
 )
-from signedin.results import RunResult
+from signedin.model.results import RunResult
 
 COMMAND_LINES = 10
 OUTPUT_LINES = 30

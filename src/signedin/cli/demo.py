@@ -16,14 +16,12 @@ from typing import Annotated
 
 import typer
 
-from signedin.approvals import ApprovalRequest, Decision, allow, deny
 from signedin.cli.documents import Checked
 from signedin.cli.errors import UsageError
 from signedin.cli.follow import follow
 from signedin.cli.output import JsonLinesWriter, Presenter, write, write_json
 from signedin.cli.streams import can_draw_on
-from signedin.client import AsyncClient
-from signedin.errors import SignedinError
+from signedin.client.async_client import AsyncClient
 from signedin.loopback import (
     EditFile,
     LoopbackModel,
@@ -35,8 +33,10 @@ from signedin.loopback import (
     Usage,
     shell,
 )
-from signedin.options import Permissions
-from signedin.providers.binary import require
+from signedin.model.approvals import ApprovalRequest, Decision, allow, deny
+from signedin.model.errors import SignedinError
+from signedin.model.options import Permissions
+from signedin.providers.shared.binary import require
 
 PROVIDERS = ("codex", "claude", "gemini", "acp:opencode", "acp:qwen")
 MODULE = "basket.py"

@@ -10,9 +10,9 @@ from typing import Literal, Self, TypeAlias
 
 import msgspec
 
-from signedin.errors import ErrorKind, SignedinError
-from signedin.events import AnyEvent, DoneReason, Usage
-from signedin.results import PastTurn, RunResult
+from signedin.model.errors import ErrorKind, SignedinError
+from signedin.model.events import AnyEvent, DoneReason, Usage
+from signedin.model.results import PastTurn, RunResult
 
 
 class Failure(msgspec.Struct, frozen=True):

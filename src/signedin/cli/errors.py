@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from signedin.errors import (
+from signedin.model.errors import (
     ErrorKind,
     InvalidOptionError,
     SignedinError,
@@ -17,7 +17,7 @@ from signedin.errors import (
 )
 
 if TYPE_CHECKING:
-    from signedin.results import RunResult
+    from signedin.model.results import RunResult
 
 SUCCESS = 0
 FAILURE = 1

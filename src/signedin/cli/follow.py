@@ -12,10 +12,10 @@ from typing import Self, TypeAlias
 from signedin.cli.errors import StoppedError
 from signedin.cli.output import Outcome, Presenter
 from signedin.cli.signals import calling_on_stop
-from signedin.errors import SignedinError
-from signedin.events import Event
-from signedin.results import RunResult
-from signedin.turn import AsyncTurn
+from signedin.client.turn import AsyncTurn
+from signedin.model.errors import SignedinError
+from signedin.model.events import Event
+from signedin.model.results import RunResult
 
 _STOP_SECONDS = 5.0
 """How long an agent that was asked to stop may take, before the turn is torn down."""

@@ -7,8 +7,8 @@ import asyncio
 from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source, client_of
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, local_time
-from signedin.events import RateLimits
-from signedin.results import ModelInfo
+from signedin.model.events import RateLimits
+from signedin.model.results import ModelInfo
 
 
 def models(

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from signedin import options
 from signedin.cli import suggestions
-from signedin.client import AsyncClient
-from signedin.errors import ErrorKind, SignedinError
-from signedin.events import SessionEvent
+from signedin.client.async_client import AsyncClient
+from signedin.model import options
+from signedin.model.errors import ErrorKind, SignedinError
+from signedin.model.events import SessionEvent
 
 DEFAULT_PROVIDER = "codex"
 

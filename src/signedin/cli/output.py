@@ -14,9 +14,9 @@ import typer
 
 from signedin.cli.documents import ResultLine, RunDocument
 from signedin.cli.errors import StdoutClosedError
-from signedin.errors import SignedinError
-from signedin.events import Event, MessageDeltaEvent, MessageEvent, RetryEvent, WarningEvent
-from signedin.results import RunResult
+from signedin.model.errors import SignedinError
+from signedin.model.events import Event, MessageDeltaEvent, MessageEvent, RetryEvent, WarningEvent
+from signedin.model.results import RunResult
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -13,9 +13,9 @@ from signedin.cli.errors import FAILURE, SUCCESS
 from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source, client_of
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned
-from signedin.client import AsyncClient
-from signedin.errors import SignedinError
-from signedin.providers.capabilities import Capabilities
+from signedin.client.async_client import AsyncClient
+from signedin.model.capabilities import Capabilities
+from signedin.model.errors import SignedinError
 from signedin.providers.registry import load_provider, provider_names
 
 

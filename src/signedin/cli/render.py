@@ -16,7 +16,7 @@ from rich.text import Text
 
 from signedin.cli import blocks
 from signedin.cli.markdown import MarkdownStream
-from signedin.events import (
+from signedin.model.events import (
     CommandEvent,
     Event,
     FileChangeEvent,
@@ -32,7 +32,7 @@ from signedin.events import (
     ToolEvent,
     WarningEvent,
 )
-from signedin.results import RunResult
+from signedin.model.results import RunResult
 
 OUTPUT_PREVIEW_LINES = 6
 OUTPUT_PREVIEW_CHARACTERS = 4_000

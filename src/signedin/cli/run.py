@@ -15,18 +15,18 @@ from signedin.cli.audience import choose_presenters, who_answers
 from signedin.cli.errors import StoppedError, UsageError
 from signedin.cli.follow import Follower, follow_run
 from signedin.cli.output import Presenter
-from signedin.client import AsyncClient
-from signedin.events import RetryEvent
-from signedin.keywords import check_keywords, resolve
-from signedin.options import Permissions, TurnKeywords, TurnOptions
-from signedin.providers.capabilities import check_retry, check_supported
-from signedin.results import RunResult
-from signedin.runs import run_to_end
-from signedin.session import AsyncSession
-from signedin.turn import AsyncTurn
+from signedin.client.async_client import AsyncClient
+from signedin.client.attempts import run_to_end
+from signedin.client.keywords import check_keywords, resolve
+from signedin.client.session import AsyncSession
+from signedin.client.turn import AsyncTurn
+from signedin.model.capabilities import check_retry, check_supported
+from signedin.model.events import RetryEvent
+from signedin.model.options import Permissions, TurnKeywords, TurnOptions
+from signedin.model.results import RunResult
 
 if TYPE_CHECKING:
-    from signedin.retry import Retry
+    from signedin.model.retry import Retry
 
 
 def run(
@@ -227,7 +227,7 @@ async def run_prompt(
 def _retry(retries: int | None) -> Retry | None:
     if retries is None:
         return None
-    from signedin.retry import Retry  # noqa: PLC0415 - seldom needed
+    from signedin.model.retry import Retry  # noqa: PLC0415 - seldom needed
 
     return Retry(retries)
 

@@ -27,8 +27,8 @@ from signedin.cli.documents import (
 from signedin.cli.errors import UsageError
 from signedin.cli.output import write
 from signedin.cli.tables import aligned
-from signedin.events import AnyEvent, RateLimits
-from signedin.results import ModelInfo, SessionPage
+from signedin.model.events import AnyEvent, RateLimits
+from signedin.model.results import ModelInfo, SessionPage
 
 DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "run": (RunDocument, "signedin run --json"),

@@ -24,9 +24,9 @@ from signedin.cli.options import (
 )
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, local_time, one_line
-from signedin.options import AuthSource
-from signedin.results import PastTurn, SessionInfo, SessionPage
-from signedin.session import AsyncSession
+from signedin.client.session import AsyncSession
+from signedin.model.options import AuthSource
+from signedin.model.results import PastTurn, SessionInfo, SessionPage
 
 sessions = typer.Typer(
     rich_markup_mode=None,

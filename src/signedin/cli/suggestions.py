@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 import typer
 
 if TYPE_CHECKING:
-    from signedin.client import AsyncClient
-    from signedin.options import AuthSource
+    from signedin.client.async_client import AsyncClient
+    from signedin.model.options import AuthSource
 
 Suggestion: TypeAlias = tuple[str, str]
 """A value, and what it is."""
@@ -36,7 +36,7 @@ def providers(incomplete: str) -> list[str]:
 
 def transports(context: typer.Context, incomplete: str) -> list[str]:
     """Returns the transports of the provider that was chosen."""
-    from signedin.errors import SignedinError  # noqa: PLC0415 - for shells only
+    from signedin.model.errors import SignedinError  # noqa: PLC0415 - for shells only
     from signedin.providers.registry import load_provider  # noqa: PLC0415
 
     try:
@@ -88,8 +88,8 @@ def _beginning(incomplete: str, suggestions: Iterable[Suggestion]) -> list[Sugge
 
 def _asked(context: typer.Context, ask: Callable[[AsyncClient], Awaitable[T]]) -> T | None:
     """Returns what the chosen provider answers; ``None`` if it does not, or not in time."""
-    from signedin.client import AsyncClient  # noqa: PLC0415 - for shells only
-    from signedin.errors import SignedinError  # noqa: PLC0415
+    from signedin.client.async_client import AsyncClient  # noqa: PLC0415 - for shells only
+    from signedin.model.errors import SignedinError  # noqa: PLC0415
 
     async def answer() -> T:
         source = cast("AuthSource", context.params.get("source") or "auto")

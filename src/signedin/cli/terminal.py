@@ -17,8 +17,8 @@ from signedin.cli.errors import StdoutClosedError
 from signedin.cli.output import Outcome, Presenter
 from signedin.cli.render import NoticeView, TurnView, View
 from signedin.cli.streams import can_draw_on
-from signedin.events import Event
-from signedin.results import PastTurn
+from signedin.model.events import Event
+from signedin.model.results import PastTurn
 
 _FRAME_SECONDS = 0.1
 

@@ -15,9 +15,9 @@ import msgspec
 import typer
 
 from signedin.cli.errors import UsageError
-from signedin.errors import InvalidOptionError
-from signedin.events import JSON
-from signedin.options import McpServer
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import JSON
+from signedin.model.options import McpServer
 
 _PATIENCE = 3.0
 """Seconds until the user is reminded that standard input is being read."""

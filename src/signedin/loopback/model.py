@@ -26,7 +26,7 @@ from signedin.loopback.request import Concealed, ModelRequest, Reading
 from signedin.loopback.responses_api import ResponsesAPI
 from signedin.loopback.script import Answer, HttpError, Refusal, Reply, as_reply
 from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
-from signedin.temporary import TemporaryFolder
+from signedin.runtime.temporary import TemporaryFolder
 
 APIS: Sequence[ModelAPI] = (
     ChatGPTAPI(),

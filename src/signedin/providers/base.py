@@ -15,12 +15,12 @@ from typing import Literal, Protocol
 import msgspec
 
 from signedin.accounts.status import AuthBackend
-from signedin.approvals import Host
-from signedin.errors import UnsupportedOptionError
-from signedin.events import Event, RateLimits
-from signedin.options import AuthSource, Billing, EnvPolicy, TurnOptions
-from signedin.providers.capabilities import Capabilities
-from signedin.results import ModelInfo, PastTurn, SessionPage
+from signedin.model.approvals import Host
+from signedin.model.capabilities import Capabilities
+from signedin.model.errors import UnsupportedOptionError
+from signedin.model.events import Event, RateLimits
+from signedin.model.options import AuthSource, Billing, EnvPolicy, TurnOptions
+from signedin.model.results import ModelInfo, PastTurn, SessionPage
 
 
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import cast
 
-from signedin.errors import UnsupportedProviderError
+from signedin.model.errors import UnsupportedProviderError
 from signedin.providers.base import ProviderSpec
 
 BUILT_IN = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
-from signedin.errors import InvalidOptionError
-from signedin.events import JSON
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import JSON
 from signedin.schemas.normalise import normalise
 from signedin.schemas.plain import Schema
 from signedin.schemas.shape import MismatchError, Shape, reason

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 from urllib.parse import unquote
 
-from signedin.errors import InvalidOptionError
-from signedin.events import JSON
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import JSON
 from signedin.schemas.plain import (
     ANNOTATIONS,
     LIMITS,

@@ -10,8 +10,8 @@ from typing import cast, get_type_hints
 
 import msgspec
 
-from signedin.errors import InvalidOptionError
-from signedin.events import JSON
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import JSON
 from signedin.schemas.annotations import describes_itself, with_description
 from signedin.schemas.normalise import merge
 from signedin.schemas.plain import Schema, required, with_definitions

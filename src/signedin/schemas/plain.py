@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias, cast
 
-from signedin.events import JSON
+from signedin.model.events import JSON
 
 Schema: TypeAlias = dict[str, JSON]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from signedin.events import JSON
+from signedin.model.events import JSON
 from signedin.schemas.annotations import described, mentions_pydantic
 from signedin.schemas.normalise import normalise
 from signedin.schemas.plain import Schema, add_hints

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias, cast
 
-from signedin.events import JSON
+from signedin.model.events import JSON
 from signedin.schemas.plain import (
     Schema,
     accepts_null,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from signedin.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError
 from signedin.schemas.plain import (
     LIMITS,
     Schema,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from signedin.errors import TimeoutExceededError
+from signedin.model.errors import TimeoutExceededError
 from signedin.wire.process import Process
 
 

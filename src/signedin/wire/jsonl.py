@@ -7,7 +7,7 @@ from typing import Generic, TypeVar, cast, final
 
 import msgspec
 
-from signedin.errors import ProtocolError
+from signedin.model.errors import ProtocolError
 
 T = TypeVar("T")
 

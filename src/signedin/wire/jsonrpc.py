@@ -11,13 +11,13 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from signedin.aio import finish
-from signedin.errors import (
+from signedin.model.errors import (
     ProtocolError,
     SignedinError,
     TimeoutExceededError,
     TransportClosedError,
 )
+from signedin.runtime.aio import finish
 from signedin.wire.gate import Gate
 from signedin.wire.jsonl import BadLine, JsonLines, encode_line
 from signedin.wire.rpc_errors import (

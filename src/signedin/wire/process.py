@@ -13,8 +13,8 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from signedin.aio import finish
-from signedin.errors import TimeoutExceededError, TransportClosedError
+from signedin.model.errors import TimeoutExceededError, TransportClosedError
+from signedin.runtime.aio import finish
 from signedin.wire.groups import (
     CREATION_FLAGS,
     MARK,

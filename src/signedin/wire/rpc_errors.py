@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signedin.errors import ErrorKind, ProtocolError
+from signedin.model.errors import ErrorKind, ProtocolError
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600

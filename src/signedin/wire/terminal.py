@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from signedin.aio import finish
+from signedin.runtime.aio import finish
 
 STOP_SECONDS = 3.0
 """How long a program may take to end after it was asked to."""

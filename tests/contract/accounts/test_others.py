@@ -8,7 +8,7 @@ import pytest
 
 from signedin import BillingError, Client, CommandExecutionError, UnsupportedOptionError
 from signedin.loopback import LoopbackIssuer, LoopbackModel
-from signedin.providers.chatgpt.profiles import CODEX, relocated
+from signedin.providers.chatgpt.sign_in.profiles import CODEX, relocated
 from support.chatgpt_account import SignedInUser
 
 

@@ -13,9 +13,9 @@ import pytest
 from signedin import Client, McpServer, SignedinError
 from signedin.loopback import HttpError, LoopbackModel, ModelRequest, Reply
 from signedin.loopback.issuer import LoopbackIssuer
-from signedin.providers.chatgpt.profiles import CODEX, relocated
-from signedin.providers.environment import vendor_variables
+from signedin.providers.chatgpt.sign_in.profiles import CODEX, relocated
 from signedin.providers.registry import load_provider
+from signedin.providers.shared.environment import vendor_variables
 from support import claude_login, codex_home, google_login
 from support.agents import program, versions
 from support.chatgpt_account import SignedInUser

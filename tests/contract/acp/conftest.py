@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from signedin import Client
-from signedin.events import Usage
+from signedin.model.events import Usage
 from support.agents import program, versions
 from support.stage import Stage
 

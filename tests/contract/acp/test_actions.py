@@ -13,8 +13,8 @@ from signedin import (
     FileChangeEvent,
     WarningEvent,
 )
-from signedin.approvals import ApprovalRequest, Decision, allow, allow_for_session, deny, stop
 from signedin.loopback import Shell, WriteFile
+from signedin.model.approvals import ApprovalRequest, Decision, allow, allow_for_session, deny, stop
 from support.stage import Stage
 from support.turns import events_of, of_type
 

@@ -19,9 +19,9 @@ from signedin import (
     WarningEvent,
     tool,
 )
-from signedin.approvals import ApprovalRequest, Decision, allow
 from signedin.loopback import Text, ToolCall
-from signedin.options import McpServer
+from signedin.model.approvals import ApprovalRequest, Decision, allow
+from signedin.model.options import McpServer
 from support.stage import Stage
 from support.turns import checked, events_of, of_type
 

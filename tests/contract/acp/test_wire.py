@@ -12,8 +12,8 @@ from acp import schema
 from pydantic import BaseModel
 
 from signedin import Client, MessageDeltaEvent, tool
-from signedin.approvals import allow, deny
 from signedin.loopback import Hang, Reply, Shell, ToolCall, WriteFile
+from signedin.model.approvals import allow, deny
 from support.stage import Stage
 
 TEE = Path(__file__).parents[2] / "support" / "tee.py"

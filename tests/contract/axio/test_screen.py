@@ -11,9 +11,9 @@ from textual.pilot import Pilot
 from textual.widgets import Link, Static
 
 from signedin import AsyncClient
-from signedin.axio import SignInScreen
+from signedin.integrations.axio import SignInScreen
 from signedin.loopback import LoopbackIssuer
-from signedin.providers.chatgpt import profiles
+from signedin.providers.chatgpt.sign_in import profiles
 from support.chatgpt_account import profile_at
 
 SECONDS = 60

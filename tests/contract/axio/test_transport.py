@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from signedin.axio import SignInScreen
-from signedin.errors import ProviderNotInstalledError
+from signedin.integrations.axio import SignInScreen
+from signedin.model.errors import ProviderNotInstalledError
 
 ROOT = Path(__file__).parents[3]
 INSTALLED = ROOT / ".agents" / "axio"
@@ -152,9 +152,9 @@ def test_the_example_of_the_guide_does_what_it_says(told: dict[str, Any]) -> Non
 @pytest.mark.skipif(find_spec("axio") is not None, reason="axio is installed here")
 def test_without_axio_the_transport_says_what_to_install_and_the_screen_works() -> None:
     with pytest.raises(ProviderNotInstalledError) as raised:
-        from signedin.axio import SignedInTransport  # noqa: F401, PLC0415
+        from signedin.integrations.axio import SignedInTransport  # noqa: F401, PLC0415
     assert raised.value.message == (
         "the axio plug-in is not installed: axio is missing. Install it with: "
         'python -m pip install "signedin[axio]" (with Python 3.12 or newer)'
     )
-    assert SignInScreen.__module__ == "signedin.axio.screen"
+    assert SignInScreen.__module__ == "signedin.integrations.axio.screen"

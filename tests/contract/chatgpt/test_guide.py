@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from signedin.loopback import LoopbackIssuer, LoopbackModel, Rule, Script, ToolCall
-from signedin.providers.chatgpt import profiles
-from signedin.providers.chatgpt.profiles import SIWC, relocated
+from signedin.providers.chatgpt.sign_in import profiles
+from signedin.providers.chatgpt.sign_in.profiles import SIWC, relocated
 from support.chatgpt_account import SignedInUser
 
 PAGE = Path(__file__).parents[3] / "docs" / "chatgpt.md"

@@ -9,7 +9,7 @@ import pytest
 
 from signedin import AsyncClient, AuthRequiredError
 from signedin.loopback import HttpError, LoopbackIssuer, LoopbackModel, Script
-from signedin.providers.chatgpt.profiles import CODEX, SIWC, Profile, relocated
+from signedin.providers.chatgpt.sign_in.profiles import CODEX, SIWC, Profile, relocated
 from support.chatgpt_account import SignedInUser
 
 _numbers = count(1)

@@ -9,7 +9,8 @@ import aiohttp
 import msgspec
 import pytest
 
-from signedin.errors import (
+from signedin.loopback import Hold, LoopbackModel, Text
+from signedin.model.errors import (
     AuthRequiredError,
     ErrorKind,
     InvalidOptionError,
@@ -18,18 +19,17 @@ from signedin.errors import (
     UnsupportedOptionError,
     UsageLimitError,
 )
-from signedin.events import (
+from signedin.model.events import (
     MessageDeltaEvent,
     MessageEvent,
     OtherEvent,
     RetryEvent,
     WarningEvent,
 )
-from signedin.loopback import Hold, LoopbackModel, Text
-from signedin.providers.chatgpt.access import Access
 from signedin.providers.chatgpt.connection import proxy_for
-from signedin.providers.chatgpt.profiles import SIWC
 from signedin.providers.chatgpt.requests import ResponseRequest, user_message
+from signedin.providers.chatgpt.sign_in.access import Access
+from signedin.providers.chatgpt.sign_in.profiles import SIWC
 from support.chatgpt import (
     HANG,
     RawBackend,

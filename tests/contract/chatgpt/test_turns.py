@@ -27,8 +27,6 @@ from signedin import (
     UsageLimitError,
     tool,
 )
-from signedin.content import ImageContent, TextContent
-from signedin.events import RateLimits, RateLimitWindow
 from signedin.loopback import (
     Hold,
     HttpError,
@@ -40,7 +38,9 @@ from signedin.loopback import (
     ToolCall,
     UsageLimit,
 )
-from signedin.results import ModelInfo
+from signedin.model.events import RateLimits, RateLimitWindow
+from signedin.model.results import ModelInfo
+from signedin.tools.content import ImageContent, TextContent
 from support.stage import Stage
 from support.turns import checked, events_of, failed, of_type, told
 

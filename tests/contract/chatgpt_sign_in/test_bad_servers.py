@@ -9,11 +9,11 @@ import httpx2
 import msgspec
 import pytest
 
-from signedin.errors import AuthRequiredError, ErrorKind, SignedinError
 from signedin.loopback import LoopbackIssuer
 from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
-from signedin.providers.chatgpt import device, endpoint, flow
-from signedin.providers.chatgpt.endpoint import Answer, SignInServerError
+from signedin.model.errors import AuthRequiredError, ErrorKind, SignedinError
+from signedin.providers.chatgpt.sign_in import device, endpoint, flow
+from signedin.providers.chatgpt.sign_in.endpoint import Answer, SignInServerError
 from support.chatgpt_account import SignedInUser, profile_at
 
 HTML = {"Content-Type": "text/html; charset=UTF-8", "cf-ray": "8f-OSL"}

@@ -12,20 +12,20 @@ import msgspec
 import pytest
 
 from signedin.accounts.status import AuthStatus
-from signedin.errors import (
+from signedin.loopback import LoopbackIssuer
+from signedin.model.errors import (
     AuthRequiredError,
     InvalidOptionError,
     SignedinError,
     TimeoutExceededError,
     UnsupportedOptionError,
 )
-from signedin.loopback import LoopbackIssuer
 from signedin.providers.base import ProviderConfig
-from signedin.providers.chatgpt import callback, sign_in as signing
 from signedin.providers.chatgpt.auth import ChatGPTAuth
-from signedin.providers.chatgpt.pages import NOT_OURS, SIGNED_IN
-from signedin.providers.chatgpt.settings import sign_in_settings
-from signedin.providers.chatgpt.sign_in import ChatGPTSignIn, OpenSignIns
+from signedin.providers.chatgpt.sign_in import attempt as signing, callback
+from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn, OpenSignIns
+from signedin.providers.chatgpt.sign_in.pages import NOT_OURS, SIGNED_IN
+from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
 from support.chatgpt_account import SignedInUser, profile_at
 
 PROFILES = pytest.mark.parametrize("profile", ["siwc", "codex"])

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from signedin.errors import (
+from signedin.loopback import LoopbackIssuer
+from signedin.loopback.grants import GrantError
+from signedin.model.errors import (
     AuthRequiredError,
     SignedinError,
     TimeoutExceededError,
     UnsupportedOptionError,
 )
-from signedin.loopback import LoopbackIssuer
-from signedin.loopback.grants import GrantError
-from signedin.providers.chatgpt import device
+from signedin.providers.chatgpt.sign_in import device
 from support.chatgpt_account import SignedInUser
 
 

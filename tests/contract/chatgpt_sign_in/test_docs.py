@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from signedin.loopback import LoopbackIssuer
-from signedin.providers.chatgpt import profiles
+from signedin.providers.chatgpt.sign_in import profiles
 from support.chatgpt_account import profile_at
 
 PAGE = Path(__file__).parents[3] / "docs" / "chatgpt.md"

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
-from signedin.errors import AuthRequiredError, TimeoutExceededError
 from signedin.loopback import LoopbackIssuer
-from signedin.providers.chatgpt.sign_in import ChatGPTSignIn
+from signedin.model.errors import AuthRequiredError, TimeoutExceededError
+from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn
 from support import browser
 from support.browser import Rendered
 from support.chatgpt_account import SignedInUser

@@ -13,21 +13,21 @@ import msgspec
 import pytest
 
 from signedin.accounts.files import write_private
-from signedin.errors import (
+from signedin.loopback import LoopbackIssuer
+from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
+from signedin.model.errors import (
     AuthRequiredError,
     ErrorKind,
     InvalidOptionError,
     SignedinError,
     UnsupportedOptionError,
 )
-from signedin.loopback import LoopbackIssuer
-from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
-from signedin.providers.chatgpt import keeper as keeping
-from signedin.providers.chatgpt.access import Access
-from signedin.providers.chatgpt.endpoint import SignInServerError
-from signedin.providers.chatgpt.keeper import LoginKeeper
-from signedin.providers.chatgpt.login import ChatGPTLogin
-from signedin.providers.chatgpt.settings import sign_in_settings
+from signedin.providers.chatgpt.sign_in import keeper as keeping
+from signedin.providers.chatgpt.sign_in.access import Access
+from signedin.providers.chatgpt.sign_in.endpoint import SignInServerError
+from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
+from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 from support.chatgpt_account import SignedInUser, profile_at
 
 COMMAND = "Sign in with: signedin auth login --provider chatgpt --method browser --profile siwc"

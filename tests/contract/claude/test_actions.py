@@ -21,7 +21,8 @@ from signedin import (
     TurnInterruptedError,
     WarningEvent,
 )
-from signedin.approvals import (
+from signedin.loopback import EditFile, Rule, Script, Shell, Text, ToolCall, WriteFile
+from signedin.model.approvals import (
     ApprovalRequest,
     Decision,
     Question,
@@ -31,8 +32,7 @@ from signedin.approvals import (
     deny,
     stop,
 )
-from signedin.loopback import EditFile, Rule, Script, Shell, Text, ToolCall, WriteFile
-from signedin.options import McpServer
+from signedin.model.options import McpServer
 from support.stage import Stage
 from support.turns import checked, events_of, failed, of_type, told
 

@@ -29,8 +29,6 @@ from signedin import (
     UsageLimitError,
     WarningEvent,
 )
-from signedin.approvals import allow
-from signedin.errors import ErrorKind, InvalidOptionError, ProviderNotInstalledError
 from signedin.loopback import (
     Cut,
     Failed,
@@ -44,6 +42,8 @@ from signedin.loopback import (
     ToolCall,
     UsageLimit,
 )
+from signedin.model.approvals import allow
+from signedin.model.errors import ErrorKind, InvalidOptionError, ProviderNotInstalledError
 from support.processes import Watch, children_with, processes_with, wait_until_none_with
 from support.stage import Stage
 from support.turns import failed, of_type, told

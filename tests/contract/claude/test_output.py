@@ -23,7 +23,7 @@ from signedin import (
     UsageEvent,
 )
 from signedin.loopback import Rule, Script, ToolCall
-from signedin.retry import has_acted
+from signedin.model.retry import has_acted
 from support.processes import children_with
 from support.stage import Stage
 from support.turns import checked, events_of, of_type, told

@@ -18,9 +18,9 @@ from signedin import (
     SignedinError,
     UnsupportedOptionError,
 )
-from signedin.approvals import allow
-from signedin.errors import AuthRequiredError
 from signedin.loopback import Hold, HttpError, ModelRequest, Reasoning, Rule, Script, Shell, Text
+from signedin.model.approvals import allow
+from signedin.model.errors import AuthRequiredError
 from signedin.providers.claude.launch import QUIET
 from support.agents import versions
 from support.claude_issuer import ClaudeIssuer

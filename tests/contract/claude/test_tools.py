@@ -20,9 +20,9 @@ from signedin import (
     tool,
 )
 from signedin.loopback import Rule, Script, Text, ToolCall
-from signedin.options import McpServer
+from signedin.model.options import McpServer
 from signedin.providers.claude.tool_server import SERVER
-from signedin.tools import AnyTool
+from signedin.tools.tool import AnyTool
 from support.processes import children_with
 from support.stage import Stage
 from support.turns import checked, events_of_async, of_type, told

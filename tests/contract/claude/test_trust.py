@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from signedin import AsyncClient, Client, InvalidOptionError
-from signedin.approvals import allow_for_session
 from signedin.loopback import Shell, Text, WriteFile
+from signedin.model.approvals import allow_for_session
 from support.stage import Stage
 
 KEPT_FILES = (

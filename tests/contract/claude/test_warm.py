@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from signedin import AsyncClient, Client, TurnFailedError
-from signedin.approvals import allow_for_session
-from signedin.errors import InvalidOptionError
-from signedin.hosting import CallbackHost
+from signedin.client.callback_host import CallbackHost
 from signedin.loopback import Hold, HttpError, ModelRequest, Shell, Text
-from signedin.options import TurnOptions
+from signedin.model.approvals import allow_for_session
+from signedin.model.errors import InvalidOptionError
+from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig, SessionRequest
 from signedin.providers.claude import pool, process
 from signedin.providers.claude.provider import SPEC

@@ -26,7 +26,7 @@ from signedin import (
     UnsupportedOptionError,
 )
 from signedin.loopback import Hang, Hold, Reply, Shell, Text
-from signedin.providers.codex.app_server import AppServer
+from signedin.providers.codex.app_server.process import AppServer
 from signedin.testing import assert_event_contract
 from signedin.wire.process import Process
 from support.processes import EndlessCommand, Watch, children_with, processes_with

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from signedin.loopback import LoopbackIssuer, LoopbackModel, Rule, Script, Shell, ToolCall
-from signedin.providers.codex.config import to_toml
+from signedin.providers.codex.options import to_toml
 
 pytestmark = pytest.mark.xdist_group("the ports that codex signs in at")
 

@@ -21,7 +21,7 @@ from signedin import (
     WarningEvent,
 )
 from signedin.loopback import HttpError, Incomplete, Reply, ToolCall
-from signedin.tools import tool
+from signedin.tools.tool import tool
 from support.stage import Stage
 
 SERVER = Path(__file__).parents[2] / "support" / "mcp_server.py"

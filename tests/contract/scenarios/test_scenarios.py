@@ -41,7 +41,6 @@ from signedin import (
     WarningEvent,
     tool,
 )
-from signedin.approvals import allow, deny
 from signedin.loopback import (
     AskUser,
     Cut,
@@ -57,7 +56,8 @@ from signedin.loopback import (
     UsageLimit,
     WriteFile,
 )
-from signedin.providers.capabilities import Capabilities
+from signedin.model.approvals import allow, deny
+from signedin.model.capabilities import Capabilities
 from support.stage import Stage
 from support.turns import checked, events_of, of_type
 

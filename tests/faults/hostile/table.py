@@ -7,7 +7,7 @@ from pathlib import Path
 from faults.hostile.lures import ABOVE, CWD, LURES, ROOT, Effect, Link, Lure
 from signedin.providers.acp.catalogue import AGENTS
 from signedin.providers.gemini.trust import FOLLOWED
-from signedin.providers.project import ProjectFiles
+from signedin.providers.shared.project import ProjectFiles
 
 MEASURED = Path(__file__).with_name("measured.json")
 PAGE = Path(__file__).parents[3] / "docs" / "security.md"

@@ -24,7 +24,7 @@ from faults.hostile.table import (
     write_measured,
     written_table,
 )
-from signedin.providers.capabilities import Capabilities
+from signedin.model.capabilities import Capabilities
 from signedin.providers.registry import load_provider
 from support.folders import outside_of_sandboxes
 from support.rows import ROWS, Row

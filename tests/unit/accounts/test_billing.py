@@ -8,7 +8,7 @@ import pytest
 from signedin.accounts.billing import Account, Accounts, Vendor, assure_billing, choose_account
 from signedin.accounts.homes import account_names
 from signedin.accounts.status import AuthStatus
-from signedin.errors import AuthRequiredError, BillingError, InvalidOptionError
+from signedin.model.errors import AuthRequiredError, BillingError, InvalidOptionError
 
 KEPT_AWAY = (
     "ACME_KEY is set and would go before the acme login; it is kept from the agent "

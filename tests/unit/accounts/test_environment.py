@@ -5,8 +5,8 @@ import os
 import msgspec
 import pytest
 
-from signedin.providers.environment import child_environment, learn_secrets, vendor_variables
-from signedin.redact import _KnownValues, redact
+from signedin.model.redact import _KnownValues, redact
+from signedin.providers.shared.environment import child_environment, learn_secrets, vendor_variables
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def secret_variables() -> list[str]:
 def test_the_values_of_secret_variables_are_masked(
     name: str, given: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signedin.redact._KNOWN", _KnownValues())
+    monkeypatch.setattr("signedin.model.redact._KNOWN", _KnownValues())
     value = "0f1e2d3c4b5a69788796"
     if given:
         child_environment("codex", "minimal", {name: value})
@@ -88,7 +88,7 @@ def test_the_values_of_secret_variables_are_masked(
 def test_the_keys_in_headers_are_masked(
     name: str, between: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signedin.redact._KNOWN", _KnownValues())
+    monkeypatch.setattr("signedin.model.redact._KNOWN", _KnownValues())
     headers = ["X-Team: people-of-the-team", "X-Gateway-Key: one-two-three"]
     learn_secrets({name: between.join(headers)})
     assert redact("people-of-the-team one-two-three") == "people-of-the-team ***"

@@ -15,7 +15,7 @@ from signedin.accounts.homes import (
     make_private,
     signedin_home,
 )
-from signedin.providers.binary import known_version, remember_version
+from signedin.providers.shared.binary import known_version, remember_version
 
 
 @pytest.fixture(autouse=True)

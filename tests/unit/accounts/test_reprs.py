@@ -10,13 +10,14 @@ from pathlib import Path
 import msgspec
 
 import signedin
-from signedin.keywords import resolve
-from signedin.options import McpServer
+from signedin.client.keywords import resolve
+from signedin.model.options import McpServer
 from signedin.providers.acp.dialect import Launch
 from signedin.providers.acp.protocol import CreateTerminal, EnvVariable
-from signedin.providers.gemini.method import Start
+from signedin.providers.gemini.account.method import Start
 
 SECRET = "planted-0123456789"
+NOT_THESE = ("signedin.integrations.axio", "signedin.cli", "signedin.loopback")
 HOLD_SECRETS = {
     "access_token",
     "api_key",
@@ -35,17 +36,15 @@ HARMLESS = {
     "signedin.providers.acp.catalogue.KnownAgent",  # written down in our own code
     "signedin.providers.acp.catalogue.ProjectGuard",  # the same
     "signedin.providers.acp.protocol.CreateTerminal",  # its variables hide their values
-    "signedin.providers.capabilities.Capabilities",  # says whether there can be any
-    "signedin.providers.claude.account._Settings",  # keeps no values
+    "signedin.model.capabilities.Capabilities",  # says whether there can be any
+    "signedin.providers.claude.account.home._Settings",  # keeps no values
 }
 
 
 def data_types() -> Iterator[tuple[str, type, set[str]]]:
     """All data types of the layers that handle secrets, with the names of their fields."""
     for found in pkgutil.walk_packages(signedin.__path__, "signedin."):
-        if found.name.startswith(("signedin.axio", "signedin.cli", "signedin.loopback")) or (
-            ".codex.protocol" in found.name
-        ):
+        if found.name.startswith(NOT_THESE) or ".codex.protocol" in found.name:
             continue
         module = importlib.import_module(found.name)
         for name, kind in vars(module).items():

@@ -17,7 +17,7 @@ from signedin.accounts.store import (
     CredentialStoreError,
 )
 from signedin.accounts.vaults import KeyringVault
-from signedin.errors import AuthRequiredError, InvalidOptionError, SignedinError
+from signedin.model.errors import AuthRequiredError, InvalidOptionError, SignedinError
 
 
 class Token(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from signedin.accounts import transfer
-from signedin.errors import AuthRequiredError, InvalidOptionError
+from signedin.model.errors import AuthRequiredError, InvalidOptionError
 
 LOGIN = b'{"tokens":{"refresh_token":"rt_planted_secret_0123456789"}}'
 DAMAGED = r"^the login is damaged: it is not the whole line that was exported$"

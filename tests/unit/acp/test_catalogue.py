@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 
 from signedin import Client
-from signedin.errors import InvalidOptionError, UnsupportedOptionError, UnsupportedProviderError
-from signedin.options import TurnOptions
+from signedin.model.errors import (
+    InvalidOptionError,
+    UnsupportedOptionError,
+    UnsupportedProviderError,
+)
+from signedin.model.options import TurnOptions
 from signedin.providers.acp.catalogue import AGENTS, KnownAgent
 from signedin.providers.acp.provider import KnownDialect
 from signedin.providers.base import ProviderConfig
-from signedin.providers.environment import vendor_variables
 from signedin.providers.registry import load_provider, provider_names
+from signedin.providers.shared.environment import vendor_variables
 
 OTHER = KnownAgent(command=("other", "--acp"), install="get other", login="other login")
 CONFIG = ProviderConfig(transport="acp")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from signedin.errors import ErrorKind
+from signedin.model.errors import ErrorKind
 from signedin.providers.acp.failure import failure_event, plain_words
 from signedin.wire.rpc_errors import JsonRpcError
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from acp import schema
 
-from signedin.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.options import McpServer, TurnOptions
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.options import McpServer, TurnOptions
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import (
     McpNames,
@@ -15,8 +15,8 @@ from signedin.providers.acp.mcp import (
     servers_on_the_wire,
     tools_on_the_wire,
 )
-from signedin.providers.tool_host import OfferedTools
-from signedin.tools import tool
+from signedin.providers.shared.tool_host import OfferedTools
+from signedin.tools.tool import tool
 
 HTTP = acp.McpCapabilities(http=True)
 NAMES = McpNames(["toy", "my.server"], ["weather"])

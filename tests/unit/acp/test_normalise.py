@@ -3,7 +3,7 @@
 import msgspec
 from hypothesis import given, strategies as st
 
-from signedin.events import (
+from signedin.model.events import (
     CommandEvent,
     DoneEvent,
     Event,
@@ -16,11 +16,11 @@ from signedin.events import (
     Usage,
     UsageEvent,
 )
+from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import McpNames
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.toolcalls import ToolCalls, unified_diff
-from signedin.recorder import TurnRecorder
 from signedin.testing import assert_event_contract
 
 

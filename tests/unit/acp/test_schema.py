@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from acp import schema
 
-from signedin.events import MessageDeltaEvent, OtherEvent, PlanEvent, ReasoningDeltaEvent
+from signedin.model.events import MessageDeltaEvent, OtherEvent, PlanEvent, ReasoningDeltaEvent
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.prompts import image_block, text_block

@@ -5,11 +5,11 @@ import json
 import msgspec
 import pytest
 
-from signedin.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.results import ModelInfo
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.store import Replay, list_sessions, models_of
 from signedin.providers.base import SessionQuery
-from signedin.results import ModelInfo
 
 
 class Agent:

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 
-from signedin.events import MessageEvent, ReasoningEvent, ToolEvent
+from signedin.model.events import MessageEvent, ReasoningEvent, ToolEvent
 from signedin.providers.chatgpt.conversation import NOT_EXECUTED, StoredTurn, input_of
 
 USER = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from signedin.errors import (
+from signedin.model.errors import (
     AuthRequiredError,
     ErrorKind,
     RateLimitedError,

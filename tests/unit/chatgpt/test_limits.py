@@ -2,7 +2,7 @@
 
 import json
 
-from signedin.events import RateLimits, RateLimitWindow
+from signedin.model.events import RateLimits, RateLimitWindow
 from signedin.providers.chatgpt.limits import limits_in_event, limits_in_headers, limits_in_usage
 
 

@@ -4,8 +4,8 @@ import json
 
 from hypothesis import given, strategies as st
 
-from signedin.errors import ErrorKind, UsageLimitError
-from signedin.events import (
+from signedin.model.errors import ErrorKind, UsageLimitError
+from signedin.model.events import (
     MessageDeltaEvent,
     MessageEvent,
     OtherEvent,

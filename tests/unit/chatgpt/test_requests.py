@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from signedin import tool
-from signedin.content import TextContent
-from signedin.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.keywords import resolve
+from signedin.client.keywords import resolve
 from signedin.loopback.chatgpt_api import ChatGPTAPI
-from signedin.providers.chatgpt.keywords import client_settings, turn_settings
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.providers.chatgpt.options import client_settings, turn_settings
 from signedin.providers.chatgpt.requests import (
     ResponseRequest,
     function_output,
     function_tool,
     user_message,
 )
-from signedin.tools import ToolResult
+from signedin.tools.content import TextContent
+from signedin.tools.tool import ToolResult
 
 
 def body(**fields):

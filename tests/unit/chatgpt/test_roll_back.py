@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from signedin.errors import SignedinError
-from signedin.events import DoneEvent
-from signedin.options import TurnOptions
+from signedin.model.errors import SignedinError
+from signedin.model.events import DoneEvent
+from signedin.model.options import TurnOptions
 from signedin.providers.base import SessionQuery
 from signedin.providers.chatgpt.conversation import StoredTurn
 from signedin.providers.chatgpt.session import ChatGPTSession

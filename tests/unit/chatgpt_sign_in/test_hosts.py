@@ -3,9 +3,15 @@
 import msgspec
 import pytest
 
-from signedin.errors import InvalidOptionError
-from signedin.providers.chatgpt.hosts import check_trusted
-from signedin.providers.chatgpt.profiles import CODEX, PROFILES, SIWC, profile_named, relocated
+from signedin.model.errors import InvalidOptionError
+from signedin.providers.chatgpt.sign_in.hosts import check_trusted
+from signedin.providers.chatgpt.sign_in.profiles import (
+    CODEX,
+    PROFILES,
+    SIWC,
+    profile_named,
+    relocated,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import given, strategies as st
 
-from signedin.providers.chatgpt.pages import SIGNED_IN, not_signed_in
-from signedin.providers.chatgpt.redirect import NotOursError, Redirect, read_redirect
+from signedin.providers.chatgpt.sign_in.pages import SIGNED_IN, not_signed_in
+from signedin.providers.chatgpt.sign_in.redirect import NotOursError, Redirect, read_redirect
 
 STATE = "the-state-that-was-sent"
 AT = "http://127.0.0.1:1455/auth/callback"

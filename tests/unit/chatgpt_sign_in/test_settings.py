@@ -2,10 +2,10 @@
 
 import pytest
 
-from signedin.errors import InvalidOptionError
-from signedin.providers.chatgpt.login import ChatGPTLogin
-from signedin.providers.chatgpt.profiles import CODEX, SIWC
-from signedin.providers.chatgpt.settings import SignInSettings, sign_in_settings
+from signedin.model.errors import InvalidOptionError
+from signedin.providers.chatgpt.sign_in.profiles import CODEX, SIWC
+from signedin.providers.chatgpt.sign_in.settings import SignInSettings, sign_in_settings
+from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 
 
 def notify(login: ChatGPTLogin) -> None:

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from signedin.errors import AuthRequiredError, InvalidOptionError
-from signedin.events import RateLimits, RateLimitWindow
-from signedin.providers.claude.catalogue import check_effort, limits_in, models_in
-from signedin.results import ModelInfo
+from signedin.model.errors import AuthRequiredError, InvalidOptionError
+from signedin.model.events import RateLimits, RateLimitWindow
+from signedin.model.results import ModelInfo
+from signedin.providers.claude.models_and_limits import check_effort, limits_in, models_in
 
 
 def raw(value: object) -> msgspec.Raw:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from signedin import __version__, tool
-from signedin.errors import InvalidOptionError, PermissionDeniedError, UnsupportedOptionError
-from signedin.options import McpServer, TurnOptions
-from signedin.output import OutputSpec
+from signedin.model.errors import InvalidOptionError, PermissionDeniedError, UnsupportedOptionError
+from signedin.model.options import McpServer, TurnOptions
 from signedin.providers.base import ProviderConfig
-from signedin.providers.claude.config import launch_for
 from signedin.providers.claude.launch import QUIET, Launch, resume_arguments
+from signedin.providers.claude.options import launch_for
+from signedin.schemas.structured_output import OutputSpec
 
 PROGRAM = Path("/opt/claude")
 FIXED = (

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from signedin.errors import (
+from signedin.model.errors import (
     InvalidOptionError,
     ProtocolError,
     TimeoutExceededError,

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from signedin.errors import ErrorKind
-from signedin.events import (
+from signedin.model.errors import ErrorKind
+from signedin.model.events import (
     CommandEvent,
     DoneEvent,
     ErrorEvent,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from signedin.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError
 from signedin.providers.claude.prompt import user_message
 
 PNG = b"\x89PNG\r\n\x1a\nrest"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from signedin.errors import InvalidOptionError
-from signedin.events import ToolEvent
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import ToolEvent
+from signedin.model.results import SessionInfo
 from signedin.providers.base import SessionQuery
 from signedin.providers.claude.store import list_sessions, read_history
-from signedin.results import SessionInfo
 
 SESSION = "11111111-1111-4111-8111-111111111111"
 OTHER = "22222222-2222-4222-8222-222222222222"

@@ -20,8 +20,8 @@ from signedin import (
     ToolEvent,
     Usage,
 )
-from signedin.approvals import QuestionOption
 from signedin.cli import blocks
+from signedin.model.approvals import QuestionOption
 
 
 def shown(renderable: RenderableType, *, colours: bool = False) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from signedin.cli.app import COMMANDS
 from signedin.cli.errors import EXIT_CODES
-from signedin.results import RunResult
+from signedin.model.results import RunResult
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs/cli.md").read_text(encoding="utf-8")

@@ -27,8 +27,8 @@ from signedin import (
 from signedin.cli.errors import StdoutClosedError, StoppedError
 from signedin.cli.follow import Follower, follow, follow_run
 from signedin.cli.output import Outcome, Presenter
-from signedin.options import TurnOptions
-from signedin.turn import new_recorder
+from signedin.client.turn import new_recorder
+from signedin.model.options import TurnOptions
 
 
 class FakeTurn:

@@ -11,7 +11,7 @@ from signedin.cli.audience import choose_presenters, who_answers
 from signedin.cli.loopback import run_arguments
 from signedin.cli.output import AnswerWriter, JsonLinesWriter, JsonWriter, NoticeWriter, TextWriter
 from signedin.cli.terminal import LivePresenter, PlainPresenter
-from signedin.options import TurnOptions
+from signedin.model.options import TurnOptions
 
 
 class Stream(io.StringIO):

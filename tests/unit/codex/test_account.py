@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from signedin import BillingError, InvalidOptionError
-from signedin.options import TurnOptions
+from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
-from signedin.providers.codex.account import (
+from signedin.providers.codex.account.home import (
     VENDOR,
     accounts_for,
     launch_environment,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from signedin import InvalidOptionError
-from signedin.options import McpServer, TurnOptions
-from signedin.providers.codex import config, protocol as p
+from signedin.model.options import McpServer, TurnOptions
+from signedin.providers.codex import options as config, protocol as p
 
 WORKSPACE_WRITE = p.WorkspaceWriteSandboxPolicy(
     network_access=False,

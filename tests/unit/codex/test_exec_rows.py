@@ -27,9 +27,9 @@ from signedin import (
     UsageEvent,
     WarningEvent,
 )
-from signedin.events import EMPTY_PAYLOAD
-from signedin.providers.codex.exec_rows import ExecRows, TokenCounts
-from signedin.recorder import TurnRecorder, interrupted_done
+from signedin.model.events import EMPTY_PAYLOAD
+from signedin.model.turn_recorder import TurnRecorder, interrupted_done
+from signedin.providers.codex.exec.normalise import ExecRows, TokenCounts
 from signedin.testing import assert_event_contract
 from signedin.wire.jsonl import BadLine, JsonLines
 

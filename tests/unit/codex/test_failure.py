@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from signedin import ErrorKind
-from signedin.events import ErrorEvent
+from signedin.model.events import ErrorEvent
 from signedin.providers.codex.failure import failure_event
 
 K = ErrorKind

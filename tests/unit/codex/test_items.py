@@ -16,7 +16,7 @@ from signedin import (
     ToolEvent,
 )
 from signedin.providers.codex import protocol as p
-from signedin.providers.codex.items import item_event
+from signedin.providers.codex.app_server.items import item_event
 
 RAW = msgspec.Raw(b'{"the": "message"}')
 

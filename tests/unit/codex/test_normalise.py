@@ -33,9 +33,9 @@ from signedin import (
     UsageEvent,
     WarningEvent,
 )
+from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.codex import protocol as p
-from signedin.providers.codex.normalise import TurnNormaliser
-from signedin.recorder import TurnRecorder
+from signedin.providers.codex.app_server.normalise import TurnNormaliser
 from signedin.testing import assert_event_contract
 from support.turns import told
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from signedin.accounts import transfer as lines
-from signedin.errors import AuthRequiredError, InvalidOptionError
-from signedin.providers.codex.transfer import export_login, import_login
+from signedin.model.errors import AuthRequiredError, InvalidOptionError
+from signedin.providers.codex.account.transfer import export_login, import_login
 
 TOKENS = {"id_token": "a.b.c", "access_token": "a.b.d", "refresh_token": "rt_planted_0123456789"}
 LOGIN = json.dumps({"OPENAI_API_KEY": None, "tokens": TOKENS}).encode()

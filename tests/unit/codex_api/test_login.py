@@ -7,9 +7,10 @@ from typing import cast
 import msgspec
 import pytest
 
-from signedin.errors import ProtocolError, TimeoutExceededError, TransportClosedError
-from signedin.providers.codex import login, protocol as p
-from signedin.providers.codex.app_server import AppServer
+from signedin.model.errors import ProtocolError, TimeoutExceededError, TransportClosedError
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.account import login
+from signedin.providers.codex.app_server.process import AppServer
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.process import Process
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from signedin.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError
 from signedin.providers.codex import ImageInput, SkillInput, TextInput, protocol as p
 from signedin.providers.codex.api.inputs import input_parts
 from signedin.providers.codex.api.keywords import sandbox_policy, wire_params

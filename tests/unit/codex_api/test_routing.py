@@ -8,13 +8,13 @@ from typing import cast
 import msgspec
 import pytest
 
-from signedin.errors import (
+from signedin.model.errors import (
     SessionBusyError,
     TimeoutExceededError,
     TransportClosedError,
     TurnFailedError,
 )
-from signedin.events import SessionEvent
+from signedin.model.events import SessionEvent
 from signedin.providers.codex import (
     AsyncTurnHandle,
     Notification,
@@ -24,7 +24,7 @@ from signedin.providers.codex import (
 from signedin.providers.codex.api.notifications import KEPT, Inbox, read_notification
 from signedin.providers.codex.api.requests import RequestAnswerer, refusal
 from signedin.providers.codex.api.router import Router
-from signedin.providers.codex.app_server import AppServer
+from signedin.providers.codex.app_server.process import AppServer
 from signedin.wire.gate import Gate
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import INVALID_PARAMS, METHOD_NOT_FOUND, JsonRpcError, ServerBusyError

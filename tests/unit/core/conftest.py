@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from signedin import AsyncClient, Client, client as client_module
+from signedin import AsyncClient, Client
+from signedin.client import async_client as client_module
 from support.fakes import Batch, FakeProvider, spec_of
 
 

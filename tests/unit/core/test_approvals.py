@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from signedin import ApprovalEvent, ApprovalRequest, Decision, WarningEvent, allow, deny
-from signedin.approvals import UNATTENDED, approval_events
+from signedin.model.approvals import UNATTENDED, approval_events
 
 PAYLOAD = msgspec.Raw(b"{}")
 REQUEST = ApprovalRequest(subject="command", item_id="c", command="touch x", reason="must")

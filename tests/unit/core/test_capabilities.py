@@ -3,8 +3,8 @@
 import pytest
 
 from signedin import AsyncClient, McpServer, UnsupportedOptionError, tool
-from signedin.approvals import allow
-from signedin.providers.capabilities import Capabilities
+from signedin.model.approvals import allow
+from signedin.model.capabilities import Capabilities
 
 
 @tool

@@ -5,12 +5,13 @@ from unittest.mock import patch
 
 from hypothesis import settings
 
-from signedin import Client, client as client_module
-from signedin.approvals import Host
-from signedin.events import SessionEvent
-from signedin.options import TurnOptions
+from signedin import Client
+from signedin.client import async_client as client_module
+from signedin.model.approvals import Host
+from signedin.model.events import SessionEvent
+from signedin.model.options import TurnOptions
+from signedin.model.results import PastTurn
 from signedin.providers.base import SessionRequest
-from signedin.results import PastTurn
 from support.fakes import FakeProvider, FakeSession, FakeTurn, done, message, spec_of
 from support.handles import HOLD, HandleMachine
 

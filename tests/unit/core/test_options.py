@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from signedin import InvalidOptionError, McpServer
-from signedin.keywords import check_keywords, merge_keywords, resolve
-from signedin.options import TurnKeywords, TurnOptions
+from signedin.client.keywords import check_keywords, merge_keywords, resolve
+from signedin.model.options import TurnKeywords, TurnOptions
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

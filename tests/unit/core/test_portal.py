@@ -8,7 +8,8 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
-from signedin import SignedinError, portal
+from signedin import SignedinError
+from signedin.runtime import background_loop as portal
 
 
 async def _identity() -> int:

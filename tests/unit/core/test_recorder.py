@@ -29,7 +29,7 @@ from signedin import (
     UsageEvent,
     WarningEvent,
 )
-from signedin.recorder import TurnRecorder, interrupted_done
+from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 from signedin.testing import assert_event_contract
 
 SESSION = SessionEvent(session_id="s", model="m-1", timestamp=1.0)

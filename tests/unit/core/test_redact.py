@@ -18,9 +18,8 @@ from signedin import (
     SignedinError,
     TransportClosedError,
 )
-from signedin.options import TurnOptions
-from signedin.recorder import TurnRecorder
-from signedin.redact import (
+from signedin.model.options import TurnOptions
+from signedin.model.redact import (
     LARGEST_JSON,
     LONGEST_MESSAGE,
     _KnownValues,
@@ -30,6 +29,7 @@ from signedin.redact import (
     redact,
     redact_json,
 )
+from signedin.model.turn_recorder import TurnRecorder
 
 JWT = "eyJhbGciOiJub25lIn0.eyJlbWFpbCI6ImEifQ.c2lnbmF0dXJl"
 
@@ -203,7 +203,7 @@ def test_json_stays_json(text: object) -> None:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has this test begin, and the others go on, without what it makes known."""
-    monkeypatch.setattr("signedin.redact._KNOWN", _KnownValues())
+    monkeypatch.setattr("signedin.model.redact._KNOWN", _KnownValues())
 
 
 HEX = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"

@@ -18,7 +18,7 @@ from signedin import (
     TransportClosedError,
     UnsupportedOptionError,
 )
-from signedin.events import RetryEvent
+from signedin.model.events import RetryEvent
 from signedin.providers.base import ProviderTurn
 from support.fakes import Batch, FakeProvider, FakeSession, answer, session_event
 

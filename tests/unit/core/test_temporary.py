@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from signedin.temporary import MOST_SWEPT, OWNER, TemporaryFolder, sweep
+from signedin.runtime.temporary import MOST_SWEPT, OWNER, TemporaryFolder, sweep
 
 
 @pytest.fixture
 def parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("signedin.temporary._sweep_once", lambda: None)
+    monkeypatch.setattr("signedin.runtime.temporary._sweep_once", lambda: None)
     return tmp_path
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from signedin.accounts.homes import isolated_home
-from signedin.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError
 from signedin.providers.base import ProviderConfig
-from signedin.providers.gemini.account import (
+from signedin.providers.gemini.account.home import (
     ISOLATED_SETTINGS,
     chosen_in,
     home_changes,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from signedin.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.options import TurnOptions
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
-from signedin.providers.gemini import config
+from signedin.providers.gemini import options as config
 from signedin.providers.gemini.acp import GeminiDialect
 from signedin.providers.gemini.storage import make_loadable
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from signedin.errors import (
+from signedin.model.errors import (
     AuthRequiredError,
     CommandExecutionError,
     ErrorKind,
@@ -12,7 +12,7 @@ from signedin.errors import (
     SignedinError,
     TurnFailedError,
 )
-from signedin.events import (
+from signedin.model.events import (
     CommandEvent,
     DoneEvent,
     ErrorEvent,
@@ -29,7 +29,7 @@ from signedin.events import (
     WarningEvent,
 )
 from signedin.providers.gemini.failure import exit_error
-from signedin.providers.gemini.rows import HeadlessRows
+from signedin.providers.gemini.headless.normalise import HeadlessRows
 from signedin.testing import assert_event_contract
 from signedin.wire.jsonl import BadLine
 from support.turns import told

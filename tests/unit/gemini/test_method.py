@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from signedin.errors import AuthRequiredError
-from signedin.keywords import resolve
+from signedin.client.keywords import resolve
+from signedin.model.errors import AuthRequiredError
 from signedin.providers.base import ProviderConfig
-from signedin.providers.gemini.config import start_with
-from signedin.providers.gemini.method import Start, check_signed_in, chosen_method, findings
+from signedin.providers.gemini.account.method import Start, check_signed_in, chosen_method, findings
+from signedin.providers.gemini.options import start_with
 
 GCA, VERTEX = "GOOGLE_GENAI_USE_GCA", "GOOGLE_GENAI_USE_VERTEXAI"
 

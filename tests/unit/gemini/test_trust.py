@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from signedin.errors import InvalidOptionError, PermissionDeniedError
-from signedin.options import McpServer, TurnOptions
+from signedin.model.errors import InvalidOptionError, PermissionDeniedError
+from signedin.model.options import McpServer, TurnOptions
 from signedin.providers.gemini.trust import check_trust, trust
 
 TOY = {"toy": McpServer(command="toy")}

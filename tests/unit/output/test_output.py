@@ -12,8 +12,8 @@ import msgspec
 import pydantic
 import pytest
 
-from signedin.errors import ErrorKind, InvalidOptionError, OutputError
-from signedin.output import OutputSpec
+from signedin.model.errors import ErrorKind, InvalidOptionError, OutputError
+from signedin.schemas.structured_output import OutputSpec
 
 
 class Mood(enum.Enum):
@@ -358,11 +358,12 @@ def test_only_the_strict_form_needs_to_know_every_type():
 
 def test_validators_are_loaded_only_where_they_are_used():
     program = (
-        "import sys, signedin.output, signedin.tools, signedin.retry\n"
-        "signedin.output.OutputSpec.of(dict[str, list[int]]).parse('{}')\n"
+        "import sys, signedin.schemas.structured_output\n"
+        "import signedin.tools.tool, signedin.model.retry\n"
+        "signedin.schemas.structured_output.OutputSpec.of(dict[str, list[int]]).parse('{}')\n"
         "heavy = {'pydantic', 'jsonschema', 'referencing', 'annotated_types'}\n"
         "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))\n"
-        "signedin.output.OutputSpec.of({'type': 'string'})\n"
+        "signedin.schemas.structured_output.OutputSpec.of({'type': 'string'})\n"
         "print('jsonschema' in sys.modules)\n"
     )
     done = subprocess.run(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft7Validator
 
-from signedin.errors import OutputError
-from signedin.output import OutputSpec
+from signedin.model.errors import OutputError
+from signedin.schemas.structured_output import OutputSpec
 from support.kinds import INTEGERS, KINDS, Leaf, Tree
 
 STRICT_KEYWORDS = {

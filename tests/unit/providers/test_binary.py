@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from signedin import ProviderNotInstalledError
-from signedin.providers import binary
 from signedin.providers.base import Installation
-from signedin.providers.binary import (
+from signedin.providers.shared import binary
+from signedin.providers.shared.binary import (
     known_version,
     locate,
     remember_version,

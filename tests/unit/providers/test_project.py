@@ -4,9 +4,9 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from signedin.errors import InvalidOptionError
-from signedin.options import TurnOptions
-from signedin.providers.project import ProjectFiles, check_guarding, runs_by_itself
+from signedin.model.errors import InvalidOptionError
+from signedin.model.options import TurnOptions
+from signedin.providers.shared.project import ProjectFiles, check_guarding, runs_by_itself
 
 FILES = ProjectFiles(inside=(".agent",), upwards=(".up/settings",))
 

@@ -7,11 +7,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from signedin.errors import UnsupportedOptionError
-from signedin.hosting import CallbackHost
-from signedin.options import TurnOptions
-from signedin.providers.tool_host import OfferedTools, ToolHost
-from signedin.tools import AnyTool, tool
+from signedin.client.callback_host import CallbackHost
+from signedin.model.errors import UnsupportedOptionError
+from signedin.model.options import TurnOptions
+from signedin.providers.shared.tool_host import OfferedTools, ToolHost
+from signedin.tools.tool import AnyTool, tool
 
 ACCEPT = "application/json, text/event-stream"
 
@@ -175,6 +175,6 @@ async def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     def missing(name: str) -> None:
         raise ModuleNotFoundError("No module named 'mcp'", name="mcp")
 
-    monkeypatch.setattr("signedin.providers.tool_host.import_module", missing)
+    monkeypatch.setattr("signedin.providers.shared.tool_host.import_module", missing)
     with pytest.raises(UnsupportedOptionError, match=r"mcp is missing.*signedin\[tools\]"):
         await ToolHost("gemini").offer((shout,))

@@ -5,7 +5,12 @@ import asyncio
 import pytest
 
 from signedin import MessageEvent, Usage
-from signedin.approvals import (
+from signedin.cli.errors import UsageError
+from signedin.cli.interactive.asking import Asker, decision_of
+from signedin.cli.interactive.commands import COMMANDS, find
+from signedin.cli.interactive.state import LONGEST_CARRIED, Chat, Settings, carry
+from signedin.cli.page.record import Exchange
+from signedin.model.approvals import (
     ApprovalRequest,
     Question,
     QuestionOption,
@@ -14,11 +19,6 @@ from signedin.approvals import (
     deny,
     stop,
 )
-from signedin.cli.errors import UsageError
-from signedin.cli.interactive.asking import Asker, decision_of
-from signedin.cli.interactive.commands import COMMANDS, find
-from signedin.cli.interactive.state import LONGEST_CARRIED, Chat, Settings, carry
-from signedin.cli.page.record import Exchange
 
 
 class TestNames:

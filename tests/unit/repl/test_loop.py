@@ -22,8 +22,8 @@ from signedin.cli.interactive.loop import Shell
 from signedin.cli.interactive.state import Chat, Settings
 from signedin.cli.output import Outcome, Presenter
 from signedin.cli.render import View
+from signedin.model.capabilities import Capabilities
 from signedin.providers.base import ProviderSpec
-from signedin.providers.capabilities import Capabilities
 from support.fakes import FakeProvider, FakeTurn, answer, message, session_event, spec_of
 
 Step = str | Callable[[], Awaitable[object]]
@@ -96,7 +96,7 @@ class FakePresenter(Presenter):
 def provider(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeProvider:
     """Answers for every provider; and there is no git, which would be a process."""
     fake = FakeProvider()
-    monkeypatch.setattr("signedin.client.load_provider", lambda name: spec_of(fake))
+    monkeypatch.setattr("signedin.client.async_client.load_provider", lambda name: spec_of(fake))
     monkeypatch.setattr(
         "signedin.cli.interactive.settings.load_provider", lambda name: spec_of(fake)
     )
@@ -236,7 +236,7 @@ async def test_another_provider_is_not_given_what_it_cannot_honour(provider: Fak
     screen = FakeScreen("/permissions workspace-write", "/model m", "/provider mute", "hi")
     screen.steps += [screen.idle, "/permissions full-access", "/effort high"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("signedin.client.load_provider", load)
+        patch.setattr("signedin.client.async_client.load_provider", load)
         patch.setattr("signedin.cli.interactive.settings.load_provider", load)
         assert await hold(screen) == 0
     assert "Not set for mute: model, permissions\n" in screen.shown

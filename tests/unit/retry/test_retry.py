@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from signedin.errors import (
+from signedin.model.errors import (
     AuthRequiredError,
     BillingError,
     CommandExecutionError,
@@ -22,7 +22,7 @@ from signedin.errors import (
     TurnInterruptedError,
     UsageLimitError,
 )
-from signedin.events import (
+from signedin.model.events import (
     ApprovalEvent,
     CommandEvent,
     FileChange,
@@ -33,7 +33,7 @@ from signedin.events import (
     ToolEvent,
     WarningEvent,
 )
-from signedin.retry import (
+from signedin.model.retry import (
     Retry,
     async_retry_on_overload,
     has_acted,
@@ -253,7 +253,7 @@ def test_waits_between_calls_stay_within_their_bounds(attempts, initial, maximum
     slept = []
     flaky = Flaky(*[OVERLOADED] * (attempts - 1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("signedin.retry.time.sleep", slept.append)
+        patch.setattr("signedin.model.retry.time.sleep", slept.append)
         retry_on_overload(
             flaky,
             max_attempts=attempts,

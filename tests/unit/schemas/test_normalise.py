@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from signedin.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError
 from signedin.schemas.normalise import normalise
 from signedin.schemas.plain import with_definitions
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from signedin.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError
 from signedin.schemas.restore import restore
 from signedin.schemas.strict import portable, strict
 

@@ -12,10 +12,10 @@ import pydantic
 import pytest
 from hypothesis import given, strategies as st
 
-from signedin.content import ImageContent, TextContent, content_of
-from signedin.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError
 from signedin.schemas.shape import MismatchError
-from signedin.tools import Toolbox, ToolResult, tool
+from signedin.tools.content import ImageContent, TextContent, content_of
+from signedin.tools.tool import Toolbox, ToolResult, tool
 
 PNG = b"\x89PNG\r\n\x1a\n rest"
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings, strategies as st
 from jsonschema import Draft7Validator
 
 from signedin.schemas.docstrings import read_docstring
-from signedin.tools import tool
+from signedin.tools.tool import tool
 from support.kinds import KINDS
 
 NAMES = ["first", "second", "third"]

@@ -11,9 +11,9 @@ import msgspec
 import pydantic
 import pytest
 
-from signedin.content import TextContent
-from signedin.errors import InvalidOptionError
-from signedin.tools import Toolbox, ToolResult, tool
+from signedin.model.errors import InvalidOptionError
+from signedin.tools.content import TextContent
+from signedin.tools.tool import Toolbox, ToolResult, tool
 
 UserId = NewType("UserId", int)
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from signedin.errors import ProtocolError
+from signedin.model.errors import ProtocolError
 from signedin.wire.jsonl import BadLine, JsonLines, LineSplitter, encode_line
 
 

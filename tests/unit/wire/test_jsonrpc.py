@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 import pytest
 
-from signedin.errors import (
+from signedin.model.errors import (
     ErrorKind,
     ProtocolError,
     SignedinError,

@@ -14,9 +14,9 @@ from rich.text import Text
 from signedin.cli import blocks
 from signedin.cli.errors import UsageError
 from signedin.cli.interactive.state import Chat
-from signedin.client import AsyncClient
-from signedin.errors import SignedinError
-from signedin.events import CommandEvent, FileChangeEvent, ToolEvent
+from signedin.client.async_client import AsyncClient
+from signedin.model.errors import SignedinError
+from signedin.model.events import CommandEvent, FileChangeEvent, ToolEvent
 
 if TYPE_CHECKING:
     from signedin.cli.interactive.commands import Choices, Command

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from signedin.approvals import (
+from signedin.cli import blocks
+from signedin.cli.asking import answer_of
+from signedin.cli.interactive.screen import Screen
+from signedin.model.approvals import (
     ApprovalRequest,
     Decision,
     Question,
@@ -16,9 +19,6 @@ from signedin.approvals import (
     deny,
     stop,
 )
-from signedin.cli import blocks
-from signedin.cli.asking import answer_of
-from signedin.cli.interactive.screen import Screen
 
 _DECISIONS = {
     "y": allow,

@@ -21,8 +21,8 @@ from signedin.cli.interactive.views import view_of
 from signedin.cli.output import Outcome
 from signedin.cli.render import View
 from signedin.cli.signals import calling_on_stop
-from signedin.errors import SignedinError, TurnInterruptedError
-from signedin.turn import AsyncTurn
+from signedin.client.turn import AsyncTurn
+from signedin.model.errors import SignedinError, TurnInterruptedError
 
 _STOP_SECONDS = 5.0
 """How long an agent that was asked to stop may take, before the turn is torn down."""

@@ -25,7 +25,7 @@ from signedin.cli.interactive.entering import SlashCompleter, history_file
 from signedin.cli.interactive.screen import Fits, Host
 from signedin.cli.output import Outcome, Presenter
 from signedin.cli.render import View
-from signedin.events import Event
+from signedin.model.events import Event
 
 _FRAME_SECONDS = 0.1
 _CONTINUATION = "... "

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from signedin.cli.errors import UsageError
 from signedin.cli.interactive.state import Settings
-from signedin.options import AuthSource, Permissions, checked_directory
-from signedin.providers.capabilities import unsupported
+from signedin.model.capabilities import unsupported
+from signedin.model.options import AuthSource, Permissions, checked_directory
+from signedin.model.results import ModelInfo
 from signedin.providers.registry import load_provider, provider_names
-from signedin.results import ModelInfo
 
 if TYPE_CHECKING:
     from signedin.cli.interactive.commands import Choices

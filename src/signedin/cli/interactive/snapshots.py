@@ -16,9 +16,9 @@ from typing import Self
 
 import msgspec
 
-from signedin.errors import SignedinError
-from signedin.events import FileChange
-from signedin.temporary import TemporaryFolder
+from signedin.model.errors import SignedinError
+from signedin.model.events import FileChange
+from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.capture import capture
 
 _LONGEST_SHOWN = 100_000

@@ -8,13 +8,16 @@ from typing import cast
 
 import msgspec
 
-from signedin.approvals import OnApproval, OnQuestion
 from signedin.cli.output import Outcome
 from signedin.cli.page.record import Conversation, Exchange, from_history, from_result
-from signedin.client import AsyncClient
-from signedin.errors import InvalidOptionError
-from signedin.events import MessageEvent, Usage
-from signedin.options import (
+from signedin.client.async_client import AsyncClient
+from signedin.client.session import LATEST, AsyncSession
+from signedin.client.turn import AsyncTurn
+from signedin.model.approvals import OnApproval, OnQuestion
+from signedin.model.capabilities import check_supported
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import MessageEvent, Usage
+from signedin.model.options import (
     AuthSource,
     Billing,
     McpServer,
@@ -22,10 +25,7 @@ from signedin.options import (
     TurnKeywords,
     checked_directory,
 )
-from signedin.providers.capabilities import check_supported
-from signedin.results import ModelInfo, answer_text
-from signedin.session import LATEST, AsyncSession
-from signedin.turn import AsyncTurn
+from signedin.model.results import ModelInfo, answer_text
 
 LONGEST_CARRIED = 60_000
 """Characters of a conversation that another agent gets; the latest ones."""

@@ -11,8 +11,8 @@ from signedin.cli import blocks
 from signedin.cli.errors import UsageError
 from signedin.cli.interactive import snapshots
 from signedin.cli.interactive.views import AnswerView, view_of
-from signedin.events import FileChangeEvent, MessageEvent
-from signedin.results import answer_text
+from signedin.model.events import FileChangeEvent, MessageEvent
+from signedin.model.results import answer_text
 
 if TYPE_CHECKING:
     from signedin.cli.interactive.commands import Choices

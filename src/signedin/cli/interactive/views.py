@@ -9,7 +9,7 @@ from rich.text import Text
 
 from signedin.cli import blocks
 from signedin.cli.render import TurnView, View
-from signedin.events import (
+from signedin.model.events import (
     Event,
     MessageDeltaEvent,
     MessageEvent,
@@ -17,7 +17,7 @@ from signedin.events import (
     PlanDeltaEvent,
     ReasoningDeltaEvent,
 )
-from signedin.results import RunResult
+from signedin.model.results import RunResult
 
 if TYPE_CHECKING:
     from signedin.cli.interactive.loop import Shell

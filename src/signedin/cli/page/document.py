@@ -25,8 +25,8 @@ from signedin.cli.page.record import (
     from_result,
 )
 from signedin.cli.page.text import clean, markdown
-from signedin.errors import InvalidOptionError
-from signedin.events import (
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import (
     CommandEvent,
     ErrorEvent,
     Event,
@@ -41,7 +41,7 @@ from signedin.events import (
     ToolEvent,
     Usage,
 )
-from signedin.results import PastTurn, RunResult
+from signedin.model.results import PastTurn, RunResult
 
 LONGEST_LINES = 2_000
 """Of longer outputs the middle is left out and of longer diffs the end, and the page says so."""

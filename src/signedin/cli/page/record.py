@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from signedin.errors import InvalidOptionError, SignedinError
-from signedin.events import (
+from signedin.model.errors import InvalidOptionError, SignedinError
+from signedin.model.events import (
     AnyEvent,
     DoneEvent,
     DoneReason,
@@ -17,8 +17,8 @@ from signedin.events import (
     Usage,
     UsageEvent,
 )
-from signedin.recorder import TurnRecorder, interrupted_done
-from signedin.results import PastTurn, RunResult
+from signedin.model.results import PastTurn, RunResult
+from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):

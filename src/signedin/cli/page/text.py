@@ -12,7 +12,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
 from signedin.cli.blocks import printable
-from signedin.redact import redact
+from signedin.model.redact import redact
 
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LINKED = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)

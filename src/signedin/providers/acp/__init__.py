@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from signedin.providers.acp.agent import ACPAgent
+    from signedin.providers.acp.process import ACPAgent
 
 __all__ = ["ACPAgent"]
 
@@ -17,4 +17,4 @@ if not TYPE_CHECKING:  # or a type checker would take every misspelt name for gr
         """Import the client when it is asked for: other agents need our table of variables only."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("signedin.providers.acp.agent"), name)
+        return getattr(import_module("signedin.providers.acp.process"), name)

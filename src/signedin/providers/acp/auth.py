@@ -9,13 +9,13 @@ from typing import NoReturn
 import msgspec
 
 from signedin.accounts.status import AsyncLogin, AuthStatus, LoginMethod
-from signedin.errors import AuthRequiredError, SignedinError, UnsupportedOptionError
-from signedin.options import TurnOptions
+from signedin.model.errors import AuthRequiredError, SignedinError, UnsupportedOptionError
+from signedin.model.options import TurnOptions
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.dialect import Dialect
 from signedin.providers.acp.store import models_of
 from signedin.providers.base import Installation
-from signedin.temporary import TemporaryFolder
+from signedin.runtime.temporary import TemporaryFolder
 
 Begin = Callable[[TurnOptions], Awaitable[tuple[acp.SessionState, bool]]]
 """Begins a session, ends it, and returns what the agent told of it, and whether it takes images."""

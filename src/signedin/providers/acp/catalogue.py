@@ -11,9 +11,9 @@ from typing import cast
 
 import msgspec
 
-from signedin.options import Permissions
-from signedin.providers.acp.agent import ClientFeatures
-from signedin.providers.project import ProjectFiles
+from signedin.model.options import Permissions
+from signedin.providers.acp.process import ClientFeatures
+from signedin.providers.shared.project import ProjectFiles
 
 ENTRY_POINT_GROUP = "signedin.acp_agents"
 
@@ -44,7 +44,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         install: The command that installs it.
         login: The command that signs in.
         vendor: Whose credentials its process may see; a key of
-            `signedin.providers.environment.vendor_variables`.
+            `signedin.providers.shared.environment.vendor_variables`.
         env: Variables that are always set; those that make it ask before it acts.
         mode: The mode in which it asks before it acts, if that is not its default.
         modes: The mode for each permission, of an agent that has a sandbox of its own.

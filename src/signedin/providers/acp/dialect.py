@@ -7,11 +7,11 @@ from typing import Protocol
 
 import msgspec
 
-from signedin.errors import ErrorKind
-from signedin.options import TurnOptions
-from signedin.providers.acp.agent import ACPAgent, ClientFeatures
+from signedin.model.errors import ErrorKind
+from signedin.model.options import TurnOptions
+from signedin.model.redact import redact
+from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation
-from signedin.redact import redact
 
 NO_SHARED_FOLDER = dict.fromkeys(("TMPDIR", "TMP", "TEMP"))
 """Taken out of an agent's environment: agents leave what was said in files of the temporary folder,

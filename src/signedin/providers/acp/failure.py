@@ -7,8 +7,8 @@ import re
 import time
 from typing import cast
 
-from signedin.errors import ErrorKind, InvalidOptionError
-from signedin.events import ErrorEvent
+from signedin.model.errors import ErrorKind, InvalidOptionError
+from signedin.model.events import ErrorEvent
 from signedin.providers.acp import protocol as acp
 from signedin.wire.rpc_errors import JsonRpcError
 

@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 import msgspec
 
-from signedin.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.options import McpServer, TurnOptions
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.options import McpServer, TurnOptions
 from signedin.providers.acp import protocol as acp
-from signedin.providers.tool_host import SERVER, OfferedTools
+from signedin.providers.shared.tool_host import SERVER, OfferedTools
 
 _FORMATS = (
     r"mcp__{server}__(?P<tool>.+)",  # qwen 0.15 and claude-agent-acp, in _meta

@@ -12,8 +12,8 @@ from io import StringIO
 
 import msgspec
 
-from signedin.errors import ErrorKind
-from signedin.events import (
+from signedin.model.errors import ErrorKind
+from signedin.model.events import (
     DoneEvent,
     DoneReason,
     ErrorEvent,

@@ -13,10 +13,10 @@ from typing import cast
 import httpx2
 
 from signedin import __version__
-from signedin.errors import SignedinError
-from signedin.options import McpServer, TurnOptions
-from signedin.providers.mcp_startup import STARTUP_SECONDS, server_failed
-from signedin.redact import redact
+from signedin.model.errors import SignedinError
+from signedin.model.options import McpServer, TurnOptions
+from signedin.model.redact import redact
+from signedin.providers.shared.mcp_startup import STARTUP_SECONDS, server_failed
 from signedin.wire.jsonrpc import JsonRpcPeer
 from signedin.wire.process import Process
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from signedin.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.options import Image, TurnOptions
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.options import Image, TurnOptions
 
 _MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 _WORD_JOINER = "\u2060"

@@ -11,17 +11,17 @@ from typing import cast
 import msgspec
 
 from signedin.accounts.status import AuthBackend
-from signedin.aio import finish
-from signedin.errors import (
+from signedin.model.capabilities import Capabilities
+from signedin.model.errors import (
     InvalidOptionError,
     ProviderNotInstalledError,
     TransportClosedError,
     UnsupportedOptionError,
     UnsupportedProviderError,
 )
-from signedin.options import VENDOR_DEFAULT, TurnOptions
+from signedin.model.options import VENDOR_DEFAULT, TurnOptions
+from signedin.model.results import ModelInfo, SessionPage
 from signedin.providers.acp import protocol as acp
-from signedin.providers.acp.agent import ACPAgent
 from signedin.providers.acp.auth import ACPAuth
 from signedin.providers.acp.catalogue import (
     SESSION_METHODS,
@@ -34,6 +34,7 @@ from signedin.providers.acp.dialect import NO_SHARED_FOLDER, Dialect, Launch
 from signedin.providers.acp.failure import refused_arguments
 from signedin.providers.acp.mcp import servers_key
 from signedin.providers.acp.normalise import STOP_FAILURES
+from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.session import ACPSession, RunningAgent
 from signedin.providers.acp.store import list_sessions, models_of
 from signedin.providers.base import (
@@ -44,13 +45,12 @@ from signedin.providers.base import (
     SessionQuery,
     SessionRequest,
 )
-from signedin.providers.binary import locate, remember_version, require
-from signedin.providers.capabilities import Capabilities
-from signedin.providers.environment import child_environment
-from signedin.providers.project import check_guarding, untrusted
-from signedin.providers.tool_host import ToolHost
-from signedin.results import ModelInfo, SessionPage
-from signedin.temporary import TemporaryFolder
+from signedin.providers.shared.binary import locate, remember_version, require
+from signedin.providers.shared.environment import child_environment
+from signedin.providers.shared.project import check_guarding, untrusted
+from signedin.providers.shared.tool_host import ToolHost
+from signedin.runtime.aio import finish
+from signedin.runtime.temporary import TemporaryFolder
 
 TRANSPORT = "acp"
 CAPABILITIES = Capabilities(

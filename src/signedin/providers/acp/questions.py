@@ -10,15 +10,15 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from signedin.approvals import (
+from signedin.model.approvals import (
     ApprovalRequest,
     ApprovalSubject,
     Decision,
     Host,
     approval_events,
 )
-from signedin.events import Event, FileChange
-from signedin.options import TurnOptions
+from signedin.model.events import Event, FileChange
+from signedin.model.options import TurnOptions
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import McpTool
 from signedin.providers.acp.normalise import TurnNormaliser

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from signedin.approvals import Host
-from signedin.errors import (
+from signedin.model.approvals import Host
+from signedin.model.errors import (
     InvalidOptionError,
     ProtocolError,
     SessionBusyError,
@@ -19,23 +19,23 @@ from signedin.errors import (
     TransportClosedError,
     UnsupportedOptionError,
 )
-from signedin.events import SessionEvent
-from signedin.failures import error_from_event
-from signedin.options import TurnOptions
+from signedin.model.events import SessionEvent
+from signedin.model.failures import error_from_event
+from signedin.model.options import TurnOptions
+from signedin.model.results import PastTurn
 from signedin.providers.acp import protocol as acp
-from signedin.providers.acp.agent import ACPAgent
 from signedin.providers.acp.dialect import Dialect, Launch
 from signedin.providers.acp.failure import failure_event
 from signedin.providers.acp.mcp import servers_on_the_wire, tools_on_the_wire
+from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.prompts import image_block, text_block, with_schema
 from signedin.providers.acp.questions import Granted
-from signedin.providers.acp.settings import SessionSettings
+from signedin.providers.acp.session_settings import SessionSettings
 from signedin.providers.acp.store import Replay
 from signedin.providers.acp.turn import ACPTurn
 from signedin.providers.base import ProviderSession, SessionRequest
-from signedin.providers.tool_host import OfferedTools, ToolHost
-from signedin.results import PastTurn
-from signedin.tools import AnyTool
+from signedin.providers.shared.tool_host import OfferedTools, ToolHost
+from signedin.tools.tool import AnyTool
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 

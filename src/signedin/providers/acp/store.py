@@ -9,13 +9,13 @@ from typing import cast
 
 import msgspec
 
-from signedin.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.events import AnyEvent, Event, MessageEvent
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.events import AnyEvent, Event, MessageEvent
+from signedin.model.results import ModelInfo, PastTurn, SessionInfo, SessionPage, answer_text
 from signedin.providers.acp import protocol as acp
-from signedin.providers.acp.agent import ACPAgent
 from signedin.providers.acp.normalise import TurnNormaliser
+from signedin.providers.acp.process import ACPAgent
 from signedin.providers.base import SessionQuery
-from signedin.results import ModelInfo, PastTurn, SessionInfo, SessionPage, answer_text
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 

@@ -6,8 +6,8 @@ import asyncio
 import signal
 from collections.abc import Mapping
 
-from signedin.aio import finish
 from signedin.providers.acp import protocol as acp
+from signedin.runtime.aio import finish
 from signedin.wire.process import Process
 
 DEFAULT_OUTPUT_LIMIT = 1 << 20

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from signedin.events import (
+from signedin.model.events import (
     CommandEvent,
     Event,
     FileChange,

@@ -9,23 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from signedin.aio import finish
-from signedin.approvals import Host
-from signedin.errors import (
+from signedin.model.approvals import Host
+from signedin.model.errors import (
     ErrorKind,
     ProtocolError,
     SignedinError,
     TransportClosedError,
     UnsupportedOptionError,
 )
-from signedin.events import DoneEvent, Event
-from signedin.options import TurnOptions
+from signedin.model.events import DoneEvent, Event
+from signedin.model.options import TurnOptions
 from signedin.providers.acp import protocol as acp
-from signedin.providers.acp.agent import ACPAgent
 from signedin.providers.acp.failure import failure_event
 from signedin.providers.acp.mcp import names_of
 from signedin.providers.acp.normalise import TurnNormaliser
+from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.questions import Granted, Questions
+from signedin.runtime.aio import finish
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import JsonRpcError
 

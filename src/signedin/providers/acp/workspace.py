@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from signedin.providers.project import RUN_BY_THEMSELVES, runs_by_itself
+from signedin.providers.shared.project import RUN_BY_THEMSELVES, runs_by_itself
 
 _CONFINABLE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 

@@ -8,10 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from signedin.providers.chatgpt.access import Access, AccessSource
     from signedin.providers.chatgpt.messages import FunctionCall
     from signedin.providers.chatgpt.models import Model
-    from signedin.providers.chatgpt.profiles import CODEX, SIWC, Profile
     from signedin.providers.chatgpt.requests import (
         InputItem,
         ResponseRequest,
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
         function_tool,
         user_message,
     )
+    from signedin.providers.chatgpt.sign_in.access import Access, AccessSource
+    from signedin.providers.chatgpt.sign_in.profiles import CODEX, SIWC, Profile
     from signedin.providers.chatgpt.transport import AnswerStream, ChatGPTTransport
 
 __all__ = [
@@ -39,10 +39,10 @@ __all__ = [
 ]
 
 _MODULES = {
-    "access": ("Access", "AccessSource"),
+    "sign_in.access": ("Access", "AccessSource"),
     "messages": ("FunctionCall",),
     "models": ("Model",),
-    "profiles": ("CODEX", "SIWC", "Profile"),
+    "sign_in.profiles": ("CODEX", "SIWC", "Profile"),
     "requests": (
         "InputItem",
         "ResponseRequest",

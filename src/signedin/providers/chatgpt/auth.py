@@ -10,18 +10,18 @@ import msgspec
 
 from signedin.accounts.status import AuthStatus, LoginMethod
 from signedin.accounts.store import CredentialStoreError
-from signedin.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
+from signedin.model.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
 from signedin.providers.base import ProviderConfig
-from signedin.providers.chatgpt.browser import BrowserFlow
-from signedin.providers.chatgpt.clients import AgentClient, FixedClient, OAuthClient
-from signedin.providers.chatgpt.device import DeviceFlow
-from signedin.providers.chatgpt.flow import Enrolment
-from signedin.providers.chatgpt.keeper import LoginKeeper
-from signedin.providers.chatgpt.profiles import DEFAULT_PROFILE, Profile, profile_named
-from signedin.providers.chatgpt.registrations import Registrations
-from signedin.providers.chatgpt.settings import SignInSettings
-from signedin.providers.chatgpt.sign_in import ChatGPTSignIn, Flow, OpenSignIns
-from signedin.providers.chatgpt.transfer import read_login, write_login
+from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn, Flow, OpenSignIns
+from signedin.providers.chatgpt.sign_in.browser import BrowserFlow
+from signedin.providers.chatgpt.sign_in.clients import AgentClient, FixedClient, OAuthClient
+from signedin.providers.chatgpt.sign_in.device import DeviceFlow
+from signedin.providers.chatgpt.sign_in.flow import Enrolment
+from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.profiles import DEFAULT_PROFILE, Profile, profile_named
+from signedin.providers.chatgpt.sign_in.registrations import Registrations
+from signedin.providers.chatgpt.sign_in.settings import SignInSettings
+from signedin.providers.chatgpt.sign_in.transfer import read_login, write_login
 
 
 class ChatGPTAuth:

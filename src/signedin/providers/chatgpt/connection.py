@@ -11,12 +11,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from signedin.errors import ProviderNotInstalledError, SignedinError
-from signedin.providers.chatgpt.access import Access, AccessSource
+from signedin.model.errors import ProviderNotInstalledError, SignedinError
 from signedin.providers.chatgpt.failure import error_of_response, unavailable
-from signedin.providers.chatgpt.hosts import check_trusted
-from signedin.providers.chatgpt.profiles import APP_NAME, Profile
-from signedin.providers.environment import learn_secrets
+from signedin.providers.chatgpt.sign_in.access import Access, AccessSource
+from signedin.providers.chatgpt.sign_in.hosts import check_trusted
+from signedin.providers.chatgpt.sign_in.profiles import APP_NAME, Profile
+from signedin.providers.shared.environment import learn_secrets
 
 if TYPE_CHECKING:
     import aiohttp

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from signedin.accounts.files import UNDECODABLE
-from signedin.events import AnyEvent, DoneReason, Event, ToolEvent
+from signedin.model.events import AnyEvent, DoneReason, Event, ToolEvent
+from signedin.model.results import PastTurn
 from signedin.providers.chatgpt.messages import Item
 from signedin.providers.chatgpt.normalise import item_event
 from signedin.providers.chatgpt.requests import InputItem
-from signedin.results import PastTurn
 
 NOT_EXECUTED = "not executed: the turn ended before"
 

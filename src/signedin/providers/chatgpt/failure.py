@@ -17,7 +17,7 @@ import msgspec
 
 from signedin.accounts.files import UNDECODABLE
 from signedin.accounts.hints import sign_in_command
-from signedin.errors import (
+from signedin.model.errors import (
     AuthRequiredError,
     ErrorKind,
     RateLimitedError,
@@ -25,7 +25,7 @@ from signedin.errors import (
     TurnFailedError,
     UsageLimitError,
 )
-from signedin.events import RateLimits
+from signedin.model.events import RateLimits
 from signedin.providers.chatgpt.claims import finite
 from signedin.providers.chatgpt.limits import limits_in_headers, number_in
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from signedin.events import RateLimits, RateLimitWindow
+from signedin.model.events import RateLimits, RateLimitWindow
 from signedin.providers.chatgpt.claims import finite
 
 _PREFIX = "x-codex-"

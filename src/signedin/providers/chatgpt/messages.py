@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from signedin.events import Usage
+from signedin.model.events import Usage
 
 NOTHING = msgspec.Raw(b"null")
 

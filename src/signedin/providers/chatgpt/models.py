@@ -16,9 +16,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from signedin.accounts.files import UNDECODABLE, write_private
-from signedin.errors import ErrorKind, SignedinError, TurnFailedError
+from signedin.model.errors import ErrorKind, SignedinError, TurnFailedError
+from signedin.model.results import ModelInfo
 from signedin.providers.chatgpt.connection import Connection
-from signedin.results import ModelInfo
 
 CLIENT_VERSION = "0.169.0"
 """The version of Codex whose wire format is spoken here. Models that want a newer one are not

@@ -15,8 +15,8 @@ from typing import TypeAlias, cast
 import msgspec
 
 from signedin.accounts.files import UNDECODABLE
-from signedin.errors import ErrorKind, SignedinError, TurnFailedError
-from signedin.events import (
+from signedin.model.errors import ErrorKind, SignedinError, TurnFailedError
+from signedin.model.events import (
     Event,
     MessageDeltaEvent,
     MessageEvent,

@@ -12,8 +12,10 @@ from signedin.accounts.billing import assure_billing
 from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AuthStatus, Payer
-from signedin.events import RateLimits
-from signedin.options import TurnOptions
+from signedin.model.capabilities import Capabilities
+from signedin.model.events import RateLimits
+from signedin.model.options import TurnOptions
+from signedin.model.results import ModelInfo, SessionPage
 from signedin.providers.base import (
     Installation,
     Provider,
@@ -22,13 +24,11 @@ from signedin.providers.base import (
     SessionQuery,
     SessionRequest,
 )
-from signedin.providers.capabilities import Capabilities
-from signedin.results import ModelInfo, SessionPage
 
 if TYPE_CHECKING:
     from signedin.providers.chatgpt.auth import ChatGPTAuth
     from signedin.providers.chatgpt.session import ChatGPTSession
-    from signedin.providers.chatgpt.sign_in import OpenSignIns
+    from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns
     from signedin.providers.chatgpt.store import ConversationStore
     from signedin.providers.chatgpt.transport import ChatGPTTransport
 
@@ -53,7 +53,7 @@ class ChatGPTProvider(Provider):
             AuthRequiredError: Nobody is signed in.
             InvalidOptionError: An option cannot be used, or there is no such conversation.
         """
-        from signedin.providers.chatgpt.keywords import turn_settings  # noqa: PLC0415
+        from signedin.providers.chatgpt.options import turn_settings  # noqa: PLC0415
         from signedin.providers.chatgpt.session import ChatGPTSession  # noqa: PLC0415
 
         turn_settings(request.options)
@@ -92,8 +92,8 @@ class ChatGPTProvider(Provider):
     def auth(self, options: TurnOptions) -> ChatGPTAuth:
         """Looks after the account."""
         from signedin.providers.chatgpt.auth import ChatGPTAuth  # noqa: PLC0415
-        from signedin.providers.chatgpt.settings import sign_in_settings  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in import OpenSignIns  # noqa: PLC0415
+        from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns  # noqa: PLC0415
+        from signedin.providers.chatgpt.sign_in.settings import sign_in_settings  # noqa: PLC0415
 
         self._sign_ins = self._sign_ins or OpenSignIns()
         settings = sign_in_settings(options.provider_options)
@@ -109,10 +109,10 @@ class ChatGPTProvider(Provider):
 
     async def _transport(self, options: TurnOptions) -> ChatGPTTransport:
         from signedin.providers.chatgpt.auth import check_source  # noqa: PLC0415
-        from signedin.providers.chatgpt.keeper import LoginKeeper  # noqa: PLC0415
-        from signedin.providers.chatgpt.keywords import client_settings  # noqa: PLC0415
-        from signedin.providers.chatgpt.profiles import CODEX  # noqa: PLC0415
-        from signedin.providers.chatgpt.settings import sign_in_settings  # noqa: PLC0415
+        from signedin.providers.chatgpt.options import client_settings  # noqa: PLC0415
+        from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper  # noqa: PLC0415
+        from signedin.providers.chatgpt.sign_in.profiles import CODEX  # noqa: PLC0415
+        from signedin.providers.chatgpt.sign_in.settings import sign_in_settings  # noqa: PLC0415
         from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport  # noqa: PLC0415
 
         client, sign_in = client_settings(options), sign_in_settings(options.provider_options)
@@ -151,7 +151,7 @@ class ChatGPTProvider(Provider):
         assure_billing(status, self._config.billing)
 
     def _store(self, options: TurnOptions) -> ConversationStore:
-        from signedin.providers.chatgpt.keywords import client_settings  # noqa: PLC0415
+        from signedin.providers.chatgpt.options import client_settings  # noqa: PLC0415
         from signedin.providers.chatgpt.store import ConversationStore  # noqa: PLC0415
 
         chosen = client_settings(options).sessions

@@ -14,10 +14,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from signedin.content import Content, ImageContent, TextContent, image_type
-from signedin.errors import InvalidOptionError
-from signedin.options import Image
-from signedin.tools import AnyTool, ToolResult
+from signedin.model.errors import InvalidOptionError
+from signedin.model.options import Image
+from signedin.tools.content import Content, ImageContent, TextContent, image_type
+from signedin.tools.tool import AnyTool, ToolResult
 
 InputItem: TypeAlias = "msgspec.Raw | Mapping[str, object]"
 """A message, a call, the output of a call or a reasoning block, in the form of the API."""

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from signedin.approvals import Host
-from signedin.errors import InvalidOptionError
-from signedin.events import SessionEvent
-from signedin.options import TurnOptions
+from signedin.model.approvals import Host
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import SessionEvent
+from signedin.model.options import TurnOptions
+from signedin.model.results import PastTurn
 from signedin.providers.base import ProviderSession
 from signedin.providers.chatgpt.conversation import StoredTurn, input_of
-from signedin.providers.chatgpt.keywords import (
+from signedin.providers.chatgpt.options import (
     CLIENT_OPTIONS,
     TurnSettings,
     chosen,
@@ -27,11 +28,10 @@ from signedin.providers.chatgpt.requests import (
     function_tool,
     user_message,
 )
-from signedin.providers.chatgpt.settings import SIGN_IN_OPTIONS
+from signedin.providers.chatgpt.sign_in.settings import SIGN_IN_OPTIONS
 from signedin.providers.chatgpt.store import ConversationStore
 from signedin.providers.chatgpt.transport import ChatGPTTransport
 from signedin.providers.chatgpt.turn import ChatGPTTurn
-from signedin.results import PastTurn
 
 
 class ChatGPTSession(ProviderSession):

@@ -15,11 +15,11 @@ import msgspec
 
 from signedin.accounts.files import UNDECODABLE
 from signedin.accounts.homes import make_private
-from signedin.errors import InvalidOptionError, SignedinError
+from signedin.model.errors import InvalidOptionError, SignedinError
+from signedin.model.results import SessionInfo, SessionPage
 from signedin.providers.base import SessionQuery
 from signedin.providers.chatgpt.conversation import StoredTurn
-from signedin.results import SessionInfo, SessionPage
-from signedin.threads import in_thread
+from signedin.runtime.threads import in_thread
 
 T = TypeVar("T")
 

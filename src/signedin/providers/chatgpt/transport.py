@@ -20,21 +20,21 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from signedin.accounts.files import UNDECODABLE
-from signedin.aio import finish
-from signedin.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
-from signedin.events import Event, OtherEvent, RateLimitEvent, RateLimits, RetryEvent, Usage
-from signedin.providers.chatgpt.access import AccessSource
+from signedin.model.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
+from signedin.model.events import Event, OtherEvent, RateLimitEvent, RateLimits, RetryEvent, Usage
+from signedin.model.retry import Retry, is_retryable
 from signedin.providers.chatgpt.connection import IDLE_TIMEOUT, Connection
 from signedin.providers.chatgpt.failure import unavailable
-from signedin.providers.chatgpt.keeper import LoginKeeper
 from signedin.providers.chatgpt.limits import limits_in_headers, limits_in_usage
 from signedin.providers.chatgpt.messages import FunctionCall
 from signedin.providers.chatgpt.models import CLIENT_VERSION, Catalogue, Model
 from signedin.providers.chatgpt.normalise import AnswerNormaliser
-from signedin.providers.chatgpt.profiles import SIWC, Profile
 from signedin.providers.chatgpt.requests import ResponseRequest
-from signedin.providers.chatgpt.settings import SignInSettings
-from signedin.retry import Retry, is_retryable
+from signedin.providers.chatgpt.sign_in.access import AccessSource
+from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.profiles import SIWC, Profile
+from signedin.providers.chatgpt.sign_in.settings import SignInSettings
+from signedin.runtime.aio import finish
 from signedin.wire.sse import EventSplitter
 
 if TYPE_CHECKING:

@@ -8,11 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from signedin.aio import finish
-from signedin.approvals import Host
-from signedin.content import TextContent
-from signedin.errors import ErrorKind, SignedinError, TurnFailedError
-from signedin.events import (
+from signedin.model.approvals import Host
+from signedin.model.errors import ErrorKind, SignedinError, TurnFailedError
+from signedin.model.events import (
     DoneEvent,
     Event,
     MessageEvent,
@@ -21,12 +19,14 @@ from signedin.events import (
     Usage,
     UsageEvent,
 )
+from signedin.model.results import answer_text
 from signedin.providers.chatgpt.conversation import StoredTurn, arguments_of
 from signedin.providers.chatgpt.messages import FunctionCall
 from signedin.providers.chatgpt.requests import ResponseRequest, function_output, user_message
 from signedin.providers.chatgpt.transport import AnswerStream, ChatGPTTransport
-from signedin.results import answer_text
-from signedin.tools import ToolResult
+from signedin.runtime.aio import finish
+from signedin.tools.content import TextContent
+from signedin.tools.tool import ToolResult
 
 HIGH_WATER = 4096
 """Events a turn keeps for a slow consumer before the answer is made to wait."""

@@ -11,27 +11,27 @@ import msgspec
 from signedin.accounts.billing import Account, Accounts
 from signedin.accounts.homes import make_private
 from signedin.accounts.status import AuthStatus, LoginMethod
-from signedin.aio import finish
-from signedin.errors import (
+from signedin.model.errors import (
     AuthRequiredError,
     CommandExecutionError,
     ProtocolError,
     TimeoutExceededError,
     UnsupportedOptionError,
 )
-from signedin.options import TurnOptions
+from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
-from signedin.providers.binary import require
-from signedin.providers.claude.account import (
+from signedin.providers.claude.account.home import (
     ClaudeAccount,
     interpret,
     settings_findings,
 )
+from signedin.providers.claude.account.variables import TOKEN_VARIABLE
 from signedin.providers.claude.binary import find_claude
 from signedin.providers.claude.launch import environment_for
 from signedin.providers.claude.messages import UNREADABLE
 from signedin.providers.claude.values import setting_sources
-from signedin.providers.claude.variables import TOKEN_VARIABLE
+from signedin.providers.shared.binary import require
+from signedin.runtime.aio import finish
 from signedin.wire.capture import capture
 from signedin.wire.process import Process
 from signedin.wire.terminal import run_in_terminal

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from signedin.providers.base import Installation, ProviderConfig
-from signedin.providers.binary import locate
+from signedin.providers.shared.binary import locate
 
 VARIABLE = "SIGNEDIN_CLAUDE_BINARY"
 INSTALL = 'pip install "signedin[claude]"'

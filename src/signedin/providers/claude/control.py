@@ -17,14 +17,14 @@ from typing import Protocol
 
 import msgspec
 
-from signedin.aio import finish
-from signedin.errors import (
+from signedin.model.errors import (
     InvalidOptionError,
     SignedinError,
     TimeoutExceededError,
     TransportClosedError,
 )
 from signedin.providers.claude.messages import UNREADABLE, ControlAnswer, Message
+from signedin.runtime.aio import finish
 from signedin.wire.gate import Gate
 from signedin.wire.jsonl import BadLine, JsonLines, encode_line
 from signedin.wire.process import Process

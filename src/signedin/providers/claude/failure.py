@@ -11,10 +11,10 @@ import re
 import msgspec
 
 from signedin.accounts.hints import either_sign_in
-from signedin.errors import ErrorKind
-from signedin.events import ErrorEvent
+from signedin.model.errors import ErrorKind
+from signedin.model.events import ErrorEvent
+from signedin.model.redact import redact
 from signedin.providers.claude.messages import RateLimitInfo, ResultMessage
-from signedin.redact import redact
 
 SIGN_IN = either_sign_in("claude")
 

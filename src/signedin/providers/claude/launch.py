@@ -11,13 +11,13 @@ import msgspec
 
 from signedin import __version__
 from signedin.accounts.billing import Account
-from signedin.errors import InvalidOptionError, PermissionDeniedError
-from signedin.options import VENDOR_DEFAULT, Billing, TurnOptions
+from signedin.model.errors import InvalidOptionError, PermissionDeniedError
+from signedin.model.options import VENDOR_DEFAULT, Billing, TurnOptions
+from signedin.model.redact import redact
 from signedin.providers.base import ProviderConfig
 from signedin.providers.claude.tool_server import Listing
 from signedin.providers.claude.values import text
-from signedin.providers.environment import child_environment
-from signedin.redact import redact
+from signedin.providers.shared.environment import child_environment
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from signedin.errors import ProtocolError
+from signedin.model.errors import ProtocolError
 
 ABSENT = msgspec.Raw(b"null")
 

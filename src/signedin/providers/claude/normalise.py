@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from signedin.events import (
+from signedin.model.events import (
     DoneEvent,
     Event,
     MessageEvent,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from signedin.errors import ErrorKind
-from signedin.events import (
+from signedin.model.errors import ErrorKind
+from signedin.model.events import (
     DoneReason,
     ErrorEvent,
     Event,

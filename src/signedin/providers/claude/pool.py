@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from signedin.aio import finish
-from signedin.errors import ProtocolError, SignedinError
+from signedin.model.errors import ProtocolError, SignedinError
 from signedin.providers.claude.launch import Launch
 from signedin.providers.claude.messages import UNREADABLE, CanUseTool, Message, SystemMessage
 from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import command_message
+from signedin.runtime.aio import finish
 
 if TYPE_CHECKING:
-    from signedin.tools import ToolResult
+    from signedin.tools.tool import ToolResult
 
 LINGER_SECONDS = 10.0
 """How long processes beyond the first are kept for a next prompt; each takes about 120 MB."""

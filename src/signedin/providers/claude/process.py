@@ -10,29 +10,29 @@ import msgspec
 
 from signedin.accounts.billing import assure_billing
 from signedin.accounts.status import AuthStatus
-from signedin.aio import finish
-from signedin.errors import (
+from signedin.model.errors import (
     InvalidOptionError,
     ProtocolError,
     SignedinError,
     TransportClosedError,
 )
-from signedin.events import WarningEvent
-from signedin.providers.binary import remember_version
-from signedin.providers.claude.account import ClaudeAccount, interpret
-from signedin.providers.claude.catalogue import check_effort
+from signedin.model.events import WarningEvent
+from signedin.providers.claude.account.home import ClaudeAccount, interpret
 from signedin.providers.claude.control import ControlPeer
 from signedin.providers.claude.launch import Launch
 from signedin.providers.claude.messages import CanUseTool, Message, answered
+from signedin.providers.claude.models_and_limits import check_effort
 from signedin.providers.claude.servers import program_of, startup_seconds
 from signedin.providers.claude.tool_server import ToolServer
-from signedin.providers.mcp_startup import server_failed
+from signedin.providers.shared.binary import remember_version
+from signedin.providers.shared.mcp_startup import server_failed
+from signedin.runtime.aio import finish
 from signedin.wire.gate import Gate
 from signedin.wire.memory import resident_bytes
 from signedin.wire.process import Process
 
 if TYPE_CHECKING:
-    from signedin.tools import ToolResult
+    from signedin.tools.tool import ToolResult
 
 DEATH_SIGNAL = signal.SIGINT
 """What ends the commands it runs as well; 2.1.197 leaves them behind on SIGTERM."""
@@ -260,7 +260,7 @@ class ClaudeProcess:
     def _new_peer(self, process: Process) -> ControlPeer:
         if self.launch.sdk is None:
             return ControlPeer(process, self)
-        from signedin.providers.claude.sdk_peer import SdkPeer  # noqa: PLC0415 - costs a second
+        from signedin.providers.claude.sdk.peer import SdkPeer  # noqa: PLC0415 - costs a second
 
         return SdkPeer(process, self, self.launch, self.launch.sdk)
 

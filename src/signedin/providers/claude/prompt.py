@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from signedin.errors import InvalidOptionError
-from signedin.options import Image
+from signedin.model.errors import InvalidOptionError
+from signedin.model.options import Image
 
 _MAGIC = {
     b"\x89PNG": "image/png",

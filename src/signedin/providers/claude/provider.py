@@ -7,9 +7,11 @@ import importlib
 import os
 
 from signedin.accounts.hints import sign_in_command
-from signedin.errors import ProtocolError, ProviderNotInstalledError, UnsupportedOptionError
-from signedin.events import RateLimits
-from signedin.options import TurnOptions
+from signedin.model.capabilities import Capabilities
+from signedin.model.errors import ProtocolError, ProviderNotInstalledError, UnsupportedOptionError
+from signedin.model.events import RateLimits
+from signedin.model.options import TurnOptions
+from signedin.model.results import ModelInfo, SessionPage
 from signedin.providers.base import (
     Provider,
     ProviderConfig,
@@ -17,17 +19,15 @@ from signedin.providers.base import (
     SessionQuery,
     SessionRequest,
 )
-from signedin.providers.binary import require
-from signedin.providers.capabilities import Capabilities
-from signedin.providers.claude.account import accounts_for, settings_findings
+from signedin.providers.claude.account.home import accounts_for, settings_findings
 from signedin.providers.claude.auth import ClaudeAuth
 from signedin.providers.claude.binary import INSTALL, find_claude
-from signedin.providers.claude.config import launch_for
 from signedin.providers.claude.launch import QUIET, Launch
+from signedin.providers.claude.options import launch_for
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.session import ClaudeSession
 from signedin.providers.claude.values import setting_sources
-from signedin.results import ModelInfo, SessionPage
+from signedin.providers.shared.binary import require
 
 CLI = "claude-cli"
 SDK = "claude-agent-sdk"
@@ -71,7 +71,7 @@ class ClaudeProvider(Provider):
 
     async def models(self, options: TurnOptions) -> list[ModelInfo]:
         """Lists the models the account can choose from."""
-        from signedin.providers.claude.catalogue import models_in  # noqa: PLC0415 - seldom needed
+        from signedin.providers.claude.models_and_limits import models_in  # noqa: PLC0415 - seldom needed
 
         await self._load()
         async with self._pool.borrow(self._launch(options)) as process:
@@ -87,7 +87,7 @@ class ClaudeProvider(Provider):
             AuthRequiredError: Nobody is signed in with a plan.
             ProtocolError: Claude Code could not find out.
         """
-        from signedin.providers.claude.catalogue import limits_in  # noqa: PLC0415 - seldom needed
+        from signedin.providers.claude.models_and_limits import limits_in  # noqa: PLC0415 - seldom needed
 
         await self._load()
         launch = self._launch(options)
@@ -135,7 +135,7 @@ class ClaudeProvider(Provider):
         account = self._accounts.choose(options.env)
         if self._config.transport != SDK:
             return launch_for(program, self._config, options, account)
-        from signedin.providers.claude.sdk_config import sdk_launch  # noqa: PLC0415 - see _load
+        from signedin.providers.claude.sdk.options import sdk_launch  # noqa: PLC0415 - see _load
 
         return sdk_launch(program, self._config, options, account)
 

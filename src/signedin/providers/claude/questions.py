@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from signedin.approvals import (
+from signedin.model.approvals import (
     ApprovalRequest,
     Decision,
     Host,
@@ -15,7 +15,7 @@ from signedin.approvals import (
     approval_events,
     question_events,
 )
-from signedin.events import Event
+from signedin.model.events import Event
 from signedin.providers.claude import tools
 from signedin.providers.claude.messages import CanUseTool
 

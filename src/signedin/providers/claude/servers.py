@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import cast
 
-from signedin.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.options import McpServer, TurnOptions
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.options import McpServer, TurnOptions
 from signedin.providers.claude.tool_server import SERVER
-from signedin.providers.mcp_startup import STARTUP_SECONDS
+from signedin.providers.shared.mcp_startup import STARTUP_SECONDS
 
 _TIMEOUT = "MCP_TIMEOUT"
 """Milliseconds that Claude Code waits for a server; 30 s if it is not set."""

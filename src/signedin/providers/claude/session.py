@@ -9,23 +9,23 @@ from pathlib import Path
 
 import msgspec
 
-from signedin.aio import finish
-from signedin.approvals import Host
-from signedin.errors import (
+from signedin.model.approvals import Host
+from signedin.model.errors import (
     InvalidOptionError,
     SessionBusyError,
     SignedinError,
     TransportClosedError,
     UnsupportedOptionError,
 )
-from signedin.options import TurnOptions
+from signedin.model.options import TurnOptions
+from signedin.model.results import PastTurn
 from signedin.providers.base import ProviderSession, SessionRequest
 from signedin.providers.claude.launch import Launch, resume_arguments
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import command_message, user_message
 from signedin.providers.claude.turn import ClaudeTurn
-from signedin.results import PastTurn
+from signedin.runtime.aio import finish
 
 _log = logging.getLogger("signedin.claude")
 

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import msgspec
 
-from signedin.errors import InvalidOptionError
-from signedin.events import AnyEvent, DoneReason, MessageEvent
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import AnyEvent, DoneReason, MessageEvent
+from signedin.model.results import PastTurn, SessionInfo, SessionPage, answer_text
 from signedin.providers.base import SessionQuery
 from signedin.providers.claude.messages import ABSENT, UNREADABLE, Block, Message, ModelMessage
 from signedin.providers.claude.normalise import TurnNormaliser
-from signedin.results import PastTurn, SessionInfo, SessionPage, answer_text
 from signedin.wire.jsonl import mended
 
 _ENDS = 262_144

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from signedin.events import (
+from signedin.model.events import (
     Event,
     MessageDeltaEvent,
     MessageEvent,

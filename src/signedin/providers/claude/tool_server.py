@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from signedin import __version__
-from signedin.errors import ProtocolError
+from signedin.model.errors import ProtocolError
 from signedin.providers.claude.messages import ABSENT
 
 if TYPE_CHECKING:
-    from signedin.tools import AnyTool, ToolResult
+    from signedin.tools.tool import AnyTool, ToolResult
 
 SERVER = "signedin"
 """The server's name, which is part of what the model calls its tools by."""
@@ -121,7 +121,7 @@ class ToolServer:
 
 def shown(result: ToolResult) -> Mapping[str, object]:
     """Returns the result of a call as MCP has it."""
-    from signedin.content import ImageContent  # noqa: PLC0415 - costs 20 ms, seldom needed
+    from signedin.tools.content import ImageContent  # noqa: PLC0415 - costs 20 ms, seldom needed
 
     content = [
         {"type": "image", "data": part.base64, "mimeType": part.mime_type}

@@ -12,7 +12,7 @@ from typing import cast
 
 import msgspec
 
-from signedin.events import CommandEvent, FileChange, FileChangeEvent, ItemStatus, ToolEvent
+from signedin.model.events import CommandEvent, FileChange, FileChangeEvent, ItemStatus, ToolEvent
 from signedin.providers.claude.messages import Block
 from signedin.providers.claude.tool_server import SERVER
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from signedin.approvals import Host
-from signedin.errors import SignedinError
-from signedin.events import Event
+from signedin.model.approvals import Host
+from signedin.model.errors import SignedinError
+from signedin.model.events import Event
 from signedin.providers.claude.messages import CanUseTool, Message
 from signedin.providers.claude.normalise import TurnNormaliser
 from signedin.providers.claude.process import ClaudeProcess
@@ -19,7 +19,7 @@ from signedin.providers.claude.prompt import user_message
 from signedin.providers.claude.questions import answer_question
 
 if TYPE_CHECKING:
-    from signedin.tools import ToolResult
+    from signedin.tools.tool import ToolResult
 
 HIGH_WATER = 4096
 """Events a turn keeps for a slow consumer before the process is made to wait."""

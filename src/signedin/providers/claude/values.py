@@ -8,8 +8,8 @@ from typing import cast
 
 import msgspec
 
-from signedin.errors import InvalidOptionError
-from signedin.options import TurnOptions
+from signedin.model.errors import InvalidOptionError
+from signedin.model.options import TurnOptions
 
 _OF_PROJECT = ("project", "local")
 

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from signedin.model.retry import async_retry_on_overload, retry_on_overload
+    from signedin.providers.codex.account.login import AsyncChatgptLogin, AsyncDeviceCodeLogin
     from signedin.providers.codex.api.blocking import Codex
     from signedin.providers.codex.api.blocking_handles import (
         ChatgptLogin,
@@ -32,9 +34,7 @@ if TYPE_CHECKING:
     from signedin.providers.codex.api.requests import OnRequest, RequestAnswer
     from signedin.providers.codex.api.threads import AsyncThread
     from signedin.providers.codex.api.turns import AsyncTurnHandle
-    from signedin.providers.codex.login import AsyncChatgptLogin, AsyncDeviceCodeLogin
     from signedin.providers.codex.protocol import ClientInfo
-    from signedin.retry import async_retry_on_overload, retry_on_overload
     from signedin.wire.rpc_errors import (
         InternalRpcError,
         InvalidParamsError,
@@ -96,9 +96,9 @@ _HOMES = {
     "signedin.providers.codex.api.requests": "OnRequest RequestAnswer",
     "signedin.providers.codex.api.threads": "AsyncThread",
     "signedin.providers.codex.api.turns": "AsyncTurnHandle",
-    "signedin.providers.codex.login": "AsyncChatgptLogin AsyncDeviceCodeLogin",
+    "signedin.providers.codex.account.login": "AsyncChatgptLogin AsyncDeviceCodeLogin",
     "signedin.providers.codex.protocol": "ClientInfo",
-    "signedin.retry": "async_retry_on_overload retry_on_overload",
+    "signedin.model.retry": "async_retry_on_overload retry_on_overload",
     "signedin.wire.rpc_errors": (
         "InternalRpcError InvalidParamsError InvalidRequestError JsonRpcError MethodNotFoundError "
         "ParseError ServerBusyError"

@@ -10,22 +10,22 @@ import msgspec
 
 from signedin.accounts.billing import Account, Accounts, assure_billing
 from signedin.accounts.status import AuthMode, AuthStatus, LoginMethod, Payer
-from signedin.errors import CommandExecutionError, InvalidOptionError, SignedinError
+from signedin.model.errors import CommandExecutionError, InvalidOptionError, SignedinError
 from signedin.providers.base import ProviderConfig
-from signedin.providers.binary import require
 from signedin.providers.codex import protocol as p
-from signedin.providers.codex.account import (
+from signedin.providers.codex.account.home import (
     CREDENTIALS_FILE,
     launch_environment,
 )
-from signedin.providers.codex.app_server import AppServer
+from signedin.providers.codex.account.login_file import login_is_whole
+from signedin.providers.codex.account.sign_in import CodexLogin, OpenLogins
+from signedin.providers.codex.account.transfer import export_login, import_login
+from signedin.providers.codex.account.variables import API_KEY_VARIABLE, TOKEN_VARIABLE
+from signedin.providers.codex.app_server.launch import launch
+from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.binary import find_codex
-from signedin.providers.codex.launch import launch
-from signedin.providers.codex.login_file import login_is_whole
-from signedin.providers.codex.signing_in import CodexLogin, OpenLogins
-from signedin.providers.codex.transfer import export_login, import_login
-from signedin.providers.codex.variables import API_KEY_VARIABLE, TOKEN_VARIABLE
-from signedin.providers.environment import child_environment
+from signedin.providers.shared.binary import require
+from signedin.providers.shared.environment import child_environment
 from signedin.wire.terminal import run_in_terminal
 
 Connect = Callable[[], AbstractAsyncContextManager[AppServer]]

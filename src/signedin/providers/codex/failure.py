@@ -9,9 +9,9 @@ from typing import cast
 import msgspec
 
 from signedin.accounts.hints import either_sign_in
-from signedin.errors import ErrorKind
-from signedin.events import EMPTY_PAYLOAD, ErrorEvent
-from signedin.redact import redact
+from signedin.model.errors import ErrorKind
+from signedin.model.events import EMPTY_PAYLOAD, ErrorEvent
+from signedin.model.redact import redact
 
 SIGN_IN = either_sign_in("codex")
 

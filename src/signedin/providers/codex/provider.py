@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
 from signedin.accounts.hints import sign_in_command
-from signedin.events import RateLimits
-from signedin.options import TurnOptions
+from signedin.model.capabilities import Capabilities
+from signedin.model.events import RateLimits
+from signedin.model.options import TurnOptions
+from signedin.model.results import ModelInfo, SessionPage
 from signedin.providers.base import (
     Provider,
     ProviderConfig,
@@ -21,18 +23,16 @@ from signedin.providers.base import (
     SessionQuery,
     SessionRequest,
 )
-from signedin.providers.capabilities import Capabilities
-from signedin.providers.codex.account import accounts_for, refuse_other_payer, require_login
+from signedin.providers.codex.account.home import accounts_for, refuse_other_payer, require_login
+from signedin.providers.codex.account.sign_in import OpenLogins
+from signedin.providers.codex.app_server.launch import launch
 from signedin.providers.codex.binary import INSTALL, find_codex
-from signedin.providers.codex.config import check_options
-from signedin.providers.codex.launch import launch
-from signedin.providers.codex.signing_in import OpenLogins
-from signedin.results import ModelInfo, SessionPage
+from signedin.providers.codex.options import check_options
 
 if TYPE_CHECKING:
-    from signedin.providers.codex.app_server import AppServer
+    from signedin.providers.codex.app_server.process import AppServer
+    from signedin.providers.codex.app_server.session import CodexSession
     from signedin.providers.codex.auth import CodexAuth
-    from signedin.providers.codex.threads import CodexSession
 
 ServerKey: TypeAlias = tuple[tuple[tuple[str, str | None], ...], bool]
 """The changes to the environment, and whether projects are trusted."""
@@ -68,7 +68,7 @@ class AppServerProvider(Provider):
         if request.resume is not None:
             await self._let_go(env, trusting=not trusting)
         await self.server(env, trusting=trusting)
-        from signedin.providers.codex.threads import CodexSession  # noqa: PLC0415
+        from signedin.providers.codex.app_server.session import CodexSession  # noqa: PLC0415
 
         session = CodexSession(lambda: self.server(env, trusting=trusting), request, account)
         session.notices = account.warnings()
@@ -83,15 +83,15 @@ class AppServerProvider(Provider):
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored threads, the newest first."""
         server = await self.server(options.env)
-        from signedin.providers.codex import store, threads  # noqa: PLC0415
+        from signedin.providers.codex.app_server import session, store  # noqa: PLC0415
 
-        async with threads.refusals():
+        async with session.refusals():
             return await store.list_sessions(server, query)
 
     async def models(self, options: TurnOptions) -> list[ModelInfo]:
         """Lists the models the account can choose from."""
         server = await self.server(options.env)
-        from signedin.providers.codex import store  # noqa: PLC0415
+        from signedin.providers.codex.app_server import store  # noqa: PLC0415
 
         return await store.list_models(server)
 
@@ -102,7 +102,7 @@ class AppServerProvider(Provider):
             AuthRequiredError: Nobody is signed in with ChatGPT.
         """
         server = await self.server(options.env)
-        from signedin.providers.codex import normalise, store  # noqa: PLC0415
+        from signedin.providers.codex.app_server import normalise, store  # noqa: PLC0415
 
         answer = await store.account_limits(server)
         return normalise.read_limits(answer.rate_limits)
@@ -188,7 +188,7 @@ def _key(env: Mapping[str, str | None], *, trusting: bool) -> ServerKey:
 def _create(config: ProviderConfig) -> Provider:
     if config.transport == APP_SERVER:
         return AppServerProvider(config)
-    from signedin.providers.codex.exec import ExecProvider  # noqa: PLC0415 - only if chosen
+    from signedin.providers.codex.exec.session import ExecProvider  # noqa: PLC0415 - only if chosen
 
     return ExecProvider(config)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
-from signedin.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError
 
 CONFIG_FILE = "config.toml"
 _SYSTEM_FILE = Path("/etc/codex") / CONFIG_FILE

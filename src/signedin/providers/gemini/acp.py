@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from signedin.errors import ErrorKind
-from signedin.options import TurnOptions
-from signedin.providers.acp.agent import ACPAgent, ClientFeatures
+from signedin.model.errors import ErrorKind
+from signedin.model.options import TurnOptions
 from signedin.providers.acp.dialect import Launch
 from signedin.providers.acp.normalise import STOP_FAILURES
+from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, ProviderConfig
-from signedin.providers.binary import remember_version, require
-from signedin.providers.gemini import config as gemini
-from signedin.providers.gemini.account import LOGIN
+from signedin.providers.gemini import options as gemini
+from signedin.providers.gemini.account.home import LOGIN
 from signedin.providers.gemini.storage import make_loadable
+from signedin.providers.shared.binary import remember_version, require
 
 _MODES = {"default": "default", "auto_edit": "autoEdit", "yolo": "yolo", "plan": "plan"}
 

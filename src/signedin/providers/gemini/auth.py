@@ -6,19 +6,19 @@ from typing import Literal, NoReturn
 
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AsyncLogin, AuthStatus, LoginMethod
-from signedin.errors import CommandExecutionError, UnsupportedOptionError
-from signedin.options import TurnOptions
+from signedin.model.errors import CommandExecutionError, UnsupportedOptionError
+from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
-from signedin.providers.binary import require
-from signedin.providers.environment import child_environment
-from signedin.providers.gemini.account import (
+from signedin.providers.gemini.account.billing import interpret
+from signedin.providers.gemini.account.home import (
     HOME_VARIABLE,
     isolated_changes,
     uses_isolated,
 )
-from signedin.providers.gemini.billing import interpret
-from signedin.providers.gemini.config import find_gemini, start_with
-from signedin.providers.gemini.method import findings
+from signedin.providers.gemini.account.method import findings
+from signedin.providers.gemini.options import find_gemini, start_with
+from signedin.providers.shared.binary import require
+from signedin.providers.shared.environment import child_environment
 from signedin.wire.terminal import run_in_terminal
 
 

@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from signedin.errors import (
+from signedin.model.errors import (
     AuthRequiredError,
     CommandExecutionError,
     ErrorKind,
@@ -15,9 +15,9 @@ from signedin.errors import (
     SignedinError,
     TurnFailedError,
 )
-from signedin.events import ErrorEvent
+from signedin.model.events import ErrorEvent
 from signedin.providers.acp.failure import kind_of, plain_words, refused_arguments
-from signedin.providers.gemini.account import LOGIN
+from signedin.providers.gemini.account.home import LOGIN
 
 _CODE = re.compile(r'"code"\s*:\s*(\d{3})')
 _FRAME = re.compile(r"\[API Error: (.*)\]", re.DOTALL)

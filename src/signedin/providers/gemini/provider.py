@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from signedin.options import TurnOptions
+from signedin.model.capabilities import Capabilities
+from signedin.model.options import TurnOptions
 from signedin.providers.acp.provider import ACPProvider
 from signedin.providers.base import Provider, ProviderConfig, ProviderSpec
-from signedin.providers.capabilities import Capabilities
-from signedin.providers.gemini.account import LOGIN
+from signedin.providers.gemini.account.home import LOGIN
 from signedin.providers.gemini.acp import GeminiDialect
 from signedin.providers.gemini.auth import GeminiAuth
-from signedin.providers.gemini.config import ACP, HEADLESS, INSTALL, find_gemini
+from signedin.providers.gemini.options import ACP, HEADLESS, INSTALL, find_gemini
 
 
 class GeminiProvider(ACPProvider):
@@ -27,7 +27,7 @@ class GeminiProvider(ACPProvider):
 def _create(config: ProviderConfig) -> Provider:
     if config.transport == ACP:
         return GeminiProvider(config)
-    from signedin.providers.gemini.headless import HeadlessProvider  # noqa: PLC0415 - if chosen
+    from signedin.providers.gemini.headless.session import HeadlessProvider  # noqa: PLC0415 - if chosen
 
     return HeadlessProvider(config)
 

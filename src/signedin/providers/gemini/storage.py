@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Mapping
 
-from signedin.errors import UnsupportedOptionError
-from signedin.providers.gemini.account import gemini_folder, read_settings, setting
+from signedin.model.errors import UnsupportedOptionError
+from signedin.providers.gemini.account.home import gemini_folder, read_settings, setting
 
 _log = logging.getLogger("signedin.gemini")
 

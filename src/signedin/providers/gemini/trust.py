@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from signedin.options import TurnOptions
-from signedin.providers.project import ProjectFiles, check_guarding, untrusted
+from signedin.model.options import TurnOptions
+from signedin.providers.shared.project import ProjectFiles, check_guarding, untrusted
 
 VARIABLE = "GEMINI_CLI_TRUST_WORKSPACE"
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self, TypeVar, Unpack, overload
 
-from signedin.options import AuthSource, EnvPolicy, StrPath
-from signedin.portal import call, clean_up, close_with
+from signedin.model.options import AuthSource, EnvPolicy, StrPath
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.blocking_handles import ChatgptLogin, DeviceCodeLogin, Thread
 from signedin.providers.codex.api.client import AsyncCodex
@@ -21,7 +20,8 @@ from signedin.providers.codex.api.keywords import (
 from signedin.providers.codex.api.notifications import Notification
 from signedin.providers.codex.api.record import TurnResult
 from signedin.providers.codex.api.requests import OnRequest
-from signedin.providers.codex.app_server import CLIENT, REQUEST_TIMEOUT
+from signedin.providers.codex.app_server.process import CLIENT, REQUEST_TIMEOUT
+from signedin.runtime.background_loop import call, clean_up, close_with
 
 T = TypeVar("T")
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Unpack
 
-from signedin.batches import Batches
-from signedin.portal import call
-from signedin.providers.codex import login, protocol as p
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.account import login
 from signedin.providers.codex.api.inputs import Input
 from signedin.providers.codex.api.keywords import TurnSettings
 from signedin.providers.codex.api.notifications import Notification
 from signedin.providers.codex.api.record import TurnResult
 from signedin.providers.codex.api.threads import AsyncThread, TurnParams
 from signedin.providers.codex.api.turns import AsyncTurnHandle
-from signedin.providers.codex.live import ThreadOpened
+from signedin.providers.codex.app_server.running_turn import ThreadOpened
+from signedin.runtime.background_loop import call
+from signedin.runtime.batches import Batches
 
 
 class TurnHandle(Batches[Notification]):

@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TypeVar, overload
 
-from signedin.providers.codex import login, protocol as p, store
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.account import login
 from signedin.providers.codex.api.connection import Connection
 from signedin.providers.codex.api.notifications import Notification
-from signedin.providers.codex.app_server import REQUEST_TIMEOUT
+from signedin.providers.codex.app_server import store
+from signedin.providers.codex.app_server.process import REQUEST_TIMEOUT
 
 T = TypeVar("T")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
-from signedin.errors import InvalidOptionError
-from signedin.options import AuthSource, EnvPolicy, StrPath, check_switch
+from signedin.model.errors import InvalidOptionError
+from signedin.model.options import AuthSource, EnvPolicy, StrPath, check_switch
+from signedin.model.redact import redact
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.calls import AsyncCalls
@@ -25,10 +26,9 @@ from signedin.providers.codex.api.requests import OnRequest, RequestAnswerer
 from signedin.providers.codex.api.router import Router
 from signedin.providers.codex.api.threads import AsyncThread
 from signedin.providers.codex.api.trust import Trust, check_config
-from signedin.providers.codex.app_server import CLIENT, AppServer
-from signedin.providers.codex.config import config_arguments
-from signedin.providers.codex.launch import launch
-from signedin.redact import redact
+from signedin.providers.codex.app_server.launch import launch
+from signedin.providers.codex.app_server.process import CLIENT, AppServer
+from signedin.providers.codex.options import config_arguments
 
 
 class AsyncCodex(AsyncCalls):

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import msgspec
 
-from signedin.errors import ProtocolError, SignedinError, TransportClosedError
+from signedin.model.errors import ProtocolError, SignedinError, TransportClosedError
 from signedin.providers.codex.api.router import Router
 from signedin.providers.codex.api.trust import Trust
-from signedin.providers.codex.app_server import REQUEST_TIMEOUT, AppServer
+from signedin.providers.codex.app_server.process import REQUEST_TIMEOUT, AppServer
 from signedin.wire.jsonrpc import Params
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from typing import TypedDict, cast
 
 import msgspec
 
-from signedin.errors import InvalidOptionError
-from signedin.options import StrPath
+from signedin.model.errors import InvalidOptionError
+from signedin.model.options import StrPath
 from signedin.providers.codex import protocol as p
 
 SANDBOX_POLICIES: Mapping[str, p.SandboxPolicyParam] = {

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from signedin.errors import TimeoutExceededError
+from signedin.model.errors import TimeoutExceededError
+from signedin.model.redact import redact
 from signedin.providers.codex import protocol as p
-from signedin.providers.codex.app_server import AppServer
-from signedin.redact import redact
+from signedin.providers.codex.app_server.process import AppServer
 
 KEPT = 1000
 """Notifications about no turn that are kept until somebody asks; then the oldest go."""

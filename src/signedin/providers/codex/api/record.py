@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from signedin.errors import SignedinError, TransportClosedError
-from signedin.events import SessionEvent
-from signedin.failures import event_from_error
+from signedin.model.errors import SignedinError, TransportClosedError
+from signedin.model.events import SessionEvent
+from signedin.model.failures import event_from_error
+from signedin.model.redact import redact
+from signedin.model.results import answer_among
+from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.notifications import Notification
-from signedin.providers.codex.normalise import TurnNormaliser
-from signedin.recorder import TurnRecorder, interrupted_done
-from signedin.redact import redact
-from signedin.results import answer_among
+from signedin.providers.codex.app_server.normalise import TurnNormaliser
 
 
 class TurnResult(msgspec.Struct, frozen=True, kw_only=True):

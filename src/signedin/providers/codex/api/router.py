@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from signedin.errors import SessionBusyError, TransportClosedError
-from signedin.events import SessionEvent
+from signedin.model.errors import SessionBusyError, TransportClosedError
+from signedin.model.events import SessionEvent
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.notifications import (
     Inbox,
@@ -15,8 +15,8 @@ from signedin.providers.codex.api.notifications import (
 )
 from signedin.providers.codex.api.record import TurnRecord
 from signedin.providers.codex.api.requests import RequestAnswerer
-from signedin.providers.codex.app_server import AppServer
-from signedin.providers.codex.live import LiveTurn
+from signedin.providers.codex.app_server.process import AppServer
+from signedin.providers.codex.app_server.running_turn import LiveTurn
 from signedin.wire.jsonrpc import IncomingRequest
 
 

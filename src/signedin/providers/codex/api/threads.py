@@ -11,8 +11,8 @@ from signedin.providers.codex.api.inputs import Input, input_parts
 from signedin.providers.codex.api.keywords import TurnSettings, sandbox_policy, wire_params
 from signedin.providers.codex.api.record import TurnResult
 from signedin.providers.codex.api.turns import AsyncTurnHandle
-from signedin.providers.codex.app_server import AppServer
-from signedin.providers.codex.live import ThreadOpened, session_event
+from signedin.providers.codex.app_server.process import AppServer
+from signedin.providers.codex.app_server.running_turn import ThreadOpened, session_event
 
 TurnParams: TypeAlias = p.TurnStartParams | Mapping[str, object]
 

@@ -8,12 +8,12 @@ from typing import cast
 
 import msgspec
 
-from signedin.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError
 from signedin.providers.codex import protocol as p, trust
 from signedin.providers.codex.api.keywords import sandbox_policy
-from signedin.providers.codex.app_server import AppServer
-from signedin.providers.codex.config import decides_permissions
-from signedin.providers.codex.threads import give_instructions
+from signedin.providers.codex.app_server.process import AppServer
+from signedin.providers.codex.app_server.session import give_instructions
+from signedin.providers.codex.options import decides_permissions
 
 _PERMISSIONS = ("sandbox", "permissions")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from signedin.aio import finish
-from signedin.batches import AsyncBatches
-from signedin.errors import SignedinError, TransportClosedError
+from signedin.model.errors import SignedinError, TransportClosedError
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.inputs import Input, input_parts
 from signedin.providers.codex.api.notifications import Notification
 from signedin.providers.codex.api.record import TurnResult
 from signedin.providers.codex.api.router import RoutedTurn, Router
+from signedin.runtime.aio import finish
+from signedin.runtime.batches import AsyncBatches
 
 
 class AsyncTurnHandle(AsyncBatches[Notification]):

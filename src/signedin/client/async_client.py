@@ -1,0 +1,616 @@
+"""The asynchronous client: one provider, one account."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeVar, Unpack, cast, get_args, overload
+
+import msgspec
+
+from signedin.accounts.homes import isolated_home
+from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, told_by
+from signedin.accounts.transfer import PortableLogin
+from signedin.client.attempts import run_to_end
+from signedin.client.conversations import Conversations
+from signedin.client.keywords import check_keywords, check_prompt, merge_keywords, resolve
+from signedin.client.many import map_prompts
+from signedin.client.session import AsyncSession
+from signedin.client.turn import AsyncTurn, new_recorder
+from signedin.model.capabilities import (
+    Capabilities,
+    check_retry,
+    check_single_try,
+    check_supported,
+)
+from signedin.model.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
+from signedin.model.events import RateLimits
+from signedin.model.options import (
+    AuthSource,
+    Billing,
+    EnvPolicy,
+    Output,
+    StrPath,
+    TurnKeywords,
+    TurnOptions,
+    check_choice,
+    checked_directory,
+)
+from signedin.model.results import ModelInfo, Outcome, RunResult, SessionPage
+from signedin.providers.base import (
+    Installation,
+    Provider,
+    ProviderConfig,
+    ProviderTurn,
+    SessionQuery,
+)
+from signedin.providers.registry import load_provider
+from signedin.runtime.aio import Leftovers, check_process, running_loop
+
+T = TypeVar("T")
+_log = logging.getLogger("signedin")
+# What the caller is to know comes as an event or an error; the log is for who asks for it.
+_log.addHandler(logging.NullHandler())
+
+
+class AsyncClient:
+    """Drives one provider with one account.
+
+    Nothing starts until the first turn; then the provider's process stays warm until the client is
+    closed. A client belongs to the event loop of its first turn.
+
+    Args:
+        provider: Name of the provider, such as ``codex``.
+        transport: How to drive it, if not in the default way.
+        binary: The program to run instead of the installed one.
+        auth_source: Whose login to use: signedin's isolated state, the vendor's own (``external``),
+            or the first of them that is signed in (``auto``).
+        account: Name of an isolated login.
+        billing: Who has to pay: ``subscription``, the plan of a login, or ``api``, an API key. What
+            cannot be assured is refused with a `BillingError`. By default a login pays if there is
+            one, and variables that would go before it are kept from the agent.
+        auth_backend: Looks after the account instead of the provider.
+        env_policy: ``minimal`` keeps other vendors' credentials from the agent.
+        command: The agent and its arguments, for the provider ``acp``. No secrets: every user can
+            read them.
+        prewarm: Whether to start the provider's process ahead of the first turn: at once in a
+            running event loop, else when the client is entered. What goes wrong is told by the
+            first turn.
+        **defaults: Defaults for all turns, see `TurnKeywords`.
+
+    Raises:
+        UnsupportedProviderError: There is no such provider.
+        UnsupportedOptionError: The provider has no such transport, or cannot honour a keyword.
+        InvalidOptionError: An option has an unusable value.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        *,
+        transport: str | None = None,
+        binary: StrPath | None = None,
+        auth_source: AuthSource = "auto",
+        account: str | None = None,
+        billing: Billing | None = None,
+        auth_backend: AuthBackend | None = None,
+        env_policy: EnvPolicy = "minimal",
+        command: Sequence[str] | None = None,
+        prewarm: bool = False,
+        **defaults: Unpack[TurnKeywords],
+    ) -> None:
+        self._spec = load_provider(provider)
+        transports = list(self._spec.transports)
+        if transport is not None and transport not in transports:
+            raise UnsupportedOptionError(
+                provider, f"transport={transport}", f"choose one of {', '.join(transports)}"
+            )
+        if command is not None and not self._spec.takes_command:
+            hint = "it knows what to start; binary= names another program"
+            raise UnsupportedOptionError(provider, "command", hint)
+        if binary is not None and not self._spec.takes_binary:
+            raise UnsupportedOptionError(provider, "binary", "there is no program to run")
+        check_choice("auth_source", auth_source, get_args(AuthSource))
+        check_choice("env_policy", env_policy, get_args(EnvPolicy))
+        if billing is not None:
+            check_choice("billing", billing, get_args(Billing))
+        if account is not None:
+            _check_account(provider, account, auth_source)
+        self._config = ProviderConfig(
+            transport=transport or transports[0],
+            binary=Path(binary).expanduser() if binary is not None else None,
+            command=_checked_command(command),
+            auth_source=auth_source,
+            account=account,
+            billing=billing,
+            env_policy=env_policy,
+        )
+        self._auth_backend = auth_backend
+        self._defaults = check_keywords(defaults)
+        self._conversations: Conversations | None = None
+        self._leftovers = Leftovers()
+        self._process = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._warming: asyncio.Task[None] | None = None
+        check_supported(provider, self.capabilities, {"prewarm": prewarm})
+        self._cold = prewarm
+        with suppress(RuntimeError):  # no event loop is running yet
+            self._warm_up()
+
+    @property
+    def provider(self) -> str:
+        """Name of the provider."""
+        return self._spec.name
+
+    @property
+    def transport(self) -> str:
+        """How the provider is driven."""
+        return self._config.transport
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the provider can do through this transport."""
+        return self._spec.transports[self._config.transport]
+
+    def installation(self) -> Installation:
+        """Looks for the provider's program, without starting it."""
+        from signedin.providers.shared.binary import with_known_version  # noqa: PLC0415 - seldom needed
+
+        return with_known_version(self._spec.find(self._config))
+
+    @overload
+    async def run(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> RunResult[None]: ...
+    @overload
+    async def run(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: type[T],
+        **keywords: Unpack[TurnKeywords],
+    ) -> RunResult[T]: ...
+    @overload
+    async def run(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: Output | None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> RunResult[object]: ...
+    async def run(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: Output | None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> RunResult[object]:
+        """Runs one prompt to its end.
+
+        Args:
+            prompt: What to ask; may be of any size and may begin with any character.
+            resume: Id of a session to continue, or ``"latest"`` for the newest one of ``cwd``.
+            output: A type or JSON Schema the answer has to fit; `RunResult.output` has it then.
+            **keywords: See `TurnKeywords`; they go before the client's defaults.
+
+        Raises:
+            SignedinError: The turn failed; ``error.result`` has what was received.
+        """
+        check_prompt(prompt)
+        if resume is not None:
+            return await self._resumed_run(prompt, resume, output, keywords)
+        options = self._options(keywords, output)
+        return await run_to_end(lambda: self._closing(self.session()), prompt, options)
+
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncTurn[None]: ...
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: type[T],
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncTurn[T]: ...
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: Output | None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncTurn[object]: ...
+    def stream(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        output: Output | None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncTurn[object]:
+        """Returns a turn that starts when it is iterated, entered or awaited.
+
+        Takes the arguments of `run`, except ``retry`` and ``output_retries``: what was seen cannot
+        be unseen. Where they are defaults of the client, they mean nothing here.
+        """
+        check_prompt(prompt)
+        check_single_try(self.provider, check_keywords(keywords))
+        options = self._options(keywords, output)
+        recorder = new_recorder(self.provider, self.transport, options)
+        return AsyncTurn(
+            lambda: self._single_turn(prompt, resume, options),
+            recorder,
+            options,
+            lambda cleanup: self._leftovers.leave(cleanup, self),
+        )
+
+    @overload
+    def map(
+        self,
+        prompts: Iterable[str],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncGenerator[Outcome[None], None]: ...
+    @overload
+    def map(
+        self,
+        prompts: Iterable[str],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: type[T],
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncGenerator[Outcome[T], None]: ...
+    @overload
+    def map(
+        self,
+        prompts: Iterable[str],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: Output | None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncGenerator[Outcome[object], None]: ...
+    async def map(
+        self,
+        prompts: Iterable[str],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: Output | None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncGenerator[Outcome[object], None]:
+        """Runs many prompts, each in a session of its own, a few at a time.
+
+        A prompt that fails does not stop the others: its outcome carries the error. Prompts are
+        taken as they are needed and outcomes are not kept, so there may be any number of them.
+        Leaving the loop early stops what is running.
+
+        Args:
+            prompts: What to ask.
+            concurrency: How many run at once.
+            ordered: Whether outcomes come in the order of the prompts rather than as they finish.
+            output: As in `run`.
+            **keywords: As in `run`.
+
+        Yields:
+            The outcome of each prompt.
+        """
+        options = self._options(keywords, output)
+
+        async def run(prompt: str) -> RunResult[object]:
+            return await run_to_end(lambda: self._closing(self.session()), prompt, options)
+
+        async with aclosing(map_prompts(run, prompts, concurrency, ordered=ordered)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    def session(
+        self, *, resume: str | None = None, fork: bool = False, **keywords: Unpack[TurnKeywords]
+    ) -> AsyncSession:
+        """Returns a conversation of several turns.
+
+        Args:
+            resume: Id of a session to continue, or ``"latest"`` for the newest one of ``cwd``;
+                without it, a new one begins.
+            fork: Continue in a copy of it.
+            **keywords: See `TurnKeywords`; they hold for all turns of the session.
+
+        Raises:
+            UnsupportedOptionError: The provider cannot continue sessions, or not in copies.
+        """
+        check_supported(self.provider, self.capabilities, {"resume": resume, "fork": fork})
+        if fork and resume is None:
+            raise InvalidOptionError("fork=True copies the session that resume= names; give both")
+        checked = check_keywords(keywords)
+        check_retry(self.provider, self.capabilities, checked.get("retry"))
+        defaults = self._defaults
+        if not self.capabilities.roll_back:  # to try again is for conversations of one turn then
+            defaults = merge_keywords(defaults, {"retry": None})
+        return AsyncSession(
+            self._conversing,
+            leftovers=self._leftovers,
+            name=self.provider,
+            transport=self.transport,
+            capabilities=self.capabilities,
+            defaults=merge_keywords(defaults, checked),
+            resume=resume,
+            fork=fork,
+        )
+
+    async def sessions(
+        self,
+        *,
+        cwd: StrPath | None = None,
+        search: str | None = None,
+        archived: bool = False,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> SessionPage:
+        """Lists stored conversations, the newest first.
+
+        Args:
+            cwd: Only those of this working directory.
+            search: Only those whose title or first prompt has these words in it.
+            archived: Those that are put away instead of the others.
+            limit: At most so many.
+            cursor: Continue where an earlier page ended (`SessionPage.next_cursor`).
+        """
+        query = SessionQuery(
+            cwd=checked_directory(cwd) if cwd is not None else None,
+            search=search,
+            archived=archived,
+            limit=limit,
+            cursor=cursor,
+        )
+        return await self._connected().sessions(query, self._options({}, None))
+
+    async def models(self) -> list[ModelInfo]:
+        """Lists the models the account can use."""
+        return await self._connected().models(self._options({}, None))
+
+    async def limits(self) -> RateLimits:
+        """Tells what is left of the plan."""
+        return await self._connected().limits(self._options({}, None))
+
+    async def auth_status(self) -> AuthStatus:
+        """Tells who is signed in and who pays, without changing anything, in bounded time.
+
+        That nobody can tell is an answer as well, see `AuthStatus.reason`.
+
+        An ACP agent is asked by beginning a session; who pays it does not tell.
+        """
+        return await told_by(self._auth(), self.provider)
+
+    async def available(self) -> bool:
+        """Tells whether the provider is installed and somebody is signed in."""
+        installation = self.installation()
+        if installation.path is None or installation.problem:
+            return False
+        return (await self.auth_status()).authenticated
+
+    @overload
+    async def login(self) -> None: ...
+    @overload
+    async def login(self, *, method: Literal["browser", "device"]) -> AsyncLogin: ...
+    @overload
+    async def login(self, *, method: Literal["api-key"], api_key: str) -> AsyncLogin: ...
+    async def login(
+        self, *, method: LoginMethod | None = None, api_key: str | None = None
+    ) -> AsyncLogin | None:
+        """Signs in: on the terminal with the vendor's own program, or with a method without one.
+
+        With ``auth_source="auto"`` the isolated login is signed in to.
+
+        Args:
+            method: ``browser`` and ``device`` give a page to open, where the vendor has them, and
+                ``api-key`` keeps a key.
+            api_key: The key, for the method ``api-key``.
+
+        Returns:
+            With a method, the login on its way; without one, nothing, after it has succeeded.
+
+        Raises:
+            UnsupportedOptionError: The vendor has no such method.
+            CommandExecutionError: The vendor's program did not end well.
+        """
+        return await self.start_login(method, api_key)
+
+    async def start_login(
+        self, method: LoginMethod | None, api_key: str | None
+    ) -> AsyncLogin | None:
+        """Does what `login` does, for a method that is not known beforehand."""
+        if (method == "api-key") != bool(api_key):
+            raise InvalidOptionError("method='api-key' needs api_key=, and nothing else takes it")
+        if method is None:
+            return await self._auth().login()
+        return await self._auth().start_login(method, api_key)
+
+    async def logout(self) -> None:
+        """Ends the login, also at the vendor where it allows that."""
+        await self._auth().logout()
+
+    async def export_login(self, passphrase: str | None) -> str:
+        """Returns the login as one line of text, to be carried to another machine.
+
+        Use it on one machine only from then on: its tokens are good once, and logging out on either
+        ends it on both.
+
+        Args:
+            passphrase: Encrypts it; ``None`` leaves it readable for anybody.
+
+        Raises:
+            UnsupportedOptionError: The vendor's logins are not to be carried about.
+        """
+        return await self._portable().export_login(passphrase)
+
+    async def import_login(
+        self, line: str, passphrase: Callable[[], str], *, force: bool = False
+    ) -> Path:
+        """Makes a login that was exported an isolated login.
+
+        Args:
+            line: What `export_login` returned.
+            passphrase: Returns the passphrase; called if there is one.
+            force: Replace the login that is there.
+
+        Returns:
+            The file the login is in.
+
+        Raises:
+            InvalidOptionError: It is no login of this provider, or there is one already.
+            AuthRequiredError: The passphrase is wrong.
+        """
+        return await self._portable().import_login(line, passphrase, force=force)
+
+    async def aclose(self) -> None:
+        """Ends the provider's processes. Idempotent; a later turn starts them anew."""
+        self._cold = False
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait([self._warming])
+        conversations, self._conversations = self._conversations, None
+        if os.getpid() != self._process:
+            return  # what it has belongs to the process that was forked
+        if conversations is not None:
+            await conversations.aclose()
+        await self._leftovers.ended()
+
+    async def __aenter__(self) -> Self:
+        self._warm_up()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.provider!r}, transport={self.transport!r})"
+
+    def _warm_up(self) -> None:
+        """Starts the provider's process in the background, once and if that was asked for."""
+        if self._cold:
+            self._warming = asyncio.get_running_loop().create_task(self._prewarm())
+            self._cold = False
+
+    async def _prewarm(self) -> None:
+        try:
+            await self._connected().prewarm(self._options({}, None))
+        except SignedinError as error:  # the first turn meets the same, and tells it
+            _log.info("prewarm failed: %s", error)
+
+    @asynccontextmanager
+    async def _single_turn(
+        self, prompt: str, resume: str | None, options: TurnOptions
+    ) -> AsyncGenerator[ProviderTurn, None]:
+        """A turn in a session of its own, which is freed with it."""
+        async with (
+            self._closing(self.session(resume=resume)) as session,
+            session.running_turn(prompt, options) as turn,
+        ):
+            yield turn
+
+    @asynccontextmanager
+    async def _closing(self, session: AsyncSession) -> AsyncGenerator[AsyncSession, None]:
+        try:
+            yield session
+        finally:
+            if self._leftovers.has(session):
+                await self._leftovers.leave(session.aclose(), self)
+            else:
+                await session.aclose()
+
+    async def _resumed_run(
+        self, prompt: str, resume: str, output: Output | None, keywords: TurnKeywords
+    ) -> RunResult[object]:
+        """A run in a conversation that is stored or open: all its tries are in the same."""
+        checked = check_keywords(keywords)
+        check_retry(self.provider, self.capabilities, checked.get("retry"))
+        options = self._options(checked, output)
+        if not self.capabilities.roll_back:
+            options = msgspec.structs.replace(options, retry=None)
+        async with self._closing(self.session(resume=resume)) as session:
+            return await run_to_end(
+                lambda: nullcontext(session), prompt, options, roll_back=session.roll_back
+            )
+
+    def _options(self, keywords: TurnKeywords, output: Output | None) -> TurnOptions:
+        checked = check_keywords(keywords)
+        asked = {**self._defaults, **checked, "output": output}
+        check_supported(self.provider, self.capabilities, asked)
+        return resolve(self._defaults, checked, output)
+
+    def _portable(self) -> PortableLogin:
+        auth = self._auth()
+        if not isinstance(auth, PortableLogin):
+            hint = "sign in on the other machine instead"
+            raise UnsupportedOptionError(self.provider, "export", hint)
+        return auth
+
+    def _auth(self) -> AuthBackend:
+        return self._auth_backend or self._connected().auth(self._options({}, None))
+
+    def _connected(self) -> Provider:
+        return self._conversing().provider
+
+    def _conversing(self) -> Conversations:
+        loop = running_loop()
+        if self._conversations is None:
+            self._conversations = Conversations(self._spec.create(self._config))
+            self._loop, self._process = loop, os.getpid()
+        check_process(self._process)
+        if self._loop is not loop:
+            raise SignedinError(
+                "this AsyncClient was used in another event loop and its process lives there; "
+                "close it in that loop, or make one client per loop"
+            )
+        return self._conversations
+
+
+def _checked_command(command: Sequence[str] | None) -> tuple[str, ...]:
+    if command is None:
+        return ()
+    parts = cast("tuple[object, ...]", tuple(command) if isinstance(command, list | tuple) else ())
+    if not parts or not all(isinstance(part, str) for part in parts):
+        raise InvalidOptionError(
+            f"command must be a list of a program and its arguments, not {command!r}"
+        )
+    return tuple(str(part) for part in parts)
+
+
+def _check_account(provider: str, account: str, source: AuthSource) -> None:
+    isolated_home(provider, account)  # refuses what cannot be a name
+    if source == "external":
+        raise InvalidOptionError(
+            f"account={account!r} names an isolated login, and auth_source='external' asks for the "
+            "vendor's own; give one of them"
+        )

@@ -1,0 +1,207 @@
+"""Running a prompt to its end: attempts after transient failures, answers sent back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from signedin.model.errors import CommandExecutionError, OutputError, SignedinError
+from signedin.model.events import DoneEvent, Event, RetryEvent, SessionEvent
+from signedin.model.options import TurnOptions
+from signedin.model.results import RunResult
+from signedin.runtime.aio import running_loop
+
+if TYPE_CHECKING:
+    from signedin.model.retry import Retry
+
+
+class Attempt(Protocol):
+    """What a run needs of a turn."""
+
+    async def result(self) -> RunResult[object]:
+        """Waits for its end."""
+        ...
+
+
+class Conversation(Protocol):
+    """What a run needs of a session."""
+
+    def turn(self, prompt: str, options: TurnOptions) -> Attempt:
+        """Makes a turn with complete options."""
+        ...
+
+
+async def run_to_end(
+    begin: Callable[[], AbstractAsyncContextManager[Conversation]],
+    prompt: str,
+    options: TurnOptions,
+    on_retry: Callable[[RetryEvent], None] | None = None,
+    roll_back: Callable[[], Awaitable[None]] | None = None,
+) -> RunResult[object]:
+    """Runs a prompt.
+
+    A transient failure is tried again if ``options.retry`` says so and the agent has not begun to
+    act. An answer that does not fit ``options.output`` is sent back with the reasons. All of it
+    together has ``options.timeout``.
+
+    Args:
+        begin: Gives the conversation for one attempt.
+        prompt: What to ask.
+        options: Everything else.
+        on_retry: Told of each further turn before it begins.
+        roll_back: Takes a failed turn out of the conversation, where all attempts are in the same.
+
+    Raises:
+        SignedinError: The last attempt's error; notes on it tell of the earlier ones, and
+            ``error.result`` has what all of them gave.
+        OutputError: The answer still does not fit.
+    """
+    run = _Run(running_loop().time(), options, on_retry)
+    while True:
+        try:
+            async with begin() as conversation:
+                return run.completed(await run.fitting_result(conversation, prompt))
+        except SignedinError as error:
+            delay = run.delay_before_retry(error, in_conversation=roll_back is not None)
+            if delay is None:
+                run.finish_error(error)
+                raise
+            try:
+                await asyncio.sleep(delay)
+                if roll_back is not None:
+                    await roll_back()
+            except SignedinError as refusal:
+                error.add_note(f"it is not tried again: {refusal}")
+                run.finish_error(error)
+                raise error from refusal
+
+
+class _Run:
+    """What has happened in a run until now.
+
+    Args:
+        started: When, in the time of the event loop.
+        options: How it was asked for.
+        on_retry: Told of each further turn before it begins.
+    """
+
+    def __init__(
+        self,
+        started: float,
+        options: TurnOptions,
+        on_retry: Callable[[RetryEvent], None] | None,
+    ) -> None:
+        self._started = started
+        self._deadline = None if options.timeout is None else started + options.timeout
+        self._options = msgspec.structs.replace(options, deadline=self._deadline)
+        self._on_retry = on_retry or _nobody_told
+        self._attempts: list[RunResult[object]] = []
+        self._retries: list[RetryEvent] = []
+        self._repairs = 0
+
+    async def fitting_result(self, conversation: Conversation, prompt: str) -> RunResult[object]:
+        """Runs a turn, and further ones as long as its answer does not fit and may be mended."""
+        self._repairs = 0
+        while True:
+            try:
+                return await conversation.turn(prompt, self._options).result()
+            except OutputError as error:
+                output = self._options.output
+                if error.result is None or output is None:
+                    raise
+                if self._repairs >= self._options.output_retries:
+                    raise
+                self._repairs += 1
+                event = _retry_event(error.message, self._repairs, 0.0)
+                self._attempts.append(_with_event(error.result, event))
+                self._on_retry(event)
+                prompt = output.repair_prompt(error)
+
+    def completed(self, last: RunResult[object]) -> RunResult[object]:
+        """Returns the last turn's result with what led to it."""
+        if not self._attempts and not self._retries:
+            return last
+        joined = _joined([*self._attempts, last])
+        elapsed = running_loop().time() - self._started
+        return msgspec.structs.replace(joined, elapsed=elapsed, retries=len(self._retries))
+
+    def finish_error(self, error: SignedinError) -> None:
+        """Puts what all attempts gave into the error of the last."""
+        notes = [f"attempt {event.attempt} failed: {event.text}" for event in self._retries]
+        for note in notes:
+            error.add_note(note)
+        if isinstance(error, CommandExecutionError):
+            error.details = "\n".join(notes)
+        if error.result is not None:
+            error.result = self.completed(error.result)
+
+    def delay_before_retry(self, error: SignedinError, *, in_conversation: bool) -> float | None:
+        """Notes a failed attempt; tells how long to wait, or ``None`` if it must not be repeated.
+
+        Within a conversation the repair of an answer is not tried again: its first turn is no
+        failure that could be taken back.
+        """
+        if in_conversation and self._repairs:
+            return None
+        delay = _delay_before_retry(error, len(self._retries) + 1, self._options.retry)
+        if delay is None or self._too_late_for(delay):
+            return None
+        event = _retry_event(error.message, len(self._retries) + 1, delay)
+        self._retries.append(event)
+        if error.result is not None:
+            self._attempts.append(_with_event(error.result, event))
+        self._on_retry(event)
+        return delay
+
+    def _too_late_for(self, delay: float) -> bool:
+        return self._deadline is not None and running_loop().time() + delay >= self._deadline
+
+
+def _nobody_told(event: RetryEvent) -> None:
+    """Stands in for a callback that was not given."""
+
+
+def _delay_before_retry(error: SignedinError, attempt: int, retry: Retry | None) -> float | None:
+    """Seconds to wait before a failed run is tried again; ``None`` if it must not be."""
+    if retry is None or attempt > retry.max_retries:
+        return None
+    from signedin.model.retry import has_acted, is_retryable  # noqa: PLC0415 - only if asked for
+
+    acted = error.result is not None and has_acted(error.result.events)
+    return retry.delay(attempt, error) if is_retryable(error, retry) and not acted else None
+
+
+def _retry_event(reason: str, attempt: int, delay: float) -> RetryEvent:
+    return RetryEvent(text=reason, attempt=attempt, delay=delay, timestamp=time.time())
+
+
+def _with_event(result: RunResult[object], event: RetryEvent) -> RunResult[object]:
+    return msgspec.structs.replace(result, events=(*result.events, event))
+
+
+def _joined(results: list[RunResult[object]]) -> RunResult[object]:
+    """One result for the turns of a run: the answer of the last, the costs of all."""
+    last = results[-1]
+    used = [result.usage for result in results if result.usage is not None]
+    total = used[0] if used else None
+    for usage in used[1:]:
+        total = total + usage if total else usage
+    return msgspec.structs.replace(
+        last,
+        events=_as_of_one_turn(event for result in results for event in result.events),
+        usage=total,
+    )
+
+
+def _as_of_one_turn(events: Iterable[Event]) -> tuple[Event, ...]:
+    """The events of several turns with what those of one promise: a single beginning and end."""
+    told = list(events)
+    beginnings = [event for event in told if isinstance(event, SessionEvent)]
+    ends = [event for event in told if isinstance(event, DoneEvent)]
+    between = (event for event in told if not isinstance(event, SessionEvent | DoneEvent))
+    return (*beginnings[-1:], *between, *ends[-1:])

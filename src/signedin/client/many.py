@@ -1,0 +1,58 @@
+"""Many prompts, a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+
+from signedin.model.errors import InvalidOptionError, SignedinError
+from signedin.model.results import Outcome, RunResult
+
+Run = Callable[[str], Awaitable[RunResult[object]]]
+
+
+async def map_prompts(
+    run: Run, prompts: Iterable[str], concurrency: int, *, ordered: bool
+) -> AsyncGenerator[Outcome[object], None]:
+    """Runs prompts and yields their outcomes; see `AsyncClient.map`.
+
+    At most ``concurrency`` prompts are under way or finished and not yet taken, so a slow consumer
+    holds back the runs rather than filling memory.
+    """
+    if isinstance(concurrency, bool) or concurrency < 1:
+        raise InvalidOptionError(f"concurrency must be a whole number from 1, not {concurrency!r}")
+    waiting = enumerate(prompts)
+    running: dict[int, asyncio.Task[Outcome[object]]] = {}
+    try:
+        _start_more(run, waiting, running, concurrency)
+        while running:
+            index = next(iter(running)) if ordered else await _first_finished(running)
+            yield await running.pop(index)
+            _start_more(run, waiting, running, concurrency)
+    finally:
+        for task in running.values():
+            task.cancel()
+        await asyncio.gather(*running.values(), return_exceptions=True)
+
+
+def _start_more(
+    run: Run,
+    waiting: Iterator[tuple[int, str]],
+    running: dict[int, asyncio.Task[Outcome[object]]],
+    concurrency: int,
+) -> None:
+    while len(running) < concurrency and (entry := next(waiting, None)) is not None:
+        index, prompt = entry
+        running[index] = asyncio.create_task(_outcome(run, index, prompt))
+
+
+async def _first_finished(running: dict[int, asyncio.Task[Outcome[object]]]) -> int:
+    await asyncio.wait(running.values(), return_when=asyncio.FIRST_COMPLETED)
+    return next(index for index, task in running.items() if task.done())
+
+
+async def _outcome(run: Run, index: int, prompt: str) -> Outcome[object]:
+    try:
+        return Outcome(index=index, prompt=prompt, result=await run(prompt))
+    except SignedinError as error:
+        return Outcome(index=index, prompt=prompt, error=error)

@@ -1,0 +1,345 @@
+"""A session: one conversation of several turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from types import TracebackType
+from typing import Self, TypeAlias, TypeVar, Unpack, overload
+
+from signedin.client.attempts import run_to_end
+from signedin.client.callback_host import CallbackHost
+from signedin.client.conversations import Conversation, Conversations
+from signedin.client.keywords import check_keywords, check_prompt, resolve
+from signedin.client.notices import NoticingTurn
+from signedin.client.turn import AsyncTurn, new_recorder
+from signedin.model.approvals import Host
+from signedin.model.capabilities import (
+    Capabilities,
+    check_retry,
+    check_single_try,
+    check_supported,
+)
+from signedin.model.errors import InvalidOptionError, SignedinError
+from signedin.model.options import Output, TurnKeywords, TurnOptions
+from signedin.model.results import PastTurn, RunResult
+from signedin.providers.base import (
+    Provider,
+    ProviderSession,
+    ProviderTurn,
+    ReviewTarget,
+    SessionQuery,
+    SessionRequest,
+)
+from signedin.runtime.aio import Leftovers, finish
+
+LATEST = "latest"
+"""Resumes the newest session of the working directory."""
+
+TurnStart: TypeAlias = Callable[[ProviderSession, Host], Awaitable[ProviderTurn]]
+T = TypeVar("T")
+
+
+class AsyncSession:
+    """One conversation with a provider; made by `AsyncClient.session`.
+
+    It opens with its first turn, or when entered as a context manager. Keywords given to the
+    session hold for all its turns, those given to a turn for that turn.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Conversations],
+        *,
+        leftovers: Leftovers,
+        name: str,
+        transport: str,
+        capabilities: Capabilities,
+        defaults: TurnKeywords,
+        resume: str | None = None,
+        fork: bool = False,
+    ) -> None:
+        self._connect = connect
+        self._leftovers = leftovers
+        self._name = name
+        self._transport = transport
+        self._defaults = defaults
+        self._resume = resume
+        self._fork = fork
+        self._capabilities = capabilities
+        self._held: Conversation | None = None
+        self._connected: Conversations | None = None
+        self._opening = asyncio.Lock()
+        self._began_turn = False
+
+    @property
+    def id(self) -> str | None:
+        """The id that resumes the conversation; ``None`` before the first turn of a new one."""
+        return self._held.session.id if self._held else self._resume
+
+    @overload
+    async def run(
+        self, prompt: str, *, output: None = None, **keywords: Unpack[TurnKeywords]
+    ) -> RunResult[None]: ...
+    @overload
+    async def run(
+        self, prompt: str, *, output: type[T], **keywords: Unpack[TurnKeywords]
+    ) -> RunResult[T]: ...
+    @overload
+    async def run(
+        self, prompt: str, *, output: Output | None, **keywords: Unpack[TurnKeywords]
+    ) -> RunResult[object]: ...
+    async def run(
+        self, prompt: str, *, output: Output | None = None, **keywords: Unpack[TurnKeywords]
+    ) -> RunResult[object]:
+        """Runs one turn to its end.
+
+        Args:
+            prompt: What to ask; may be of any size and may begin with any character.
+            output: A type or JSON Schema the answer has to fit; `RunResult.output` has it then.
+            **keywords: See `TurnKeywords`; they go before the session's own.
+
+        Raises:
+            SignedinError: The turn failed; ``error.result`` has what was received.
+            SessionBusyError: Another turn of this session still runs.
+        """
+        check_prompt(prompt)
+        checked = check_keywords(keywords)
+        check_retry(self._name, self._capabilities, checked.get("retry"))
+        options = self._options(checked, output)
+        return await run_to_end(
+            lambda: nullcontext(self), prompt, options, roll_back=self.roll_back
+        )
+
+    @overload
+    def stream(
+        self, prompt: str, *, output: None = None, **keywords: Unpack[TurnKeywords]
+    ) -> AsyncTurn[None]: ...
+    @overload
+    def stream(
+        self, prompt: str, *, output: type[T], **keywords: Unpack[TurnKeywords]
+    ) -> AsyncTurn[T]: ...
+    @overload
+    def stream(
+        self, prompt: str, *, output: Output | None, **keywords: Unpack[TurnKeywords]
+    ) -> AsyncTurn[object]: ...
+    def stream(
+        self, prompt: str, *, output: Output | None = None, **keywords: Unpack[TurnKeywords]
+    ) -> AsyncTurn[object]:
+        """Returns a turn that starts when it is iterated, entered or awaited.
+
+        Takes the arguments of `run`, except ``retry`` and ``output_retries``: what was seen cannot
+        be unseen. Where they are defaults of the client or session, they mean nothing here.
+
+        Raises:
+            InvalidOptionError: A keyword has an unusable value.
+        """
+        checked = check_keywords(keywords)
+        check_single_try(self._name, checked)
+        return self.turn(prompt, self._options(checked, output))
+
+    def turn(self, prompt: str, options: TurnOptions) -> AsyncTurn:
+        """Makes a turn with complete options; what `run` and `stream` are made of."""
+        check_prompt(prompt)
+        return self._turn(options, lambda session, host: session.start_turn(prompt, options, host))
+
+    async def roll_back(self) -> None:
+        """Takes the last turn, which has failed, out of the conversation, if it got there."""
+        if self._held is not None and self._began_turn:
+            await self._held.session.roll_back()
+
+    async def fork(self) -> AsyncSession:
+        """Copies the conversation; the copy and the original go on independently.
+
+        Raises:
+            SessionBusyError: A turn of it runs.
+        """
+        check_supported(self._name, self._capabilities, {"fork": True})
+        options = self._options({}, None)
+        source = self.id
+        if source is None:
+            raise SignedinError("an empty session cannot be forked; run a turn first")
+        copy = AsyncSession(
+            self._connect,
+            leftovers=self._leftovers,
+            name=self._name,
+            transport=self._transport,
+            capabilities=self._capabilities,
+            defaults=self._defaults,
+            resume=source,
+            fork=True,
+        )
+        await copy._open(options)
+        return copy
+
+    async def history(self) -> list[PastTurn]:
+        """Returns the turns of the conversation, the oldest first; also while a turn runs."""
+        return await (await self._reach()).session.history()
+
+    async def rename(self, name: str) -> None:
+        """Names the conversation in the provider's store."""
+        await (await self._reach()).session.rename(name)
+
+    async def archive(self) -> None:
+        """Puts the conversation away; before it goes on, it has to be brought back.
+
+        Raises:
+            SessionBusyError: A turn of it runs.
+        """
+        conversation = await self._reach()
+        conversation.check_idle()
+        await conversation.session.set_archived(archived=True)
+
+    async def unarchive(self) -> None:
+        """Brings the conversation back."""
+        await (await self._reach()).session.set_archived(archived=False)
+
+    async def delete(self) -> None:
+        """Deletes the conversation from the provider's store, for good.
+
+        Raises:
+            SessionBusyError: A turn of it runs.
+        """
+        conversation = await self._reach()
+        conversation.check_idle()
+        await conversation.session.delete()
+        conversation.deleted = True
+
+    def compact(self, **keywords: Unpack[TurnKeywords]) -> AsyncTurn:
+        """Returns a turn in which the agent replaces the conversation by a summary of it."""
+        check_single_try(self._name, check_keywords(keywords))
+        options = self._options(keywords, None)
+        return self._turn(options, lambda session, host: session.start_compaction(options, host))
+
+    def review(
+        self,
+        focus: str | None = None,
+        /,
+        *,
+        base: str | None = None,
+        commit: str | None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> AsyncTurn:
+        """Returns a turn in which the agent reviews changes.
+
+        Args:
+            focus: Review what these words say.
+            base: Review against this branch.
+            commit: Review this commit. Without any of the three: what is not committed.
+            **keywords: See `TurnKeywords`.
+        """
+        check_single_try(self._name, check_keywords(keywords))
+        if sum(part is not None for part in (focus, base, commit)) > 1:
+            raise InvalidOptionError("a review takes one of base=, commit= and words, not several")
+        target = ReviewTarget(base=base, commit=commit, instructions=focus)
+        options = self._options(keywords, None)
+        return self._turn(
+            options, lambda session, host: session.start_review(target, options, host)
+        )
+
+    async def aclose(self) -> None:
+        """Frees what the session holds. The conversation stays stored and can be resumed.
+
+        Other sessions on the same conversation go on.
+        """
+        held, self._held = self._held, None
+        if held is not None and self._connected is not None:
+            self._resume = held.session.id
+            await finish(self._close(self._connected, held))
+
+    async def _close(self, connected: Conversations, held: Conversation) -> None:
+        await self._leftovers.ended(self)
+        await connected.detach(held)
+
+    async def __aenter__(self) -> Self:
+        await self._open(self._held.opened_with if self._held else self._options({}, None))
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._held is None else "busy" if self._held.busy else "open"
+        return f"{type(self).__name__}({self._name!r}, id={self.id!r}, {state})"
+
+    def running_turn(
+        self, prompt: str, options: TurnOptions
+    ) -> AbstractAsyncContextManager[ProviderTurn]:
+        """Starts a turn for the length of a ``with`` block.
+
+        Raises:
+            SessionBusyError: Another turn of this conversation still runs.
+        """
+        return self._running(
+            options, lambda session, host: session.start_turn(prompt, options, host)
+        )
+
+    def _turn(self, options: TurnOptions, start: TurnStart) -> AsyncTurn:
+        return AsyncTurn(
+            lambda: self._running(options, start),
+            new_recorder(self._name, self._transport, options),
+            options,
+            lambda cleanup: self._leftovers.leave(cleanup, self),
+        )
+
+    @asynccontextmanager
+    async def _running(
+        self, options: TurnOptions, start: TurnStart
+    ) -> AsyncGenerator[ProviderTurn, None]:
+        self._began_turn = False
+        await self._leftovers.ended(self)
+        conversation = await self._open(options)
+        conversation.check_idle()
+        conversation.busy = True
+        try:
+            session = conversation.session
+            turn = conversation.turn = await start(session, CallbackHost(options))
+            self._began_turn = True
+            notices, session.notices = session.notices, ()
+            try:
+                yield NoticingTurn(turn, notices) if notices else turn
+            finally:
+                await finish(conversation.end_turn())
+        finally:
+            conversation.rest()
+
+    async def _open(self, options: TurnOptions) -> Conversation:
+        """Opens the conversation for a turn, which may not change what is fixed."""
+        conversation = await self._reach(options)
+        conversation.check_options(options)
+        return conversation
+
+    async def _reach(self, options: TurnOptions | None = None) -> Conversation:
+        """Opens the conversation, if it is not open here or in another session of the client."""
+        connected = self._connect()
+        async with self._opening:
+            if self._held is None:
+                options = options or self._options({}, None)
+                if self._resume == LATEST:
+                    self._resume = await _latest_session(connected.provider, options)
+                request = SessionRequest(options=options, resume=self._resume, fork=self._fork)
+                self._held = await connected.attach(request)
+                self._connected = connected
+                self._fork = False
+            return self._held
+
+    def _options(self, keywords: TurnKeywords, output: Output | None) -> TurnOptions:
+        checked = check_keywords(keywords)
+        asked = {**self._defaults, **checked, "output": output}
+        check_supported(self._name, self._capabilities, asked)
+        return resolve(self._defaults, checked, output)
+
+
+async def _latest_session(provider: Provider, options: TurnOptions) -> str:
+    page = await provider.sessions(SessionQuery(cwd=options.cwd, limit=1), options)
+    if not page.sessions:
+        raise InvalidOptionError(
+            f"resume={LATEST!r}: {provider.name} has no stored session of {options.cwd}"
+        )
+    return page.sessions[0].id

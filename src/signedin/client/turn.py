@@ -1,0 +1,260 @@
+"""A turn: one prompt and all that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+)
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Generic, Self, cast
+
+import msgspec
+
+from signedin.model.errors import OutputError, SignedinError, TimeoutExceededError
+from signedin.model.events import AnyEvent, DoneReason, Event
+from signedin.model.failures import event_from_error
+from signedin.model.items import AnyItem, ItemFeed
+from signedin.model.options import TurnOptions
+from signedin.model.results import OutputT_co, RunResult
+from signedin.model.turn_recorder import TurnRecorder, interrupted_done
+from signedin.providers.base import ProviderTurn
+from signedin.runtime.aio import check_process, finish, running_loop
+from signedin.runtime.batches import AsyncBatches
+
+TurnOpener = Callable[[], AbstractAsyncContextManager[ProviderTurn]]
+"""Starts a turn when entered, and leaves nothing of it behind when left."""
+
+
+class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
+    """One prompt on its way: an async iterator of events that ends in a result.
+
+    It starts when it is iterated, entered or asked for its result. Iterating it
+    directly (``async for event in client.stream(...)``) stops the turn when the loop is left early;
+    as a context manager (``async with client.stream(...) as turn``) it is stopped when the block is
+    left, and may be iterated in several goes.
+
+    A failed turn raises its error after the last event; a turn that was interrupted just ends.
+    """
+
+    def __init__(
+        self,
+        opener: TurnOpener,
+        recorder: TurnRecorder,
+        options: TurnOptions,
+        leave: Callable[[Coroutine[object, object, None]], Awaitable[None]] = finish,
+    ) -> None:
+        """Prepares a turn.
+
+        Args:
+            opener: Starts it.
+            recorder: Keeps its record.
+            options: How it was asked for.
+            leave: Takes over the clean-up of a turn whose time is up.
+        """
+        super().__init__()
+        self._opener = opener
+        self._recorder = recorder
+        self._options = options
+        self._leave_behind = leave
+        self._process = os.getpid()
+        self._stack = AsyncExitStack()
+        self._opening: asyncio.Task[ProviderTurn] | None = None
+        self._turn: ProviderTurn | None = None
+        self._deadline: float | None = None
+        self._closed = False
+        self._error: SignedinError | None = None
+
+    @property
+    def id(self) -> str | None:
+        """The provider's id of the turn, once it has started and if it has one."""
+        return self._turn.id if self._turn else None
+
+    async def __aenter__(self) -> Self:
+        """Starts the turn. What goes wrong then comes as its events, as always."""
+        check_process(self._process)
+        self._entered = True
+        limit, _ = self._limit()
+        try:
+            async with asyncio.timeout_at(limit):
+                await asyncio.wait({self._opened()})
+        except TimeoutError:
+            pass  # the first event tells
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def next_batch(self) -> list[AnyEvent]:
+        """Waits until something happens and returns all that has; empty after the end.
+
+        This is what iteration is made of; use it where handing over events one by one is too slow.
+        """
+        check_process(self._process)
+        batch: list[AnyEvent] = []
+        while not batch and not self._closed:
+            batch = self._recorder.record(await self._receive_or_fail())
+            if self._recorder.done is not None:
+                await self._release()
+        return batch
+
+    async def result(self) -> RunResult[OutputT_co]:
+        """Waits for the end of the turn.
+
+        Raises:
+            OutputError: The answer does not fit the ``output=`` that was asked for.
+            SignedinError: The turn failed, timed out or was interrupted; ``error.result`` has what
+                was received.
+        """
+        await self._exhaust()
+        if error := self._failure():
+            raise error
+        result = self._fitted(self._recorder.result(turn_id=self.id))
+        return cast("RunResult[OutputT_co]", result)  # as the options say
+
+    def raise_failure(self) -> None:
+        """Raises the error of a turn that has failed or timed out; does nothing for any other."""
+        done = self._recorder.done
+        if done is not None and done.reason in {"failed", "timeout"} and (error := self._failure()):
+            raise error
+
+    def items(self) -> AsyncIterator[AnyItem]:
+        """Iterates over the whole things of the turn, each as soon as it has begun.
+
+        Use it in a turn that is a context manager. Items may be streamed at once or later, one by
+        one or several at a time.
+        """
+        return self._iterate_items(ItemFeed(self.next_batch))
+
+    async def steer(self, text: str) -> None:
+        """Adds to the prompt while the agent works; it takes it into account at once."""
+        await self._started().steer(text)
+
+    async def interrupt(self) -> None:
+        """Asks the agent to stop. The remaining events, ending with ``done``, still arrive.
+
+        Does nothing if the turn has ended meanwhile.
+        """
+        if not self._closed:
+            await self._started().interrupt()
+
+    async def aclose(self) -> None:
+        """Stops the turn if it still runs, and frees what it holds. Idempotent."""
+        if not self._closed:
+            if self._recorder.done is None:
+                self._recorder.record([interrupted_done("interrupted")])
+            await self._release()
+
+    def __aiter__(self) -> AsyncIterator[AnyEvent]:
+        """Iterates over the events."""
+        return self._iterate()
+
+    def __await__(self) -> Generator[object, None, RunResult[OutputT_co]]:
+        """``await turn`` is short for ``await turn.result()``."""
+        return self.result().__await__()
+
+    def __repr__(self) -> str:
+        done = self._recorder.done
+        state = done.reason if done else "running" if self._turn else "not started"
+        return f"{type(self).__name__}(id={self.id!r}, {state})"
+
+    async def _iterate_items(self, feed: ItemFeed) -> AsyncGenerator[AnyItem, None]:
+        try:
+            async for item in feed:
+                yield item
+        finally:
+            await self._leave()
+        self.raise_failure()
+
+    async def _receive_or_fail(self) -> list[Event]:
+        try:
+            return await self._receive()
+        except SignedinError as error:
+            self._error = error
+            reason: DoneReason = "timeout" if isinstance(error, TimeoutExceededError) else "failed"
+            return [event_from_error(error), interrupted_done(reason)]
+        except BaseException:
+            await self._leave()
+            raise
+
+    async def _receive(self) -> list[Event]:
+        limit, message = self._limit()
+        scope = asyncio.timeout_at(limit)
+        try:
+            async with scope:
+                if self._turn is None:
+                    turn = await asyncio.shield(self._opened())
+                    self._turn = turn
+                return list(await self._turn.next_events())
+        except TimeoutError as error:
+            if isinstance(error, SignedinError) or not scope.expired():
+                raise
+            raise TimeoutExceededError(message) from None
+
+    def _opened(self) -> asyncio.Task[ProviderTurn]:
+        """Starts the turn, once. Who gives up waiting for it releases it."""
+        if self._opening is None:
+            opening = self._stack.enter_async_context(self._opener())
+            self._opening = asyncio.get_running_loop().create_task(opening)
+        return self._opening
+
+    def _limit(self) -> tuple[float | None, str]:
+        """The loop time of the nearest time limit, and what to say when it runs out."""
+        now = running_loop().time()
+        total, idle = self._options.timeout, self._options.idle_timeout
+        if self._deadline is None and total is not None:
+            self._deadline = self._options.deadline or now + total
+        if idle is not None and (self._deadline is None or now + idle < self._deadline):
+            return now + idle, f"nothing happened for {idle:g} s (idle_timeout)"
+        return self._deadline, f"the turn took longer than {total} s (timeout)"
+
+    def _fitted(self, result: RunResult[object]) -> RunResult[object]:
+        """Reads the answer as the structure that was asked for."""
+        if self._options.output is None:
+            return result
+        try:
+            output = self._options.output.parse(result.text)
+        except OutputError as error:
+            error.result = result
+            raise
+        return msgspec.structs.replace(result, output=output)
+
+    async def _release(self) -> None:
+        self._closed = True
+        if isinstance(self._error, TimeoutExceededError):
+            await self._leave_behind(self._end())
+        elif self._opening is not None:
+            await finish(self._end())
+
+    async def _end(self) -> None:
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+        if self._opening is not None and not self._opening.cancelled():
+            self._opening.exception()  # has been raised by who waited, if anybody did
+        await self._stack.aclose()
+
+    def _failure(self) -> SignedinError | None:
+        error = self._error or self._recorder.failure()
+        if error is not None and error.result is None:
+            error.result = self._recorder.result(turn_id=self.id)
+        return error
+
+    def _started(self) -> ProviderTurn:
+        if self._turn is None or self._closed:
+            state = "has ended" if self._closed else "has not started"
+            raise SignedinError(f"the turn {state}; steer and interrupt need a running turn")
+        return self._turn
+
+
+def new_recorder(provider: str, transport: str, options: TurnOptions) -> TurnRecorder:
+    """Makes the record of a turn that is about to be started with these options."""
+    return TurnRecorder(
+        provider=provider, transport=transport, cwd=str(options.cwd), model=options.model
+    )

@@ -1,0 +1,1 @@
+"""Plug-ins for other programs, each behind an extra of its own."""

@@ -1,0 +1,1 @@
+"""What clients and providers speak about: options, events, results, errors."""

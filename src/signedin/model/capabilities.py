@@ -1,0 +1,150 @@
+"""What providers can do, and which keywords need that they can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from signedin.model.errors import UnsupportedOptionError
+from signedin.model.options import VENDOR_DEFAULT
+
+if TYPE_CHECKING:
+    from signedin.model.retry import Retry
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider can do through one of its transports.
+
+    What it cannot do is refused with `UnsupportedOptionError`. The contract suite holds every
+    provider to both.
+
+    Attributes:
+        deltas: Text comes while it is written.
+        failures: A failed request to the model ends the turn, and is told by its kind. Agents
+            without this try again for minutes and tell nothing; give turns an ``idle_timeout``.
+        sessions: A session has several turns.
+        resume: A session is continued by its id.
+        fork: A session is continued in a copy.
+        list_sessions: Stored sessions are listed.
+        history: The turns of a session are told again.
+        rename: A session is named.
+        archive: A session is put away and brought back.
+        delete: A session is deleted for good.
+        ephemeral: A session is left out of the vendor's store.
+        roll_back: A failed turn is taken out of its session, so ``retry`` works in sessions too.
+        compact: A session is replaced by a summary of it.
+        review: Changes are reviewed.
+        steer: A running turn takes more words.
+        interrupt: A running turn is stopped.
+        workspace: It works in ``cwd``: runs commands and changes files, as ``permissions`` say.
+        command_output: A command is reported with its output and its exit code.
+        diffs: A file change is told with its diff.
+        approvals: What is not permitted is asked for.
+        questions: The agent asks the user.
+        images: Images are shown to the model.
+        effort: The reasoning effort is chosen.
+        instructions: The agent's own instructions are added to.
+        tools: Python functions are called.
+        mcp_servers: MCP servers are used.
+        output_schema: An answer has the shape of ``output``.
+        models: The models of the account are listed.
+        limits: What is left of the plan is told.
+        prewarm: The process is started ahead of the first turn.
+    """
+
+    deltas: bool = False
+    failures: bool = False
+    sessions: bool = False
+    resume: bool = False
+    fork: bool = False
+    list_sessions: bool = False
+    history: bool = False
+    rename: bool = False
+    archive: bool = False
+    delete: bool = False
+    ephemeral: bool = False
+    roll_back: bool = False
+    compact: bool = False
+    review: bool = False
+    steer: bool = False
+    interrupt: bool = False
+    workspace: bool = False
+    command_output: bool = False
+    diffs: bool = False
+    approvals: bool = False
+    questions: bool = False
+    images: bool = False
+    effort: bool = False
+    instructions: bool = False
+    tools: bool = False
+    mcp_servers: bool = False
+    output_schema: bool = False
+    models: bool = False
+    limits: bool = False
+    prewarm: bool = False
+
+
+_NEEDS: Mapping[str, tuple[str, object]] = {
+    "effort": ("effort", VENDOR_DEFAULT),
+    "instructions": ("instructions", None),
+    "images": ("images", ()),
+    "on_approval": ("approvals", None),
+    "on_question": ("questions", None),
+    "tools": ("tools", ()),
+    "mcp_servers": ("mcp_servers", {}),
+    "ephemeral": ("ephemeral", False),
+    "permissions": ("workspace", "read-only"),
+    "trust_project": ("workspace", False),
+    "output": ("output_schema", None),
+    "resume": ("resume", None),
+    "fork": ("fork", False),
+    "prewarm": ("prewarm", False),
+}
+"""The capability each keyword needs that not every provider can honour, and the value of the
+keyword that asks for nothing."""
+
+
+def check_supported(
+    provider: str, capabilities: Capabilities, keywords: Mapping[str, object]
+) -> None:
+    """Refuses keywords that a provider would have to ignore.
+
+    Raises:
+        UnsupportedOptionError: With the first of them.
+    """
+    for keyword in unsupported(capabilities, keywords):
+        raise UnsupportedOptionError(provider, keyword, "not through this transport")
+
+
+def unsupported(capabilities: Capabilities, keywords: Mapping[str, object]) -> list[str]:
+    """Returns the names of the keywords that a provider would have to ignore."""
+    return [
+        keyword
+        for keyword, (capability, nothing) in _NEEDS.items()
+        if keywords.get(keyword) not in (None, nothing) and not getattr(capabilities, capability)
+    ]
+
+
+def check_retry(provider: str, capabilities: Capabilities, retry: Retry | None) -> None:
+    """Refuses to try again in a conversation that keeps its failed turns.
+
+    Raises:
+        UnsupportedOptionError: A second try would repeat the prompt there.
+    """
+    if retry is not None and retry.max_retries and not capabilities.roll_back:
+        hint = "a session keeps its failed turns, so a second try would repeat the prompt"
+        raise UnsupportedOptionError(provider, "retry", hint)
+
+
+def check_single_try(provider: str, keywords: Mapping[str, object]) -> None:
+    """Refuses keywords for what is tried again, for turns whose events are seen as they come.
+
+    Raises:
+        UnsupportedOptionError: With the first of them.
+    """
+    for keyword in ("retry", "output_retries"):
+        if keywords.get(keyword):
+            hint = "it is for run(): what was seen of a turn cannot be unseen"
+            raise UnsupportedOptionError(provider, keyword, hint)

@@ -1,0 +1,253 @@
+"""The error tree: what went wrong, in words that say what to do next.
+
+Every error is a `SignedinError`. An error raised by a turn carries in ``result`` what had been
+received until then. Messages are masked with `signedin.model.redact` before anybody can read them.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from signedin.model.redact import redact_message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from signedin.model.results import RunResult
+
+
+class ErrorKind(StrEnum):
+    """Why a turn failed, the same words for every provider."""
+
+    AUTH_REQUIRED = "auth_required"
+    BILLING = "billing"
+    USAGE_LIMIT = "usage_limit"
+    RATE_LIMITED = "rate_limited"
+    PERMISSION_DENIED = "permission_denied"
+    INVALID_OPTION = "invalid_option"
+    MODEL_NOT_FOUND = "model_not_found"
+    CONTEXT_WINDOW = "context_window"
+    OUTPUT_LIMIT = "output_limit"
+    OVERLOADED = "overloaded"
+    NETWORK = "network"
+    SERVER = "server"
+    REFUSED = "refused"
+    PROCESS = "process"
+    PROTOCOL = "protocol"
+    OUTPUT = "output"
+    TIMEOUT = "timeout"
+    INTERRUPTED = "interrupted"
+    OTHER = "other"
+
+
+TRANSIENT_KINDS = frozenset(
+    {
+        ErrorKind.OVERLOADED,
+        ErrorKind.NETWORK,
+        ErrorKind.SERVER,
+        ErrorKind.PROCESS,
+        ErrorKind.RATE_LIMITED,
+    }
+)
+"""Kinds that may pass by themselves; everything else fails the same way again."""
+
+
+class SignedinError(Exception):
+    """Base of every error of this package.
+
+    Attributes:
+        kind: Why it failed, as one of the words of `ErrorKind`.
+        result: What a failed turn had received: partial text, events, usage. ``None`` when the
+            error did not come from a turn.
+    """
+
+    kind: ErrorKind = ErrorKind.OTHER
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact_message(message))
+        self.result: RunResult[object] | None = None
+
+    @property
+    def message(self) -> str:
+        """The text of the error, with secrets masked."""
+        return str(self.args[0])
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same call may succeed later without any change by the caller."""
+        return self.kind in TRANSIENT_KINDS
+
+
+class UnsupportedProviderError(SignedinError):
+    """There is no provider of that name."""
+
+    kind = ErrorKind.INVALID_OPTION
+
+    def __init__(self, provider: str, known: Sequence[str]) -> None:
+        self.provider = provider
+        self.known = tuple(known)
+        close = get_close_matches(provider, known, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        choice = f"choose one of: {', '.join(known)}"
+        super().__init__(f"unknown provider {provider!r}{meant or ';'} {choice}")
+
+
+class InvalidOptionError(SignedinError, ValueError):
+    """An option has a value that cannot be used."""
+
+    kind = ErrorKind.INVALID_OPTION
+
+
+class UnsupportedOptionError(InvalidOptionError):
+    """A provider, or the chosen transport of it, cannot honour an option."""
+
+    def __init__(self, provider: str, option: str, hint: str = "") -> None:
+        self.provider = provider
+        self.option = option
+        super().__init__(f"{provider} does not support {option!r}" + (f": {hint}" if hint else ""))
+
+
+class ProviderNotInstalledError(SignedinError):
+    """The program that answers for a provider is not on this machine."""
+
+    kind = ErrorKind.INVALID_OPTION
+
+    def __init__(self, provider: str, reason: str, install: str) -> None:
+        self.provider = provider
+        self.install = install
+        super().__init__(f"{provider} is not installed: {reason}. Install it with: {install}")
+
+
+class AuthRequiredError(SignedinError):
+    """Nobody is signed in, or the login is no longer accepted."""
+
+    kind = ErrorKind.AUTH_REQUIRED
+
+
+class BillingError(SignedinError):
+    """The turn could not be assured to run on what the caller wants to pay with."""
+
+    kind = ErrorKind.BILLING
+
+
+class PermissionDeniedError(SignedinError):
+    """Something was not allowed: to the agent, or to the project it would have worked in."""
+
+    kind = ErrorKind.PERMISSION_DENIED
+
+
+class ProtocolError(SignedinError):
+    """The other side said something that its protocol does not allow."""
+
+    kind = ErrorKind.PROTOCOL
+
+
+class OutputError(SignedinError):
+    """The answer does not fit the requested structure.
+
+    Attributes:
+        text: The answer as the model gave it.
+        reasons: Each as ``/path/to/it: what is wrong there``, the first few only.
+    """
+
+    kind = ErrorKind.OUTPUT
+
+    def __init__(self, text: str, reasons: tuple[str, ...]) -> None:
+        self.text = text
+        self.reasons = reasons
+        super().__init__(f"the answer does not fit the requested output: {'; '.join(reasons)}")
+
+
+class SessionBusyError(SignedinError):
+    """A turn was started in a session whose previous turn still runs."""
+
+    kind = ErrorKind.INVALID_OPTION
+
+
+class TurnFailedError(SignedinError):
+    """The provider reported that the turn failed; the message is the provider's own reason."""
+
+    def __init__(self, message: str, kind: ErrorKind, status: int | None = None) -> None:
+        self.kind = kind
+        self.status = status
+        super().__init__(message)
+
+
+class UsageLimitError(SignedinError):
+    """The plan is used up; trying again before ``resets_at`` is useless.
+
+    Attributes:
+        resets_at: When the limit is lifted, in Unix seconds, if the provider told.
+        plan: The plan the limit belongs to, if the provider told.
+    """
+
+    kind = ErrorKind.USAGE_LIMIT
+
+    def __init__(
+        self, message: str, *, resets_at: float | None = None, plan: str | None = None
+    ) -> None:
+        self.resets_at = resets_at
+        self.plan = plan
+        super().__init__(message)
+
+
+class RateLimitedError(SignedinError):
+    """Too many requests in a short time.
+
+    Attributes:
+        retry_after: Seconds to wait, if the provider told.
+    """
+
+    kind = ErrorKind.RATE_LIMITED
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class CommandExecutionError(SignedinError):
+    """A provider's command line program ended with an error.
+
+    Attributes:
+        returncode: Its exit code, negative for a signal.
+        stderr: The end of what it wrote to standard error, masked.
+        details: Why the earlier attempts of a retried run failed, a line for each.
+    """
+
+    kind = ErrorKind.PROCESS
+
+    def __init__(self, message: str, *, returncode: int | None, stderr: str = "") -> None:
+        self.returncode = returncode
+        self.stderr = redact_message(stderr)
+        self.details = ""
+        super().__init__(message)
+
+
+class TransportClosedError(SignedinError):
+    """The program or connection that answers is gone.
+
+    Attributes:
+        returncode: Exit code of the process, negative for a signal, ``None`` if there is none.
+        stderr: The end of what it wrote to standard error, masked.
+    """
+
+    kind = ErrorKind.PROCESS
+
+    def __init__(self, message: str, *, returncode: int | None = None, stderr: str = "") -> None:
+        self.returncode = returncode
+        self.stderr = redact_message(stderr)
+        super().__init__(message)
+
+
+class TimeoutExceededError(SignedinError, TimeoutError):
+    """A time limit of the caller ran out."""
+
+    kind = ErrorKind.TIMEOUT
+
+
+class TurnInterruptedError(SignedinError):
+    """The turn was interrupted before it ended."""
+
+    kind = ErrorKind.INTERRUPTED

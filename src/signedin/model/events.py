@@ -1,0 +1,438 @@
+"""What happens during a turn, in one vocabulary for every provider.
+
+Events are frozen `msgspec.Struct`s tagged by ``kind``. A stream of them always starts with a
+`SessionEvent`, gives deltas before the whole they belong to, and ends with exactly one `DoneEvent`,
+also after an error or an interrupt. Whatever a provider says that has no word here arrives as an
+`OtherEvent`; nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar, Literal, TypeAlias, cast
+
+import msgspec
+
+from signedin.model.errors import ErrorKind
+
+JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
+"""A decoded JSON value."""
+
+EMPTY_PAYLOAD = msgspec.Raw(b"null")
+
+
+def _no_payload() -> msgspec.Raw:
+    return EMPTY_PAYLOAD
+
+
+class EventKind(StrEnum):
+    """The names of the events; stable, also in ``--json`` output.
+
+    ``event.kind`` is such a name as a literal string: ``event.kind == "command"`` tells type
+    checkers which event it is, and mypy takes nothing but the string there.
+    """
+
+    SESSION = "session"
+    MESSAGE = "message"
+    MESSAGE_DELTA = "message_delta"
+    REASONING = "reasoning"
+    REASONING_DELTA = "reasoning_delta"
+    PLAN = "plan"
+    PLAN_DELTA = "plan_delta"
+    COMMAND = "command"
+    FILE_CHANGE = "file_change"
+    TOOL = "tool"
+    APPROVAL = "approval"
+    USAGE = "usage"
+    RATE_LIMIT = "rate_limit"
+    RETRY = "retry"
+    WARNING = "warning"
+    ERROR = "error"
+    DONE = "done"
+    OTHER = "other"
+
+
+ItemStatus: TypeAlias = Literal[
+    "started", "output", "completed", "failed", "declined", "interrupted"
+]
+"""How far a command, file change or tool call has come. ``output`` events are previews; each item
+ends with exactly one of the last four."""
+
+DoneReason: TypeAlias = Literal["completed", "failed", "interrupted", "timeout"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename={"payload": "raw"}):
+    """What all events have in common.
+
+    Attributes:
+        text: The human-readable content of the event, empty if it has none.
+        timestamp: When it happened, in Unix seconds.
+        payload: The provider's own message as JSON text; `raw` is the same, decoded.
+    """
+
+    kind: ClassVar[str]
+
+    text: str = ""
+    timestamp: float = 0.0
+    # Not the value itself: it has no place in a JSON Schema.
+    payload: msgspec.Raw = msgspec.field(default_factory=_no_payload)
+
+    @property
+    def raw(self) -> JSON:
+        """The provider's own message, decoded anew at each access."""
+        return cast("JSON", msgspec.json.decode(self.payload))
+
+    def __repr__(self) -> str:
+        """Shows the event without the provider's payload, secrets masked."""
+        from signedin.model.redact import redact  # noqa: PLC0415 - not needed on the hot path
+
+        shown = (
+            f"{name}={value!r}"
+            for name in self.__struct_fields__
+            if name not in {"payload", "timestamp"}
+            and (value := getattr(self, name)) is not None
+            and value not in ("", ())
+        )
+        return redact(f"{type(self).__name__}({', '.join(shown)})")
+
+
+class SessionEvent(Event, frozen=True, kw_only=True, tag="session"):
+    """The session a turn runs in; the first event of every stream."""
+
+    kind: ClassVar[Literal["session"]] = "session"
+
+    session_id: str
+    model: str | None = None
+    cwd: str | None = None
+
+
+class MessageEvent(Event, frozen=True, kw_only=True, tag="message"):
+    """A whole message of the agent.
+
+    Attributes:
+        item_id: Joins the message with its deltas.
+        phase: ``commentary`` for words between actions, ``final_answer`` for the answer, ``None``
+            where the provider makes no difference.
+        complete: False if the turn ended while the message was still growing.
+    """
+
+    kind: ClassVar[Literal["message"]] = "message"
+
+    item_id: str
+    phase: str | None = None
+    complete: bool = True
+
+
+class MessageDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="message_delta"):
+    """A further piece of a message."""
+
+    kind: ClassVar[Literal["message_delta"]] = "message_delta"
+
+    item_id: str
+
+
+class ReasoningEvent(Event, frozen=True, kw_only=True, tag="reasoning"):
+    """A whole reasoning block: its summary where there is one, else the full reasoning."""
+
+    kind: ClassVar[Literal["reasoning"]] = "reasoning"
+
+    item_id: str
+    complete: bool = True
+
+
+class ReasoningDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="reasoning_delta"):
+    """A further piece of a reasoning block."""
+
+    kind: ClassVar[Literal["reasoning_delta"]] = "reasoning_delta"
+
+    item_id: str
+
+
+class PlanStep(msgspec.Struct, frozen=True):
+    """One step of a plan, ``status`` being ``pending``, ``in_progress`` or ``completed``."""
+
+    text: str
+    status: str = "pending"
+
+
+class PlanEvent(Event, frozen=True, kw_only=True, tag="plan"):
+    """The agent's plan as it stands now."""
+
+    kind: ClassVar[Literal["plan"]] = "plan"
+
+    item_id: str
+    steps: tuple[PlanStep, ...] = ()
+    complete: bool = True
+
+
+class PlanDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="plan_delta"):
+    """A further piece of a plan's text."""
+
+    kind: ClassVar[Literal["plan_delta"]] = "plan_delta"
+
+    item_id: str
+
+
+class CommandEvent(Event, frozen=True, kw_only=True, tag="command"):
+    """A command the agent runs: once when it starts, per piece of output, once at its end.
+
+    Attributes:
+        item_id: Joins the events of one command.
+        command: The command line as the provider shows it.
+        status: How far it is; ``output`` carries the new piece in ``text``.
+        cwd: Working directory, if told.
+        output: All output together, at the end; vendors may cut the middle of large outputs.
+        exit_code: At the end, if it ran.
+        seconds: How long it ran, if told.
+    """
+
+    kind: ClassVar[Literal["command"]] = "command"
+
+    item_id: str
+    command: str
+    status: ItemStatus
+    cwd: str | None = None
+    output: str = ""
+    exit_code: int | None = None
+    seconds: float | None = None
+
+
+class FileChange(msgspec.Struct, frozen=True):
+    """One file that is added, updated or deleted.
+
+    Attributes:
+        path: Absolute path.
+        kind: What happens to it.
+        diff: Unified diff, or the whole content of an added or deleted file where the provider
+            gives no diff.
+        moved_to: New path if the change also renames the file.
+    """
+
+    path: str
+    kind: Literal["add", "update", "delete"]
+    diff: str = ""
+    moved_to: str | None = None
+
+
+class FileChangeEvent(Event, frozen=True, kw_only=True, tag="file_change"):
+    """Files the agent writes; ``text`` lists them."""
+
+    kind: ClassVar[Literal["file_change"]] = "file_change"
+
+    item_id: str
+    changes: tuple[FileChange, ...]
+    status: ItemStatus
+
+
+class ToolEvent(Event, frozen=True, kw_only=True, tag="tool"):
+    """A tool the agent calls: a Python function, an MCP tool or one of the agent's own.
+
+    Attributes:
+        item_id: Joins the events of one call.
+        name: The tool's name.
+        status: How far it is.
+        server: The MCP server or namespace the tool belongs to.
+        arguments: What it is called with, decoded JSON.
+        result: What it gave back, decoded JSON.
+        error: Why it failed.
+        seconds: How long it took, if told.
+    """
+
+    kind: ClassVar[Literal["tool"]] = "tool"
+
+    item_id: str
+    name: str
+    status: ItemStatus
+    server: str | None = None
+    arguments: object = None
+    result: object = None
+    error: str | None = None
+    seconds: float | None = None
+
+
+class ApprovalEvent(Event, frozen=True, kw_only=True, tag="approval"):
+    """A question the agent asked before it acted, and how it was answered.
+
+    Attributes:
+        item_id: The command, file change or tool call it is about.
+        subject: ``command``, ``file_change``, ``network``, ``tool``, ``permission`` or
+            ``question``.
+        decision: ``allow``, ``allow_for_session``, ``deny``, ``stop`` or, for a question,
+            ``answered``.
+    """
+
+    kind: ClassVar[Literal["approval"]] = "approval"
+
+    item_id: str
+    subject: str
+    decision: str
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens a turn used.
+
+    Attributes:
+        input_tokens: All input, including what came from the cache.
+        cached_input_tokens: Input read from the cache.
+        cache_write_tokens: Input written to the cache.
+        output_tokens: All output, including reasoning.
+        reasoning_tokens: Output spent on reasoning.
+        total_tokens: Input and output together.
+        cost_usd: Price in US dollars, only where the vendor tells it.
+    """
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    total_tokens: int = 0
+    cost_usd: float | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        """Adds two usages, for totals over several turns."""
+        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.output_tokens + other.output_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.total_tokens + other.total_tokens,
+            sum(costs) if costs else None,
+        )
+
+
+class UsageEvent(Event, frozen=True, kw_only=True, tag="usage"):
+    """Tokens used by the turn so far.
+
+    Attributes:
+        usage: Everything the turn used until now.
+        context_tokens: Tokens in the context window after the latest model request.
+        context_window: Size of the model's context window.
+    """
+
+    kind: ClassVar[Literal["usage"]] = "usage"
+
+    usage: Usage
+    context_tokens: int | None = None
+    context_window: int | None = None
+
+
+class RateLimitWindow(msgspec.Struct, frozen=True):
+    """How much of one window of a plan is used.
+
+    Attributes:
+        used_percent: 0 to 100.
+        minutes: Length of the window.
+        resets_at: When it starts anew, in Unix seconds.
+    """
+
+    used_percent: float
+    minutes: int | None = None
+    resets_at: float | None = None
+
+
+class RateLimits(msgspec.Struct, frozen=True):
+    """What is left of a plan.
+
+    Attributes:
+        windows: By the provider's name for them, such as ``primary`` and ``secondary``.
+        plan: The plan's name.
+        credits: Balance as the vendor writes it.
+    """
+
+    windows: dict[str, RateLimitWindow]
+    plan: str | None = None
+    credits: str | None = None
+
+
+class RateLimitEvent(Event, frozen=True, kw_only=True, tag="rate_limit"):
+    """News about what is left of the plan."""
+
+    kind: ClassVar[Literal["rate_limit"]] = "rate_limit"
+
+    limits: RateLimits
+
+
+class RetryEvent(Event, frozen=True, kw_only=True, tag="retry"):
+    """A request or a whole turn is tried again; ``text`` says why.
+
+    Attributes:
+        attempt: The retry about to be made, counted from 1, if told.
+        delay: Seconds until then, if told.
+    """
+
+    kind: ClassVar[Literal["retry"]] = "retry"
+
+    attempt: int | None = None
+    delay: float | None = None
+
+
+class WarningEvent(Event, frozen=True, kw_only=True, tag="warning"):
+    """Something the user should know; the turn goes on."""
+
+    kind: ClassVar[Literal["warning"]] = "warning"
+
+
+class ErrorEvent(Event, frozen=True, kw_only=True, tag="error"):
+    """Why the turn fails, in the provider's own words.
+
+    Attributes:
+        error: The kind of failure.
+        status: HTTP status of the model request, if there was one.
+        resets_at: For a usage limit: when it is lifted, in Unix seconds.
+        retry_after: For a rate limit: seconds to wait.
+        plan: For a usage limit: the plan it belongs to.
+    """
+
+    kind: ClassVar[Literal["error"]] = "error"
+
+    error: ErrorKind
+    status: int | None = None
+    resets_at: float | None = None
+    retry_after: float | None = None
+    plan: str | None = None
+
+
+class DoneEvent(Event, frozen=True, kw_only=True, tag="done"):
+    """The end of the turn, always the last event; ``text`` is the final answer."""
+
+    kind: ClassVar[Literal["done"]] = "done"
+
+    reason: DoneReason
+
+
+class OtherEvent(Event, frozen=True, kw_only=True, tag="other"):
+    """A message of the provider that has no word of its own here.
+
+    Attributes:
+        name: The provider's name for it, such as ``thread/status/changed``.
+    """
+
+    kind: ClassVar[Literal["other"]] = "other"
+
+    name: str
+
+
+AnyEvent: TypeAlias = (
+    SessionEvent
+    | MessageEvent
+    | MessageDeltaEvent
+    | ReasoningEvent
+    | ReasoningDeltaEvent
+    | PlanEvent
+    | PlanDeltaEvent
+    | CommandEvent
+    | FileChangeEvent
+    | ToolEvent
+    | ApprovalEvent
+    | UsageEvent
+    | RateLimitEvent
+    | RetryEvent
+    | WarningEvent
+    | ErrorEvent
+    | DoneEvent
+    | OtherEvent
+)
+"""All events, for ``match`` and for decoding: ``msgspec.json.decode(line, type=AnyEvent)``."""

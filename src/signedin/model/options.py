@@ -1,0 +1,204 @@
+"""What a turn can be asked for, the same keywords everywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+
+import msgspec
+
+from signedin.model.approvals import OnApproval, OnQuestion
+from signedin.model.errors import InvalidOptionError
+from signedin.model.redact import know, know_headers, know_variables
+
+if TYPE_CHECKING:
+    from signedin.model.retry import Retry
+    from signedin.schemas.structured_output import OutputSpec
+    from signedin.tools.tool import AnyTool
+
+Permissions: TypeAlias = Literal["read-only", "workspace-write", "full-access"]
+"""What the agent may do without asking."""
+
+EnvPolicy: TypeAlias = Literal["minimal", "inherit"]
+"""``minimal`` keeps other vendors' credentials out of the child's environment."""
+
+AuthSource: TypeAlias = Literal["auto", "isolated", "external"]
+"""Which login is used: signedin's own state, the vendor's, or the first that is signed in."""
+
+Billing: TypeAlias = Literal["subscription", "api"]
+"""Who is to pay: the plan of a login, or an API key by use."""
+
+VENDOR_DEFAULT = "default"
+"""Value of ``model`` and ``effort`` that leaves the choice to the vendor's own configuration."""
+
+StrPath: TypeAlias = str | os.PathLike[str]
+Image: TypeAlias = "str | os.PathLike[str] | bytes"
+"""A file, a ``data:`` or ``https:`` URL, or the bytes of a PNG, JPEG, GIF or WebP image."""
+
+Output: TypeAlias = object
+"""What an answer has to fit: a pydantic model, dataclass, ``TypedDict``, msgspec Struct or any
+other annotation that has a JSON form, or a JSON Schema as a mapping.
+
+Type checkers know no closer word for an annotation such as ``int | None`` or ``Literal["a", "b"]``.
+"""
+
+
+class TurnKeywords(TypedDict, total=False):
+    """Keywords of `run`, `stream` and `session`; given to a client they are its defaults.
+
+    Attributes:
+        cwd: Working directory of the agent; the current one by default.
+        model: A model name of the provider, or ``"default"``.
+        effort: Reasoning effort in the provider's words, or ``"default"``.
+        timeout: Seconds a run may take in all, with its start, repairs and retries.
+        idle_timeout: Seconds that may pass without any event.
+        env: Variables for the agent's process; ``None`` as a value removes one.
+        permissions: What the agent may do without asking; ``read-only`` by default.
+        instructions: Added to the agent's own instructions.
+        images: Shown to the model together with the prompt.
+        on_approval: Decides what the agent may not do unasked; without it, that is denied.
+        on_question: Answers the agent's questions; without it, they are declined.
+        tools: Python functions the agent may call, see `signedin.tools.tool.tool`.
+        mcp_servers: MCP servers the agent may use, by name.
+        output_retries: How often an answer that does not fit ``output=`` is sent back.
+        retry: Whether and how a failed run is tried again.
+        ephemeral: Whether the conversation is left out of the vendor's store.
+        trust_project: Whether what the project configures counts: settings, hooks, MCP servers,
+            environment files, commands and agents of the working directory. Off by default.
+        provider_options: Everything that only one provider knows, by its own names.
+    """
+
+    cwd: StrPath | None
+    model: str | None
+    effort: str | None
+    timeout: float | None
+    idle_timeout: float | None
+    env: Mapping[str, str | None]
+    permissions: Permissions
+    instructions: str | None
+    images: Sequence[Image]
+    on_approval: OnApproval | None
+    on_question: OnQuestion | None
+    tools: Sequence[AnyTool]
+    mcp_servers: Mapping[str, McpServer]
+    output_retries: int
+    retry: Retry | None
+    ephemeral: bool
+    trust_project: bool
+    provider_options: Mapping[str, object]
+
+
+class McpServer(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """An MCP server the agent may use: a program (``command``) or an address (``url``).
+
+    Attributes:
+        command: Program to start, ``args`` its arguments. Every user of the machine can read
+            arguments: put secrets into ``env``.
+        env: Variables for it, on top of the few that agents pass on.
+        cwd: Its working directory.
+        url: Address of a server that speaks streamable HTTP.
+        bearer_token_variable: Name of the environment variable that holds its token.
+        headers: HTTP headers to send.
+        startup_timeout: Seconds it may take to start.
+        tool_timeout: Seconds one tool call may take.
+        trusted: Whether its tools run without asking.
+    """
+
+    command: str | None = None
+    args: Sequence[str] = ()
+    env: Mapping[str, str] = {}
+    cwd: StrPath | None = None
+    url: str | None = None
+    bearer_token_variable: str | None = None
+    headers: Mapping[str, str] = {}
+    startup_timeout: float | None = None
+    tool_timeout: float | None = None
+    trusted: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks that it is one of the two; has its secrets masked from now on."""
+        if (self.command is None) == (self.url is None):
+            raise InvalidOptionError("an MCP server needs either command= or url=")
+        know_variables(self.env)
+        know_headers(self.headers.items())
+
+    def __repr__(self) -> str:
+        return f"McpServer({self.command or self.url!r})"
+
+
+class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`TurnKeywords` after checking, with the client's defaults filled in."""
+
+    cwd: Path
+    model: str | None = None
+    effort: str | None = None
+    timeout: float | None = None
+    idle_timeout: float | None = None
+    env: Mapping[str, str | None] = {}
+    permissions: Permissions = "read-only"
+    instructions: str | None = None
+    images: tuple[Image, ...] = ()
+    on_approval: OnApproval | None = None
+    on_question: OnQuestion | None = None
+    tools: tuple[AnyTool, ...] = ()
+    mcp_servers: Mapping[str, McpServer] = {}
+    output: OutputSpec[object] | None = None
+    output_retries: int = 1
+    retry: Retry | None = None
+    ephemeral: bool = False
+    trust_project: bool = False
+    provider_options: Mapping[str, object] = {}
+    deadline: float | None = None
+    """When the ``timeout`` of the run is over, in the time of the event loop."""
+
+    def __post_init__(self) -> None:
+        """Has the secrets masked from now on, whoever quotes them."""
+        know_variables(self.env)
+        bearers = [server.bearer_token_variable or "" for server in self.mcp_servers.values()]
+        know(self.env.get(name) or os.environ.get(name) for name in bearers)
+
+    def __repr__(self) -> str:
+        """Leaves out what may hold secrets, such as the variables."""
+        return (
+            f"TurnOptions(cwd={str(self.cwd)!r}, model={self.model!r}, effort={self.effort!r}, "
+            f"permissions={self.permissions!r})"
+        )
+
+
+def check_switch(name: str, value: object) -> object:
+    """Returns what is True or False.
+
+    Nothing but the word itself counts: what somebody did not mean must not become trust.
+
+    Raises:
+        InvalidOptionError: It is something else.
+    """
+    if not isinstance(value, bool):
+        raise InvalidOptionError(f"{name} must be True or False, not {value!r}")
+    return value
+
+
+def check_choice(option: str, value: object, choices: Sequence[str]) -> None:
+    """Refuses what is not one of the words an option knows.
+
+    Raises:
+        InvalidOptionError: It is another word.
+    """
+    if value not in choices:
+        raise InvalidOptionError(f"{option} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def checked_directory(path: StrPath) -> Path:
+    """Returns a folder as an absolute path.
+
+    Raises:
+        InvalidOptionError: There is no such folder.
+    """
+    # abspath, not resolve: a symlinked folder keeps the name the caller gave it
+    absolute = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
+    if not absolute.is_dir():
+        what = "is not a directory" if absolute.exists() else "does not exist"
+        raise InvalidOptionError(f"cwd {str(path)!r} {what} (resolved to {absolute})")
+    return absolute

@@ -1,0 +1,248 @@
+"""Keeps the record of a turn, and the promises about the order of its events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from io import StringIO
+from typing import TypeAlias, cast
+
+import msgspec
+
+from signedin.model.errors import ErrorKind, SignedinError, TurnFailedError, TurnInterruptedError
+from signedin.model.events import (
+    AnyEvent,
+    CommandEvent,
+    DoneEvent,
+    DoneReason,
+    ErrorEvent,
+    Event,
+    FileChangeEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    OtherEvent,
+    PlanDeltaEvent,
+    PlanEvent,
+    RateLimitEvent,
+    ReasoningDeltaEvent,
+    ReasoningEvent,
+    RetryEvent,
+    SessionEvent,
+    ToolEvent,
+    Usage,
+    UsageEvent,
+    WarningEvent,
+)
+from signedin.model.failures import error_from_event
+from signedin.model.redact import redact_json, redact_message
+from signedin.model.results import RunResult, answer_text
+
+_Delta: TypeAlias = MessageDeltaEvent | ReasoningDeltaEvent | PlanDeltaEvent
+_UNFINISHED: dict[type[_Delta], Callable[[str, str], AnyEvent]] = {
+    MessageDeltaEvent: lambda item_id, text: MessageEvent(
+        item_id=item_id, text=text, complete=False, timestamp=time.time()
+    ),
+    ReasoningDeltaEvent: lambda item_id, text: ReasoningEvent(
+        item_id=item_id, text=text, complete=False, timestamp=time.time()
+    ),
+    PlanDeltaEvent: lambda item_id, text: PlanEvent(
+        item_id=item_id, text=text, complete=False, timestamp=time.time()
+    ),
+}
+_DELTAS = tuple(_UNFINISHED)
+
+_NEWS = (
+    DoneEvent,
+    ErrorEvent,
+    OtherEvent,
+    RateLimitEvent,
+    RetryEvent,
+    UsageEvent,
+    WarningEvent,
+)
+"""What is told of the turn rather than said or done in it: it may quote a server, and that a key.
+"""
+
+
+class TurnRecorder:
+    """Collects what a turn gives, in the order that events are promised to have.
+
+    What comes before the session waits for it, what the provider left open is closed at the end,
+    and news of what had ended already is passed on as an `OtherEvent`.
+
+    Deltas are not kept as events, since the wholes repeat them; of a whole that never comes they
+    are kept as text. So the memory a turn takes does not depend on how finely its answer is cut.
+    """
+
+    def __init__(self, *, provider: str, transport: str, cwd: str, model: str | None) -> None:
+        self._provider = provider
+        self._transport = transport
+        self._cwd = cwd
+        self._model = model
+        self._started = time.monotonic()
+        self._early: list[AnyEvent] | None = []
+        self._events: list[AnyEvent] = []
+        self._partial: dict[str, tuple[type[_Delta], StringIO]] = {}
+        self._open: dict[str, CommandEvent | FileChangeEvent | ToolEvent] = {}
+        self._output: dict[str, StringIO] = {}
+        self._ended: set[str] = set()
+        self._session_id: str | None = None
+        self._usage: Usage | None = None
+        self._failure: ErrorEvent | None = None
+        self.done: DoneEvent | None = None
+
+    def record(self, events: Iterable[Event]) -> list[AnyEvent]:
+        """Takes in what the provider gave and returns what the caller is to see of it."""
+        given = cast("Iterable[AnyEvent]", events)  # which has all subclasses
+        out: list[AnyEvent] = []
+        for event in given if self._early is None else self._session_first(self._early, given):
+            if self.done is not None:
+                break
+            if isinstance(event, _DELTAS):
+                out.append(self._take_delta(event))
+            else:
+                out.extend(self._take(_masked(event) if isinstance(event, _NEWS) else event))
+        return out
+
+    def result(self, *, turn_id: str | None) -> RunResult[object]:
+        """Returns the result as it stands."""
+        return RunResult(
+            provider=self._provider,
+            transport=self._transport,
+            session_id=self._session_id,
+            turn_id=turn_id,
+            model=self._model,
+            cwd=self._cwd,
+            text=self._answer(),
+            output=None,
+            events=tuple(self._events),
+            usage=self._usage,
+            reason=self.done.reason if self.done else "interrupted",
+            elapsed=time.monotonic() - self._started,
+        )
+
+    def failure(self) -> SignedinError | None:
+        """Returns the error of a turn that did not end well, ``None`` for one that did."""
+        if self.done is None or self.done.reason == "interrupted":
+            return TurnInterruptedError("the turn was interrupted before it ended")
+        if self.done.reason == "completed":
+            return None
+        if self._failure is None:
+            return TurnFailedError(
+                f"{self._provider} ended the turn as failed without a reason", ErrorKind.OTHER
+            )
+        return error_from_event(self._failure)
+
+    def _session_first(self, early: list[AnyEvent], events: Iterable[AnyEvent]) -> list[AnyEvent]:
+        """Holds everything back until the session is known, or the turn ends without one."""
+        later = list(events)
+        for number, event in enumerate(later):
+            if isinstance(event, SessionEvent | DoneEvent):
+                self._early = None
+                first = [later.pop(number)] if isinstance(event, SessionEvent) else []
+                return [*first, *early, *later]
+        early.extend(later)
+        return []
+
+    def _take_delta(self, event: _Delta) -> AnyEvent:
+        entry = self._partial.get(event.item_id)
+        if entry is None:
+            if event.item_id in self._ended:
+                return self._keep(_late(event))
+            entry = self._partial[event.item_id] = (type(event), StringIO())
+        entry[1].write(event.text)
+        return event
+
+    def _take(self, event: AnyEvent) -> list[AnyEvent]:
+        match event:
+            case SessionEvent():
+                if self._session_id is not None:
+                    return []
+                self._session_id = event.session_id
+                self._model = event.model or self._model
+            case MessageEvent() | ReasoningEvent() | PlanEvent():
+                self._partial.pop(event.item_id, None)
+                self._ended.add(event.item_id)
+            case CommandEvent() | FileChangeEvent() | ToolEvent():
+                return self._take_action(event)
+            case UsageEvent():
+                self._usage = event.usage
+            case ErrorEvent():
+                self._failure = event
+            case DoneEvent():
+                return self._take_done(event)
+            case _:
+                pass
+        return [self._keep(event)]
+
+    def _take_action(self, event: CommandEvent | FileChangeEvent | ToolEvent) -> list[AnyEvent]:
+        if event.item_id in self._ended:
+            return [self._keep(_late(event))]
+        if event.status == "output":
+            if event.item_id not in self._open:
+                return [self._keep(_late(event))]
+            self._output.setdefault(event.item_id, StringIO()).write(event.text)
+            return [event]
+        if event.status == "started":
+            self._open[event.item_id] = event
+        else:
+            self._open.pop(event.item_id, None)
+            self._output.pop(event.item_id, None)
+            self._ended.add(event.item_id)
+        return [self._keep(event)]
+
+    def _take_done(self, event: DoneEvent) -> list[AnyEvent]:
+        closing = [*self._close_texts(), *self._close_actions()]
+        self.done = msgspec.structs.replace(event, text=self._answer())
+        return [*closing, self._keep(self.done)]
+
+    def _close_texts(self) -> list[AnyEvent]:
+        partial, self._partial = self._partial, {}
+        return [
+            self._keep(_UNFINISHED[kind](item_id, buffer.getvalue()))
+            for item_id, (kind, buffer) in partial.items()
+        ]
+
+    def _close_actions(self) -> list[AnyEvent]:
+        left, self._open = self._open, {}
+        closed: list[AnyEvent] = []
+        for item_id, started in left.items():
+            changes: dict[str, object] = {"status": "interrupted", "timestamp": time.time()}
+            if isinstance(started, CommandEvent) and item_id in self._output:
+                changes["output"] = self._output[item_id].getvalue()
+            closed.append(self._keep(msgspec.structs.replace(started, **changes)))
+        return closed
+
+    def _keep(self, event: AnyEvent) -> AnyEvent:
+        self._events.append(event)
+        return event
+
+    def _answer(self) -> str:
+        messages = [event for event in self._events if isinstance(event, MessageEvent)]
+        if text := answer_text(messages):
+            return text
+        growing = [
+            buffer.getvalue()
+            for kind, buffer in self._partial.values()
+            if kind is MessageDeltaEvent
+        ]
+        return growing[-1] if growing else ""
+
+
+def _masked(event: AnyEvent) -> AnyEvent:
+    text, payload = redact_message(event.text), redact_json(bytes(event.payload))
+    if text == event.text and payload == bytes(event.payload):
+        return event
+    return msgspec.structs.replace(event, text=text, payload=msgspec.Raw(payload))
+
+
+def _late(event: AnyEvent) -> OtherEvent:
+    """Returns news of an item that has ended, or has not begun, as what it is: no part of it."""
+    return OtherEvent(
+        name=event.kind, text=event.text, timestamp=event.timestamp, payload=event.payload
+    )
+
+
+def interrupted_done(reason: DoneReason) -> DoneEvent:
+    """Returns the end of a turn that its provider did not end."""
+    return DoneEvent(reason=reason, timestamp=time.time())

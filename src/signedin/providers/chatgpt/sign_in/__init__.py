@@ -1,0 +1,1 @@
+"""Signing in to ChatGPT, and the login that comes of it."""

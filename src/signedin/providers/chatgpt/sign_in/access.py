@@ -1,0 +1,60 @@
+"""What a request needs of a login, and who gives it."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+import msgspec
+
+from signedin.model.redact import MASK, know
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+def is_token(text: str) -> bool:
+    """Tells whether a text can be sent as a bearer token."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+class Access(msgspec.Struct, frozen=True):
+    """Identifies one request.
+
+    Attributes:
+        token: The bearer token. It goes to the hosts that `hosts.check_trusted` lets through.
+        account_id: The account or workspace that is asked to answer, for ``ChatGPT-Account-ID``.
+        fedramp: Whether that is one of the US government's cloud, for ``X-OpenAI-Fedramp``.
+    """
+
+    token: str
+    account_id: str | None = None
+    fedramp: bool = False
+
+    def __post_init__(self) -> None:
+        """Has the token masked from now on, whoever quotes it."""
+        know([self.token])
+
+    def __repr__(self) -> str:
+        return f"Access({MASK}, account_id={self.account_id!r}, fedramp={self.fedramp})"
+
+
+class AccessSource(Protocol):
+    """Gives what requests need, as fresh as they need it."""
+
+    async def current(self) -> Access:
+        """Returns the access of the login, refreshed if it is about to end.
+
+        Raises:
+            AuthRequiredError: Nobody is signed in, or the login was ended.
+        """
+        ...
+
+    async def renewed(self, refused: Access) -> Access:
+        """Returns another access than the one that a server has refused (status 401).
+
+        What is stored is read again, and refreshed only if it is still the refused one.
+
+        Raises:
+            AuthRequiredError: Nobody is signed in, or the login was ended.
+        """
+        ...

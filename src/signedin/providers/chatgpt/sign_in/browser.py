@@ -1,0 +1,100 @@
+"""Signing in with a browser, which comes back to 127.0.0.1 with a code.
+
+Source: RFC 7636 (PKCE), RFC 8252 (loopback redirects), the requests of codex 0.169 and the
+documentation of *Sign in with ChatGPT*.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from urllib.parse import quote, urlencode
+
+from signedin.model.errors import AuthRequiredError
+from signedin.providers.chatgpt.sign_in.callback import CallbackServer, bind
+from signedin.providers.chatgpt.sign_in.flow import Enrolment, Proof
+from signedin.providers.chatgpt.sign_in.redirect import Redirect
+
+
+class BrowserFlow:
+    """One sign-in with a browser.
+
+    Args:
+        enrolment: Signs in with what it brings.
+
+    Attributes:
+        url: What it has to open.
+        user_code: There is none to type.
+    """
+
+    def __init__(self, enrolment: Enrolment) -> None:
+        self.url = ""
+        self.user_code: str | None = None
+        self._enrolment = enrolment
+        self._verifier = secrets.token_urlsafe(64)
+        self._state = secrets.token_urlsafe(32)
+        self._server: CallbackServer | None = None
+
+    async def begin(self) -> None:
+        """Waits for the browser from now on.
+
+        Raises:
+            SignedinError: There is no port it could come back to.
+        """
+        profile = self._enrolment.profile
+        client = await self._enrolment.client.parameters()
+        self._server = CallbackServer(
+            await bind(profile.redirect_ports), self._state, self._complete
+        )
+        await self._server.start()
+        query = {
+            "response_type": "code",
+            "redirect_uri": self._server.address,
+            "scope": profile.scope,
+            "code_challenge": challenge_of(self._verifier),
+            "code_challenge_method": "S256",
+            "state": self._state,
+            **client,
+            **profile.parameters,
+        }
+        self.url = f"{profile.authorize_url}?{urlencode(query, quote_via=quote)}"
+
+    async def run(self) -> None:
+        """Waits until somebody has signed in.
+
+        Raises:
+            SignedinError: Nobody was.
+        """
+        await self._begun().wait()
+
+    async def submit(self, address: str) -> None:
+        """Takes the address a browser ended at that cannot reach this machine.
+
+        Raises:
+            NotOursError: It is not the answer to this sign-in.
+            SignedinError: It is, and nobody was signed in.
+        """
+        await self._begun().submit(address)
+
+    async def aclose(self) -> None:
+        """Waits no more."""
+        if self._server is not None:
+            await self._server.aclose()
+
+    async def _complete(self, redirect: Redirect) -> None:
+        if redirect.issuer not in (None, self._enrolment.profile.issuer):
+            raise AuthRequiredError("nobody was signed in to chatgpt: another issuer answered")
+        client_id = await self._enrolment.client.client_id(redirect)
+        proof = Proof(redirect.code, self._begun().address, self._verifier)
+        await self._enrolment.complete(client_id, proof)
+
+    def _begun(self) -> CallbackServer:
+        assert self._server is not None  # noqa: S101 - begin() comes first
+        return self._server
+
+
+def challenge_of(verifier: str) -> str:
+    """Returns what proves later that a code is used by whoever asked for it (S256)."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,0 +1,153 @@
+"""Asks the servers that sign people in. What they answer is shown to nobody: it holds tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from signedin import __version__
+from signedin.accounts.files import UNDECODABLE
+from signedin.model.errors import ErrorKind, SignedinError
+from signedin.providers.chatgpt.claims import finite, mapping_of
+from signedin.providers.chatgpt.limits import number_in
+from signedin.providers.chatgpt.sign_in.hosts import check_trusted
+
+if TYPE_CHECKING:
+    import httpx2
+
+REQUEST_SECONDS = 30.0
+"""How long one request may take in all."""
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class SignInServerError(SignedinError):
+    """OpenAI's sign-in could not be reached, or failed; the login is as it was."""
+
+    def __init__(self, message: str, kind: ErrorKind) -> None:
+        self.kind = kind
+        super().__init__(message)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a server said.
+
+    Attributes:
+        status: The HTTP status.
+        fields: Its JSON object; empty if it is none.
+    """
+
+    status: int
+    fields: Mapping[str, object]
+
+    @property
+    def code(self) -> str:
+        """Its error code, wherever that stands; the status if there is none."""
+        error = self.fields.get("error")
+        for found in (mapping_of(error).get("code"), error, self.fields.get("code")):
+            if isinstance(found, str) and _CODE.fullmatch(found):
+                return found
+        return f"HTTP status {self.status}"
+
+    def text(self, name: str) -> str | None:
+        """Returns a field that is text and not empty."""
+        value = self.fields.get(name)
+        return value if isinstance(value, str) and value else None
+
+    def number(self, name: str) -> float | None:
+        """Returns a field that is a finite number, or the text of one."""
+        value = self.fields.get(name)
+        return number_in(value) if isinstance(value, str) else finite(value)
+
+    def check(self) -> None:
+        """Refuses everything but success.
+
+        Raises:
+            SignInServerError: The server failed, or asks to come back later.
+        """
+        if self.status == 200:
+            return
+        kind = ErrorKind.SERVER if self.status >= 500 else ErrorKind.PROTOCOL
+        if self.status == 429:
+            kind = ErrorKind.RATE_LIMITED
+        raise SignInServerError(f"the sign-in server answered: {self.code}", kind)
+
+    def __repr__(self) -> str:
+        return f"Answer(status={self.status})"
+
+
+async def get(url: str) -> Answer:
+    """Asks for something that everybody may know.
+
+    Raises:
+        SignInServerError: There was no answer.
+    """
+    return await _ask("GET", url, None, None, REQUEST_SECONDS)
+
+
+async def post_form(url: str, form: Mapping[str, str]) -> Answer:
+    """Asks with a form.
+
+    Raises:
+        SignInServerError: There was no answer.
+    """
+    return await _ask("POST", url, form, None, REQUEST_SECONDS)
+
+
+async def post_json(
+    url: str, fields: Mapping[str, str], *, seconds: float = REQUEST_SECONDS
+) -> Answer:
+    """Asks with JSON.
+
+    Raises:
+        SignInServerError: There was no answer.
+    """
+    return await _ask("POST", url, None, fields, seconds)
+
+
+async def _ask(
+    method: str,
+    url: str,
+    form: Mapping[str, str] | None,
+    json: Mapping[str, str] | None,
+    seconds: float,
+) -> Answer:
+    import httpx2  # noqa: PLC0415 - 100 ms, and only needed to sign in or refresh
+
+    host = httpx2.URL(check_trusted(url)).host
+    try:
+        async with (
+            asyncio.timeout(seconds),
+            # A redirect would carry the secrets of the body to wherever it points.
+            httpx2.AsyncClient(follow_redirects=False, timeout=seconds, headers=_HEADERS) as client,
+        ):
+            response = await client.request(method, url, data=form, json=json)
+    except TimeoutError:
+        told = f"{host} did not answer within {seconds:g} s"
+        raise SignInServerError(told, ErrorKind.NETWORK) from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError, ValueError) as error:
+        told = f"{host} could not be asked: {type(error).__name__}"
+        raise SignInServerError(told, ErrorKind.NETWORK) from None
+    return _read(response)
+
+
+def _read(response: httpx2.Response) -> Answer:
+    if response.status_code == 403 and "html" in response.headers.get("content-type", ""):
+        ray = response.headers.get("cf-ray")
+        raise SignInServerError(
+            f"{response.url.host} turns this machine or network away (HTTP status 403"
+            + (f", ray {ray})" if ray else ")"),
+            ErrorKind.NETWORK,
+        )
+    try:
+        fields = msgspec.json.decode(response.content, type=dict[str, object])
+    except UNDECODABLE:
+        fields = {}
+    return Answer(response.status_code, fields)
+
+
+_HEADERS = {"Accept": "application/json", "User-Agent": f"signedin/{__version__}"}

@@ -1,0 +1,78 @@
+"""What signing in comes down to in each way: a code becomes a login, which is checked and kept."""
+
+from __future__ import annotations
+
+import msgspec
+
+from signedin.model.errors import AuthRequiredError, SignedinError
+from signedin.model.redact import MASK
+from signedin.providers.chatgpt.sign_in.clients import OAuthClient
+from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.profiles import Profile
+from signedin.providers.chatgpt.sign_in.settings import SignInSettings
+from signedin.providers.chatgpt.sign_in.tokens import Grant, exchange_code, revoke
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What tokens are given for.
+
+    Attributes:
+        code: The authorization code.
+        redirect_uri: The address it belongs to.
+        verifier: Proves that it was asked for from here.
+    """
+
+    code: str
+    redirect_uri: str
+    verifier: str
+
+    def __repr__(self) -> str:
+        return f"Proof({MASK})"
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
+    """Turns codes into a login of one account.
+
+    Attributes:
+        profile: The way in.
+        client: Who asks.
+        keeper: Keeps the login.
+        settings: Which accounts it may be for.
+    """
+
+    profile: Profile
+    client: OAuthClient
+    keeper: LoginKeeper
+    settings: SignInSettings
+
+    async def complete(self, client_id: str, proof: Proof) -> None:
+        """Signs in. What was stored before stays until the new login is known to be good.
+
+        Raises:
+            AuthRequiredError: The login is refused, or not one to keep.
+            SignInServerError: OpenAI could not be asked.
+        """
+        grant = await exchange_code(
+            self.profile,
+            client_id=client_id,
+            code=proof.code,
+            redirect_uri=proof.redirect_uri,
+            verifier=proof.verifier,
+        )
+        try:
+            await self.client.check(grant.login)
+            self._check_scope(grant)
+            self.settings.check_account(grant.login)
+        except SignedinError:
+            await revoke(self.profile, grant.login)
+            raise
+        await self.keeper.save(grant.login)
+
+    def _check_scope(self, grant: Grant) -> None:
+        # A server that grants all that was asked for need not say so (RFC 6749, 5.1).
+        granted = (grant.scope or self.profile.scope).split()
+        needed = self.profile.required_scope
+        if needed and needed not in granted:
+            raise AuthRequiredError(
+                f"nobody was signed in to chatgpt: the use of the plan was not granted ({needed})"
+            )

@@ -1,0 +1,1 @@
+"""Which login Claude Code uses."""

@@ -1,0 +1,116 @@
+"""What Claude Code tells of the account: its models, and what is left of its plan."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+import msgspec
+
+from signedin.model.errors import AuthRequiredError, InvalidOptionError
+from signedin.model.events import RateLimits, RateLimitWindow
+from signedin.model.options import VENDOR_DEFAULT
+from signedin.model.results import ModelInfo
+from signedin.providers.claude.failure import SIGN_IN
+from signedin.providers.claude.messages import UNREADABLE, answered
+
+_MINUTES = {"five_hour": 300, "seven_day": 7 * 24 * 60}
+
+
+class _Model(msgspec.Struct, frozen=True, rename="camel"):
+    value: str
+    resolved_model: str = ""
+    display_name: str = ""
+    supported_effort_levels: list[str] | None = None
+
+
+class _Initialized(msgspec.Struct, frozen=True):
+    models: list[_Model] = []
+
+
+def models_in(answer: msgspec.Raw) -> list[ModelInfo]:
+    """Returns the models that the answer to ``initialize`` names."""
+    told = answered(answer, _Initialized).models
+    default = next((model.resolved_model for model in told if model.value == VENDOR_DEFAULT), None)
+    offered = [model for model in told if model.value != VENDOR_DEFAULT]
+    first = next((model for model in offered if model.resolved_model == default), None)
+    return [
+        ModelInfo(
+            id=model.value,
+            name=model.display_name or model.value,
+            efforts=tuple(model.supported_effort_levels or ()),
+            default=model is first,
+            images=True,
+        )
+        for model in offered
+    ]
+
+
+def check_effort(answer: msgspec.Raw, effort: str | None) -> None:
+    """Refuses an effort of which Claude Code would only warn, and take its own choice.
+
+    Args:
+        answer: The answer to ``initialize``, which names the efforts of each model.
+        effort: What was asked for.
+
+    Raises:
+        InvalidOptionError: It is none of them.
+    """
+    told = answered(answer, _Initialized).models
+    known = dict.fromkeys(level for model in told for level in model.supported_effort_levels or ())
+    if effort is not None and known and effort not in known:
+        raise InvalidOptionError(
+            f"claude does not know the effort {effort!r}; known: {', '.join(known)}"
+        )
+
+
+class _Window(msgspec.Struct, frozen=True):
+    utilization: float | None = None
+    resets_at: str | None = None
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    subscription_type: str | None = None
+    rate_limits_available: bool = False
+    rate_limits: Mapping[str, msgspec.Raw] | None = None
+
+
+def limits_in(answer: msgspec.Raw) -> RateLimits | None:
+    """Returns what the answer to ``get_usage`` tells of the plan; ``None`` if it is not known.
+
+    Raises:
+        AuthRequiredError: Nobody is signed in with a plan.
+    """
+    told = answered(answer, _Usage)
+    if not told.rate_limits_available:
+        raise AuthRequiredError(
+            f"claude knows limits only of the plan of a login. Sign in with: {SIGN_IN}"
+        )
+    if told.rate_limits is None:
+        return None
+    windows = {
+        name: RateLimitWindow(
+            used_percent=window.utilization,
+            minutes=_MINUTES.get("_".join(name.split("_")[:2])),
+            resets_at=_seconds(window.resets_at),
+        )
+        for name, raw in told.rate_limits.items()
+        if name.startswith(tuple(_MINUTES))
+        and (window := _window(raw)) is not None
+        and window.utilization is not None
+    }
+    return RateLimits(windows, plan=told.subscription_type)
+
+
+def _window(told: msgspec.Raw) -> _Window | None:
+    try:
+        return msgspec.json.decode(told, type=_Window | None)
+    except UNREADABLE:
+        return None  # of a newer form
+
+
+def _seconds(timestamp: str | None) -> float | None:
+    try:
+        return None if timestamp is None else dt.datetime.fromisoformat(timestamp).timestamp()
+    except (ValueError, OverflowError):
+        return None

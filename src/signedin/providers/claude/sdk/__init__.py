@@ -1,0 +1,1 @@
+"""The ``claude-agent-sdk`` transport."""

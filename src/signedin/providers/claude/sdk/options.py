@@ -1,0 +1,171 @@
+"""The words of `TurnOptions` in those of the official SDK, which builds the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from claude_agent_sdk import AgentDefinition, ClaudeAgentOptions, __version__ as sdk_version
+from claude_agent_sdk._internal.transport.subprocess_cli import (
+    SubprocessCLITransport,
+)
+
+from signedin.accounts.billing import Account
+from signedin.accounts.homes import make_private
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.options import TurnOptions
+from signedin.providers.base import ProviderConfig
+from signedin.providers.claude.launch import (
+    Launch,
+    check_arguments,
+    effort_of,
+    environment_for,
+    initialize_fields,
+    model_of,
+    permission_mode,
+)
+from signedin.providers.claude.servers import servers, startup, trusted
+from signedin.providers.claude.tool_server import listing
+from signedin.providers.claude.values import (
+    check_names,
+    mapping,
+    max_turns,
+    setting_sources,
+    texts,
+)
+
+_OURS = {
+    "can_use_tool": "use on_approval=",
+    "cli_path": "use binary=",
+    "client_app": "signedin names itself",
+    "continue_conversation": 'use resume="latest"',
+    "cwd": "use cwd=",
+    "debug_stderr": "errors tell what Claude Code wrote to stderr",
+    "effort": "use effort=",
+    "enable_file_checkpointing": "signedin does not rewind files",
+    "env": "use env=",
+    "fork_session": "use fork=",
+    "include_partial_messages": "use stream()",
+    "load_timeout_ms": "signedin does not use the SDK's session stores",
+    "max_buffer_size": "lines may have any length",
+    "model": "use model=",
+    "permission_prompt_tool_name": "use on_approval=",
+    "resume": "use resume=",
+    "session_id": "Claude Code chooses it",
+    "session_store": "signedin does not use the SDK's session stores",
+    "session_store_flush": "signedin does not use the SDK's session stores",
+    "stderr": "errors tell what Claude Code wrote to stderr",
+    "user": "Claude Code runs as the user of this process",
+    "verbatim_prompts": "prompts are always taken word for word",
+}
+"""Options of the SDK that are not passed on, and why."""
+
+_CLAUDE_CODE = {"type": "preset", "preset": "claude_code"}
+
+_KNOWN_OPTIONS = frozenset(
+    {field.name for field in dataclasses.fields(ClaudeAgentOptions)} | {"reasoning_effort"}
+)
+
+
+def sdk_launch(
+    program: Path, config: ProviderConfig, options: TurnOptions, account: Account
+) -> Launch:
+    """Returns how to start Claude Code for a turn that the SDK drives.
+
+    Args:
+        program: The native program, the same that tells who is signed in.
+        config: What the client was made with.
+        options: What the turn is asked for.
+        account: Whose login.
+
+    Raises:
+        InvalidOptionError: An option cannot be used.
+        UnsupportedOptionError: An option of the SDK has no place here.
+        PermissionDeniedError: Claude Code would refuse ``full-access`` to the user root.
+    """
+    check_names(options, _KNOWN_OPTIONS)
+    for name in options.provider_options:
+        if name in _OURS:
+            raise UnsupportedOptionError("claude", f"provider_options[{name!r}]", _OURS[name])
+    if account.source == "isolated":
+        make_private(account.home)
+    environment = _as_the_sdk_sets(environment_for(config, options, account), options)
+    environment |= startup(options)
+    mode = permission_mode(options, environment)
+    sdk = _sdk_options(options, mode)
+    arguments = _Command(program, sdk).arguments
+    check_arguments(arguments)
+    own = cast("dict[str, dict[str, Any]]", sdk.mcp_servers)
+    told = {name: {k: v for k, v in each.items() if k != "instance"} for name, each in own.items()}
+    named = servers(options, environment)
+    if both := told.keys() & named.keys():
+        raise InvalidOptionError(f"two MCP servers have the name {min(both)!r}")
+    return Launch(
+        program,
+        arguments,
+        environment,
+        options.cwd,
+        initialize_fields(options),
+        {**told, **named},
+        tuple(listing(tool) for tool in options.tools),
+        config.billing,
+        sdk,
+        model_of(options),
+        effort_of(options),
+    )
+
+
+class _Command(SubprocessCLITransport):
+    """The SDK's command line, without what may be large or hold secrets."""
+
+    def __init__(self, program: Path, options: ClaudeAgentOptions) -> None:
+        without_servers = dataclasses.replace(options, cli_path=program, mcp_servers={})
+        super().__init__("", without_servers)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments after the program."""
+        try:
+            return tuple(self._build_command()[1:])
+        except (TypeError, ValueError, KeyError) as error:
+            raise InvalidOptionError(f"the Claude Agent SDK refused an option: {error}") from error
+
+
+def _as_the_sdk_sets(environment: Mapping[str, str], options: TurnOptions) -> dict[str, str]:
+    told = {"CLAUDE_CODE_ENTRYPOINT": "sdk-py", "CLAUDE_AGENT_SDK_VERSION": sdk_version}
+    return {**environment, **{k: v for k, v in told.items() if k not in options.env}}
+
+
+def _sdk_options(options: TurnOptions, mode: str) -> ClaudeAgentOptions:
+    given = dict(options.provider_options)
+    given.pop("reasoning_effort", None)
+    prompt = given.get("system_prompt")
+    sources = setting_sources(options)
+    flags = cast("dict[str, str | None]", mapping(options, "extra_args"))
+    if options.ephemeral:
+        flags["no-session-persistence"] = None
+    ours: dict[str, object] = {
+        "agents": {name: _agent(name, told) for name, told in mapping(options, "agents").items()},
+        "allowed_tools": [*texts(given.get("allowed_tools")), *trusted(options)],
+        "extra_args": flags,
+        "include_partial_messages": True,
+        "max_turns": max_turns(options),
+        "mcp_servers": mapping(options, "mcp_servers"),
+        "permission_mode": mode,
+        "permission_prompt_tool_name": "stdio",
+        "setting_sources": sources,
+        "strict_mcp_config": given.get("strict_mcp_config", not sources),
+        "system_prompt": _CLAUDE_CODE if prompt is None or isinstance(prompt, str) else prompt,
+    }
+    return ClaudeAgentOptions(**cast("dict[str, Any]", {**given, **ours}))
+
+
+def _agent(name: str, told: object) -> AgentDefinition:
+    if isinstance(told, AgentDefinition):
+        return told
+    try:
+        return AgentDefinition(**cast("dict[str, Any]", told))
+    except TypeError as error:
+        raise InvalidOptionError(f"provider_options['agents'][{name!r}]: {error}") from error

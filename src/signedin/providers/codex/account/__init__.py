@@ -1,0 +1,1 @@
+"""Which login Codex uses, and signing in."""

@@ -1,0 +1,157 @@
+"""Which login Codex uses: its own, or an isolated one of signedin's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+from signedin.accounts.billing import Account, Accounts, Vendor
+from signedin.accounts.files import read_private
+from signedin.accounts.homes import make_missing, make_private
+from signedin.model.errors import AuthRequiredError, BillingError, InvalidOptionError
+from signedin.model.options import TurnOptions
+from signedin.providers.base import ProviderConfig
+from signedin.providers.codex.account.login_file import is_login
+from signedin.providers.codex.account.variables import VARIABLES
+from signedin.providers.codex.options import thread_config
+from signedin.providers.shared.environment import child_environment
+
+HOME_VARIABLE = "CODEX_HOME"
+CREDENTIALS_FILE = "auth.json"
+_CONFIG_FILE = "config.toml"
+_STORE_KEY = "cli_auth_credentials_store"
+_STORE_IS_SET = re.compile(rf"^\s*{_STORE_KEY}\s*=", re.MULTILINE)
+OWN_PROVIDER = "openai"
+
+
+def accounts_for(config: ProviderConfig) -> Accounts:
+    """Returns the account of a client."""
+    return Accounts(VENDOR, config.auth_source, config.account, config.billing)
+
+
+def launch_environment(
+    account: Account, config: ProviderConfig, env: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Returns the environment for Codex, whose home is there afterwards.
+
+    With an isolated login, the user's other keys stay out of it and of the commands it runs, unless
+    the caller hands them over (``env=``, ``billing="api"``, ``env_policy="inherit"``).
+    An isolated login is kept in a file of that home, unless its ``config.toml`` says otherwise.
+
+    Raises:
+        InvalidOptionError: The home cannot be made, or its ``config.toml`` is none.
+    """
+    spared = account.source == "isolated" and config.env_policy == "minimal"
+    unneeded = VARIABLES.secrets if spared and config.billing != "api" else ()
+    changes = {**dict.fromkeys(unneeded), **account.changes, **env}
+    environment = child_environment("codex", config.env_policy, changes)
+    if home := environment.get(HOME_VARIABLE):
+        try:
+            _make_home(Path(home), isolated=account.source == "isolated")
+        except OSError as error:
+            raise InvalidOptionError(
+                f"{HOME_VARIABLE}={home} cannot be made a folder: {error.strerror}"
+            ) from error
+    return environment
+
+
+def require_login(account: Account, config: ProviderConfig, options: TurnOptions) -> None:
+    """Refuses a turn that nobody can pay for, as far as files tell; makes nothing.
+
+    Raises:
+        AuthRequiredError: There is no login, no variable that stands for one, and no other model
+            provider.
+    """
+    keys = child_environment("codex", config.env_policy, {**account.changes, **options.env})
+    if "model_provider" in thread_config(options) or any(
+        keys.get(name) for name in (*VARIABLES.before_login, *VARIABLES.tokens)
+    ):
+        return
+    if account.source == "isolated" and not account.home.is_dir():
+        raise nobody_signed_in(account)
+
+
+def nobody_signed_in(account: Account) -> AuthRequiredError:
+    """Returns the error of a turn that nobody is signed in for."""
+    named = f" --account {account.name}" if account.name else ""
+    return AuthRequiredError(
+        f"nobody is signed in to codex: there is no login in {account.home}. Sign in with: "
+        f"signedin auth login --provider codex --source {account.source}{named}"
+    )
+
+
+def refuse_other_payer(config: ProviderConfig, options: TurnOptions) -> None:
+    """Refuses a model provider of the caller's that would not use the login.
+
+    Raises:
+        BillingError: The login shall pay, and would not.
+    """
+    given = thread_config(options)
+    name = given.get("model_provider", OWN_PROVIDER)
+    if config.billing is None or name == OWN_PROVIDER:
+        return
+    entry = given.get(f"model_providers.{name}")
+    if isinstance(entry, Mapping):
+        table = cast("Mapping[str, object]", entry)
+        if table.get("requires_openai_auth") is True and "env_key" not in table:
+            return
+    raise BillingError(
+        f"billing={config.billing!r} cannot be assured: provider_options['config'] chooses the "
+        f"model provider {name!r}, which does not use the Codex login"
+    )
+
+
+def _default_home() -> Path:
+    return Path.home() / ".codex"
+
+
+def _may_have_login(home: Path) -> bool:
+    """Whether there is a login in the file, or a keyring is used, into which we do not look."""
+    with suppress(OSError):
+        if is_login(read_private(home / CREDENTIALS_FILE)):
+            return True
+    file = home / _CONFIG_FILE
+    if not file.is_file():
+        return False
+    import tomllib  # noqa: PLC0415 - 2 ms, seldom needed
+
+    try:
+        config = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return config.get(_STORE_KEY) in ("keyring", "auto")
+
+
+def _make_home(home: Path, *, isolated: bool) -> None:
+    if not isolated:
+        make_missing(home)
+        return
+    make_private(home)
+    file = home / _CONFIG_FILE
+    text = file.read_text("utf-8") if file.exists() else ""
+    if _STORE_IS_SET.search(text):
+        return
+    import tomlkit  # noqa: PLC0415 - 15 ms, needed once per home
+    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415
+
+    from signedin.accounts.files import write_private  # noqa: PLC0415
+
+    try:
+        config = tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise InvalidOptionError(f"{file} is not TOML: {error}") from error
+    config[_STORE_KEY] = "file"
+    write_private(file, tomlkit.dumps(config).encode())
+
+
+VENDOR = Vendor(
+    name="codex",
+    home_variable=HOME_VARIABLE,
+    default_home=_default_home,
+    keys=VARIABLES.before_login,
+    tokens=VARIABLES.tokens,
+    may_have_login=_may_have_login,
+)

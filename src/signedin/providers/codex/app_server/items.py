@@ -1,0 +1,212 @@
+"""Codex thread items to events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import msgspec
+
+from signedin.model.events import (
+    CommandEvent,
+    Event,
+    FileChange,
+    FileChangeEvent,
+    ItemStatus,
+    MessageEvent,
+    PlanEvent,
+    ReasoningEvent,
+    ToolEvent,
+)
+from signedin.providers.codex import protocol as p
+
+_ItemT = TypeVar("_ItemT", bound=p.ThreadItem)
+_Translate = Callable[[_ItemT, ItemStatus, float, msgspec.Raw], "Event | None"]
+
+
+def item_event(
+    item: p.ThreadItem, *, started: bool, timestamp: float, payload: msgspec.Raw
+) -> Event | None:
+    """Returns the event that tells that an item has started or ended.
+
+    ``None`` for what has no word of its own (the user's message, review modes) and for the start
+    of texts, which are told by their deltas.
+    """
+    translate = _TRANSLATIONS.get(type(item))
+    if translate is None:
+        return None
+    status: ItemStatus = "started" if started else _end(getattr(item, "status", ""))
+    return translate(item, status, timestamp, payload)
+
+
+def _message(
+    item: p.AgentMessageThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
+) -> Event | None:
+    if status == "started":
+        return None
+    return MessageEvent(
+        item_id=item.id, text=item.text, phase=item.phase, timestamp=timestamp, payload=payload
+    )
+
+
+def _reasoning(
+    item: p.ReasoningThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
+) -> Event | None:
+    if status == "started":
+        return None
+    text = "\n\n".join(item.summary) if item.summary else "".join(item.content)
+    return ReasoningEvent(item_id=item.id, text=text, timestamp=timestamp, payload=payload)
+
+
+def _plan(
+    item: p.PlanThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
+) -> Event | None:
+    if status == "started":
+        return None
+    return PlanEvent(item_id=item.id, text=item.text, timestamp=timestamp, payload=payload)
+
+
+def _command(
+    item: p.CommandExecutionThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
+) -> Event:
+    return CommandEvent(
+        item_id=item.id,
+        command=item.command,
+        status=status,
+        cwd=item.cwd or None,
+        output=item.aggregated_output or "",
+        exit_code=item.exit_code,
+        seconds=_seconds(item.duration_ms),
+        timestamp=timestamp,
+        payload=payload,
+    )
+
+
+def _file_change(
+    item: p.FileChangeThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
+) -> Event:
+    changes = tuple(_change(change) for change in item.changes)
+    return FileChangeEvent(
+        item_id=item.id,
+        changes=changes,
+        status=status,
+        text=", ".join(change.path for change in changes),
+        timestamp=timestamp,
+        payload=payload,
+    )
+
+
+def _change(change: p.FileUpdateChange) -> FileChange:
+    kind = change.kind.type if change.kind.type in ("add", "delete") else "update"
+    return FileChange(change.path, kind, change.diff, change.kind.move_path)
+
+
+def _mcp_call(
+    item: p.McpToolCallThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
+) -> Event:
+    result: object = None
+    if item.result is not None:
+        result = item.result.structured_content or list(item.result.content)
+    return ToolEvent(
+        item_id=item.id,
+        name=item.tool,
+        status=status,
+        server=item.server or None,
+        arguments=item.arguments,
+        result=result,
+        error=item.error.message if item.error else None,
+        seconds=_seconds(item.duration_ms),
+        timestamp=timestamp,
+        payload=payload,
+    )
+
+
+def _dynamic_call(
+    item: p.DynamicToolCallThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
+) -> Event:
+    contents = [
+        content.text if content.text is not None else msgspec.to_builtins(content)
+        for content in item.content_items or ()
+    ]
+    result: object = contents[0] if len(contents) == 1 else contents or None
+    return ToolEvent(
+        item_id=item.id,
+        name=item.tool,
+        status=status,
+        server=item.namespace,
+        arguments=item.arguments,
+        result=None if status == "failed" else result,
+        error=str(result) if status == "failed" else None,
+        seconds=_seconds(item.duration_ms),
+        timestamp=timestamp,
+        payload=payload,
+    )
+
+
+def _web_search(
+    item: p.WebSearchThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
+) -> Event:
+    return ToolEvent(
+        item_id=item.id,
+        name="web_search",
+        status=status,
+        arguments={"query": item.query},
+        result=list(item.results) if item.results else None,
+        timestamp=timestamp,
+        payload=payload,
+    )
+
+
+def _subagent(
+    item: p.CollabAgentToolCallThreadItem,
+    status: ItemStatus,
+    timestamp: float,
+    payload: msgspec.Raw,
+) -> Event:
+    return ToolEvent(
+        item_id=item.id,
+        name=item.tool,
+        status=status,
+        server="agents",
+        arguments={"prompt": item.prompt, "threads": list(item.receiver_thread_ids)},
+        timestamp=timestamp,
+        payload=payload,
+    )
+
+
+def _image_view(
+    item: p.ImageViewThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
+) -> Event:
+    return ToolEvent(
+        item_id=item.id,
+        name="view_image",
+        status=status,
+        arguments={"path": item.path},
+        timestamp=timestamp,
+        payload=payload,
+    )
+
+
+def _end(status: str) -> ItemStatus:
+    return status if status in ("failed", "declined") else "completed"
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+_TRANSLATIONS = cast(
+    "dict[type[p.ThreadItem], _Translate[p.ThreadItem]]",
+    {
+        p.AgentMessageThreadItem: _message,
+        p.ReasoningThreadItem: _reasoning,
+        p.PlanThreadItem: _plan,
+        p.CommandExecutionThreadItem: _command,
+        p.FileChangeThreadItem: _file_change,
+        p.McpToolCallThreadItem: _mcp_call,
+        p.DynamicToolCallThreadItem: _dynamic_call,
+        p.WebSearchThreadItem: _web_search,
+        p.CollabAgentToolCallThreadItem: _subagent,
+        p.ImageViewThreadItem: _image_view,
+    },
+)

@@ -1,0 +1,75 @@
+"""Starts an app-server the way a caller wants it: which program, whose login, what environment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from signedin.accounts.billing import Account
+from signedin.providers.base import ProviderConfig
+from signedin.providers.codex.account.home import accounts_for, launch_environment
+from signedin.providers.codex.binary import find_codex
+from signedin.providers.codex.options import PROCESS_DEFAULTS, config_arguments
+from signedin.providers.shared.binary import known_version, remember_version, require
+from signedin.wire.process import Process
+
+if TYPE_CHECKING:
+    from signedin.providers.codex.app_server.process import AppServer, Listener
+    from signedin.providers.codex.protocol import ClientInfo
+
+
+async def launch(
+    settings: ProviderConfig,
+    env: Mapping[str, str | None],
+    *,
+    account: Account | None = None,
+    config: Mapping[str, object] | None = None,
+    cwd: Path | None = None,
+    client: ClientInfo | None = None,
+    rest: Listener | None = None,
+) -> AppServer:
+    """Finds Codex, starts it and shakes hands.
+
+    Args:
+        settings: Which program and whose login.
+        env: Changes to the environment; ``None`` removes a variable.
+        account: Whose login, if that is decided already.
+        config: Codex configuration by dotted key, laid over `PROCESS_DEFAULTS`. It goes onto the
+            command line: no secrets.
+        cwd: Its working directory; ours if not given.
+        client: What it is told about the program that drives it, if that is not signedin.
+        rest: Takes what is about no thread that somebody listens to.
+
+    Raises:
+        ProviderNotInstalledError: Codex is not there.
+        NotADirectoryError: ``cwd`` is none.
+        TransportClosedError: It ended during the handshake.
+    """
+    program = require("codex", find_codex(settings))
+    account = account or accounts_for(settings).choose(env)
+    environment = launch_environment(account, settings, env)
+    arguments = config_arguments({**PROCESS_DEFAULTS, **(config or {})})
+    command = [str(program), "app-server", *arguments]
+    process = await Process.start(command, env=environment, cwd=cwd)
+    from signedin.providers.codex.app_server.process import CLIENT, AppServer  # noqa: PLC0415 - see below
+
+    server = AppServer(process, rest)
+    try:
+        # Codex takes 50 ms and more to answer: time for what would have delayed its start.
+        greeting = server.shake_hands(client or CLIENT)
+        _, remembered = await asyncio.gather(greeting, _meanwhile(program))
+    except BaseException:
+        await server.aclose()
+        raise
+    if server.version != remembered:
+        remember_version(program, server.version)
+    return server
+
+
+async def _meanwhile(program: Path) -> str | None:
+    """Imports what the first turn needs, and reads which version the program had."""
+    import_module("signedin.providers.codex.app_server.session")
+    return known_version(program)

@@ -1,0 +1,293 @@
+"""A running ``codex app-server`` process: requests to it, and its messages to the right thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+import msgspec
+
+from signedin import __version__
+from signedin.model.errors import (
+    ProtocolError,
+    SignedinError,
+    TransportClosedError,
+)
+from signedin.model.redact import redact
+from signedin.providers.codex.account.login_outcomes import METHOD_COMPLETED, LoginOutcomes
+from signedin.providers.codex.app_server.mcp_startups import METHOD_UPDATED, McpStartups
+from signedin.providers.codex.protocol import (
+    NOTIFICATIONS,
+    ClientInfo,
+    Incoming,
+    InitializeCapabilities,
+    InitializeParams,
+    InitializeResponse,
+    decoder,
+)
+from signedin.runtime.aio import finish
+from signedin.wire.gate import Gate
+from signedin.wire.jsonl import BadLine
+from signedin.wire.jsonrpc import IncomingRequest, JsonRpcPeer, Params
+from signedin.wire.process import Process
+from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
+
+if TYPE_CHECKING:
+    from signedin.providers.codex.protocol import (
+        AccountLoginCompletedNotification,
+        McpServerStatusUpdatedNotification,
+    )
+
+REQUEST_TIMEOUT = 60.0
+"""Seconds to wait for an answer. The app-server answers in milliseconds, but drops some malformed
+messages without a word; a start under heavy load or of MCP servers takes seconds."""
+
+CLIENT = ClientInfo(name="signedin", title="signedin", version=__version__)
+"""What the server is told about the program that drives it."""
+
+T = TypeVar("T")
+_log = logging.getLogger("signedin.codex")
+
+
+class Listener(Protocol):
+    """Who wants to know what happens, on a thread or elsewhere."""
+
+    def on_notification(self, method: str, params: Incoming | None, line: bytes) -> None:
+        """Takes a notification; ``params`` is ``None`` if its method or form is unknown."""
+        ...
+
+    async def on_request(self, request: IncomingRequest) -> object:
+        """Answers a question of the server."""
+        ...
+
+    def on_batch_end(self) -> None:
+        """Called after everything that arrived together has been handed out."""
+        ...
+
+    def on_close(self, error: TransportClosedError) -> None:
+        """Called once if the process ends; nothing more will come."""
+        ...
+
+
+class _Addressed(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """The part of any notification that says which thread it is about."""
+
+    thread_id: str | None = None
+
+
+def _addressed(params: msgspec.Raw) -> _Addressed:
+    try:
+        return msgspec.json.decode(params, type=_Addressed)
+    except msgspec.DecodeError:
+        return _Addressed()
+
+
+class AppServer:
+    """One app-server process, shared by any number of threads and turns.
+
+    Args:
+        process: The process; it is stopped by `aclose`.
+        rest: Takes what is about no thread that somebody listens to.
+
+    Attributes:
+        identity: What the server said of itself during the handshake.
+        logins: How login attempts ended.
+        mcp_startups: How MCP servers started.
+        signed_in: Whether it is known that somebody is.
+    """
+
+    def __init__(self, process: Process, rest: Listener | None = None) -> None:
+        self._process = process
+        self._rest = rest
+        self._listeners: dict[str, Listener] = {}
+        self._handles: Counter[str] = Counter()
+        self._touched: set[Listener] = set()
+        self._closed: TransportClosedError | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        self.identity = InitializeResponse()
+        self.logins = LoginOutcomes()
+        self.mcp_startups = McpStartups()
+        self.signed_in = False
+        self._peer = JsonRpcPeer(
+            process,
+            on_notification=self._on_notification,
+            on_request=self._on_request,
+            on_batch_end=self._on_batch_end,
+            on_bad_line=self._on_bad_line,
+            on_close=self._on_close,
+        )
+
+    @property
+    def version(self) -> str:
+        """The server's version, such as ``0.169.0``."""
+        return self.identity.user_agent.partition("/")[2].partition(" ")[0]
+
+    @property
+    def stderr(self) -> str:
+        """The end of what the process wrote to stderr, without secrets it may have named."""
+        return redact(self._process.stderr)
+
+    @property
+    def closed(self) -> TransportClosedError | None:
+        """Why the process cannot be used any more, ``None`` while it can."""
+        return self._closed
+
+    @property
+    def gate(self) -> Gate:
+        """Holds back the reader while threads are slow to consume."""
+        return self._peer.gate
+
+    async def shake_hands(self, client: ClientInfo = CLIENT) -> None:
+        """Begins the conversation; comes before everything else.
+
+        Args:
+            client: What the server is told about the program that drives it.
+
+        Raises:
+            TransportClosedError: It has ended; the message has its own words.
+        """
+        self._peer.start()
+        params = InitializeParams(
+            client_info=client, capabilities=InitializeCapabilities(experimental_api=True)
+        )
+        self.identity = await self.call("initialize", params, InitializeResponse)
+        await self._peer.notify("initialized")
+
+    async def call(
+        self,
+        method: str,
+        params: Params,
+        result_type: type[T],
+        *,
+        timeout: float | None = REQUEST_TIMEOUT,
+    ) -> T:
+        """Sends a request and decodes its answer.
+
+        Raises:
+            JsonRpcError: The server answered with an error.
+            TimeoutExceededError: It did not answer in time.
+            TransportClosedError: It is gone.
+        """
+        raw = await self._peer.request(method, params, timeout=timeout)
+        try:
+            return decoder(result_type).decode(raw)
+        except msgspec.ValidationError as error:
+            raise ProtocolError(
+                f"codex {self.version} answered {method} in a form unknown to this version of "
+                f"signedin: {error}; look for an update of signedin"
+            ) from error
+
+    async def notify(self, method: str, params: Params = None) -> None:
+        """Tells the server something that has no answer.
+
+        Raises:
+            TransportClosedError: It is gone.
+        """
+        await self._peer.notify(method, params)
+
+    def send(self, method: str, params: Params) -> None:
+        """Sends a request whose answer does not matter, without waiting."""
+
+        async def ask() -> None:
+            try:
+                await self._peer.request(method, params, timeout=REQUEST_TIMEOUT)
+            except SignedinError as error:
+                _log.debug("%s failed: %s", method, error)
+
+        task = asyncio.get_running_loop().create_task(ask())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def listen(self, thread_id: str, listener: Listener) -> None:
+        """Hands everything about a thread to a listener, until `forget`."""
+        self._listeners[thread_id] = listener
+
+    @property
+    def held(self) -> bool:
+        """Whether there is a handle of any thread."""
+        return bool(self._handles)
+
+    def hold(self, thread_id: str) -> None:
+        """Counts one more handle of a thread, until `release`."""
+        self._handles[thread_id] += 1
+
+    def release(self, thread_id: str) -> bool:
+        """Counts one handle less; returns whether it was the last."""
+        self._handles[thread_id] -= 1
+        if self._handles[thread_id] > 0:
+            return False
+        del self._handles[thread_id]
+        self.mcp_startups.forget(thread_id)
+        return True
+
+    def listener(self, thread_id: str) -> Listener | None:
+        """Returns who is handed everything about a thread."""
+        return self._listeners.get(thread_id)
+
+    def forget(self, thread_id: str) -> None:
+        """Hands out nothing about a thread any more."""
+        self._listeners.pop(thread_id, None)
+
+    async def aclose(self) -> None:
+        """Ends the process. Idempotent."""
+        await finish(self._end())
+
+    async def _end(self) -> None:
+        self._on_close(TransportClosedError("the codex app-server was closed by its client"))
+        await self._peer.aclose()
+        await self._process.stop()
+
+    def _on_notification(self, method: str, params: msgspec.Raw, line: bytes) -> None:
+        decoded = self._decode(method, params)
+        if method == METHOD_COMPLETED and (login_id := getattr(decoded, "login_id", None)):
+            self.logins.completed(login_id, cast("AccountLoginCompletedNotification", decoded))
+            return
+        if method == METHOD_UPDATED and decoded is not None:
+            self.mcp_startups.updated(cast("McpServerStatusUpdatedNotification", decoded))
+        thread_id = getattr(decoded or _addressed(params), "thread_id", None)
+        owner = self._listeners.get(thread_id or "")
+        for listener in (owner,) if owner else self._others(thread_id):
+            listener.on_notification(method, decoded, line)
+            self._touched.add(listener)
+
+    def _others(self, thread_id: str | None) -> Iterable[Listener]:
+        """Who is told what is about no thread that somebody listens to."""
+        rest = (self._rest,) if self._rest else ()
+        # Without a thread it is about the whole server (limits, warnings): everybody is told.
+        return rest if thread_id else (*self._listeners.values(), *rest)
+
+    def _decode(self, method: str, params: msgspec.Raw) -> Incoming | None:
+        known = NOTIFICATIONS.decoder(method)
+        if known is None:
+            return None
+        try:
+            return known.decode(params)
+        except msgspec.ValidationError as error:
+            _log.debug("%s has an unknown form: %s", method, error)
+            return None
+
+    async def _on_request(self, request: IncomingRequest) -> object:
+        thread_id = _addressed(request.params).thread_id
+        listener = self._listeners.get(thread_id or "", self._rest)
+        if listener is None:
+            # Fails closed: Codex takes an error for a refusal.
+            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has nobody to answer {request.method}")
+        return await listener.on_request(request)
+
+    def _on_batch_end(self) -> None:
+        touched, self._touched = self._touched, set()
+        for listener in touched:
+            listener.on_batch_end()
+
+    def _on_bad_line(self, line: BadLine) -> None:
+        _log.warning("the app-server sent a line that is no message: %s", line.reason)
+
+    def _on_close(self, error: TransportClosedError) -> None:
+        if self._closed is None:
+            self._closed = error
+            self.logins.close(error)
+            for listener in list(self._others(None)):
+                listener.on_close(error)

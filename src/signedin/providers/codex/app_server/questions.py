@@ -1,0 +1,221 @@
+"""What the app-server asks its client, answered by the turn's host.
+
+Wire facts seen with codex 0.163 and 0.169. Every request is answered: Codex waits for ever for an
+answer that does not come, and takes a wrong one for a refusal without saying so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import msgspec
+
+from signedin.model.approvals import (
+    ApprovalRequest,
+    Decision,
+    Host,
+    Question,
+    QuestionOption,
+    approval_events,
+    question_events,
+)
+from signedin.model.events import Event
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.app_server.normalise import TurnNormaliser
+from signedin.tools.content import ImageContent
+from signedin.wire.jsonrpc import IncomingRequest
+from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
+
+_DECISIONS = {
+    "allow": "accept",
+    "allow_for_session": "acceptForSession",
+    "deny": "decline",
+    "stop": "cancel",
+}
+_ACTIONS = {
+    "allow": "accept",
+    "allow_for_session": "accept",
+    "deny": "decline",
+    "stop": "cancel",
+}
+
+
+class Questioner:
+    """Answers the requests of one turn and keeps the events that tell of them.
+
+    Args:
+        host: Who decides.
+        known: What the turn has told so far, since a request may name only an item.
+        tell: Takes the events.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        known: TurnNormaliser,
+        tell: Callable[[list[Event]], None],
+    ) -> None:
+        self._host = host
+        self._known = known
+        self._tell = tell
+
+    async def answer(self, request: IncomingRequest) -> object:
+        """Returns the result to send.
+
+        Raises:
+            JsonRpcError: It is a request nobody here can answer.
+        """
+        payload = msgspec.Raw(request.line)
+        params_type = p.SERVER_REQUESTS.get(request.method)
+        params = p.decoder(params_type.params).decode(request.params) if params_type else None
+        match params:
+            case p.CommandExecutionRequestApprovalParams():
+                return await self._command(params, payload)
+            case p.FileChangeRequestApprovalParams():
+                return await self._file_change(params, payload)
+            case p.PermissionsRequestApprovalParams():
+                return await self._permissions(params, payload)
+            case p.McpServerElicitationRequestParams():
+                return await self._elicitation(params, payload)
+            case p.ToolRequestUserInputParams():
+                return await self._user_input(params, payload)
+            case p.DynamicToolCallParams():
+                return await self._tool_call(params)
+            case _:
+                raise JsonRpcError(METHOD_NOT_FOUND, f"signedin does not answer {request.method}")
+
+    async def _command(
+        self, params: p.CommandExecutionRequestApprovalParams, payload: msgspec.Raw
+    ) -> p.CommandExecutionRequestApprovalResponse:
+        network = params.network_approval_context
+        request = ApprovalRequest(
+            subject="network" if network else "command",
+            item_id=params.item_id,
+            reason=params.reason or (f"network access to {network.host}" if network else ""),
+            command=params.command,
+            cwd=params.cwd,
+            permissions=_plain(params.additional_permissions),
+        )
+        decision = await self._decide(request, payload)
+        return p.CommandExecutionRequestApprovalResponse(decision=_DECISIONS[decision.verdict])
+
+    async def _file_change(
+        self, params: p.FileChangeRequestApprovalParams, payload: msgspec.Raw
+    ) -> p.FileChangeRequestApprovalResponse:
+        change = self._known.file_changes.get(params.item_id)
+        request = ApprovalRequest(
+            subject="file_change",
+            item_id=params.item_id,
+            reason=params.reason or "",
+            changes=change.changes if change else (),
+        )
+        decision = await self._decide(request, payload)
+        return p.FileChangeRequestApprovalResponse(decision=_DECISIONS[decision.verdict])
+
+    async def _permissions(
+        self, params: p.PermissionsRequestApprovalParams, payload: msgspec.Raw
+    ) -> Mapping[str, object]:
+        asked: object = _plain(params.permissions)
+        request = ApprovalRequest(
+            subject="permission",
+            item_id=params.item_id,
+            reason=params.reason or "",
+            cwd=params.cwd,
+            permissions=asked,
+        )
+        decision = await self._decide(request, payload)
+        allowed = decision.verdict in ("allow", "allow_for_session")
+        granted: object = asked if allowed else dict[str, object]()
+        scope = "session" if decision.verdict == "allow_for_session" else "turn"
+        return {"permissions": granted, "scope": scope}
+
+    async def _elicitation(
+        self, params: p.McpServerElicitationRequestParams, payload: msgspec.Raw
+    ) -> p.McpServerElicitationRequestResponse:
+        meta = _object(params.meta)
+        if meta.get("codex_approval_kind") != "mcp_tool_call":
+            return await self._form(params, payload)
+        # codex 0.163 does not name the tool; its call has just begun.
+        call = self._known.tool_calls.get(params.server_name)
+        request = ApprovalRequest(
+            subject="tool",
+            item_id=call.item_id if call else "",
+            reason=params.message or "",
+            tool=cast("str | None", meta.get("tool_name")) or (call.name if call else None),
+            server=params.server_name,
+            arguments=meta.get("tool_params"),
+        )
+        decision = await self._decide(request, payload)
+        persist = {"persist": "session"} if decision.verdict == "allow_for_session" else None
+        return p.McpServerElicitationRequestResponse(
+            action=_ACTIONS[decision.verdict], content=None, meta=persist
+        )
+
+    async def _form(
+        self, params: p.McpServerElicitationRequestParams, payload: msgspec.Raw
+    ) -> p.McpServerElicitationRequestResponse:
+        """A form that an MCP server wants to have filled in by the user."""
+        names = list(_object(_object(params.requested_schema).get("properties")))
+        title = params.message or params.title or ""
+        questions = tuple(Question(id=name, text=title, header=name) for name in names)
+        answers = await self._ask(questions, params.server_name, payload) if questions else None
+        if answers is None:
+            return p.McpServerElicitationRequestResponse(action="decline", content=None)
+        return p.McpServerElicitationRequestResponse(action="accept", content=dict(answers))
+
+    async def _tool_call(self, params: p.DynamicToolCallParams) -> p.DynamicToolCallResponse:
+        result = await self._host.call_tool(params.tool, params.arguments)
+        return p.DynamicToolCallResponse(
+            content_items=[
+                p.InputImageDynamicToolCallOutputContentItem(image_url=content.data_url)
+                if isinstance(content, ImageContent)
+                else p.InputTextDynamicToolCallOutputContentItem(text=content.text)
+                for content in result.content
+            ],
+            success=not result.error,
+        )
+
+    async def _user_input(
+        self, params: p.ToolRequestUserInputParams, payload: msgspec.Raw
+    ) -> p.ToolRequestUserInputResponse:
+        questions = tuple(
+            Question(
+                id=question.id,
+                text=question.question,
+                header=question.header,
+                options=tuple(
+                    QuestionOption(option.label, option.description)
+                    for option in question.options or ()
+                ),
+                secret=question.is_secret,
+            )
+            for question in params.questions
+        )
+        answers = await self._ask(questions, params.item_id, payload) or {}
+        return p.ToolRequestUserInputResponse(
+            answers={
+                name: p.ToolRequestUserInputAnswer(answers=[answer])
+                for name, answer in answers.items()
+            }
+        )
+
+    async def _decide(self, request: ApprovalRequest, payload: msgspec.Raw) -> Decision:
+        decision = await self._host.approve(request)
+        self._tell(approval_events(request, decision, payload))
+        return decision
+
+    async def _ask(
+        self, questions: tuple[Question, ...], item_id: str, payload: msgspec.Raw
+    ) -> Mapping[str, str] | None:
+        answers = await self._host.answer(questions)
+        self._tell(question_events(questions, answers, item_id, payload))
+        return answers
+
+
+def _plain(value: msgspec.Struct | None) -> object:
+    return None if value is None else msgspec.to_builtins(value)
+
+
+def _object(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}

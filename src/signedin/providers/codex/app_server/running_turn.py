@@ -1,0 +1,223 @@
+"""A running turn on the app-server: how it begins, is read, is steered and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from signedin.model.errors import InvalidOptionError, SignedinError, TransportClosedError
+from signedin.model.events import SessionEvent
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.app_server.process import AppServer
+from signedin.runtime.aio import finish
+from signedin.wire.rpc_errors import InvalidRequestError, JsonRpcError
+
+HIGH_WATER = 4096
+"""Entries a turn keeps for a slow consumer before the process is made to wait."""
+
+STOP_SECONDS = 3.0
+"""How long the server may take to end an interrupted turn; it takes 10 ms when all is well."""
+
+ThreadOpened: TypeAlias = p.ThreadStartResponse | p.ThreadResumeResponse | p.ThreadForkResponse
+ReceivedT = TypeVar("ReceivedT")
+T = TypeVar("T")
+_log = logging.getLogger("signedin.codex")
+
+
+class LiveTurn(Generic[ReceivedT]):
+    """Keeps what a turn gives until it is asked for.
+
+    Args:
+        server: Where it runs.
+        thread_id: The thread it belongs to.
+        on_release: Called once, when the turn is over and done with.
+
+    Attributes:
+        id: The server's id of the turn, once it is known.
+        thread_id: The thread it belongs to.
+        error: Why nothing more comes although the turn has not ended: the process is gone.
+    """
+
+    def __init__(self, server: AppServer, thread_id: str, on_release: Callable[[], None]) -> None:
+        self.id: str | None = None
+        self._active_id = ""
+        self.error: TransportClosedError | None = None
+        self._server = server
+        self.thread_id = thread_id
+        self._on_release = on_release
+        self._ready: list[ReceivedT] = []
+        self._wake = asyncio.Event()
+        self._started = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._answering: set[asyncio.Task[object]] = set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, or nothing more of it can come."""
+        return self._ended.is_set()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the server works on it, or has."""
+        return self._started.is_set()
+
+    async def start(self, begin: Callable[[], Awaitable[str | None]]) -> None:
+        """Sends the request that begins the turn.
+
+        Whatever this raises, no turn is left running.
+
+        Args:
+            begin: Sends it and returns the turn's id, if the answer tells it.
+
+        Raises:
+            JsonRpcError: The server refused it.
+        """
+        try:
+            turn_id = await begin()
+        except (JsonRpcError, InvalidOptionError):
+            self.release()
+            raise
+        except BaseException:
+            # The server may have begun the turn without our knowing.
+            await finish(self.aclose())
+            raise
+        self.id = turn_id or self.id
+
+    async def receive(self) -> list[ReceivedT]:
+        """Waits until there is something, and returns all there is.
+
+        Raises:
+            TransportClosedError: The process ended before the turn did.
+        """
+        gate = self._server.gate
+        while not self._ready:
+            if self.error is not None:
+                raise self.error
+            gate.demand(self)
+            try:
+                await self._wake.wait()
+            finally:
+                gate.satisfy(self)
+        received, self._ready = self._ready, []
+        self._wake.clear()
+        gate.unblock(self)
+        return received
+
+    async def add_input(self, parts: Sequence[p.UserInputParam]) -> None:
+        """Adds to the prompt of the running turn.
+
+        Raises:
+            InvalidRequestError: It runs no more.
+        """
+        await self._started.wait()
+        params = p.TurnSteerParams(
+            thread_id=self.thread_id, expected_turn_id=self._active_id, input=parts
+        )
+        await self._server.call("turn/steer", params, p.TurnSteerResponse)
+
+    async def interrupt(self) -> None:
+        """Stops the turn and the commands it runs, which Codex would let live on.
+
+        Does nothing if the turn has ended.
+        """
+        await self._started.wait()
+        if self._ended.is_set():
+            return
+        params = p.TurnInterruptParams(thread_id=self.thread_id, turn_id=self._active_id)
+        with contextlib.suppress(InvalidRequestError):  # it is just ending by itself
+            await self._server.call(
+                "turn/interrupt", params, p.TurnInterruptResponse, timeout=STOP_SECONDS
+            )
+        self._server.send(
+            "thread/backgroundTerminals/clean",
+            p.ThreadBackgroundTerminalsCleanParams(thread_id=self.thread_id),
+        )
+
+    async def aclose(self) -> None:
+        """Interrupts the turn if it still runs and waits until the server has ended it."""
+        if not self._ended.is_set():
+            gate = self._server.gate
+            gate.demand(self._ended)  # it may lie behind more than anybody will take
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self.interrupt()
+                    await self._ended.wait()
+            except (SignedinError, TimeoutError) as error:
+                # A server that cannot end a turn is of no use; a new one takes its place.
+                _log.warning("the app-server did not stop a turn (%s); ending it", error)
+                if self._server.closed is None:
+                    await finish(self._server.aclose())
+            finally:
+                gate.satisfy(self._ended)
+        self.release()
+
+    async def answer(self, work: Coroutine[object, object, T]) -> T:
+        """Does what a question of the server takes; cancelled when the turn ends before."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+        return await task
+
+    def begun(self, turn_id: str) -> None:
+        """Takes in that the server works on it; before, it can be neither steered nor stopped.
+
+        A review begins under an id of its own, by which it is stopped, and is told of under the one
+        that it was answered with (seen with codex 0.163 and 0.169).
+        """
+        self.id = self.id or turn_id
+        self._active_id = turn_id
+        self._started.set()
+
+    def end(self) -> None:
+        """Takes in that the turn has ended; nobody waits for answers about it any more."""
+        self._started.set()
+        self._ended.set()
+        for task in self._answering:
+            task.cancel()
+
+    def release(self) -> None:
+        """Tells the owner that the turn is done with."""
+        self._server.gate.unblock(self)
+        on_release, self._on_release = self._on_release, _nothing
+        on_release()
+
+    def push(self, received: Iterable[ReceivedT]) -> None:
+        """Adds something for the consumer, who is woken by `wake`."""
+        self._ready.extend(received)
+
+    def wake(self) -> None:
+        """Wakes the consumer if there is something for it."""
+        if self._ready:
+            self._wake.set()
+        if len(self._ready) > HIGH_WATER:
+            self._server.gate.block(self)
+
+    def on_close(self, error: TransportClosedError) -> None:
+        """Takes in that the process has ended."""
+        # An error of its own: each turn's has its own result.
+        self.error = TransportClosedError(
+            error.message, returncode=error.returncode, stderr=error.stderr
+        )
+        self.end()
+        self._wake.set()
+
+
+def session_event(opened: ThreadOpened) -> SessionEvent:
+    """Returns the event with which the turns of a thread begin."""
+    return SessionEvent(
+        session_id=opened.thread.id,
+        model=opened.model or None,
+        cwd=opened.cwd or None,
+        timestamp=time.time(),
+        payload=msgspec.Raw(msgspec.json.encode(opened)),
+    )
+
+
+def _nothing() -> None:
+    """Stands in for a callback that has been called."""

@@ -1,0 +1,525 @@
+"""Sessions on the app-server: Codex's threads behind the provider contract."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from signedin.accounts.billing import Account
+from signedin.model.approvals import Host
+from signedin.model.errors import (
+    InvalidOptionError,
+    SessionBusyError,
+    TransportClosedError,
+    UnsupportedOptionError,
+)
+from signedin.model.events import SessionEvent
+from signedin.model.options import TurnOptions
+from signedin.model.results import PastTurn
+from signedin.providers.base import ProviderSession, ReviewTarget, SessionRequest
+from signedin.providers.codex import options as config, protocol as p, trust
+from signedin.providers.codex.account.home import OWN_PROVIDER, nobody_signed_in
+from signedin.providers.codex.app_server import store
+from signedin.providers.codex.app_server.process import AppServer
+from signedin.providers.codex.app_server.running_turn import ThreadOpened, session_event
+from signedin.providers.codex.app_server.turn import CodexTurn
+from signedin.providers.codex.app_server.turn_settings import TurnSettings
+from signedin.wire.jsonrpc import IncomingRequest
+from signedin.wire.rpc_errors import (
+    METHOD_NOT_FOUND,
+    InvalidParamsError,
+    InvalidRequestError,
+    JsonRpcError,
+)
+
+if TYPE_CHECKING:
+    from signedin.tools.tool import AnyTool
+
+LONGEST_INPUT = 1_000_000
+"""Characters of one turn's input. The server refuses more than 1,048,576 (codex 0.169)."""
+
+Connect = Callable[[], Awaitable[AppServer]]
+"""Returns a live server, starting one if need be."""
+
+
+TurnStarter = Callable[[AppServer, SessionEvent], Awaitable[str | None]]
+"""Sends the request that begins a turn; returns the turn's id if the answer tells it."""
+
+
+class CodexSession(ProviderSession):
+    """A thread. If the server dies, the next turn resumes the thread on a new one."""
+
+    provider = "codex"
+    fixed_options = config.FIXED_OPTIONS
+
+    def __init__(self, connect: Connect, request: SessionRequest, account: Account) -> None:
+        self._connect = connect
+        self._account = account
+        self._needs_login = False
+        self._left_running = False
+        self._options = request.options
+        self._id = request.resume
+        # Codex stores what a resumed thread does, whatever it is told; a copy can be without trace.
+        self._fork = request.fork or (request.resume is not None and request.options.ephemeral)
+        stored = self._resumed = request.resume is not None
+        # Codex gives instructions to the model when a thread starts, and never to a stored one.
+        self._untold = request.options.instructions if stored else None
+        self._awaited = dict(request.options.mcp_servers)
+        self._settings = TurnSettings(stored=stored)
+        self._server: AppServer | None = None
+        self._opening: SessionEvent | None = None
+        self._turn: CodexTurn | None = None
+        self._counted: p.TokenUsageBreakdown | None = None
+
+    @property
+    def id(self) -> str | None:
+        """The thread's id."""
+        return self._id
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn of this handle runs."""
+        return self._turn is not None
+
+    async def open(self) -> AppServer:
+        """Starts the thread, or resumes it, on a live server.
+
+        Raises:
+            InvalidOptionError: The server refused the options, or knows no such thread.
+        """
+        if self._server is not None and self._server.closed is None:
+            return self._server
+        server = await self._connect()
+        settings = _thread_settings(self._options, Path(server.identity.codex_home))
+        async with refusals():
+            if self._id is None:
+                params = _start_params(self._options, settings)
+                opened = await server.call("thread/start", params, p.ThreadStartResponse)
+                await give_instructions(
+                    server, opened, config.thread_config(self._options), self._options.cwd
+                )
+            elif self._fork:
+                fork = _fork_params(self._id, self._options, settings)
+                opened = await server.call("thread/fork", fork, p.ThreadForkResponse)
+            else:
+                resume = p.ThreadResumeParams(thread_id=self._id, exclude_turns=True, **settings)
+                opened = await server.call("thread/resume", resume, p.ThreadResumeResponse)
+        if self._resumed:
+            await _check_tools(opened, self._options)
+        self._resumed = False
+        self._server = server
+        self._fork = False
+        self._id = opened.thread.id
+        self._opening = session_event(opened)
+        self._needs_login = opened.model_provider == OWN_PROVIDER
+        server.hold(opened.thread.id)
+        return server
+
+    async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> CodexTurn:
+        """Sends a prompt."""
+        config.check_options(options)
+        head, text = prompt[:-LONGEST_INPUT], prompt[-LONGEST_INPUT:]
+
+        async def begin(server: AppServer, opening: SessionEvent) -> str:
+            params = p.TurnStartParams(
+                thread_id=opening.session_id,
+                input=[p.TextUserInput(text=text), *_image_inputs(options)],
+                output_schema=options.output.strict_schema if options.output else UNSET,
+                **await self._settings.of(server, options, opening.model),
+            )
+            if head:
+                injected = _injected(opening.session_id, head)
+                await server.call("thread/inject_items", injected, msgspec.Raw)
+            started = await server.call("turn/start", params, p.TurnStartResponse)
+            return started.turn.id
+
+        return await self._start(host, begin)
+
+    async def start_compaction(self, options: TurnOptions, host: Host) -> CodexTurn:
+        """Has Codex replace the thread's history by a summary."""
+        config.check_options(options)
+        _refuse_images(options, "a compaction")
+
+        async def begin(server: AppServer, opening: SessionEvent) -> None:
+            await self._settle(server, opening, options)
+            params = p.ThreadCompactStartParams(thread_id=opening.session_id)
+            await server.call("thread/compact/start", params, p.ThreadCompactStartResponse)
+
+        return await self._start(host, begin)
+
+    async def start_review(
+        self, target: ReviewTarget, options: TurnOptions, host: Host
+    ) -> CodexTurn:
+        """Has Codex review changes, in this thread.
+
+        Raises:
+            UnsupportedOptionError: It was given images.
+            InvalidOptionError: It was told in two ways what to review.
+        """
+        config.check_options(options)
+        _refuse_images(options, "a review")
+        reviewed = store.review_target(target)
+
+        async def begin(server: AppServer, opening: SessionEvent) -> str:
+            await self._settle(server, opening, options)
+            params = p.ReviewStartParams(
+                thread_id=opening.session_id, target=reviewed, delivery="inline"
+            )
+            started = await server.call("review/start", params, p.ReviewStartResponse)
+            return started.turn.id
+
+        return await self._start(host, begin, may_not_begin=True)
+
+    async def history(self) -> list[PastTurn]:
+        """Returns the thread's turns, the oldest first."""
+        server = await self.open()
+        async with refusals():
+            return await store.read_history(server, cast("str", self._id))
+
+    async def rename(self, name: str) -> None:
+        """Names the thread."""
+        server = await self.open()
+        params = p.ThreadSetNameParams(thread_id=cast("str", self._id), name=name)
+        async with refusals():
+            await server.call("thread/name/set", params, p.ThreadSetNameResponse)
+
+    async def set_archived(self, *, archived: bool) -> None:
+        """Puts the thread away, or brings it back."""
+        server = await self._connect()
+        thread_id = cast("str", self._id)
+        async with refusals():
+            if archived:
+                params = p.ThreadArchiveParams(thread_id=thread_id)
+                await server.call("thread/archive", params, p.ThreadArchiveResponse)
+            else:
+                unarchive = p.ThreadUnarchiveParams(thread_id=thread_id)
+                await server.call("thread/unarchive", unarchive, p.ThreadUnarchiveResponse)
+        # Codex forgets a thread that it moves; the next call resumes it.
+        self._leave(thread_id)
+
+    async def delete(self) -> None:
+        """Deletes the thread for good."""
+        server = await self._connect()
+        thread_id = cast("str", self._id)
+        async with refusals():
+            params = p.ThreadDeleteParams(thread_id=thread_id)
+            await server.call("thread/delete", params, p.ThreadDeleteResponse)
+        self._leave(thread_id)
+
+    async def aclose(self) -> None:
+        """Lets the server forget the thread, unless there are other handles of it.
+
+        It stays in Codex's store.
+        """
+        server, thread_id = self._server, self._id
+        if server is None or thread_id is None or server.closed is not None:
+            return
+        if self._leave(thread_id):
+            if self._left_running:
+                # Nobody could reach them any more; Codex would let them run on.
+                clean = p.ThreadBackgroundTerminalsCleanParams(thread_id=thread_id)
+                server.send("thread/backgroundTerminals/clean", clean)
+            server.send("thread/unsubscribe", p.ThreadUnsubscribeParams(thread_id=thread_id))
+
+    def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
+        """Hands a message to the running turn. Between turns there is nobody to tell."""
+        if (
+            isinstance(params, p.McpServerStatusUpdatedNotification)
+            and params.name in self._awaited
+        ):
+            return
+        if self._turn is not None:
+            self._turn.on_notification(method, params, line)
+
+    def on_batch_end(self) -> None:
+        """Wakes who waits for events."""
+        if self._turn is not None:
+            self._turn.wake()
+
+    def on_close(self, error: TransportClosedError) -> None:
+        """Tells the running turn that the process has ended."""
+        if self._turn is not None:
+            self._turn.on_close(error)
+
+    async def on_request(self, request: IncomingRequest) -> object:
+        """Has a question answered by the host of the running turn."""
+        if self._turn is None:
+            raise JsonRpcError(METHOD_NOT_FOUND, f"no turn is running to answer {request.method}")
+        return await self._turn.on_request(request)
+
+    async def roll_back(self) -> None:
+        """Takes the last turn out of the thread."""
+        server = await self.open()
+        thread_id = cast("str", self._id)
+        newest = p.ThreadTurnsListParams(thread_id=thread_id, sort_direction="desc", limit=1)
+        async with refusals():
+            page = await server.call("thread/turns/list", newest, p.ThreadTurnsListResponse)
+            for turn in page.data:
+                params = {"threadId": thread_id, "beforeTurnId": turn.id}
+                await server.call("thread/revert", params, msgspec.Raw)
+
+    async def _settle(self, server: AppServer, opening: SessionEvent, options: TurnOptions) -> None:
+        """Says what holds for a turn if the request that begins it cannot."""
+        settings = await self._settings.of(server, options, opening.model)
+        params = _ThreadSettings(thread_id=opening.session_id, **settings)
+        await server.call("thread/settings/update", params, msgspec.Raw)
+
+    async def _instruct(self, server: AppServer) -> None:
+        """Gives the instructions to a model that has not seen them, since its thread was stored."""
+        if self._untold and self._id:
+            injected = _injected(self._id, self._untold, role="developer")
+            await server.call("thread/inject_items", injected, msgspec.Raw)
+        self._untold = None
+
+    async def _start(
+        self, host: Host, begin: TurnStarter, *, may_not_begin: bool = False
+    ) -> CodexTurn:
+        server = await self.open()
+        opening = cast("SessionEvent", self._opening)
+        if self._needs_login and not server.signed_in:
+            await _require_account(server, self._account)
+        self._take_over(server, opening.session_id)
+        turn = self._turn = CodexTurn(
+            server,
+            opening.session_id,
+            host,
+            self._turn_over,
+            counted=self._counted,
+            may_not_begin=may_not_begin,
+        )
+        turn.push([opening])
+        async with refusals():
+            await turn.start(lambda: self._begin(server, opening, begin))
+        return turn
+
+    async def _begin(
+        self, server: AppServer, opening: SessionEvent, begin: TurnStarter
+    ) -> str | None:
+        if self._awaited:
+            failed = await server.mcp_startups.settled(opening.session_id, self._awaited)
+            self._awaited = {}
+            turn = cast("CodexTurn", self._turn)
+            turn.push(failed)
+            turn.wake()
+        await self._instruct(server)
+        return await begin(server, opening)
+
+    def _take_over(self, server: AppServer, thread_id: str) -> None:
+        """Listens to the thread, which another handle may have done before.
+
+        Raises:
+            SessionBusyError: A turn of another handle runs. Codex would add this one's prompt to
+                it, and do as it says with the permissions of the other.
+        """
+        other = server.listener(thread_id)
+        if other is not self and isinstance(other, CodexSession) and other.busy:
+            raise SessionBusyError(
+                f"session {thread_id} is busy with a turn of another handle; wait for it"
+            )
+        server.listen(thread_id, self)
+
+    def _leave(self, thread_id: str) -> bool:
+        """Holds the thread no longer; returns whether nobody else does."""
+        server, self._server = self._server, None
+        if server is None:
+            return False
+        if server.listener(thread_id) is self:
+            server.forget(thread_id)
+        return server.release(thread_id)
+
+    def _turn_over(self) -> None:
+        if self._turn is not None:
+            self._counted = self._turn.counted
+            self._left_running |= self._turn.left_running
+            self._turn = None
+
+
+@asynccontextmanager
+async def refusals() -> AsyncGenerator[None, None]:
+    """Turns the server's refusal of a request into an error about the caller's options."""
+    try:
+        yield
+    except (InvalidParamsError, InvalidRequestError) as error:
+        raise InvalidOptionError(f"codex refused: {_in_our_words(error.message)}") from error
+
+
+_UNARCHIVE = re.compile(r"Run `codex unarchive \S+` to unarchive it first\.?")
+_UNKNOWN_ID = re.compile(r"no rollout found|invalid (session|thread) id")
+
+
+def _in_our_words(refusal: str) -> str:
+    """Replaces the way out that Codex names by ours (seen with codex 0.163 and 0.169)."""
+    if _UNKNOWN_ID.search(refusal):
+        return f"{refusal}; `signedin sessions list` has the ids of those that are stored"
+    return _UNARCHIVE.sub("Bring it back with session.unarchive() first.", refusal)
+
+
+async def give_instructions(
+    server: AppServer, opened: p.ThreadStartResponse, given: Mapping[str, object], cwd: Path
+) -> None:
+    """Gives a new thread the project's instructions if Codex left them out for want of trust."""
+    home = Path(server.identity.codex_home)
+    distrusted = trust.concerning(cwd, trust.trusted_folders(home))
+    read = any(Path(source).parent != home for source in opened.instruction_sources)
+    if distrusted and not read and (text := trust.instructions(home, cwd, given)):
+        await server.call("thread/inject_items", _injected(opened.thread.id, text), msgspec.Raw)
+
+
+async def _require_account(server: AppServer, account: Account) -> None:
+    """Asks, once for each process, whether anybody is signed in.
+
+    Raises:
+        AuthRequiredError: Nobody is. Codex would try for half a minute to connect all the same.
+    """
+    params = p.GetAccountParams(refresh_token=False)
+    answer = await server.call("account/read", params, p.GetAccountResponse)
+    if answer.requires_openai_auth and answer.account is None:
+        raise nobody_signed_in(account)
+    server.signed_in = True
+
+
+async def _check_tools(opened: ThreadOpened, options: TurnOptions) -> None:
+    """Refuses tools that a stored thread does not have: it keeps those that it began with.
+
+    Raises:
+        UnsupportedOptionError: There are others among them.
+    """
+    if not options.tools:
+        return
+    stored = await asyncio.to_thread(_stored_tools, opened.thread.path)
+    if missing := [tool.name for tool in options.tools if tool.name not in stored]:
+        raise UnsupportedOptionError(
+            "codex",
+            "tools",
+            f"a stored session keeps the tools it began with, and has no {', '.join(missing)}; "
+            "begin a new session",
+        )
+
+
+def _stored_tools(path: str | None) -> set[str]:
+    """Reads which tools a thread began with, from the first line of its file."""
+    if path is None:
+        return set()
+    try:
+        with Path(path).open("rb") as file:
+            first = msgspec.json.decode(file.readline(), type=_FirstLine)
+    except (OSError, msgspec.DecodeError):
+        return set()
+    return {tool.name for tool in first.payload.dynamic_tools or ()}
+
+
+class _StoredTool(msgspec.Struct):
+    name: str = ""
+
+
+class _FirstPayload(msgspec.Struct):
+    dynamic_tools: list[_StoredTool] | None = None
+
+
+class _FirstLine(msgspec.Struct):
+    payload: _FirstPayload
+
+
+class _ThreadSettings(msgspec.Struct, rename="camel", kw_only=True):
+    thread_id: str
+    cwd: str
+    sandbox_policy: p.SandboxPolicyParam
+    approval_policy: str
+    approvals_reviewer: str
+    model: str | UnsetType = UNSET
+    effort: str | UnsetType = UNSET
+    summary: str | UnsetType = UNSET
+    service_tier: str | UnsetType | None = UNSET
+
+
+def _refuse_images(options: TurnOptions, turn: str) -> None:
+    if options.images:
+        raise UnsupportedOptionError("codex", "images", f"{turn} takes none")
+
+
+def _start_params(options: TurnOptions, settings: dict[str, Any]) -> p.ThreadStartParams:
+    # Codex writes into the user's configuration that it trusts the folder of a thread that begins
+    # with more. Every turn has its own permissions anyway.
+    settings["sandbox"] = "read-only"
+    return p.ThreadStartParams(
+        ephemeral=options.ephemeral,
+        dynamic_tools=[_tool_spec(tool) for tool in options.tools] or UNSET,
+        **settings,
+    )
+
+
+def _fork_params(
+    thread_id: str, options: TurnOptions, settings: dict[str, Any]
+) -> p.ThreadForkParams:
+    personality = settings.pop("personality")  # thread/fork has no such parameter
+    if personality is not UNSET:
+        settings["config"]["personality"] = personality
+    return p.ThreadForkParams(
+        thread_id=thread_id, ephemeral=options.ephemeral, exclude_turns=True, **settings
+    )
+
+
+def _thread_settings(options: TurnOptions, home: Path) -> dict[str, Any]:
+    """What starting and resuming a thread have in common."""
+    settings = config.with_mcp_servers(config.thread_config(options), options.mcp_servers)
+    if not options.trust_project:
+        settings = trust.without_skills(home, options.cwd, settings)
+    if chosen := config.effort(options):
+        settings["model_reasoning_effort"] = chosen
+    if options.on_question:
+        # Left to itself Codex asks nothing outside of its plan mode (seen with 0.163 and 0.169).
+        settings.setdefault("features.default_mode_request_user_input", True)
+        # Else it warns, now and then, of a feature that the user has not switched on.
+        settings.setdefault("suppress_unstable_features_warning", True)
+    settings[config.WORKSPACE_WRITE_KEY] = config.workspace_write(options)
+    settings |= (
+        trust.trusting(options.cwd)
+        if options.trust_project
+        else trust.distrusting(trust.trusted_folders(home))
+    )
+    return {
+        "cwd": str(options.cwd),
+        "sandbox": config.SANDBOX_MODES[options.permissions],
+        "approval_policy": config.approval_policy(options),
+        "approvals_reviewer": config.REVIEWER,
+        "config": settings,
+        "model": config.model(options) or UNSET,
+        "developer_instructions": options.instructions or UNSET,
+        "base_instructions": _option(options, "base_instructions"),
+        "service_tier": _option(options, "service_tier"),
+        "personality": _option(options, "personality"),
+    }
+
+
+def _option(options: TurnOptions, name: str) -> object:
+    value = config.provider_option(options, name)
+    return UNSET if value is None else value
+
+
+def _tool_spec(tool: AnyTool) -> p.FunctionDynamicToolSpec:
+    return p.FunctionDynamicToolSpec(
+        name=tool.name, description=tool.description, input_schema=tool.portable_schema
+    )
+
+
+def _image_inputs(options: TurnOptions) -> list[p.UserInputParam]:
+    return [
+        p.LocalImageUserInput(path=str(path))
+        if (path := config.image_file(image))
+        else p.ImageUserInput(url=config.image_url(image))
+        for image in options.images
+    ]
+
+
+def _injected(thread_id: str, text: str, role: str = "user") -> dict[str, object]:
+    """A message that comes before the next turn."""
+    content = [{"type": "input_text", "text": text}]
+    item = {"type": "message", "role": role, "content": content}
+    return {"threadId": thread_id, "items": [item]}

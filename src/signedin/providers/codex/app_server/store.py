@@ -1,0 +1,161 @@
+"""What Codex has stored and knows: conversations, models, limits."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET
+
+from signedin.model.errors import AuthRequiredError
+from signedin.model.events import AnyEvent, DoneReason, Event, MessageEvent
+from signedin.model.results import ModelInfo, PastTurn, SessionInfo, SessionPage, answer_text
+from signedin.providers.base import ReviewTarget, SessionQuery
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.app_server.items import item_event
+from signedin.providers.codex.app_server.process import AppServer
+from signedin.providers.codex.failure import SIGN_IN
+from signedin.wire.rpc_errors import InvalidRequestError
+
+_PAGE = 50
+_NO_TURN_YET = "not materialized yet"
+"""What Codex says of a thread that has had no prompt (seen with codex 0.163 and 0.169)."""
+
+
+async def list_sessions(server: AppServer, query: SessionQuery) -> SessionPage:
+    """Lists stored threads, the newest first."""
+    params = p.ThreadListParams(
+        archived=query.archived,
+        # The default order loses threads of the same second at a page's end (codex 0.163).
+        sort_key="recency_at",
+        model_providers=[],  # of all; Codex would leave out those of another than the configured
+        cwd=str(query.cwd) if query.cwd else UNSET,
+        search_term=query.search or UNSET,
+        limit=query.limit or UNSET,
+        cursor=query.cursor or UNSET,
+    )
+    answer = await server.call("thread/list", params, p.ThreadListResponse)
+    return SessionPage(
+        tuple(_session_info(thread, archived=query.archived) for thread in answer.data),
+        answer.next_cursor,
+    )
+
+
+async def list_models(server: AppServer) -> list[ModelInfo]:
+    """Lists the models the account can choose from."""
+    return [_model_info(model) for model in await all_models(server) if not model.hidden]
+
+
+async def all_models(server: AppServer, *, include_hidden: bool = False) -> list[p.Model]:
+    """Lists the models of the account as Codex describes them."""
+    models: list[p.Model] = []
+    cursor: str | None = None
+    while True:
+        params = p.ModelListParams(cursor=cursor or UNSET, include_hidden=include_hidden)
+        answer = await server.call("model/list", params, p.ModelListResponse)
+        models += answer.data
+        cursor = answer.next_cursor
+        if cursor is None:
+            return models
+
+
+async def account_limits(server: AppServer) -> p.GetAccountRateLimitsResponse:
+    """Tells what is left of the plan.
+
+    Raises:
+        AuthRequiredError: Nobody is signed in with ChatGPT.
+    """
+    try:
+        return await server.call(
+            "account/rateLimits/read",
+            p.GetAccountRateLimitsParams(),
+            p.GetAccountRateLimitsResponse,
+        )
+    except InvalidRequestError as error:
+        raise AuthRequiredError(f"{error.message}. Sign in with: {SIGN_IN}") from error
+
+
+async def read_history(server: AppServer, thread_id: str) -> list[PastTurn]:
+    """Returns a thread's turns, the oldest first."""
+    turns: list[PastTurn] = []
+    cursor: str | None = None
+    while True:
+        params = p.ThreadTurnsListParams(
+            thread_id=thread_id,
+            items_view="full",
+            sort_direction="asc",
+            limit=_PAGE,
+            cursor=cursor or UNSET,
+        )
+        try:
+            answer = await server.call("thread/turns/list", params, p.ThreadTurnsListResponse)
+        except InvalidRequestError as error:
+            if _NO_TURN_YET in error.message:
+                return []
+            raise
+        turns += [_past_turn(turn) for turn in answer.data]
+        cursor = answer.next_cursor
+        if cursor is None:
+            return turns
+
+
+def review_target(target: ReviewTarget) -> p.ReviewTarget:
+    """Returns a review's target in Codex's words."""
+    if target.base is not None:
+        return p.BaseBranchReviewTarget(branch=target.base)
+    if target.commit is not None:
+        return p.CommitReviewTarget(sha=target.commit)
+    if target.instructions is not None:
+        return p.CustomReviewTarget(instructions=target.instructions)
+    return p.UncommittedChangesReviewTarget()
+
+
+def _session_info(thread: p.Thread, *, archived: bool) -> SessionInfo:
+    return SessionInfo(
+        id=thread.id,
+        name=thread.name,
+        preview=thread.preview,
+        cwd=thread.cwd or None,
+        model=thread.model,
+        created_at=thread.created_at or None,
+        updated_at=thread.updated_at or None,
+        archived=archived,
+        forked_from=thread.forked_from_id,
+    )
+
+
+def _model_info(model: p.Model) -> ModelInfo:
+    return ModelInfo(
+        id=model.model or model.id,
+        name=model.display_name or model.id,
+        efforts=tuple(option.reasoning_effort for option in model.supported_reasoning_efforts),
+        default_effort=model.default_reasoning_effort or None,
+        default=model.is_default,
+        images="image" in model.input_modalities,
+    )
+
+
+def _past_turn(turn: p.Turn) -> PastTurn:
+    events: list[AnyEvent] = []
+    for item in turn.items:
+        event: Event | None = item_event(
+            item,
+            started=False,
+            timestamp=float(turn.completed_at or turn.started_at or 0),
+            payload=msgspec.Raw(msgspec.json.encode(item)),
+        )
+        if event is not None:
+            events.append(event)  # pyright: ignore[reportArgumentType] - all are in AnyEvent
+    prompts = [
+        content.text or ""
+        for item in turn.items
+        if isinstance(item, p.UserMessageThreadItem)
+        for content in item.content
+    ]
+    reason: DoneReason = turn.status if turn.status in ("completed", "failed") else "interrupted"
+    return PastTurn(
+        id=turn.id,
+        prompt="".join(prompts),
+        text=answer_text([event for event in events if isinstance(event, MessageEvent)]),
+        events=tuple(events),
+        reason=reason,
+        started_at=turn.started_at,
+    )

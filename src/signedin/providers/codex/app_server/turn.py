@@ -1,0 +1,81 @@
+"""One turn on the app-server, as events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from signedin.model.approvals import Host
+from signedin.model.events import DoneEvent, Event
+from signedin.providers.codex import protocol as p
+from signedin.providers.codex.app_server.normalise import TurnNormaliser
+from signedin.providers.codex.app_server.process import AppServer
+from signedin.providers.codex.app_server.questions import Questioner
+from signedin.providers.codex.app_server.running_turn import LiveTurn
+from signedin.wire.jsonrpc import IncomingRequest
+
+
+class CodexTurn(LiveTurn[Event]):
+    """A running turn: collects its events until they are asked for."""
+
+    def __init__(
+        self,
+        server: AppServer,
+        thread_id: str,
+        host: Host,
+        on_release: Callable[[], None],
+        *,
+        counted: p.TokenUsageBreakdown | None,
+        may_not_begin: bool = False,
+    ) -> None:
+        super().__init__(server, thread_id, on_release)
+        # A review may end in an error without ever having begun (seen with codex 0.163 and 0.169).
+        self.may_not_begin = may_not_begin
+        self._normaliser = TurnNormaliser(counted)
+        self._questioner = Questioner(host, self._normaliser, self._tell)
+
+    @property
+    def counted(self) -> p.TokenUsageBreakdown | None:
+        """The tokens of the whole thread, as counted last."""
+        return self._normaliser.counted
+
+    @property
+    def left_running(self) -> bool:
+        """Whether a command runs on, which Codex has put into the background."""
+        return self._normaliser.running
+
+    async def next_events(self) -> Sequence[Event]:
+        """Waits for events; see `ProviderTurn.next_events`."""
+        return await self.receive()
+
+    async def steer(self, text: str) -> None:
+        """Adds to the prompt of the running turn."""
+        await self.add_input([p.TextUserInput(text=text)])
+
+    def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
+        """Takes in a message about the thread."""
+        if method == "turn/started" and isinstance(params, p.TurnStartedNotification):
+            self.begun(params.turn.id)
+        refused = (
+            self.may_not_begin
+            and not self.has_begun
+            and isinstance(params, p.ErrorNotification)
+            and not params.will_retry
+        )
+        if refused:
+            self.id = self.id or cast("p.ErrorNotification", params).turn_id
+        events = self._normaliser.events(method, params, line, turn_id=self.id)
+        if refused:
+            events.append(DoneEvent(reason="failed", timestamp=time.time()))
+        self.push(events)
+        if events and type(events[-1]) is DoneEvent:
+            self.end()
+
+    async def on_request(self, request: IncomingRequest) -> object:
+        """Answers a question of the server."""
+        return await self.answer(self._questioner.answer(request))
+
+    def _tell(self, events: list[Event]) -> None:
+        self.push(events)
+        self.wake()

@@ -1,0 +1,1 @@
+"""The ``codex-exec`` transport."""

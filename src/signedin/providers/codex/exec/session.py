@@ -1,0 +1,416 @@
+"""The ``codex-exec`` transport: one ``codex exec --json`` process per turn.
+
+It knows no deltas, no approvals and no steering. Use it where the app-server may not run.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from signedin.accounts.billing import Accounts, assure_billing
+from signedin.model.approvals import Host
+from signedin.model.errors import (
+    CommandExecutionError,
+    InvalidOptionError,
+    TransportClosedError,
+    UnsupportedOptionError,
+)
+from signedin.model.events import DoneEvent, Event
+from signedin.model.options import Image, TurnOptions
+from signedin.model.redact import redact
+from signedin.providers.base import Provider, ProviderConfig, ProviderSession, SessionRequest
+from signedin.providers.codex import trust
+from signedin.providers.codex.account.home import (
+    HOME_VARIABLE,
+    accounts_for,
+    launch_environment,
+    refuse_other_payer,
+    require_login,
+)
+from signedin.providers.codex.account.sign_in import OpenLogins
+from signedin.providers.codex.app_server.launch import launch
+from signedin.providers.codex.app_server.process import AppServer
+from signedin.providers.codex.auth import CodexAuth
+from signedin.providers.codex.binary import find_codex
+from signedin.providers.codex.exec.normalise import ExecRows, TokenCounts
+from signedin.providers.codex.options import (
+    FIXED_OPTIONS,
+    PROCESS_DEFAULTS,
+    REVIEWER,
+    SANDBOX_MODES,
+    WORKSPACE_WRITE_KEY,
+    check_options,
+    config_arguments,
+    effort,
+    image_file,
+    model,
+    provider_option,
+    summary,
+    thread_config,
+    workspace_write,
+)
+from signedin.providers.shared.binary import require
+from signedin.runtime.temporary import TemporaryFolder
+from signedin.wire.jsonl import BadLine, JsonLines
+from signedin.wire.process import Process
+
+NAME = "codex-exec"
+_LARGEST_ARGUMENT = 100_000
+"""Bytes one argument may have; Linux allows 128 KiB."""
+
+_SHOWN_STDERR = 1000
+_SCHEMA_FILE = "schema.json"
+_INSTRUCTIONS_FILE = "instructions.md"
+
+_COMPLAINT = re.compile(
+    r"^Error: (?P<reason>.+?)(?P<refused> \(code -3260[02]\).*)?$", re.MULTILINE
+)
+"""What Codex gives up with on stderr, between its logs and a backtrace. The codes are those of the
+app-server it runs inside, for a request that cannot be done (seen with codex 0.163 and 0.169)."""
+
+_LONGEST_PROMPT = 1 << 20
+"""Characters Codex takes as the input of one turn (seen with codex 0.163 and 0.169)."""
+
+
+class ExecProvider(Provider):
+    """Starts a process per turn; holds nothing between turns but token totals."""
+
+    name = "codex"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self._config = config
+        self._accounts = accounts_for(config)
+        self._assured: set[Path] = set()
+        self._logins = OpenLogins()
+
+    async def open_session(self, request: SessionRequest) -> ExecSession:
+        """Makes a session; nothing starts before its first turn, unless it must be known who pays.
+
+        Raises:
+            BillingError: It would not run on what the caller wants to pay with.
+        """
+        if request.resume is not None:
+            _check_id(request.resume)
+        check_options(request.options)
+        _check_continued(request)
+        refuse_other_payer(self._config, request.options)
+        account = self._accounts.choose(request.options.env)
+        require_login(account, self._config, request.options)
+        if self._config.billing and account.home not in self._assured:
+            assure_billing(await self.auth(request.options).status(), self._config.billing)
+            self._assured.add(account.home)
+        session = ExecSession(self._config, self._accounts, request)
+        session.notices = account.warnings()
+        return session
+
+    def auth(self, options: TurnOptions) -> CodexAuth:
+        """Looks after the account, through an app-server that is started for it."""
+        account = self._accounts.choose(options.env)
+
+        @asynccontextmanager
+        async def connect() -> AsyncGenerator[AppServer, None]:
+            server = await launch(self._config, options.env, account=account)
+            try:
+                yield server
+            finally:
+                await server.aclose()
+
+        return CodexAuth(
+            self._config,
+            self._accounts,
+            options.env,
+            connect=connect,
+            logins=self._logins,
+            on_change=self._forget,
+            key_counts=True,
+        )
+
+    async def aclose(self) -> None:
+        """Gives up logins; each turn ends its own process."""
+        await self._logins.aclose()
+
+    async def _forget(self) -> None:
+        self._assured.clear()
+
+
+class ExecSession(ProviderSession):
+    """A conversation that is continued with ``codex exec resume``."""
+
+    provider = "codex"
+    # Codex goes on with those of the first turn, whatever a later process is told (0.169).
+    fixed_options = FIXED_OPTIONS | {"summary", "service_tier"}
+
+    def __init__(self, config: ProviderConfig, accounts: Accounts, request: SessionRequest) -> None:
+        self._config = config
+        self._accounts = accounts
+        self._id = request.resume
+        # Codex counts tokens over the whole conversation. What it used before we came is unknown.
+        self._tokens = TokenCounts() if request.resume is None else None
+
+    @property
+    def id(self) -> str | None:
+        """The thread id, known once the first turn has begun."""
+        return self._id
+
+    async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ExecTurn:
+        """Starts ``codex exec`` and sends the prompt through its stdin."""
+        del host  # codex exec asks nothing: what is not allowed is refused
+        check_options(options)
+        account = self._accounts.choose(options.env)
+        environment = launch_environment(account, self._config, options.env)
+        home = Path(environment.get(HOME_VARIABLE) or account.home)
+        distrusted = _distrusted(home, options)
+        if distrusted and self._id is None:
+            words = trust.instructions(home, options.cwd, thread_config(options))
+            prompt = f"{prompt}\n\n{words}" if words else prompt
+        if len(prompt) > _LONGEST_PROMPT:
+            raise InvalidOptionError(
+                f"a prompt of {len(prompt)} characters is too long for {NAME}, which takes "
+                f"{_LONGEST_PROMPT}; use transport='codex-app-server'"
+            )
+        program = require("codex", find_codex(self._config))
+        argv = [
+            str(program),
+            "exec",
+            "--json",
+            "--skip-git-repo-check",
+            *_arguments(options, home, distrusted),
+        ]
+        files, naming = _files(options)
+        argv += naming
+        argv += ["resume", self._id, "-"] if self._id else ["-"]
+        try:
+            process = await Process.start(argv, env=environment, cwd=options.cwd)
+        except BaseException:
+            _remove(files)
+            raise
+        turn = ExecTurn(process, ExecRows(str(options.cwd), self._tokens), self, files)
+        try:
+            await process.write(encode_prompt(prompt))
+        except TransportClosedError:
+            pass  # why it ended is told by its rows or its exit code
+        except BaseException:
+            await turn.aclose()
+            raise
+        process.close_stdin()
+        return turn
+
+    async def aclose(self) -> None:
+        """Does nothing: the conversation is in Codex's store."""
+
+    def remember(self, session_id: str | None, tokens: TokenCounts | None) -> None:
+        """Keeps what the next turn of the conversation has to know."""
+        self._id = session_id or self._id
+        self._tokens = tokens
+
+
+class ExecTurn:
+    """One ``codex exec`` process."""
+
+    def __init__(
+        self,
+        process: Process,
+        rows: ExecRows,
+        session: ExecSession,
+        files: TemporaryFolder | None,
+    ) -> None:
+        self._process = process
+        self._files = files
+        self._rows = rows
+        self._session = session
+        self._lines = JsonLines(dict[str, object])
+        self._interrupted = False
+
+    @property
+    def id(self) -> str | None:
+        """``codex exec`` has no ids for turns."""
+        return None
+
+    async def next_events(self) -> Sequence[Event]:
+        """Reads on until at least one event is there."""
+        async for chunk in self._process.chunks():
+            if events := self._events(self._lines.feed(chunk)):
+                return events
+        return [*self._events(self._lines.close()), *await self._end()]
+
+    async def steer(self, text: str) -> None:
+        """Cannot be done through ``codex exec``."""
+        del text
+        raise UnsupportedOptionError("codex", "steer", f"{NAME} cannot; use codex-app-server")
+
+    async def interrupt(self) -> None:
+        """Stops the process; Codex keeps what it had done so far."""
+        self._interrupted = True
+        await self._process.stop(stdin_grace=0)
+
+    async def aclose(self) -> None:
+        """Ends the process."""
+        self._session.remember(self._rows.session_id, self._rows.tokens)
+        await self._process.stop(stdin_grace=0)
+        _remove(self._files)
+
+    def _events(self, lines: list[tuple[bytes, dict[str, object] | BadLine]]) -> list[Event]:
+        return [event for line, row in lines for event in self._rows.events(line, row)]
+
+    async def _end(self) -> list[Event]:
+        """What the end of the process says if its rows did not say how the turn ended."""
+        if self._rows.ended:
+            return []
+        returncode = await self._process.wait()
+        if self._interrupted:
+            return [DoneEvent(reason="interrupted", timestamp=time.time())]
+        if self._rows.last_error:
+            return self._rows.failed(self._rows.last_error)
+        stderr = self._process.stderr.strip()
+        complaint = _COMPLAINT.search(stderr)
+        reason = complaint["reason"] if complaint else stderr[-_SHOWN_STDERR:]
+        if complaint and complaint["refused"]:
+            raise InvalidOptionError(f"codex refused: {reason}")
+        raise CommandExecutionError(
+            f"codex exec ended with exit code {returncode} before the turn was over"
+            + (f": {reason}" if reason else ""),
+            returncode=returncode,
+            stderr=stderr,
+        )
+
+
+def encode_prompt(prompt: str) -> bytes:
+    """Returns a prompt as UTF-8; halves of surrogate pairs, which have no UTF-8, become ``?``."""
+    return prompt.encode("utf-8", "replace")
+
+
+def _distrusted(home: Path, options: TurnOptions) -> list[Path]:
+    """Returns the folders that Codex is told not to trust.
+
+    Codex 0.163 trusts the folder of a turn that may write, and writes that into the user's
+    configuration; 0.169 does not.
+    """
+    if options.trust_project:
+        return []
+    listed = trust.concerning(options.cwd, trust.trusted_folders(home))
+    return [*listed, options.cwd.resolve()] if listed or options.permissions != "read-only" else []
+
+
+def _arguments(options: TurnOptions, home: Path, distrusted: list[Path]) -> list[str]:
+    trusted = options.trust_project
+    given = thread_config(options)
+    config: dict[str, object] = {
+        **PROCESS_DEFAULTS,
+        **(given if trusted else trust.without_skills(home, options.cwd, given)),
+        **(trust.trusting(options.cwd) if trusted else trust.distrusting(distrusted)),
+        "sandbox_mode": SANDBOX_MODES[options.permissions],
+        WORKSPACE_WRITE_KEY: workspace_write(options),
+        "approval_policy": "never",
+        "approvals_reviewer": REVIEWER,
+    }
+    if chosen := model(options):
+        config["model"] = chosen
+    if chosen := effort(options):
+        config["model_reasoning_effort"] = chosen
+    if chosen := summary(options):
+        config["model_reasoning_summary"] = chosen
+    for name in ("service_tier", "personality"):
+        if chosen := provider_option(options, name):
+            config[name] = chosen
+    if options.instructions:
+        config["developer_instructions"] = options.instructions
+    arguments = [part for image in options.images for part in ("--image", _file_of(image))]
+    arguments += ["--ephemeral"] if options.ephemeral else []
+    arguments += config_arguments(config)
+    for argument in arguments:
+        _check_argument(argument)
+    return arguments
+
+
+def _files(options: TurnOptions) -> tuple[TemporaryFolder | None, list[str]]:
+    """Writes what Codex only takes as a path into a folder of the turn.
+
+    Returns:
+        The folder, and the arguments that name its files.
+    """
+    contents: dict[str, bytes] = {}
+    if options.output is not None:
+        contents[_SCHEMA_FILE] = msgspec.json.encode(options.output.strict_schema)
+    if words := provider_option(options, "base_instructions"):
+        contents[_INSTRUCTIONS_FILE] = str(words).encode("utf-8", "replace")
+    if not contents:
+        return None, []
+    folder = TemporaryFolder("files")
+    arguments: list[str] = []
+    try:
+        for name, content in contents.items():
+            path = Path(folder.name, name)
+            path.write_bytes(content)
+            arguments += (
+                ["--output-schema", str(path)]
+                if name == _SCHEMA_FILE
+                else config_arguments({"model_instructions_file": str(path)})
+            )
+    except BaseException:
+        folder.cleanup()
+        raise
+    return folder, arguments
+
+
+def _remove(files: TemporaryFolder | None) -> None:
+    if files is not None:
+        files.cleanup()
+
+
+def _file_of(image: Image) -> str:
+    path: Path | None = image_file(image)
+    if path is None:
+        raise UnsupportedOptionError(
+            "codex", "images", f"{NAME} takes files only, no URLs or bytes"
+        )
+    return str(path)
+
+
+def _check_argument(argument: str) -> None:
+    if redact(argument) != argument:
+        raise InvalidOptionError(
+            f"{argument.partition('=')[0]} holds a secret, which {NAME} would have to put on a "
+            "command line that every user can read; use transport='codex-app-server', or an option "
+            "that names an environment variable, such as env_key"
+        )
+    if len(argument.encode("utf-8", "replace")) > _LARGEST_ARGUMENT:
+        raise InvalidOptionError(
+            f"{argument.partition('=')[0]} is too large for a command line; use "
+            "transport='codex-app-server'"
+        )
+
+
+def _check_continued(request: SessionRequest) -> None:
+    """Refuses what ``codex exec resume`` takes and does nothing with (seen with codex 0.169)."""
+    if request.resume is None:
+        return
+    options = request.options
+    asked: dict[str, object] = {
+        "instructions": options.instructions,
+        "ephemeral": options.ephemeral,
+        "summary": summary(options),
+        **{name: provider_option(options, name) for name in ("service_tier", "personality")},
+    }
+    for name, value in asked.items():
+        if value:
+            raise UnsupportedOptionError(
+                "codex", name, f"{NAME} cannot with resume=; use transport='codex-app-server'"
+            )
+
+
+def _check_id(session_id: str) -> None:
+    # Codex takes anything else for the name of a thread and, if there is none of that name, starts
+    # a new thread without a word (seen with codex 0.169).
+    try:
+        uuid.UUID(session_id)
+    except ValueError:
+        raise InvalidOptionError(
+            f"resume={session_id!r} is not a session id; take it from result.session_id"
+        ) from None

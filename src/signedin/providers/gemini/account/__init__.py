@@ -1,0 +1,1 @@
+"""Which login Gemini CLI uses, and who pays for it."""

@@ -1,0 +1,122 @@
+"""Which login Gemini CLI uses: its own, or an isolated one of signedin's."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from signedin.accounts.hints import either_sign_in
+from signedin.accounts.homes import isolated_home, make_private
+from signedin.model.errors import InvalidOptionError
+from signedin.providers.base import ProviderConfig
+
+HOME_VARIABLE = "GEMINI_CLI_HOME"
+LOGIN = f"export GEMINI_API_KEY=…, or choose how to sign in with: {either_sign_in('gemini')}"
+
+ISOLATED_SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "general": {
+        # Ten attempts, the default, hide a failure for four minutes.
+        "maxAttempts": 2,
+        "enableAutoUpdate": False,
+        "enableAutoUpdateNotification": False,
+        # Cleaning up deletes sessions that were resumed.
+        "sessionRetention": {"enabled": False},
+    },
+    "privacy": {"usageStatisticsEnabled": False},
+}
+"""What is set in the settings of an isolated home, where nothing else is said there."""
+
+_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+
+
+def home_changes(config: ProviderConfig) -> dict[str, str | None]:
+    """Returns the environment change that makes Gemini use the login that was asked for.
+
+    ``auto`` takes the isolated login if somebody has chosen a way to sign in there.
+    """
+    return isolated_changes(config.account) if uses_isolated(config) else {}
+
+
+def uses_isolated(config: ProviderConfig) -> bool:
+    """Whether the isolated login is used rather than Gemini's own."""
+    if config.auth_source == "auto" and config.account is None:
+        return chosen_in(isolated_home("gemini") / ".gemini") is not None
+    return config.auth_source != "external"
+
+
+def isolated_changes(account: str | None) -> dict[str, str | None]:
+    """Returns the environment change that makes Gemini use an isolated login, and its home."""
+    home = make_private(isolated_home("gemini", account))
+    _prepare(home)
+    return {HOME_VARIABLE: str(home)}
+
+
+def gemini_folder(env: Mapping[str, str]) -> Path:
+    """Returns the folder in which a Gemini with this environment keeps its state."""
+    return Path(env.get(HOME_VARIABLE) or env.get("HOME") or Path.home()) / ".gemini"
+
+
+def chosen_in(folder: Path) -> str | None:
+    """Returns the method of signing in that the settings in a folder choose.
+
+    Raises:
+        InvalidOptionError: They are no JSON.
+    """
+    settings = read_settings(folder)
+    method = setting(settings, "security", "auth", "selectedType") or settings.get(
+        "selectedAuthType"
+    )
+    return str(method) if method else None
+
+
+def read_settings(folder: Path) -> dict[str, object]:
+    """Reads ``settings.json``, which may have comments; empty if there is none.
+
+    Raises:
+        InvalidOptionError: It is no JSON.
+    """
+    file = folder / "settings.json"
+    try:
+        text = file.read_text(encoding="utf-8")
+        plain = _COMMENT.sub(lambda found: found[1] or " ", text)
+        return msgspec.json.decode(plain, type=dict[str, object])
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+        raise InvalidOptionError(f"{file} cannot be read: {error}") from error
+
+
+def setting(settings: Mapping[str, object], *path: str) -> object:
+    """Returns one setting, ``None`` if it is not there."""
+    section, *rest = path
+    value = settings.get(section)
+    if not rest or not isinstance(value, dict):
+        return None if rest else value
+    return setting(cast("dict[str, object]", value), *rest)
+
+
+def _prepare(home: Path) -> None:
+    """Writes our settings into an isolated home, beside what is there."""
+    folder = make_private(home / ".gemini")
+    now = read_settings(folder)
+    wanted = dict(now)
+    for section, values in ISOLATED_SETTINGS.items():
+        present = now.get(section)
+        kept = cast("dict[str, object]", present) if isinstance(present, dict) else {}
+        wanted[section] = {**values, **kept}
+    if wanted == now:
+        return
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix="settings-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(wanted)))
+        Path(temporary).replace(folder / "settings.json")
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

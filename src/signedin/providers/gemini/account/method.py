@@ -1,0 +1,222 @@
+"""How Gemini CLI would sign in, told from files and variables; nothing here reads a secret.
+
+Wire facts seen with Gemini CLI 0.61. It must not be started without a login: it would open a
+browser, or take the first lines of the protocol for an authorization code.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from signedin.model.errors import AuthRequiredError
+from signedin.providers.gemini.account.home import LOGIN, chosen_in, gemini_folder
+from signedin.providers.gemini.account.variables import VARIABLES
+
+GOOGLE_LOGIN = "oauth-personal"
+
+_FLAGS = VARIABLES.switches
+"""They mean something only if they are ``true``."""
+
+_VARIABLES = (
+    ("GOOGLE_GENAI_USE_GCA", GOOGLE_LOGIN),
+    ("GOOGLE_GENAI_USE_VERTEXAI", "vertex-ai"),
+    ("GOOGLE_GEMINI_BASE_URL", "gateway"),
+    ("GEMINI_API_KEY", "gemini-api-key"),
+    ("CLOUD_SHELL", "compute-default-credentials"),
+    ("GEMINI_CLI_USE_COMPUTE_ADC", "compute-default-credentials"),
+)
+"""Variables that choose a method, in Gemini's order, where the settings choose none."""
+
+_ACP_VARIABLES = (("GOOGLE_GEMINI_BASE_URL", "gateway"), ("GEMINI_API_KEY", "gemini-api-key"))
+"""The same over ACP, where it looks at no others."""
+
+_WITHOUT_TRUST = (
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GOOGLE_CLOUD_PROJECT",
+    "GOOGLE_CLOUD_LOCATION",
+)
+"""What a ``.env`` file can set in a folder that is not trusted."""
+
+_ASSIGNMENT = re.compile(
+    r"""^\s*(?:export\s+)?([A-Za-z_]\w*)(?:[ \t]*=|:[ \t])[ \t]*["']?(true\b)?""", re.MULTILINE
+)
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides how a Gemini CLI signs in.
+
+    Attributes:
+        env: Its environment.
+        cwd: The project it works in.
+        trusted: Whether it follows what the project says.
+        acp: Whether it speaks ACP.
+        removed: Names of the variables that are kept from it.
+    """
+
+    env: Mapping[str, str]
+    cwd: Path
+    trusted: bool
+    acp: bool
+    removed: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Leaves out the environment, which may hold secrets."""
+        return f"Start(cwd={str(self.cwd)!r}, trusted={self.trusted}, acp={self.acp})"
+
+    @property
+    def folder(self) -> Path:
+        """Where it keeps its state."""
+        return gemini_folder(self.env)
+
+    @property
+    def home(self) -> Path:
+        """The folder that is in."""
+        return self.folder.parent
+
+
+def without_project(start: Start) -> Start:
+    """Keeps from Gemini what the ``.env`` file of an untrusted project could set all the same.
+
+    What is set is not set again, also if it is empty.
+    """
+    if start.trusted:
+        return start
+    written, own = _written(start), {Path.home(), start.home}
+    kept = {
+        name: ""
+        for name in _WITHOUT_TRUST
+        if name not in start.env and (name not in written or written[name].parent not in own)
+    }
+    return msgspec.structs.replace(start, env={**start.env, **kept})
+
+
+def chosen_method(start: Start) -> tuple[str | None, str]:
+    """Returns how Gemini would sign in, and the file or variable that decides it.
+
+    Settings go before every variable, those of a trusted project before the user's, and variables
+    before ``.env`` files.
+
+    Raises:
+        InvalidOptionError: A settings file is no JSON.
+    """
+    for folder in _settings_folders(start):
+        if method := chosen_in(folder):
+            return method, str(folder / "settings.json")
+    written = _written(start)
+    for name, method in _ACP_VARIABLES if start.acp else _VARIABLES:
+        value = start.env.get(name)
+        if value and (value == "true" or name not in _FLAGS):
+            return method, name
+        if value is None and name in written:
+            return method, f"{name} in {written[name]}"
+    return None, ""
+
+
+def check_signed_in(start: Start) -> None:
+    """Makes sure that Gemini can be started without asking anybody to sign in.
+
+    A key in the system's keyring cannot be seen without asking for it; Gemini itself refuses, in
+    words of its own, if there is none.
+
+    Raises:
+        AuthRequiredError: Nobody is signed in.
+        InvalidOptionError: A settings file is no JSON.
+    """
+    methods = [chosen_method(start)[0]]
+    if start.acp and (own := chosen_in(start.folder)):
+        methods.append(own)  # it starts with the user's, whatever the project says later
+    known = {name for name, value in start.env.items() if value}
+    known |= {name for name in _written(start) if name not in start.env}
+    for method in methods:
+        if problem := _problem(start, method, known):
+            raise AuthRequiredError(f"gemini is not signed in: {problem}. Sign in with: {LOGIN}")
+
+
+def findings(start: Start) -> tuple[str, ...]:
+    """Says what was kept from Gemini, and who else than the user decides who pays."""
+    found = [
+        f"{name} is set and would send the gemini login elsewhere; it is kept from the agent (give "
+        "it in env= to let it through)"
+        for name in start.removed
+    ]
+    method, by = chosen_method(start)
+    if method and by == str(start.cwd / ".gemini" / "settings.json") and start.cwd != start.home:
+        found.append(f"{by} chooses how to sign in: {method}; it goes before the user's settings")
+    return tuple(found)
+
+
+def _problem(start: Start, method: str | None, known: set[str]) -> str | None:
+    if method is None:
+        where = "GEMINI_API_KEY" if start.acp else "the environment"
+        return f"no way to sign in is chosen in {start.folder / 'settings.json'} or {where}"
+    if method == GOOGLE_LOGIN and not _has_google_login(start.folder, known):
+        return f"Google sign-in is chosen but {start.folder} holds no login"
+    if method == "vertex-ai" and not _has_vertex(known):
+        return (
+            "Vertex AI is chosen but neither GOOGLE_API_KEY nor GOOGLE_CLOUD_PROJECT and "
+            "GOOGLE_CLOUD_LOCATION are set"
+        )
+    return None
+
+
+def _settings_folders(start: Start) -> Iterator[Path]:
+    """Where settings are, the strongest first."""
+    yield _system_folder()
+    if start.trusted and start.cwd != start.home:
+        yield start.cwd / ".gemini"
+    yield start.folder
+
+
+def _system_folder() -> Path:
+    if sys.platform == "darwin":
+        return Path("/Library/Application Support/GeminiCli")
+    if sys.platform == "win32":
+        return Path("C:/ProgramData/gemini-cli")
+    return Path("/etc/gemini-cli")
+
+
+def _written(start: Start) -> dict[str, Path]:
+    """The variables that Gemini adds to its environment by itself, with their files."""
+    # Over ACP it is started in a temporary folder, and looks around in the project later.
+    folders = [Path(tempfile.gettempdir()), start.cwd] if start.acp else [start.cwd]
+    found: dict[str, Path] = {}
+    for folder in folders:
+        file, text = _dotenv(folder, start)
+        for name, true in _ASSIGNMENT.findall(text):
+            counts = start.trusted or name in _WITHOUT_TRUST
+            if counts and (true or name not in _FLAGS):
+                found.setdefault(name, file)
+    return found
+
+
+def _dotenv(folder: Path, start: Start) -> tuple[Path, str]:
+    """The one file that is read: the nearest above the folder, else one at home."""
+    for place in (folder, *folder.parents, start.home):
+        names = (".gemini/.env", ".env") if start.trusted else (".env",)
+        for file in (place / name for name in names):
+            with suppress(OSError):  # what we may not read, Gemini may not
+                if file.is_file():
+                    return file, file.read_text(encoding="utf-8", errors="replace")
+    return folder, ""
+
+
+def _has_google_login(folder: Path, known: set[str]) -> bool:
+    if (folder / "oauth_creds.json").is_file():
+        return True
+    if {"GOOGLE_CLOUD_ACCESS_TOKEN", "GOOGLE_GENAI_USE_GCA"} <= known:
+        return True
+    # Moved to the system's keyring, the login leaves the name of the account behind.
+    encrypted = "GEMINI_FORCE_ENCRYPTED_FILE_STORAGE" in known
+    return encrypted and (folder / "google_accounts.json").is_file()
+
+
+def _has_vertex(known: set[str]) -> bool:
+    return "GOOGLE_API_KEY" in known or {"GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"} <= known

@@ -1,0 +1,253 @@
+"""Rows of ``gemini -o stream-json`` to events, seen with Gemini CLI 0.61.
+
+The program echoes the prompt, tells nothing of thoughts, gives the results of tools only when all
+of a batch have ended, and ends some failures with exit code 0.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from io import StringIO
+
+import msgspec
+
+from signedin.model.events import (
+    CommandEvent,
+    DoneEvent,
+    Event,
+    FileChange,
+    FileChangeEvent,
+    ItemStatus,
+    MessageDeltaEvent,
+    MessageEvent,
+    OtherEvent,
+    SessionEvent,
+    ToolEvent,
+    Usage,
+    UsageEvent,
+    WarningEvent,
+)
+from signedin.providers.acp.toolcalls import unified_diff
+from signedin.providers.gemini.failure import failure_event
+from signedin.wire.jsonl import BadLine
+
+_COMMAND = "run_shell_command"
+_EDITS = frozenset({"write_file", "replace"})
+
+
+class _ToolUse(msgspec.Struct, frozen=True):
+    tool_name: str
+    tool_id: str
+    parameters: dict[str, object] = {}
+
+
+class _ToolResult(msgspec.Struct, frozen=True):
+    tool_id: str
+    status: str = ""
+    output: str = ""
+    error: Mapping[str, object] = {}
+
+
+class _Message(msgspec.Struct, frozen=True):
+    role: str
+    content: str = ""
+
+
+class _Stats(msgspec.Struct, frozen=True):
+    total_tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached: int = 0
+
+
+class _Result(msgspec.Struct, frozen=True):
+    status: str = ""
+    error: Mapping[str, object] = {}
+    stats: _Stats | None = None
+
+
+class HeadlessRows:
+    """Normalises the rows of one process.
+
+    Attributes:
+        session_id: The session's id, once told.
+        ended: Whether the rows told how the turn ended.
+    """
+
+    def __init__(self, cwd: str) -> None:
+        self._cwd = cwd
+        self._messages = 0
+        self._growing: StringIO | None = None
+        self._uses: dict[str, _ToolUse] = {}
+        self._last_error = ""
+        self.session_id: str | None = None
+        self.ended = False
+
+    def events(self, line: bytes, row: dict[str, object] | BadLine) -> list[Event]:
+        """Returns the events of one row."""
+        now = time.time()
+        if isinstance(row, BadLine):
+            text = f"gemini printed a line that is no JSON object: {row.reason}"
+            payload = msgspec.Raw(msgspec.json.encode(row.data.decode(errors="replace")))
+            return [WarningEvent(text=text, timestamp=now, payload=payload)]
+        payload = msgspec.Raw(line)
+        kind = str(row.get("type"))
+        try:
+            events = self._row(kind, row, now, payload)
+        except msgspec.ValidationError:
+            events = []  # a known word in an unknown form
+        return events or [OtherEvent(name=kind, timestamp=now, payload=payload)]
+
+    def _row(
+        self, kind: str, row: dict[str, object], now: float, payload: msgspec.Raw
+    ) -> list[Event]:
+        match kind:
+            case "init":
+                return self._init(row, now, payload)
+            case "message":
+                return self._message(msgspec.convert(row, _Message), now, payload)
+            case "tool_use":
+                use = msgspec.convert(row, _ToolUse)
+                self._uses[use.tool_id] = use
+                return [*self._close_message(), _action(use, "started", "", self._cwd, payload)]
+            case "tool_result":
+                return self._tool_result(msgspec.convert(row, _ToolResult), payload)
+            case "error":
+                return self._error(row, now, payload)
+            case "result":
+                return self._result(msgspec.convert(row, _Result), now, payload)
+            case _:
+                return []
+
+    def _init(self, row: dict[str, object], now: float, payload: msgspec.Raw) -> list[Event]:
+        self.session_id = str(row.get("session_id"))
+        model = row.get("model")
+        return [
+            SessionEvent(
+                session_id=self.session_id,
+                model=str(model) if model else None,
+                cwd=self._cwd,
+                timestamp=now,
+                payload=payload,
+            )
+        ]
+
+    def _message(self, message: _Message, now: float, payload: msgspec.Raw) -> list[Event]:
+        if message.role != "assistant" or not message.content:
+            return []
+        if self._growing is None:
+            self._growing = StringIO()
+            self._messages += 1
+        self._growing.write(message.content)
+        return [
+            MessageDeltaEvent(
+                item_id=f"message-{self._messages}",
+                text=message.content,
+                timestamp=now,
+                payload=payload,
+            )
+        ]
+
+    def _close_message(self) -> list[Event]:
+        growing, self._growing = self._growing, None
+        if growing is None:
+            return []
+        return [
+            MessageEvent(
+                item_id=f"message-{self._messages}",
+                text=growing.getvalue(),
+                timestamp=time.time(),
+            )
+        ]
+
+    def _tool_result(self, result: _ToolResult, payload: msgspec.Raw) -> list[Event]:
+        use = self._uses.pop(result.tool_id, None)
+        if use is None:
+            return []
+        return [_action(use, _ended(use, result), result.output, self._cwd, payload)]
+
+    def _error(self, row: dict[str, object], now: float, payload: msgspec.Raw) -> list[Event]:
+        text = str(row.get("message", ""))
+        if row.get("severity") == "warning":
+            return [WarningEvent(text=text, timestamp=now, payload=payload)]
+        self._last_error = text  # why, if the result then says no more than that it failed
+        return [OtherEvent(name="error", text=text, timestamp=now, payload=payload)]
+
+    def _result(self, result: _Result, now: float, payload: msgspec.Raw) -> list[Event]:
+        self.ended = True
+        if result.status != "success":
+            text = str(result.error.get("message") or self._last_error)
+            error = failure_event(text, payload=payload)
+            return [error, DoneEvent(reason="failed", timestamp=now, payload=payload)]
+        events = self._close_message()
+        if result.stats is not None:
+            usage = _usage(result.stats)
+            events.append(UsageEvent(usage=usage, timestamp=now, payload=payload))
+        return [*events, DoneEvent(reason="completed", timestamp=now, payload=payload)]
+
+
+def _ended(use: _ToolUse, result: _ToolResult) -> ItemStatus:
+    """How a call ended. Tools that are not allowed are either refused or not there at all."""
+    if result.status == "success":
+        return "completed"
+    kind = result.error.get("type")
+    missing = kind == "tool_not_registered" and use.tool_name in {_COMMAND, *_EDITS}
+    return "declined" if missing or kind == "policy_violation" else "failed"
+
+
+def _usage(stats: _Stats) -> Usage:
+    """Tokens in our words: thoughts are in the total and nowhere else."""
+    output = max(stats.total_tokens - stats.input_tokens, stats.output_tokens)
+    return Usage(
+        input_tokens=stats.input_tokens,
+        cached_input_tokens=stats.cached,
+        output_tokens=output,
+        reasoning_tokens=output - stats.output_tokens,
+        total_tokens=stats.total_tokens,
+    )
+
+
+def _action(
+    use: _ToolUse, status: ItemStatus, output: str, cwd: str, payload: msgspec.Raw
+) -> Event:
+    now = time.time()
+    if use.tool_name == _COMMAND:
+        return CommandEvent(
+            item_id=use.tool_id,
+            command=str(use.parameters.get("command", "")),
+            status=status,
+            cwd=cwd,
+            output=output,
+            timestamp=now,
+            payload=payload,
+        )
+    if use.tool_name in _EDITS:
+        change = _change(use.parameters)
+        return FileChangeEvent(
+            item_id=use.tool_id,
+            changes=(change,),
+            status=status,
+            text=change.path,
+            timestamp=now,
+            payload=payload,
+        )
+    return ToolEvent(
+        item_id=use.tool_id,
+        name=use.tool_name,
+        status=status,
+        arguments=use.parameters,
+        result=output or None,
+        error=output if status == "failed" else None,
+        timestamp=now,
+        payload=payload,
+    )
+
+
+def _change(parameters: Mapping[str, object]) -> FileChange:
+    """The change as it was asked for; the program tells no more of it."""
+    path = str(parameters.get("file_path", ""))
+    if "old_string" in parameters:
+        old, new = (str(parameters.get(name, "")) for name in ("old_string", "new_string"))
+        return FileChange(path, "update", unified_diff(old, new))
+    return FileChange(path, "add", str(parameters.get("content", "")))

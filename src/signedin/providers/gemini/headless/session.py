@@ -1,0 +1,215 @@
+"""The ``gemini-cli`` transport: one headless ``gemini`` process per turn.
+
+It asks no questions: what is not allowed it does not even offer to the model. Use it where ACP may
+not be used. Standard output goes into a file, because the program ends without waiting until a
+pipe is read: of a long answer read slowly the end is lost (0.61).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from signedin.model.approvals import Host
+from signedin.model.errors import InvalidOptionError, TransportClosedError, UnsupportedOptionError
+from signedin.model.events import DoneEvent, Event
+from signedin.model.options import TurnOptions
+from signedin.providers.acp.prompts import with_schema
+from signedin.providers.base import Provider, ProviderConfig, ProviderSession, SessionRequest
+from signedin.providers.gemini import options as gemini
+from signedin.providers.gemini.auth import GeminiAuth
+from signedin.providers.gemini.failure import exit_error
+from signedin.providers.gemini.headless.normalise import HeadlessRows
+from signedin.providers.gemini.storage import check_retention
+from signedin.providers.shared.binary import require
+from signedin.runtime.aio import finish
+from signedin.runtime.temporary import TemporaryFolder
+from signedin.wire.jsonl import BadLine, JsonLines
+from signedin.wire.process import Process
+
+LARGEST_PROMPT = 8 << 20
+"""Bytes that Gemini reads of its standard input; it goes on with what it has (0.61)."""
+
+LOOK_AGAIN = 0.02
+"""Seconds between two looks at the growing output: a file tells nobody that it has grown."""
+
+_MODES = {"read-only": "default", "workspace-write": "auto_edit", "full-access": "yolo"}
+
+
+class HeadlessProvider(Provider):
+    """Starts a process per turn; holds nothing between turns."""
+
+    name = "gemini"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self._config = config
+
+    async def open_session(self, request: SessionRequest) -> HeadlessSession:
+        """Makes a session; nothing starts before its first turn."""
+        if request.fork:
+            raise UnsupportedOptionError(self.name, "fork")
+        session = HeadlessSession(self._config, request)
+        session.notices = gemini.findings_for(self._config, request.options)
+        return session
+
+    def auth(self, options: TurnOptions) -> GeminiAuth:
+        """Looks after the account."""
+        return GeminiAuth(self._config, options)
+
+    async def aclose(self) -> None:
+        """Does nothing: each turn ends its own process."""
+
+
+class HeadlessSession(ProviderSession):
+    """A conversation that is continued with ``gemini --resume``."""
+
+    provider = "gemini"
+
+    def __init__(self, config: ProviderConfig, request: SessionRequest) -> None:
+        self._config = config
+        self._id = request.resume
+
+    @property
+    def id(self) -> str | None:
+        """The session id, known once the first turn has begun."""
+        return self._id
+
+    async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> HeadlessTurn:
+        """Starts ``gemini`` and sends the prompt through its stdin."""
+        del host  # it asks nothing: what is not allowed is not offered to the model
+        text = with_schema(prompt, options).encode("utf-8", "replace")
+        if len(text) > LARGEST_PROMPT:
+            raise InvalidOptionError(
+                f"the prompt has {len(text)} bytes, more than the {LARGEST_PROMPT} that "
+                f"{gemini.HEADLESS} reads; use transport={gemini.ACP!r}"
+            )
+        gemini.check_options(options)
+        program = require("gemini", gemini.find_gemini(self._config))
+        env = dict(gemini.start(self._config, options).env)
+        if self._id is not None:
+            check_retention(env)
+        turn = HeadlessTurn(self, str(options.cwd))
+        try:
+            await turn.start([str(program), *_arguments(options, self._id)], env, text)
+        except BaseException:
+            await turn.aclose()
+            raise
+        return turn
+
+    async def aclose(self) -> None:
+        """Does nothing: the conversation is in Gemini's store."""
+
+    def remember(self, session_id: str | None) -> None:
+        """Keeps what the next turn of the conversation has to know."""
+        self._id = session_id or self._id
+
+
+class HeadlessTurn:
+    """One ``gemini`` process, and the private folder of its output and temporary files."""
+
+    def __init__(self, session: HeadlessSession, cwd: str) -> None:
+        self._session = session
+        self._cwd = cwd
+        self._rows = HeadlessRows(cwd)
+        self._lines = JsonLines(dict[str, object])
+        self._folder = TemporaryFolder("agent")
+        self._file = Path(self._folder.name, "stdout.jsonl")
+        self._file.touch()
+        self._output = self._file.open("rb", buffering=0)
+        self._process: Process | None = None
+        self._interrupted = False
+
+    @property
+    def id(self) -> str | None:
+        """Headless turns have no ids."""
+        return None
+
+    async def start(self, argv: Sequence[str], env: dict[str, str], prompt: bytes) -> None:
+        """Starts the process and sends the prompt."""
+        folders = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), self._folder.name)
+        with self._file.open("wb") as file:
+            self._process = await Process.start(
+                argv, env={**folders, **env}, cwd=self._cwd, stdout_to=file
+            )
+        try:
+            await self._process.write(prompt)
+        except TransportClosedError:
+            return  # why it ended is told by its rows or its exit code
+        self._process.close_stdin()
+
+    async def next_events(self) -> Sequence[Event]:
+        """Reads on until at least one event is there."""
+        process = self._running()
+        while process.returncode is None:
+            if events := self._take(self._lines.feed(self._output.read())):
+                return events
+            await _ends_within(process, LOOK_AGAIN)
+        # Only now is the output complete.
+        events = self._take([*self._lines.feed(self._output.read()), *self._lines.close()])
+        if events or self._rows.ended:
+            return events
+        if self._interrupted:
+            return [DoneEvent(reason="interrupted", timestamp=time.time())]
+        raise exit_error(process.returncode, process.stderr)
+
+    async def steer(self, text: str) -> None:
+        """Cannot be done headless."""
+        del text
+        raise UnsupportedOptionError("gemini", "steer", "interrupt the turn and send another")
+
+    async def interrupt(self) -> None:
+        """Stops the process."""
+        self._interrupted = True
+        await self._running().stop(stdin_grace=0)
+
+    async def aclose(self) -> None:
+        """Ends the process and removes its files."""
+        self._session.remember(self._rows.session_id)
+        await finish(self._end())
+
+    async def _end(self) -> None:
+        try:
+            if self._process is not None:
+                await self._process.stop(stdin_grace=0)
+        finally:
+            self._output.close()
+            await asyncio.to_thread(self._folder.cleanup)
+
+    def _running(self) -> Process:
+        assert self._process is not None  # noqa: S101 - start() made it
+        return self._process
+
+    def _take(self, lines: Sequence[tuple[bytes, dict[str, object] | BadLine]]) -> list[Event]:
+        return [event for line, row in lines for event in self._rows.events(line, row)]
+
+
+async def _ends_within(process: Process, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await process.wait()
+    except TimeoutError:
+        return
+
+
+def _arguments(options: TurnOptions, resume: str | None) -> list[str]:
+    mode = gemini.approval_mode(options) or _MODES[options.permissions]
+    argv = ["--output-format", "stream-json", "--approval-mode", mode]
+    if chosen := gemini.model(options):
+        argv.append(f"--model={chosen}")
+    if resume is not None:
+        argv.append(f"--resume={_checked_id(resume)}")
+    return [*argv, *gemini.arguments(options)]
+
+
+def _checked_id(session_id: str) -> str:
+    # Gemini takes a number for a position in its list and "latest" for the last one.
+    try:
+        uuid.UUID(session_id)
+    except ValueError:
+        raise InvalidOptionError(
+            f"resume={session_id!r} is not a session id; take it from result.session_id"
+        ) from None
+    return session_id

@@ -1,0 +1,127 @@
+"""Finding an agent's program, and remembering what was learned about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from signedin.model.errors import InvalidOptionError, ProviderNotInstalledError
+from signedin.providers.base import Installation
+
+
+def locate(
+    *,
+    explicit: Path | None,
+    variable: str,
+    packaged: Callable[[], Path | None],
+    command: str,
+    install: str,
+) -> Installation:
+    """Looks for a program in the order explicit, environment variable, package, ``PATH``.
+
+    An explicit choice that does not exist is a problem, never a reason to look further.
+
+    Args:
+        explicit: What the caller named.
+        variable: Environment variable that names the program.
+        packaged: Returns the program of an installed Python package.
+        command: Name on ``PATH``.
+        install: The command that installs it, for error messages.
+    """
+    if explicit is not None:
+        return _named(explicit, "argument", f"binary={str(explicit)!r}", install)
+    if configured := os.environ.get(variable):
+        path = Path(configured).expanduser()
+        return _named(path, "environment", f"{variable}={configured}", install)
+    if path := packaged():
+        return Installation(path=path, origin="package")
+    if found := shutil.which(command):
+        return Installation(path=Path(found), origin="path")
+    problem = f"no {command!r} on PATH"
+    return Installation(path=None, origin="none", problem=problem, install=install)
+
+
+def require(provider: str, installation: Installation) -> Path:
+    """Returns the program's path.
+
+    Raises:
+        ProviderNotInstalledError: It is not there; the message has the command that installs it.
+    """
+    if installation.path is None or installation.problem:
+        raise ProviderNotInstalledError(
+            provider, installation.problem or "not found", installation.install
+        )
+    return installation.path
+
+
+def with_known_version(installation: Installation) -> Installation:
+    """Adds the version a program reported earlier, if it has not changed since."""
+    if installation.usable is None:
+        return installation
+    return msgspec.structs.replace(installation, version=known_version(installation.usable))
+
+
+def known_version(path: Path) -> str | None:
+    """Returns the version a program reported earlier, if it has not changed since."""
+    facts = _read_cache().get(str(path))
+    return facts.version if facts and facts.fingerprint == _fingerprint(path) else None
+
+
+def remember_version(path: Path, version: str) -> None:
+    """Keeps a program's version for as long as its modification time and size stay the same."""
+    if known_version(path) == version:
+        return
+    known = {**_read_cache(), str(path): _Facts(_fingerprint(path), version)}
+    try:
+        _write_cache(known)
+    except (OSError, InvalidOptionError):
+        # A read-only home costs a probe the next time, nothing else.
+        return
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    fingerprint: tuple[int, int]
+    version: str
+
+
+def _named(path: Path, origin: str, setting: str, install: str) -> Installation:
+    if path.is_file() and os.access(path, os.X_OK):
+        return Installation(path=path, origin=origin)  # pyright: ignore[reportArgumentType]
+    what = "is not an executable file" if path.exists() else "does not exist"
+    return Installation(
+        path=path,
+        origin=origin,  # pyright: ignore[reportArgumentType]
+        problem=f"{setting} {what}",
+        install=install,
+    )
+
+
+def _fingerprint(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _cache_file() -> Path:
+    from platformdirs import user_cache_path  # noqa: PLC0415 - 3 ms, not needed to find a program
+
+    return user_cache_path("signedin") / "programs.json"
+
+
+def _read_cache() -> dict[str, _Facts]:
+    try:
+        return msgspec.json.decode(_cache_file().read_bytes(), type=dict[str, _Facts])
+    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
+        return {}
+
+
+def _write_cache(facts: dict[str, _Facts]) -> None:
+    from signedin.accounts.files import write_private  # noqa: PLC0415 - for a new program only
+    from signedin.accounts.homes import make_private  # noqa: PLC0415
+
+    target = _cache_file()
+    make_private(target.parent)
+    write_private(target, msgspec.json.encode(facts))

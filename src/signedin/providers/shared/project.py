@@ -1,0 +1,146 @@
+"""What a project brings that programs follow by themselves, and the refusal to work among it.
+
+A repository is text from somebody else. Agents read settings, hooks, MCP servers, environment
+files, commands and agents from it, and run or obey them. Without ``trust_project=True`` none of
+that counts: each provider switches it off by the means its program offers, and where there is none,
+it looks for these files and refuses to start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+
+import msgspec
+
+from signedin.model.errors import InvalidOptionError, PermissionDeniedError
+from signedin.model.options import TurnOptions
+
+
+class ProjectFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Files and folders that a program follows and that nothing switches off.
+
+    Attributes:
+        inside: Looked for in the working directory.
+        upwards: Looked for there and in every folder above.
+    """
+
+    inside: tuple[str, ...] = ()
+    upwards: tuple[str, ...] = ()
+
+    def found(self, cwd: Path, home: Path | None = None) -> Path | None:
+        """Returns the first of them that is there.
+
+        Args:
+            cwd: The working directory.
+            home: The folder in which these files are the user's own; the user's home if not given.
+        """
+        own = home or Path.home()
+        inside = [cwd / name for name in self.inside if cwd != own]
+        above = [
+            folder / name
+            for folder in (cwd, *cwd.parents)
+            for name in self.upwards
+            if folder != own
+        ]
+        return next((path for path in (*inside, *above) if path.exists()), None)
+
+
+RUN_BY_THEMSELVES = frozenset(
+    {
+        # git runs the hooks and programs that are named there
+        ".git",
+        ".gitconfig",
+        ".gitmodules",
+        ".githooks",
+        ".husky",
+        ".pre-commit-config.yaml",
+        # shells run them when they start or enter the folder, ssh when it connects
+        ".bash_login",
+        ".bash_logout",
+        ".bash_profile",
+        ".bashrc",
+        ".envrc",
+        ".profile",
+        ".ssh",
+        ".zlogin",
+        ".zlogout",
+        ".zprofile",
+        ".zshenv",
+        ".zshrc",
+        # editors run tasks and extensions when they open the folder
+        ".devcontainer",
+        ".devcontainer.json",
+        ".idea",
+        ".vscode",
+        # agents take programs to start, and what they may do, from there
+        ".agents",
+        ".claude",
+        ".claude.json",
+        ".cline",
+        ".clinerules",
+        ".codex",
+        ".copilot",
+        ".cursor",
+        ".gemini",
+        ".lsp.json",
+        ".mcp.json",
+        ".opencode",
+        ".qwen",
+        ".vibe",
+        "opencode.json",
+        "opencode.jsonc",
+    }
+)
+"""Files and folders with what programs run or obey unasked, so that writing one is more than to
+change the project."""
+
+_IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+
+
+def runs_by_itself(path: PurePath) -> bool:
+    """Whether a path is, or leads into, one of `RUN_BY_THEMSELVES`.
+
+    Names count in every spelling that some file system takes for the same.
+    """
+    return any(_plain(part) in RUN_BY_THEMSELVES for part in path.parts)
+
+
+def _plain(name: str) -> str:
+    plain = _IGNORABLE.sub("", name).casefold().rstrip(". ").partition(":")[0]
+    return ".git" if plain == "git~1" else plain
+
+
+def untrusted(provider: str, found: Path, effect: str) -> PermissionDeniedError:
+    """Returns the error of a run that a project's files stand in the way of.
+
+    Args:
+        provider: Name of the provider.
+        found: What is in the way.
+        effect: What the program would do with it, after "it would".
+    """
+    return PermissionDeniedError(
+        f"{provider} is not started: it would {effect} {found}, and has no switch for that. If you "
+        "trust this project, say trust_project=True (--trust-project); else move the file away, or "
+        "work in another folder"
+    )
+
+
+def check_guarding(provider: str, env: Mapping[str, str], options: TurnOptions) -> None:
+    """Makes sure that the caller's ``env`` does not undo what keeps a program from the project.
+
+    Args:
+        provider: Name of the provider.
+        env: The variables that do.
+        options: What the caller asks for.
+
+    Raises:
+        InvalidOptionError: It says otherwise.
+    """
+    for variable, value in env.items():
+        if options.env.get(variable, value) != value:
+            raise InvalidOptionError(
+                f"env sets {variable}, which keeps {provider} from what the project configures; "
+                "say trust_project=True (--trust-project) if you trust this project"
+            )

@@ -1,0 +1,141 @@
+"""Python tools for agents that take them from an MCP server: one on 127.0.0.1 per client.
+
+Each session is given an address and a token of its own, so that it sees its tools and no others.
+The server itself is in `signedin.providers.shared.tool_http`, which is only imported when it is
+needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from signedin.model.approvals import Host
+from signedin.model.errors import UnsupportedOptionError
+from signedin.runtime.aio import finish
+from signedin.tools.content import TextContent
+from signedin.tools.tool import AnyTool, ToolResult
+
+if TYPE_CHECKING:
+    from signedin.providers.shared.tool_http import ToolHttpServer
+
+SERVER = "signedin"
+"""The server's name, which becomes part of what agents call its tools."""
+
+_SERVER_MODULE = "signedin.providers.shared.tool_http"
+_TOKEN_BYTES = 32
+_OVER = "the turn in which this tool was called has ended"
+_IDLE = "no turn is running that this tool could be called in"
+
+
+class ToolHost:
+    """The tool server of one client; it starts with the first session that has tools.
+
+    Args:
+        provider: Name of the provider, for messages.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._server: ToolHttpServer | None = None
+        self._starting = asyncio.Lock()
+
+    async def offer(self, tools: tuple[AnyTool, ...]) -> OfferedTools:
+        """Offers tools to one session.
+
+        Raises:
+            UnsupportedOptionError: The libraries of the extra ``tools`` are missing.
+        """
+        async with self._starting:
+            if self._server is None:
+                self._server = await self._start()
+        return self._server.offer(tools)
+
+    async def aclose(self) -> None:
+        """Ends the server and every call. Idempotent."""
+        async with self._starting:
+            server, self._server = self._server, None
+            if server is not None:
+                await finish(server.aclose())
+
+    async def _start(self) -> ToolHttpServer:
+        try:
+            # In a thread, because it takes half a second in which the loop has other things to do.
+            module = await asyncio.to_thread(import_module, _SERVER_MODULE)
+        except ImportError as error:
+            raise UnsupportedOptionError(
+                self._provider,
+                "tools",
+                f"{error.name} is missing; install it with: pip install 'signedin[tools]'",
+            ) from error
+        return await module.ToolHttpServer.start()
+
+
+class OfferedTools:
+    """Tools at an address, and the calls of them that run.
+
+    They belong to one session, or to several that have the same tools: then it does not matter in
+    whose turn a call is made.
+
+    Attributes:
+        tools: The tools by their names.
+        path: Path of their address, which is no secret.
+        token: What a request has to bring.
+    """
+
+    def __init__(
+        self, tools: tuple[AnyTool, ...], origin: str, withdraw: Callable[[str], object]
+    ) -> None:
+        self.tools: Mapping[str, AnyTool] = {tool.name: tool for tool in tools}
+        self.path = f"/{secrets.token_urlsafe(8)}"
+        self.token = secrets.token_urlsafe(_TOKEN_BYTES)
+        self._origin = origin
+        self._withdraw = withdraw
+        self._turns: dict[Host, set[asyncio.Task[ToolResult]]] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the agent finds them."""
+        return f"{self._origin}{self.path}"
+
+    def begin_turn(self, host: Host) -> None:
+        """Has the host of a turn called from now on."""
+        self._turns[host] = set()
+
+    def end_turn(self, host: Host) -> None:
+        """Cancels the turn's calls that still run; without a turn, calls are refused."""
+        for call in self._turns.pop(host, ()):
+            call.cancel()
+
+    def withdraw(self) -> None:
+        """Offers them no longer."""
+        for host in list(self._turns):
+            self.end_turn(host)
+        self._withdraw(self.path)
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+        """Calls a tool in the newest turn; what goes wrong is an error result."""
+        if not self._turns:
+            return _failure(_IDLE)
+        host, calls = next(reversed(self._turns.items()))
+        call = asyncio.ensure_future(host.call_tool(name, arguments))
+        calls.add(call)
+        try:
+            return await call
+        except asyncio.CancelledError:
+            if not call.cancelled() or host in self._turns:
+                call.cancel()
+                raise
+            return _failure(_OVER)
+        finally:
+            calls.discard(call)
+
+    def __repr__(self) -> str:
+        return f"OfferedTools({', '.join(self.tools)})"
+
+
+def _failure(text: str) -> ToolResult:
+    return ToolResult((TextContent(text),), error=True)

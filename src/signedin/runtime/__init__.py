@@ -1,0 +1,1 @@
+"""What asyncio leaves to its users: cleanup, batches, a background event loop."""

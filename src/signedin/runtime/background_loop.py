@@ -1,0 +1,175 @@
+"""One background event loop per process, for everything that offers its API without ``await``."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future, wait
+from typing import TypeVar
+
+from signedin.model.errors import SignedinError
+
+T = TypeVar("T")
+
+_CLEANUP_SECONDS = 10.0
+"""How long an interrupted call may take to stop what it started."""
+
+Close = Callable[[], Coroutine[object, object, None]]
+
+
+def call(function: Callable[[], Coroutine[object, object, T]]) -> T:
+    """Runs a coroutine function in the background loop and waits for what it returns.
+
+    Whatever interrupts the waiting thread (Ctrl-C) cancels the coroutine and waits until it has
+    cleaned up.
+
+    Raises:
+        SignedinError: The caller is the loop itself, which would wait for itself.
+    """
+    global _portal  # noqa: PLW0603 - one background thread per process is the point
+    with _portal_lock:
+        if _portal is None:
+            _portal = _Portal()
+    return _portal.call(function)
+
+
+def clean_up(function: Callable[[], Coroutine[object, object, object]]) -> None:
+    """Runs a coroutine function that frees something, unless the interpreter is exiting.
+
+    Then everything has been closed already, no thread can be started any more, and whoever asks is
+    a generator that nobody holds.
+    """
+    if not sys.is_finalizing():
+        call(function)
+
+
+def close_at_exit(owner: object, close: Close) -> None:
+    """Has something closed at exit, if somebody still holds its owner then."""
+    _owners[owner] = close
+
+
+def close_with(owner: object, close: Close) -> None:
+    """Has something closed when its owner is garbage collected, or at exit.
+
+    Args:
+        owner: What a caller holds.
+        close: Closes what is behind it, in the background loop. It must not refer to the owner.
+    """
+    close_at_exit(owner, close)
+    weakref.finalize(owner, _close_abandoned, close).atexit = False
+
+
+class _Portal:
+    """A background thread that runs an event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._spawned: set[Future[object]] = set()
+        self._thread = threading.Thread(target=self._run, name="signedin", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Runs a coroutine function in the loop; see the function `call`."""
+        if threading.current_thread() is self._thread:
+            raise SignedinError(
+                "a blocking call was made from an async callback, which would wait for itself; "
+                "use the async API there, or make the callback a plain function"
+            )
+        done: Future[T] = Future()
+        task: asyncio.Task[T] | None = None
+
+        def start() -> None:
+            nonlocal task
+            task = self._loop.create_task(function())
+            task.add_done_callback(lambda finished: _copy_outcome(finished, done))
+
+        def cancel() -> None:
+            if task is None:  # interrupted before it was even asked to start
+                done.cancel()
+            else:
+                task.cancel()
+
+        try:
+            self._loop.call_soon_threadsafe(start)
+            return done.result()
+        except SignedinError as error:
+            if not done.done():  # from outside, by a signal handler
+                self._loop.call_soon_threadsafe(cancel)
+                _wait(done)
+            # What happened in the other thread is no help to whoever called; causes are kept.
+            raise error.with_traceback(None)  # noqa: B904
+        except BaseException:
+            if not done.done():
+                self._loop.call_soon_threadsafe(cancel)
+                _wait(done)
+            raise
+
+    def spawn(self, function: Callable[[], Coroutine[object, object, object]]) -> None:
+        """Runs a coroutine function in the loop without waiting for it."""
+        ended = asyncio.run_coroutine_threadsafe(function(), self._loop)
+        self._spawned.add(ended)
+        ended.add_done_callback(self._spawned.discard)
+
+    def close(self) -> None:
+        """Waits for what was spawned, and ends the thread."""
+        wait(self._spawned.copy(), _CLEANUP_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_CLEANUP_SECONDS)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+
+_portal: _Portal | None = None
+_portal_lock = threading.Lock()
+_owners: weakref.WeakKeyDictionary[object, Close] = weakref.WeakKeyDictionary()
+
+
+def _copy_outcome(task: asyncio.Task[T], done: Future[T]) -> None:
+    if task.cancelled():
+        done.cancel()
+    elif error := task.exception():
+        done.set_exception(error)
+    else:
+        done.set_result(task.result())
+
+
+def _wait(done: Future[T]) -> None:
+    """Waits until an interrupted call has cleaned up; its outcome no longer matters."""
+    with contextlib.suppress(Exception, CancelledError):
+        done.result(_CLEANUP_SECONDS)
+
+
+def _close_abandoned(close: Close) -> None:
+    """Closes what nobody holds any more."""
+    if _portal is not None:
+        _portal.spawn(close)
+
+
+@atexit.register
+def _close_everything() -> None:
+    global _portal  # noqa: PLW0603
+    if _portal is not None:
+        for close in reversed(list(_owners.values())):  # turns before their clients
+            _portal.call(close)
+        _portal.close()
+        _portal = None
+
+
+def _forget_portal() -> None:
+    global _portal  # noqa: PLW0603
+    _portal = None
+
+
+if hasattr(os, "register_at_fork"):
+    # The thread does not exist in a forked child, which gets one of its own when it needs it.
+    os.register_at_fork(after_in_child=_forget_portal)

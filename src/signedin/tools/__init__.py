@@ -1,0 +1,1 @@
+"""Python functions that an agent may call, and what they give back."""

@@ -1,0 +1,261 @@
+"""Python functions that the agent may call.
+
+`tool` turns a typed function into a `Tool`, whose schema the model is shown; `Tool.call` runs it
+with the model's arguments. A call never raises: what goes wrong becomes a result that the model can
+read and act on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
+from types import MethodType
+from typing import Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
+
+import msgspec
+
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import JSON
+from signedin.model.redact import redact
+from signedin.runtime.threads import in_thread
+from signedin.schemas.docstrings import read_docstring
+from signedin.schemas.parameters import Parameters, parameters_of
+from signedin.schemas.plain import Schema
+from signedin.schemas.shape import MismatchError
+from signedin.schemas.strict import portable
+from signedin.tools.content import Content, TextContent, content_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+class ToolResult(msgspec.Struct, frozen=True):
+    """What came of a call.
+
+    Attributes:
+        content: What the model is shown.
+        error: Whether the call failed.
+        exception: Why it failed, if an exception was the reason.
+    """
+
+    content: tuple[Content, ...]
+    error: bool = False
+    exception: BaseException | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the content, without images."""
+        return "\n".join(part.text for part in self.content if isinstance(part, TextContent))
+
+
+class Tool(msgspec.Struct, Generic[P, R_co], frozen=True, eq=False, dict=True):
+    """A function that the agent may call; made by `tool`. Calling it calls the function.
+
+    Attributes:
+        name: What the model calls it by.
+        description: What the model is told of it.
+        function: The function itself.
+        parameters: What it can be called with.
+        needs_self: Whether it is a method that is not yet bound to an object.
+    """
+
+    name: str
+    description: str
+    function: Callable[P, R_co]
+    parameters: Parameters
+    needs_self: bool = False
+
+    @property
+    def schema(self) -> Schema:
+        """JSON Schema of the arguments, in the form of `signedin.schemas.plain`."""
+        return self.parameters.schema
+
+    @cached_property
+    def portable_schema(self) -> Schema:
+        """The same for vendors that drop keywords; see `signedin.schemas.strict.portable`."""
+        return portable(self.schema)
+
+    async def call(self, arguments: JSON) -> ToolResult:
+        """Calls the function with the arguments a model gave.
+
+        An async function runs here, any other in a thread of its own. Cancelling the call cancels
+        an async function; a function in a thread runs on, but nobody waits for it. Every exception
+        becomes a result.
+        """
+        try:
+            values = self.parameters.convert(arguments)
+        except MismatchError as error:
+            return _failure(f"wrong arguments for {self.name}: {error}", error)
+        except Exception as error:
+            return _failure(f"wrong arguments for {self.name}: {_told(error)}", error)
+        try:
+            value = await self._run(values)
+            return value if isinstance(value, ToolResult) else ToolResult(content_of(value))
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            return _failure(_told(error), error)
+        except (Exception, SystemExit) as error:
+            return _failure(_told(error), error)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Calls the function itself."""
+        return self.function(*args, **kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Tool[..., R_co]:
+        """Binds a method to its object, as functions do."""
+        if instance is None or not self.needs_self:
+            return self
+        bound = MethodType(self.function, instance)
+        return Tool(self.name, self.description, bound, self.parameters)
+
+    def __repr__(self) -> str:
+        return f"Tool({self.name!r})"
+
+    async def _run(self, values: dict[str, object]) -> object:
+        function = cast("Callable[..., object]", self.function)
+        if inspect.iscoroutinefunction(function):
+            return await function(**values)
+        result = await in_thread(partial(function, **values), f"signedin tool {self.name}")
+        return await result if inspect.isawaitable(result) else result
+
+
+AnyTool: TypeAlias = Tool[..., object]
+"""A tool, whatever it takes and gives."""
+
+
+@overload
+def tool(
+    function: Callable[P, R], /, *, name: str | None = None, description: str | None = None
+) -> Tool[P, R]: ...
+@overload
+def tool(
+    *, name: str | None = None, description: str | None = None
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+def tool(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
+    """Makes a function or method callable by the agent; used bare or with arguments.
+
+    The model is told the function's docstring and, from the annotations, what to call it with: a
+    parameter's description is a string in its ``Annotated``, or its entry below ``Args:`` in the
+    docstring.
+
+    Args:
+        function: A function, method or other callable, async or not, with annotated parameters.
+        name: Instead of the function's own name.
+        description: Instead of the docstring's text before its first section.
+
+    Raises:
+        InvalidOptionError: The name cannot be used, or a parameter cannot be given by a model.
+    """
+    if function is None:
+        return lambda decorated: _new_tool(decorated, name, description)
+    return _new_tool(function, name, description)
+
+
+class Toolbox:
+    """The tools of a session.
+
+    Attributes:
+        tools: The tools by their names.
+    """
+
+    def __init__(self, tools: Iterable[AnyTool]) -> None:
+        """Takes the tools.
+
+        Raises:
+            InvalidOptionError: Something is not a tool, or two have the same name.
+        """
+        self.tools: dict[str, AnyTool] = {}
+        for entry in cast("Iterable[object]", tools):
+            if not isinstance(entry, Tool):
+                raise InvalidOptionError(
+                    f"{entry!r} is not a tool; decorate the function with @tool"
+                )
+            candidate = cast("AnyTool", entry)
+            if candidate.needs_self:
+                raise InvalidOptionError(
+                    f"tool {candidate.name!r} is a method; give it from an object, not from a class"
+                )
+            if candidate.name in self.tools:
+                raise InvalidOptionError(f"there are two tools of the name {candidate.name!r}")
+            self.tools[candidate.name] = candidate
+
+    def get(self, name: str) -> AnyTool | None:
+        """Returns the tool of a name, ``None`` if there is none."""
+        return self.tools.get(name)
+
+    async def call(self, name: str, arguments: JSON) -> ToolResult:
+        """Calls a tool as `Tool.call` does; a tool that is not there gives an error result."""
+        found = self.get(name)
+        if found is None:
+            those = f"this session's tools are: {', '.join(self.tools)}"
+            there = those if self.tools else "this session has no tools"
+            return _failure(f"there is no tool {name!r}; {there}", None)
+        return await found.call(arguments)
+
+
+def _new_tool(function: Callable[P, R], name: str | None, description: str | None) -> Tool[P, R]:
+    name = name or getattr(function, "__name__", None)
+    if name is None:
+        raise InvalidOptionError(f"{function!r} has no name; give it one with tool(…, name=…)")
+    if not _NAME.fullmatch(name):
+        raise InvalidOptionError(
+            f"{name!r} cannot be the name of a tool: vendors accept 1 to 64 of the characters "
+            "a-z, A-Z, 0-9, _ and -; give another with name="
+        )
+    label = f"tool {getattr(function, '__qualname__', name)}"
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidOptionError(f"{label} yields; a tool returns its whole result")
+    told, parameters = read_docstring(_docstring(function))
+    needs_self = _is_method(function)
+    return Tool(
+        name=name,
+        description=told if description is None else description,
+        function=function,
+        parameters=parameters_of(function, label, parameters, skip=int(needs_self)),
+        needs_self=needs_self,
+    )
+
+
+def _is_method(function: Callable[..., object]) -> bool:
+    """Whether a function waits for its ``self``; while its class is made, only the name tells."""
+    return inspect.isfunction(function) and next(
+        iter(inspect.signature(function).parameters), ""
+    ) in {"self", "cls"}
+
+
+def _docstring(function: object) -> str | None:
+    """The function's own docstring; that of a partial call is its function's."""
+    while isinstance(function, partial):
+        function = cast("partial[object]", function).func
+    return function.__doc__
+
+
+def _failure(text: str, error: BaseException | None) -> ToolResult:
+    return ToolResult((TextContent(redact(text)),), error=True, exception=error)
+
+
+def _told(error: BaseException) -> str:
+    kind = type(error).__name__
+    try:
+        message = str(error)
+    except Exception:
+        return kind
+    return f"{kind}: {message}" if message else kind
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
