@@ -1,0 +1,144 @@
+"""Prints the way of a prompt down to the agent, and of its answer up to the caller.
+
+A warm client runs a prompt against a scripted model on 127.0.0.1, once as `client.run` and once in
+an open session. What is counted are the calls of functions of signedin, and the files they are in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Annotated
+
+import typer
+
+import signedin
+from signedin import AsyncClient
+from signedin.loopback import LoopbackModel, ModelRequest, Text
+from signedin.wire.process import Process
+
+ROOT = str(Path(signedin.__file__).parent) + os.sep
+PROMPT = "Which way?"
+SHORT, LONG = 1_000, 3_000
+
+
+class Trace:
+    """What was called.
+
+    Attributes:
+        calls: The functions, in order.
+        written: How many of them until the prompt was on its way.
+        stack: Those that had not returned then, from the outermost.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[CodeType] = []
+        self.written = 0
+        self.stack: list[CodeType] = []
+
+    def called(self, frame: FrameType, event: str, arg: object) -> None:
+        """Notes a call; for `sys.setprofile`."""
+        del arg
+        code = frame.f_code
+        if event != "call" or not _is_ours(code):
+            return
+        self.calls.append(code)
+        if code is Process.write.__code__ and PROMPT.encode() in frame.f_locals["data"]:
+            self.written = len(self.calls)
+            self.stack = list(_stack(frame))[::-1]
+
+
+def _is_ours(code: CodeType) -> bool:
+    """Whether it is a function of signedin that runs with a prompt, and no comprehension."""
+    name = code.co_filename
+    inside = name.startswith(ROOT) and f"loopback{os.sep}" not in name
+    return inside and (not code.co_name.startswith("<") or code.co_name == "<lambda>")
+
+
+def _stack(frame: FrameType | None) -> Iterator[CodeType]:
+    while frame is not None:
+        if _is_ours(frame.f_code):
+            yield frame.f_code
+        frame = frame.f_back
+
+
+@contextmanager
+def traced() -> Generator[Trace]:
+    """Traces what the block calls in this thread."""
+    trace = Trace()
+    sys.setprofile(trace.called)
+    try:
+        yield trace
+    finally:
+        sys.setprofile(None)
+
+
+def _where(code: CodeType) -> str:
+    return f"{code.co_filename.removeprefix(ROOT)}:{code.co_firstlineno} {code.co_qualname}"
+
+
+def _files(codes: list[CodeType]) -> int:
+    return len({code.co_filename for code in codes})
+
+
+def report(title: str, trace: Trace) -> None:
+    """Prints the way down."""
+    down = trace.calls[: trace.written]
+    print(f"{title}: {len(down)} calls in {_files(down)} files until the prompt is written,")
+    print(f"{len(trace.stack)} frames deep in {_files(trace.stack)} files:")
+    for code in trace.stack:
+        print(f"  {_where(code)}")
+    print()
+
+
+async def report_deltas(client: AsyncClient) -> None:
+    """Prints what one delta costs on its way up: the slope between two lengths of an answer."""
+    short, long = [await _calls(client, count) for count in (SHORT, LONG)]
+    print(f"a delta: {(len(long) - len(short)) / (LONG - SHORT):.1f} calls; those of every delta:")
+    for code, times in Counter(long).most_common():
+        if times >= LONG:
+            print(f"  {times / LONG:4.1f}  {_where(code)}")
+
+
+async def _calls(client: AsyncClient, deltas: int) -> list[CodeType]:
+    with traced() as trace:
+        async with client.stream(str(deltas)) as turn:
+            async for _ in turn:
+                pass
+    return trace.calls
+
+
+def _answer(request: ModelRequest) -> str | Text:
+    """As many deltas as the prompt names, or a word."""
+    return Text.deltas(int(request.prompt)) if request.prompt.isdecimal() else "Done."
+
+
+async def trace_all(provider: str) -> None:
+    """Traces a run, a turn of an open session, and a delta."""
+    with LoopbackModel(_answer) as model:
+        async with AsyncClient(provider, **model.client_options(provider)) as client:
+            await client.run("first")
+            with traced() as trace:
+                await client.run(PROMPT)
+            report("client.run", trace)
+            async with client.session() as session:
+                await session.run("first")
+                with traced() as trace:
+                    await session.run(PROMPT)
+            report("session.run", trace)
+            await report_deltas(client)
+
+
+def main(provider: Annotated[str, typer.Argument()] = "codex") -> None:
+    """Prints the way of a prompt and of a delta."""
+    asyncio.run(trace_all(provider))
+
+
+if __name__ == "__main__":
+    typer.run(main)
