@@ -26,7 +26,7 @@ from signedin.client.async_client import AsyncClient
 from signedin.model.errors import UnsupportedOptionError
 from signedin.model.options import AuthSource
 from signedin.providers.registry import load_provider, provider_names
-from signedin.runtime.threads import in_thread
+from signedin.runtime.aio import in_thread
 
 auth = typer.Typer(
     rich_markup_mode=None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from signedin.model.approvals import UNATTENDED, ApprovalRequest, Decision, Question, deny
 from signedin.model.events import JSON
 from signedin.model.options import TurnOptions
-from signedin.runtime.threads import run_callback
+from signedin.runtime.aio import run_callback
 
 if TYPE_CHECKING:
     from signedin.tools.tool import ToolResult

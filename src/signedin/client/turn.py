@@ -18,8 +18,7 @@ from typing import Generic, Self, cast
 import msgspec
 
 from signedin.model.errors import OutputError, SignedinError, TimeoutExceededError
-from signedin.model.events import AnyEvent, DoneReason, Event
-from signedin.model.failures import event_from_error
+from signedin.model.events import AnyEvent, DoneReason, Event, event_from_error
 from signedin.model.items import AnyItem, ItemFeed
 from signedin.model.options import TurnOptions
 from signedin.model.results import OutputT_co, RunResult

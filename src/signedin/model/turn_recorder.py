@@ -32,8 +32,8 @@ from signedin.model.events import (
     Usage,
     UsageEvent,
     WarningEvent,
+    error_from_event,
 )
-from signedin.model.failures import error_from_event
 from signedin.model.redact import redact_json, redact_message
 from signedin.model.results import RunResult, answer_text
 

@@ -20,7 +20,7 @@ import msgspec
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
 from signedin.model.redact import redact
-from signedin.runtime.threads import in_thread
+from signedin.runtime.aio import in_thread
 from signedin.schemas.docstrings import read_docstring
 from signedin.schemas.parameters import Parameters, parameters_of
 from signedin.schemas.plain import Schema

@@ -24,7 +24,7 @@ from signedin import (
     UnsupportedProviderError,
     UsageLimitError,
 )
-from signedin.model.failures import error_from_event, event_from_error
+from signedin.model.events import error_from_event, event_from_error
 
 SPECIAL = {
     ErrorKind.AUTH_REQUIRED: AuthRequiredError,

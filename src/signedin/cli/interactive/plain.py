@@ -16,7 +16,7 @@ from signedin.cli.interactive.screen import Fits, Host
 from signedin.cli.output import Presenter
 from signedin.cli.render import View
 from signedin.cli.terminal import PlainPresenter
-from signedin.runtime.threads import in_thread
+from signedin.runtime.aio import in_thread
 
 _CHUNK = 65_536
 

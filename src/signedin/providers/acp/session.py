@@ -19,8 +19,7 @@ from signedin.model.errors import (
     TransportClosedError,
     UnsupportedOptionError,
 )
-from signedin.model.events import SessionEvent
-from signedin.model.failures import error_from_event
+from signedin.model.events import SessionEvent, error_from_event
 from signedin.model.options import TurnOptions
 from signedin.model.results import PastTurn
 from signedin.providers.acp import protocol as acp

@@ -19,7 +19,7 @@ from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.model.results import SessionInfo, SessionPage
 from signedin.providers.base import SessionQuery
 from signedin.providers.chatgpt.conversation import StoredTurn
-from signedin.runtime.threads import in_thread
+from signedin.runtime.aio import in_thread
 
 T = TypeVar("T")
 

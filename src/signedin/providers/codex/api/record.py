@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from signedin.model.errors import SignedinError, TransportClosedError
-from signedin.model.events import SessionEvent
-from signedin.model.failures import event_from_error
+from signedin.model.events import SessionEvent, event_from_error
 from signedin.model.redact import redact
 from signedin.model.results import answer_among
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done

@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 import msgspec
 
 from signedin.providers.codex import protocol as p
-from signedin.runtime.threads import run_callback
+from signedin.runtime.aio import run_callback
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import INVALID_PARAMS, METHOD_NOT_FOUND, JsonRpcError
 
