@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -18,8 +18,6 @@ from signedin.cli.output import Presenter
 from signedin.client.async_client import AsyncClient
 from signedin.client.attempts import run_to_end
 from signedin.client.keywords import check_keywords, resolve
-from signedin.client.session import AsyncSession
-from signedin.client.turn import AsyncTurn
 from signedin.model.capabilities import check_retry, check_supported
 from signedin.model.events import RetryEvent
 from signedin.model.options import Permissions, TurnKeywords, TurnOptions
@@ -190,27 +188,26 @@ async def run_prompt(
     """Runs a prompt to its end and closes the client; see `follow_run`."""
 
     async def run(follower: Follower) -> RunResult[object]:
-        @asynccontextmanager
-        async def conversation() -> AsyncGenerator[_ShownSession, None]:
-            session = client.session()
-            try:
-                yield _ShownSession(session, follower)
-            finally:
-                await session.aclose()
-
         def on_retry(event: RetryEvent) -> None:
             follower.show([event])
 
         if resume is None:
-            return await run_to_end(conversation, prompt, turn_options, on_retry)
-        session = client.session(resume=resume, fork=fork)
-        shown = _ShownSession(session, follower)
-        try:  # all tries are in the same conversation
             return await run_to_end(
-                lambda: nullcontext(shown), prompt, turn_options, on_retry, session.roll_back
+                lambda: aclosing(client.session()),
+                prompt,
+                turn_options,
+                on_retry=on_retry,
+                result_of=follower.result_of,
             )
-        finally:
-            await session.aclose()
+        async with aclosing(client.session(resume=resume, fork=fork)) as session:
+            return await run_to_end(  # all tries are in the same conversation
+                lambda: nullcontext(session),
+                prompt,
+                turn_options,
+                on_retry=on_retry,
+                roll_back=session.roll_back,
+                result_of=follower.result_of,
+            )
 
     naming = options.naming_sessions(client) if resume is not None else nullcontext()
     async with client:
@@ -230,25 +227,3 @@ def _retry(retries: int | None) -> Retry | None:
     from signedin.model.retry import Retry  # noqa: PLC0415 - seldom needed
 
     return Retry(retries)
-
-
-class _ShownSession:
-    """A session whose turns are shown while they run."""
-
-    def __init__(self, session: AsyncSession, follower: Follower) -> None:
-        self._session = session
-        self._follower = follower
-
-    def turn(self, prompt: str, options: TurnOptions) -> _ShownTurn:
-        """Makes a turn."""
-        return _ShownTurn(self._session.turn(prompt, options), self._follower)
-
-
-class _ShownTurn:
-    def __init__(self, turn: AsyncTurn, follower: Follower) -> None:
-        self._turn = turn
-        self._follower = follower
-
-    async def result(self) -> RunResult[object]:
-        """Shows the turn until it ends."""
-        return await self._follower.result_of(self._turn)

@@ -42,6 +42,7 @@ from signedin.model.options import (
     checked_directory,
 )
 from signedin.model.results import ModelInfo, Outcome, RunResult, SessionPage
+from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.base import (
     Installation,
     Provider,
@@ -258,10 +259,9 @@ class AsyncClient:
         check_prompt(prompt)
         check_single_try(self.provider, check_keywords(keywords))
         options = self._options(keywords, output)
-        recorder = new_recorder(self.provider, self.transport, options)
         return AsyncTurn(
-            lambda: self._single_turn(prompt, resume, options),
-            recorder,
+            lambda recorder: self._single_turn(prompt, resume, options, recorder),
+            new_recorder(self.provider, self.transport, options),
             options,
             lambda cleanup: self._leftovers.leave(cleanup, self),
         )
@@ -530,12 +530,12 @@ class AsyncClient:
 
     @asynccontextmanager
     async def _single_turn(
-        self, prompt: str, resume: str | None, options: TurnOptions
+        self, prompt: str, resume: str | None, options: TurnOptions, recorder: TurnRecorder
     ) -> AsyncGenerator[ProviderTurn, None]:
         """A turn in a session of its own, which is freed with it."""
         async with (
             self._closing(self.session(resume=resume)) as session,
-            session.running_turn(prompt, options) as turn,
+            session.running_turn(prompt, options, recorder) as turn,
         ):
             yield turn
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -17,31 +17,27 @@ from signedin.model.results import RunResult
 from signedin.runtime.aio import running_loop
 
 if TYPE_CHECKING:
+    from signedin.client.session import AsyncSession
+    from signedin.client.turn import AsyncTurn
     from signedin.model.retry import Retry
 
 
-class Attempt(Protocol):
-    """What a run needs of a turn."""
-
-    async def result(self) -> RunResult[object]:
-        """Waits for its end."""
-        ...
+ResultOf: TypeAlias = "Callable[[AsyncTurn[object]], Awaitable[RunResult[object]]]"
+"""Follows a turn to its end."""
 
 
-class Conversation(Protocol):
-    """What a run needs of a session."""
-
-    def turn(self, prompt: str, options: TurnOptions) -> Attempt:
-        """Makes a turn with complete options."""
-        ...
+async def _result(turn: AsyncTurn[object]) -> RunResult[object]:
+    return await turn.result()
 
 
 async def run_to_end(
-    begin: Callable[[], AbstractAsyncContextManager[Conversation]],
+    begin: Callable[[], AbstractAsyncContextManager[AsyncSession]],
     prompt: str,
     options: TurnOptions,
+    *,
     on_retry: Callable[[RetryEvent], None] | None = None,
     roll_back: Callable[[], Awaitable[None]] | None = None,
+    result_of: ResultOf = _result,
 ) -> RunResult[object]:
     """Runs a prompt.
 
@@ -50,22 +46,23 @@ async def run_to_end(
     together has ``options.timeout``.
 
     Args:
-        begin: Gives the conversation for one attempt.
+        begin: Gives the session for one attempt.
         prompt: What to ask.
         options: Everything else.
         on_retry: Told of each further turn before it begins.
         roll_back: Takes a failed turn out of the conversation, where all attempts are in the same.
+        result_of: Follows each turn to its end.
 
     Raises:
         SignedinError: The last attempt's error; notes on it tell of the earlier ones, and
             ``error.result`` has what all of them gave.
         OutputError: The answer still does not fit.
     """
-    run = _Run(running_loop().time(), options, on_retry)
+    run = _Run(running_loop().time(), options, on_retry, result_of)
     while True:
         try:
-            async with begin() as conversation:
-                return run.completed(await run.fitting_result(conversation, prompt))
+            async with begin() as session:
+                return run.completed(await run.fitting_result(session, prompt))
         except SignedinError as error:
             delay = run.delay_before_retry(error, in_conversation=roll_back is not None)
             if delay is None:
@@ -88,6 +85,7 @@ class _Run:
         started: When, in the time of the event loop.
         options: How it was asked for.
         on_retry: Told of each further turn before it begins.
+        result_of: Follows each turn to its end.
     """
 
     def __init__(
@@ -95,21 +93,23 @@ class _Run:
         started: float,
         options: TurnOptions,
         on_retry: Callable[[RetryEvent], None] | None,
+        result_of: ResultOf,
     ) -> None:
         self._started = started
         self._deadline = None if options.timeout is None else started + options.timeout
         self._options = msgspec.structs.replace(options, deadline=self._deadline)
         self._on_retry = on_retry or _nobody_told
+        self._result_of = result_of
         self._attempts: list[RunResult[object]] = []
         self._retries: list[RetryEvent] = []
         self._repairs = 0
 
-    async def fitting_result(self, conversation: Conversation, prompt: str) -> RunResult[object]:
+    async def fitting_result(self, session: AsyncSession, prompt: str) -> RunResult[object]:
         """Runs a turn, and further ones as long as its answer does not fit and may be mended."""
         self._repairs = 0
         while True:
             try:
-                return await conversation.turn(prompt, self._options).result()
+                return await self._result_of(session.turn(prompt, self._options))
             except OutputError as error:
                 output = self._options.output
                 if error.result is None or output is None:

@@ -12,7 +12,6 @@ from signedin.client.attempts import run_to_end
 from signedin.client.callback_host import CallbackHost
 from signedin.client.conversations import Conversation, Conversations
 from signedin.client.keywords import check_keywords, check_prompt, resolve
-from signedin.client.notices import NoticingTurn
 from signedin.client.turn import AsyncTurn, new_recorder
 from signedin.model.approvals import Host
 from signedin.model.capabilities import (
@@ -24,6 +23,7 @@ from signedin.model.capabilities import (
 from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.model.options import Output, TurnKeywords, TurnOptions
 from signedin.model.results import PastTurn, RunResult
+from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.base import (
     Provider,
     ProviderSession,
@@ -269,7 +269,7 @@ class AsyncSession:
         return f"{type(self).__name__}({self._name!r}, id={self.id!r}, {state})"
 
     def running_turn(
-        self, prompt: str, options: TurnOptions
+        self, prompt: str, options: TurnOptions, recorder: TurnRecorder
     ) -> AbstractAsyncContextManager[ProviderTurn]:
         """Starts a turn for the length of a ``with`` block.
 
@@ -277,12 +277,12 @@ class AsyncSession:
             SessionBusyError: Another turn of this conversation still runs.
         """
         return self._running(
-            options, lambda session, host: session.start_turn(prompt, options, host)
+            options, lambda session, host: session.start_turn(prompt, options, host), recorder
         )
 
     def _turn(self, options: TurnOptions, start: TurnStart) -> AsyncTurn:
         return AsyncTurn(
-            lambda: self._running(options, start),
+            lambda recorder: self._running(options, start, recorder),
             new_recorder(self._name, self._transport, options),
             options,
             lambda cleanup: self._leftovers.leave(cleanup, self),
@@ -290,7 +290,7 @@ class AsyncSession:
 
     @asynccontextmanager
     async def _running(
-        self, options: TurnOptions, start: TurnStart
+        self, options: TurnOptions, start: TurnStart, recorder: TurnRecorder
     ) -> AsyncGenerator[ProviderTurn, None]:
         self._began_turn = False
         await self._leftovers.ended(self)
@@ -301,9 +301,10 @@ class AsyncSession:
             session = conversation.session
             turn = conversation.turn = await start(session, CallbackHost(options))
             self._began_turn = True
-            notices, session.notices = session.notices, ()
+            recorder.warn(session.notices)
+            session.notices = ()
             try:
-                yield NoticingTurn(turn, notices) if notices else turn
+                yield turn
             finally:
                 await finish(conversation.end_turn())
         finally:

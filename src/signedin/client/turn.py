@@ -27,8 +27,9 @@ from signedin.providers.base import ProviderTurn
 from signedin.runtime.aio import check_process, finish, running_loop
 from signedin.runtime.batches import AsyncBatches
 
-TurnOpener = Callable[[], AbstractAsyncContextManager[ProviderTurn]]
-"""Starts a turn when entered, and leaves nothing of it behind when left."""
+TurnOpener = Callable[[TurnRecorder], AbstractAsyncContextManager[ProviderTurn]]
+"""Starts a turn when entered, warns in its record of how that came about, and leaves nothing of the
+turn behind when left."""
 
 
 class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
@@ -199,7 +200,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
     def _opened(self) -> asyncio.Task[ProviderTurn]:
         """Starts the turn, once. Who gives up waiting for it releases it."""
         if self._opening is None:
-            opening = self._stack.enter_async_context(self._opener())
+            opening = self._stack.enter_async_context(self._opener(self._recorder))
             self._opening = asyncio.get_running_loop().create_task(opening)
         return self._opening
 

@@ -1,4 +1,4 @@
-"""Keeps the record of a turn, and the promises about the order of its events."""
+"""Records a turn, and enforces the order of its events."""
 
 from __future__ import annotations
 
@@ -103,6 +103,11 @@ class TurnRecorder:
             else:
                 out.extend(self._take(_masked(event) if isinstance(event, _NEWS) else event))
         return out
+
+    def warn(self, texts: Iterable[str]) -> None:
+        """Warns, right after the session, of how the turn came about."""
+        if self._early is not None:
+            self._early += [WarningEvent(text=text, timestamp=time.time()) for text in texts]
 
     def result(self, *, turn_id: str | None) -> RunResult[object]:
         """Returns the result as it stands."""

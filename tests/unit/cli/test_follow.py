@@ -29,6 +29,7 @@ from signedin.cli.follow import Follower, follow, follow_run
 from signedin.cli.output import Outcome, Presenter
 from signedin.client.turn import new_recorder
 from signedin.model.options import TurnOptions
+from signedin.model.turn_recorder import TurnRecorder
 
 
 class FakeTurn:
@@ -86,7 +87,8 @@ class Recording(Presenter):
 
 def turn_of(fake: FakeTurn) -> AsyncTurn:
     @asynccontextmanager
-    async def opened() -> AsyncIterator[FakeTurn]:
+    async def opened(recorder: TurnRecorder) -> AsyncIterator[FakeTurn]:
+        del recorder
         try:
             yield fake
         finally:
