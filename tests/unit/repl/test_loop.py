@@ -18,7 +18,7 @@ from signedin import (
     SignedinError,
     TurnFailedError,
 )
-from signedin.cli.interactive.loop import Shell
+from signedin.cli.interactive.loop import Loop
 from signedin.cli.interactive.state import Chat, Settings
 from signedin.cli.output import Outcome, Presenter
 from signedin.cli.render import View
@@ -37,11 +37,11 @@ class FakeScreen:
     def __init__(self, *steps: Step) -> None:
         self.steps = list(steps)
         self.shown = ""
-        self.shell: Shell | None = None
+        self.shell: Loop | None = None
         self.refreshed = asyncio.Event()
 
     @asynccontextmanager
-    async def opened(self, host: Shell):
+    async def opened(self, host: Loop):
         self.shell = host
         yield
 
@@ -108,7 +108,7 @@ def provider(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeProvider:
 async def hold(screen: FakeScreen, transport: str | None = None) -> int:
     """Holds a conversation until the user has entered all, with a limit for the test."""
     async with asyncio.timeout(60):
-        return await Shell(Chat(Settings(provider="fake", transport=transport)), screen).run()
+        return await Loop(Chat(Settings(provider="fake", transport=transport)), screen).run()
 
 
 def busy(prompt: str):

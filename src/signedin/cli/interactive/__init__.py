@@ -1,8 +1,9 @@
 """``signedin interactive``: a conversation with an agent at the terminal.
 
-`state` is the conversation and its settings; `commands` the table of slash commands, which the
-modules beside it carry out; `loop` takes what the user enters and runs turns; `screen` is what it
-is entered on: `prompt` where a terminal can be drawn on, `plain` anywhere else.
+`state` is the conversation and its settings, `shell` runs its turns, `loop` takes what the user
+enters. Slash commands are defined with the decorators of `slash`, in `about`, `settings` and
+`talk`. `screen` is what is entered on: `prompt` where a terminal can be drawn on, `plain` anywhere
+else.
 """
 
 from __future__ import annotations

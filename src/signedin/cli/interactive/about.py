@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -13,14 +12,13 @@ from rich.text import Text
 
 from signedin.cli import blocks
 from signedin.cli.errors import UsageError
+from signedin.cli.interactive.screen import Choices
+from signedin.cli.interactive.shell import Shell
+from signedin.cli.interactive.slash import COMMANDS, Command, command, command_with, find
 from signedin.cli.interactive.state import Chat
 from signedin.client.async_client import AsyncClient
 from signedin.model.errors import SignedinError
 from signedin.model.events import CommandEvent, FileChangeEvent, ToolEvent
-
-if TYPE_CHECKING:
-    from signedin.cli.interactive.commands import Choices, Command
-    from signedin.cli.interactive.loop import Shell
 
 KEYS: Sequence[RenderableType] = [
     Text("Enter sends; Alt-Enter, or a backslash at the end of the line, begins a new line."),
@@ -32,15 +30,30 @@ KEYS: Sequence[RenderableType] = [
 def help_lines(commands: Sequence[Command]) -> list[RenderableType]:
     """Explains commands."""
     table = _table()
-    for command in commands:
-        names = ", ".join((command.name, *command.aliases))
-        table.add_row(Text(f"{names} {command.arguments}".rstrip()), command.help)
+    for each in commands:
+        names = ", ".join((each.name, *each.aliases))
+        table.add_row(Text(f"{names} {each.arguments}".rstrip()), each.help)
     return [table]
 
 
-async def status(shell: Shell, argument: str) -> None:
-    """Tells who answers, how, and who pays."""
-    del argument
+@command_with("[COMMAND]", name="help")
+async def explain(shell: Shell, argument: str) -> None:
+    """List the commands, or explain one."""
+    if argument:
+        shell.show(*help_lines([find(argument if argument.startswith("/") else f"/{argument}")]))
+    else:
+        shell.show(*help_lines(COMMANDS), "", *KEYS)
+
+
+async def login_choices(shell: Shell, typed: str) -> Choices:
+    """Whose login it can be."""
+    del shell, typed
+    return [("isolated", "signedin's own login"), ("external", "the vendor's login")]
+
+
+@command()
+async def status(shell: Shell) -> None:
+    """Who answers, how, and who pays."""
     chat = shell.chat
     rows = [
         ("provider", chat.settings.provider),
@@ -60,9 +73,9 @@ async def status(shell: Shell, argument: str) -> None:
     shell.show(_facts(rows))
 
 
-async def available(shell: Shell, argument: str) -> None:
-    """Says yes or no."""
-    del argument
+@command()
+async def available(shell: Shell) -> None:
+    """Say whether the provider is installed and signed in: yes or no."""
     client = shell.chat.client
     if await client.available():
         shell.show(Text("yes"))
@@ -76,8 +89,9 @@ async def available(shell: Shell, argument: str) -> None:
     shell.show(Text(f"no: {why}"))
 
 
+@command_with("[isolated|external]", completer=login_choices, while_working=False)
 async def login(shell: Shell, argument: str) -> None:
-    """Signs in with the vendor's own program."""
+    """Sign in, to signedin's own login or the vendor's."""
     settings = shell.chat.settings
     if argument not in {"", "isolated", "external"}:
         raise UsageError(f"/login takes isolated or external, not {argument!r}")
@@ -90,9 +104,9 @@ async def login(shell: Shell, argument: str) -> None:
     shell.show(Text(f"Signed in to {settings.provider} ({account or source})."))
 
 
-async def limits(shell: Shell, argument: str) -> None:
-    """Tells what is left of the plan."""
-    del argument
+@command()
+async def limits(shell: Shell) -> None:
+    """What is left of the plan."""
     found = await shell.chat.client.limits()
     rows = [("plan", found.plan)] if found.plan else []
     for name, window in found.windows.items():
@@ -106,9 +120,9 @@ async def limits(shell: Shell, argument: str) -> None:
     shell.show(_facts(rows) if rows else Text("The provider tells no limits."))
 
 
-async def cost(shell: Shell, argument: str) -> None:
-    """Tells what the conversation has used."""
-    del argument
+@command()
+async def cost(shell: Shell) -> None:
+    """Tokens of the conversation, and what they cost."""
     usage = shell.chat.usage
     cost = "not reported by the provider" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
     rows = [
@@ -120,9 +134,9 @@ async def cost(shell: Shell, argument: str) -> None:
     shell.show(_facts(rows))
 
 
-async def tools(shell: Shell, argument: str) -> None:
-    """Tells what the agent has used."""
-    del argument
+@command()
+async def tools(shell: Shell) -> None:
+    """What the agent has used in this conversation."""
     used = Counter(
         name
         for exchange in shell.chat.exchanges
@@ -135,12 +149,6 @@ async def tools(shell: Shell, argument: str) -> None:
     shell.show(_facts(rows) if rows else Text("The agent has used no tool yet."))
     if servers := shell.chat.settings.mcp_servers:
         shell.show(Text(f"It can use the MCP servers {', '.join(servers)}.", style="dim"))
-
-
-async def login_choices(shell: Shell, typed: str) -> Choices:
-    """Whose login it can be."""
-    del shell, typed
-    return [("isolated", "signedin's own login"), ("external", "the vendor's login")]
 
 
 async def _account(chat: Chat) -> list[tuple[str, str]]:

@@ -92,12 +92,12 @@ def interactive(
 
 
 async def _talk(settings: Settings, resume: str | None, *, shows_events: bool) -> int:
-    from signedin.cli.interactive.loop import Shell  # noqa: PLC0415 - as above
+    from signedin.cli.interactive.loop import Loop  # noqa: PLC0415 - as above
     from signedin.cli.interactive.state import Chat  # noqa: PLC0415 - as above
 
-    shell = Shell(Chat(settings), _screen())
-    shell.shows_events = shows_events
-    return await shell.run(resume)
+    loop = Loop(Chat(settings), _screen())
+    loop.shows_events = shows_events
+    return await loop.run(resume)
 
 
 def _screen() -> Screen:

@@ -10,7 +10,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from signedin.accounts.homes import make_private, signedin_home
-from signedin.cli.interactive.commands import Choices
+from signedin.cli.interactive.screen import Choices
 
 HISTORY = "history"
 """Name of the file in signedin's folder that keeps what was entered."""

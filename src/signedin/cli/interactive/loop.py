@@ -1,80 +1,22 @@
-"""Takes what the user enters, runs turns, and keeps both going at the same time."""
+"""Takes what the user enters, also while a turn runs, until the user leaves."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
-import typer
-from rich.console import RenderableType
 from rich.text import Text
 
-from signedin.cli import blocks
-from signedin.cli.errors import INTERRUPTED, SIGNALLED, SUCCESS
+from signedin.cli.errors import SIGNALLED
 from signedin.cli.interactive import commands, talk
-from signedin.cli.interactive.asking import Asker
-from signedin.cli.interactive.screen import Screen
-from signedin.cli.interactive.snapshots import Snapshots
-from signedin.cli.interactive.state import Chat
-from signedin.cli.interactive.views import view_of
-from signedin.cli.output import Outcome
-from signedin.cli.render import View
+from signedin.cli.interactive.screen import Choices
+from signedin.cli.interactive.shell import EXPECTED, Shell
 from signedin.cli.signals import calling_on_stop
-from signedin.client.turn import AsyncTurn
-from signedin.model.errors import SignedinError, TurnInterruptedError
-
-_STOP_SECONDS = 5.0
-"""How long an agent that was asked to stop may take, before the turn is torn down."""
-
-EXPECTED = (SignedinError, typer.TyperException, OSError)
-"""What goes wrong without the conversation being over."""
 
 
-class Shell:
-    """A conversation on a screen; what the handlers of the slash commands work with.
-
-    Attributes:
-        chat: The conversation.
-        screen: What it is held on.
-        asker: Asks the user what the agent wants to know.
-        snapshots: The states of the files before and after each turn.
-        shows_events: Whether each event is shown by its name as well.
-    """
-
-    def __init__(self, chat: Chat, screen: Screen) -> None:
-        self.chat = chat
-        self.screen = screen
-        self.asker = Asker(screen)
-        self.snapshots = Snapshots()
-        self.shows_events = False
-        self._turn: AsyncTurn | None = None
-        self._turn_ended = asyncio.Event()
-        self._working: asyncio.Task[None] | None = None
-        self._stopping: asyncio.Task[None] | None = None
-        self._waiting: list[str] = []
-        self._left: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._was_warned = False
-
-    @property
-    def prompt(self) -> str:
-        """What stands before what the user types."""
-        return f"signedin[{self.chat.name}]> "
-
-    @property
-    def facts(self) -> str:
-        """What is good to know while typing."""
-        settings = self.chat.settings
-        facts = [self.chat.model, settings.effort, settings.permissions or "read-only"]
-        if tokens := self.chat.usage.total_tokens:
-            facts.append(f"{tokens:,} tokens")
-        keys = "Ctrl-C stops" if self._working else "/help"
-        return " · ".join([*filter(None, facts), keys, self.chat.place])
-
-    @property
-    def is_working(self) -> bool:
-        """Whether a turn runs."""
-        return self._working is not None
+class Loop(Shell):
+    """A conversation that reads what the user enters."""
 
     async def run(self, resume: str | None = None) -> int:
         """Holds the conversation until the user leaves; returns the program's exit code.
@@ -96,105 +38,12 @@ class Shell:
                 await self.chat.aclose()
         return self._left.result()
 
-    def show(self, *renderables: RenderableType) -> None:
-        """Shows something for good."""
-        self.screen.show(*renderables)
-
-    def leave(self, code: int = SUCCESS) -> None:
-        """Ends the conversation."""
-        if not self._left.done():
-            self._left.set_result(code)
-
-    async def choices(self, line: str) -> commands.Choices:
+    async def choices(self, line: str) -> Choices:
         """How a command that is being typed could go on; nothing if that cannot be told."""
         try:
             return await commands.choices(self, line)
         except EXPECTED:
             return []
-
-    def interrupted(self) -> None:
-        """Stops the turn, or what was asked to stop already, or leaves when asked twice."""
-        if self._working is not None and self._stopping is None:
-            self.show(Text("Stopping. Ctrl-C once more leaves.", style="dim"))
-            for text in self._waiting:
-                self.show(Text(f"Not sent: {blocks.printable(text)}", style="dim"))
-            self._waiting.clear()
-            self._stopping = asyncio.create_task(self._stop(self._working))
-        elif self._was_warned or self._working is not None:
-            self.leave(INTERRUPTED)
-        else:
-            self._was_warned = True
-            self.show(Text("Ctrl-C once more leaves, and so does Ctrl-D.", style="dim"))
-
-    async def say(self, text: str) -> None:
-        """Tells the agent something: at once if it can listen while it works, else afterwards."""
-        if self._working is None:
-            await self.begin(lambda: self.turn(text))
-        elif await self._steer(text):
-            self.show(Text("Sent.", style="dim"))
-        else:
-            self._waiting.append(text)
-            self.show(Text("Queued; sent when this turn ends.", style="dim"))
-
-    async def follow(self, turn: AsyncTurn, view: View) -> Outcome:
-        """Shows a turn until it ends, and returns how it ended.
-
-        Raises:
-            SignedinError: It never began.
-        """
-        self._turn = turn
-        self._turn_ended.clear()
-        try:
-            async with turn, self.screen.presenter(view) as presenter:
-                while batch := await turn.next_batch():
-                    presenter.show(batch)
-                outcome = await _outcome_of(turn)
-                presenter.finish(outcome)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._stopping is None or self._left.done() or task is None:
-                raise
-            task.uncancel()
-            outcome = await _outcome_of(turn)
-            self.show(*view.end(outcome.result))
-        finally:
-            self._turn = None
-            self._turn_ended.set()
-        if outcome.error is not None:
-            self.tell(outcome.error)
-        self.show("")
-        return outcome
-
-    def tell(self, error: Exception) -> None:
-        """Shows what went wrong."""
-        match error:
-            case TurnInterruptedError():
-                self.show(Text("Interrupted.", style="yellow"))
-            case typer.TyperException():
-                self.show(Text(f"error: {error.format_message()}", style="red"))
-            case _:
-                self.show(Text(f"error: {blocks.printable(str(error))}", style="red"))
-
-    async def begin(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Begins something that runs turns; the user can enter something meanwhile."""
-        self._working = asyncio.create_task(self._work(work))
-        if not self.screen.reads_ahead:
-            await asyncio.wait([self._working])
-
-    async def single_turn(self, prompt: str, view: View) -> None:
-        """Runs a turn that is no part of the conversation."""
-        self.show(Text(f"{self.chat.settings.provider}>", style="bold"))
-        turn = self.chat.single_turn(prompt, self.asker.approve, self.asker.answer)
-        async with self.snapshots.around_turn(self.chat.folder):
-            await self.follow(turn, view)
-
-    async def turn(self, prompt: str) -> None:
-        """Runs a turn of the conversation."""
-        chat = self.chat
-        self.show(Text(f"{chat.settings.provider}>", style="bold"))
-        turn = chat.turn(prompt, self.asker.approve, self.asker.answer)
-        async with self.snapshots.around_turn(chat.folder):
-            chat.add(prompt, await self.follow(turn, view_of(self)))
 
     async def _take_all(self) -> None:
         """Takes what is entered until the user leaves, whatever runs at that moment."""
@@ -213,7 +62,7 @@ class Shell:
             if line is None or self._left.done():
                 return
             self._was_warned = False
-            await self._try(self._take(line.strip()))
+            await self.attempt(self._take(line.strip()))
 
     async def _take(self, line: str) -> None:
         if not line:
@@ -228,48 +77,6 @@ class Shell:
             return
         await command.handler(self, argument.strip())
 
-    async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await self._try(work())
-            while self._waiting:
-                prompt = "\n\n".join(self._waiting)
-                self._waiting.clear()
-                await self._try(self.turn(prompt))
-        except Exception as error:
-            if not self._left.done():
-                self._left.set_exception(error)
-        finally:
-            self._working = self._stopping = None
-            self.screen.refresh()
-
-    async def _try(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except EXPECTED as error:
-            self.tell(error)
-
-    async def _steer(self, text: str) -> bool:
-        """Tells the agent while it works; returns whether it could be told."""
-        if not self.chat.client.capabilities.steer or self._turn is None:
-            return False
-        try:
-            await self._turn.steer(text)
-        except SignedinError:
-            return False
-        return True
-
-    async def _stop(self, working: asyncio.Task[None]) -> None:
-        """Asks the agent to stop, so that the turn ends in order; else tears the turn down."""
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                if self._turn is not None:
-                    await self._turn.interrupt()
-                    await self._turn_ended.wait()
-                    return
-        except (SignedinError, TimeoutError):
-            pass
-        working.cancel()
-
     def _signalled(self, signum: int) -> None:
         if signum == signal.SIGINT:
             self.interrupted()
@@ -279,15 +86,6 @@ class Shell:
     def _greeting(self) -> str:
         chat = self.chat
         return f"You talk with {chat.settings.provider} in {chat.folder}. /help explains."
-
-
-async def _outcome_of(turn: AsyncTurn) -> Outcome:
-    try:
-        return Outcome(await turn.result())
-    except SignedinError as error:
-        if error.result is None:
-            raise
-        return Outcome(error.result, error)
 
 
 async def _cancelled(*tasks: asyncio.Task[None] | None) -> None:

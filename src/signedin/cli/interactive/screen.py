@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
 from rich.console import RenderableType
 
-from signedin.cli.interactive.commands import Choices
 from signedin.cli.output import Presenter
 from signedin.cli.render import View
+
+Choices: TypeAlias = Sequence[tuple[str, str]]
+"""Words that could come next, each with what it means."""
 
 
 class Host(Protocol):

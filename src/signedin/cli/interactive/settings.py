@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import cast, get_args
 
 from msgspec.structs import asdict
 from rich.text import Text
 
 from signedin.cli.errors import UsageError
+from signedin.cli.interactive.screen import Choices
+from signedin.cli.interactive.shell import Shell
+from signedin.cli.interactive.slash import command, command_with
 from signedin.cli.interactive.state import Settings
 from signedin.model.capabilities import unsupported
 from signedin.model.options import AuthSource, Permissions, checked_directory
 from signedin.model.results import ModelInfo
 from signedin.providers.registry import load_provider, provider_names
-
-if TYPE_CHECKING:
-    from signedin.cli.interactive.commands import Choices
-    from signedin.cli.interactive.loop import Shell
 
 CLEAR = "clear"
 _PROVIDERS_OWN = ("model", "effort", "account", "transport", "command", "provider_options")
@@ -34,117 +33,6 @@ _SOURCES = {
     "isolated": "signedin's own login",
     "external": "the vendor's login",
 }
-
-
-async def provider(shell: Shell, argument: str) -> None:
-    """Goes on with another agent."""
-    settings = shell.chat.settings
-    if not argument:
-        shell.show(Text(f"{settings.provider}; there are: {', '.join(provider_names())}"))
-        return
-    if argument == settings.provider:
-        shell.show(Text(f"It is {argument} already."))
-        return
-    capabilities = next(iter(load_provider(argument).transports.values()))
-    unset = Settings(provider=argument)
-    dropped = {
-        name: getattr(unset, name)
-        for name in (*_PROVIDERS_OWN, *unsupported(capabilities, asdict(settings)))
-        if getattr(settings, name) != getattr(unset, name)
-    }
-    left = shell.chat.session.id
-    await shell.chat.change(provider=argument, **dropped)
-    if dropped:
-        names = ", ".join(dropped).replace("_", " ")
-        shell.show(Text(f"Not set for {argument}: {names}", style="dim"))
-    _tell_of_change(shell, left)
-
-
-async def source(shell: Shell, argument: str) -> None:
-    """Goes on with another login."""
-    settings = shell.chat.settings
-    if not argument:
-        shell.show(Text(f"{settings.source}: {_SOURCES[settings.source]}"))
-        return
-    if argument not in get_args(AuthSource):
-        raise UsageError(f"/source takes {', '.join(_SOURCES)}, not {argument!r}")
-    left = shell.chat.session.id
-    await shell.chat.change(source=argument)
-    _tell_of_change(shell, left)
-
-
-async def cwd(shell: Shell, argument: str) -> None:
-    """Shows or sets where the agent works; a relative path starts from where it works now."""
-    settings = shell.chat.settings
-    if argument and settings.trust_project:
-        raise UsageError(
-            f"--trust-project was said of {shell.chat.folder}; start again in the other folder"
-        )
-    if argument == CLEAR:
-        settings.cwd = None
-    elif argument:
-        settings.cwd = str(_folder(shell.chat.place, argument))
-    shell.show(Text(str(shell.chat.folder)))
-
-
-async def model(shell: Shell, argument: str) -> None:
-    """Shows or sets the model."""
-    if argument:
-        shell.chat.settings.model = None if argument == CLEAR else argument
-    _show_setting(shell, "model")
-
-
-async def models(shell: Shell, argument: str) -> None:
-    """Lists the models there are."""
-    del argument
-    found = await shell.chat.models()
-    if not found:
-        shell.show(Text("The provider tells no models."))
-    for each in found:
-        shell.show(Text(f"{each.id}  {_about_model(each)}".rstrip()))
-
-
-async def effort(shell: Shell, argument: str) -> None:
-    """Shows or sets the reasoning effort."""
-    if argument:
-        level = None if argument == CLEAR else argument
-        shell.chat.check(effort=level)
-        shell.chat.settings.effort = level
-    _show_setting(shell, "effort")
-
-
-async def efforts(shell: Shell, argument: str) -> None:
-    """Lists the efforts that the model knows."""
-    del argument
-    found = await _known_efforts(shell)
-    shell.show(Text(", ".join(found) if found else "The provider tells no efforts."))
-
-
-async def timeout(shell: Shell, argument: str) -> None:
-    """Shows or sets the time a turn may take."""
-    if argument:
-        shell.chat.settings.timeout = None if argument == CLEAR else _seconds(argument)
-    seconds = shell.chat.settings.timeout
-    shell.show(Text(f"{seconds:g} s" if seconds else "No limit."))
-
-
-async def permissions(shell: Shell, argument: str) -> None:
-    """Shows or sets what the agent may do without asking."""
-    if argument:
-        if argument not in get_args(Permissions):
-            raise UsageError(f"/permissions takes {', '.join(_PERMISSIONS)}, not {argument!r}")
-        shell.chat.check(permissions=argument)
-        shell.chat.settings.permissions = cast("Permissions", argument)
-    level = shell.chat.settings.permissions or "read-only"
-    shell.show(Text(f"{level}: {_PERMISSIONS[level]}"))
-
-
-async def events(shell: Shell, argument: str) -> None:
-    """Shows each event by its name as well, or no longer."""
-    if argument not in {"", "on", "off"}:
-        raise UsageError(f"/events takes on or off, not {argument!r}")
-    shell.shows_events = argument == "on" if argument else shell.shows_events
-    shell.show(Text("on" if shell.shows_events else "off"))
 
 
 async def provider_choices(shell: Shell, typed: str) -> Choices:
@@ -193,6 +81,125 @@ async def event_choices(shell: Shell, typed: str) -> Choices:
     """On or off."""
     del shell, typed
     return [("on", "name each event"), ("off", "do not")]
+
+
+@command_with("[NAME]", completer=provider_choices, while_working=False)
+async def provider(shell: Shell, argument: str) -> None:
+    """Go on with another agent, which gets the conversation so far."""
+    settings = shell.chat.settings
+    if not argument:
+        shell.show(Text(f"{settings.provider}; there are: {', '.join(provider_names())}"))
+        return
+    if argument == settings.provider:
+        shell.show(Text(f"It is {argument} already."))
+        return
+    capabilities = next(iter(load_provider(argument).transports.values()))
+    unset = Settings(provider=argument)
+    dropped = {
+        name: getattr(unset, name)
+        for name in (*_PROVIDERS_OWN, *unsupported(capabilities, asdict(settings)))
+        if getattr(settings, name) != getattr(unset, name)
+    }
+    left = shell.chat.session.id
+    await shell.chat.change(provider=argument, **dropped)
+    if dropped:
+        names = ", ".join(dropped).replace("_", " ")
+        shell.show(Text(f"Not set for {argument}: {names}", style="dim"))
+    _tell_of_change(shell, left)
+
+
+@command_with("[auto|isolated|external]", completer=source_choices, while_working=False)
+async def source(shell: Shell, argument: str) -> None:
+    """Go on with another login: signedin's own or the vendor's."""
+    settings = shell.chat.settings
+    if not argument:
+        shell.show(Text(f"{settings.source}: {_SOURCES[settings.source]}"))
+        return
+    if argument not in get_args(AuthSource):
+        raise UsageError(f"/source takes {', '.join(_SOURCES)}, not {argument!r}")
+    left = shell.chat.session.id
+    await shell.chat.change(source=argument)
+    _tell_of_change(shell, left)
+
+
+@command_with("[DIR|clear]", completer=cwd_choices)
+async def cwd(shell: Shell, argument: str) -> None:
+    """Show or set where the agent works."""
+    settings = shell.chat.settings
+    if argument and settings.trust_project:
+        raise UsageError(
+            f"--trust-project was said of {shell.chat.folder}; start again in the other folder"
+        )
+    if argument == CLEAR:
+        settings.cwd = None
+    elif argument:
+        settings.cwd = str(_folder(shell.chat.place, argument))
+    shell.show(Text(str(shell.chat.folder)))
+
+
+@command_with("[NAME|clear]", completer=model_choices)
+async def model(shell: Shell, argument: str) -> None:
+    """Show or set the model."""
+    if argument:
+        shell.chat.settings.model = None if argument == CLEAR else argument
+    _show_setting(shell, "model")
+
+
+@command()
+async def models(shell: Shell) -> None:
+    """List the models there are."""
+    found = await shell.chat.models()
+    if not found:
+        shell.show(Text("The provider tells no models."))
+    for each in found:
+        shell.show(Text(f"{each.id}  {_about_model(each)}".rstrip()))
+
+
+@command_with("[LEVEL|clear]", completer=effort_choices, aliases=("/reasoning",))
+async def effort(shell: Shell, argument: str) -> None:
+    """Show or set the reasoning effort."""
+    if argument:
+        level = None if argument == CLEAR else argument
+        shell.chat.check(effort=level)
+        shell.chat.settings.effort = level
+    _show_setting(shell, "effort")
+
+
+@command()
+async def efforts(shell: Shell) -> None:
+    """List the efforts that the model knows."""
+    found = await _known_efforts(shell)
+    shell.show(Text(", ".join(found) if found else "The provider tells no efforts."))
+
+
+@command_with("[SECONDS|clear]")
+async def timeout(shell: Shell, argument: str) -> None:
+    """Show or set the time a turn may take."""
+    if argument:
+        shell.chat.settings.timeout = None if argument == CLEAR else _seconds(argument)
+    seconds = shell.chat.settings.timeout
+    shell.show(Text(f"{seconds:g} s" if seconds else "No limit."))
+
+
+@command_with("[LEVEL]", completer=permission_choices)
+async def permissions(shell: Shell, argument: str) -> None:
+    """Show or set what the agent may do without asking."""
+    if argument:
+        if argument not in get_args(Permissions):
+            raise UsageError(f"/permissions takes {', '.join(_PERMISSIONS)}, not {argument!r}")
+        shell.chat.check(permissions=argument)
+        shell.chat.settings.permissions = cast("Permissions", argument)
+    level = shell.chat.settings.permissions or "read-only"
+    shell.show(Text(f"{level}: {_PERMISSIONS[level]}"))
+
+
+@command_with("[on|off]", completer=event_choices)
+async def events(shell: Shell, argument: str) -> None:
+    """Show each event by its name as well, or no longer."""
+    if argument not in {"", "on", "off"}:
+        raise UsageError(f"/events takes on or off, not {argument!r}")
+    shell.shows_events = argument == "on" if argument else shell.shows_events
+    shell.show(Text("on" if shell.shows_events else "off"))
 
 
 async def _known_efforts(shell: Shell) -> tuple[str, ...]:

@@ -9,40 +9,54 @@ from rich.text import Text
 
 from signedin.cli import blocks
 from signedin.cli.errors import UsageError
-from signedin.cli.interactive import snapshots
-from signedin.cli.interactive.views import AnswerView, view_of
+from signedin.cli.interactive import settings, snapshots
+from signedin.cli.interactive.screen import Choices
+from signedin.cli.interactive.shell import Shell
+from signedin.cli.interactive.slash import command, command_with
+from signedin.cli.interactive.views import AnswerView
 from signedin.model.events import FileChangeEvent, MessageEvent
 from signedin.model.results import answer_text
 
 if TYPE_CHECKING:
-    from signedin.cli.interactive.commands import Choices
-    from signedin.cli.interactive.loop import Shell
     from signedin.cli.page.record import Conversation
 
 _LISTED = 15
 _LONGEST_PREVIEW = 60
 
 
+async def session_choices(shell: Shell, typed: str) -> Choices:
+    """Stored conversations."""
+    del typed
+    page = await shell.chat.client.sessions(cwd=shell.chat.folder, limit=_LISTED)
+    return [
+        (info.id, " ".join((info.name or info.preview).split())[:_LONGEST_PREVIEW])
+        for info in page.sessions
+    ]
+
+
+@command_with("TEXT")
 async def chat(shell: Shell, argument: str) -> None:
-    """Says something to the agent."""
+    """Say TEXT to the agent, even if it begins with a slash."""
     await shell.say(_needed(argument, "/chat"))
 
 
+@command_with("PROMPT", while_working=False)
 async def run(shell: Shell, argument: str) -> None:
-    """Asks outside of the conversation, for the answer alone."""
+    """Ask outside of the conversation, and show the answer alone."""
     prompt = _needed(argument, "/run")
-    await shell.begin(lambda: shell.single_turn(prompt, AnswerView(view_of(shell))))
+    await shell.begin(lambda: shell.single_turn(prompt, AnswerView(shell.view())))
 
 
+@command_with("PROMPT", while_working=False)
 async def stream(shell: Shell, argument: str) -> None:
-    """Asks outside of the conversation."""
+    """Ask outside of the conversation, and show the agent at work."""
     prompt = _needed(argument, "/stream")
-    await shell.begin(lambda: shell.single_turn(prompt, view_of(shell)))
+    await shell.begin(lambda: shell.single_turn(prompt, shell.view()))
 
 
-async def clear(shell: Shell, argument: str) -> None:
-    """Begins a new conversation."""
-    del argument
+@command(while_working=False)
+async def clear(shell: Shell) -> None:
+    """Begin a new conversation."""
     left = shell.chat.session.id
     await shell.chat.clear()
     shell.show(Text("A new conversation begins."))
@@ -50,9 +64,9 @@ async def clear(shell: Shell, argument: str) -> None:
         shell.show(Text(f"The one until now can be resumed: {left}", style="dim"))
 
 
-async def sessions(shell: Shell, argument: str) -> None:
-    """Lists stored conversations."""
-    del argument
+@command()
+async def sessions(shell: Shell) -> None:
+    """List stored conversations of this folder."""
     page = await shell.chat.client.sessions(cwd=shell.chat.folder, limit=_LISTED)
     if not page.sessions:
         shell.show(Text("There are none."))
@@ -61,8 +75,9 @@ async def sessions(shell: Shell, argument: str) -> None:
         shell.show(Text(f"{info.id}  {about[:_LONGEST_PREVIEW]}".rstrip()))
 
 
+@command_with("[ID]", completer=session_choices, while_working=False)
 async def resume(shell: Shell, argument: str) -> None:
-    """Goes on with a stored conversation."""
+    """Go on with a stored conversation; the newest of this folder if no ID is given."""
     chat = shell.chat
     await chat.resume(argument or None)
     turns = len(chat.exchanges)
@@ -77,9 +92,9 @@ async def resume(shell: Shell, argument: str) -> None:
         )
 
 
-async def fork(shell: Shell, argument: str) -> None:
-    """Goes on in a copy of the conversation."""
-    del argument
+@command(while_working=False)
+async def fork(shell: Shell) -> None:
+    """Go on in a copy of the conversation."""
     original = shell.chat.session.id
     await shell.chat.fork()
     copy = shell.chat.session.id
@@ -89,9 +104,9 @@ async def fork(shell: Shell, argument: str) -> None:
     )
 
 
-async def diff(shell: Shell, argument: str) -> None:
-    """Shows what has changed in the folder; without git, what the agent has changed."""
-    del argument
+@command()
+async def diff(shell: Shell) -> None:
+    """What has changed in the folder since its last commit."""
     changes = await snapshots.uncommitted(shell.chat.folder)
     if changes is not None:
         shell.show(blocks.diff(changes) if changes.diff else Text("Nothing has changed."))
@@ -109,9 +124,9 @@ async def diff(shell: Shell, argument: str) -> None:
         shell.show(Text("It has changed nothing."))
 
 
-async def undo(shell: Shell, argument: str) -> None:
-    """Puts the files back as they were before the last turn."""
-    del argument
+@command(while_working=False)
+async def undo(shell: Shell) -> None:
+    """Put the files back as they were before the last turn; needs git."""
     undone = await shell.snapshots.undo()
     for path, how in undone.items():
         shell.show(Text(f"{how} {blocks.printable(path)}"))
@@ -122,28 +137,19 @@ async def undo(shell: Shell, argument: str) -> None:
     shell.show(Text("The agent learns of it with your next message.", style="dim"))
 
 
+@command_with("FILE", completer=settings.file_choices)
 async def transcript(shell: Shell, argument: str) -> None:
-    """Writes the conversation as a page."""
+    """Write the conversation as an HTML page."""
     if not shell.chat.exchanges:
         raise UsageError("nothing has been said yet")
     path = _write_page(shell.chat.conversation(), _needed(argument, "/transcript"))
     shell.show(Text(f"Wrote {path}"))
 
 
-async def leave(shell: Shell, argument: str) -> None:
-    """Leaves."""
-    del argument
+@command(aliases=("/quit",), name="exit")
+async def leave(shell: Shell) -> None:
+    """Leave."""
     shell.leave()
-
-
-async def session_choices(shell: Shell, typed: str) -> Choices:
-    """Stored conversations."""
-    del typed
-    page = await shell.chat.client.sessions(cwd=shell.chat.folder, limit=_LISTED)
-    return [
-        (info.id, " ".join((info.name or info.preview).split())[:_LONGEST_PREVIEW])
-        for info in page.sessions
-    ]
 
 
 def _needed(argument: str, command: str) -> str:

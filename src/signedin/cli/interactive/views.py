@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -19,17 +17,8 @@ from signedin.model.events import (
 )
 from signedin.model.results import RunResult
 
-if TYPE_CHECKING:
-    from signedin.cli.interactive.loop import Shell
-
 _DELTAS = (MessageDeltaEvent, ReasoningDeltaEvent, PlanDeltaEvent)
 _LONGEST_NAME = 120
-
-
-def view_of(shell: Shell) -> View:
-    """Returns the view of a turn that the user has asked for."""
-    view = TurnView(blocks.markdown if shell.screen.reads_ahead else blocks.plain)
-    return EventView(view) if shell.shows_events else view
 
 
 class EventView:
