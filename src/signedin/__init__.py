@@ -27,10 +27,10 @@ _HOMES = {
     "client.async_client": "AsyncClient",
     "model.errors": (
         "AuthRequiredError BillingError CommandExecutionError ErrorKind InvalidOptionError "
-        "OutputError PermissionDeniedError ProtocolError ProviderNotInstalledError "
-        "RateLimitedError SessionBusyError SignedinError TimeoutExceededError "
-        "TransportClosedError TurnFailedError TurnInterruptedError UnsupportedOptionError "
-        "UnsupportedProviderError UsageLimitError"
+        "MissingExtraError OutputError PermissionDeniedError ProtocolError "
+        "ProviderNotInstalledError RateLimitedError SessionBusyError SignedinError "
+        "TimeoutExceededError TransportClosedError TurnFailedError TurnInterruptedError "
+        "UnsupportedOptionError UnsupportedProviderError UsageLimitError"
     ),
     "model.events": (
         "AnyEvent ApprovalEvent CommandEvent DoneEvent ErrorEvent Event EventKind FileChange "

@@ -36,6 +36,7 @@ from signedin.model.errors import (
     CommandExecutionError as CommandExecutionError,
     ErrorKind as ErrorKind,
     InvalidOptionError as InvalidOptionError,
+    MissingExtraError as MissingExtraError,
     OutputError as OutputError,
     PermissionDeniedError as PermissionDeniedError,
     ProtocolError as ProtocolError,

@@ -13,9 +13,13 @@ import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from signedin.extras import from_extra
 from signedin.model.errors import AuthRequiredError, InvalidOptionError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 SEALED = "signedin-login-1"
 PLAIN = "signedin-login-plain-1"
@@ -48,14 +52,10 @@ def seal(provider: str, login: bytes, passphrase: str) -> str:
     Raises:
         InvalidOptionError: The passphrase is empty.
     """
-    from cryptography.hazmat.primitives.ciphers.aead import (  # noqa: PLC0415 - 40 ms, seldom used
-        ChaCha20Poly1305,
-    )
-
     if not passphrase:
         raise InvalidOptionError("the passphrase is empty; without one, ask for a plain export")
     salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
-    cipher = ChaCha20Poly1305(_key(passphrase, salt))
+    cipher = _cipher(provider, passphrase, salt)
     sealed = cipher.encrypt(nonce, zlib.compress(login), _heading(SEALED, provider).encode())
     return _line(SEALED, provider, salt + nonce + sealed)
 
@@ -119,16 +119,13 @@ def decompress(data: bytes) -> bytes | None:
 
 
 def _opened(provider: str, data: bytes, passphrase: str) -> bytes:
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see seal
-    from cryptography.hazmat.primitives.ciphers.aead import (  # noqa: PLC0415
-        ChaCha20Poly1305,
-    )
-
     salt, rest = data[:_SALT_BYTES], data[_SALT_BYTES:]
     nonce, sealed = rest[:_NONCE_BYTES], rest[_NONCE_BYTES:]
     if len(nonce) < _NONCE_BYTES:
         raise InvalidOptionError("the login is damaged: it is not the whole line that was exported")
-    cipher = ChaCha20Poly1305(_key(passphrase, salt))
+    cipher = _cipher(provider, passphrase, salt)
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see _cipher
+
     try:
         return cipher.decrypt(nonce, sealed, _heading(SEALED, provider).encode())
     except InvalidTag:
@@ -137,11 +134,15 @@ def _opened(provider: str, data: bytes, passphrase: str) -> bytes:
         ) from None
 
 
-def _key(passphrase: str, salt: bytes) -> bytes:
-    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt  # noqa: PLC0415 - see seal
+def _cipher(provider: str, passphrase: str, salt: bytes) -> ChaCha20Poly1305:
+    with from_extra(provider, f"what carries a login of {provider} to another machine"):
+        from cryptography.hazmat.primitives.ciphers.aead import (  # noqa: PLC0415 - 40 ms, seldom used
+            ChaCha20Poly1305,
+        )
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt  # noqa: PLC0415
 
     derive = Scrypt(salt=salt, length=_KEY_BYTES, n=_SCRYPT_COST, r=8, p=1).derive
-    return derive(passphrase.encode())
+    return ChaCha20Poly1305(derive(passphrase.encode()))
 
 
 def _line(form: str, provider: str, data: bytes) -> str:

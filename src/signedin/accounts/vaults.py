@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from signedin.accounts.files import read_private, remove_leftovers, remove_private, write_private
-from signedin.model.errors import InvalidOptionError, SignedinError
+from signedin.extras import from_extra
+from signedin.model.errors import InvalidOptionError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
@@ -93,17 +94,12 @@ class KeyringVault:
     """The system's keyring: Keychain, Secret Service, Windows Credential Locker.
 
     Raises:
-        SignedinError: The package ``keyring`` is not installed.
+        MissingExtraError: The package ``keyring`` is not installed.
     """
 
     def __init__(self) -> None:
-        try:
+        with from_extra("keyring", "access to the system's keyring"):
             self._keyring = cast("_Keyring", import_module("keyring"))
-        except ImportError as error:
-            raise SignedinError(
-                "the system's keyring needs a package that is not installed; install it with: "
-                'pip install "signedin[keyring]"'
-            ) from error
 
     def where(self, name: str) -> str:
         """Names the entry."""

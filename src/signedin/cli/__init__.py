@@ -9,6 +9,22 @@ what flags of several commands have in common. `errors` holds the exit codes.
 
 from __future__ import annotations
 
-from signedin.cli.app import main
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from signedin.extras import from_extra
+from signedin.model.errors import MissingExtraError
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the program and exits."""
+    try:
+        with from_extra("cli", "the command line"):
+            from signedin.cli.app import run_program  # noqa: PLC0415 - of an extra
+    except MissingExtraError as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        sys.exit(2)  # as `errors.exit_code` has it, which needs the extra too
+    sys.exit(run_program(sys.argv[1:] if arguments is None else arguments))

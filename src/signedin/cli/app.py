@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from itertools import takewhile
-from typing import Annotated, NoReturn, cast
+from typing import Annotated, cast
 
 import typer
 
@@ -25,6 +25,7 @@ from signedin.cli.errors import (
 )
 from signedin.cli.signals import exit_on_termination
 from signedin.cli.streams import open_streams, silence_stdout
+from signedin.extras import from_extra
 from signedin.model.errors import SignedinError
 
 COMMANDS = {
@@ -66,17 +67,13 @@ _LINE_VARIABLES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 _EXPECTED = (typer.TyperException, SignedinError, StoppedError, StdoutClosedError, OSError)
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the program and exits."""
-    sys.exit(run_program(sys.argv[1:] if arguments is None else arguments))
-
-
 def run_program(arguments: Sequence[str]) -> int:
     """Runs the program and returns its exit code."""
     exit_on_termination()
     try:
         open_streams()
-        return _run(_spelled_out(arguments))
+        with from_extra("cli", "the command line"):
+            return _run(_spelled_out(arguments))
     except BrokenPipeError:
         error: Exception = StdoutClosedError()
     except _EXPECTED as raised:

@@ -11,6 +11,7 @@ import typer
 from signedin.model.errors import (
     ErrorKind,
     InvalidOptionError,
+    MissingExtraError,
     SignedinError,
     TimeoutExceededError,
     UnsupportedProviderError,
@@ -80,9 +81,9 @@ def exit_code(error: Exception) -> int:
             return error.exit_code
         case TimeoutExceededError():
             return TIMEOUT
-        case InvalidOptionError() | UnsupportedProviderError() | FileNotFoundError():
+        case InvalidOptionError() | UnsupportedProviderError() | MissingExtraError():
             return USAGE
-        case IsADirectoryError():
+        case FileNotFoundError() | IsADirectoryError():
             return USAGE
         case SignedinError(kind=ErrorKind.AUTH_REQUIRED | ErrorKind.BILLING):
             return SIGN_IN

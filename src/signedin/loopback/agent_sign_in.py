@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from signedin.extras import from_extra
 from signedin.loopback.grants import GrantError, Grants, LoopbackAccount
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DYNAMIC_CLIENT = "dynamic_agent_client"
 KEY_ID = "loopback-key"
+_PART = "what signs the tokens of the loopback issuer"
 
 
 class _Asked(Struct, frozen=True):
@@ -95,13 +97,15 @@ class AgentSignIn:
 
     def keys(self) -> Mapping[str, object]:
         """The public half of what ID tokens are signed with."""
-        from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415 - 60 ms, seldom needed
+        with from_extra("loopback", _PART):
+            from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415 - 60 ms, seldom needed
 
         public = RSAAlgorithm.to_jwk(_signing_key().public_key(), as_dict=True)
         return {"keys": [{**public, "kid": KEY_ID, "use": "sig", "alg": "RS256"}]}
 
     def _id_token(self, issuer: str, client_id: str, nonce: str) -> str:
-        import jwt  # noqa: PLC0415 - see keys
+        with from_extra("loopback", _PART):
+            import jwt  # noqa: PLC0415 - see keys
 
         now = int(time.time())
         claims: dict[str, Any] = {
@@ -120,6 +124,7 @@ class AgentSignIn:
 @cache
 def _signing_key() -> "RSAPrivateKey":
     """One for all issuers of a process: making it takes a tenth of a second."""
-    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - see keys
+    with from_extra("loopback", _PART):
+        from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - see keys
 
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -1,11 +1,9 @@
 """How each provider's client is made to talk to a loopback model and to nobody else."""
 
 import json
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
-
-import tomlkit
 
 
 class ClientOptions(TypedDict):
@@ -79,15 +77,18 @@ def claude_options(url: str, home: Path) -> ClientOptions:
 def codex_variables(url: str, home: Path) -> dict[str, str | None]:
     """Variables that make Codex use the loopback server: a home with a configuration of its own."""
     options = codex_options(url, home)
-    config = tomlkit.document()
-    for path, value in cast("dict[str, object]", options["provider_options"]["config"]).items():
-        *tables, name = path.split(".")
-        table: MutableMapping[str, object] = config
-        for each in tables:
-            table = cast("MutableMapping[str, object]", table.setdefault(each, tomlkit.table()))
-        table[name] = value
-    (home / "config.toml").write_text(tomlkit.dumps(config), encoding="utf-8")
+    config = cast("dict[str, object]", options["provider_options"]["config"])
+    lines = [f"{path} = {_as_toml(value)}\n" for path, value in config.items()]
+    (home / "config.toml").write_text("".join(lines), encoding="utf-8")
     return options["env"]
+
+
+def _as_toml(value: object) -> str:
+    """Writes a value; texts, numbers and truth values look the same in JSON."""
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    pairs = cast("dict[str, object]", value).items()
+    return f"{{ {', '.join(f'{name} = {_as_toml(each)}' for name, each in pairs)} }}"
 
 
 _CLOSED = "http://127.0.0.1:9"

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
+from signedin.extras import from_extra
 from signedin.loopback.agent_sign_in import AgentSignIn
 from signedin.loopback.grants import GrantError, Grants, LoopbackAccount, Tokens
 from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
@@ -291,7 +292,8 @@ async def _send(response: HttpResponse, status: int, body: _Json) -> None:
 
 
 def _browse(url: str) -> int:
-    import httpx2  # noqa: PLC0415 - only who plays the browser needs it
+    with from_extra("loopback", "the browser of the loopback issuer"):
+        import httpx2  # noqa: PLC0415 - only who plays the browser needs it
 
     with httpx2.Client(follow_redirects=True, trust_env=False, timeout=30) as browser:
         return browser.get(url).status_code

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 
+from signedin.extras import from_extra
 from signedin.loopback.parts import Part
 from signedin.loopback.request import ModelRequest
 from signedin.loopback.script import Answer, Ending, Refusal, Reply, Script, as_reply
@@ -92,9 +94,12 @@ def read_script(path: str | Path) -> Script:
     ```
 
     Raises:
+        MissingExtraError: The extra ``loopback`` is not installed.
         OSError: The file cannot be read.
         ScriptError: It is no YAML or no script; the message names the file and the place in it.
     """
+    with from_extra("loopback", "what reads a script from a file"):
+        import_module("yaml")
     try:
         decoded = msgspec.yaml.decode(Path(path).read_bytes(), type=Script | Sequence[Answer] | str)
         script = decoded if isinstance(decoded, Script) else Script(decoded)

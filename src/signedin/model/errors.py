@@ -120,6 +120,13 @@ class ProviderNotInstalledError(SignedinError):
         super().__init__(f"{provider} is not installed: {reason}. Install it with: {install}")
 
 
+class MissingExtraError(ProviderNotInstalledError):
+    """A library that one of this package's extras brings is not installed."""
+
+    def __init__(self, part: str, library: str, install: str) -> None:
+        super().__init__(part, f"{library} is missing", install)
+
+
 class AuthRequiredError(SignedinError):
     """Nobody is signed in, or the login is no longer accepted."""
 

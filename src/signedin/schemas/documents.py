@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
+from signedin.extras import from_extra
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
 from signedin.schemas.normalise import normalise
@@ -38,8 +39,9 @@ def shape_of_schema(document: Schema, defs: Schema) -> Shape[JSON]:
     Raises:
         InvalidOptionError: It is no valid JSON Schema, or refers to something outside of itself.
     """
-    from jsonschema import SchemaError, validators  # noqa: PLC0415 - 70 ms, only where it is used
-    from referencing import Registry  # noqa: PLC0415 - as above
+    with from_extra("schema", "what checks an output= that is a JSON Schema"):
+        from jsonschema import SchemaError, validators  # noqa: PLC0415 - 70 ms, seldom used
+        from referencing import Registry  # noqa: PLC0415 - as above
 
     validator_type = validators.validator_for(document, validators.Draft202012Validator)
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from signedin.integrations.axio import SignInScreen
-from signedin.model.errors import ProviderNotInstalledError
+from signedin.model.errors import MissingExtraError
 
 ROOT = Path(__file__).parents[3]
 INSTALLED = ROOT / ".agents" / "axio"
@@ -151,10 +151,10 @@ def test_the_example_of_the_guide_does_what_it_says(told: dict[str, Any]) -> Non
 
 @pytest.mark.skipif(find_spec("axio") is not None, reason="axio is installed here")
 def test_without_axio_the_transport_says_what_to_install_and_the_screen_works() -> None:
-    with pytest.raises(ProviderNotInstalledError) as raised:
+    with pytest.raises(MissingExtraError) as raised:
         from signedin.integrations.axio import SignedInTransport  # noqa: F401, PLC0415
     assert raised.value.message == (
-        "the axio plug-in is not installed: axio is missing. Install it with: "
-        'python -m pip install "signedin[axio]" (with Python 3.12 or newer)'
+        "the axio plug-in (Python 3.12 or newer) is not installed: axio is missing. "
+        'Install it with: pip install "signedin[axio]"'
     )
     assert SignInScreen.__module__ == "signedin.integrations.axio.screen"

@@ -12,7 +12,7 @@ from signedin import (
     Client,
     InvalidOptionError,
     McpServer,
-    ProviderNotInstalledError,
+    MissingExtraError,
     UnsupportedOptionError,
     tool,
 )
@@ -203,12 +203,12 @@ def test_without_the_sdk(
     new_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(name: str) -> None:
-        raise ModuleNotFoundError(f"No module named {name!r}")
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(provider.importlib, "import_module", missing)
-    with new_client() as client, pytest.raises(ProviderNotInstalledError) as caught:
+    with new_client() as client, pytest.raises(MissingExtraError) as caught:
         client.run("go")
     assert caught.value.message == (
-        "claude is not installed: No module named 'claude_agent_sdk'. "
+        "claude's transport claude-agent-sdk is not installed: claude_agent_sdk is missing. "
         'Install it with: pip install "signedin[claude]"'
     )

@@ -12,7 +12,7 @@ from support.agents import ROOT, versions
 def packaged() -> list[str]:
     """The oldest Codex that the extra of the same name takes, which the tests also drive."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    [requirement] = project["optional-dependencies"]["codex"]
+    [*_, requirement] = project["optional-dependencies"]["codex"]
     return re.findall(r">=([\d.]+)", requirement)
 
 

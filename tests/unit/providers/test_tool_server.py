@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from signedin.client.callback_host import CallbackHost
-from signedin.model.errors import UnsupportedOptionError
+from signedin.model.errors import MissingExtraError
 from signedin.model.options import TurnOptions
 from signedin.providers.shared.tool_host import OfferedTools, ToolHost
 from signedin.tools.tool import AnyTool, tool
@@ -176,5 +176,5 @@ async def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         raise ModuleNotFoundError("No module named 'mcp'", name="mcp")
 
     monkeypatch.setattr("signedin.providers.shared.tool_host.import_module", missing)
-    with pytest.raises(UnsupportedOptionError, match=r"mcp is missing.*signedin\[tools\]"):
+    with pytest.raises(MissingExtraError, match=r"mcp is missing.*signedin\[tools\]"):
         await ToolHost("gemini").offer((shout,))

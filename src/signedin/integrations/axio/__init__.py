@@ -6,7 +6,7 @@ axio finds both by their entry points, as ``signedin``; see docs/chatgpt.md.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from signedin.model.errors import ProviderNotInstalledError
+from signedin.extras import from_extra
 
 if TYPE_CHECKING:
     from signedin.integrations.axio.failure import ChatGPTError
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from signedin.integrations.axio.transport import SignedInTransport
 
 __all__ = ["ChatGPTError", "SignInScreen", "SignedInTransport"]
-
-INSTALL = 'python -m pip install "signedin[axio]" (with Python 3.12 or newer)'
-TEXTUAL = "python -m pip install textual"
 
 _MODULE_OF = {
     "ChatGPTError": "failure",
@@ -32,12 +29,7 @@ if not TYPE_CHECKING:  # or a type checker would take every misspelt name for gr
         module = _MODULE_OF.get(name)
         if module is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        try:
+        with from_extra("axio", "the axio plug-in (Python 3.12 or newer)"):
             value: object = getattr(import_module(f"{__name__}.{module}"), name)
-        except ModuleNotFoundError as error:
-            install = TEXTUAL if module == "screen" else INSTALL
-            raise ProviderNotInstalledError(
-                "the axio plug-in", f"{error.name} is missing", install
-            ) from error
         globals()[name] = value
         return value

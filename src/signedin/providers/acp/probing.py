@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-import httpx2
-
 from signedin import __version__
+from signedin.extras import from_extra
 from signedin.model.errors import SignedinError
 from signedin.model.options import McpServer, TurnOptions
 from signedin.model.redact import redact
@@ -40,7 +40,13 @@ async def working(
         servers: As the protocol has them.
         options: The options of the session, which say how long each may take.
         env: The agent's environment, in which it will start them.
+
+    Raises:
+        MissingExtraError: A server has an address, and the extra ``tools`` is not installed.
     """
+    if any(asked.command is None for asked in options.mcp_servers.values()):
+        with from_extra("tools", "what tries MCP servers at an address"):
+            import_module("httpx2")
     reasons = await asyncio.gather(*(_problem(server, options, env) for server in servers))
     pairs = list(zip(servers, reasons, strict=True))
     failed = [server_failed(str(each["name"]), why).text for each, why in pairs if why]
@@ -53,17 +59,14 @@ async def _problem(server: WireServer, options: TurnOptions, env: Mapping[str, s
     try:
         async with asyncio.timeout(seconds):
             if asked.command is None:
-                await _post(server)
-            else:
-                await _start(asked, options.cwd, env)
+                return await _post(server)
+            await _start(asked, options.cwd, env)
     except TimeoutError:
         return f"{asked.command or asked.url} gave no answer within {seconds:g} s"
     except SignedinError as error:
         return error.message
     except OSError as error:
         return f"{error.strerror}: {error.filename or asked.command}"
-    except httpx2.HTTPError as error:
-        return redact(f"{asked.url}: {error or type(error).__name__}")[:_SHOWN]
     return None
 
 
@@ -80,18 +83,25 @@ async def _start(server: McpServer, cwd: Path, env: Mapping[str, str]) -> None:
         await process.stop(stdin_grace=_STOP_SECONDS)
 
 
-async def _post(server: WireServer) -> None:
+async def _post(server: WireServer) -> str | None:
+    import httpx2  # noqa: PLC0415 - 100 ms, and of an extra; see working
+
     pairs = cast("list[dict[str, str]]", server["headers"])
     headers = {
         **{pair["name"]: pair["value"] for pair in pairs},
         "Accept": "application/json, text/event-stream",
     }
     message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": _INITIALIZE}
-    async with (
-        httpx2.AsyncClient(timeout=None) as client,
-        client.stream("POST", str(server["url"]), headers=headers, json=message) as response,
-    ):
-        response.raise_for_status()
+    url = str(server["url"])
+    try:
+        async with (
+            httpx2.AsyncClient(timeout=None) as client,
+            client.stream("POST", url, headers=headers, json=message) as response,
+        ):
+            response.raise_for_status()
+    except httpx2.HTTPError as error:
+        return redact(f"{url}: {error or type(error).__name__}")[:_SHOWN]
+    return None
 
 
 def _ignore(*_: object) -> None:

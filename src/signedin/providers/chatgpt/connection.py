@@ -11,7 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from signedin.model.errors import ProviderNotInstalledError, SignedinError
+from signedin.extras import from_extra
+from signedin.model.errors import SignedinError
 from signedin.providers.chatgpt.failure import error_of_response, unavailable
 from signedin.providers.chatgpt.sign_in.access import Access, AccessSource
 from signedin.providers.chatgpt.sign_in.hosts import check_trusted
@@ -20,8 +21,6 @@ from signedin.providers.shared.environment import learn_secrets
 
 if TYPE_CHECKING:
     import aiohttp
-
-INSTALL = f'python -m pip install "{APP_NAME}[chatgpt]"'
 
 CONNECT_TIMEOUT = 15.0
 """Seconds until a connection must stand."""
@@ -164,12 +163,8 @@ class Connection:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            try:
+            with from_extra("chatgpt", "chatgpt"):
                 import aiohttp  # noqa: PLC0415 - 0.15 s, and only HTTP needs it
-            except ImportError as error:
-                raise ProviderNotInstalledError(
-                    "chatgpt", f"{error.name} is missing", INSTALL
-                ) from error
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(

@@ -12,6 +12,7 @@ from signedin.accounts.billing import assure_billing
 from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AuthStatus, Payer
+from signedin.extras import install_command
 from signedin.model.capabilities import Capabilities
 from signedin.model.events import RateLimits
 from signedin.model.options import TurnOptions
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from signedin.providers.chatgpt.transport import ChatGPTTransport
 
 RESPONSES = "chatgpt-responses"
-INSTALL = 'python -m pip install "signedin[chatgpt]"'
+INSTALL = install_command("chatgpt")
 
 
 class ChatGPTProvider(Provider):

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from signedin.extras import install_command
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.shared.binary import locate
 
 VARIABLE = "SIGNEDIN_CLAUDE_BINARY"
-INSTALL = 'pip install "signedin[claude]"'
+INSTALL = install_command("claude")
 _PROGRAM = "claude.exe" if sys.platform == "win32" else "claude"
 _BUNDLED = f"claude_agent_sdk/_bundled/{_PROGRAM}"
 

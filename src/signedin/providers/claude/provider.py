@@ -7,8 +7,9 @@ import importlib
 import os
 
 from signedin.accounts.hints import sign_in_command
+from signedin.extras import from_extra
 from signedin.model.capabilities import Capabilities
-from signedin.model.errors import ProtocolError, ProviderNotInstalledError, UnsupportedOptionError
+from signedin.model.errors import ProtocolError, UnsupportedOptionError
 from signedin.model.events import RateLimits
 from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, SessionPage
@@ -125,10 +126,8 @@ class ClaudeProvider(Provider):
         """Imports the official SDK if it is asked for; in a thread, since that takes a second."""
         if self._config.transport != SDK:
             return
-        try:
+        with from_extra("claude", f"claude's transport {SDK}"):
             await asyncio.to_thread(importlib.import_module, "claude_agent_sdk")
-        except ImportError as error:
-            raise ProviderNotInstalledError("claude", str(error), INSTALL) from error
 
     def _launch(self, options: TurnOptions) -> Launch:
         program = require("claude", find_claude(self._config))

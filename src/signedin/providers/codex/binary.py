@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from signedin.extras import install_command
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.shared.binary import locate
 
 VARIABLE = "SIGNEDIN_CODEX_BINARY"
-INSTALL = 'pip install "signedin[codex]"'
+INSTALL = install_command("codex")
 _PROGRAM = "codex.exe" if sys.platform == "win32" else "codex"
 
 

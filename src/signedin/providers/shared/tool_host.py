@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from signedin.extras import from_extra
 from signedin.model.approvals import Host
-from signedin.model.errors import UnsupportedOptionError
 from signedin.runtime.aio import finish
 from signedin.tools.content import TextContent
 from signedin.tools.tool import AnyTool, ToolResult
@@ -47,7 +47,7 @@ class ToolHost:
         """Offers tools to one session.
 
         Raises:
-            UnsupportedOptionError: The libraries of the extra ``tools`` are missing.
+            MissingExtraError: The libraries of the extra ``tools`` are missing.
         """
         async with self._starting:
             if self._server is None:
@@ -62,15 +62,9 @@ class ToolHost:
                 await finish(server.aclose())
 
     async def _start(self) -> ToolHttpServer:
-        try:
+        with from_extra("tools", f"what {self._provider} needs for tools="):
             # In a thread, because it takes half a second in which the loop has other things to do.
             module = await asyncio.to_thread(import_module, _SERVER_MODULE)
-        except ImportError as error:
-            raise UnsupportedOptionError(
-                self._provider,
-                "tools",
-                f"{error.name} is missing; install it with: pip install 'signedin[tools]'",
-            ) from error
         return await module.ToolHttpServer.start()
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from signedin import __version__
 from signedin.accounts.files import UNDECODABLE
+from signedin.extras import from_extra
 from signedin.model.errors import ErrorKind, SignedinError
 from signedin.providers.chatgpt.claims import finite, mapping_of
 from signedin.providers.chatgpt.limits import number_in
@@ -116,7 +117,8 @@ async def _ask(
     json: Mapping[str, str] | None,
     seconds: float,
 ) -> Answer:
-    import httpx2  # noqa: PLC0415 - 100 ms, and only needed to sign in or refresh
+    with from_extra("chatgpt", "signing in to chatgpt"):
+        import httpx2  # noqa: PLC0415 - 100 ms, and only needed to sign in or refresh
 
     host = httpx2.URL(check_trusted(url)).host
     try:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import cast
 
+from signedin.extras import from_extra
 from signedin.model.errors import AuthRequiredError, ErrorKind
 from signedin.providers.chatgpt.claims import CLOCK_SKEW
 from signedin.providers.chatgpt.sign_in.endpoint import SignInServerError, get
@@ -30,7 +31,8 @@ async def check_identity(
         AuthRequiredError: It is not what it has to be.
         SignInServerError: The keys could not be read.
     """
-    import jwt  # noqa: PLC0415 - 60 ms, and only needed to sign in
+    with from_extra("chatgpt", "signing in to chatgpt"):
+        import jwt  # noqa: PLC0415 - 60 ms, and only needed to sign in
 
     if token is None:
         raise AuthRequiredError(f"{_NOBODY}: the sign-in server gave no ID token")

@@ -116,6 +116,7 @@ def _may_have_login(home: Path) -> bool:
     file = home / _CONFIG_FILE
     if not file.is_file():
         return False
+
     import tomllib  # noqa: PLC0415 - 2 ms, seldom needed
 
     try:
@@ -134,17 +135,16 @@ def _make_home(home: Path, *, isolated: bool) -> None:
     text = file.read_text("utf-8") if file.exists() else ""
     if _STORE_IS_SET.search(text):
         return
-    import tomlkit  # noqa: PLC0415 - 15 ms, needed once per home
-    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415
+    import tomllib  # noqa: PLC0415 - as above
 
     from signedin.accounts.files import write_private  # noqa: PLC0415
 
     try:
-        config = tomlkit.parse(text)
-    except TOMLKitError as error:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise InvalidOptionError(f"{file} is not TOML: {error}") from error
-    config[_STORE_KEY] = "file"
-    write_private(file, tomlkit.dumps(config).encode())
+    # In front of the first table, the only place where it belongs to none.
+    write_private(file, f'{_STORE_KEY} = "file"\n{text}'.encode())
 
 
 VENDOR = Vendor(
