@@ -53,6 +53,24 @@ TRANSIENT_KINDS = frozenset(
 )
 """Kinds that may pass by themselves; everything else fails the same way again."""
 
+_BY_STATUS = {
+    401: ErrorKind.AUTH_REQUIRED,
+    402: ErrorKind.USAGE_LIMIT,
+    403: ErrorKind.AUTH_REQUIRED,
+    404: ErrorKind.MODEL_NOT_FOUND,
+    408: ErrorKind.NETWORK,
+    413: ErrorKind.CONTEXT_WINDOW,
+    429: ErrorKind.RATE_LIMITED,
+    503: ErrorKind.OVERLOADED,
+    529: ErrorKind.OVERLOADED,
+}
+
+
+def kind_of_status(status: int) -> ErrorKind:
+    """Returns why a model request failed, where nothing but the HTTP status is known."""
+    other = ErrorKind.SERVER if status >= 500 else ErrorKind.INVALID_OPTION
+    return _BY_STATUS.get(status, other)
+
 
 class SignedinError(Exception):
     """Base of every error of this package.

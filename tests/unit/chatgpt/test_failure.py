@@ -57,7 +57,7 @@ def refused(status, body, headers=JSON):
             ErrorKind.AUTH_REQUIRED,
             "invalid_workspace_selected",
         ),
-        (404, {"detail": "Not Found"}, ErrorKind.INVALID_OPTION, "Not Found"),
+        (404, {"detail": "Not Found"}, ErrorKind.MODEL_NOT_FOUND, "Not Found"),
         (413, b"", ErrorKind.CONTEXT_WINDOW, "no reason"),
         (429, {"error": {"message": "slow down"}}, ErrorKind.RATE_LIMITED, "slow down"),
         (

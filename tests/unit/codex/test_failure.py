@@ -38,7 +38,7 @@ USAGE_LIMIT = (
         ({}, K.OTHER),
         ({"httpConnectionFailed": {"httpStatusCode": 401}}, K.AUTH_REQUIRED),
         ({"httpConnectionFailed": {"httpStatusCode": 403}}, K.AUTH_REQUIRED),
-        ({"httpConnectionFailed": {"httpStatusCode": 404}}, K.INVALID_OPTION),
+        ({"httpConnectionFailed": {"httpStatusCode": 404}}, K.MODEL_NOT_FOUND),
         ({"httpConnectionFailed": {"httpStatusCode": 502}}, K.SERVER),
         ({"httpConnectionFailed": {"httpStatusCode": None}}, K.NETWORK),
         ({"httpConnectionFailed": None}, K.NETWORK),
@@ -56,7 +56,7 @@ def test_by_code(code: object, kind: ErrorKind) -> None:
     ("text", "kind", "status"),
     [
         ("unexpected status 401 Unauthorized: x, url: http://y", K.AUTH_REQUIRED, 401),
-        ("unexpected status 503 Service Unavailable", K.SERVER, 503),
+        ("unexpected status 503 Service Unavailable", K.OVERLOADED, 503),
         ("exceeded retry limit, last status: 429 Too Many Requests", K.RATE_LIMITED, 429),
         ("exceeded retry limit, last status: 500 Internal Server Error", K.SERVER, 500),
         (USAGE_LIMIT.format("9:02 AM"), K.USAGE_LIMIT, None),

@@ -7,19 +7,10 @@ import re
 import time
 from typing import cast
 
-from signedin.model.errors import ErrorKind, InvalidOptionError
+from signedin.model.errors import ErrorKind, InvalidOptionError, kind_of_status
 from signedin.model.events import ErrorEvent
 from signedin.providers.acp import protocol as acp
 from signedin.wire.rpc_errors import JsonRpcError
-
-_BY_STATUS = {
-    401: ErrorKind.AUTH_REQUIRED,
-    403: ErrorKind.AUTH_REQUIRED,
-    404: ErrorKind.MODEL_NOT_FOUND,
-    429: ErrorKind.RATE_LIMITED,
-    503: ErrorKind.OVERLOADED,
-    529: ErrorKind.OVERLOADED,
-}
 
 # The protocol has no words for the failures of models. Seen with gemini 0.61, opencode 1.18 and
 # qwen-code 0.15; the first that fits counts.
@@ -36,6 +27,12 @@ _BY_TEXT = tuple(
         ErrorKind.SERVER: r"server error",
     }.items()
 )
+_MORE_PRECISE = {
+    ErrorKind.RATE_LIMITED: {ErrorKind.USAGE_LIMIT},
+    ErrorKind.SERVER: {ErrorKind.NETWORK},
+    ErrorKind.INVALID_OPTION: set(ErrorKind),
+}
+"""What the words of a failure may add to its status."""
 _ARGUMENTS = re.compile(
     r"^.*(?:unknown (?:argument|option|command)|unexpected argument|unrecognized|invalid (?:value|"
     r"choice)|not enough arguments|missing required|mutually exclusive).*$",
@@ -85,15 +82,10 @@ def kind_of(status: int | None, text: str) -> ErrorKind:
         text: The agent's own words.
     """
     by_text = next((kind for pattern, kind in _BY_TEXT if pattern.search(text)), None)
-    if status == 429:
-        return by_text if by_text is ErrorKind.USAGE_LIMIT else ErrorKind.RATE_LIMITED
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    if status is not None and status >= 500:
-        return by_text if by_text is ErrorKind.NETWORK else ErrorKind.SERVER
-    if by_text is not None:
-        return by_text
-    return ErrorKind.INVALID_OPTION if status is not None else ErrorKind.OTHER
+    if status is None:
+        return by_text or ErrorKind.OTHER
+    kind = kind_of_status(status)
+    return by_text if by_text and by_text in _MORE_PRECISE.get(kind, ()) else kind
 
 
 def plain_words(text: str) -> str:

@@ -24,6 +24,7 @@ from signedin.model.errors import (
     SignedinError,
     TurnFailedError,
     UsageLimitError,
+    kind_of_status,
 )
 from signedin.model.events import RateLimits
 from signedin.providers.chatgpt.claims import finite
@@ -52,15 +53,6 @@ _BY_CODE = {
     "token_invalidated": ErrorKind.AUTH_REQUIRED,
     "usage_limit_reached": ErrorKind.USAGE_LIMIT,
     "usage_not_included": ErrorKind.USAGE_LIMIT,
-}
-_BY_STATUS = {
-    401: ErrorKind.AUTH_REQUIRED,
-    402: ErrorKind.USAGE_LIMIT,
-    403: ErrorKind.AUTH_REQUIRED,
-    408: ErrorKind.NETWORK,
-    413: ErrorKind.CONTEXT_WINDOW,
-    429: ErrorKind.RATE_LIMITED,
-    503: ErrorKind.OVERLOADED,
 }
 _NO_SUCH_MODEL = re.compile(
     r"model is not supported|requires a newer version|model .* does not exist", re.IGNORECASE
@@ -161,9 +153,7 @@ def _kind(names: list[str], text: str, status: int | None) -> ErrorKind:
         return ErrorKind.MODEL_NOT_FOUND
     if status is None:
         return ErrorKind.RATE_LIMITED if _WAIT.search(text) else ErrorKind.SERVER
-    if status >= 500:
-        return _BY_STATUS.get(status, ErrorKind.SERVER)
-    return _BY_STATUS.get(status, ErrorKind.INVALID_OPTION)
+    return kind_of_status(status)
 
 
 def _usage_limit(said: str, told: _Error, headers: Mapping[str, str]) -> UsageLimitError:
@@ -207,7 +197,7 @@ def _blocked(status: int, headers: Mapping[str, str], body: bytes) -> SignedinEr
         f"a web page came instead of ChatGPT's answer: {said or 'without any text'} "
         f"(status {status}{f', cf-ray {ray}' if ray else ''}). The network or a proxy on the way "
         "is blocked",
-        ErrorKind.SERVER if status >= 500 else ErrorKind.NETWORK,
+        kind_of_status(status) if status >= 500 else ErrorKind.NETWORK,
         status,
     )
 

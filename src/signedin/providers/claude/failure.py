@@ -11,23 +11,12 @@ import re
 import msgspec
 
 from signedin.accounts.hints import either_sign_in
-from signedin.model.errors import ErrorKind
+from signedin.model.errors import ErrorKind, kind_of_status
 from signedin.model.events import ErrorEvent
 from signedin.model.redact import redact
 from signedin.providers.claude.messages import RateLimitInfo, ResultMessage
 
 SIGN_IN = either_sign_in("claude")
-
-_BY_STATUS = {
-    400: ErrorKind.INVALID_OPTION,
-    401: ErrorKind.AUTH_REQUIRED,
-    403: ErrorKind.AUTH_REQUIRED,
-    404: ErrorKind.MODEL_NOT_FOUND,
-    413: ErrorKind.CONTEXT_WINDOW,
-    429: ErrorKind.RATE_LIMITED,
-    503: ErrorKind.OVERLOADED,
-    529: ErrorKind.OVERLOADED,
-}
 
 _BY_ERROR = {
     "authentication_failed": ErrorKind.AUTH_REQUIRED,
@@ -122,7 +111,9 @@ def _kind(result: ResultMessage, api_error: ApiError | None, text: str) -> Error
     for pattern, kind in _BY_TEXT:
         if pattern.search(text):
             return kind
-    if kind := _BY_ERROR.get(error) or _BY_STATUS.get(result.api_error_status or 0):
+    if kind := _BY_ERROR.get(error):
         return kind
+    if status := result.api_error_status:
+        return kind_of_status(status)
     # A request that failed without a status broke off in the middle of the answer.
     return ErrorKind.SERVER if api_error else ErrorKind.OTHER

@@ -9,7 +9,7 @@ from typing import cast
 import msgspec
 
 from signedin.accounts.hints import either_sign_in
-from signedin.model.errors import ErrorKind
+from signedin.model.errors import ErrorKind, kind_of_status
 from signedin.model.events import EMPTY_PAYLOAD, ErrorEvent
 from signedin.model.redact import redact
 
@@ -37,9 +37,9 @@ _BY_TEXT = (
         re.compile(r"usage limit|quota exceeded|with your ChatGPT plan", re.IGNORECASE),
         ErrorKind.USAGE_LIMIT,
     ),
-    (re.compile(r"last status: 429|rate limit", re.IGNORECASE), ErrorKind.RATE_LIMITED),
+    (re.compile(r"rate limit", re.IGNORECASE), ErrorKind.RATE_LIMITED),
     (re.compile(r"at capacity|overloaded", re.IGNORECASE), ErrorKind.OVERLOADED),
-    (re.compile(r"high demand|last status: 5\d\d", re.IGNORECASE), ErrorKind.SERVER),
+    (re.compile(r"high demand", re.IGNORECASE), ErrorKind.SERVER),
     (re.compile(r"\blog ?in\b|\bsign(ed)? ?in again", re.IGNORECASE), ErrorKind.AUTH_REQUIRED),
     (
         re.compile(r"context window|context_length_exceeded", re.IGNORECASE),
@@ -138,7 +138,7 @@ def _kind(code: str | None, status: int | None, text: str) -> ErrorKind:
     if kind := _BY_CODE.get(code or ""):
         return kind
     if status is not None:
-        return _kind_of_status(status)
+        return kind_of_status(status)
     for pattern, kind in _BY_TEXT:
         if pattern.search(text):
             return kind
@@ -167,13 +167,3 @@ def _reset_in(text: str) -> float | None:
     except ValueError:  # a locale in which months have other names
         return None
     return time.mktime(minute) + 60  # the minute is cut off, not rounded
-
-
-def _kind_of_status(status: int) -> ErrorKind:
-    if status in (401, 403):
-        return ErrorKind.AUTH_REQUIRED
-    if status == 429:
-        return ErrorKind.RATE_LIMITED
-    if status >= 500:
-        return ErrorKind.SERVER
-    return ErrorKind.INVALID_OPTION

@@ -12,7 +12,7 @@ import msgspec
 from signedin import __version__
 from signedin.accounts.files import UNDECODABLE
 from signedin.extras import from_extra
-from signedin.model.errors import ErrorKind, SignedinError
+from signedin.model.errors import ErrorKind, SignedinError, kind_of_status
 from signedin.providers.chatgpt.claims import finite, mapping_of
 from signedin.providers.chatgpt.limits import number_in
 from signedin.providers.chatgpt.sign_in.hosts import check_trusted
@@ -72,9 +72,8 @@ class Answer(msgspec.Struct, frozen=True):
         """
         if self.status == 200:
             return
-        kind = ErrorKind.SERVER if self.status >= 500 else ErrorKind.PROTOCOL
-        if self.status == 429:
-            kind = ErrorKind.RATE_LIMITED
+        passes = self.status == 429 or self.status >= 500
+        kind = kind_of_status(self.status) if passes else ErrorKind.PROTOCOL
         raise SignInServerError(f"the sign-in server answered: {self.code}", kind)
 
     def __repr__(self) -> str:
