@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-from pathlib import Path
-
 import msgspec
 
-from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.errors import UnsupportedOptionError
 from signedin.model.options import Image, TurnOptions
+from signedin.providers.images import image_address, inline_image
 
-_MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 _WORD_JOINER = "\u2060"
 
 
@@ -46,22 +43,8 @@ def image_block(provider: str, image: Image) -> dict[str, object]:
         InvalidOptionError: There is no such file, or it is no image of a known format.
         UnsupportedOptionError: It is an address.
     """
-    if isinstance(image, str) and image.startswith("data:"):
-        head, _, data = image.partition(",")
-        kind = head.removeprefix("data:").removesuffix(";base64")
-        return {"type": "image", "mimeType": kind, "data": data}
-    if isinstance(image, str) and image.startswith(("https:", "http:")):
+    address = image_address(image)
+    if address and not address.startswith("data:"):
         raise UnsupportedOptionError(provider, "images", "no addresses; give files or bytes")
-    content = image if isinstance(image, bytes) else _read(Path(image))
-    for magic, kind in _MAGIC.items():
-        if content.startswith(magic):
-            encoded = base64.b64encode(content).decode()
-            return {"type": "image", "mimeType": f"image/{kind}", "data": encoded}
-    raise InvalidOptionError("images must be PNG, JPEG, GIF or WebP")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.expanduser().read_bytes()
-    except OSError as error:
-        raise InvalidOptionError(f"image {str(path)!r} cannot be read: {error.strerror}") from error
+    kind, data = inline_image(image)
+    return {"type": "image", "mimeType": kind, "data": data}

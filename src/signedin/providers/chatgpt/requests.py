@@ -9,14 +9,13 @@ included.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
 
-from signedin.model.errors import InvalidOptionError
 from signedin.model.options import Image
-from signedin.tools.content import Content, ImageContent, TextContent, image_type
+from signedin.providers.images import image_url
+from signedin.tools.content import Content, ImageContent, TextContent
 from signedin.tools.tool import AnyTool, ToolResult
 
 InputItem: TypeAlias = "msgspec.Raw | Mapping[str, object]"
@@ -27,7 +26,6 @@ INSTRUCTIONS = "You are a helpful assistant."
 
 Verbosity: TypeAlias = Literal["low", "medium", "high"]
 
-_URLS = ("data:", "https:", "http:")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -156,29 +154,6 @@ def function_output(call_id: str, result: ToolResult) -> dict[str, object]:
     if any(isinstance(part, ImageContent) for part in result.content):
         output = [_output_part(part) for part in result.content]
     return {"type": "function_call_output", "call_id": call_id, "output": output}
-
-
-def image_url(image: Image) -> str:
-    """Returns an image as a URL the API takes.
-
-    Raises:
-        InvalidOptionError: It cannot be read, or is no PNG, JPEG, GIF or WebP.
-    """
-    if isinstance(image, str) and image.startswith(_URLS):
-        return image
-    if isinstance(image, bytes):
-        data, name = image, "given as bytes"
-    else:
-        path = Path(image).expanduser()
-        name = repr(str(image))
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise InvalidOptionError(f"image {name} cannot be read: {error.strerror}") from error
-    kind = image_type(data)
-    if kind is None:
-        raise InvalidOptionError(f"image {name} is no PNG, JPEG, GIF or WebP")
-    return ImageContent(data, kind).data_url
 
 
 def _output_part(part: Content) -> dict[str, object]:

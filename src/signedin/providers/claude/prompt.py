@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 
-from signedin.model.errors import InvalidOptionError
 from signedin.model.options import Image
-
-_MAGIC = {
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    b"RIFF": "image/webp",
-}
+from signedin.providers.images import image_address, inline_image
 
 
 def user_message(prompt: str, images: Sequence[Image] = ()) -> dict[str, object]:
@@ -53,26 +44,8 @@ def _message(content: object) -> dict[str, object]:
 
 
 def _image(image: Image) -> dict[str, object]:
-    if isinstance(image, str) and image.startswith(("https:", "http:")):
-        return {"type": "image", "source": {"type": "url", "url": image}}
-    if isinstance(image, str) and image.startswith("data:"):
-        head, _, data = image.partition(",")
-        kind = head.removeprefix("data:").removesuffix(";base64")
-        return _inline(kind, data)
-    content = image if isinstance(image, bytes) else _read(Path(image))
-    for magic, kind in _MAGIC.items():
-        if content.startswith(magic):
-            return _inline(kind, base64.b64encode(content).decode())
-    name = "given as bytes" if isinstance(image, bytes) else repr(str(image))
-    raise InvalidOptionError(f"image {name} is no PNG, JPEG, GIF or WebP")
-
-
-def _inline(kind: str, data: str) -> dict[str, object]:
+    address = image_address(image)
+    if address and not address.startswith("data:"):
+        return {"type": "image", "source": {"type": "url", "url": address}}
+    kind, data = inline_image(image)
     return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.expanduser().read_bytes()
-    except OSError as error:
-        raise InvalidOptionError(f"image {str(path)!r} cannot be read: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import ItemsView, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +9,7 @@ from typing import Any, cast
 from signedin.model.errors import InvalidOptionError
 from signedin.model.options import VENDOR_DEFAULT, Image, McpServer, TurnOptions
 from signedin.providers.codex import protocol as p
+from signedin.providers.images import image_address
 
 DEFAULT_EFFORT = "low"
 
@@ -232,29 +232,13 @@ def mcp_server(server: McpServer) -> dict[str, object]:
     return {key: value for key, value in entry.items() if value not in (None, [], {})}
 
 
-def image_url(image: Image) -> str:
-    """Returns an image given as URL or bytes as a URL.
-
-    Raises:
-        InvalidOptionError: The bytes are not of a known image format.
-    """
-    if isinstance(image, bytes):
-        for magic, kind in _MAGIC.items():
-            if image.startswith(magic):
-                return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
-        raise InvalidOptionError("images given as bytes must be PNG, JPEG, GIF or WebP")
-    return str(image)
-
-
 def image_file(image: Image) -> Path | None:
     """Returns the path of an image given as a file, ``None`` for a URL or bytes.
 
     Raises:
         InvalidOptionError: There is no such file. Codex itself would go on without it.
     """
-    if isinstance(image, bytes) or (
-        isinstance(image, str) and image.startswith(("data:", "https:", "http:"))
-    ):
+    if isinstance(image, bytes) or image_address(image):
         return None
     path = Path(image).expanduser().absolute()
     if not path.is_file():
@@ -289,7 +273,6 @@ def to_toml(value: object) -> str:
             raise InvalidOptionError(f"codex configuration cannot hold {value!r}")
 
 
-_MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", 0x7F: "\\u007f"} | {
     code: f"\\u{code:04x}" for code in range(0x20)
 }

@@ -31,6 +31,7 @@ from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.app_server.running_turn import ThreadOpened, session_event
 from signedin.providers.codex.app_server.turn import CodexTurn
 from signedin.providers.codex.app_server.turn_settings import TurnSettings
+from signedin.providers.images import image_url
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import (
     METHOD_NOT_FOUND,
@@ -513,7 +514,7 @@ def _image_inputs(options: TurnOptions) -> list[p.UserInputParam]:
     return [
         p.LocalImageUserInput(path=str(path))
         if (path := config.image_file(image))
-        else p.ImageUserInput(url=config.image_url(image))
+        else p.ImageUserInput(url=image_url(image))
         for image in options.images
     ]
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
+from signedin.accounts.files import write_private
 from signedin.accounts.hints import either_sign_in
 from signedin.accounts.homes import isolated_home, make_private
 from signedin.model.errors import InvalidOptionError
@@ -112,11 +111,5 @@ def _prepare(home: Path) -> None:
         wanted[section] = {**values, **kept}
     if wanted == now:
         return
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix="settings-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(wanted)))
-        Path(temporary).replace(folder / "settings.json")
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    text = msgspec.json.format(msgspec.json.encode(wanted))
+    write_private(folder / "settings.json", text)
