@@ -25,12 +25,10 @@ from signedin.providers.acp.mcp import names_of
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.questions import Granted, Questions
+from signedin.providers.turn_queue import TurnQueue
 from signedin.runtime.aio import finish
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import JsonRpcError
-
-HIGH_WATER = 4096
-"""Events a turn keeps for a slow consumer before the agent is made to wait."""
 
 STOP_SECONDS = 5.0
 """How long an agent may take to end a cancelled turn; gemini 0.61 takes 5 to 75 ms."""
@@ -77,10 +75,8 @@ class ACPTurn:
         self._questions = Questions(
             options, host, self._normaliser, env=env, granted=granted, emit=self._emit
         )
-        self._ready: list[Event] = []
-        self._wake = asyncio.Event()
+        self._queue: TurnQueue[Event] = TurnQueue(agent.gate)
         self._ended = asyncio.Event()
-        self._error: SignedinError | None = None
         self._interrupted = False
         self._prompting: asyncio.Task[None] | None = None
 
@@ -96,19 +92,7 @@ class ACPTurn:
 
     async def next_events(self) -> Sequence[Event]:
         """Waits for events; see `ProviderTurn.next_events`."""
-        gate = self._agent.gate
-        while not self._ready:
-            if self._error is not None:
-                raise self._error
-            self._wake.clear()
-            gate.demand(self)
-            try:
-                await self._wake.wait()
-            finally:
-                gate.satisfy(self)
-        events, self._ready = self._ready, []
-        gate.unblock(self)
-        return events
+        return await self._queue.take()
 
     async def steer(self, text: str) -> None:
         """Cannot be done: the protocol knows no way to add to a running prompt."""
@@ -132,7 +116,7 @@ class ACPTurn:
             self._prompting.cancel()
             await asyncio.wait({self._prompting})
         await self._questions.aclose()
-        self._agent.gate.unblock(self)
+        self._queue.close()
         self._on_end()
 
     def on_update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
@@ -140,16 +124,13 @@ class ACPTurn:
         if self._ended.is_set():
             return
         try:
-            self._ready.extend(self._normaliser.update(update, params, line))
+            self._queue.put(self._normaliser.update(update, params, line))
         except Exception as error:
-            self._fail(_not_understood(self._name, update.session_update, error))
+            self._queue.fail(_not_understood(self._name, update.session_update, error))
 
     def wake(self) -> None:
         """Wakes the consumer if there is something for it."""
-        if self._ready or self._error:
-            self._wake.set()
-        if len(self._ready) > HIGH_WATER:
-            self._agent.gate.block(self)
+        self._queue.wake()
 
     async def on_request(self, request: IncomingRequest) -> object:
         """Answers a question of the agent."""
@@ -160,18 +141,14 @@ class ACPTurn:
 
     async def _prompt(self, blocks: Sequence[Mapping[str, object]]) -> None:
         try:
-            events = await self._run(blocks)
-            self._ready.extend(events)
+            self._queue.put(await self._run(blocks))
         except SignedinError as error:
-            self._fail(error)
+            self._queue.fail(error)
         except Exception as error:  # or the consumer would wait for ever
-            self._fail(_not_understood(self._name, "the end of the turn", error))
+            self._queue.fail(_not_understood(self._name, "the end of the turn", error))
         finally:
             self._ended.set()
             self.wake()
-
-    def _fail(self, error: SignedinError) -> None:
-        self._error = self._error or error
 
     async def _run(self, blocks: Sequence[Mapping[str, object]]) -> list[Event]:
         try:
@@ -194,7 +171,7 @@ class ACPTurn:
 
     def _emit(self, events: Sequence[Event]) -> None:
         if not self._ended.is_set():
-            self._ready.extend(events)
+            self._queue.put(events)
             self.wake()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from signedin.model.approvals import Host
-from signedin.model.errors import ErrorKind, SignedinError, TurnFailedError
+from signedin.model.errors import ErrorKind, TurnFailedError
 from signedin.model.events import (
     DoneEvent,
     Event,
@@ -24,12 +24,11 @@ from signedin.providers.chatgpt.conversation import StoredTurn, arguments_of
 from signedin.providers.chatgpt.messages import FunctionCall
 from signedin.providers.chatgpt.requests import ResponseRequest, function_output, user_message
 from signedin.providers.chatgpt.transport import AnswerStream, ChatGPTTransport
+from signedin.providers.turn_queue import TurnQueue
 from signedin.runtime.aio import finish
 from signedin.tools.content import TextContent
 from signedin.tools.tool import ToolResult
-
-HIGH_WATER = 4096
-"""Events a turn keeps for a slow consumer before the answer is made to wait."""
+from signedin.wire.gate import Gate
 
 _encode = msgspec.json.Encoder().encode
 
@@ -69,11 +68,10 @@ class ChatGPTTurn:
         self._usage = Usage()
         self._steered: list[str] = []
         self._is_over = False
-        self._ready: list[Event] = []
-        self._wake = asyncio.Event()
-        self._room = asyncio.Event()
+        self._gate = Gate()
+        self._queue: TurnQueue[Event] = TurnQueue(self._gate)
         self._work = asyncio.get_running_loop().create_task(self._run_to_end())
-        self._work.add_done_callback(lambda _: self._wake.set())
+        self._work.add_done_callback(self._ended)
 
     @property
     def id(self) -> str | None:
@@ -82,17 +80,7 @@ class ChatGPTTurn:
 
     async def next_events(self) -> Sequence[Event]:
         """Waits for events; see `ProviderTurn.next_events`."""
-        while not self._ready:
-            if self._work.cancelled():
-                return [DoneEvent(reason="interrupted", timestamp=time.time())]
-            if self._work.done():
-                self._work.result()
-                raise SignedinError("the turn has ended")
-            self._wake.clear()
-            await self._wake.wait()
-        events, self._ready = self._ready, []
-        self._room.set()
-        return events
+        return await self._queue.take()
 
     async def steer(self, text: str) -> None:
         """Adds to the prompt: the model reads it with the next request, of which there will be one.
@@ -113,8 +101,14 @@ class ChatGPTTurn:
         if not self._work.done():
             self._work.cancel()
             await asyncio.wait({self._work})
-        if not self._work.cancelled():
-            self._work.exception()
+        self._queue.close()
+
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        if work.cancelled():
+            self._queue.put([DoneEvent(reason="interrupted", timestamp=time.time())])
+        elif error := work.exception():
+            self._queue.fail(error)
+        self._queue.wake()
 
     async def _run_to_end(self) -> None:
         stored = self._stored
@@ -127,12 +121,12 @@ class ChatGPTTurn:
         finally:
             stored.text = answer_text(self._messages)
             await finish(self._kept())
-        self._ready.append(DoneEvent(reason="completed", timestamp=time.time()))
+        self._queue.put([DoneEvent(reason="completed", timestamp=time.time())])
 
     async def _run(self) -> None:
         request = await self._prepare()
-        self._ready.append(msgspec.structs.replace(self._session, model=request.model))
-        self._wake.set()
+        self._queue.put([msgspec.structs.replace(self._session, model=request.model)])
+        self._queue.wake()
         await self._keep()
         earlier = request.input[: len(request.input) - len(self._stored.items)]
         for _ in range(self._max_requests):
@@ -215,13 +209,11 @@ class ChatGPTTurn:
     async def _tell(self, events: Sequence[Event]) -> None:
         """Gives events to the consumer, and waits while it has too many."""
         self._messages += [event for event in events if type(event) is MessageEvent]
-        self._ready += events
-        self._wake.set()
+        self._queue.put(events)
+        self._queue.wake()
         # An answer that comes faster than it is read would not let the consumer run.
         await asyncio.sleep(0)
-        while len(self._ready) > HIGH_WATER:
-            self._room.clear()
-            await self._room.wait()
+        await self._gate.opened()
 
     async def _kept(self) -> None:
         await self._keep()

@@ -17,12 +17,10 @@ from signedin.providers.claude.normalise import TurnNormaliser
 from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import user_message
 from signedin.providers.claude.questions import answer_question
+from signedin.providers.turn_queue import TurnQueue
 
 if TYPE_CHECKING:
     from signedin.tools.tool import ToolResult
-
-HIGH_WATER = 4096
-"""Events a turn keeps for a slow consumer before the process is made to wait."""
 
 STOP_SECONDS = 3.0
 """How long Claude Code may take to end an interrupted turn; 0.02 s when all is well."""
@@ -46,10 +44,8 @@ class ClaudeTurn:
         self._normaliser = TurnNormaliser(
             total_cost=process.total_cost, stderr=lambda: process.stderr
         )
-        self._ready: list[Event] = []
-        self._wake = asyncio.Event()
+        self._queue: TurnQueue[Event] = TurnQueue(process.gate)
         self._over = asyncio.Event()
-        self._error: SignedinError | None = None
         self._sent = False
         self._closed = False
 
@@ -77,19 +73,7 @@ class ClaudeTurn:
 
     async def next_events(self) -> Sequence[Event]:
         """Waits for events; see `ProviderTurn.next_events`."""
-        gate = self._process.gate
-        while not self._ready:
-            if self._error is not None:
-                raise self._error
-            gate.demand(self)
-            try:
-                await self._wake.wait()
-            finally:
-                gate.satisfy(self)
-        events, self._ready = self._ready, []
-        self._wake.clear()
-        gate.unblock(self)
-        return events
+        return await self._queue.take()
 
     async def steer(self, text: str) -> None:
         """Adds to the prompt; it is read together with the next tool result, or after the answer.
@@ -113,7 +97,7 @@ class ClaudeTurn:
         if self._sent and not self._over.is_set():
             await self._stop()
         self._process.detach()
-        self._process.gate.unblock(self)
+        self._queue.close()
         self._process.total_cost = self._normaliser.outcome.total_cost
         self._process.told_version(self._normaliser.version)
         if self._sent and self._normaliser.outcome.reason != "completed":
@@ -125,7 +109,7 @@ class ClaudeTurn:
     def on_message(self, message: Message, line: bytes) -> None:
         """Takes a message."""
         if not self._normaliser.ended:
-            self._ready += self._normaliser.events(message, line)
+            self._queue.put(self._normaliser.events(message, line))
             if self._normaliser.ended:
                 self._over.set()
 
@@ -138,7 +122,7 @@ class ClaudeTurn:
         if answer.lasting:
             # What was allowed stays allowed in the next conversation of the process.
             self._process.spent = True
-        self._ready += answer.events
+        self._queue.put(answer.events)
         self.on_batch_end()
         return answer.response
 
@@ -148,18 +132,15 @@ class ClaudeTurn:
 
     def on_batch_end(self) -> None:
         """Wakes the consumer if there is something for it."""
-        if self._ready or self._error:
-            self._wake.set()
-        if len(self._ready) > HIGH_WATER:
-            self._process.gate.block(self)
+        self._queue.wake()
 
     def on_close(self, error: SignedinError) -> None:
         """Takes in that nothing more will come."""
         if not self._normaliser.ended:
-            self._ready += self._normaliser.closed()
-            self._error = error
+            self._queue.put(self._normaliser.closed())
+            self._queue.fail(error)
         self._over.set()
-        self._wake.set()
+        self._queue.wake()
 
     async def _stop(self) -> None:
         try:

@@ -15,11 +15,9 @@ from signedin.model.errors import InvalidOptionError, SignedinError, TransportCl
 from signedin.model.events import SessionEvent
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.process import AppServer
+from signedin.providers.turn_queue import TurnQueue
 from signedin.runtime.aio import finish
 from signedin.wire.rpc_errors import InvalidRequestError, JsonRpcError
-
-HIGH_WATER = 4096
-"""Entries a turn keeps for a slow consumer before the process is made to wait."""
 
 STOP_SECONDS = 3.0
 """How long the server may take to end an interrupted turn; it takes 10 ms when all is well."""
@@ -41,18 +39,15 @@ class LiveTurn(Generic[ReceivedT]):
     Attributes:
         id: The server's id of the turn, once it is known.
         thread_id: The thread it belongs to.
-        error: Why nothing more comes although the turn has not ended: the process is gone.
     """
 
     def __init__(self, server: AppServer, thread_id: str, on_release: Callable[[], None]) -> None:
         self.id: str | None = None
         self._active_id = ""
-        self.error: TransportClosedError | None = None
         self._server = server
         self.thread_id = thread_id
         self._on_release = on_release
-        self._ready: list[ReceivedT] = []
-        self._wake = asyncio.Event()
+        self._queue: TurnQueue[ReceivedT] = TurnQueue(server.gate)
         self._started = asyncio.Event()
         self._ended = asyncio.Event()
         self._answering: set[asyncio.Task[object]] = set()
@@ -95,19 +90,7 @@ class LiveTurn(Generic[ReceivedT]):
         Raises:
             TransportClosedError: The process ended before the turn did.
         """
-        gate = self._server.gate
-        while not self._ready:
-            if self.error is not None:
-                raise self.error
-            gate.demand(self)
-            try:
-                await self._wake.wait()
-            finally:
-                gate.satisfy(self)
-        received, self._ready = self._ready, []
-        self._wake.clear()
-        gate.unblock(self)
-        return received
+        return await self._queue.take()
 
     async def add_input(self, parts: Sequence[p.UserInputParam]) -> None:
         """Adds to the prompt of the running turn.
@@ -183,29 +166,25 @@ class LiveTurn(Generic[ReceivedT]):
 
     def release(self) -> None:
         """Tells the owner that the turn is done with."""
-        self._server.gate.unblock(self)
+        self._queue.close()
         on_release, self._on_release = self._on_release, _nothing
         on_release()
 
     def push(self, received: Iterable[ReceivedT]) -> None:
         """Adds something for the consumer, who is woken by `wake`."""
-        self._ready.extend(received)
+        self._queue.put(received)
 
     def wake(self) -> None:
         """Wakes the consumer if there is something for it."""
-        if self._ready:
-            self._wake.set()
-        if len(self._ready) > HIGH_WATER:
-            self._server.gate.block(self)
+        self._queue.wake()
 
     def on_close(self, error: TransportClosedError) -> None:
         """Takes in that the process has ended."""
         # An error of its own: each turn's has its own result.
-        self.error = TransportClosedError(
-            error.message, returncode=error.returncode, stderr=error.stderr
-        )
+        own = TransportClosedError(error.message, returncode=error.returncode, stderr=error.stderr)
+        self._queue.fail(own)
         self.end()
-        self._wake.set()
+        self.wake()
 
 
 def session_event(opened: ThreadOpened) -> SessionEvent:

@@ -1,0 +1,67 @@
+"""What a running turn has given and its consumer has not taken yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from signedin.wire.gate import Gate
+
+HIGH_WATER = 4096
+"""Entries a turn keeps for a slow consumer before whoever gives them is made to wait."""
+
+T = TypeVar("T")
+
+
+class TurnQueue(Generic[T]):
+    """Has one consumer, who takes everything at once.
+
+    Args:
+        gate: Holds back whoever gives while the consumer is slow.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._ready: list[T] = []
+        self._wake = asyncio.Event()
+        self._error: BaseException | None = None
+
+    def put(self, entries: Iterable[T]) -> None:
+        """Adds something for the consumer, who is woken by `wake`."""
+        self._ready.extend(entries)
+
+    def fail(self, error: BaseException) -> None:
+        """Says what to raise once everything is taken, as nothing more comes; the first counts."""
+        self._error = self._error or error
+
+    def wake(self) -> None:
+        """Wakes the consumer if there is something for it."""
+        if self._ready or self._error:
+            self._wake.set()
+        if len(self._ready) > HIGH_WATER:
+            self._gate.block(self)
+
+    async def take(self) -> list[T]:
+        """Waits until there is something, and returns all there is.
+
+        Raises:
+            BaseException: That of `fail`.
+        """
+        while not self._ready:
+            if self._error is not None:
+                raise self._error
+            # Before the wait and never after it: what comes in between is not slept through.
+            self._wake.clear()
+            self._gate.demand(self)
+            try:
+                await self._wake.wait()
+            finally:
+                self._gate.satisfy(self)
+        taken, self._ready = self._ready, []
+        self._gate.unblock(self)
+        return taken
+
+    def close(self) -> None:
+        """Lets whoever gives go on: nothing more is taken."""
+        self._gate.unblock(self)
