@@ -142,6 +142,9 @@ def assemble(loaded: Sequence[str], *, completes: bool = False) -> typer.Typer:
         # Plain help: it is the same in a pipe and needs no rich, which takes longer than all else.
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
+        # Where a command is named, --help is the command's. For a flag of its own that is not given
+        # typer would import pydantic, which takes longer than all else.
+        add_help_option=COMMANDS.keys().isdisjoint(loaded),
     )
     app.callback()(_root)
     for name, (module, help_line) in COMMANDS.items():
