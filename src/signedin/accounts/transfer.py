@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from signedin.extras import from_extra
 from signedin.model.errors import AuthRequiredError, InvalidOptionError
+from signedin.model.extras import from_extra
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305

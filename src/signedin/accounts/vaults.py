@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from signedin.accounts.files import read_private, remove_leftovers, remove_private, write_private
-from signedin.extras import from_extra
 from signedin.model.errors import InvalidOptionError
+from signedin.model.extras import from_extra
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from signedin.extras import from_extra
 from signedin.model.errors import MissingExtraError
+from signedin.model.extras import from_extra
 
 __all__ = ["main"]
 

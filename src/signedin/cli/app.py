@@ -25,8 +25,8 @@ from signedin.cli.errors import (
 )
 from signedin.cli.signals import exit_on_termination
 from signedin.cli.streams import open_streams, silence_stdout
-from signedin.extras import from_extra
 from signedin.model.errors import SignedinError
+from signedin.model.extras import from_extra
 
 COMMANDS = {
     "run": ("signedin.cli.run", "Run one prompt."),

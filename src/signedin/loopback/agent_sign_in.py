@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from signedin.extras import from_extra
 from signedin.loopback.grants import GrantError, Grants, LoopbackAccount
+from signedin.model.extras import from_extra
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey

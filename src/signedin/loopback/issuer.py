@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from signedin.extras import from_extra
 from signedin.loopback.agent_sign_in import AgentSignIn
 from signedin.loopback.grants import GrantError, Grants, LoopbackAccount, Tokens
 from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
+from signedin.model.extras import from_extra
 
 _SECRET_FIELDS = frozenset(
     {

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
-from signedin.extras import from_extra
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
+from signedin.model.extras import from_extra
 from signedin.schemas.normalise import normalise
 from signedin.schemas.plain import Schema
 from signedin.schemas.shape import MismatchError, Shape, reason

@@ -8,7 +8,7 @@ from signedin.model.errors import InvalidOptionError
 from signedin.providers.acp.prompts import image_block
 from signedin.providers.chatgpt.requests import user_message as chatgpt_message
 from signedin.providers.claude.prompt import user_message as claude_message
-from signedin.providers.images import image_url, inline_image
+from signedin.providers.shared.images import image_url, inline_image
 
 PNG = b"\x89PNG\r\n\x1a\n.."
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from signedin.model.errors import TransportClosedError
-from signedin.providers.turn_queue import HIGH_WATER, TurnQueue
+from signedin.providers.shared.turn_queue import HIGH_WATER, TurnQueue
 from signedin.wire.gate import Gate
 
 

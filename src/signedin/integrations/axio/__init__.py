@@ -6,7 +6,7 @@ axio finds both by their entry points, as ``signedin``; see docs/chatgpt.md.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from signedin.extras import from_extra
+from signedin.model.extras import from_extra
 
 if TYPE_CHECKING:
     from signedin.integrations.axio.failure import ChatGPTError

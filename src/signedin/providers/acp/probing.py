@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import cast
 
 from signedin import __version__
-from signedin.extras import from_extra
 from signedin.model.errors import SignedinError
+from signedin.model.extras import from_extra
 from signedin.model.options import McpServer, TurnOptions
 from signedin.model.redact import redact
 from signedin.providers.shared.mcp_startup import STARTUP_SECONDS, server_failed

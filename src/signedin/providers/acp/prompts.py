@@ -6,7 +6,7 @@ import msgspec
 
 from signedin.model.errors import UnsupportedOptionError
 from signedin.model.options import Image, TurnOptions
-from signedin.providers.images import image_address, inline_image
+from signedin.providers.shared.images import image_address, inline_image
 
 _WORD_JOINER = "\u2060"
 

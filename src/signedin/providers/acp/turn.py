@@ -25,7 +25,7 @@ from signedin.providers.acp.mcp import names_of
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.questions import Granted, Questions
-from signedin.providers.turn_queue import TurnQueue
+from signedin.providers.shared.turn_queue import TurnQueue
 from signedin.runtime.aio import finish
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import JsonRpcError

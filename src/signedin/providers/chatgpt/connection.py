@@ -11,8 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from signedin.extras import from_extra
 from signedin.model.errors import SignedinError
+from signedin.model.extras import from_extra
 from signedin.providers.chatgpt.failure import error_of_response, unavailable
 from signedin.providers.chatgpt.sign_in.access import Access, AccessSource
 from signedin.providers.chatgpt.sign_in.hosts import check_trusted

@@ -12,9 +12,9 @@ from signedin.accounts.billing import assure_billing
 from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AuthStatus, Payer
-from signedin.extras import install_command
 from signedin.model.capabilities import Capabilities
 from signedin.model.events import RateLimits
+from signedin.model.extras import install_command
 from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, SessionPage
 from signedin.providers.base import (

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from signedin.model.options import Image
-from signedin.providers.images import image_url
+from signedin.providers.shared.images import image_url
 from signedin.tools.content import Content, ImageContent, TextContent
 from signedin.tools.tool import AnyTool, ToolResult
 

@@ -24,7 +24,7 @@ from signedin.providers.chatgpt.conversation import StoredTurn, arguments_of
 from signedin.providers.chatgpt.messages import FunctionCall
 from signedin.providers.chatgpt.requests import ResponseRequest, function_output, user_message
 from signedin.providers.chatgpt.transport import AnswerStream, ChatGPTTransport
-from signedin.providers.turn_queue import TurnQueue
+from signedin.providers.shared.turn_queue import TurnQueue
 from signedin.runtime.aio import finish
 from signedin.tools.content import TextContent
 from signedin.tools.tool import ToolResult

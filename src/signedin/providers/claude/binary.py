@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from signedin.extras import install_command
+from signedin.model.extras import install_command
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.shared.binary import locate
 

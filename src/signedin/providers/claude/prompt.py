@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from signedin.model.options import Image
-from signedin.providers.images import image_address, inline_image
+from signedin.providers.shared.images import image_address, inline_image
 
 
 def user_message(prompt: str, images: Sequence[Image] = ()) -> dict[str, object]:

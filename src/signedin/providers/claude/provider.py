@@ -7,10 +7,10 @@ import importlib
 import os
 
 from signedin.accounts.hints import sign_in_command
-from signedin.extras import from_extra
 from signedin.model.capabilities import Capabilities
 from signedin.model.errors import ProtocolError, UnsupportedOptionError
 from signedin.model.events import RateLimits
+from signedin.model.extras import from_extra
 from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, SessionPage
 from signedin.providers.base import (

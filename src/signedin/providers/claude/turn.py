@@ -17,7 +17,7 @@ from signedin.providers.claude.normalise import TurnNormaliser
 from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import user_message
 from signedin.providers.claude.questions import answer_question
-from signedin.providers.turn_queue import TurnQueue
+from signedin.providers.shared.turn_queue import TurnQueue
 
 if TYPE_CHECKING:
     from signedin.tools.tool import ToolResult

@@ -9,7 +9,7 @@ from typing import Any, cast
 from signedin.model.errors import InvalidOptionError
 from signedin.model.options import VENDOR_DEFAULT, Image, McpServer, TurnOptions
 from signedin.providers.codex import protocol as p
-from signedin.providers.images import image_address
+from signedin.providers.shared.images import image_address
 
 DEFAULT_EFFORT = "low"
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from signedin.extras import from_extra
 from signedin.model.approvals import Host
+from signedin.model.extras import from_extra
 from signedin.runtime.aio import finish
 from signedin.tools.content import TextContent
 from signedin.tools.tool import AnyTool, ToolResult

@@ -11,8 +11,8 @@ import msgspec
 
 from signedin import __version__
 from signedin.accounts.files import UNDECODABLE
-from signedin.extras import from_extra
 from signedin.model.errors import ErrorKind, SignedinError, kind_of_status
+from signedin.model.extras import from_extra
 from signedin.providers.chatgpt.claims import finite, mapping_of
 from signedin.providers.chatgpt.limits import number_in
 from signedin.providers.chatgpt.sign_in.hosts import check_trusted

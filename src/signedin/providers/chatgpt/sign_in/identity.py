@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Mapping
 from typing import cast
 
-from signedin.extras import from_extra
 from signedin.model.errors import AuthRequiredError, ErrorKind
+from signedin.model.extras import from_extra
 from signedin.providers.chatgpt.claims import CLOCK_SKEW
 from signedin.providers.chatgpt.sign_in.endpoint import SignInServerError, get
 

@@ -15,7 +15,7 @@ from signedin.model.errors import InvalidOptionError, SignedinError, TransportCl
 from signedin.model.events import SessionEvent
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.process import AppServer
-from signedin.providers.turn_queue import TurnQueue
+from signedin.providers.shared.turn_queue import TurnQueue
 from signedin.runtime.aio import finish
 from signedin.wire.rpc_errors import InvalidRequestError, JsonRpcError
 
