@@ -111,7 +111,7 @@ class Accounts:
         """
         account = self.look_up(env)
         if account.name is not None and not account.home.is_dir():
-            raise AuthRequiredError(_unknown(account))
+            raise unknown_account(account.vendor, account.name)
         return account
 
     def look_up(self, env: Mapping[str, str | None]) -> Account:
@@ -182,6 +182,15 @@ def choose_account(
     )
 
 
+def unknown_account(provider: str, name: str) -> AuthRequiredError:
+    """Returns the error for a name that no isolated login has."""
+    known = ", ".join(each for each in account_names(provider) if each) or "none"
+    command = sign_in_command(provider, account=name)
+    return AuthRequiredError(
+        f"there is no {provider} login named {name!r} (there are: {known}). Sign in with: {command}"
+    )
+
+
 def assure_billing(status: AuthStatus, billing: Billing | None) -> None:
     """Refuses an agent that does not run on what the caller wants to pay with.
 
@@ -201,15 +210,6 @@ def assure_billing(status: AuthStatus, billing: Billing | None) -> None:
     raise BillingError(
         f"billing={billing!r} cannot be assured: {status.provider} would be paid for by "
         f"{payer}{because}. Look at: signedin auth status --provider {status.provider}"
-    )
-
-
-def _unknown(account: Account) -> str:
-    known = ", ".join(name for name in account_names(account.vendor) if name) or "none"
-    command = sign_in_command(account.vendor, account=account.name)
-    return (
-        f"there is no {account.vendor} login named {account.name!r} (there are: {known}). Sign in "
-        f"with: {command}"
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from signedin.accounts.homes import isolated_home
-from signedin.model.errors import InvalidOptionError
+from signedin.model.errors import AuthRequiredError, InvalidOptionError
 from signedin.providers.base import ProviderConfig
 from signedin.providers.gemini.account.home import (
     ISOLATED_SETTINGS,
@@ -54,6 +54,19 @@ def test_auto_takes_the_isolated_login_only_if_there_is_one(signedin_home: Path)
     assert not signedin_home.exists()
     choose(signedin_home, "gemini-api-key")
     assert home_changes(CONFIG) == {"GEMINI_CLI_HOME": str(signedin_home)}
+
+
+def test_a_name_that_no_login_has_is_an_error_and_makes_no_home(signedin_home: Path) -> None:
+    (signedin_home / "accounts" / "work").mkdir(parents=True)
+    with pytest.raises(AuthRequiredError) as caught:
+        home_changes(ProviderConfig(transport="gemini-acp", account="wrok"))
+    assert str(caught.value) == (
+        "there is no gemini login named 'wrok' (there are: work). Sign in with: signedin auth "
+        "login --provider gemini --account wrok"
+    )
+    assert [path.name for path in (signedin_home / "accounts").iterdir()] == ["work"]
+    work = home_changes(ProviderConfig(transport="gemini-acp", account="work"))
+    assert work == {"GEMINI_CLI_HOME": str(signedin_home / "accounts" / "work")}
 
 
 def test_an_isolated_home_gets_our_settings_beside_what_is_there(signedin_home: Path) -> None:

@@ -10,10 +10,12 @@ from typing import cast
 import msgspec
 
 from signedin.accounts.files import write_private
+from signedin.accounts.billing import unknown_account
 from signedin.accounts.hints import either_sign_in
 from signedin.accounts.homes import isolated_home, make_private
 from signedin.model.errors import InvalidOptionError
 from signedin.providers.base import ProviderConfig
+from signedin.providers.shared.environment import child_environment
 
 HOME_VARIABLE = "GEMINI_CLI_HOME"
 LOGIN = f"export GEMINI_API_KEY=…, or choose how to sign in with: {either_sign_in('gemini')}"
@@ -38,8 +40,15 @@ def home_changes(config: ProviderConfig) -> dict[str, str | None]:
     """Returns the environment change that makes Gemini use the login that was asked for.
 
     ``auto`` takes the isolated login if somebody has chosen a way to sign in there.
+
+    Raises:
+        AuthRequiredError: It has a name, and there is none of that name.
     """
-    return isolated_changes(config.account) if uses_isolated(config) else {}
+    if not uses_isolated(config):
+        return {}
+    if config.account is not None and not isolated_home("gemini", config.account).is_dir():
+        raise unknown_account("gemini", config.account)
+    return isolated_changes(config.account)
 
 
 def uses_isolated(config: ProviderConfig) -> bool:
@@ -47,6 +56,13 @@ def uses_isolated(config: ProviderConfig) -> bool:
     if config.auth_source == "auto" and config.account is None:
         return chosen_in(isolated_home("gemini") / ".gemini") is not None
     return config.auth_source != "external"
+
+
+def find_folder(config: ProviderConfig, env: Mapping[str, str | None]) -> Path:
+    """Returns Gemini's folder for the caller's variables; nothing is made."""
+    isolated = HOME_VARIABLE not in env and uses_isolated(config)
+    changes = {HOME_VARIABLE: str(isolated_home("gemini", config.account))} if isolated else {}
+    return gemini_folder(child_environment("gemini", config.env_policy, {**changes, **env}))
 
 
 def isolated_changes(account: str | None) -> dict[str, str | None]:
