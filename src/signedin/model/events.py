@@ -111,13 +111,21 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
 
 
 class SessionEvent(Event, frozen=True, kw_only=True, tag="session"):
-    """The session a turn runs in; the first event of every stream."""
+    """The session a turn runs in; the first event of every stream.
+
+    Attributes:
+        session_id: Resumes the session.
+        model: What it is set to, if told; it may be a word such as ``auto``.
+        cwd: Where the agent works.
+        effort: The reasoning effort it is set to, if told.
+    """
 
     kind: ClassVar[Literal["session"]] = "session"
 
     session_id: str
     model: str | None = None
     cwd: str | None = None
+    effort: str | None = None
 
 
 class MessageEvent(Event, frozen=True, kw_only=True, tag="message"):
@@ -324,6 +332,7 @@ class UsageEvent(Event, frozen=True, kw_only=True, tag="usage"):
         usage: Everything the turn used until now.
         context_tokens: Tokens in the context window after the latest model request.
         context_window: Size of the model's context window.
+        model: Which model answered, where that is told with the tokens only.
     """
 
     kind: ClassVar[Literal["usage"]] = "usage"
@@ -331,6 +340,7 @@ class UsageEvent(Event, frozen=True, kw_only=True, tag="usage"):
     usage: Usage
     context_tokens: int | None = None
     context_window: int | None = None
+    model: str | None = None
 
 
 class RateLimitWindow(msgspec.Struct, frozen=True):

@@ -172,6 +172,7 @@ class TurnRecorder:
                 return self._take_action(event)
             case UsageEvent():
                 self._usage = event.usage
+                self._model = event.model or self._model
             case ErrorEvent():
                 self._failure = event
             case DoneEvent():

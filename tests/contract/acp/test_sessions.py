@@ -17,10 +17,7 @@ def test_models_are_listed_and_the_one_in_use_is_marked(client: Client, driver) 
     assert all(model.name for model in models)
 
 
-@pytest.mark.parametrize("driver", ["gemini"], indirect=True)  # others' are not the loopback's
-def test_asking_for_models_stores_nothing(client: Client, driver, stage: Stage, work: Path) -> None:
-    if driver.provider == "gemini":
-        return  # it stores no session without a prompt, and lists none
+def test_asking_for_models_stores_nothing(client: Client, work: Path) -> None:
     before = client.sessions(cwd=work).sessions
     client.models()
     assert client.sessions(cwd=work).sessions == before
@@ -42,12 +39,8 @@ def test_a_model_can_be_chosen(client: Client, stage: Stage, work: Path) -> None
 
 
 def test_stored_sessions_are_listed_and_told_again(
-    client: Client, driver, stage: Stage, work: Path
+    client: Client, stage: Stage, work: Path
 ) -> None:
-    if driver.agent == "gemini":
-        with pytest.raises(UnsupportedOptionError, match="gemini cannot list sessions"):
-            client.sessions()
-        return
     stage.play(Text.echo("You said: {prompt}"))
     with client.session(cwd=work) as session:
         session.run("one")

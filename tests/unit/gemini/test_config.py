@@ -1,7 +1,6 @@
 """The words of our options in Gemini's own, and what would harm its sessions."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -80,34 +79,31 @@ def stored(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_a_session_that_gemini_would_delete_is_not_loaded(tmp_path: Path) -> None:
+def test_a_session_that_gemini_would_delete_is_not_loaded(tmp_path: Path) -> None:
     env = {"GEMINI_CLI_HOME": str(tmp_path)}
     with pytest.raises(UnsupportedOptionError, match="delete the session at its next start"):
-        await make_loadable("12345678-x", env)
+        make_loadable("12345678-x", env)
 
 
-async def test_a_session_of_another_minute_is_loaded_at_once(
+def test_the_file_of_a_session_of_this_minute_gets_another_name(
     tmp_path: Path, stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slept = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    monkeypatch.setattr("signedin.providers.gemini.storage.asyncio.sleep", sleep)
     settings = {"general": {"sessionRetention": {"enabled": False}}}
     (tmp_path / ".gemini" / "settings.json").write_text(json.dumps(settings))
     env = {"GEMINI_CLI_HOME": str(tmp_path)}
-    (stored / "session-2020-01-01T00-00-12345678.jsonl").touch()
-    assert await make_loadable("12345678-x", env) is None
-    assert slept == []
-    now = time.time()
-    monkeypatch.setattr("time.time", lambda: now)
-    minute = time.strftime("%Y-%m-%dT%H-%M", time.gmtime())
-    (stored / f"session-{minute}-12345678.jsonl").touch()
-    told = await make_loadable("12345678-x", env)
-    assert slept == [60 - now % 60]
-    assert str(told).startswith(f"resuming waits {slept[0]:.0f} s")
+    monkeypatch.setattr("time.time", lambda: 1795366625.5)  # 2026-11-22T16:57:05 UTC
+    for minute in ("16-55", "16-56", "16-57"):
+        file = stored / f"session-2026-11-22T{minute}-12345678.jsonl"
+        file.write_text(minute)
+    (stored / "session-2026-11-22T16-57-87654321.jsonl").write_text("another")
+    make_loadable("12345678-x", env)
+    make_loadable("12345678-x", env)
+    assert {file.name[19:]: file.read_text() for file in stored.iterdir()} == {
+        "16-54-12345678.jsonl": "16-57",
+        "16-55-12345678.jsonl": "16-55",
+        "16-56-12345678.jsonl": "16-56",
+        "16-57-87654321.jsonl": "another",
+    }
 
 
 def test_what_only_counts_when_a_session_begins() -> None:

@@ -35,7 +35,13 @@ from signedin.wire.jsonl import BadLine
 from support.turns import told
 
 INIT = {"type": "init", "timestamp": "t", "session_id": "s1", "model": "gemini-2.5-pro"}
-STATS = {"total_tokens": 18, "input_tokens": 11, "output_tokens": 4, "cached": 2}
+STATS = {
+    "total_tokens": 18,
+    "input_tokens": 11,
+    "output_tokens": 4,
+    "cached": 2,
+    "models": {"gemini-2.5-flash-lite": {}, "gemini-2.5-pro": {}},
+}
 SUCCESS = {"type": "result", "status": "success", "stats": STATS}
 
 
@@ -76,7 +82,8 @@ def test_a_whole_turn() -> None:
                 output_tokens=7,
                 reasoning_tokens=3,
                 total_tokens=18,
-            )
+            ),
+            model="gemini-2.5-pro",
         ),
         DoneEvent(reason="completed"),
     ]

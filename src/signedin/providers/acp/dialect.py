@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -10,8 +10,9 @@ import msgspec
 from signedin.model.errors import ErrorKind
 from signedin.model.options import TurnOptions
 from signedin.model.redact import redact
+from signedin.model.results import PastTurn, SessionPage
 from signedin.providers.acp.process import ACPAgent, ClientFeatures
-from signedin.providers.base import Installation
+from signedin.providers.base import Installation, SessionQuery
 
 NO_SHARED_FOLDER = dict.fromkeys(("TMPDIR", "TMP", "TEMP"))
 """Taken out of an agent's environment: agents leave what was said in files of the temporary folder,
@@ -40,6 +41,22 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Leaves out the environment and the servers, which may hold secrets."""
         return f"Launch({redact(' '.join(self.argv))!r})"
+
+
+class SessionStore(Protocol):
+    """Reads what an agent has stored, where it does not tell it over the protocol."""
+
+    def list(self, query: SessionQuery) -> SessionPage:
+        """Lists conversations, the newest first."""
+        ...
+
+    def history(self, session_id: str) -> Sequence[PastTurn]:
+        """Returns the turns of a conversation, the oldest first."""
+        ...
+
+    def delete(self, session_id: str) -> None:
+        """Deletes a conversation for good."""
+        ...
 
 
 class Dialect(Protocol):
@@ -109,6 +126,10 @@ class Dialect(Protocol):
         """
         ...
 
+    def store(self, options: TurnOptions) -> SessionStore | None:
+        """Returns what reads the agent's store, ``None`` if the agent itself is asked."""
+        ...
+
     def notices(self, options: TurnOptions) -> tuple[str, ...]:
         """Returns what the user should know before a session begins."""
         ...
@@ -128,11 +149,8 @@ class Dialect(Protocol):
         """Takes in that the agent runs."""
         ...
 
-    async def before_load(self, session_id: str, launch: Launch) -> str | None:
+    def before_load(self, session_id: str, launch: Launch) -> None:
         """Makes sure that a stored session can be loaded without harm to it.
-
-        Returns:
-            What the user should know of it.
 
         Raises:
             SignedinError: It cannot.

@@ -145,6 +145,7 @@ class TurnNormaliser:
                     usage=usage,
                     context_tokens=self._context.used,
                     context_window=self._context.size,
+                    model=_answered_by(result),
                     timestamp=now,
                     payload=raw,
                 )
@@ -243,6 +244,11 @@ def _plan_event(plan: acp.PlanUpdate, payload: msgspec.Raw) -> PlanEvent:
         timestamp=time.time(),
         payload=payload,
     )
+
+
+def _answered_by(result: acp.PromptResult) -> str | None:
+    quota = result.meta.quota if result.meta else None
+    return quota.model_usage[-1].model or None if quota and quota.model_usage else None
 
 
 def _usage(result: acp.PromptResult) -> Usage | None:

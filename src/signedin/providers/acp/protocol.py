@@ -243,10 +243,17 @@ class QuotaCount(Struct, frozen=True):
     output_tokens: int = 0
 
 
+class QuotaModel(Struct, frozen=True):
+    """One of the models that answered, in the order in which they began to."""
+
+    model: str = ""
+
+
 class Quota(Struct, frozen=True):
     """``_meta.quota`` of Gemini CLI."""
 
     token_count: QuotaCount | None = None
+    model_usage: tuple[QuotaModel, ...] = ()
 
 
 class ChunkMeta(_Wire, frozen=True):

@@ -98,7 +98,8 @@ class ACPProvider(Provider):
         connect = partial(self._started, request.options)
         session = ACPSession(connect, self._dialect, self._tool_host, request)
         session.notices = self._dialect.notices(request.options)
-        await session.open()
+        if request.resume is None or self._dialect.store(request.options) is None:
+            await session.open()  # else a turn does: what is only read need not be loaded
         return session
 
     async def prewarm(self, options: TurnOptions) -> None:
@@ -107,6 +108,8 @@ class ACPProvider(Provider):
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored sessions."""
+        if store := self._dialect.store(options):
+            return await asyncio.to_thread(store.list, query)
         running = await self._started(options)
         return await list_sessions(running.agent, self.name, query)
 
@@ -270,6 +273,9 @@ class KnownDialect:
             servers=servers_key(options) if self._known.shares_servers else "",
         )
 
+    def store(self, options: TurnOptions) -> None:
+        """The agent itself is asked."""
+
     def notices(self, options: TurnOptions) -> tuple[str, ...]:
         """Says so if nobody knows how to keep the agent from the project's configuration."""
         if options.trust_project or self._known.guard is not None:
@@ -297,7 +303,7 @@ class KnownDialect:
         if agent.version:
             remember_version(Path(launch.argv[0]), agent.version)
 
-    async def before_load(self, session_id: str, launch: Launch) -> str | None:
+    def before_load(self, session_id: str, launch: Launch) -> None:
         """Nothing is known that would harm a stored session."""
 
     def _trusting(self, options: TurnOptions) -> tuple[str, ...]:

@@ -255,7 +255,9 @@ class ACPSession(ProviderSession):
         return _takes_images(self._running.agent)
 
     async def history(self) -> list[PastTurn]:
-        """Has the agent tell the session again."""
+        """Reads it from the agent's store, or has the agent tell the session again."""
+        if (store := self._dialect.store(self._options)) and self._id:
+            return [*await asyncio.to_thread(store.history, self._id)]
         running = await self.open()
         agent, opened = running.agent, self._opened
         assert opened is not None  # noqa: S101 - open() did
@@ -270,6 +272,13 @@ class ACPSession(ProviderSession):
             await asyncio.sleep(WRITE_BEHIND / 20)
             turns = await self._told_again(agent, opened)
         return turns
+
+    async def delete(self) -> None:
+        """Deletes it from the agent's store, where that can be reached."""
+        store = self._dialect.store(self._options)
+        if store is None or self._id is None:
+            raise UnsupportedOptionError(self._dialect.name, "delete")
+        await asyncio.to_thread(store.delete, self._id)
 
     async def _told_again(self, agent: ACPAgent, opened: OpenedSession) -> list[PastTurn]:
         replay = Replay(opened.cwd)
@@ -347,8 +356,7 @@ class ACPSession(ProviderSession):
             raise UnsupportedOptionError(
                 self._dialect.name, "resume", f"{agent.name} {agent.version} cannot load sessions"
             )
-        if notice := await self._dialect.before_load(self._id, running.launch):
-            self.notices = [*self.notices, notice]
+        self._dialect.before_load(self._id, running.launch)
         state, payload = await agent.load_session(self._id, cwd, servers)
         if self._dialect.late_replay and state.modes is not None:
             agent.listen(self._id, self)

@@ -12,8 +12,9 @@ from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.gemini import options as gemini
-from signedin.providers.gemini.account.home import LOGIN
+from signedin.providers.gemini.account.home import LOGIN, find_folder
 from signedin.providers.gemini.storage import make_loadable
+from signedin.providers.gemini.store import GeminiStore
 from signedin.providers.shared.binary import remember_version, require
 
 _MODES = {"default": "default", "auto_edit": "autoEdit", "yolo": "yolo", "plan": "plan"}
@@ -57,6 +58,10 @@ class GeminiDialect:
             features=_FEATURES,
         )
 
+    def store(self, options: TurnOptions) -> GeminiStore:
+        """Reads Gemini's files: over the protocol it tells of a session only while loading it."""
+        return GeminiStore(find_folder(self._config, options.env))
+
     def notices(self, options: TurnOptions) -> tuple[str, ...]:
         """Returns what the user should know of how Gemini signs in."""
         return gemini.findings_for(self._config, options)
@@ -73,6 +78,6 @@ class GeminiDialect:
         """Remembers Gemini's version."""
         remember_version(Path(launch.argv[0]), agent.version)
 
-    async def before_load(self, session_id: str, launch: Launch) -> str | None:
-        """Waits until a session can be loaded without being destroyed; see `make_loadable`."""
-        return await make_loadable(session_id, launch.env)
+    def before_load(self, session_id: str, launch: Launch) -> None:
+        """Makes sure that a session can be loaded without being destroyed; see `make_loadable`."""
+        make_loadable(session_id, launch.env)

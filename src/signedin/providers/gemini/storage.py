@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections.abc import Mapping
+from itertools import count
 
-from signedin.model.errors import UnsupportedOptionError
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.providers.gemini.account.home import gemini_folder, read_settings, setting
-
-_log = logging.getLogger("signedin.gemini")
 
 
 def check_retention(env: Mapping[str, str]) -> None:
@@ -32,28 +29,27 @@ def check_retention(env: Mapping[str, str]) -> None:
         )
 
 
-async def make_loadable(session_id: str, env: Mapping[str, str]) -> str | None:
-    """Waits until a stored session can be loaded over ACP without being emptied.
+def make_loadable(session_id: str, env: Mapping[str, str]) -> None:
+    """Makes sure that loading a stored session over ACP does not empty it.
 
     Gemini names the file of a session by minute and id, and begins a new one when it loads a
-    session. In the minute in which the last was begun that is the same file.
-
-    Returns:
-        That it has waited, if it has. A log line says so beforehand.
+    session. In the minute in which the last was begun that would be the same file, so that one gets
+    the name of an earlier minute; Gemini goes by what is in it.
 
     Raises:
         UnsupportedOptionError: The session would be deleted later, see `check_retention`.
+        InvalidOptionError: The file cannot be renamed.
     """
     check_retention(env)
-    files = gemini_folder(env).glob(f"tmp/*/chats/session-*-{session_id[:8]}.json*")
-    minute = time.strftime("%Y-%m-%dT%H-%M", time.gmtime())
-    if not any(minute in file.name for file in files):
-        return None
-    seconds = 60 - time.time() % 60
-    notice = (
-        f"resuming waits {seconds:.0f} s: Gemini would empty a session that is loaded in the "
-        "minute in which it was begun; keep the client open to go on at once"
-    )
-    _log.warning("%s", notice)
-    await asyncio.sleep(seconds)
-    return notice
+    now = time.time()
+    for file in gemini_folder(env).glob(f"tmp/*/chats/session-{_minute(now)}-{session_id[:8]}.*"):
+        names = (file.name.replace(_minute(now), _minute(now - 60 * ago)) for ago in count(1))
+        free = next(file.with_name(name) for name in names if not file.with_name(name).exists())
+        try:
+            file.rename(free)
+        except OSError as error:
+            raise InvalidOptionError(f"session {session_id} cannot be loaded: {error}") from error
+
+
+def _minute(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H-%M", time.gmtime(moment))

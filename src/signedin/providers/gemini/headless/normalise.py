@@ -32,11 +32,13 @@ from signedin.providers.acp.toolcalls import unified_diff
 from signedin.providers.gemini.failure import failure_event
 from signedin.wire.jsonl import BadLine
 
-_COMMAND = "run_shell_command"
+COMMAND = "run_shell_command"
 _EDITS = frozenset({"write_file", "replace"})
 
 
-class _ToolUse(msgspec.Struct, frozen=True):
+class ToolUse(msgspec.Struct, frozen=True):
+    """What the model has asked for."""
+
     tool_name: str
     tool_id: str
     parameters: dict[str, object] = {}
@@ -59,6 +61,7 @@ class _Stats(msgspec.Struct, frozen=True):
     input_tokens: int = 0
     output_tokens: int = 0
     cached: int = 0
+    models: dict[str, object] = {}
 
 
 class _Result(msgspec.Struct, frozen=True):
@@ -79,7 +82,7 @@ class HeadlessRows:
         self._cwd = cwd
         self._messages = 0
         self._growing: StringIO | None = None
-        self._uses: dict[str, _ToolUse] = {}
+        self._uses: dict[str, ToolUse] = {}
         self._last_error = ""
         self.session_id: str | None = None
         self.ended = False
@@ -108,9 +111,9 @@ class HeadlessRows:
             case "message":
                 return self._message(msgspec.convert(row, _Message), now, payload)
             case "tool_use":
-                use = msgspec.convert(row, _ToolUse)
+                use = msgspec.convert(row, ToolUse)
                 self._uses[use.tool_id] = use
-                return [*self._close_message(), _action(use, "started", "", self._cwd, payload)]
+                return [*self._close_message(), self._action(use, "started", "", payload)]
             case "tool_result":
                 return self._tool_result(msgspec.convert(row, _ToolResult), payload)
             case "error":
@@ -165,7 +168,10 @@ class HeadlessRows:
         use = self._uses.pop(result.tool_id, None)
         if use is None:
             return []
-        return [_action(use, _ended(use, result), result.output, self._cwd, payload)]
+        return [self._action(use, _ended(use, result), result.output, payload)]
+
+    def _action(self, use: ToolUse, status: ItemStatus, output: str, payload: msgspec.Raw) -> Event:
+        return action_event(use, status, output, payload, timestamp=time.time(), cwd=self._cwd)
 
     def _error(self, row: dict[str, object], now: float, payload: msgspec.Raw) -> list[Event]:
         text = str(row.get("message", ""))
@@ -183,16 +189,17 @@ class HeadlessRows:
         events = self._close_message()
         if result.stats is not None:
             usage = _usage(result.stats)
-            events.append(UsageEvent(usage=usage, timestamp=now, payload=payload))
+            model = next(reversed(result.stats.models), None)
+            events.append(UsageEvent(usage=usage, model=model, timestamp=now, payload=payload))
         return [*events, DoneEvent(reason="completed", timestamp=now, payload=payload)]
 
 
-def _ended(use: _ToolUse, result: _ToolResult) -> ItemStatus:
+def _ended(use: ToolUse, result: _ToolResult) -> ItemStatus:
     """How a call ended. Tools that are not allowed are either refused or not there at all."""
     if result.status == "success":
         return "completed"
     kind = result.error.get("type")
-    missing = kind == "tool_not_registered" and use.tool_name in {_COMMAND, *_EDITS}
+    missing = kind == "tool_not_registered" and use.tool_name in {COMMAND, *_EDITS}
     return "declined" if missing or kind == "policy_violation" else "failed"
 
 
@@ -208,18 +215,26 @@ def _usage(stats: _Stats) -> Usage:
     )
 
 
-def _action(
-    use: _ToolUse, status: ItemStatus, output: str, cwd: str, payload: msgspec.Raw
-) -> Event:
-    now = time.time()
-    if use.tool_name == _COMMAND:
+def action_event(
+    use: ToolUse,
+    status: ItemStatus,
+    output: str,
+    payload: msgspec.Raw,
+    *,
+    timestamp: float,
+    cwd: str | None = None,
+    exit_code: int | None = None,
+) -> CommandEvent | FileChangeEvent | ToolEvent:
+    """Returns the event of a command, a file change or the call of another tool."""
+    if use.tool_name == COMMAND:
         return CommandEvent(
             item_id=use.tool_id,
             command=str(use.parameters.get("command", "")),
             status=status,
             cwd=cwd,
             output=output,
-            timestamp=now,
+            exit_code=exit_code,
+            timestamp=timestamp,
             payload=payload,
         )
     if use.tool_name in _EDITS:
@@ -229,7 +244,7 @@ def _action(
             changes=(change,),
             status=status,
             text=change.path,
-            timestamp=now,
+            timestamp=timestamp,
             payload=payload,
         )
     return ToolEvent(
@@ -239,7 +254,7 @@ def _action(
         arguments=use.parameters,
         result=output or None,
         error=output if status == "failed" else None,
-        timestamp=now,
+        timestamp=timestamp,
         payload=payload,
     )
 

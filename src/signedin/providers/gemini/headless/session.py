@@ -17,13 +17,22 @@ from signedin.model.approvals import Host
 from signedin.model.errors import InvalidOptionError, TransportClosedError, UnsupportedOptionError
 from signedin.model.events import DoneEvent, Event
 from signedin.model.options import TurnOptions
+from signedin.model.results import PastTurn, SessionPage
 from signedin.providers.acp.prompts import with_schema
-from signedin.providers.base import Provider, ProviderConfig, ProviderSession, SessionRequest
+from signedin.providers.base import (
+    Provider,
+    ProviderConfig,
+    ProviderSession,
+    SessionQuery,
+    SessionRequest,
+)
 from signedin.providers.gemini import options as gemini
+from signedin.providers.gemini.account.home import find_folder
 from signedin.providers.gemini.auth import GeminiAuth
 from signedin.providers.gemini.failure import exit_error
 from signedin.providers.gemini.headless.normalise import HeadlessRows
 from signedin.providers.gemini.storage import check_retention
+from signedin.providers.gemini.store import GeminiStore
 from signedin.providers.shared.binary import require
 from signedin.runtime.aio import finish
 from signedin.runtime.temporary import TemporaryFolder
@@ -55,6 +64,11 @@ class HeadlessProvider(Provider):
         session.notices = gemini.findings_for(self._config, request.options)
         return session
 
+    async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
+        """Lists stored sessions."""
+        store = GeminiStore(find_folder(self._config, options.env))
+        return await asyncio.to_thread(store.list, query)
+
     def auth(self, options: TurnOptions) -> GeminiAuth:
         """Looks after the account."""
         return GeminiAuth(self._config, options)
@@ -71,6 +85,7 @@ class HeadlessSession(ProviderSession):
     def __init__(self, config: ProviderConfig, request: SessionRequest) -> None:
         self._config = config
         self._id = request.resume
+        self._store = GeminiStore(find_folder(config, request.options.env))
 
     @property
     def id(self) -> str | None:
@@ -98,6 +113,15 @@ class HeadlessSession(ProviderSession):
             await turn.aclose()
             raise
         return turn
+
+    async def history(self) -> list[PastTurn]:
+        """Reads it from Gemini's store."""
+        return [*await asyncio.to_thread(self._store.history, self._id)] if self._id else []
+
+    async def delete(self) -> None:
+        """Deletes it from Gemini's store."""
+        if self._id is not None:
+            await asyncio.to_thread(self._store.delete, self._id)
 
     async def aclose(self) -> None:
         """Does nothing: the conversation is in Gemini's store."""

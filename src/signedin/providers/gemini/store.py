@@ -1,0 +1,362 @@
+"""The conversations that Gemini CLI has stored, seen with 0.61.
+
+One file of JSON lines per conversation, ``tmp/<project>/chats/session-<minute>-<id>.jsonl`` in
+Gemini's folder, beside a ``.project_root`` with the working directory. A record is a message, which
+replaces an earlier one of its id; a change of the facts, ``$set``, maybe with all messages anew; or
+``$rewindTo``, which takes back a message and what follows it. Older versions wrote one JSON object.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.events import AnyEvent, ItemStatus, MessageEvent, ReasoningEvent
+from signedin.model.results import PastTurn, SessionInfo, SessionPage, answer_text
+from signedin.providers.base import SessionQuery
+from signedin.providers.gemini.headless.normalise import COMMAND, ToolUse, action_event
+from signedin.wire.jsonl import mended
+
+_PREVIEW = 200
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_OWN_TEXTS = ("<session_context>", "<hook_context>")
+"""How texts begin that Gemini says in the user's name."""
+
+_SESSION_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
+_PLACE = re.compile(r"\d{20}-.+")
+_COMMAND_RESULT = re.compile(
+    r"\A(?:<untrusted_context>\n)?(?:Command: .*\nDirectory: .*\n)?Output: (?P<output>.*?)"
+    r"(?:\nError: .*?)?(?:\nExit Code: (?P<code>-?\d+))?(?:\nSignal: .*?)?"
+    r"(?:\nBackground PIDs: .*?)?(?:\nProcess Group PGID: \d+)?(?:\n</untrusted_context>)?\s*\Z",
+    re.DOTALL,
+)
+_STATUS: Mapping[str, ItemStatus] = {"success": "completed", "cancelled": "declined"}
+
+
+class _Message(msgspec.Struct, frozen=True, rename="camel"):
+    id: str = ""
+    type: str = ""
+    timestamp: str = ""
+    content: object = None
+    model: str = ""
+    thoughts: tuple[dict[str, object], ...] = ()
+    tool_calls: tuple[dict[str, object], ...] = ()
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(_member(part, "text") for part in _items(self.content))
+
+    @property
+    def is_prompt(self) -> bool:
+        return self.type == "user" and bool(self.text) and not self.text.startswith(_OWN_TEXTS)
+
+    @property
+    def is_answer(self) -> bool:
+        return self.type == "gemini"
+
+
+class _Conversation(msgspec.Struct):
+    """A file, as far as it can be read."""
+
+    id: str = ""
+    kind: str = ""
+    summary: str = ""
+    start_time: str = ""
+    last_updated: str = ""
+    messages: dict[str, _Message] = {}
+
+    def take(self, record: dict[str, object]) -> None:
+        """Takes in one record."""
+        if (first := record.get("$rewindTo")) is not None:
+            ids = list(self.messages)
+            kept = ids.index(first) if isinstance(first, str) and first in ids else 0
+            for removed in ids[kept:]:
+                del self.messages[removed]
+            return
+        if "id" in record:
+            self._add(record)
+            return
+        changes = record.get("$set", record)
+        if isinstance(changes, dict):
+            self._change(cast("dict[str, object]", changes))
+
+    def _change(self, changes: dict[str, object]) -> None:
+        self.id = _text(changes, "sessionId") or self.id
+        self.kind = _text(changes, "kind") or self.kind
+        self.summary = _text(changes, "summary") or self.summary
+        self.start_time = self.start_time or _text(changes, "startTime")
+        self.last_updated = _text(changes, "lastUpdated") or self.last_updated
+        if isinstance(anew := changes.get("messages"), list):
+            self.messages.clear()
+            for message in cast("list[object]", anew):
+                self._add(message)
+
+    def _add(self, record: object) -> None:
+        try:
+            message = msgspec.convert(record, _Message)
+        except _UNREADABLE:
+            return  # of a newer form
+        self.messages[message.id] = message
+
+    @property
+    def is_stub(self) -> bool:
+        """Whether nothing was said in it, or it is that of an agent's own helper."""
+        said = any(each.is_prompt or each.is_answer for each in self.messages.values())
+        return not said or self.kind == "subagent"
+
+
+class GeminiStore:
+    """What is stored in one of Gemini's folders.
+
+    Args:
+        folder: The folder, ``.gemini``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def list(self, query: SessionQuery) -> SessionPage:
+        """Lists conversations, the newest first.
+
+        Raises:
+            UnsupportedOptionError: Archived ones are asked for.
+            InvalidOptionError: The cursor is not one of this list.
+        """
+        if query.archived:
+            raise UnsupportedOptionError("gemini", "archived", "Gemini CLI keeps no archive")
+        if query.cursor is not None and not _PLACE.fullmatch(query.cursor):
+            raise InvalidOptionError(f"cursor {query.cursor!r} does not come from an earlier page")
+        found: dict[str, SessionInfo] = {}
+        for place, file in _newest_first(self._folder, query.cwd):
+            if query.cursor is not None and place >= query.cursor:
+                continue
+            info = _describe(file)
+            if info is None or info.id in found or not _matches(info, query):
+                continue
+            found[info.id] = info
+            if len(found) == query.limit:
+                return SessionPage(tuple(found.values()), place)
+        return SessionPage(tuple(found.values()))
+
+    def history(self, session_id: str) -> Sequence[PastTurn]:
+        """Returns the turns of a conversation, the oldest first.
+
+        Raises:
+            InvalidOptionError: There is no such conversation.
+        """
+        messages = [*_read(self._files(session_id)[0]).messages.values()]
+        turns = [_Turn(message) for message in messages if message.is_prompt]
+        begun = 0
+        for message in messages:
+            if message.is_prompt:
+                begun += 1
+            elif message.is_answer and begun:
+                turns[begun - 1].say(message)
+                for call in message.tool_calls:
+                    _turn_of(call, turns[begun - 1 :]).act(call)
+        return [turn.past() for turn in turns]
+
+    def delete(self, session_id: str) -> None:
+        """Deletes all of a conversation, as Gemini's own ``--delete-session`` does.
+
+        Raises:
+            InvalidOptionError: There is no such conversation, or the system refused.
+        """
+        try:
+            for file in self._files(session_id):
+                project = file.parent.parent
+                file.unlink(missing_ok=True)
+                (project / "logs" / f"session-{session_id}.jsonl").unlink(missing_ok=True)
+                for kept in (
+                    project / "tool-outputs" / f"session-{session_id}",
+                    project / session_id,
+                    file.parent / session_id,
+                ):
+                    shutil.rmtree(kept, ignore_errors=True)
+        except OSError as error:
+            raise InvalidOptionError(f"session {session_id} cannot be deleted: {error}") from error
+
+    def _files(self, session_id: str) -> Sequence[Path]:
+        """The files of a conversation, first what holds something and is newest."""
+        found: list[tuple[bool, str, Path]] = []
+        if _SESSION_ID.fullmatch(session_id):
+            for file in self._folder.glob(f"tmp/*/chats/session-*-{session_id[:8]}.json*"):
+                conversation = _read(file)
+                if conversation.id == session_id:
+                    found.append((not conversation.is_stub, conversation.last_updated, file))
+        if not found:
+            raise InvalidOptionError(f"gemini has no stored session {session_id} in {self._folder}")
+        return [file for _, _, file in sorted(found, reverse=True)]
+
+
+class _Turn:
+    def __init__(self, prompt: _Message) -> None:
+        self.started_at = _seconds(prompt.timestamp)
+        self._prompt = prompt.text
+        self._events: list[AnyEvent] = []
+        self._answered = False
+
+    def say(self, message: _Message) -> None:
+        """Adds what was thought and said."""
+        now = _seconds(message.timestamp) or 0.0
+        self._events += [
+            ReasoningEvent(item_id=f"{message.id}-thought-{number}", text=thought, timestamp=now)
+            for number, thought in enumerate(map(_thought, message.thoughts), 1)
+        ]
+        self._answered = bool(message.text)
+        if message.text:
+            self._events.append(MessageEvent(item_id=message.id, text=message.text, timestamp=now))
+
+    def act(self, call: dict[str, object]) -> None:
+        """Adds what was done."""
+        self._events.append(_action(call))
+
+    def past(self) -> PastTurn:
+        """The turn as it is told; how one without an answer ended is not stored."""
+        events = sorted(self._events, key=lambda event: event.timestamp)
+        return PastTurn(
+            id=None,
+            prompt=self._prompt,
+            text=answer_text([event for event in events if isinstance(event, MessageEvent)]),
+            events=tuple(events),
+            reason="completed" if self._answered else "failed",
+            started_at=self.started_at,
+        )
+
+
+def _turn_of(call: dict[str, object], turns: Sequence[_Turn]) -> _Turn:
+    """The turn of a call: Gemini adds later calls to the message of the first one."""
+    when = _seconds(_text(call, "timestamp")) or 0.0
+    return [turns[0], *(turn for turn in turns[1:] if (turn.started_at or when) < when)][-1]
+
+
+def _action(call: dict[str, object]) -> AnyEvent:
+    arguments = call.get("args")
+    use = ToolUse(
+        tool_name=_text(call, "name"),
+        tool_id=_text(call, "id"),
+        parameters=cast("dict[str, object]", arguments) if isinstance(arguments, dict) else {},
+    )
+    status = _STATUS.get(_text(call, "status"), "failed")
+    output, exit_code = _output(call.get("result")), None
+    if use.tool_name == COMMAND and (told := _COMMAND_RESULT.match(output)):
+        output = "" if told["output"] == "(empty)" else told["output"]
+        exit_code = int(told["code"] or 0)
+    return action_event(
+        use,
+        "failed" if exit_code else status,
+        output,
+        msgspec.Raw(msgspec.json.encode(call)),
+        timestamp=_seconds(_text(call, "timestamp")) or 0.0,
+        exit_code=exit_code,
+    )
+
+
+def _output(result: object) -> str:
+    responses = [_dig(part, "functionResponse", "response") for part in _items(result)]
+    return "".join(_member(each, "output") or _member(each, "error") for each in responses)
+
+
+def _thought(thought: dict[str, object]) -> str:
+    subject, description = _text(thought, "subject"), _text(thought, "description")
+    return f"**{subject}**\n{description}" if subject else description
+
+
+def _newest_first(folder: Path, cwd: Path | None) -> list[tuple[str, Path]]:
+    """The files, each with its place in the list."""
+    wanted = None if cwd is None else {str(cwd), os.path.realpath(cwd)}
+    found: list[tuple[str, Path]] = []
+    for project in folder.glob("tmp/*/chats"):
+        if wanted is not None and _root(project.parent) not in wanted:
+            continue
+        for file in project.glob("session-*.json*"):
+            try:
+                found.append((f"{file.stat().st_mtime_ns:020}-{file.name}", file))
+            except OSError:
+                continue  # deleted meanwhile
+    return sorted(found, reverse=True)
+
+
+def _describe(file: Path) -> SessionInfo | None:
+    conversation = _read(file)
+    if not conversation.id or conversation.is_stub:
+        return None
+    messages = conversation.messages.values()
+    models = [message.model for message in messages if message.model]
+    return SessionInfo(
+        id=conversation.id,
+        name=conversation.summary or None,
+        preview=next((each.text[:_PREVIEW] for each in messages if each.is_prompt), ""),
+        cwd=_root(file.parent.parent) or None,
+        model=models[-1] if models else None,
+        created_at=_seconds(conversation.start_time),
+        updated_at=_seconds(conversation.last_updated),
+    )
+
+
+def _read(file: Path) -> _Conversation:
+    conversation = _Conversation()
+    for record in _records(file):
+        conversation.take(record)
+    return conversation
+
+
+def _records(file: Path) -> Iterator[dict[str, object]]:
+    try:
+        content = file.read_bytes() if file.is_file() else b""  # a pipe would never end
+    except OSError:
+        return
+    for line in content.splitlines() if file.suffix == ".jsonl" else [content]:
+        whole = line if line.isascii() else line.decode(errors="replace").encode()
+        try:
+            yield msgspec.json.decode(mended(whole), type=dict[str, object])
+        except _UNREADABLE:
+            continue  # cut off, or of a newer form
+
+
+def _root(project: Path) -> str:
+    try:
+        return (project / ".project_root").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _matches(info: SessionInfo, query: SessionQuery) -> bool:
+    words = (query.search or "").lower()
+    return words in f"{info.name or ''}\n{info.preview}".lower()
+
+
+def _items(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _dig(value: object, *path: str) -> object:
+    for name in path:
+        value = cast("dict[str, object]", value).get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _member(value: object, name: str) -> str:
+    found = _dig(value, name)
+    return found if isinstance(found, str) else ""
+
+
+def _text(members: dict[str, object], name: str) -> str:
+    return _member(members, name)
+
+
+def _seconds(moment: str) -> float | None:
+    try:
+        return datetime.fromisoformat(moment).timestamp() if moment else None
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,196 @@
+"""What is read of Gemini's files, whatever is in them."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.events import CommandEvent, MessageEvent, ReasoningEvent, ToolEvent
+from signedin.model.results import SessionInfo
+from signedin.providers.base import SessionQuery
+from signedin.providers.gemini.store import GeminiStore
+
+FIRST = "12345678-0000-4000-8000-000000000001"
+SECOND = "abcdef01-0000-4000-8000-000000000002"
+CONTEXT = {"id": "c", "type": "user", "content": [{"text": "<session_context>\nToday"}]}
+
+
+def moment(second: int) -> str:
+    return f"2026-11-22T16:45:{second:02}.500Z"
+
+
+def header(session_id: str, second: int = 0, kind: str = "main") -> dict:
+    when = {"startTime": moment(second), "lastUpdated": moment(second)}
+    return {"sessionId": session_id, "projectHash": "h", **when, "kind": kind}
+
+
+def asked(number: int, text: str) -> dict:
+    content = [{"text": text}, {"inlineData": {"data": "AAAA"}}]
+    return {"id": f"u{number}", "timestamp": moment(number), "type": "user", "content": content}
+
+
+def answered(number: int, content: object, **more: object) -> dict:
+    told = {"timestamp": moment(number), "type": "gemini", "content": content}
+    return {"id": f"g{number}", "model": "gemini-2.5-pro", **told, **more}
+
+
+def call(name: str, second: int, output: str, **more: object) -> dict:
+    response = {"functionResponse": {"name": name, "response": {"output": output}}}
+    return {
+        "id": f"{name}-{second}",
+        "name": name,
+        "args": {"command": "make"},
+        "result": [response],
+        "status": "success",
+        "timestamp": moment(second),
+        **more,
+    }
+
+
+@pytest.fixture
+def chats(tmp_path: Path) -> Path:
+    folder = tmp_path / "tmp" / "work" / "chats"
+    folder.mkdir(parents=True)
+    (folder.parent / ".project_root").write_text("/work")
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> GeminiStore:
+    return GeminiStore(tmp_path)
+
+
+def write(chats: Path, session_id: str, *records: object, minute: str = "16-45") -> Path:
+    file = chats / f"session-2026-11-22T{minute}-{session_id[:8]}.jsonl"
+    lines = [record if isinstance(record, str) else json.dumps(record) for record in records]
+    file.write_text("\n".join(lines) + "\n", errors="surrogateescape")
+    os.utime(file, (int(minute[3:]), int(minute[3:])))
+    return file
+
+
+def test_the_list(store: GeminiStore, chats: Path) -> None:
+    first = [header(FIRST), asked(1, "One?"), answered(2, "Yes.")]
+    write(chats, FIRST, *first, {"$set": {"summary": "A title", "lastUpdated": moment(9)}})
+    write(chats, FIRST, header(FIRST, 20), {"$set": {"messages": [CONTEXT]}}, minute="16-50")
+    write(chats, SECOND, header(SECOND, 30), asked(31, "Two?"), minute="16-46")
+    write(chats, "0" * 8, header("0" * 8, kind="subagent"), asked(1, "?"), minute="16-47")
+    second = SessionInfo(
+        id=SECOND,
+        preview="Two?",
+        cwd="/work",
+        created_at=1795365930.5,
+        updated_at=1795365930.5,
+    )
+    titled = SessionInfo(
+        id=FIRST,
+        name="A title",
+        preview="One?",
+        cwd="/work",
+        model="gemini-2.5-pro",
+        created_at=1795365900.5,
+        updated_at=1795365909.5,
+    )
+    assert store.list(SessionQuery()).sessions == (second, titled)
+    assert store.list(SessionQuery(cwd=Path("/other"))).sessions == ()
+    assert store.list(SessionQuery(search="title")).sessions == (titled,)
+    page = store.list(SessionQuery(limit=1, cwd=Path("/work")))
+    assert page.sessions == (second,)
+    assert store.list(SessionQuery(cursor=page.next_cursor)).sessions == (titled,)
+    with pytest.raises(InvalidOptionError, match="does not come from an earlier page"):
+        store.list(SessionQuery(cursor="x"))
+    with pytest.raises(UnsupportedOptionError, match="keeps no archive"):
+        store.list(SessionQuery(archived=True))
+
+
+def test_the_history(store: GeminiStore, chats: Path) -> None:
+    told = "Output: no rule\nExit Code: 2\nProcess Group PGID: 7"
+    failing = f"<untrusted_context>\n{told}\n</untrusted_context>"
+    thought = {"subject": "Plan", "description": "Think."}
+    write(
+        chats,
+        FIRST,
+        header(FIRST),
+        {"$set": {"messages": [CONTEXT]}},
+        asked(1, "One?"),
+        answered(2, "", thoughts=[thought]),
+        answered(3, "", toolCalls=[call("run_shell_command", 3, failing)]),
+        {"id": "r", "type": "user", "content": [{"functionResponse": {}}]},
+        answered(4, "It fails."),
+        asked(5, "Two?"),
+        # Gemini adds the calls of later turns to the record of the first one.
+        answered(
+            3,
+            "",
+            toolCalls=[
+                call("run_shell_command", 3, failing),
+                call("list_directory", 6, "a.txt", args={"path": "."}),
+            ],
+        ),
+        answered(7, [{"text": "One "}, {"text": "file."}]),
+        asked(8, "/three"),
+        asked(9, "gone"),
+        {"$rewindTo": "u9"},
+    )
+    one, two, three = store.history(FIRST)
+    assert [(turn.prompt, turn.text, turn.reason) for turn in (one, two, three)] == [
+        ("One?", "It fails.", "completed"),
+        ("Two?", "One file.", "completed"),
+        ("/three", "", "failed"),
+    ]
+    assert one.started_at == 1795365901.5
+    reasoning, command, message = one.events
+    assert isinstance(reasoning, ReasoningEvent)
+    assert reasoning.text == "**Plan**\nThink."
+    assert isinstance(command, CommandEvent)
+    assert (command.command, command.status, command.exit_code, command.output) == (
+        "make",
+        "failed",
+        2,
+        "no rule",
+    )
+    assert isinstance(message, MessageEvent)
+    [tool, _] = two.events
+    assert isinstance(tool, ToolEvent)
+    assert (tool.name, tool.arguments, tool.result) == ("list_directory", {"path": "."}, "a.txt")
+
+
+def test_messages_that_are_set_anew_replace_the_others(store: GeminiStore, chats: Path) -> None:
+    anew = {"messages": [CONTEXT, asked(5, "Kept?"), 7, answered(6, "Yes.")]}
+    write(chats, FIRST, header(FIRST), asked(1, "Gone?"), {"$set": anew})
+    assert [turn.prompt for turn in store.history(FIRST)] == ["Kept?"]
+
+
+def test_odd_lines_cost_only_themselves(store: GeminiStore, chats: Path) -> None:
+    deep = '{"a":' * 5000
+    odd = ["{", "[1]", deep, '{"$set": 3}', '{"$rewindTo": ["x"]}', '{"id": 7}', "\udcff", ""]
+    half = '{"id":"u2","type":"user","content":"half \\ud83d"}'
+    write(chats, FIRST, header(FIRST), *odd, asked(1, "One?"), half)
+    os.mkfifo(chats / f"session-2026-11-22T16-46-{FIRST[:8]}.jsonl")
+    assert [turn.prompt for turn in store.history(FIRST)] == ["One?", "half \ufffd"]
+    assert [each.id for each in store.list(SessionQuery()).sessions] == [FIRST]
+
+
+def test_what_older_versions_wrote(store: GeminiStore, chats: Path) -> None:
+    whole = {**header(FIRST), "messages": [asked(1, "One?"), answered(2, "Yes.")]}
+    file = chats / f"session-2025-11-22T16-45-{FIRST[:8]}.json"
+    file.write_text(json.dumps(whole, indent=2))
+    assert [turn.text for turn in store.history(FIRST)] == ["Yes."]
+
+
+def test_deleting_takes_all_that_belongs_to_it(store: GeminiStore, chats: Path) -> None:
+    write(chats, FIRST, header(FIRST), asked(1, "One?"))
+    write(chats, FIRST, header(FIRST), minute="16-50")
+    other = write(chats, SECOND, header(SECOND), asked(1, "Two?"))
+    project = chats.parent
+    for folder in (project / FIRST, project / "tool-outputs" / f"session-{FIRST}", chats / FIRST):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    store.delete(FIRST)
+    assert sorted(path.name for path in project.rglob("*")) == sorted(
+        [".project_root", "chats", other.name, "tool-outputs"]
+    )
+    for unknown in (FIRST, "../../../etc", ""):
+        with pytest.raises(InvalidOptionError, match="gemini has no stored session"):
+            store.delete(unknown)
