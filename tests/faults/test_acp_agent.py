@@ -300,6 +300,17 @@ def test_no_shell_sees_a_command(run: Callable, tmp_path: Path) -> None:
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize(("code", "status"), [(3, "failed"), (0, "completed")])
+def test_a_terminal_of_a_tool_call_is_the_commands_output(
+    run: Callable, code: int, status: str
+) -> None:
+    program = f"print('one'); raise SystemExit({code})"
+    result = run("shows", sys.executable, "-c", program, permissions="full-access")
+    started, ended = of_type(result.events, CommandEvent)
+    assert (started.status, started.command) == ("started", "Runs it")
+    assert (ended.status, ended.output, ended.exit_code) == (status, "one\n", code)
+
+
 def test_no_command_outlives_its_turn(run: Callable, tmp_path: Path) -> None:
     sleep = ("abandons", sys.executable, "-c", "import time; time.sleep(1000)")
     run(*sleep, permissions="full-access", env={"SIGNEDIN_TEST": str(tmp_path)})

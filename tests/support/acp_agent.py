@@ -123,6 +123,16 @@ def prompted() -> str:
             released = outcome(ask("terminal/release", terminalId=name))
             again = outcome(ask("terminal/output", terminalId=name))
             say("\n".join((ended, shown, released, again)))
+        case "shows":
+            created = ask("terminal/create", command=ARGUMENTS[0], args=ARGUMENTS[1:])
+            name = created["result"]["terminalId"]
+            content = [{"type": "terminal", "terminalId": name}]
+            update("tool_call", **tool(title="Runs it", kind="execute", content=content))
+            ask("terminal/wait_for_exit", terminalId=name)
+            update("tool_call_update", toolCallId="t1", status="in_progress")
+            ask("terminal/release", terminalId=name)
+            update("tool_call_update", toolCallId="t1", status="completed", content=[])
+            say("Done.")
         case "abandons":
             ask("terminal/create", command=ARGUMENTS[0], args=ARGUMENTS[1:])
             say("Never mind.")

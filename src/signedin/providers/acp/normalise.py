@@ -31,6 +31,7 @@ from signedin.model.events import (
 )
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import McpNames
+from signedin.providers.acp.terminals import Terminals
 from signedin.providers.acp.toolcalls import ToolCalls
 from signedin.wire.jsonrpc import IncomingRequest
 
@@ -74,6 +75,7 @@ class TurnNormaliser:
         cwd: Where the agent works.
         names: Knows the tools of the session's MCP servers.
         failures: Stop reasons that are failures, as the agent uses the words.
+        terminals: The commands that the agent has run by its client.
 
     Attributes:
         calls: The tool calls of the turn.
@@ -84,9 +86,10 @@ class TurnNormaliser:
         cwd: str,
         names: McpNames | None = None,
         failures: Mapping[str, ErrorKind] = STOP_FAILURES,
+        terminals: Terminals | None = None,
     ) -> None:
         self._failures = failures
-        self.calls = ToolCalls(cwd, names or McpNames())
+        self.calls = ToolCalls(cwd, names or McpNames(), terminals or Terminals())
         self._count = 0
         self._message: _Block | None = None
         self._thought: _Block | None = None

@@ -63,6 +63,7 @@ class Questions:
         options: The options of the turn.
         host: Decides.
         normaliser: Knows the tool calls of the turn.
+        terminals: Runs commands for the agent.
         env: Environment for commands.
         granted: What was allowed for the whole session; not every agent can be told so.
         emit: Takes the events that tell of questions and answers.
@@ -76,6 +77,7 @@ class Questions:
         options: TurnOptions,
         host: Host,
         normaliser: TurnNormaliser,
+        terminals: Terminals,
         *,
         env: Mapping[str, str],
         granted: set[Granted],
@@ -88,7 +90,7 @@ class Questions:
         self._granted = granted
         self._emit = emit
         self._workspace = Workspace(options.cwd)
-        self._terminals = Terminals()
+        self._terminals = terminals
         self._allowed_paths: set[str] = set()
         self._allowed_commands: set[str] = set()
         self._pending: set[asyncio.Task[Decision]] = set()

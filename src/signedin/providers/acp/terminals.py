@@ -6,12 +6,26 @@ import asyncio
 import signal
 from collections.abc import Mapping
 
+import msgspec
+
 from signedin.providers.acp import protocol as acp
 from signedin.runtime.aio import finish
 from signedin.wire.process import Process
 
 DEFAULT_OUTPUT_LIMIT = 1 << 20
 """Bytes of output that are kept when the agent names no limit."""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What a command has shown so far.
+
+    Attributes:
+        output: What it has written.
+        exit_code: At its end, if it was not ended by a signal.
+    """
+
+    output: str
+    exit_code: int | None
 
 
 class Terminals:
@@ -22,7 +36,13 @@ class Terminals:
 
     def __init__(self) -> None:
         self._running: dict[str, _Terminal] = {}
+        self._released: dict[str, Shown] = {}
         self._count = 0
+
+    def shown(self, name: str) -> Shown | None:
+        """Returns what a command has shown, also if it was released; ``None`` if there is none."""
+        running = self._running.get(name)
+        return self._released.get(name) if running is None else running.shown()
 
     async def create(
         self, request: acp.CreateTerminal, *, env: Mapping[str, str], cwd: str
@@ -73,7 +93,10 @@ class Terminals:
         Raises:
             KeyError: There is no such terminal.
         """
-        await self._running.pop(name).stop()
+        terminal = self._running[name]
+        await terminal.stop()
+        self._released[name] = terminal.shown()
+        self._running.pop(name, None)
 
     async def aclose(self) -> None:
         """Ends all commands."""
@@ -91,10 +114,14 @@ class _Terminal:
         self._truncated = False
         self._reader = asyncio.get_running_loop().create_task(self._read())
 
-    def output(self) -> dict[str, object]:
+    def shown(self) -> Shown:
         # Standard output, then the end of standard error: the pipes keep no common order.
         text = self._data.decode(errors="ignore") + self._process.stderr
-        answer: dict[str, object] = {"output": text, "truncated": self._truncated}
+        code = self._process.returncode
+        return Shown(text, code if code is None or code >= 0 else None)
+
+    def output(self) -> dict[str, object]:
+        answer: dict[str, object] = {"output": self.shown().output, "truncated": self._truncated}
         if self._process.returncode is not None:
             answer["exitStatus"] = _exit_status(self._process.returncode)
         return answer

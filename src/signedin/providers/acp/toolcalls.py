@@ -26,6 +26,7 @@ from signedin.model.events import (
 )
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import McpNames, McpTool
+from signedin.providers.acp.terminals import Shown, Terminals
 
 _PATCHED = re.compile(r"^\*\*\* (?:Add File|Delete File|Move to|Update File): (.+)$", re.MULTILINE)
 _TEXTS = frozenset(
@@ -69,11 +70,13 @@ class ToolCalls:
     Args:
         cwd: Where the agent works.
         names: Knows the tools of the session's MCP servers.
+        terminals: The commands that the agent has run by its client.
     """
 
-    def __init__(self, cwd: str, names: McpNames) -> None:
+    def __init__(self, cwd: str, names: McpNames, terminals: Terminals) -> None:
         self._cwd = cwd
         self._names = names
+        self._terminals = terminals
         self._calls: dict[str, _Call] = {}
 
     def update(self, news: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
@@ -124,7 +127,7 @@ class ToolCalls:
     def _merged(self, news: acp.ToolCall) -> _Call:
         call = self._calls.get(news.tool_call_id)
         if call is None:
-            call = self._calls[news.tool_call_id] = _Call(news, self._names)
+            call = self._calls[news.tool_call_id] = _Call(news, self._names, self._terminals)
         else:
             call.merge(news)
         return call
@@ -133,9 +136,10 @@ class ToolCalls:
 class _Call:
     """One tool call as far as it is known."""
 
-    def __init__(self, state: acp.ToolCall, names: McpNames) -> None:
+    def __init__(self, state: acp.ToolCall, names: McpNames, terminals: Terminals) -> None:
         self.state = state
         self._names = names
+        self._terminals = terminals
         self.begun = False
         self.over = False
         self._is_edit = False
@@ -151,8 +155,10 @@ class _Call:
         }
         if not news.raw_input and self.state.raw_input:
             told.pop("raw_input", None)  # opencode 1.18 forgets it when it goes on after asking
-        if news.content is not None and not _diffs(news):
-            told["content"] = (*news.content, *_diffs(self.state))  # an end without its diff
+        if news.content is not None:  # an end may come without its diff, or its terminal
+            kept = [item for item in self.state.content or () if item.type in ("diff", "terminal")]
+            again = {item.type for item in news.content}
+            told["content"] = (*news.content, *(item for item in kept if item.type not in again))
         self.state = msgspec.structs.replace(self.state, **told)
 
     def is_known(self) -> bool:
@@ -172,13 +178,13 @@ class _Call:
         self._is_edit = self.state.kind in _EDITS
         self._is_command = (
             self.state.kind == "execute" and self._names.told_as_command(self.state) is None
-        )
+        ) or self._shown_by_terminal() is not None
         self._started = time.monotonic()
         return self._event("started", payload, cwd)
 
     def output(self, payload: msgspec.Raw) -> list[Event]:
         """The piece of a command's output that was not seen yet, if it only grew."""
-        text = _output_of(self.state)
+        text = self._output()
         if not self._is_command or not text.startswith(self._shown) or text == self._shown:
             return []
         piece, self._shown = text[len(self._shown) :], text
@@ -197,18 +203,31 @@ class _Call:
         self.over = True
         return self._event(status, payload, cwd)
 
+    def _shown_by_terminal(self) -> Shown | None:
+        names = [item.terminal_id for item in self.state.content or () if item.terminal_id]
+        return self._terminals.shown(names[-1]) if names else None
+
+    def _output(self) -> str:
+        """What a command has written."""
+        shown = self._shown_by_terminal()
+        return _output_of(self.state) if shown is None else shown.output
+
+    def _exit_code(self) -> int | None:
+        shown = self._shown_by_terminal()
+        return _exit_code(self.state) if shown is None else shown.exit_code
+
     def _event(self, status: ItemStatus, payload: msgspec.Raw, cwd: str) -> Event:
         state = self.state
         now = time.time()
         seconds = None if status == "started" else time.monotonic() - self._started
         if self._is_command:
-            exit_code = None if status == "started" else _exit_code(state)
+            exit_code = None if status == "started" else self._exit_code()
             return CommandEvent(
                 item_id=state.tool_call_id,
                 command=command_of(state),
                 status="failed" if status == "completed" and exit_code else status,
                 cwd=cwd,
-                output="" if status == "started" else _output_of(state),
+                output="" if status == "started" else self._output(),
                 exit_code=exit_code,
                 seconds=seconds,
                 timestamp=now,
@@ -328,7 +347,7 @@ def _change(tool_kind: str | None, item: acp.ToolContent, cwd: str) -> FileChang
 
 
 def _output_of(call: acp.ToolCall) -> str:
-    """What a command has written."""
+    """What a command has written, in the agent's words."""
     text = text_of(call)
     report = _REPORT.fullmatch(text)
     return report["output"].removesuffix("(empty)") if report else text

@@ -26,6 +26,7 @@ from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.questions import Granted, Questions
 from signedin.providers.shared.turn_queue import TurnQueue
+from signedin.providers.acp.terminals import Terminals
 from signedin.runtime.aio import finish
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import JsonRpcError
@@ -71,9 +72,11 @@ class ACPTurn:
         self._name = name
         self._login = login
         self._on_end = on_end
-        self._normaliser = TurnNormaliser(str(options.cwd), names_of(options), failures)
+        terminals = Terminals()
+        names = names_of(options)
+        self._normaliser = TurnNormaliser(str(options.cwd), names, failures, terminals)
         self._questions = Questions(
-            options, host, self._normaliser, env=env, granted=granted, emit=self._emit
+            options, host, self._normaliser, terminals, env=env, granted=granted, emit=self._emit
         )
         self._queue: TurnQueue[Event] = TurnQueue(agent.gate)
         self._ended = asyncio.Event()
