@@ -60,7 +60,8 @@ class ACPAuth:
         except AuthRequiredError:
             return basis
         except SignedinError as error:
-            return _unknown(basis, error.message)
+            told = _unknown(basis, error.message)
+            return msgspec.structs.replace(told, reason="status_failed")
         finally:
             folder.cleanup()
         if not self._has_account(state):

@@ -11,6 +11,7 @@ from typing import cast
 
 import msgspec
 
+from signedin.accounts.hints import sign_in_command
 from signedin.model.options import Permissions
 from signedin.providers.acp.process import ClientFeatures
 from signedin.providers.shared.project import ProjectFiles
@@ -147,7 +148,7 @@ AGENTS: Mapping[str, KnownAgent] = {
     "codex": KnownAgent(
         command=("codex-acp",),
         install="npm install -g @agentclientprotocol/codex-acp",
-        login="codex login",
+        login=sign_in_command("codex", source="external"),
         vendor="codex",
         # By default it works in the folder unasked, whatever it may. It calls every folder trusted.
         modes={
@@ -162,7 +163,7 @@ AGENTS: Mapping[str, KnownAgent] = {
     "claude": KnownAgent(
         command=("claude-agent-acp",),
         install="npm install -g @agentclientprotocol/claude-agent-acp",
-        login="claude auth login",
+        login=sign_in_command("claude", source="external"),
         vendor="claude",
         guard=ProjectGuard(meta={"claudeCode": {"options": {"settingSources": ["user"]}}}),
         can=SESSION_METHODS,
