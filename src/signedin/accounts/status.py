@@ -31,8 +31,8 @@ NoLogin: TypeAlias = Literal[
 read, the program that was asked failed, or it did not answer in time."""
 
 STATUS_SECONDS = 6.0
-"""How long it may take to tell who is signed in. What was started for it then has to end, too, which
-takes up to three seconds if it does not want to; in all it has to be less than ten."""
+"""How long it may take to tell who is signed in. What was started for it then has to end, within
+three seconds if it does not want to; in all it has to be less than ten."""
 
 
 class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):

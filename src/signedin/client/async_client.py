@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, cast, get_args, overload
@@ -296,7 +296,7 @@ class AsyncClient:
         output: Output | None,
         **keywords: Unpack[TurnKeywords],
     ) -> AsyncGenerator[Outcome[object], None]: ...
-    async def map(
+    def map(
         self,
         prompts: Iterable[str],
         *,
@@ -318,7 +318,7 @@ class AsyncClient:
             output: As in `run`.
             **keywords: As in `run`.
 
-        Yields:
+        Returns:
             The outcome of each prompt.
         """
         options = self._options(keywords, output)
@@ -326,9 +326,7 @@ class AsyncClient:
         async def run(prompt: str) -> RunResult[object]:
             return await run_to_end(lambda: self._closing(self.session()), prompt, options)
 
-        async with aclosing(map_prompts(run, prompts, concurrency, ordered=ordered)) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+        return map_prompts(run, prompts, concurrency, ordered=ordered)
 
     def session(
         self, *, resume: str | None = None, fork: bool = False, **keywords: Unpack[TurnKeywords]

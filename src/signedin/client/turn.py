@@ -24,7 +24,7 @@ from signedin.model.options import TurnOptions
 from signedin.model.results import OutputT_co, RunResult
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 from signedin.providers.base import ProviderTurn
-from signedin.runtime.aio import check_process, finish, running_loop
+from signedin.runtime.aio import Unwatched, check_process, finish, running_loop
 from signedin.runtime.batches import AsyncBatches
 
 TurnOpener = Callable[[TurnRecorder], AbstractAsyncContextManager[ProviderTurn]]
@@ -200,9 +200,12 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
     def _opened(self) -> asyncio.Task[ProviderTurn]:
         """Starts the turn, once. Who gives up waiting for it releases it."""
         if self._opening is None:
-            opening = self._stack.enter_async_context(self._opener(self._recorder))
-            self._opening = asyncio.get_running_loop().create_task(opening)
+            self._opening = asyncio.get_running_loop().create_task(self._open())
         return self._opening
+
+    async def _open(self) -> ProviderTurn:
+        # What it holds is closed with the turn, and that when the loop ends.
+        return await Unwatched(self._stack.enter_async_context(self._opener(self._recorder)))
 
     def _limit(self) -> tuple[float | None, str]:
         """The loop time of the nearest time limit, and what to say when it runs out."""

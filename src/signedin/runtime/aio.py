@@ -6,11 +6,13 @@ import asyncio
 import contextvars
 import logging
 import os
+import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
+from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from typing import ParamSpec, TypeVar, cast
+from typing import Generic, ParamSpec, TypeVar, cast
 
 from signedin.model.errors import SignedinError
 
@@ -67,6 +69,44 @@ async def finish(cleanup: Coroutine[object, object, T]) -> T:
         task.exception()
         raise cancelled
     return task.result()
+
+
+class Unwatched(Generic[T]):
+    """A coroutine whose asynchronous generators the event loop does not close when it ends.
+
+    It would close all of them at once, those that others hold and close beside those others, which
+    ends in errors. For what has an owner that is closed.
+    """
+
+    def __init__(self, coroutine: Coroutine[object, None, T]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[object, None, T]:
+        """Waits for what the coroutine returns."""
+        step = partial(self._coroutine.send, None)
+        while True:
+            hooks = sys.get_asyncgen_hooks()
+            sys.set_asyncgen_hooks(firstiter=None)
+            try:
+                waits_for = step()
+            except StopIteration as end:
+                return cast("T", end.value)
+            finally:
+                sys.set_asyncgen_hooks(*hooks)
+            try:
+                yield waits_for
+            except BaseException as error:  # a cancellation is the coroutine's affair
+                step = partial(self._coroutine.throw, error)
+            else:
+                step = partial(self._coroutine.send, None)
+
+
+async def aside(function: Callable[[], object]) -> None:
+    """Runs a function in a thread, or at once when the program ends and none can be started."""
+    if threading.main_thread().is_alive():
+        await asyncio.to_thread(function)
+    else:
+        function()
 
 
 class Leftovers:

@@ -49,7 +49,7 @@ from signedin.providers.shared.binary import locate, remember_version, require
 from signedin.providers.shared.environment import child_environment
 from signedin.providers.shared.project import check_guarding, untrusted
 from signedin.providers.shared.tool_host import ToolHost
-from signedin.runtime.aio import finish
+from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
 
 TRANSPORT = "acp"
@@ -230,7 +230,7 @@ class _Process:
             await self.running.agent.aclose()
         finally:
             self.running.release_all()
-            await asyncio.to_thread(self._folder.cleanup)
+            await aside(self._folder.cleanup)
 
 
 class KnownDialect:

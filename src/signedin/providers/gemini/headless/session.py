@@ -34,7 +34,7 @@ from signedin.providers.gemini.headless.normalise import HeadlessRows
 from signedin.providers.gemini.storage import check_retention
 from signedin.providers.gemini.store import GeminiStore
 from signedin.providers.shared.binary import require
-from signedin.runtime.aio import finish
+from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.jsonl import BadLine, JsonLines
 from signedin.wire.process import Process
@@ -200,7 +200,7 @@ class HeadlessTurn:
                 await self._process.stop(stdin_grace=0)
         finally:
             self._output.close()
-            await asyncio.to_thread(self._folder.cleanup)
+            await aside(self._folder.cleanup)
 
     def _running(self) -> Process:
         assert self._process is not None  # noqa: S101 - start() made it
