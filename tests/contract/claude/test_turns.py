@@ -55,7 +55,9 @@ def session_of(events: Sequence[Event]) -> SessionEvent:
 def expected_events(session: SessionEvent, cwd: Path, window: int | None) -> list[Event]:
     assert session.model is not None
     return [
-        SessionEvent(session_id=session.session_id, model=session.model, cwd=str(cwd)),
+        SessionEvent(
+            session_id=session.session_id, model=session.model, cwd=str(cwd), effort="low"
+        ),
         ReasoningDeltaEvent(item_id="1", text="First "),
         ReasoningDeltaEvent(item_id="1", text="look."),
         ReasoningEvent(item_id="1", text="First look."),

@@ -74,7 +74,7 @@ def test_a_command_and_a_patch_over_the_app_server(
     session = events[0]
     assert isinstance(session, SessionEvent)
     assert without_previews(told(events)) == [
-        SessionEvent(session_id=session.session_id, model="gpt-5.5", cwd=str(folder)),
+        SessionEvent(session_id=session.session_id, model="gpt-5.5", cwd=str(folder), effort="low"),
         MessageDeltaEvent(item_id="1", text="Looking."),
         MessageEvent(item_id="1", text="Looking.", phase="commentary"),
         started,
@@ -117,7 +117,7 @@ def test_a_command_and_a_patch_over_exec(stage: Stage, folder: Path) -> None:
     session = events[0]
     assert isinstance(session, SessionEvent)
     assert told(events) == [
-        SessionEvent(session_id=session.session_id, cwd=str(folder)),
+        SessionEvent(session_id=session.session_id, cwd=str(folder), effort="low"),
         MessageEvent(item_id="1", text="Looking."),
         CommandEvent(item_id="2", command=command, status="started"),
         CommandEvent(

@@ -48,14 +48,14 @@ def expected_events(transport: str, session_id: str, cwd: Path) -> list[Event]:
     end = [UsageEvent(usage=ONE_REQUEST), DoneEvent(text="It is a repo.", reason="completed")]
     if transport == "codex-exec":
         return [
-            SessionEvent(session_id=session_id, cwd=str(cwd)),
+            SessionEvent(session_id=session_id, cwd=str(cwd), effort="low"),
             ReasoningEvent(item_id="1", text="First look.\nThen think."),
             MessageEvent(item_id="2", text="It is a repo."),
             *end,
         ]
     end[0] = UsageEvent(usage=ONE_REQUEST, context_tokens=15, context_window=258400)
     return [
-        SessionEvent(session_id=session_id, model="gpt-5.5", cwd=str(cwd)),
+        SessionEvent(session_id=session_id, model="gpt-5.5", cwd=str(cwd), effort="low"),
         *[
             ReasoningDeltaEvent(item_id="1", text=text)
             for text in ("First ", "look.", "\n\n", "Then ", "think.")

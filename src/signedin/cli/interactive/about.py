@@ -62,11 +62,12 @@ async def status(shell: Shell) -> None:
         *([("login", chat.settings.account)] if chat.settings.account else []),
         *await _account(chat),
         ("model", chat.model or "the provider's choice"),
-        ("effort", chat.settings.effort or "the provider's choice"),
+        ("effort", chat.effort or "the provider's choice"),
         ("permissions", chat.settings.permissions or "read-only"),
         ("folder", str(chat.folder)),
         ("timeout", f"{chat.settings.timeout:g} s" if chat.settings.timeout else "none"),
         ("session", chat.session.id or "none yet"),
+        *([("context", f"{used:.0%} full")] if (used := chat.context_used) is not None else []),
         ("turns", str(len(chat.exchanges))),
         ("events", "shown" if shell.shows_events else "not shown"),
     ]

@@ -65,6 +65,8 @@ class Shell:
         facts = [self.chat.model, settings.effort, settings.permissions or "read-only"]
         if tokens := self.chat.usage.total_tokens:
             facts.append(f"{tokens:,} tokens")
+        if (used := self.chat.context_used) is not None:
+            facts.append(f"context {used:.0%}")
         keys = "Ctrl-C stops" if self._working else "/help"
         return " · ".join([*filter(None, facts), keys, self.chat.place])
 

@@ -16,7 +16,7 @@ from signedin.client.turn import AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.capabilities import check_supported
 from signedin.model.errors import InvalidOptionError
-from signedin.model.events import MessageEvent, Usage
+from signedin.model.events import MessageEvent, SessionEvent, Usage, UsageEvent
 from signedin.model.options import (
     AuthSource,
     Billing,
@@ -91,6 +91,8 @@ class Chat:
         self.notes: list[str] = []
         self._models: list[ModelInfo] | None = None
         self._answered_by: str | None = None
+        self._effort: str | None = None
+        self._context: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -113,6 +115,16 @@ class Chat:
         return self.settings.model or self._answered_by
 
     @property
+    def effort(self) -> str | None:
+        """The effort that was chosen, else the one of the last turn."""
+        return self.settings.effort or self._effort
+
+    @property
+    def context_used(self) -> float | None:
+        """How much of the model's context window the conversation takes, from 0 to 1."""
+        return self._context[0] / self._context[1] if self._context else None
+
+    @property
     def usage(self) -> Usage:
         """Tokens of the whole conversation, as far as they were told."""
         return sum((each.usage for each in self.exchanges if each.usage), Usage())
@@ -133,6 +145,11 @@ class Chat:
         exchanges = from_result(outcome.result, prompt=prompt, error=outcome.error).exchanges
         self.exchanges += exchanges
         self._answered_by = outcome.result.model or self._answered_by
+        for event in outcome.result.events:
+            if isinstance(event, SessionEvent):
+                self._effort = event.effort
+            elif isinstance(event, UsageEvent) and event.context_tokens and event.context_window:
+                self._context = event.context_tokens, event.context_window
         if outcome.error is None:
             self.notes = []
 
@@ -162,7 +179,7 @@ class Chat:
         await self.aclose()
         self.settings, self.client = settings, client
         self.session = self._new_session(None)
-        self._models = self._answered_by = None
+        self._models = self._answered_by = self._effort = self._context = None
         self.notes = [carried] if (carried := carry(self.exchanges)) else []
 
     async def clear(self) -> None:
@@ -214,7 +231,7 @@ class Chat:
     async def _replace_session(self, session: AsyncSession) -> None:
         old, self.session = self.session, session
         await old.aclose()
-        self._answered_by = None
+        self._answered_by = self._effort = self._context = None
 
     def _new_session(self, resume: str | None) -> AsyncSession:
         return self.client.session(resume=resume, cwd=self.folder)

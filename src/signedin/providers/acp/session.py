@@ -221,6 +221,7 @@ class ACPSession(ProviderSession):
             session_id=opened.id,
             model=opened.settings.model,
             cwd=opened.cwd,
+            effort=opened.settings.effort,
             timestamp=time.time(),
             payload=opened.payload,
         )

@@ -44,6 +44,13 @@ class SessionSettings:
         option = self._find("model")
         return None if option is None else str(self._value(option))
 
+    @property
+    def effort(self) -> str | None:
+        """The reasoning effort the session is set to, if the agent tells."""
+        option = self._find("thought_level")
+        value = None if option is None else self._value(option)
+        return value if isinstance(value, str) else None
+
     async def apply(self, options: TurnOptions) -> None:
         """Makes the session fit the options of a turn.
 

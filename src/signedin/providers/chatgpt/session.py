@@ -104,7 +104,12 @@ class ChatGPTSession(ProviderSession):
             self._transport,
             turn,
             prepare,
-            SessionEvent(session_id=session_id, cwd=str(options.cwd), timestamp=time.time()),
+            SessionEvent(
+                session_id=session_id,
+                cwd=str(options.cwd),
+                effort=chosen(options.effort),
+                timestamp=time.time(),
+            ),
             host,
             max_requests=settings.max_requests,
             keep=keep,

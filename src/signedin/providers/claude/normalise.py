@@ -49,6 +49,7 @@ class TurnNormaliser:
 
     Args:
         total_cost: What the process had cost before the turn, in US dollars.
+        effort: The reasoning effort of the turn, ``None`` for the vendor's choice.
         stderr: Returns the end of the process's standard error, for failures without a reason.
         clock: Returns the time of a message, in Unix seconds.
 
@@ -68,9 +69,11 @@ class TurnNormaliser:
         self,
         *,
         total_cost: float = 0.0,
+        effort: str | None = None,
         stderr: Callable[[], str] = str,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._effort = effort
         self.tools: dict[str, tools.ToolItem] = {}
         self.declined: set[str] = set()
         self.background: dict[str, str] = {}
@@ -289,6 +292,7 @@ class TurnNormaliser:
             session_id=told.session_id,
             model=told.model,
             cwd=told.cwd,
+            effort=self._effort,
             timestamp=now,
             payload=payload,
         )

@@ -42,7 +42,9 @@ class ClaudeTurn:
         self._host = host
         self._on_end = on_end
         self._normaliser = TurnNormaliser(
-            total_cost=process.total_cost, stderr=lambda: process.stderr
+            total_cost=process.total_cost,
+            effort=process.launch.effort,
+            stderr=lambda: process.stderr,
         )
         self._queue: TurnQueue[Event] = TurnQueue(process.gate)
         self._over = asyncio.Event()

@@ -141,7 +141,7 @@ class CodexSession(ProviderSession):
             started = await server.call("turn/start", params, p.TurnStartResponse)
             return started.turn.id
 
-        return await self._start(host, begin)
+        return await self._start(options, host, begin)
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> CodexTurn:
         """Has Codex replace the thread's history by a summary."""
@@ -153,7 +153,7 @@ class CodexSession(ProviderSession):
             params = p.ThreadCompactStartParams(thread_id=opening.session_id)
             await server.call("thread/compact/start", params, p.ThreadCompactStartResponse)
 
-        return await self._start(host, begin)
+        return await self._start(options, host, begin)
 
     async def start_review(
         self, target: ReviewTarget, options: TurnOptions, host: Host
@@ -176,7 +176,7 @@ class CodexSession(ProviderSession):
             started = await server.call("review/start", params, p.ReviewStartResponse)
             return started.turn.id
 
-        return await self._start(host, begin, may_not_begin=True)
+        return await self._start(options, host, begin, may_not_begin=True)
 
     async def history(self) -> list[PastTurn]:
         """Returns the thread's turns, the oldest first."""
@@ -280,10 +280,11 @@ class CodexSession(ProviderSession):
         self._untold = None
 
     async def _start(
-        self, host: Host, begin: TurnStarter, *, may_not_begin: bool = False
+        self, options: TurnOptions, host: Host, begin: TurnStarter, *, may_not_begin: bool = False
     ) -> CodexTurn:
         server = await self.open()
-        opening = cast("SessionEvent", self._opening)
+        opened = cast("SessionEvent", self._opening)
+        opening = msgspec.structs.replace(opened, effort=config.effort(options))
         if self._needs_login and not server.signed_in:
             await _require_account(server, self._account)
         self._take_over(server, opening.session_id)

@@ -103,8 +103,11 @@ class ExecRows:
         ended: Whether the rows told how the turn ended.
     """
 
-    def __init__(self, cwd: str, tokens_before: TokenCounts | None) -> None:
+    def __init__(
+        self, cwd: str, tokens_before: TokenCounts | None, effort: str | None = None
+    ) -> None:
         self._cwd = cwd
+        self._effort = effort
         self._before = tokens_before
         self.session_id: str | None = None
         self.tokens: TokenCounts | None = None
@@ -124,7 +127,11 @@ class ExecRows:
                 self.session_id = str(row.get("thread_id"))
                 return [
                     SessionEvent(
-                        session_id=self.session_id, cwd=self._cwd, timestamp=now, payload=payload
+                        session_id=self.session_id,
+                        cwd=self._cwd,
+                        effort=self._effort,
+                        timestamp=now,
+                        payload=payload,
                     )
                 ]
             case "item.started" | "item.updated" | "item.completed":

@@ -191,7 +191,9 @@ class ExecSession(ProviderSession):
         except BaseException:
             _remove(files)
             raise
-        turn = ExecTurn(process, ExecRows(str(options.cwd), self._tokens), self, files)
+        turn = ExecTurn(
+            process, ExecRows(str(options.cwd), self._tokens, effort(options)), self, files
+        )
         try:
             await process.write(encode_prompt(prompt))
         except TransportClosedError:
