@@ -307,7 +307,8 @@ class AsyncClient:
     ) -> AsyncGenerator[Outcome[object], None]:
         """Runs many prompts, each in a session of its own, a few at a time.
 
-        A prompt that fails does not stop the others: its outcome carries the error. Prompts are
+        A prompt that fails does not stop the others: its outcome carries the error. Once the plan
+        is used up the others fail without being sent. Prompts are
         taken as they are needed and outcomes are not kept, so there may be any number of them.
         Leaving the loop early stops what is running.
 

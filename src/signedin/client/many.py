@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 
-from signedin.model.errors import InvalidOptionError, SignedinError
+from signedin.model.errors import InvalidOptionError, SignedinError, UsageLimitError
 from signedin.model.results import Outcome, RunResult
 
 Run = Callable[[str], Awaitable[RunResult[object]]]
@@ -21,6 +21,7 @@ async def map_prompts(
     """
     if isinstance(concurrency, bool) or concurrency < 1:
         raise InvalidOptionError(f"concurrency must be a whole number from 1, not {concurrency!r}")
+    run = _until_used_up(run)
     waiting = enumerate(prompts)
     running: dict[int, asyncio.Task[Outcome[object]]] = {}
     try:
@@ -33,6 +34,24 @@ async def map_prompts(
         for task in running.values():
             task.cancel()
         await asyncio.gather(*running.values(), return_exceptions=True)
+
+
+def _until_used_up(run: Run) -> Run:
+    """Sends nothing more once the plan is used up: every prompt would be refused alike."""
+    used_up: UsageLimitError | None = None
+
+    async def run_or_refuse(prompt: str) -> RunResult[object]:
+        nonlocal used_up
+        if used_up is not None:
+            told = f"not sent, because the plan is used up: {used_up.message}"
+            raise UsageLimitError(told, resets_at=used_up.resets_at, plan=used_up.plan)
+        try:
+            return await run(prompt)
+        except UsageLimitError as error:
+            used_up = error
+            raise
+
+    return run_or_refuse
 
 
 def _start_more(
