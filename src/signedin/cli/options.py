@@ -20,6 +20,10 @@ DEFAULT_PROVIDER = "codex"
 Provider = Annotated[
     str,
     typer.Option(
+        "--provider",
+        "-p",
+        envvar="SIGNEDIN_PROVIDER",
+        show_envvar=False,
         metavar="NAME",
         help="Who answers; see `signedin providers`.",
         autocompletion=suggestions.providers,
@@ -28,6 +32,8 @@ Provider = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
+        "--model",
+        "-m",
         metavar="NAME",
         help="A model name of the provider; see `signedin models`.",
         autocompletion=suggestions.models,

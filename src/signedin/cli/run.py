@@ -43,7 +43,10 @@ def run(
     cwd: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR", help="Working directory of the agent; the current one if not given."
+            "--cwd",
+            "-C",
+            metavar="DIR",
+            help="Working directory of the agent; the current one if not given.",
         ),
     ] = None,
     permissions: Annotated[

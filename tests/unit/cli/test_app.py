@@ -187,3 +187,15 @@ def test_the_app_has_all_commands_even_those_that_are_not_loaded():
     app = assemble(["run"])
     assert [command.name for command in app.registered_commands] == list(COMMANDS)
     assert isinstance(app, typer.Typer)
+
+
+def test_the_provider_may_be_short_or_a_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_program(["available", "-p", "nope"]) == 2
+    assert "'nope'" in capsys.readouterr().err
+    monkeypatch.setenv("SIGNEDIN_PROVIDER", "none")
+    assert run_program(["available"]) == 2
+    assert "'none'" in capsys.readouterr().err
+    assert run_program(["available", "--provider", "nope"]) == 2
+    assert "'nope'" in capsys.readouterr().err

@@ -26,7 +26,10 @@ def interactive(
     cwd: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR", help="Working directory of the agent; the current one if not given."
+            "--cwd",
+            "-C",
+            metavar="DIR",
+            help="Working directory of the agent; the current one if not given.",
         ),
     ] = None,
     model: options.Model = None,
