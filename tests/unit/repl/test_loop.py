@@ -173,6 +173,21 @@ async def test_a_second_ctrl_c_leaves(provider: FakeProvider):
     assert provider.prompts == []
 
 
+async def test_a_key_lets_the_agent_write(provider: FakeProvider):
+    seen: list[str] = []
+
+    async def switch() -> None:
+        screen.shell.switch_permissions()
+        seen.append(screen.shell.facts.split(" · ")[0])
+
+    screen = FakeScreen(switch, "work")
+    screen.steps += [screen.idle, switch, "/permissions full-access", switch]
+    assert await hold(screen) == 0
+    assert seen == ["workspace-write", "fake-1", "fake-1"]
+    assert [options.permissions for _, options in provider.prompts] == ["workspace-write"]
+    assert screen.shell.chat.settings.permissions == "read-only"
+
+
 async def test_another_agent_is_told_until_it_has_heard(provider: FakeProvider):
     failures = iter([TurnFailedError("try again", ErrorKind.NETWORK)])
 

@@ -22,6 +22,7 @@ from signedin.model.events import CommandEvent, FileChangeEvent, ToolEvent
 
 KEYS: Sequence[RenderableType] = [
     Text("Enter sends; Alt-Enter, or a backslash at the end of the line, begins a new line."),
+    Text("Shift-Tab lets the agent write in the folder, or no longer."),
     Text("Tab completes. Up and down go through what you have entered before."),
     Text("Ctrl-C stops the agent, twice leaves. Ctrl-D leaves."),
 ]

@@ -12,7 +12,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application import in_terminal
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.filters import Condition, has_completions, has_focus
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -235,6 +235,13 @@ class PromptScreen:
 
         keys.add("enter", filter=typing)(enter)
         keys.add("escape", "enter", filter=typing)(newline)
+
+        def switch(event: KeyPressEvent) -> None:
+            del event
+            if self._host is not None:
+                self._host.switch_permissions()
+
+        keys.add("s-tab", filter=typing & ~has_completions)(switch)
         keys.add("c-c")(interrupt)
         keys.add("c-d", filter=typing)(leave)
         return keys

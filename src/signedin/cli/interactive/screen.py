@@ -36,6 +36,10 @@ class Host(Protocol):
         """Takes a Ctrl-C that was not about what was being typed."""
         ...
 
+    def switch_permissions(self) -> None:
+        """Goes to the other of the permissions that a key may give."""
+        ...
+
 
 Fits: TypeAlias = Callable[[str], bool]
 """Tells whether a line is an answer."""

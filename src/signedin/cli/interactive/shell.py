@@ -89,6 +89,14 @@ class Shell:
         if not self._left.done():
             self._left.set_result(code)
 
+    def switch_permissions(self) -> None:
+        """Lets the agent write, or no longer; more than that has to be typed."""
+        settings = self.chat.settings
+        if self.chat.client.capabilities.workspace:
+            can_write = settings.permissions not in {None, "read-only"}
+            settings.permissions = "read-only" if can_write else "workspace-write"
+            self.screen.refresh()
+
     def interrupted(self) -> None:
         """Stops the turn, or what was asked to stop already, or leaves when asked twice."""
         if self._working is not None and self._stopping is None:
