@@ -65,6 +65,12 @@ class AsyncClient:
     Nothing starts until the first turn; then the provider's process stays warm until the client is
     closed. A client belongs to the event loop of its first turn.
 
+    Every turn takes the keywords of `TurnKeywords`, which says what they mean; given here they are
+    defaults: ``cwd``, ``model``, ``effort``, ``timeout``, ``idle_timeout``, ``env``,
+    ``permissions``, ``instructions``, ``images``, ``on_approval``, ``on_question``, ``tools``,
+    ``mcp_servers``, ``output_retries``, ``retry``, ``ephemeral``, ``trust_project``,
+    ``provider_options``.
+
     Args:
         provider: Name of the provider, such as ``codex``.
         transport: How to drive it, if not in the default way.

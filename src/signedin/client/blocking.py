@@ -229,6 +229,12 @@ class Client:
 
     It may be used from several threads. The provider's process stays warm until the client is
     closed or garbage collected, and at the latest ends with the interpreter.
+
+    Every turn takes the keywords of `TurnKeywords`, which says what they mean; given here they are
+    defaults: ``cwd``, ``model``, ``effort``, ``timeout``, ``idle_timeout``, ``env``,
+    ``permissions``, ``instructions``, ``images``, ``on_approval``, ``on_question``, ``tools``,
+    ``mcp_servers``, ``output_retries``, ``retry``, ``ephemeral``, ``trust_project``,
+    ``provider_options``.
     """
 
     def __init__(

@@ -48,3 +48,11 @@ def test_a_name_that_is_not_there() -> None:
 def test_the_version_is_that_of_the_package() -> None:
     assert signedin.__version__ == version("signedin")
     assert "__version__" in dir(signedin)
+
+
+@pytest.mark.parametrize("client", [signedin.Client, signedin.AsyncClient])
+def test_a_clients_help_has_every_keyword(client: type) -> None:
+    told = client.__doc__ or ""
+    assert [
+        name for name in signedin.TurnKeywords.__annotations__ if f"``{name}``" not in told
+    ] == []
