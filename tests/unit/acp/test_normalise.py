@@ -20,6 +20,7 @@ from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import McpNames
 from signedin.providers.acp.normalise import TurnNormaliser
+from signedin.providers.acp.terminals import Terminals
 from signedin.providers.acp.toolcalls import ToolCalls, unified_diff
 from signedin.testing import assert_event_contract
 
@@ -211,7 +212,7 @@ def test_the_report_of_a_command_is_taken_apart() -> None:
 
 
 def test_a_python_tool_that_is_told_as_a_command() -> None:
-    calls = ToolCalls("/work", McpNames(tools=["weather"]))
+    calls = ToolCalls("/work", McpNames(tools=["weather"]), Terminals())
     call = acp.ToolCall("t1", kind="execute", title="mcp.signedin.weather", status="completed")
     events = calls.update(call, msgspec.Raw(b"null"))
     assert [(event.kind, event.name, event.server) for event in events] == [
