@@ -25,8 +25,8 @@ from signedin.providers.acp.mcp import names_of
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.questions import Granted, Questions
-from signedin.providers.shared.turn_queue import TurnQueue
 from signedin.providers.acp.terminals import Terminals
+from signedin.providers.shared.turn_queue import TurnQueue
 from signedin.runtime.aio import finish
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import JsonRpcError
