@@ -12,8 +12,8 @@ import msgspec
 from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import account_names, isolated_home
 from signedin.accounts.status import AuthStatus
+from signedin.model.choices import AuthSource, Billing
 from signedin.model.errors import AuthRequiredError, BillingError
-from signedin.model.options import AuthSource, Billing
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):

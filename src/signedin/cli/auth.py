@@ -23,8 +23,8 @@ from signedin.cli.output import write, write_json
 from signedin.cli.signals import calling_on_stop
 from signedin.cli.tables import aligned
 from signedin.client.async_client import AsyncClient
+from signedin.model.choices import AuthSource
 from signedin.model.errors import UnsupportedOptionError
-from signedin.model.options import AuthSource
 from signedin.providers.registry import load_provider, provider_names
 from signedin.runtime.aio import in_thread
 

@@ -34,8 +34,8 @@ from signedin.loopback import (
     shell,
 )
 from signedin.model.approvals import ApprovalRequest, Decision, allow, deny
+from signedin.model.choices import Permissions
 from signedin.model.errors import SignedinError
-from signedin.model.options import Permissions
 from signedin.providers.shared.binary import require
 
 PROVIDERS = ("codex", "claude", "gemini", "acp:opencode", "acp:qwen")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from signedin import choices
 from signedin.cli import suggestions
-from signedin.client.async_client import AsyncClient
-from signedin.model import options
 from signedin.model.errors import ErrorKind, SignedinError
-from signedin.model.events import SessionEvent
+
+if TYPE_CHECKING:
+    from signedin.client.async_client import AsyncClient
 
 DEFAULT_PROVIDER = "codex"
 
@@ -56,7 +57,7 @@ Transport = Annotated[
     ),
 ]
 Source = Annotated[
-    options.AuthSource,
+    choices.AuthSource,
     typer.Option(help="Signedin's own login, the vendor's, or the first that is signed in."),
 ]
 Account = Annotated[
@@ -73,7 +74,7 @@ TrustProject = Annotated[
     ),
 ]
 Billing = Annotated[
-    options.Billing | None,
+    choices.Billing | None,
     typer.Option(help="Who has to pay: the plan of a login, or an API key by use."),
 ]
 Instructions = Annotated[
@@ -129,6 +130,8 @@ def naming_sessions(client: AsyncClient) -> Generator[None]:
     try:
         yield
     except SignedinError as error:
+        from signedin.model.events import SessionEvent  # noqa: PLC0415 - not for help
+
         seen = error.result.events if error.result else ()
         has_begun = any(isinstance(event, SessionEvent) for event in seen)
         is_refused = error.kind is ErrorKind.INVALID_OPTION and not has_begun
@@ -137,6 +140,8 @@ def naming_sessions(client: AsyncClient) -> Generator[None]:
         raise
 
 
-def client_of(provider: str, source: options.AuthSource, account: str | None) -> AsyncClient:
+def client_of(provider: str, source: choices.AuthSource, account: str | None) -> AsyncClient:
     """Returns the client these flags ask for."""
+    from signedin.client.async_client import AsyncClient  # noqa: PLC0415 - not for help
+
     return AsyncClient(provider, auth_source=source, account=account)

@@ -1,8 +1,10 @@
-"""``signedin run``: one prompt, and what comes back."""
+"""``signedin run``: one prompt, and what comes back.
+
+Its functions import what they need, so that ``signedin run --help`` does not load the client.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
 from pathlib import Path
@@ -10,20 +12,17 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from signedin.cli import options, suggestions, values
-from signedin.cli.audience import choose_presenters, who_answers
+from signedin.cli import options, suggestions
 from signedin.cli.errors import StoppedError, UsageError
-from signedin.cli.follow import Follower, follow_run
-from signedin.cli.output import Presenter
-from signedin.client.async_client import AsyncClient
-from signedin.client.attempts import run_to_end
-from signedin.client.keywords import check_keywords, resolve
-from signedin.model.capabilities import check_retry, check_supported
-from signedin.model.events import RetryEvent
-from signedin.model.options import Permissions, TurnKeywords, TurnOptions
-from signedin.model.results import RunResult
+from signedin.model.choices import Permissions
 
 if TYPE_CHECKING:
+    from signedin.cli.follow import Follower
+    from signedin.cli.output import Presenter
+    from signedin.client.async_client import AsyncClient
+    from signedin.model.events import RetryEvent
+    from signedin.model.options import TurnKeywords, TurnOptions
+    from signedin.model.results import RunResult
     from signedin.model.retry import Retry
 
 
@@ -134,6 +133,14 @@ def run(
     git diff | signedin run "Review this diff."
     signedin run --resume latest "And now?"
     """
+    import asyncio
+
+    from signedin.cli import values
+    from signedin.cli.audience import choose_presenters, who_answers
+    from signedin.client.async_client import AsyncClient
+    from signedin.client.keywords import check_keywords, resolve
+    from signedin.model.capabilities import check_retry, check_supported
+
     if fork and resume is None:
         raise UsageError("--fork continues in a copy of a session: say which with --resume")
     given = {
@@ -156,7 +163,7 @@ def run(
     text = values.read_prompt(prompt)
     presenters = choose_presenters(json=json, stream=stream)
     if transcript is not None:
-        from signedin.cli.transcript import TranscriptWriter  # noqa: PLC0415 - seldom needed
+        from signedin.cli.transcript import TranscriptWriter
 
         presenters.append(TranscriptWriter(transcript, text))
     client = AsyncClient(
@@ -189,6 +196,8 @@ async def run_prompt(
     fork: bool,
 ) -> None:
     """Runs a prompt to its end and closes the client; see `follow_run`."""
+    from signedin.cli.follow import follow_run
+    from signedin.client.attempts import run_to_end
 
     async def run(follower: Follower) -> RunResult[object]:
         def on_retry(event: RetryEvent) -> None:
@@ -227,6 +236,6 @@ async def run_prompt(
 def _retry(retries: int | None) -> Retry | None:
     if retries is None:
         return None
-    from signedin.model.retry import Retry  # noqa: PLC0415 - seldom needed
+    from signedin.model.retry import Retry
 
     return Retry(retries)

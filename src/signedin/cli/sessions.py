@@ -25,7 +25,7 @@ from signedin.cli.options import (
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, local_time, one_line
 from signedin.client.session import AsyncSession
-from signedin.model.options import AuthSource
+from signedin.model.choices import AuthSource
 from signedin.model.results import PastTurn, SessionInfo, SessionPage
 
 sessions = typer.Typer(

@@ -6,7 +6,6 @@ cannot be found out is not offered.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
@@ -14,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from signedin.client.async_client import AsyncClient
-    from signedin.model.options import AuthSource
+    from signedin.model.choices import AuthSource
 
 Suggestion: TypeAlias = tuple[str, str]
 """A value, and what it is."""
@@ -88,7 +87,9 @@ def _beginning(incomplete: str, suggestions: Iterable[Suggestion]) -> list[Sugge
 
 def _asked(context: typer.Context, ask: Callable[[AsyncClient], Awaitable[T]]) -> T | None:
     """Returns what the chosen provider answers; ``None`` if it does not, or not in time."""
-    from signedin.client.async_client import AsyncClient  # noqa: PLC0415 - for shells only
+    import asyncio  # noqa: PLC0415 - for shells only
+
+    from signedin.client.async_client import AsyncClient  # noqa: PLC0415
     from signedin.model.errors import SignedinError  # noqa: PLC0415
 
     async def answer() -> T:

@@ -16,9 +16,9 @@ from signedin.cli.errors import UsageError
 from signedin.cli.output import Outcome, Presenter, write
 from signedin.cli.page.record import Conversation, from_history, from_json, from_result
 from signedin.client.async_client import AsyncClient
+from signedin.model.choices import AuthSource
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import Event
-from signedin.model.options import AuthSource
 
 
 def transcript(

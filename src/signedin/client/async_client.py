@@ -28,12 +28,10 @@ from signedin.model.capabilities import (
     check_single_try,
     check_supported,
 )
+from signedin.model.choices import AuthSource, Billing, EnvPolicy
 from signedin.model.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
 from signedin.model.events import RateLimits
 from signedin.model.options import (
-    AuthSource,
-    Billing,
-    EnvPolicy,
     Output,
     StrPath,
     TurnKeywords,

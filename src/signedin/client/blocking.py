@@ -16,9 +16,10 @@ from signedin.client.async_client import AsyncClient
 from signedin.client.session import AsyncSession
 from signedin.client.turn import AsyncTurn
 from signedin.model.capabilities import Capabilities
+from signedin.model.choices import AuthSource, Billing, EnvPolicy
 from signedin.model.events import AnyEvent, RateLimits
 from signedin.model.items import AnyItem, ItemFeed
-from signedin.model.options import AuthSource, Billing, EnvPolicy, Output, StrPath, TurnKeywords
+from signedin.model.options import Output, StrPath, TurnKeywords
 from signedin.model.results import ModelInfo, Outcome, OutputT_co, PastTurn, RunResult, SessionPage
 from signedin.providers.base import Installation
 from signedin.runtime.background_loop import call, clean_up, close_with

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from signedin.model.choices import Permissions
 from signedin.model.errors import InvalidOptionError
 from signedin.model.options import (
     McpServer,
     Output,
-    Permissions,
     StrPath,
     TurnKeywords,
     TurnOptions,

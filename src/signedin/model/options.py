@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import msgspec
 
 from signedin.model.approvals import OnApproval, OnQuestion
+from signedin.model.choices import Permissions
 from signedin.model.errors import InvalidOptionError
 from signedin.model.redact import know, know_headers, know_variables
 
@@ -17,18 +18,6 @@ if TYPE_CHECKING:
     from signedin.model.retry import Retry
     from signedin.schemas.structured_output import OutputSpec
     from signedin.tools.tool import AnyTool
-
-Permissions: TypeAlias = Literal["read-only", "workspace-write", "full-access"]
-"""What the agent may do without asking."""
-
-EnvPolicy: TypeAlias = Literal["minimal", "inherit"]
-"""``minimal`` keeps other vendors' credentials out of the child's environment."""
-
-AuthSource: TypeAlias = Literal["auto", "isolated", "external"]
-"""Which login is used: signedin's own state, the vendor's, or the first that is signed in."""
-
-Billing: TypeAlias = Literal["subscription", "api"]
-"""Who is to pay: the plan of a login, or an API key by use."""
 
 VENDOR_DEFAULT = "default"
 """Value of ``model`` and ``effort`` that leaves the choice to the vendor's own configuration."""

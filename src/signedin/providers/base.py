@@ -17,9 +17,10 @@ import msgspec
 from signedin.accounts.status import AuthBackend
 from signedin.model.approvals import Host
 from signedin.model.capabilities import Capabilities
+from signedin.model.choices import AuthSource, Billing, EnvPolicy
 from signedin.model.errors import UnsupportedOptionError
 from signedin.model.events import Event, RateLimits
-from signedin.model.options import AuthSource, Billing, EnvPolicy, TurnOptions
+from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, PastTurn, SessionPage
 
 

@@ -217,11 +217,12 @@ class TestOtherCommands:
         assert error in done.stderr
         assert str(script) in done.stderr
 
-    def test_help_and_version_import_nothing_but_typer(self, tmp_path):
+    @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"]])
+    def test_help_and_version_import_nothing_but_typer(self, tmp_path, arguments):
         """So that they are as fast as ``import typer``; what they import decides that."""
         script = (
-            "import sys; from signedin.cli.app import run_program; run_program(['--help']); "
-            "heavy = {'asyncio', 'rich', 'msgspec', 'pygments'}; "
+            f"import sys; from signedin.cli.app import run_program; run_program({arguments}); "
+            "heavy = {'asyncio', 'rich', 'msgspec', 'pydantic', 'pygments'}; "
             "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
         )
         done = subprocess.run(

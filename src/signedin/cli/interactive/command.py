@@ -10,7 +10,7 @@ import typer
 
 from signedin.cli import options, suggestions, values
 from signedin.cli.streams import can_draw_on
-from signedin.model.options import Permissions
+from signedin.model.choices import Permissions
 
 if TYPE_CHECKING:
     from signedin.cli.interactive.screen import Screen

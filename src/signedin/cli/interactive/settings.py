@@ -14,7 +14,8 @@ from signedin.cli.interactive.shell import Shell
 from signedin.cli.interactive.slash import command, command_with
 from signedin.cli.interactive.state import Settings
 from signedin.model.capabilities import unsupported
-from signedin.model.options import AuthSource, Permissions, checked_directory
+from signedin.model.choices import AuthSource, Permissions
+from signedin.model.options import checked_directory
 from signedin.model.results import ModelInfo
 from signedin.providers.registry import load_provider, provider_names
 

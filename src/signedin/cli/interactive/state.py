@@ -15,16 +15,10 @@ from signedin.client.session import LATEST, AsyncSession
 from signedin.client.turn import AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.capabilities import check_supported
+from signedin.model.choices import AuthSource, Billing, Permissions
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import MessageEvent, SessionEvent, Usage, UsageEvent
-from signedin.model.options import (
-    AuthSource,
-    Billing,
-    McpServer,
-    Permissions,
-    TurnKeywords,
-    checked_directory,
-)
+from signedin.model.options import McpServer, TurnKeywords, checked_directory
 from signedin.model.results import ModelInfo, answer_text
 
 LONGEST_CARRIED = 60_000

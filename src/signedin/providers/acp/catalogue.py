@@ -12,7 +12,7 @@ from typing import cast
 import msgspec
 
 from signedin.accounts.hints import sign_in_command
-from signedin.model.options import Permissions
+from signedin.model.choices import Permissions
 from signedin.providers.acp.process import ClientFeatures
 from signedin.providers.shared.project import ProjectFiles
 

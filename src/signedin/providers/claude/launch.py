@@ -11,8 +11,9 @@ import msgspec
 
 from signedin import __version__
 from signedin.accounts.billing import Account
+from signedin.model.choices import Billing
 from signedin.model.errors import InvalidOptionError, PermissionDeniedError
-from signedin.model.options import VENDOR_DEFAULT, Billing, TurnOptions
+from signedin.model.options import VENDOR_DEFAULT, TurnOptions
 from signedin.model.redact import redact
 from signedin.providers.base import ProviderConfig
 from signedin.providers.claude.tool_server import Listing

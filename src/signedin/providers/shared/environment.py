@@ -9,7 +9,7 @@ from functools import cache
 from importlib import import_module
 
 from signedin.accounts.variables import Variables
-from signedin.model.options import EnvPolicy
+from signedin.model.choices import EnvPolicy
 from signedin.model.redact import know, know_headers, know_variables
 
 _TABLES = {

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self, TypeVar, Unpack, overload
 
-from signedin.model.options import AuthSource, EnvPolicy, StrPath
+from signedin.model.choices import AuthSource, EnvPolicy
+from signedin.model.options import StrPath
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.blocking_handles import ChatgptLogin, DeviceCodeLogin, Thread
 from signedin.providers.codex.api.client import AsyncCodex

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
+from signedin.model.choices import AuthSource, EnvPolicy
 from signedin.model.errors import InvalidOptionError
-from signedin.model.options import AuthSource, EnvPolicy, StrPath, check_switch
+from signedin.model.options import StrPath, check_switch
 from signedin.model.redact import redact
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex import protocol as p

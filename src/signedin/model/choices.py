@@ -1,0 +1,17 @@
+"""Words that keywords and flags choose among, apart from what reads them: help needs no more."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+Permissions: TypeAlias = Literal["read-only", "workspace-write", "full-access"]
+"""What the agent may do without asking."""
+
+EnvPolicy: TypeAlias = Literal["minimal", "inherit"]
+"""``minimal`` keeps other vendors' credentials out of the child's environment."""
+
+AuthSource: TypeAlias = Literal["auto", "isolated", "external"]
+"""Which login is used: signedin's own state, the vendor's, or the first that is signed in."""
+
+Billing: TypeAlias = Literal["subscription", "api"]
+"""Who is to pay: the plan of a login, or an API key by use."""
