@@ -14,17 +14,13 @@ from codex_protocol.shapes import camel
 _WIDTH = 100
 _WORD = re.compile(r"\w+")
 _DOCSTRING = re.compile(r'""".*?"""', re.DOTALL)
-_DIRECT = (
-    "Incoming",
-    "Json",
-    "NOTIFICATIONS",
-    "Outgoing",
-    "REQUESTS",
-    "Request",
-    "SERVER_REQUESTS",
-    "ServerRequest",
-    "decoder",
-)
+_DIRECT = {
+    "base": ("Incoming", "Json", "Outgoing", "decoder"),
+    "methods": ("NOTIFICATIONS", "REQUESTS", "SERVER_REQUESTS"),
+    "tables": ("Request", "ServerRequest"),
+}
+"""What is imported with the package."""
+
 _COLLECTIONS = ("Mapping", "Sequence")
 _MSGSPEC = ("UNSET", "UnsetType", "field")
 _BASE = ("Incoming", "Json", "OpenUnion", "Outgoing", "open_union")
@@ -223,39 +219,39 @@ def _quoted(name: str | None) -> str:
 
 def _package(model: Model, homes: dict[str, str]) -> str:
     groups = sorted(set(homes.values()))
-    by_group = {g: _sorted(name for name in homes if homes[name] == g) for g in groups}
-    imports = "\n".join(f"    from .{g} import ({', '.join(by_group[g])},)" for g in groups)
-    names = "".join(
-        f'"{group}": ({"".join(f"{chr(34)}{name}{chr(34)}," for name in by_group[group])}),'
+    imports = "\n".join(f"    from .{group} import *" for group in groups)
+    table = "".join(
+        f'".{group}": {_wrapped(name for name in homes if homes[name] == group)},'
         for group in groups
     )
-    exported = "".join(f'"{name}",' for name in sorted([*homes, *_DIRECT]))
+    direct = "\n".join(
+        f"from .{module} import {', '.join(f'{name} as {name}' for name in names)}"
+        for module, names in _DIRECT.items()
+    )
+    exported = ", ".join(f'"{name}"' for names in _DIRECT.values() for name in names)
     return f"""{_header(model.version, _PACKAGE_DOC)}
-from importlib import import_module
+# All modules bring the constant UNSET.
+# pyright: reportGeneralTypeIssues=false
+
 from typing import TYPE_CHECKING
 
-from .base import Incoming, Json, Outgoing, decoder
-from .methods import NOTIFICATIONS, REQUESTS, SERVER_REQUESTS
-from .tables import Request, ServerRequest
+from signedin._lazy import attach
+
+{direct}
 
 if TYPE_CHECKING:
 {imports}
 
-__all__ = [{exported}]
-
-_MODULES = {{{names}}}
-_HOMES = {{name: module for module, names in _MODULES.items() for name in names}}
-
-
 if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
-
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {{__name__!r}} has no attribute {{name!r}}")
-        module = import_module(f".{{_HOMES[name]}}", __name__)
-        globals().update({{name: getattr(module, name) for name in _MODULES[_HOMES[name]]}})
-        return globals()[name]
+    __all__, __getattr__ = attach(__name__, {{{table}}})
+    __all__ += [{exported}]
 """
+
+
+def _wrapped(names: Iterable[str]) -> str:
+    """A text of names."""
+    lines = textwrap.wrap(" ".join(_sorted(names)), _WIDTH, break_on_hyphens=False)
+    return '"""\n' + "\n".join(lines) + '\n"""'
 
 
 _PACKAGE_DOC = '''"""The messages of the Codex app-server as types.
