@@ -6,7 +6,7 @@ imported when they are first used, so that ``import signedin`` costs next to not
 
 from __future__ import annotations
 
-from importlib import import_module
+from signedin._lazy import attach
 
 __version__ = "0.1.0"
 
@@ -42,18 +42,7 @@ _HOMES = {
     "client.session": "AsyncSession",
     "client.turn": "AsyncTurn",
 }
-_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
-
-__all__ = list(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll] - see __init__.pyi
-
-
-def __getattr__(name: str) -> object:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value
+__all__, __getattr__ = attach(__name__, {f".{module}": names for module, names in _HOMES.items()})
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,7 @@ def test_nothing_is_loaded_for_a_test_that_asks_for_nothing():
     loaded = [name for name in sys.modules if name.startswith("signedin")]
     assert sorted(loaded) == [
         "signedin",
+        "signedin._lazy",
         "signedin.loopback",
         "signedin.loopback.pytest_plugin",
     ]

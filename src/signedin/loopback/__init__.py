@@ -3,8 +3,9 @@
 See `LoopbackModel` for a first example and `signedin.loopback.script` for what a script can say.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from signedin._lazy import attach
 
 if TYPE_CHECKING:
     from signedin.loopback.clients import ClientOptions
@@ -77,36 +78,19 @@ __all__ = [
     "shell",
 ]
 
-_MODULES = {
-    "clients": ("ClientOptions",),
-    "grants": ("LoopbackAccount",),
-    "issuer": ("IssuerRequest", "LoopbackIssuer"),
-    "model": ("LoopbackModel",),
-    "parts": (
-        "AskUser",
-        "EditFile",
-        "FreeformCall",
-        "Hold",
-        "RawItem",
-        "ReadFile",
-        "Reasoning",
-        "Shell",
-        "Text",
-        "ToolCall",
-        "WriteFile",
-        "apply_patch",
-        "shell",
+_HOMES = {
+    ".clients": "ClientOptions",
+    ".grants": "LoopbackAccount",
+    ".issuer": "IssuerRequest LoopbackIssuer",
+    ".model": "LoopbackModel",
+    ".parts": (
+        "AskUser EditFile FreeformCall Hold RawItem ReadFile Reasoning Shell Text ToolCall "
+        "WriteFile apply_patch shell"
     ),
-    "player": ("NoReplyError", "ScriptError", "read_script"),
-    "request": ("ModelRequest", "ToolOutput"),
+    ".player": "NoReplyError ScriptError read_script",
+    ".request": "ModelRequest ToolOutput",
+    ".script": "Cut Failed Hang HttpError Incomplete Reply Rule Script Usage UsageLimit",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for: pytest loads this package in every run."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = next((module for module, names in _MODULES.items() if name in names), "script")
-    value: object = getattr(import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
+    _, __getattr__ = attach(__name__, _HOMES)

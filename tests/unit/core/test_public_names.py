@@ -9,6 +9,8 @@ import pytest
 
 import signedin
 
+MODULE_OF = {name: module for module, names in signedin._HOMES.items() for name in names.split()}
+
 
 def names_of_stub() -> dict[str, str]:
     """Name → module, as `__init__.pyi` tells it."""
@@ -23,7 +25,7 @@ def names_of_stub() -> dict[str, str]:
 
 
 def test_stub_and_module_agree() -> None:
-    modules = {name: f"signedin.{module}" for name, module in signedin._MODULE_OF.items()}
+    modules = {name: f"signedin.{module}" for name, module in MODULE_OF.items()}
     assert names_of_stub() == modules
     assert sorted(signedin.__all__) == sorted(modules)
     assert len(set(signedin.__all__)) == len(signedin.__all__)
@@ -34,7 +36,7 @@ def test_each_name(name: str) -> None:
     thing = getattr(signedin, name)
     assert getattr(signedin, name) is thing
     assert name in dir(signedin)
-    module = find_spec(f"signedin.{signedin._MODULE_OF[name]}")
+    module = find_spec(f"signedin.{MODULE_OF[name]}")
     assert module is not None
     if isinstance(thing, type):
         assert thing.__doc__, f"{name} has no documentation"

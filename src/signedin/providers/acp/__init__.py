@@ -3,8 +3,9 @@
 `ACPAgent` is the client; `Client("acp:<agent>")` and `Client("acp")` are what most callers want.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from signedin._lazy import attach
 
 if TYPE_CHECKING:
     from signedin.providers.acp.process import ACPAgent
@@ -12,9 +13,4 @@ if TYPE_CHECKING:
 __all__ = ["ACPAgent"]
 
 if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
-
-    def __getattr__(name: str) -> object:
-        """Import the client when it is asked for: other agents need our table of variables only."""
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("signedin.providers.acp.process"), name)
+    _, __getattr__ = attach(__name__, {".agent": "ACPAgent"})

@@ -4,8 +4,9 @@ Most programs use `signedin.Client`. `ChatGPTTransport` is one level below it: r
 in the form of the Responses API, the account's models, and what is left of the plan.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from signedin._lazy import attach
 
 if TYPE_CHECKING:
     from signedin.providers.chatgpt.messages import FunctionCall
@@ -38,30 +39,14 @@ __all__ = [
     "user_message",
 ]
 
-_MODULES = {
-    "sign_in.access": ("Access", "AccessSource"),
-    "messages": ("FunctionCall",),
-    "models": ("Model",),
-    "sign_in.profiles": ("CODEX", "SIWC", "Profile"),
-    "requests": (
-        "InputItem",
-        "ResponseRequest",
-        "function_output",
-        "function_tool",
-        "user_message",
-    ),
-    "transport": ("AnswerStream", "ChatGPTTransport"),
+_HOMES = {
+    ".access": "Access AccessSource",
+    ".messages": "FunctionCall",
+    ".models": "Model",
+    ".profiles": "CODEX SIWC Profile",
+    ".requests": "InputItem ResponseRequest function_output function_tool user_message",
+    ".transport": "AnswerStream ChatGPTTransport",
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
 
 if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
-
-    def __getattr__(name: str) -> object:
-        """Import a public name when it is first asked for: the registry needs none of them."""
-        module = _MODULE_OF.get(name)
-        if module is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value: object = getattr(import_module(f"{__name__}.{module}"), name)
-        globals()[name] = value
-        return value
+    _, __getattr__ = attach(__name__, _HOMES)

@@ -5,8 +5,9 @@ itself, with its threads, turns, sign-in and typed messages. The messages' types
 `signedin.providers.codex.protocol`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from signedin._lazy import attach
 
 if TYPE_CHECKING:
     from signedin.model.retry import async_retry_on_overload, retry_on_overload
@@ -104,16 +105,6 @@ _HOMES = {
         "ParseError ServerBusyError"
     ),
 }
-_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
-
 
 if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
-
-    def __getattr__(name: str) -> object:
-        """Import a public name when it is first asked for: a plain turn needs none of them."""
-        module = _MODULE_OF.get(name)
-        if module is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value: object = getattr(import_module(module), name)
-        globals()[name] = value
-        return value
+    _, __getattr__ = attach(__name__, _HOMES)
