@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from signedin import choices
 from signedin.cli import suggestions
+from signedin.model import choices
 from signedin.model.errors import ErrorKind, SignedinError
 
 if TYPE_CHECKING:

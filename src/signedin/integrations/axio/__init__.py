@@ -5,9 +5,8 @@ axio finds both by their entry points, as ``signedin``; see docs/chatgpt.md.
 
 from typing import TYPE_CHECKING
 
-from signedin.model.extras import from_extra
 from signedin._lazy import attach
-from signedin.extras import from_extra
+from signedin.model.extras import from_extra
 
 if TYPE_CHECKING:
     from signedin.integrations.axio.failure import ChatGPTError
