@@ -1,6 +1,7 @@
 """Rows of `codex exec --json` to events, those seen and those nobody has seen yet."""
 
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -35,7 +36,7 @@ from signedin.wire.jsonl import BadLine, JsonLines
 
 
 def rows(before: TokenCounts | None = TokenCounts()) -> ExecRows:  # noqa: B008
-    return ExecRows("/w", before)
+    return ExecRows(Path("/w"), before)
 
 
 def plain(events: list[Event]) -> list[Event]:

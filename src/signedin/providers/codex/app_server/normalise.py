@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias, cast
 
 import msgspec
@@ -36,18 +37,29 @@ from signedin.model.events import (
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.items import item_event
 from signedin.providers.codex.failure import failure_event
+from signedin.providers.codex.refused import METHOD_ITEM, METHOD_RESPONSE, Refused
 
 
 class TurnNormaliser:
     """Translates the notifications of one turn.
 
+    Args:
+        counted: The tokens of the whole thread before the turn.
+        cwd: The working directory of the turn.
+
     Attributes:
+        refused: What Codex refused at once.
+        requests: How many requests of the model were counted.
         file_changes: Each file change as it started; an approval request names only its id.
         tool_calls: The latest tool call that started on each MCP server, for the same reason.
         counted: The tokens of the whole thread as counted last; the server may repeat a count.
     """
 
-    def __init__(self, counted: p.TokenUsageBreakdown | None = None) -> None:
+    def __init__(
+        self, counted: p.TokenUsageBreakdown | None = None, cwd: Path | None = None
+    ) -> None:
+        self.refused = Refused(cwd or Path())
+        self.requests = 0
         self.file_changes: dict[str, FileChangeEvent] = {}
         self.tool_calls: dict[str | None, ToolEvent] = {}
         self._commands: dict[str, CommandEvent] = {}
@@ -76,6 +88,10 @@ class TurnNormaliser:
                 turn before then is about an earlier one, such as the usage of the last turn,
                 which is told again after a thread is resumed.
         """
+        if method == METHOD_ITEM:
+            return self.refused.events(line)
+        if method == METHOD_RESPONSE:
+            return []
         payload = msgspec.Raw(line)
         now = time.time()
         event: Event | list[Event] | None = None
@@ -139,6 +155,7 @@ class TurnNormaliser:
         self, params: p.ItemStartedNotification, now: float, payload: msgspec.Raw
     ) -> Event | None:
         """The start of an item."""
+        self.refused.told(params.item.id)
         event = item_event(params.item, started=True, timestamp=now, payload=payload)
         if isinstance(event, CommandEvent):
             self._commands[event.item_id] = event
@@ -154,6 +171,7 @@ class TurnNormaliser:
         """The end of an item; what comes after it is not told as news of the item."""
         if params.item.id in self._ended_items:
             return None
+        self.refused.told(params.item.id)
         event = item_event(params.item, started=False, timestamp=now, payload=payload)
         if event is not None:
             self._ended_items.add(params.item.id)
@@ -179,6 +197,7 @@ class TurnNormaliser:
         latest = params.token_usage.last
         if params.token_usage.total != self.counted:
             self.counted = params.token_usage.total
+            self.requests += 1
             self._usage += Usage(
                 input_tokens=latest.input_tokens,
                 cached_input_tokens=latest.cached_input_tokens,

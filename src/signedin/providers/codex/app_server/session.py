@@ -76,6 +76,7 @@ class CodexSession(ProviderSession):
         self._settings = TurnSettings(stored=stored)
         self._server: AppServer | None = None
         self._opening: SessionEvent | None = None
+        self._file: str | None = None
         self._turn: CodexTurn | None = None
         self._counted: p.TokenUsageBreakdown | None = None
 
@@ -119,6 +120,7 @@ class CodexSession(ProviderSession):
         self._fork = False
         self._id = opened.thread.id
         self._opening = session_event(opened)
+        self._file = opened.thread.path
         self._needs_login = opened.model_provider == OWN_PROVIDER
         server.hold(opened.thread.id)
         return server
@@ -294,6 +296,8 @@ class CodexSession(ProviderSession):
             host,
             self._turn_over,
             counted=self._counted,
+            cwd=options.cwd,
+            file=self._file,
             may_not_begin=may_not_begin,
         )
         turn.push([opening])
@@ -453,6 +457,7 @@ def _start_params(options: TurnOptions, settings: dict[str, Any]) -> p.ThreadSta
     return p.ThreadStartParams(
         ephemeral=options.ephemeral,
         dynamic_tools=[_tool_spec(tool) for tool in options.tools] or UNSET,
+        experimental_raw_events=True,
         **settings,
     )
 

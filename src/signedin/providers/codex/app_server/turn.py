@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import cast
 
 from signedin.model.approvals import Host
@@ -27,12 +29,15 @@ class CodexTurn(LiveTurn[Event]):
         on_release: Callable[[], None],
         *,
         counted: p.TokenUsageBreakdown | None,
+        cwd: Path,
+        file: str | None,
         may_not_begin: bool = False,
     ) -> None:
         super().__init__(server, thread_id, on_release)
         # A review may end in an error without ever having begun (seen with codex 0.163 and 0.169).
         self.may_not_begin = may_not_begin
-        self._normaliser = TurnNormaliser(counted)
+        self._normaliser = TurnNormaliser(counted, cwd)
+        self._file = file
         self._questioner = Questioner(host, self._normaliser, self._tell)
 
     @property
@@ -47,7 +52,13 @@ class CodexTurn(LiveTurn[Event]):
 
     async def next_events(self) -> Sequence[Event]:
         """Waits for events; see `ProviderTurn.next_events`."""
-        return await self.receive()
+        events = await self.receive()
+        refused = self._normaliser.refused
+        # Only for a thread that it has started does the app-server tell what the model does.
+        unheard = self._file is not None and not refused.listening
+        if unheard and self._normaliser.requests > 1 and type(events[-1]) is DoneEvent:
+            events[-1:-1] = await asyncio.to_thread(refused.stored, Path(cast("str", self._file)))
+        return events
 
     async def steer(self, text: str) -> None:
         """Adds to the prompt of the running turn."""

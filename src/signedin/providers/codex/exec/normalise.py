@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -96,6 +97,7 @@ class ExecRows:
     """Normalises the rows of one process.
 
     Attributes:
+        cwd: The working directory of the turn.
         session_id: The thread's id, once told.
         tokens: Tokens of the conversation so far, ``None`` unless the turn ended well: what a
             turn has used that failed or was stopped is never told.
@@ -104,9 +106,9 @@ class ExecRows:
     """
 
     def __init__(
-        self, cwd: str, tokens_before: TokenCounts | None, effort: str | None = None
+        self, cwd: Path, tokens_before: TokenCounts | None, effort: str | None = None
     ) -> None:
-        self._cwd = cwd
+        self.cwd = cwd
         self._effort = effort
         self._before = tokens_before
         self.session_id: str | None = None
@@ -128,7 +130,7 @@ class ExecRows:
                 return [
                     SessionEvent(
                         session_id=self.session_id,
-                        cwd=self._cwd,
+                        cwd=str(self.cwd),
                         effort=self._effort,
                         timestamp=now,
                         payload=payload,

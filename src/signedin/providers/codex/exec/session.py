@@ -5,6 +5,7 @@ It knows no deltas, no approvals and no steering. Use it where the app-server ma
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -56,6 +57,7 @@ from signedin.providers.codex.options import (
     thread_config,
     workspace_write,
 )
+from signedin.providers.codex.refused import refused_in
 from signedin.providers.shared.binary import require
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.jsonl import BadLine, JsonLines
@@ -191,9 +193,8 @@ class ExecSession(ProviderSession):
         except BaseException:
             _remove(files)
             raise
-        turn = ExecTurn(
-            process, ExecRows(str(options.cwd), self._tokens, effort(options)), self, files
-        )
+        rows = ExecRows(options.cwd, self._tokens, effort(options))
+        turn = ExecTurn(process, rows, self, files, None if options.ephemeral else home)
         try:
             await process.write(encode_prompt(prompt))
         except TransportClosedError:
@@ -214,7 +215,15 @@ class ExecSession(ProviderSession):
 
 
 class ExecTurn:
-    """One ``codex exec`` process."""
+    """One ``codex exec`` process.
+
+    Args:
+        process: The process; it is stopped by `aclose`.
+        rows: Reads what it tells.
+        session: The session it belongs to.
+        files: What was written for it, removed by `aclose`.
+        home: Where it stores the conversation, ``None`` if it does not.
+    """
 
     def __init__(
         self,
@@ -222,7 +231,9 @@ class ExecTurn:
         rows: ExecRows,
         session: ExecSession,
         files: TemporaryFolder | None,
+        home: Path | None,
     ) -> None:
+        self._home = home
         self._process = process
         self._files = files
         self._rows = rows
@@ -239,8 +250,8 @@ class ExecTurn:
         """Reads on until at least one event is there."""
         async for chunk in self._process.chunks():
             if events := self._events(self._lines.feed(chunk)):
-                return events
-        return [*self._events(self._lines.close()), *await self._end()]
+                return await self._with_refused(events)
+        return await self._with_refused([*self._events(self._lines.close()), *await self._end()])
 
     async def steer(self, text: str) -> None:
         """Cannot be done through ``codex exec``."""
@@ -260,6 +271,14 @@ class ExecTurn:
 
     def _events(self, lines: list[tuple[bytes, dict[str, object] | BadLine]]) -> list[Event]:
         return [event for line, row in lines for event in self._rows.events(line, row)]
+
+    async def _with_refused(self, events: list[Event]) -> list[Event]:
+        """Adds what was refused at once before the end of the turn; no row tells of it."""
+        if self._home and self._rows.session_id and events and type(events[-1]) is DoneEvent:
+            events[-1:-1] = await asyncio.to_thread(
+                refused_in, self._home, self._rows.session_id, self._rows.cwd
+            )
+        return events
 
     async def _end(self) -> list[Event]:
         """What the end of the process says if its rows did not say how the turn ended."""
