@@ -6,7 +6,7 @@ What is needed only when the app-server answers is imported after it was started
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
@@ -45,7 +45,8 @@ class AppServerProvider(Provider):
     """Keeps warm app-servers; most clients only ever have one.
 
     There is one per environment, and another for sessions that trust their project: a thread keeps
-    the configuration with which the server loaded it first, whoever opens it again.
+    the configuration with which the server loaded it first, whoever opens it again. One that has
+    grown old takes no new threads, and ends with the last handle of those it has.
     """
 
     name = "codex"
@@ -54,6 +55,7 @@ class AppServerProvider(Provider):
         self._config = config
         self._accounts = accounts_for(config)
         self._servers: dict[ServerKey, AppServer] = {}
+        self._retired: dict[AppServer, ServerKey] = {}
         self._assured: WeakSet[AppServer] = WeakSet()
         self._logins = OpenLogins()
         self._starting = asyncio.Lock()
@@ -67,10 +69,13 @@ class AppServerProvider(Provider):
         require_login(account, self._config, request.options)
         if request.resume is not None:
             await self._let_go(env, trusting=not trusting)
-        await self.server(env, trusting=trusting)
+        await self.server(env, trusting=trusting, thread_id=request.resume)
         from signedin.providers.codex.app_server.session import CodexSession  # noqa: PLC0415
 
-        session = CodexSession(lambda: self.server(env, trusting=trusting), request, account)
+        def connect(thread_id: str | None) -> Awaitable[AppServer]:
+            return self.server(env, trusting=trusting, thread_id=thread_id)
+
+        session = CodexSession(connect, request, account)
         session.notices = account.warnings()
         if request.resume is None or request.fork or request.options.ephemeral:
             await session.open()
@@ -82,18 +87,18 @@ class AppServerProvider(Provider):
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored threads, the newest first."""
-        server = await self.server(options.env)
-        from signedin.providers.codex.app_server import session, store  # noqa: PLC0415
+        async with self._use(options) as server:
+            from signedin.providers.codex.app_server import session, store  # noqa: PLC0415
 
-        async with session.refusals():
-            return await store.list_sessions(server, query)
+            async with session.refusals():
+                return await store.list_sessions(server, query)
 
     async def models(self, options: TurnOptions) -> list[ModelInfo]:
         """Lists the models the account can choose from."""
-        server = await self.server(options.env)
-        from signedin.providers.codex.app_server import store  # noqa: PLC0415
+        async with self._use(options) as server:
+            from signedin.providers.codex.app_server import store  # noqa: PLC0415
 
-        return await store.list_models(server)
+            return await store.list_models(server)
 
     async def limits(self, options: TurnOptions) -> RateLimits:
         """Tells what is left of the plan.
@@ -101,36 +106,59 @@ class AppServerProvider(Provider):
         Raises:
             AuthRequiredError: Nobody is signed in with ChatGPT.
         """
+        async with self._use(options) as server:
+            from signedin.providers.codex.app_server import normalise, store  # noqa: PLC0415
+
+            answer = await store.account_limits(server)
+            return normalise.read_limits(answer.rate_limits)
+
+    @asynccontextmanager
+    async def _use(self, options: TurnOptions) -> AsyncGenerator[AppServer, None]:
         server = await self.server(options.env)
-        from signedin.providers.codex.app_server import normalise, store  # noqa: PLC0415
+        with server.in_use():
+            yield server
 
-        answer = await store.account_limits(server)
-        return normalise.read_limits(answer.rate_limits)
-
-    async def server(self, env: Mapping[str, str | None], *, trusting: bool = False) -> AppServer:
+    async def server(
+        self,
+        env: Mapping[str, str | None],
+        *,
+        trusting: bool = False,
+        thread_id: str | None = None,
+    ) -> AppServer:
         """Returns the live server for these environment changes, started if there is none.
 
         Args:
             env: The changes.
             trusting: Whether it is for sessions that trust their project.
+            thread_id: The stored thread it is for. The server that has had it may have it loaded
+                still, and keeps others from writing to it.
 
         Raises:
             ProviderNotInstalledError: Codex is not there.
             BillingError: It would not run on what the caller wants to pay with.
             TransportClosedError: It ended during the handshake.
         """
-        return await self._server(env, assured=True, trusting=trusting)
+        return await self._server(env, assured=True, trusting=trusting, thread_id=thread_id)
 
     async def _server(
-        self, env: Mapping[str, str | None], *, assured: bool, trusting: bool = False
+        self,
+        env: Mapping[str, str | None],
+        *,
+        assured: bool,
+        trusting: bool = False,
+        thread_id: str | None = None,
     ) -> AppServer:
         key = _key(env, trusting=trusting)
         account = self._accounts.choose(env)
         async with self._starting:
+            await self._end_retired()
+            for retired, its_key in self._retired.items():
+                if its_key == key and thread_id in retired.threads:
+                    return retired
             server = self._servers.get(key)
-            if server is None or server.closed is not None:
+            if server is None or server.closed is not None or server.worn:
                 if server is not None:
-                    await server.aclose()
+                    await self._retire(key)
                 server = self._servers[key] = await launch(self._config, env, account=account)
             if assured and self._config.billing and server not in self._assured:
                 from signedin.providers.codex.auth import assure  # noqa: PLC0415
@@ -138,6 +166,18 @@ class AppServerProvider(Provider):
                 await assure(server, self._config, account, env)
                 self._assured.add(server)
             return server
+
+    async def _retire(self, key: ServerKey) -> None:
+        """Has a server take no more threads, and ends it if nobody needs it."""
+        server = self._servers.pop(key)
+        server.retired = True
+        self._retired[server] = key
+        await self._end_retired()
+
+    async def _end_retired(self) -> None:
+        for server in [one for one in self._retired if not one.held or one.closed is not None]:
+            await server.aclose()
+            del self._retired[server]
 
     async def _let_go(self, env: Mapping[str, str | None], *, trusting: bool) -> None:
         """Ends a server that nobody has a thread on.
@@ -156,7 +196,9 @@ class AppServerProvider(Provider):
 
         @asynccontextmanager
         async def connect() -> AsyncGenerator[AppServer, None]:
-            yield await self._server(options.env, assured=False)
+            server = await self._server(options.env, assured=False)
+            with server.in_use():
+                yield server
 
         return CodexAuth(
             self._config,
@@ -175,9 +217,10 @@ class AppServerProvider(Provider):
 
     async def _end_servers(self) -> None:
         async with self._starting:
-            servers, self._servers = self._servers, {}
+            servers = [*self._servers.values(), *self._retired]
+            self._servers, self._retired = {}, {}
             async with asyncio.TaskGroup() as group:
-                for server in servers.values():
+                for server in servers:
                     group.create_task(server.aclose())
 
 

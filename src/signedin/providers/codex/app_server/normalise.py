@@ -39,6 +39,8 @@ from signedin.providers.codex.app_server.items import item_event
 from signedin.providers.codex.failure import failure_event
 from signedin.providers.codex.refused import METHOD_ITEM, METHOD_RESPONSE, Refused
 
+METHOD_DIFF = "turn/diff/updated"
+
 
 class TurnNormaliser:
     """Translates the notifications of one turn.
@@ -68,6 +70,7 @@ class TurnNormaliser:
         self._usage = Usage()
         self.counted = counted
         self._limits: RateLimits | None = None
+        self._diff: OtherEvent | None = None
         self._failed = False
 
     @property
@@ -259,6 +262,14 @@ class TurnNormaliser:
         text = f"MCP server {params.name!r} did not start: {params.error}"
         return WarningEvent(text=text, timestamp=now, payload=payload)
 
+    def diff_updated(
+        self, params: p.TurnDiffUpdatedNotification, now: float, payload: msgspec.Raw
+    ) -> list[Event]:
+        """All changes of the turn so far; only the last such message is told, at its end."""
+        del params  # it may be large, and is the whole again each time
+        self._diff = OtherEvent(name=METHOD_DIFF, timestamp=now, payload=payload)
+        return []
+
     def error(self, params: p.ErrorNotification, now: float, payload: msgspec.Raw) -> Event:
         """A failure, of a request that is tried again or of the turn."""
         if params.will_retry:
@@ -272,10 +283,11 @@ class TurnNormaliser:
         status = params.turn.status
         reason: DoneReason = status if status in ("completed", "interrupted") else "failed"
         done = DoneEvent(reason=reason, timestamp=now, payload=payload)
+        changed: list[Event] = [self._diff] if self._diff else []
         if reason == "failed" and not self._failed:
             failure = params.turn.error or p.TurnError(message=f"the turn ended as {status!r}")
-            return [self._failure(failure, now, payload), done]
-        return [done]
+            return [*changed, self._failure(failure, now, payload), done]
+        return [*changed, done]
 
     def _failure(self, error: p.TurnError, now: float, payload: msgspec.Raw) -> Event:
         self._failed = True
@@ -349,6 +361,7 @@ _TRANSLATIONS: dict[type[p.Incoming], _Translate] = cast(
         p.DeprecationNoticeNotification: TurnNormaliser.notice,
         p.ModelReroutedNotification: TurnNormaliser.rerouted,
         p.McpServerStatusUpdatedNotification: TurnNormaliser.server_startup,
+        p.TurnDiffUpdatedNotification: TurnNormaliser.diff_updated,
         p.ErrorNotification: TurnNormaliser.error,
         p.TurnCompletedNotification: TurnNormaliser.turn_completed,
     },

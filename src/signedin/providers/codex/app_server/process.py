@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import mmap
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import msgspec
@@ -45,8 +48,20 @@ REQUEST_TIMEOUT = 60.0
 """Seconds to wait for an answer. The app-server answers in milliseconds, but drops some malformed
 messages without a word; a start under heavy load or of MCP servers takes seconds."""
 
+MOST_THREADS = 1000
+"""Threads a process may have had before another one takes its place: each leaves something behind."""
+
+MOST_MEMORY = 768 << 20
+"""Bytes of memory a process may have before another one takes its place. A fresh one has 140 MB, and
+a short thread 1.7 MB, which Codex keeps for minutes after its end (seen with codex 0.169)."""
+
 CLIENT = ClientInfo(name="signedin", title="signedin", version=__version__)
 """What the server is told about the program that drives it."""
+
+_PAGE = mmap.PAGESIZE
+
+_IN_USE = ""
+"""Whoever holds a process without having a thread."""
 
 T = TypeVar("T")
 _log = logging.getLogger("signedin.codex")
@@ -78,6 +93,15 @@ class _Addressed(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     thread_id: str | None = None
 
 
+def _memory(pid: int) -> int:
+    """Bytes of memory that a process occupies; 0 where there is no ``/proc``."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_bytes().split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * _PAGE
+
+
 def _addressed(params: msgspec.Raw) -> _Addressed:
     try:
         return msgspec.json.decode(params, type=_Addressed)
@@ -97,6 +121,8 @@ class AppServer:
         logins: How login attempts ended.
         mcp_startups: How MCP servers started.
         signed_in: Whether it is known that somebody is.
+        threads: The ids of all threads that it has had.
+        retired: Whether another one has taken its place; it ends with its last handle.
     """
 
     def __init__(self, process: Process, rest: Listener | None = None) -> None:
@@ -111,6 +137,8 @@ class AppServer:
         self.logins = LoginOutcomes()
         self.mcp_startups = McpStartups()
         self.signed_in = False
+        self.threads: set[str] = set()
+        self.retired = False
         self._peer = JsonRpcPeer(
             process,
             on_notification=self._on_notification,
@@ -206,13 +234,28 @@ class AppServer:
         self._listeners[thread_id] = listener
 
     @property
+    def worn(self) -> bool:
+        """Whether another process should take its place."""
+        return len(self.threads) >= MOST_THREADS or _memory(self._process.pid) > MOST_MEMORY
+
+    @property
     def held(self) -> bool:
-        """Whether there is a handle of any thread."""
+        """Whether there is a handle of any thread, or it is in use."""
         return bool(self._handles)
+
+    @contextmanager
+    def in_use(self) -> Generator[AppServer, None, None]:
+        """Keeps it from being ended by others meanwhile."""
+        self._handles[_IN_USE] += 1
+        try:
+            yield self
+        finally:
+            self.release(_IN_USE)
 
     def hold(self, thread_id: str) -> None:
         """Counts one more handle of a thread, until `release`."""
         self._handles[thread_id] += 1
+        self.threads.add(thread_id)
 
     def release(self, thread_id: str) -> bool:
         """Counts one handle less; returns whether it was the last."""

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 LONGEST_INPUT = 1_000_000
 """Characters of one turn's input. The server refuses more than 1,048,576 (codex 0.169)."""
 
-Connect = Callable[[], Awaitable[AppServer]]
-"""Returns a live server, starting one if need be."""
+Connect = Callable[[str | None], Awaitable[AppServer]]
+"""Returns a live server for a thread, or for a new one, starting one if need be."""
 
 
 TurnStarter = Callable[[AppServer, SessionEvent], Awaitable[str | None]]
@@ -96,9 +96,13 @@ class CodexSession(ProviderSession):
         Raises:
             InvalidOptionError: The server refused the options, or knows no such thread.
         """
-        if self._server is not None and self._server.closed is None:
-            return self._server
-        server = await self._connect()
+        server = await self._reach()
+        if server is self._server:
+            return server
+        with server.in_use():
+            return await self._open_on(server)
+
+    async def _open_on(self, server: AppServer) -> AppServer:
         settings = _thread_settings(self._options, Path(server.identity.codex_home))
         async with refusals():
             if self._id is None:
@@ -195,9 +199,8 @@ class CodexSession(ProviderSession):
 
     async def set_archived(self, *, archived: bool) -> None:
         """Puts the thread away, or brings it back."""
-        server = await self._connect()
         thread_id = cast("str", self._id)
-        async with refusals():
+        async with self._asked() as server:
             if archived:
                 params = p.ThreadArchiveParams(thread_id=thread_id)
                 await server.call("thread/archive", params, p.ThreadArchiveResponse)
@@ -205,16 +208,15 @@ class CodexSession(ProviderSession):
                 unarchive = p.ThreadUnarchiveParams(thread_id=thread_id)
                 await server.call("thread/unarchive", unarchive, p.ThreadUnarchiveResponse)
         # Codex forgets a thread that it moves; the next call resumes it.
-        self._leave(thread_id)
+        await self._leave(thread_id)
 
     async def delete(self) -> None:
         """Deletes the thread for good."""
-        server = await self._connect()
         thread_id = cast("str", self._id)
-        async with refusals():
+        async with self._asked() as server:
             params = p.ThreadDeleteParams(thread_id=thread_id)
             await server.call("thread/delete", params, p.ThreadDeleteResponse)
-        self._leave(thread_id)
+        await self._leave(thread_id)
 
     async def aclose(self) -> None:
         """Lets the server forget the thread, unless there are other handles of it.
@@ -224,7 +226,7 @@ class CodexSession(ProviderSession):
         server, thread_id = self._server, self._id
         if server is None or thread_id is None or server.closed is not None:
             return
-        if self._leave(thread_id):
+        if await self._leave(thread_id) and server.closed is None:
             if self._left_running:
                 # Nobody could reach them any more; Codex would let them run on.
                 clean = p.ThreadBackgroundTerminalsCleanParams(thread_id=thread_id)
@@ -331,14 +333,31 @@ class CodexSession(ProviderSession):
             )
         server.listen(thread_id, self)
 
-    def _leave(self, thread_id: str) -> bool:
+    async def _reach(self) -> AppServer:
+        """Returns the server that has the thread, else another one."""
+        if self._server is not None and self._server.closed is None:
+            return self._server
+        return await self._connect(self._id)
+
+    @asynccontextmanager
+    async def _asked(self) -> AsyncGenerator[AppServer, None]:
+        """Gives a server for requests about a thread that need not be open."""
+        server = await self._reach()
+        with server.in_use():
+            async with refusals():
+                yield server
+
+    async def _leave(self, thread_id: str) -> bool:
         """Holds the thread no longer; returns whether nobody else does."""
         server, self._server = self._server, None
         if server is None:
             return False
         if server.listener(thread_id) is self:
             server.forget(thread_id)
-        return server.release(thread_id)
+        last = server.release(thread_id)
+        if server.retired and not server.held:
+            await server.aclose()
+        return last
 
     def _turn_over(self) -> None:
         if self._turn is not None:
