@@ -4,7 +4,9 @@ import base64
 import hashlib
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -27,8 +29,13 @@ def configure(home: Path, model: LoopbackModel, issuer: LoopbackIssuer) -> None:
     """Makes Codex use the login, and ask nobody but the two."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     options = model.client_options("codex")["provider_options"]["config"]
+    write_config(home, {**dict(options), **issuer.codex_config})
+
+
+def write_config(home: Path, options: Mapping[str, Any]) -> None:
+    """Writes configuration by dotted key into a home."""
     config = tomlkit.document()
-    for dotted, value in {**dict(options), **issuer.codex_config}.items():
+    for dotted, value in options.items():
         *parents, last = dotted.split(".")
         table = config
         for parent in parents:

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -10,7 +10,6 @@ from signedin import (
     AuthRequiredError,
     Client,
     CommandEvent,
-    CommandExecutionError,
     DoneEvent,
     ErrorEvent,
     ErrorKind,
@@ -266,21 +265,59 @@ def test_no_session_id_at_all(client: Client, stage: Stage) -> None:
 
 def test_a_broken_configuration(transport: str, stage: Stage) -> None:
     config = stage.config(model_provider="nope")
-    expected = {
-        "codex-app-server": (InvalidOptionError, "codex refused: "),
-        "codex-exec": (CommandExecutionError, "codex exec ended with exit code 1 "),
-    }
-    error_type, start = expected[transport]
     with stage.client(transport, provider_options=config) as client:
-        _, error = failed(client.stream("go"), error_type)
-    assert error.message.startswith(start)
+        _, error = failed(client.stream("go"), InvalidOptionError)
+    assert error.message.startswith("codex refused: ")
     assert error.message.endswith("Model provider `nope` not found")
 
 
-def test_a_home_that_cannot_be_made(transport: str, stage: Stage) -> None:
+@pytest.fixture
+def fresh() -> Iterator[Stage]:
+    """A stage whose home may be spoilt."""
+    with Stage("codex") as stage:
+        yield stage
+
+
+def test_a_configuration_file_that_codex_cannot_take(transport: str, fresh: Stage) -> None:
+    (fresh.home / "config.toml").write_text("mcp_servers = 5\n")
+    with fresh.client(transport) as client:
+        _, error = failed(client.stream("go"), InvalidOptionError)
+    assert error.message.startswith("codex refused: ")
+    assert "invalid type: integer `5`, expected a map" in error.message
+
+
+def test_a_login_that_the_configuration_does_not_want(fresh: Stage) -> None:
+    (fresh.home / "config.toml").write_text('forced_login_method = "chatgpt"\n')
+    (fresh.home / "auth.json").write_text('{"OPENAI_API_KEY": "sk-test-0000000000000000"}')
+    with fresh.client("codex-exec") as client:
+        _, error = failed(client.stream("go"), AuthRequiredError)
+    assert error.message.startswith(
+        "codex refused: ChatGPT login is required, but an API key is currently being used."
+    )
+    assert not error.transient
+
+
+@pytest.mark.parametrize("content", [b"", b'{"timestamp": "2026-', b"\0" * 1000])
+def test_a_session_that_was_killed_while_it_began(
+    transport: str, fresh: Stage, content: bytes
+) -> None:
+    fresh.play("ok")
+    with fresh.client(transport) as client:
+        session_id = client.run("go").session_id
+    [file] = fresh.home.rglob(f"*{session_id}.jsonl")
+    file.write_bytes(content)
+    with fresh.client(transport) as client:
+        _, error = failed(client.stream("go", resume=session_id), InvalidOptionError)
+    assert error.message.startswith(f"codex cannot read the session in {file}: ")
+    assert error.message.endswith("begin a new session")
+
+
+def test_a_home_that_is_no_folder(transport: str, stage: Stage) -> None:
     with stage.client(transport, env={"CODEX_HOME": "/dev/null"}) as client:
         _, error = failed(client.stream("go"), InvalidOptionError)
-    assert error.message == "CODEX_HOME=/dev/null cannot be made a folder: File exists"
+    assert error.message == (
+        "CODEX_HOME=/dev/null is no folder; correct it, or make the folder first"
+    )
 
 
 def test_a_failed_turn_does_not_end_the_session(client: Client, stage: Stage) -> None:

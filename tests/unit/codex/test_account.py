@@ -96,16 +96,23 @@ def test_a_configuration_that_is_none(homes: Path) -> None:
         environment(auth_source="isolated")
 
 
-def test_a_home_that_is_named_is_made(homes: Path) -> None:
+def test_a_home_that_is_named_is_there_already(homes: Path) -> None:
     named = homes / "named" / "home"
-    assert environment({"CODEX_HOME": str(named)}, auth_source="isolated")["CODEX_HOME"] == str(
-        named
-    )
-    assert list(named.iterdir()) == []
     (homes / "file").touch()
-    for home in (homes / "file", homes / "file" / "below"):
-        with pytest.raises(InvalidOptionError, match=r"CODEX_HOME=.* cannot be made a folder: "):
-            environment({"CODEX_HOME": str(home)})
+    for home in (named, homes / "file", homes / "file" / "below"):
+        with pytest.raises(InvalidOptionError, match=r"CODEX_HOME=.* is no folder; correct it"):
+            environment({"CODEX_HOME": str(home)}, auth_source="isolated")
+    assert not named.parent.exists()
+    named.mkdir(parents=True)
+    assert environment({"CODEX_HOME": str(named)})["CODEX_HOME"] == str(named)
+    assert list(named.iterdir()) == []
+
+
+def test_an_isolated_home_that_cannot_be_made(homes: Path) -> None:
+    (homes / "own").touch()
+    account = accounts_for(config(auth_source="isolated")).choose_for_login({})
+    with pytest.raises(InvalidOptionError, match="own"):
+        launch_environment(account, config(auth_source="isolated"), {})
 
 
 @pytest.mark.parametrize(

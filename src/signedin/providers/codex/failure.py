@@ -10,6 +10,7 @@ import msgspec
 
 from signedin.accounts.hints import either_sign_in
 from signedin.model.errors import ErrorKind, kind_of_status
+from signedin.model.errors import AuthRequiredError, ErrorKind, InvalidOptionError, SignedinError
 from signedin.model.events import EMPTY_PAYLOAD, ErrorEvent
 from signedin.model.redact import redact
 
@@ -71,6 +72,16 @@ _RESET = re.compile(
 )
 
 
+_WRONG_LOGIN = re.compile(r"^.*login is required, but .*$", re.MULTILINE)
+_MISCONFIGURED = re.compile(
+    r"^(?:Error: )?"
+    r"(?P<reason>Error loading .+|Model provider .+ not found|.+ no longer supported.*)$",
+    re.MULTILINE,
+)
+_DAMAGED = re.compile(r"failed to read session metadata (?P<file>[^\n:]+)")
+"""Why Codex does not begin a turn (seen with 0.163 and 0.169)."""
+
+
 class _Error(msgspec.Struct):
     message: str = ""
 
@@ -117,6 +128,25 @@ def failure_event(
         resets_at=(resets_at or _reset_in(text)) if kind is ErrorKind.USAGE_LIMIT else None,
         plan=plan if kind is ErrorKind.USAGE_LIMIT else None,
     )
+
+
+def refusal_in(words: str) -> SignedinError | None:
+    """Returns the error of a turn that Codex did not begin, if trying again cannot help.
+
+    Args:
+        words: What Codex said to it.
+    """
+    words = redact(words)
+    if found := _WRONG_LOGIN.search(words):
+        return AuthRequiredError(f"codex refused: {found[0].rstrip('. ')}. Sign in with: {SIGN_IN}")
+    if found := _DAMAGED.search(words):
+        return InvalidOptionError(
+            f"codex cannot read the session in {found['file']}: it was ended while it began it, or "
+            "the file is damaged; begin a new session"
+        )
+    if found := _MISCONFIGURED.search(words):
+        return InvalidOptionError(f"codex refused: {found['reason']}")
+    return None
 
 
 def _read_info(info: object) -> tuple[str | None, int | None]:

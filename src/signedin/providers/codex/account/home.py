@@ -10,7 +10,7 @@ from typing import cast
 
 from signedin.accounts.billing import Account, Accounts, Vendor
 from signedin.accounts.files import read_private
-from signedin.accounts.homes import make_missing, make_private
+from signedin.accounts.homes import make_private
 from signedin.model.errors import AuthRequiredError, BillingError, InvalidOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
@@ -35,26 +35,28 @@ def accounts_for(config: ProviderConfig) -> Accounts:
 def launch_environment(
     account: Account, config: ProviderConfig, env: Mapping[str, str | None]
 ) -> dict[str, str]:
-    """Returns the environment for Codex, whose home is there afterwards.
+    """Returns the environment for Codex, whose isolated home is there afterwards.
 
     With an isolated login, the user's other keys stay out of it and of the commands it runs, unless
     the caller hands them over (``env=``, ``billing="api"``, ``env_policy="inherit"``).
     An isolated login is kept in a file of that home, unless its ``config.toml`` says otherwise.
 
     Raises:
-        InvalidOptionError: The home cannot be made, or its ``config.toml`` is none.
+        InvalidOptionError: The isolated home cannot be made, or its ``config.toml`` is none; or the
+            home that was named is not there.
     """
     spared = account.source == "isolated" and config.env_policy == "minimal"
     unneeded = VARIABLES.secrets if spared and config.billing != "api" else ()
     changes = {**dict.fromkeys(unneeded), **account.changes, **env}
     environment = child_environment("codex", config.env_policy, changes)
     if home := environment.get(HOME_VARIABLE):
-        try:
-            _make_home(Path(home), isolated=account.source == "isolated")
-        except OSError as error:
+        if account.source == "isolated":
+            _make_isolated(Path(home))
+        elif not Path(home).is_dir():
+            # Made on the way, a mistyped one would be a new home where nobody is signed in.
             raise InvalidOptionError(
-                f"{HOME_VARIABLE}={home} cannot be made a folder: {error.strerror}"
-            ) from error
+                f"{HOME_VARIABLE}={home} is no folder; correct it, or make the folder first"
+            )
     return environment
 
 
@@ -65,13 +67,23 @@ def require_login(account: Account, config: ProviderConfig, options: TurnOptions
         AuthRequiredError: There is no login, no variable that stands for one, and no other model
             provider.
     """
-    keys = child_environment("codex", config.env_policy, {**account.changes, **options.env})
-    if "model_provider" in thread_config(options) or any(
-        keys.get(name) for name in (*VARIABLES.before_login, *VARIABLES.tokens)
-    ):
+    if _paid_otherwise(account, config, options):
         return
     if account.source == "isolated" and not account.home.is_dir():
         raise nobody_signed_in(account)
+
+
+def may_be_signed_in(account: Account, config: ProviderConfig, options: TurnOptions) -> bool:
+    """Tells whether there is anything that a turn may be paid with, as far as files tell."""
+    return _paid_otherwise(account, config, options) or _may_have_login(account.home)
+
+
+def _paid_otherwise(account: Account, config: ProviderConfig, options: TurnOptions) -> bool:
+    """Whether a variable stands for a login, or the caller chose another model provider."""
+    keys = child_environment("codex", config.env_policy, {**account.changes, **options.env})
+    return "model_provider" in thread_config(options) or any(
+        keys.get(name) for name in (*VARIABLES.before_login, *VARIABLES.tokens)
+    )
 
 
 def nobody_signed_in(account: Account) -> AuthRequiredError:
@@ -126,11 +138,13 @@ def _may_have_login(home: Path) -> bool:
     return config.get(_STORE_KEY) in ("keyring", "auto")
 
 
-def _make_home(home: Path, *, isolated: bool) -> None:
-    if not isolated:
-        make_missing(home)
-        return
-    make_private(home)
+def _make_isolated(home: Path) -> None:
+    try:
+        make_private(home)
+    except OSError as error:
+        raise InvalidOptionError(
+            f"{HOME_VARIABLE}={home} cannot be made a folder: {error.strerror}"
+        ) from error
     file = home / _CONFIG_FILE
     text = file.read_text("utf-8") if file.exists() else ""
     if _STORE_IS_SET.search(text):

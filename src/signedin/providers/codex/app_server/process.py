@@ -49,11 +49,11 @@ REQUEST_TIMEOUT = 60.0
 messages without a word; a start under heavy load or of MCP servers takes seconds."""
 
 MOST_THREADS = 1000
-"""Threads a process may have had before another one takes its place: each leaves something behind."""
+"""Threads a process may have had before another one takes its place: each leaves some behind."""
 
 MOST_MEMORY = 768 << 20
-"""Bytes of memory a process may have before another one takes its place. A fresh one has 140 MB, and
-a short thread 1.7 MB, which Codex keeps for minutes after its end (seen with codex 0.169)."""
+"""Bytes of memory a process may have before another one takes its place. A fresh one has 140 MB, a
+short thread 1.7 MB more, which Codex keeps for minutes after its end (seen with codex 0.169)."""
 
 CLIENT = ClientInfo(name="signedin", title="signedin", version=__version__)
 """What the server is told about the program that drives it."""

@@ -32,9 +32,11 @@ from signedin.providers.codex.app_server.running_turn import ThreadOpened, sessi
 from signedin.providers.codex.app_server.turn import CodexTurn
 from signedin.providers.codex.app_server.turn_settings import TurnSettings
 from signedin.providers.shared.images import image_url
+from signedin.providers.codex.failure import refusal_in
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import (
     METHOD_NOT_FOUND,
+    InternalRpcError,
     InvalidParamsError,
     InvalidRequestError,
     JsonRpcError,
@@ -373,6 +375,10 @@ async def refusals() -> AsyncGenerator[None, None]:
         yield
     except (InvalidParamsError, InvalidRequestError) as error:
         raise InvalidOptionError(f"codex refused: {_in_our_words(error.message)}") from error
+    except InternalRpcError as error:
+        if (refusal := refusal_in(error.message)) is None:
+            raise
+        raise refusal from error
 
 
 _UNARCHIVE = re.compile(r"Run `codex unarchive \S+` to unarchive it first\.?")

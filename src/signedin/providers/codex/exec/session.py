@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from signedin.accounts.billing import Accounts, assure_billing
+from signedin.accounts.billing import Account, Accounts, assure_billing
 from signedin.model.approvals import Host
 from signedin.model.errors import (
     CommandExecutionError,
@@ -32,6 +32,8 @@ from signedin.providers.codex.account.home import (
     HOME_VARIABLE,
     accounts_for,
     launch_environment,
+    may_be_signed_in,
+    nobody_signed_in,
     refuse_other_payer,
     require_login,
 )
@@ -41,6 +43,7 @@ from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.auth import CodexAuth
 from signedin.providers.codex.binary import find_codex
 from signedin.providers.codex.exec.normalise import ExecRows, TokenCounts
+from signedin.providers.codex.failure import refusal_in
 from signedin.providers.codex.options import (
     FIXED_OPTIONS,
     PROCESS_DEFAULTS,
@@ -97,6 +100,7 @@ class ExecProvider(Provider):
 
         Raises:
             BillingError: It would not run on what the caller wants to pay with.
+            AuthRequiredError: Nobody is signed in.
         """
         if request.resume is not None:
             _check_id(request.resume)
@@ -105,9 +109,8 @@ class ExecProvider(Provider):
         refuse_other_payer(self._config, request.options)
         account = self._accounts.choose(request.options.env)
         require_login(account, self._config, request.options)
-        if self._config.billing and account.home not in self._assured:
-            assure_billing(await self.auth(request.options).status(), self._config.billing)
-            self._assured.add(account.home)
+        if account.home not in self._assured:
+            await self._assure(account, request.options)
         session = ExecSession(self._config, self._accounts, request)
         session.notices = account.warnings()
         return session
@@ -137,6 +140,19 @@ class ExecProvider(Provider):
     async def aclose(self) -> None:
         """Gives up logins; each turn ends its own process."""
         await self._logins.aclose()
+
+    async def _assure(self, account: Account, options: TurnOptions) -> None:
+        if may_be_signed_in(account, self._config, options) and not self._config.billing:
+            return
+        launch_environment(account, self._config, options.env)  # is there such a home at all?
+        # Codex would try for half a minute to connect all the same. Only it can tell whether its
+        # configuration chooses a model provider that wants no login.
+        status = await self.auth(options).status()
+        if self._config.billing:
+            assure_billing(status, self._config.billing)
+        elif not status.authenticated:
+            raise nobody_signed_in(account)
+        self._assured.add(account.home)
 
     async def _forget(self) -> None:
         self._assured.clear()
@@ -290,6 +306,8 @@ class ExecTurn:
         if self._rows.last_error:
             return self._rows.failed(self._rows.last_error)
         stderr = self._process.stderr.strip()
+        if self._rows.session_id is None and (error := refusal_in(stderr)):
+            raise error
         complaint = _COMPLAINT.search(stderr)
         reason = complaint["reason"] if complaint else stderr[-_SHOWN_STDERR:]
         if complaint and complaint["refused"]:
