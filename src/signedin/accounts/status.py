@@ -30,9 +30,9 @@ NoLogin: TypeAlias = Literal[
 """Why nobody is signed in: the program is not there, there is no login, there is one that cannot be
 read, the program that was asked failed, or it did not answer in time."""
 
-STATUS_SECONDS = 6.0
-"""How long it may take to tell who is signed in. What was started for it then has to end, within
-three seconds if it does not want to; in all it has to be less than ten."""
+STATUS_SECONDS = 5.0
+"""How long it may take to tell who is signed in. What was started for it then has to end, which may
+take four more: it is all over within ten."""
 
 
 class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 LONGEST_INPUT = 1_000_000
 """Characters of one turn's input. The server refuses more than 1,048,576 (codex 0.169)."""
 
+ACCOUNT_SECONDS = 10.0
+"""How long Codex may take to tell whether anybody is signed in; it looks into a file."""
+
 Connect = Callable[[str | None], Awaitable[AppServer]]
 """Returns a live server for a thread, or for a new one, starting one if need be."""
 
@@ -410,7 +413,9 @@ async def _require_account(server: AppServer, account: Account) -> None:
         AuthRequiredError: Nobody is. Codex would try for half a minute to connect all the same.
     """
     params = p.GetAccountParams(refresh_token=False)
-    answer = await server.call("account/read", params, p.GetAccountResponse)
+    answer = await server.call(
+        "account/read", params, p.GetAccountResponse, timeout=ACCOUNT_SECONDS
+    )
     if answer.requires_openai_auth and answer.account is None:
         raise nobody_signed_in(account)
     server.signed_in = True
