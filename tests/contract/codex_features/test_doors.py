@@ -201,6 +201,11 @@ async def test_a_review_that_cannot_begin_ends_at_once(
     async with client.session(cwd=tmp_path) as session:
         with pytest.raises(TurnFailedError, match="is not a git repository"):
             await session.review(base="main", timeout=30).result()
+        assert (await session.run("go on")).text == "ok"
+        stage.play(HttpError(400, "no"))
+        with pytest.raises(TurnFailedError, match="no"):
+            await session.run("fail")
+    stage.play("ok")
     assert (await client.run("still there?", cwd=tmp_path)).text == "ok"
 
 

@@ -295,7 +295,6 @@ SPEC = ProviderSpec(
         "`codex-exec` takes no configuration with secrets: all users can read a command line",
         "`codex-exec`, and resumed sessions, tell at a turn's end what was refused at once",
         "they do not if they are ephemeral: only the model is told",
-        "codex 0.163 calls the turn after a review that could not begin failed, too",
         "it asks questions in a session that began with `on_question=`, and in no other",
     ),
 )

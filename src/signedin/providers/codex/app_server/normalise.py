@@ -48,6 +48,8 @@ class TurnNormaliser:
     Args:
         counted: The tokens of the whole thread before the turn.
         cwd: The working directory of the turn.
+        stale: Why the review before this turn could not begin. Codex 0.163 says it again at the end
+            of the next turn, which has nothing to do with it.
 
     Attributes:
         refused: What Codex refused at once.
@@ -58,8 +60,12 @@ class TurnNormaliser:
     """
 
     def __init__(
-        self, counted: p.TokenUsageBreakdown | None = None, cwd: Path | None = None
+        self,
+        counted: p.TokenUsageBreakdown | None = None,
+        cwd: Path | None = None,
+        stale: str | None = None,
     ) -> None:
+        self._stale = stale
         self.refused = Refused(cwd or Path())
         self.requests = 0
         self.file_changes: dict[str, FileChangeEvent] = {}
@@ -280,12 +286,14 @@ class TurnNormaliser:
         self, params: p.TurnCompletedNotification, now: float, payload: msgspec.Raw
     ) -> list[Event]:
         """The end of the turn."""
-        status = params.turn.status
+        status, error = params.turn.status, params.turn.error
+        if status == "failed" and error and error.message == self._stale and not self._failed:
+            status = "completed"
         reason: DoneReason = status if status in ("completed", "interrupted") else "failed"
         done = DoneEvent(reason=reason, timestamp=now, payload=payload)
         changed: list[Event] = [self._diff] if self._diff else []
         if reason == "failed" and not self._failed:
-            failure = params.turn.error or p.TurnError(message=f"the turn ended as {status!r}")
+            failure = error or p.TurnError(message=f"the turn ended as {status!r}")
             return [*changed, self._failure(failure, now, payload), done]
         return [*changed, done]
 

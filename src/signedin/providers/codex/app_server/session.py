@@ -82,6 +82,7 @@ class CodexSession(ProviderSession):
         self._server: AppServer | None = None
         self._opening: SessionEvent | None = None
         self._file: str | None = None
+        self._stale: str | None = None
         self._turn: CodexTurn | None = None
         self._counted: p.TokenUsageBreakdown | None = None
 
@@ -305,6 +306,7 @@ class CodexSession(ProviderSession):
             counted=self._counted,
             cwd=options.cwd,
             file=self._file,
+            stale=self._stale,
             may_not_begin=may_not_begin,
         )
         turn.push([opening])
@@ -367,6 +369,7 @@ class CodexSession(ProviderSession):
     def _turn_over(self) -> None:
         if self._turn is not None:
             self._counted = self._turn.counted
+            self._stale = self._turn.refusal
             self._left_running |= self._turn.left_running
             self._turn = None
 

@@ -19,7 +19,11 @@ from signedin.wire.jsonrpc import IncomingRequest
 
 
 class CodexTurn(LiveTurn[Event]):
-    """A running turn: collects its events until they are asked for."""
+    """A running turn: collects its events until they are asked for.
+
+    Attributes:
+        refusal: Why it could not begin, if it could not.
+    """
 
     def __init__(
         self,
@@ -31,12 +35,14 @@ class CodexTurn(LiveTurn[Event]):
         counted: p.TokenUsageBreakdown | None,
         cwd: Path,
         file: str | None,
+        stale: str | None,
         may_not_begin: bool = False,
     ) -> None:
         super().__init__(server, thread_id, on_release)
         # A review may end in an error without ever having begun (seen with codex 0.163 and 0.169).
         self.may_not_begin = may_not_begin
-        self._normaliser = TurnNormaliser(counted, cwd)
+        self._normaliser = TurnNormaliser(counted, cwd, stale)
+        self.refusal: str | None = None
         self._file = file
         self._questioner = Questioner(host, self._normaliser, self._tell)
 
@@ -75,7 +81,9 @@ class CodexTurn(LiveTurn[Event]):
             and not params.will_retry
         )
         if refused:
-            self.id = self.id or cast("p.ErrorNotification", params).turn_id
+            error = cast("p.ErrorNotification", params)
+            self.id = self.id or error.turn_id
+            self.refusal = error.error.message
         events = self._normaliser.events(method, params, line, turn_id=self.id)
         if refused:
             events.append(DoneEvent(reason="failed", timestamp=time.time()))
