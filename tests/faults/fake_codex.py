@@ -257,7 +257,7 @@ def answer(message: dict, method: str, number: str) -> None:
     params = message.get("params") or {}
     result: object = {}
     if method == "initialize":
-        result = {"userAgent": "fake/0.0.1 (test)"}
+        result = {"userAgent": f"fake/{os.environ.get('FAKE_VERSION', '0.169.0')} (test)"}
     elif method == "thread/start":
         result = {"thread": {"id": f"thread-{number}"}, "model": "fake-model"}
     elif method == "thread/resume":

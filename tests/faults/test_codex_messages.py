@@ -103,6 +103,16 @@ def test_a_line_of_30_mb(client: Client) -> None:
     assert told(events)[-1] == DoneEvent(text="after 30 MB", reason="completed")
 
 
+def test_a_codex_that_is_too_old_is_told_of_once(fake_codex: Path) -> None:
+    with Client("codex", binary=fake_codex, env={"FAKE_VERSION": "0.99.1"}) as client:
+        first, second = (of_type(events_of(client.stream("quick")), WarningEvent) for _ in "12")
+    assert [event.text for event in first] == [
+        "codex 0.99.1 is too old: the oldest that signedin is tested with is 0.163; update it, or "
+        'use: pip install "signedin[codex]"'
+    ]
+    assert second == []
+
+
 def test_a_turn_ends_once(client: Client) -> None:
     events = events_of(client.stream("two ends"))
     assert body(events) == [

@@ -279,7 +279,9 @@ async def test_a_command_in_the_background_ends_with_its_session(
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
         stage.play(ToolCall("exec_command", command), "bye")
-        await client.run("go", cwd=tmp_path, permissions="full-access")
+        result = await client.run("go", cwd=tmp_path, permissions="full-access")
+        warnings = [event.text for event in result.events if isinstance(event, WarningEvent)]
+        assert warnings[0].startswith("a command runs on, until its session is closed: ")
         gone = asyncio.Event()
         asyncio.get_running_loop().add_reader(reader, gone.set)  # also at the end of the file
         async with asyncio.timeout(10):

@@ -6,6 +6,7 @@ What is needed only when the app-server answers is imported after it was started
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 ServerKey: TypeAlias = tuple[tuple[tuple[str, str | None], ...], bool]
 """The changes to the environment, and whether projects are trusted."""
 
+OLDEST, NEWEST = "0.163", "0.169"
+"""The versions that signedin is tested with."""
+
 APP_SERVER = "codex-app-server"
 EXEC = "codex-exec"
 
@@ -57,6 +61,7 @@ class AppServerProvider(Provider):
         self._servers: dict[ServerKey, AppServer] = {}
         self._retired: dict[AppServer, ServerKey] = {}
         self._assured: WeakSet[AppServer] = WeakSet()
+        self._age_told = False
         self._logins = OpenLogins()
         self._starting = asyncio.Lock()
 
@@ -69,17 +74,25 @@ class AppServerProvider(Provider):
         require_login(account, self._config, request.options)
         if request.resume is not None:
             await self._let_go(env, trusting=not trusting)
-        await self.server(env, trusting=trusting, thread_id=request.resume)
+        server = await self.server(env, trusting=trusting, thread_id=request.resume)
         from signedin.providers.codex.app_server.session import CodexSession  # noqa: PLC0415
 
         def connect(thread_id: str | None) -> Awaitable[AppServer]:
             return self.server(env, trusting=trusting, thread_id=thread_id)
 
         session = CodexSession(connect, request, account)
-        session.notices = account.warnings()
+        session.notices = (*account.warnings(), *self._age(server.version))
         if request.resume is None or request.fork or request.options.ephemeral:
             await session.open()
         return session
+
+    def _age(self, version: str) -> tuple[str, ...]:
+        """Tells once that the program is too old; Codex itself ignores what it does not know."""
+        if self._age_told or _parts(version) >= _parts(OLDEST):
+            return ()
+        self._age_told = True
+        tested = f"the oldest that signedin is tested with is {OLDEST}"
+        return (f"codex {version} is too old: {tested}; update it, or use: {INSTALL}",)
 
     async def prewarm(self, options: TurnOptions) -> None:
         """Starts the app-server."""
@@ -228,6 +241,10 @@ def _key(env: Mapping[str, str | None], *, trusting: bool) -> ServerKey:
     return tuple(sorted(env.items())), trusting
 
 
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)[:2]]
+
+
 def _create(config: ProviderConfig) -> Provider:
     if config.transport == APP_SERVER:
         return AppServerProvider(config)
@@ -287,7 +304,7 @@ SPEC = ProviderSpec(
     },
     create=_create,
     find=find_codex,
-    tested=("0.163", "0.169"),
+    tested=(OLDEST, NEWEST),
     install=INSTALL,
     login=sign_in_command("codex"),
     quirks=(

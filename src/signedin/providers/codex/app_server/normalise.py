@@ -291,11 +291,20 @@ class TurnNormaliser:
             status = "completed"
         reason: DoneReason = status if status in ("completed", "interrupted") else "failed"
         done = DoneEvent(reason=reason, timestamp=now, payload=payload)
-        changed: list[Event] = [self._diff] if self._diff else []
+        last: list[Event] = [self._diff] if self._diff else []
+        if reason == "completed":
+            last += [
+                WarningEvent(
+                    text=f"a command runs on, until its session is closed: {command.command}",
+                    timestamp=now,
+                    payload=payload,
+                )
+                for command in self._commands.values()
+            ]
         if reason == "failed" and not self._failed:
             failure = error or p.TurnError(message=f"the turn ended as {status!r}")
-            return [*changed, self._failure(failure, now, payload), done]
-        return [*changed, done]
+            return [*last, self._failure(failure, now, payload), done]
+        return [*last, done]
 
     def _failure(self, error: p.TurnError, now: float, payload: msgspec.Raw) -> Event:
         self._failed = True
