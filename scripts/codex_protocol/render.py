@@ -16,7 +16,7 @@ _WORD = re.compile(r"\w+")
 _DOCSTRING = re.compile(r'""".*?"""', re.DOTALL)
 _DIRECT = {
     "base": ("Incoming", "Json", "Outgoing", "decoder"),
-    "methods": ("NOTIFICATIONS", "REQUESTS", "SERVER_REQUESTS"),
+    "methods": ("NEWS", "NOTIFICATIONS", "REQUESTS", "SERVER_REQUESTS"),
     "tables": ("Request", "ServerRequest"),
 }
 """What is imported with the package."""
@@ -81,13 +81,13 @@ def _imports(body: str, group: str, homes: dict[str, str]) -> str:
             lines.append(f"from {module} import {', '.join(used)}")
     if used := [name for name in _MSGSPEC if name in words]:
         lines.append(f"\nfrom msgspec import {', '.join(used)}")
-    lines.append(f"\nfrom .base import {', '.join(name for name in _BASE if name in words)}")
-    lines += [
+    own = [f"from .base import {', '.join(name for name in _BASE if name in words)}"]
+    own += [
         f"from .{home} import ({', '.join(used)},)"
-        for home in sorted(set(homes.values()) - {group})
+        for home in set(homes.values()) - {group}
         if (used := _sorted(name for name in words if homes.get(name) == home))
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *sorted(own)])
 
 
 def _sorted(names: Iterable[str]) -> list[str]:
@@ -194,16 +194,24 @@ def _docstring(text: str, indent: str) -> str:
 
 
 def _methods(model: Model) -> str:
-    notifications = "".join(f'"{m}": "{name}",' for m, name in model.notifications.items())
+    apart = {method for group in model.modules if group.apart for method in group.notifications}
+    news = _named({m: name for m, name in model.notifications.items() if m in apart})
+    needed = _named({m: name for m, name in model.notifications.items() if m not in apart})
     return f"""{_header(model.version, _docstring("Which types belong to which method.", ""))}
 from .tables import Notifications, Requests, ServerRequests
 
 REQUESTS = Requests({{{_exchanges(model.requests)}}})
 
-NOTIFICATIONS = Notifications({{{notifications}}})
+NOTIFICATIONS = Notifications({{{needed}}})
+
+NEWS = Notifications({{{news}}})
 
 SERVER_REQUESTS = ServerRequests({{{_exchanges(model.server_requests)}}})
 """
+
+
+def _named(notifications: dict[str, str]) -> str:
+    return "".join(f'"{method}": "{name}",' for method, name in notifications.items())
 
 
 def _exchanges(exchanges: dict[str, Exchange]) -> str:

@@ -21,13 +21,18 @@ class GenerationError(Exception):
 
 @dataclass(frozen=True)
 class Group:
-    """One generated module and the methods it serves."""
+    """One generated module and the methods it serves.
+
+    Attributes:
+        apart: Whether its notifications have a table of their own, since turns do without them.
+    """
 
     name: str
     doc: str
     requests: tuple[str, ...] = ()
     notifications: tuple[str, ...] = ()
     server_requests: tuple[str, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,8 @@ class Surface:
         )
 
 
-def _frozen(value: str | list[str]) -> str | tuple[str, ...]:
-    return value if isinstance(value, str) else tuple(value)
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass

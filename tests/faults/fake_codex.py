@@ -262,6 +262,8 @@ def answer(message: dict, method: str, number: str) -> None:
         result = {"thread": {"id": f"thread-{number}"}, "model": "fake-model"}
     elif method == "thread/resume":
         result = {"thread": {"id": params["threadId"]}, "model": "fake-model"}
+    elif method == "account/read":
+        result = {"account": None, "requiresOpenaiAuth": False}
     elif method == "turn/start":
         result = {"turn": {"id": f"turn-{number}", "status": "inProgress"}}
     if method != "turn/start":

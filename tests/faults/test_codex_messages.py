@@ -135,6 +135,7 @@ def test_what_is_left_open_is_closed(client: Client) -> None:
         CommandEvent(item_id="4", command="sleep", status="output", text="half an out"),
         FileChangeEvent(item_id="5", changes=changes, text="/f", status="started"),
         ToolEvent(item_id="6", name="add", status="started"),
+        WarningEvent(text="a command runs on, until its session is closed: sleep"),
         MessageEvent(item_id="1", text="half a mess", complete=False),
         ReasoningEvent(item_id="2", text="half a th", complete=False),
         PlanEvent(item_id="3", text="half a pl", complete=False),
@@ -225,6 +226,12 @@ def test_a_server_that_does_not_stop_a_turn_is_replaced(
         assert client.run("quick").text == "quick"
 
 
+def exec_client(fake_codex: Path) -> Client:
+    """A client that runs a process per turn; without any login none would be started."""
+    env = {"CODEX_API_KEY": "none"}
+    return Client("codex", binary=fake_codex, transport="codex-exec", env=env)
+
+
 @pytest.mark.parametrize(
     ("prompt", "error_type", "message"),
     [
@@ -245,7 +252,7 @@ def test_a_server_that_does_not_stop_a_turn_is_replaced(
 def test_exec_rows_that_are_none(
     fake_codex: Path, prompt: str, error_type: type[TurnFailedError], message: str
 ) -> None:
-    with Client("codex", binary=fake_codex, transport="codex-exec") as client:
+    with exec_client(fake_codex) as client:
         events, error = failed(client.stream(prompt), error_type)
     assert error.message == message
     assert error.result is not None
@@ -255,7 +262,7 @@ def test_exec_rows_that_are_none(
 
 
 def test_exec_rows_of_a_later_version(fake_codex: Path) -> None:
-    with Client("codex", binary=fake_codex, transport="codex-exec") as client:
+    with exec_client(fake_codex) as client:
         events = events_of(client.stream("completed"))
     assert told(events)[-1] == DoneEvent(text="said", reason="completed")
     warnings = [e.text for e in events if isinstance(e, WarningEvent)]

@@ -1,12 +1,13 @@
 """What the server asks: refused, unless the handler answers it."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from signedin.loopback import Text, ToolCall, WriteFile, shell
+from signedin.loopback import LoopbackModel, ModelRequest, Text, ToolCall, WriteFile, shell
 from signedin.providers.codex import AsyncCodex, Codex, JsonRpcError, protocol as p
 from support.stage import Stage
 
@@ -196,3 +197,34 @@ async def test_a_question_ends_with_its_turn(options: dict[str, object], stage: 
             await cancelled.wait()
         stage.play(Text("still there"))
         assert (await thread.run("next")).final_response == "still there"
+
+
+def reviewed(outcome: str, tmp_path: Path) -> list[p.Incoming]:
+    """What is told of a model's review of a command, which says this."""
+
+    def reply(request: ModelRequest) -> list[Text | ToolCall]:
+        if "format" in request.body["text"]:  # the reviewer answers in JSON
+            return [Text(json.dumps({"outcome": outcome}))]
+        return [Text("Done.")] if request.tool_outputs else [ESCALATED]
+
+    with LoopbackModel(reply) as model:
+        given = model.client_options("codex")
+        config = given["provider_options"]["config"]
+        with Codex(env=given["env"], config=config, cwd=tmp_path) as codex:
+            thread = codex.thread_start(
+                approval_policy="on-request", approvals_reviewer="auto_review", sandbox="read-only"
+            )
+            turn = thread.turn("go")
+            told = [news.params for news in turn.stream()]
+            assert turn.result.final_response == "Done."
+    return told
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("allow", "approved"), ("deny", "denied")])
+def test_a_model_decides(tmp_path: Path, outcome: str, status: str) -> None:
+    told = reviewed(outcome, tmp_path)
+    [begun] = [n for n in told if isinstance(n, p.ItemGuardianApprovalReviewStartedNotification)]
+    assert begun.action.command.endswith("'touch new'")
+    [ended] = [n for n in told if isinstance(n, p.ItemGuardianApprovalReviewCompletedNotification)]
+    assert ended.review.status == status
+    assert (tmp_path / "new").exists() is (outcome == "allow")

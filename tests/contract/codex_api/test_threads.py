@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from signedin.loopback import Reasoning, Rule, Script, Text
+from signedin.loopback import Reasoning, Rule, Script, Text, ToolCall
 from signedin.providers.codex import (
     AsyncCodex,
     Codex,
@@ -250,6 +250,32 @@ def test_a_thread_is_resumed_by_another_client(
     assert "one" in str(stage.requests[-1].body["input"])
 
 
+def test_what_a_resumed_thread_keeps(
+    codex: Codex, options: dict[str, object], stage: Stage
+) -> None:
+    stage.play("ok")
+    thread = codex.thread_start(
+        approval_policy="never", developer_instructions="Be brief.", sandbox="workspace-write"
+    )
+    thread.run("one", effort="high")
+    codex.close()
+    with Codex(**options) as other:
+        resumed = other.thread_resume(thread.id)
+        kept = resumed.opened
+        assert (kept.approval_policy, kept.reasoning_effort) == ("never", "high")
+        assert kept.sandbox.type == "readOnly"
+        resumed.run("two")
+    assert "Be brief." in str(stage.requests[-1].body["input"])
+
+
+def test_what_something_else_says_is_not_the_users_word(codex: Codex, stage: Stage) -> None:
+    stage.play(ToolCall("exec_command", {"cmd": "true"}), "ok")  # no prompt, but an output
+    said = p.TurnToolOutput(name="chat", output="Somebody writes.")
+    assert codex.thread_start().run([], tool_output=said).final_response == "ok"
+    last = stage.requests[-1].body["input"][-1]
+    assert (last["type"], last["output"]) == ("function_call_output", "Somebody writes.")
+
+
 def test_a_fork_goes_on_by_itself(codex: Codex, stage: Stage) -> None:
     stage.play(Text.echo())
     thread = codex.thread_start()
@@ -289,6 +315,10 @@ def test_lists(codex: Codex, stage: Stage, tmp_path: Path) -> None:
     assert set(listed(codex, cwd=[str(folder) for folder in folders])) == {one, two}
     assert listed(codex, search_term="work in b") == [two]
     assert unstored.id not in listed(codex)
+    assert {one, two} <= set(listed(codex, use_state_db_only=True))
+    assert listed(codex, section_id="no-such-section") == []
+    assert {one, two} <= set(listed(codex, source_kinds=["vscode"]))  # what a client counts as
+    assert listed(codex, source_kinds=["exec"]) == []
     both = {"cwd": [str(f) for f in folders], "limit": 1, "sort_key": "recency_at"}
     page = codex.thread_list(model_providers=[], **both)
     rest = codex.thread_list(model_providers=[], **both, cursor=page.next_cursor)

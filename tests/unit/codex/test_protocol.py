@@ -415,7 +415,7 @@ def test_what_cannot_be_read(kind: type[p.Incoming], wire: object, message: str)
 def _incoming() -> list[type[p.Incoming]]:
     results = [exchange.result for exchange in p.REQUESTS.values()]
     asked = [request.params for request in p.SERVER_REQUESTS.values()]
-    return [*p.NOTIFICATIONS.values(), *results, *asked]
+    return [*p.NOTIFICATIONS.values(), *p.NEWS.values(), *results, *asked]
 
 
 def _field_names() -> list[str]:

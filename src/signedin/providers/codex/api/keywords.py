@@ -132,7 +132,7 @@ class ListFilters(TypedDict, total=False):
 
 
 class TurnSettings(TypedDict, total=False):
-    """What a turn can be asked for. All but the last two hold for the thread's later turns, too.
+    """What a turn can be asked for. All but the last three hold for the thread's later turns, too.
 
     Attributes:
         approval_policy: See `ThreadSettings`.
@@ -148,6 +148,9 @@ class TurnSettings(TypedDict, total=False):
         output_schema: A JSON Schema for the answer. Codex asks the model to keep it, and does not
             check that it has.
         service_tier_for_turn: Which of the model's service tiers, for this turn.
+        tool_output: What something outside of the conversation says, such as a message from a chat,
+            as the output of a tool: the model does not take it for the user's words. The input may
+            be empty then. It cannot be added to a turn that runs.
     """
 
     approval_policy: p.AskForApprovalParam | None
@@ -161,6 +164,7 @@ class TurnSettings(TypedDict, total=False):
     summary: p.ReasoningSummary | None
     output_schema: Mapping[str, object] | None
     service_tier_for_turn: str | None
+    tool_output: p.TurnToolOutput | None
 
 
 def wire_params(

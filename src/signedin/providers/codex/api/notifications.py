@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from copy import copy
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ KEPT = 1000
 
 
 class UnknownNotification(p.Incoming, frozen=True, kw_only=True):
-    """The parameters of a notification whose method or form is not known here.
+    """The parameters of a notification whose method or form is not known to this version.
 
     Attributes:
         params: The parameters as they came.
@@ -83,7 +84,7 @@ def read_notification(
         line: The whole message.
     """
     if params is None:
-        return _read_unknown(method, line)
+        return _read_rest(method, line)
     turn_id = getattr(params, "turn_id", None)
     if turn_id is None and isinstance(
         params, p.TurnStartedNotification | p.TurnCompletedNotification
@@ -102,8 +103,11 @@ def read_address(params: msgspec.Raw) -> Address:
     return Address(about.thread_id, about.turn_id or about.turn.id)
 
 
-def _read_unknown(method: str, line: bytes) -> tuple[Notification, Address]:
+def _read_rest(method: str, line: bytes) -> tuple[Notification, Address]:
     params = msgspec.json.decode(line, type=_Message).params
+    if known := p.NEWS.decoder(method):
+        with suppress(msgspec.ValidationError):
+            return Notification(method, known.decode(params), line), read_address(params)
     try:
         unknown = UnknownNotification(params=msgspec.json.decode(params, type=dict[str, p.Json]))
     except msgspec.ValidationError:

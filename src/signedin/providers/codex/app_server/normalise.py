@@ -166,7 +166,7 @@ class TurnNormaliser:
         """The start of an item."""
         self.refused.told(params.item.id)
         event = item_event(params.item, started=True, timestamp=now, payload=payload)
-        if isinstance(event, CommandEvent):
+        if isinstance(event, CommandEvent) and event.item_id not in self._ended_items:
             self._commands[event.item_id] = event
         elif isinstance(event, FileChangeEvent):
             self.file_changes[event.item_id] = event

@@ -367,7 +367,7 @@ PermissionGrantScope: TypeAlias = str
 
 
 class RequestPermissionProfile(Incoming, frozen=True, kw_only=True):
-    """Part of `PermissionsRequestApprovalParams`."""
+    """Part of `GuardianApprovalReviewAction`, `PermissionsRequestApprovalParams`."""
 
     file_system: AdditionalFileSystemPermissions | None = None
     network: AdditionalNetworkPermissions | None = None

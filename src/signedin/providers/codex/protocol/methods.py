@@ -83,6 +83,57 @@ NOTIFICATIONS = Notifications(
     }
 )
 
+NEWS = Notifications(
+    {
+        "account/gatewayOAuth/changed": "GatewayOAuthChangedNotification",
+        "app/list/updated": "AppListUpdatedNotification",
+        "autoApprovalReview/strictReviewRequired": "StrictReviewRequiredNotification",
+        "command/exec/outputDelta": "CommandExecOutputDeltaNotification",
+        "externalAgentConfig/import/completed": "ExternalAgentConfigImportCompletedNotification",
+        "externalAgentConfig/import/progress": "ExternalAgentConfigImportProgressNotification",
+        "fs/changed": "FsChangedNotification",
+        "fuzzyFileSearch/sessionCompleted": "FuzzyFileSearchSessionCompletedNotification",
+        "fuzzyFileSearch/sessionUpdated": "FuzzyFileSearchSessionUpdatedNotification",
+        "hook/completed": "HookCompletedNotification",
+        "hook/started": "HookStartedNotification",
+        "item/autoApprovalReview/completed": "ItemGuardianApprovalReviewCompletedNotification",
+        "item/autoApprovalReview/started": "ItemGuardianApprovalReviewStartedNotification",
+        "mcpServer/event/stream/notification": "McpServerEventStreamNotification",
+        "model/safetyBuffering/updated": "ModelSafetyBufferingUpdatedNotification",
+        "model/verification": "ModelVerificationNotification",
+        "process/exited": "ProcessExitedNotification",
+        "process/outputDelta": "ProcessOutputDeltaNotification",
+        "project/changed": "ProjectChangedNotification",
+        "remoteControl/status/changed": "RemoteControlStatusChangedNotification",
+        "skills/changed": "SkillsChangedNotification",
+        "thread/attachment/updated": "ThreadAttachmentUpdatedNotification",
+        "thread/environment/connected": "EnvironmentConnectionNotification",
+        "thread/environment/disconnected": "EnvironmentConnectionNotification",
+        "thread/goal/cleared": "ThreadGoalClearedNotification",
+        "thread/goal/updated": "ThreadGoalUpdatedNotification",
+        "thread/prediction/updated": "ThreadPredictionUpdatedNotification",
+        "thread/project/updated": "ThreadProjectUpdatedNotification",
+        "thread/queue/changed": "ThreadQueueChangedNotification",
+        "thread/readState/changed": "ThreadReadStateChangedNotification",
+        "thread/realtime/closed": "ThreadRealtimeClosedNotification",
+        "thread/realtime/error": "ThreadRealtimeErrorNotification",
+        "thread/realtime/item/completed": "ThreadRealtimeItemCompletedNotification",
+        "thread/realtime/item/started": "ThreadRealtimeItemStartedNotification",
+        "thread/realtime/item/transcript/delta": "ThreadRealtimeItemTranscriptDeltaNotification",
+        "thread/realtime/itemAdded": "ThreadRealtimeItemAddedNotification",
+        "thread/realtime/outputAudio/delta": "ThreadRealtimeOutputAudioDeltaNotification",
+        "thread/realtime/sdp": "ThreadRealtimeSdpNotification",
+        "thread/realtime/started": "ThreadRealtimeStartedNotification",
+        "thread/realtime/transcript/delta": "ThreadRealtimeTranscriptDeltaNotification",
+        "thread/realtime/transcript/done": "ThreadRealtimeTranscriptDoneNotification",
+        "thread/reverted": "ThreadRevertedNotification",
+        "thread/settings/updated": "ThreadSettingsUpdatedNotification",
+        "turn/moderationMetadata": "TurnModerationMetadataNotification",
+        "windows/worldWritableWarning": "WindowsWorldWritableWarningNotification",
+        "windowsSandbox/setupCompleted": "WindowsSandboxSetupCompletedNotification",
+    }
+)
+
 SERVER_REQUESTS = ServerRequests(
     {
         "account/chatgptAuthTokens/refresh": (

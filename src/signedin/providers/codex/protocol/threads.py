@@ -47,7 +47,7 @@ class Settings(Incoming, frozen=True, kw_only=True, gc=False):
 
 
 class CollaborationMode(Incoming, frozen=True, kw_only=True):
-    """Part of `ThreadResumeResponse`."""
+    """Part of `ThreadResumeResponse`, `ThreadSettings`."""
 
     mode: ModeKind = ""
     settings: Settings = Settings()
@@ -312,7 +312,7 @@ class ThreadReadResponse(Incoming, frozen=True, kw_only=True):
 
 
 class ThreadReadState(Incoming, frozen=True, kw_only=True):
-    """Part of `ThreadListResponse`, `ThreadReadResponse`."""
+    """Part of `ThreadListResponse`, `ThreadReadResponse`, `ThreadReadStateChangedNotification`."""
 
     first_unread: ThreadUnreadPosition | None = None
     revision: str = ""

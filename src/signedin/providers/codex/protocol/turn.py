@@ -33,7 +33,7 @@ class AccountRateLimitsUpdatedNotification(Incoming, frozen=True, kw_only=True):
 
 
 class ActivePermissionProfile(Incoming, frozen=True, kw_only=True, gc=False):
-    """Part of `ThreadForkResponse`, `ThreadResumeResponse`, `ThreadStartResponse`."""
+    """Part of `ThreadForkResponse`, `ThreadResumeResponse`, `ThreadSettings` and others."""
 
     extends: str | None = None
     id: str
@@ -99,7 +99,7 @@ ApprovalsReviewer: TypeAlias = str
 
 
 AskForApproval: TypeAlias = str | dict[str, Json]
-"""Part of `ThreadForkResponse`, `ThreadResumeResponse`, `ThreadStartResponse`."""
+"""Part of `ThreadForkResponse`, `ThreadResumeResponse`, `ThreadSettings` and others."""
 
 
 class GranularAskForApproval(Outgoing, frozen=True, kw_only=True):
@@ -335,6 +335,22 @@ class DynamicToolSpec(Outgoing, frozen=True, kw_only=True):
     """Part of `ThreadStartParams`."""
 
 
+class FunctionCallOutputContentItemParam(Outgoing, frozen=True, kw_only=True):
+    """Part of `FunctionCallOutputBodyParam`."""
+
+
+class EncryptedContentFunctionCallOutputContentItem(
+    FunctionCallOutputContentItemParam,
+    frozen=True,
+    kw_only=True,
+    tag_field="type",
+    tag="encrypted_content",
+):
+    """The `encrypted_content` variant of `FunctionCallOutputContentItemParam`."""
+
+    encrypted_content: str = field(name="encrypted_content")
+
+
 class EnteredReviewModeThreadItem(Incoming, ThreadItem, frozen=True, kw_only=True, gc=False):
     """The `enteredReviewMode` variant of `ThreadItem`."""
 
@@ -435,6 +451,10 @@ class FunctionCallOutputContentItem(Incoming, frozen=True, kw_only=True, gc=Fals
 
 FunctionCallOutputBody: TypeAlias = str | tuple[FunctionCallOutputContentItem, ...]
 """Part of `FunctionCallOutputThreadItem`."""
+
+
+FunctionCallOutputBodyParam: TypeAlias = str | Sequence[FunctionCallOutputContentItemParam]
+"""Part of `TurnToolOutput`."""
 
 
 class FunctionCallOutputThreadItem(Incoming, ThreadItem, frozen=True, kw_only=True):
@@ -575,6 +595,44 @@ class InitializeResponse(Incoming, frozen=True, kw_only=True, gc=False):
     platform_family: str = ""
     platform_os: str = ""
     user_agent: str = ""
+
+
+class InputAudioFunctionCallOutputContentItem(
+    FunctionCallOutputContentItemParam,
+    frozen=True,
+    kw_only=True,
+    tag_field="type",
+    tag="input_audio",
+):
+    """The `input_audio` variant of `FunctionCallOutputContentItemParam`."""
+
+    audio_url: str = field(name="audio_url")
+
+
+class InputImageFunctionCallOutputContentItem(
+    FunctionCallOutputContentItemParam,
+    frozen=True,
+    kw_only=True,
+    tag_field="type",
+    tag="input_image",
+):
+    """The `input_image` variant of `FunctionCallOutputContentItemParam`."""
+
+    detail: ImageDetail | None | UnsetType = UNSET
+    file_id: str | UnsetType = field(default=UNSET, name="file_id")
+    image_url: str | UnsetType = field(default=UNSET, name="image_url")
+
+
+class InputTextFunctionCallOutputContentItem(
+    FunctionCallOutputContentItemParam,
+    frozen=True,
+    kw_only=True,
+    tag_field="type",
+    tag="input_text",
+):
+    """The `input_text` variant of `FunctionCallOutputContentItemParam`."""
+
+    text: str
 
 
 class ItemCompletedNotification(Incoming, frozen=True, kw_only=True):
@@ -758,7 +816,7 @@ class ModelReroutedNotification(Incoming, frozen=True, kw_only=True, gc=False):
 
 
 MultiAgentMode: TypeAlias = str | dict[str, Json]
-"""Part of `ThreadForkResponse`, `ThreadResumeResponse`, `ThreadStartResponse`."""
+"""Part of `ThreadForkResponse`, `ThreadResumeResponse`, `ThreadSettings` and others."""
 
 
 MultiAgentModeParam: TypeAlias = str | CustomMultiAgentMode
@@ -886,8 +944,8 @@ SandboxMode: TypeAlias = str
 
 
 class SandboxPolicy(Incoming, frozen=True, kw_only=True):
-    """Part of `ThreadForkResponse`, `ThreadResumeResponse`, `ThreadStartResponse`. Known values
-    of `type`: `dangerFullAccess`, `readOnly`, `externalSandbox`, `workspaceWrite`.
+    """Part of `ThreadForkResponse`, `ThreadResumeResponse`, `ThreadSettings` and others. Known
+    values of `type`: `dangerFullAccess`, `readOnly`, `externalSandbox`, `workspaceWrite`.
     """
 
     exclude_slash_tmp: bool = False
@@ -1275,6 +1333,7 @@ class TurnStartParams(Outgoing, frozen=True, kw_only=True):
     service_tier_for_turn: str | None | UnsetType = UNSET
     summary: ReasoningSummary | None | UnsetType = UNSET
     thread_id: str
+    tool_output: TurnToolOutput | None | UnsetType = UNSET
     turn_trigger: str | None | UnsetType = UNSET
 
 
@@ -1310,6 +1369,15 @@ class TurnSteerResponse(Incoming, frozen=True, kw_only=True, gc=False):
     """Result of `turn/steer`."""
 
     turn_id: str
+
+
+class TurnToolOutput(Outgoing, frozen=True, kw_only=True):
+    """Part of `TurnStartParams`."""
+
+    name: str
+    namespace: str | None | UnsetType = UNSET
+    output: FunctionCallOutputBodyParam
+    retain: bool | UnsetType = UNSET
 
 
 class UserInput(Incoming, frozen=True, kw_only=True):
