@@ -19,6 +19,8 @@ SCRIPT = Script(
     "Certainly.",
     [
         Rule([Shell("cat main.py"), "It prints."], contains="Explain main.py"),
+        # A turn without a prompt; what came from outside counts as the output of the first reply.
+        Rule([Shell("true"), "Noted."], contains="<environment_context>"),
         Rule(
             [
                 ToolCall("due_date", {}),
