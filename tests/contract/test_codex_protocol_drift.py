@@ -22,6 +22,7 @@ GENERATED = (
     "approvals.py",
     "catalogue.py",
     "methods.py",
+    "news.py",
     "threads.py",
     "turn.py",
 )
