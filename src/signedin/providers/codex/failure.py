@@ -9,8 +9,13 @@ from typing import cast
 import msgspec
 
 from signedin.accounts.hints import either_sign_in
-from signedin.model.errors import ErrorKind, kind_of_status
-from signedin.model.errors import AuthRequiredError, ErrorKind, InvalidOptionError, SignedinError
+from signedin.model.errors import (
+    AuthRequiredError,
+    ErrorKind,
+    InvalidOptionError,
+    SignedinError,
+    kind_of_status,
+)
 from signedin.model.events import EMPTY_PAYLOAD, ErrorEvent
 from signedin.model.redact import redact
 

@@ -31,8 +31,8 @@ from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.app_server.running_turn import ThreadOpened, session_event
 from signedin.providers.codex.app_server.turn import CodexTurn
 from signedin.providers.codex.app_server.turn_settings import TurnSettings
-from signedin.providers.shared.images import image_url
 from signedin.providers.codex.failure import refusal_in
+from signedin.providers.shared.images import image_url
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import (
     METHOD_NOT_FOUND,
