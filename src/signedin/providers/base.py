@@ -112,7 +112,10 @@ class ProviderTurn(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Stops the turn if it still runs and leaves nothing of it behind. Idempotent, bounded."""
+        """Stops the turn if it still runs and leaves nothing of it behind. Idempotent, bounded.
+
+        Who still waits for its events is given a `DoneEvent` that says ``interrupted``.
+        """
         ...
 
 

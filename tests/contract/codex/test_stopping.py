@@ -491,9 +491,8 @@ def test_close_stops_a_running_turn(stage: Stage, transport: str, mark: str) -> 
         pids = Watch(processes_with(mark))
         client.close()
         pids.all_gone()
-        if transport == "codex-app-server":
-            with pytest.raises(TurnInterruptedError, match="interrupted before it ended"):
-                turn.result()
+        with pytest.raises(TurnInterruptedError, match="interrupted before it ended"):
+            turn.result()
 
 
 def test_close_may_be_repeated_and_undone(stage: Stage, transport: str) -> None:

@@ -81,9 +81,10 @@ def new_client(row: Row, stage: Stage, work: Path) -> Callable[..., Client]:
     """Makes clients, which the caller closes."""
 
     def make(**options: object) -> Client:
-        env = {**IMPATIENCE.get(row.provider, {}), **LOGINS.get(row.provider, {})}
-        keywords = {"binary": row.binary, "cwd": work, "env": env, **options}
-        return stage.client(row.transport, **keywords)
+        own_env = options.pop("env", {})
+        env = {**IMPATIENCE.get(row.provider, {}), **LOGINS.get(row.provider, {}), **own_env}
+        keywords = {"binary": row.binary, "cwd": work, **options}
+        return stage.client(row.transport, env=env, **keywords)
 
     return make
 

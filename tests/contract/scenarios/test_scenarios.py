@@ -9,6 +9,7 @@ import base64
 import json
 import socket
 import sys
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ from signedin import (
     SignedinError,
     TimeoutExceededError,
     ToolEvent,
+    Turn,
     TurnInterruptedError,
     UsageEvent,
     WarningEvent,
@@ -58,6 +60,7 @@ from signedin.loopback import (
 )
 from signedin.model.approvals import allow, deny
 from signedin.model.capabilities import Capabilities
+from support.processes import Watch, processes_with
 from support.stage import Stage
 from support.turns import checked, events_of, of_type
 
@@ -95,6 +98,18 @@ def prompts_in(stage: Stage) -> list[str]:
     """
     prompts = (request.prompt.strip().removeprefix("\u2060") for request in stage.requests)
     return [prompt for prompt in prompts if prompt]
+
+
+def until_silence(turn: Turn, stage: Stage, client: Client) -> str:
+    """Reads what comes of `HALF`, as far as the client tells of it before the end."""
+    said: list[str] = []
+    for event in turn:
+        if isinstance(event, MessageDeltaEvent):
+            said.append(event.text)
+        if len(said) == 2 or not client.capabilities.deltas:
+            stage.wait_for_request()
+            break
+    return "".join(said)
 
 
 def effort_in(body: Mapping[str, object]) -> object:
@@ -516,6 +531,25 @@ def test_early_exit(client: Client, stage: Stage, run: Run) -> None:
         break
     stage.play(ECHO)
     assert run("still there?").text == "You said: still there?"
+
+
+def test_closing_the_client_while_a_turn_runs(
+    client: Client, new_client: Callable[..., Client], stage: Stage
+) -> None:
+    mark = f"closing-{uuid.uuid4()}"
+    stage.play(HALF)
+    has_program = client.provider != "chatgpt"
+    other = new_client(env={"SIGNEDIN_TEST_MARK": mark} if has_program else {})
+    with other.stream("Count.") as turn:
+        said = until_silence(turn, stage, other)
+        agents = Watch(processes_with(mark))
+        assert (agents.count > 0) is has_program
+        other.close()
+        agents.all_gone()
+        with pytest.raises(TurnInterruptedError) as caught:
+            turn.result()
+    assert caught.value.message == "the turn was interrupted before it ended"
+    assert checked(caught.value.result).text == said
 
 
 # Failures

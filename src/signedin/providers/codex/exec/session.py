@@ -281,6 +281,7 @@ class ExecTurn:
 
     async def aclose(self) -> None:
         """Ends the process."""
+        self._interrupted = True
         self._session.remember(self._rows.session_id, self._rows.tokens)
         await self._process.stop(stdin_grace=0)
         _remove(self._files)

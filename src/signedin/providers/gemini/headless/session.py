@@ -168,11 +168,11 @@ class HeadlessTurn:
         """Reads on until at least one event is there."""
         process = self._running()
         while process.returncode is None:
-            if events := self._take(self._lines.feed(self._output.read())):
+            if events := self._take(self._lines.feed(self._written())):
                 return events
             await _ends_within(process, LOOK_AGAIN)
         # Only now is the output complete.
-        events = self._take([*self._lines.feed(self._output.read()), *self._lines.close()])
+        events = self._take([*self._lines.feed(self._written()), *self._lines.close()])
         if events or self._rows.ended:
             return events
         if self._interrupted:
@@ -191,6 +191,7 @@ class HeadlessTurn:
 
     async def aclose(self) -> None:
         """Ends the process and removes its files."""
+        self._interrupted = True
         self._session.remember(self._rows.session_id)
         await finish(self._end())
 
@@ -201,6 +202,10 @@ class HeadlessTurn:
         finally:
             self._output.close()
             await aside(self._folder.cleanup)
+
+    def _written(self) -> bytes:
+        """What has come since; nothing once the turn is closed and its file is gone."""
+        return b"" if self._output.closed else self._output.read()
 
     def _running(self) -> Process:
         assert self._process is not None  # noqa: S101 - start() made it
