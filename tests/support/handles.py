@@ -47,7 +47,11 @@ class HandleMachine(RuleBasedStateMachine):
         self.all: list[Handle] = []
 
     def new_client(self) -> Client:
-        """Makes the client of one run of the machine."""
+        """Gives the client of one run of the machine."""
+        raise NotImplementedError
+
+    def sent_with(self, prompt: str) -> str:
+        """Returns all that the model was sent when it was asked this."""
         raise NotImplementedError
 
     @rule(target=handles)
@@ -56,7 +60,7 @@ class HandleMachine(RuleBasedStateMachine):
         prompt = self.prompt()
         assert session.run(prompt).text == prompt
         assert session.id is not None
-        return self.known(session, Told(session.id, [prompt]))
+        return self.known(session, Told(session.id, [prompt]), prompt)
 
     @rule(target=handles, handle=handles)
     def take_another(self, handle: Handle) -> Handle:
@@ -77,6 +81,7 @@ class HandleMachine(RuleBasedStateMachine):
         else:
             assert run() == prompt
             handle.told.prompts.append(prompt)
+            self.check_known(handle.told, prompt)
 
     @rule(handle=handles)
     def start(self, handle: Handle) -> None:
@@ -95,12 +100,14 @@ class HandleMachine(RuleBasedStateMachine):
         busy = [handle.told for handle in self.all if handle.told.running]
         self.end(data.draw(st.sampled_from(busy)), interrupt=interrupt)
 
+    @precondition(lambda self: self.client.capabilities.history)
     @rule(handle=handles)
     def read(self, handle: Handle) -> None:
         kept = [turn.prompt for turn in handle.session.history()]
         answered = [prompt for prompt in kept if not prompt.startswith(HOLD)]
         assert answered == handle.told.prompts
 
+    @precondition(lambda self: self.client.capabilities.fork)
     @rule(target=handles, handle=handles)
     def fork(self, handle: Handle) -> Handle:
         if handle.told.running:
@@ -111,7 +118,7 @@ class HandleMachine(RuleBasedStateMachine):
         prompt = self.prompt()
         assert copy.run(prompt).text == prompt
         assert copy.id not in {None, handle.told.session_id}
-        return self.known(copy, Told(str(copy.id), [*handle.told.prompts, prompt]))
+        return self.known(copy, Told(str(copy.id), [*handle.told.prompts, prompt]), prompt)
 
     @rule(handle=handles)
     def close(self, handle: Handle) -> None:
@@ -124,20 +131,28 @@ class HandleMachine(RuleBasedStateMachine):
             if handle.told.running:
                 self.end(handle.told, interrupt=False)
             handle.session.close()
-        self.client.close()
 
     def end(self, told: Told, *, interrupt: bool) -> None:
         turn, told.running = told.running, None
         assert turn is not None
         if interrupt:
             turn.interrupt()
-            assert [event.kind for event in turn][-1] == "done"
+            *_, done = turn
+            assert (done.kind, done.reason) == ("done", "interrupted")
         turn.__exit__(None, None, None)
 
-    def known(self, session: Session, told: Told) -> Handle:
+    def known(self, session: Session, told: Told, prompt: str = "") -> Handle:
         self.all.append(Handle(session, told))
+        if prompt:
+            self.check_known(told, prompt)
         return self.all[-1]
+
+    def check_known(self, told: Told, prompt: str) -> None:
+        """The model saw the whole conversation, and nothing of any other."""
+        answered = {prompt for handle in self.all for prompt in handle.told.prompts}
+        sent = self.sent_with(prompt)
+        assert {prompt for prompt in answered if prompt in sent} == set(told.prompts)
 
     def prompt(self) -> str:
         self.number += 1
-        return f"prompt {self.number}"
+        return f"prompt {self.number:03}"

@@ -129,6 +129,18 @@ def test_a_replay_becomes_turns() -> None:
     ]
 
 
+def test_prompts_without_an_answer_stay_apart_where_they_can_be_told_apart() -> None:
+    replay = Replay("/work")
+    told(replay, "user_message_chunk", content=words("stopped"), messageId="m1")
+    told(replay, "user_message_chunk", content=words("sec"), messageId="m2")
+    told(replay, "user_message_chunk", content=words("ond"), messageId="m2")
+    told(replay, "agent_message_chunk", content=words("two"), messageId="m3")
+    assert [(turn.prompt, turn.text) for turn in replay.finish()] == [
+        ("stopped", ""),
+        ("second", "two"),
+    ]
+
+
 def test_efforts_are_those_of_the_model_in_use() -> None:
     choices = tuple(acp.ConfigChoice(value=model, name=model) for model in ("x", "y"))
     levels = (acp.ConfigChoice(value="low"), acp.ConfigChoice(value="high"))

@@ -38,6 +38,7 @@ class RememberingSession(FakeSession):
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> FakeTurn:
         assert self.running is None or self.running.closed, "two turns at once"
         self.store[self._id].append(prompt)
+        self._provider.sent[prompt] = str(self.store[self._id])
         begun = [SessionEvent(session_id=self._id, timestamp=1.0)]
         held = prompt.startswith(HOLD)
         self.running = FakeTurn([begun] if held else [begun, [message(prompt), done()]])
@@ -58,6 +59,7 @@ class RememberingProvider(FakeProvider):
     def __init__(self) -> None:
         super().__init__()
         self.store: dict[str, list[str]] = {}
+        self.sent: dict[str, str] = {}
         self.listening: set[str] = set()
         self.numbers = itertools.count(1)
 
@@ -71,8 +73,12 @@ class FakeHandles(HandleMachine):
         with patch.object(client_module, "load_provider", lambda name: spec_of(self.provider)):
             return Client("fake")
 
+    def sent_with(self, prompt: str) -> str:
+        return self.provider.sent[prompt]
+
     def teardown(self) -> None:
         super().teardown()
+        self.client.close()
         assert self.provider.listening == set()
 
 

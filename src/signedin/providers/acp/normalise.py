@@ -97,6 +97,11 @@ class TurnNormaliser:
         self._used = Usage()
         self._decode_content = msgspec.json.Decoder(acp.Content).decode
 
+    @property
+    def has_spoken(self) -> bool:
+        """Whether the agent has said or thought anything in the turn."""
+        return self._count > 0
+
     def update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> list[Event]:
         """Returns the events of one ``session/update``.
 

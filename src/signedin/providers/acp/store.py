@@ -97,10 +97,10 @@ class Replay:
         return [turn.past() for turn in self._turns]
 
     def on_update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
-        """Takes in a piece of a turn; a piece of a prompt after anything else begins one."""
+        """Takes in a piece of a turn; another prompt, or a piece after an answer, begins one."""
         if update.session_update == "user_message_chunk":
-            if not self._turns or self._turns[-1].answered:
-                self._turns.append(_Told(self._cwd))
+            if not self._turns or self._turns[-1].is_over(update.message_id):
+                self._turns.append(_Told(self._cwd, update.message_id))
             with suppress(*acp.UNREADABLE):
                 content = msgspec.json.decode(update.content, type=acp.Content)
                 self._turns[-1].prompt += content.text or ""
@@ -119,14 +119,19 @@ class Replay:
 
 
 class _Told:
-    def __init__(self, cwd: str) -> None:
+    def __init__(self, cwd: str, source: str | None) -> None:
         self.prompt = ""
-        self.answered = False
+        self._source = source
+        self._answered = False
         self._normaliser = TurnNormaliser(cwd)
         self._events: list[Event] = []
 
+    def is_over(self, source: str | None) -> bool:
+        """Whether a piece of a prompt that comes from this message is of another turn."""
+        return self._answered or source != self._source
+
     def take(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
-        self.answered = self.answered or update.session_update.startswith(("agent_", "tool_"))
+        self._answered = self._answered or update.session_update.startswith(("agent_", "tool_"))
         self._events.extend(self._normaliser.update(update, params, line))
 
     def past(self) -> PastTurn:

@@ -160,6 +160,9 @@ class ACPTurn:
             if self._interrupted:
                 return [DoneEvent(reason="interrupted", timestamp=time.time())]
             return self._normaliser.failed(failure_event(error, login=self._login))
+        if self._interrupted and not self._normaliser.has_spoken:
+            # opencode, stopped before it begins, ends the turn as it did the one before (1.18).
+            result = acp.PromptResult(stop_reason="cancelled")
         return self._normaliser.end(result, raw)
 
     async def _stop(self) -> None:
