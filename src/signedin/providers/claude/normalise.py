@@ -61,6 +61,7 @@ class TurnNormaliser:
         session_id: The session's id, once told.
         version: Claude Code's version, once told.
         outcome: How the turn ends and what it used.
+        last_said: The id of the last message of the model, once there is one.
         ended: Whether it is over.
         warnings: What is told right after the session.
     """
@@ -83,6 +84,7 @@ class TurnNormaliser:
         self.ended = False
         self.warnings: Sequence[WarningEvent] = ()
         self.outcome = Outcome(total_cost, stderr)
+        self.last_said: str | None = None
         self._clock = clock
         self._streams = Streams()
         self._early: list[Event] = []
@@ -135,6 +137,8 @@ class TurnNormaliser:
         if told is None:
             return []
         blocks = told.message.blocks
+        if told.parent_tool_use_id is None:
+            self.last_said = told.uuid or self.last_said
         if told.error and told.parent_tool_use_id is None:
             said = "".join(block.text for block in blocks)
             self.outcome.api_error = ApiError(told.error, said)

@@ -27,6 +27,12 @@ from signedin.providers.claude.prompt import command_message, user_message
 from signedin.providers.claude.turn import ClaudeTurn
 from signedin.runtime.aio import finish
 
+_LOOK_AGAIN = 0.02
+"""Seconds between two looks at what is stored: a file tells nobody that it has grown."""
+
+_LOOKS = 100
+"""How often it is looked at; 2.1.197 stores an answer 0.03 s after it gave it, 2.1.330 at once."""
+
 _log = logging.getLogger("signedin.claude")
 
 
@@ -58,6 +64,7 @@ class ClaudeSession(ProviderSession):
         self._home = home
         self._id = None if request.fork else request.resume
         self._asked = ""
+        self._latest = ""
         self._resume_at: str | None = None
         self._process: ClaudeProcess | None = None
         self._turn: ClaudeTurn | None = None
@@ -101,6 +108,7 @@ class ClaudeSession(ProviderSession):
             SessionBusyError: A turn of it still runs.
             UnsupportedOptionError: It is not stored.
         """
+        self._check_idle()
         self._check_stored("retry")
         if self._id is None:
             return  # nothing of it was stored
@@ -115,24 +123,32 @@ class ClaudeSession(ProviderSession):
     async def history(self) -> list[PastTurn]:
         """Returns the turns of the conversation, the oldest first, from Claude Code's store.
 
-        A process that holds the conversation is ended, since only then everything is stored.
-
         Raises:
-            SessionBusyError: A turn of it still runs.
             UnsupportedOptionError: It is not stored.
         """
         self._check_stored("history")
         if (begun := self._begun) is None:
             return []
-        await self._end_process()
+        await self._until_stored(begun)
         from signedin.providers.claude.store import read_history  # noqa: PLC0415 - seldom needed
 
         return await asyncio.to_thread(read_history, self._home, begun)
 
+    async def _until_stored(self, begun: str) -> None:
+        """Waits until the store has what was said last, which Claude Code writes a little later."""
+        from signedin.providers.claude.store import is_stored  # noqa: PLC0415 - seldom needed
+
+        for _ in range(_LOOKS):
+            if await asyncio.to_thread(is_stored, self._home, begun, self._latest):
+                return
+            await asyncio.sleep(_LOOK_AGAIN)
+        if self._turn is None:
+            await self._end_process()  # which writes what it still has to write
+
     @property
     def _begun(self) -> str | None:
         """The conversation that has something in it: of a new copy, the one it copies."""
-        return self._id or self._request.resume
+        return self.id or self._request.resume
 
     async def rename(self, name: str) -> None:
         """Names the conversation; its process is ended, since only then the name is stored.
@@ -144,6 +160,7 @@ class ClaudeSession(ProviderSession):
         """
         if self._id is None:
             raise SignedinError("an empty session cannot be renamed; run a turn first")
+        self._check_idle()
         self._check_stored("rename")
         process = await self._process_for(self._request.options)
         await process.ask("rename_session", {"title": name})
@@ -172,7 +189,8 @@ class ClaudeSession(ProviderSession):
         turn = self._turn = ClaudeTurn(process, host, self._turn_ended)
         try:
             await turn.start(message)
-            self._asked, self._resume_at = str(message["uuid"]), None
+            self._asked = self._latest = str(message["uuid"])
+            self._resume_at = None
         except BaseException:
             await finish(turn.aclose())
             raise
@@ -201,9 +219,11 @@ class ClaudeSession(ProviderSession):
             self._process = await self._started(launch)
         return self._process
 
-    def _check_stored(self, what: str) -> None:
+    def _check_idle(self) -> None:
         if self._turn is not None:
             raise SessionBusyError(f"session {self.id} is busy with a turn; wait for it")
+
+    def _check_stored(self, what: str) -> None:
         if self._request.options.ephemeral:
             raise UnsupportedOptionError("claude", what, "an ephemeral session is not stored")
 
@@ -221,6 +241,7 @@ class ClaudeSession(ProviderSession):
 
     def _turn_ended(self) -> None:
         self._id = self.id
+        self._latest = (self._turn.last_said if self._turn else None) or self._latest
         self._turn = None
 
 

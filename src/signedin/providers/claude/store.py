@@ -106,6 +106,15 @@ def read_history(home: Path, session_id: str) -> list[PastTurn]:
     return [turn.past() for turn in turns]
 
 
+def is_stored(home: Path, session_id: str, message: str) -> bool:
+    """Whether a conversation has the message of this id; of no id, whether there is any."""
+    try:
+        lines = _lines(home, session_id)
+    except InvalidOptionError:
+        return False
+    return any(message.encode() in line for line in reversed(lines))
+
+
 def answer_before(home: Path, session_id: str, prompt: str) -> str | None:
     """Returns the id of the last answer before a prompt, ``None`` if there is none.
 

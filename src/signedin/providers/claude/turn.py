@@ -61,6 +61,11 @@ class ClaudeTurn:
         """The session's id, once told."""
         return self._normaliser.session_id
 
+    @property
+    def last_said(self) -> str | None:
+        """The id of the last message of the model, once there is one."""
+        return self._normaliser.last_said
+
     async def start(self, message: dict[str, object]) -> None:
         """Sends the prompt.
 
