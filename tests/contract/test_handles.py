@@ -15,7 +15,7 @@ from support.rows import ROWS, Row
 from support.stage import Stage
 
 KINDS = {"codex-app-server", "claude-cli", "chatgpt-responses", "gemini-acp", "opencode"}
-NEWEST = {row.name.removesuffix(f"-{row.version}"): row for row in reversed(ROWS)}
+NEWEST = {row.kind: row for row in reversed(ROWS)}
 PLAYED = Script([Text.echo()], [Rule([Reply("begun", ending=Hang())], contains=HOLD)])
 """Each prompt is answered with itself, but for those that are held."""
 

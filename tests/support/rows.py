@@ -25,10 +25,14 @@ class Row(NamedTuple):
     version: str = ""
 
     @property
+    def kind(self) -> str:
+        """What all versions have in common."""
+        return self.agent if self.transport == "acp" else self.transport
+
+    @property
     def name(self) -> str:
         """How the row is called in the names of tests."""
-        kind = self.agent if self.transport == "acp" else self.transport
-        return f"{kind}-{self.version}" if self.version else kind
+        return f"{self.kind}-{self.version}" if self.version else self.kind
 
     @property
     def binary(self) -> Path | None:

@@ -1,5 +1,6 @@
 """Every provider through every transport, each with one client that all its scenarios share."""
 
+import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -77,16 +78,29 @@ def work() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def new_client(row: Row, stage: Stage, work: Path) -> Callable[..., Client]:
+def mark(row: Row) -> str:
+    """What the processes of a row have in their environment, and no others."""
+    return f"scenarios-{row.name}-{uuid.uuid4()}"
+
+
+@pytest.fixture(scope="module")
+def keywords(row: Row, stage: Stage, work: Path, mark: str) -> dict[str, object]:
+    """What the clients of a row are made with; a program of its own may be given it as JSON."""
+    env = {
+        **stage.options["env"],
+        **IMPATIENCE.get(row.provider, {}),
+        **LOGINS.get(row.provider, {}),
+        **({"SIGNEDIN_TEST_MARK": mark} if row.agent else {}),
+    }
+    binary = str(row.binary) if row.binary else None
+    own = {"transport": row.transport, "binary": binary, "cwd": str(work), "env": env}
+    return {**stage.options, **own}
+
+
+@pytest.fixture(scope="module")
+def new_client(row: Row, keywords: dict[str, object]) -> Callable[..., Client]:
     """Makes clients, which the caller closes."""
-
-    def make(**options: object) -> Client:
-        own_env = options.pop("env", {})
-        env = {**IMPATIENCE.get(row.provider, {}), **LOGINS.get(row.provider, {}), **own_env}
-        keywords = {"binary": row.binary, "cwd": work, **options}
-        return stage.client(row.transport, env=env, **keywords)
-
-    return make
+    return lambda **options: Client(row.provider, **{**keywords, **options})
 
 
 @pytest.fixture(scope="module")

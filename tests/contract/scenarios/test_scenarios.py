@@ -9,9 +9,9 @@ import base64
 import json
 import socket
 import sys
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from signedin import (
     ErrorKind,
     FileChange,
     FileChangeEvent,
+    InvalidOptionError,
     McpServer,
     MessageDeltaEvent,
     MessageEvent,
@@ -33,6 +34,7 @@ from signedin import (
     Retry,
     RetryEvent,
     RunResult,
+    SessionBusyError,
     SessionEvent,
     SignedinError,
     TimeoutExceededError,
@@ -60,7 +62,9 @@ from signedin.loopback import (
 )
 from signedin.model.approvals import allow, deny
 from signedin.model.capabilities import Capabilities
-from support.processes import Watch, processes_with
+from support.processes import Watch, children_with, processes_with
+from support.programs import ended, program
+from support.rows import Row
 from support.stage import Stage
 from support.turns import checked, events_of, of_type
 
@@ -229,6 +233,121 @@ def test_resume(run: Run, stage: Stage) -> None:
     second = run("two", resume=first.session_id)
     assert (second.session_id, second.text) == (first.session_id, "You said: two")
     assert "You said: one" in str(stage.requests[-1].body)
+
+
+@pytest.mark.needs("resume")
+def test_two_handles_on_a_session(client: Client, mark: str, stage: Stage) -> None:
+    stage.play(Script(ECHO, [Rule([HALF], equals="Count.")]))
+    with client.session() as session, client.session() as other:
+        session.run("one")
+        other.run("apart")
+        with client.session(resume=session.id) as handle:
+            assert checked(handle.run("two")).text == "You said: two"
+            with session.stream("Count.") as turn:
+                until_silence(turn, stage, client)
+                agents = children_with(mark)
+                for run in (handle.run, partial(client.run, resume=session.id)):
+                    with pytest.raises(SessionBusyError, match="is busy with another turn"):
+                        run("three")
+                if client.capabilities.history:
+                    assert [past.prompt for past in handle.history()][:2] == ["one", "two"]
+                assert agents <= children_with(mark)
+                turn.interrupt()
+                *_, done = turn
+                assert (done.kind, done.reason) == ("done", "interrupted")
+            for each in (handle, session, other):
+                assert checked(each.run("four")).text == "You said: four"
+                of_the_first = each is not other
+                sent = str(stage.requests[-1].body)
+                assert ("You said: two" in sent, "apart" in sent) == (
+                    of_the_first,
+                    not of_the_first,
+                )
+            assert handle.id == session.id != other.id
+
+
+HOLDING = """
+with Client(arguments["provider"], **arguments["keywords"]) as client, client.session() as session:
+    for line in sys.stdin:
+        result = session.run(line.strip())
+        print(json.dumps([result.session_id, result.text]), flush=True)
+"""
+"""Holds a session open, and runs the turns that it is told."""
+
+ALL = ["one", "two", "three"]
+SEEN_BY_PROCESSES = {
+    "codex-exec": (ALL, ALL),
+    "claude-cli": (["one", "three"], ["one", "three"]),
+    "claude-agent-sdk": (["one", "three"], ["one", "three"]),
+    "gemini-acp": (["one", "three"], ALL),
+    "gemini-cli": (ALL, ALL),
+    "opencode": (ALL, ALL),
+    "qwen": (["one", "three"], ["one", "three"]),
+    "chatgpt-responses": (ALL, ALL),
+}
+"""What the model is sent of a session with the third turn, if another process had the second, and
+what with a later one. docs/sessions.md tells users the same."""
+
+
+@pytest.mark.needs("resume")
+@pytest.mark.usefixtures("client")
+def test_resume_while_another_process_has_the_session_open(
+    row: Row, keywords: dict[str, object], new_client: Callable[..., Client], stage: Stage
+) -> None:
+    def known() -> list[str]:
+        return [name for name in ALL if f"prompt {name}" in str(stage.requests[-1].body)]
+
+    stage.play(ECHO)
+    with program(HOLDING, provider=row.provider, keywords=keywords) as holding:
+
+        def say(prompt: str) -> list[str]:
+            print(prompt, file=holding.stdin, flush=True)
+            return json.loads(holding.stdout.readline())
+
+        session_id, said = say("prompt one")
+        assert said == "You said: prompt one"
+        with new_client() as other:
+            if row.transport == "codex-app-server":
+                with pytest.raises(InvalidOptionError, match="close the session in the other"):
+                    other.run("prompt two", resume=session_id)
+                ours, later = (["one", "three"], ["one", "three"])
+            else:
+                answer = checked(other.run("prompt two", resume=session_id))
+                assert (answer.session_id, answer.text) == (session_id, "You said: prompt two")
+                assert known() == ["one", "two"]
+                ours, later = SEEN_BY_PROCESSES[row.kind]
+        assert say("prompt three") == [session_id, "You said: prompt three"]
+        assert known() == ours
+        ended(holding)
+    with new_client() as other:
+        assert checked(other.run("go on", resume=session_id)).text == "You said: go on"
+    assert known() == later
+
+
+@pytest.mark.needs("sessions")
+def test_a_later_turn_asks_for_something_else(
+    client: Client, stage: Stage, file: Path, work: Path
+) -> None:
+    able = client.capabilities
+    stage.play(Script(ECHO, [Rule(['{"related": true, "why": "x"}'], contains="Are they?")]))
+    with client.session() as session:
+        session.run("one")
+        if able.effort:
+            session.run("two", effort="high")
+            assert effort_in(stage.requests[-1].body) == "high"
+            session.run("three")
+            assert effort_in(stage.requests[-1].body) != "high"
+        if able.output_schema:
+            verdict = session.run("Are they?", output=Verdict).output
+            assert verdict == Verdict(related=True, why="x")
+        assert session.run("four").text == "You said: four"
+        if able.workspace:
+            stage.play(WriteFile(str(file), "a\n"), "Written.")
+            session.run("Write it.", permissions="workspace-write")
+            assert file.read_text() == "a\n"
+            file.unlink()
+            session.run("Write it.")
+            assert not file.exists()
 
 
 @pytest.mark.needs("fork")
@@ -534,16 +653,15 @@ def test_early_exit(client: Client, stage: Stage, run: Run) -> None:
 
 
 def test_closing_the_client_while_a_turn_runs(
-    client: Client, new_client: Callable[..., Client], stage: Stage
+    client: Client, new_client: Callable[..., Client], row: Row, mark: str, stage: Stage
 ) -> None:
-    mark = f"closing-{uuid.uuid4()}"
     stage.play(HALF)
-    has_program = client.provider != "chatgpt"
-    other = new_client(env={"SIGNEDIN_TEST_MARK": mark} if has_program else {})
+    others = processes_with(mark)
+    other = new_client()
     with other.stream("Count.") as turn:
         said = until_silence(turn, stage, other)
-        agents = Watch(processes_with(mark))
-        assert (agents.count > 0) is has_program
+        agents = Watch(processes_with(mark) - others)
+        assert (agents.count > 0) is bool(row.agent)
         other.close()
         agents.all_gone()
         with pytest.raises(TurnInterruptedError) as caught:

@@ -66,6 +66,7 @@ class ClaudeSession(ProviderSession):
         self._asked = ""
         self._latest = ""
         self._resume_at: str | None = None
+        self._branched = False
         self._process: ClaudeProcess | None = None
         self._turn: ClaudeTurn | None = None
 
@@ -178,6 +179,9 @@ class ClaudeSession(ProviderSession):
 
     async def aclose(self) -> None:
         """Gives the process back; the conversation is in Claude Code's store."""
+        if self._branched:
+            # Only as it ends it stores where the conversation goes on (2.1.197, 2.1.330).
+            await self._end_process()
         process, self._process = self._process, None
         if process is not None:
             self._pool.put(process)
@@ -233,6 +237,7 @@ class ClaudeSession(ProviderSession):
             await process.aclose()
 
     async def _started(self, launch: Launch) -> ClaudeProcess:
+        self._branched = self._branched or self._resume_at is not None
         if self._id is not None:
             return await self._pool.start(launch, resume_arguments(self._id, at=self._resume_at))
         if self._request.resume is not None:

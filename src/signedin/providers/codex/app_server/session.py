@@ -388,6 +388,7 @@ async def refusals() -> AsyncGenerator[None, None]:
 
 
 _UNARCHIVE = re.compile(r"Run `codex unarchive \S+` to unarchive it first\.?")
+_OPEN_ELSEWHERE = re.compile(r"already has an active writer")
 _UNKNOWN_ID = re.compile(r"no rollout found|invalid (session|thread) id")
 
 
@@ -395,6 +396,8 @@ def _in_our_words(refusal: str) -> str:
     """Replaces the way out that Codex names by ours (seen with codex 0.163 and 0.169)."""
     if _UNKNOWN_ID.search(refusal):
         return f"{refusal}; `signedin sessions list` has the ids of those that are stored"
+    if _OPEN_ELSEWHERE.search(refusal):
+        return f"{refusal}; close the session in the other process first"
     return _UNARCHIVE.sub("Bring it back with session.unarchive() first.", refusal)
 
 
