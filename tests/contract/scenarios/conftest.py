@@ -30,6 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "needs(*capabilities): what a provider must be able to do; the scenario of one that does "
         "not claim it has to end with an UnsupportedOptionError",
     )
+    config.addinivalue_line(
+        "markers",
+        "shows(*capabilities): what the scenario holds a provider to in both ways: it happens if "
+        "it is claimed, and does not if it is not",
+    )
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
