@@ -82,6 +82,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         self.model.start()
+        _ = self.options  # makes the homes now, before a test moves the temporary folders
         return self
 
     def __exit__(

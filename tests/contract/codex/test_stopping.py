@@ -94,8 +94,8 @@ def until_the_model_is_silent(turn: Iterator[Event], stage: Stage, client: Clien
 
 def test_timeout(own: Client, stage: Stage, unharmed: Callable[[Client], None]) -> None:
     text = text_and_silence(own, stage)
-    events, error = failed(own.stream("go", timeout=0.8), TimeoutExceededError)
-    assert error.message == "the turn took longer than 0.8 s (timeout)"
+    events, error = failed(own.stream("go", timeout=2), TimeoutExceededError)
+    assert error.message == "the turn took longer than 2 s (timeout)"
     assert isinstance(error, TimeoutError)
     assert error.result is not None
     assert (error.result.text, error.result.reason) == (text, "timeout")
@@ -105,15 +105,16 @@ def test_timeout(own: Client, stage: Stage, unharmed: Callable[[Client], None]) 
         else ErrorEvent(text=error.message, error=ErrorKind.TIMEOUT),
         DoneEvent(text=text, reason="timeout"),
     ]
-    stage.model.wait_for_disconnect()
+    if stage.requests:  # a process that starts slowly has not asked yet
+        stage.model.wait_for_disconnect()
     unharmed(own)
 
 
 def test_idle_timeout(app_server: Client, stage: Stage) -> None:
     text = text_and_silence(app_server, stage)
-    turn = app_server.stream("go", idle_timeout=0.8, timeout=60)
+    turn = app_server.stream("go", idle_timeout=2, timeout=60)
     _, error = failed(turn, TimeoutExceededError)
-    assert error.message == "nothing happened for 0.8 s (idle_timeout)"
+    assert error.message == "nothing happened for 2 s (idle_timeout)"
     assert error.result is not None
     assert (error.result.text, error.result.reason) == (text, "timeout")
 

@@ -131,10 +131,10 @@ async def test_interrupted(client: AsyncClient, play: Play, provider: FakeProvid
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"timeout": 0.05}, "the turn took longer than 0.05 s (timeout)"),
-        ({"idle_timeout": 0.05}, "nothing happened for 0.05 s (idle_timeout)"),
-        ({"timeout": 60, "idle_timeout": 0.05}, "nothing happened for 0.05 s (idle_timeout)"),
-        ({"timeout": 0.05, "idle_timeout": 60}, "the turn took longer than 0.05 s (timeout)"),
+        ({"timeout": 0.5}, "the turn took longer than 0.5 s (timeout)"),
+        ({"idle_timeout": 0.5}, "nothing happened for 0.5 s (idle_timeout)"),
+        ({"timeout": 60, "idle_timeout": 0.5}, "nothing happened for 0.5 s (idle_timeout)"),
+        ({"timeout": 0.5, "idle_timeout": 60}, "the turn took longer than 0.5 s (timeout)"),
     ],
 )
 async def test_time_limits(
