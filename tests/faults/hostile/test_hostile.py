@@ -30,6 +30,10 @@ from support.folders import outside_of_sandboxes
 from support.rows import ROWS, Row
 
 PERMISSIONS = ("read-only", "workspace-write", "full-access")
+ALSO = {"opencode": {"npmrc"}, "qwen": {"qwen-hook-PostToolUseFailure"}}
+"""Lures that agents step into with signedin and did not when they were measured: how long a program
+lives, and over which wire, decides."""
+
 PROGRAMS = sorted({(row.agent, row.version) for row in ROWS if row.agent})
 
 
@@ -103,9 +107,7 @@ def test_what_works_in_a_trusted_project_works_without_signedin(
     allows = {name for name, did in bare(row, measured).items() if ALLOWED in did}
     if allows:
         effects.pop(ANY, None)
-    # How long a program lives, and over which wire, decides which of its own lures it steps into.
-    own = {lure.name for lure in LURES if lure.whose in {row.agent, BY_COMMAND}}
-    assert set(effects) <= set(bare(row, measured)) | own
+    assert set(effects) <= set(bare(row, measured)) | ALSO.get(row.agent, set())
 
 
 @pytest.mark.timeout(300)
