@@ -294,9 +294,13 @@ what with a later one. docs/sessions.md tells users the same."""
 
 
 @pytest.mark.needs("resume")
-@pytest.mark.usefixtures("client")
+@pytest.mark.timeout(300)  # three cold starts
 def test_resume_while_another_process_has_the_session_open(
-    row: Row, keywords: dict[str, object], new_client: Callable[..., Client], stage: Stage
+    row: Row,
+    client: Client,
+    keywords: dict[str, object],
+    new_client: Callable[..., Client],
+    stage: Stage,
 ) -> None:
     def known() -> list[str]:
         return [name for name in ALL if f"prompt {name}" in str(stage.requests[-1].body)]
@@ -310,16 +314,15 @@ def test_resume_while_another_process_has_the_session_open(
 
         session_id, said = say("prompt one")
         assert said == "You said: prompt one"
-        with new_client() as other:
-            if row.transport == "codex-app-server":
-                with pytest.raises(InvalidOptionError, match="close the session in the other"):
-                    other.run("prompt two", resume=session_id)
-                ours, later = (["one", "three"], ["one", "three"])
-            else:
-                answer = checked(other.run("prompt two", resume=session_id))
-                assert (answer.session_id, answer.text) == (session_id, "You said: prompt two")
-                assert known() == ["one", "two"]
-                ours, later = SEEN_BY_PROCESSES[row.kind]
+        if row.transport == "codex-app-server":
+            with pytest.raises(InvalidOptionError, match="close the session in the other"):
+                client.run("prompt two", resume=session_id)
+            ours, later = (["one", "three"], ["one", "three"])
+        else:
+            answer = checked(client.run("prompt two", resume=session_id))
+            assert (answer.session_id, answer.text) == (session_id, "You said: prompt two")
+            assert known() == ["one", "two"]
+            ours, later = SEEN_BY_PROCESSES[row.kind]
         assert say("prompt three") == [session_id, "You said: prompt three"]
         assert known() == ours
         ended(holding)
