@@ -68,6 +68,14 @@ def test_a_temporary_folder_of_its_own(
     assert run("temporary", env={"TMPDIR": str(tmp_path)}).text == str(tmp_path)
 
 
+def test_an_agent_that_ends_well_what_it_was_stopped_at_the_beginning_of(tmp_path: Path) -> None:
+    agent = Client("acp", command=command("stopped_early"), trust_project=True)
+    with agent, agent.stream("Hi", cwd=tmp_path, timeout=20) as turn:
+        assert next(iter(turn)).kind == "session"
+        turn.interrupt()
+        assert [event.reason for event in of_type(list(turn), DoneEvent)] == ["interrupted"]
+
+
 def test_an_agent_that_dies_in_a_turn(run: Callable) -> None:
     with pytest.raises(TransportClosedError) as raised:
         run("dies")

@@ -87,6 +87,8 @@ def prompted() -> str:
             say("one two ")
             while True:
                 time.sleep(1000)
+        case "stopped_early":
+            sys.stdin.readline()  # session/cancel
         case "noisy":
             sys.stderr.write("x" * (1 << 21))
             say("Hello.")
