@@ -228,7 +228,11 @@ class Chat:
         self._answered_by = self._effort = self._context = None
 
     def _new_session(self, resume: str | None) -> AsyncSession:
-        return self.client.session(resume=resume, cwd=self.folder)
+        keywords: TurnKeywords = {"cwd": self.folder}
+        if self.client.capabilities.questions:
+            # Who answers is said with each turn; Codex asks if a session began with somebody.
+            keywords["on_question"] = lambda _: {}
+        return self.client.session(resume=resume, **keywords)
 
     def _keywords(self, on_approval: OnApproval, on_question: OnQuestion) -> TurnKeywords:
         """Only what was set: a provider refuses what it cannot honour."""

@@ -138,6 +138,11 @@ class CodexSession(ProviderSession):
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> CodexTurn:
         """Sends a prompt."""
         config.check_options(options)
+        if options.on_question and not self._options.on_question:
+            raise InvalidOptionError(
+                "'on_question' is fixed when a session of codex begins: in one that began without, "
+                "Codex asks nothing; give it to session()"
+            )
         head, text = prompt[:-LONGEST_INPUT], prompt[-LONGEST_INPUT:]
 
         async def begin(server: AppServer, opening: SessionEvent) -> str:
@@ -380,6 +385,12 @@ async def refusals() -> AsyncGenerator[None, None]:
     try:
         yield
     except (InvalidParamsError, InvalidRequestError) as error:
+        if _LOCKED.search(error.message):
+            raise SessionBusyError(
+                f"codex refused: {error.message}. Another process of Codex has it open: one of "
+                "another client, or of this one with another 'env'; close that client, or continue "
+                "in a copy with fork=True"
+            ) from error
         raise InvalidOptionError(f"codex refused: {_in_our_words(error.message)}") from error
     except InternalRpcError as error:
         if (refusal := refusal_in(error.message)) is None:
@@ -388,7 +399,7 @@ async def refusals() -> AsyncGenerator[None, None]:
 
 
 _UNARCHIVE = re.compile(r"Run `codex unarchive \S+` to unarchive it first\.?")
-_OPEN_ELSEWHERE = re.compile(r"already has an active writer")
+_LOCKED = re.compile(r"already has an active writer")
 _UNKNOWN_ID = re.compile(r"no rollout found|invalid (session|thread) id")
 
 
@@ -396,8 +407,6 @@ def _in_our_words(refusal: str) -> str:
     """Replaces the way out that Codex names by ours (seen with codex 0.163 and 0.169)."""
     if _UNKNOWN_ID.search(refusal):
         return f"{refusal}; `signedin sessions list` has the ids of those that are stored"
-    if _OPEN_ELSEWHERE.search(refusal):
-        return f"{refusal}; close the session in the other process first"
     return _UNARCHIVE.sub("Bring it back with session.unarchive() first.", refusal)
 
 
