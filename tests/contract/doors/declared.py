@@ -1,0 +1,351 @@
+"""What each keyword and provider option does at each door: declared here, measured by the tests.
+
+Rules come first; what departs from them is an exception with a reason. ``docs/doors.md`` is made of
+this, and a keyword or option that is not listed here fails the test.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Literal, NamedTuple
+
+from signedin.client.conversations import _FIXED_AT_START
+from signedin.model.capabilities import _NEEDS, Capabilities
+from signedin.providers.acp.provider import KnownDialect
+from signedin.providers.chatgpt.session import ChatGPTSession
+from signedin.providers.claude.session import ClaudeSession
+from signedin.providers.codex.app_server.session import CodexSession
+from signedin.providers.codex.exec.session import ExecSession
+from signedin.providers.gemini.acp import GeminiDialect
+from signedin.providers.gemini.headless.session import HeadlessSession
+from signedin.providers.registry import load_provider
+
+Outcome = Literal["effect", "refused", "fixed", "nothing"]
+
+DOORS = {
+    "run": "`client.run`",
+    "stream": "`client.stream`",
+    "first": "the first turn of a session",
+    "later": "a later turn of a session",
+    "resume": "`resume=`, where nobody else has the conversation open",
+    "shared": "`resume=`, where a session of the same client has it open",
+    "elsewhere": "`resume=`, where another client, with processes of its own, has it open",
+    "fork": "`client.session(resume=..., fork=True)`",
+    "review": "`session.review`",
+    "compact": "`session.compact`",
+    "map": "`client.map`",
+    "cli": "`signedin run`, by the flag of that name",
+}
+"""Where keywords are given."""
+
+BEGUN = ("later", "shared", "review", "compact")
+"""Doors to a conversation that is open already."""
+
+KEYWORDS = (
+    "cwd",
+    "model",
+    "effort",
+    "timeout",
+    "idle_timeout",
+    "env",
+    "permissions",
+    "instructions",
+    "images",
+    "on_approval",
+    "on_question",
+    "tools",
+    "mcp_servers",
+    "output",
+    "output_retries",
+    "retry",
+    "ephemeral",
+    "trust_project",
+    "resume",
+    "fork",
+)
+
+RETRY_OPTIONS = (
+    "max_retries",
+    "retry_backoff_s",
+    "retry_backoff_max_s",
+    "retry_jitter_s",
+    "retry_on_timeout",
+)
+"""Keys of ``provider_options`` that every provider has: they spell ``retry`` in another way."""
+
+
+class Way(NamedTuple):
+    """A way to drive an agent.
+
+    Attributes:
+        provider: The provider.
+        transport: Its transport.
+        options: The keys of ``provider_options`` that it knows, without those of ``retry``.
+        fixed: Those of them that count when a session begins.
+    """
+
+    provider: str
+    transport: str
+    options: tuple[str, ...]
+    fixed: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        return self.provider if self.transport == "acp" else self.transport
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        return load_provider(self.provider).transports[self.transport]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that can be given to it."""
+        return (*KEYWORDS, *RETRY_OPTIONS, *self.options)
+
+
+_CODEX = (
+    "base_instructions",
+    "config",
+    "model_reasoning_effort",
+    "personality",
+    "reasoning_effort",
+    "service_tier",
+    "summary",
+)
+_CLAUDE = (
+    "add_dirs",
+    "agents",
+    "allowed_tools",
+    "betas",
+    "disallowed_tools",
+    "fallback_model",
+    "max_budget_usd",
+    "max_thinking_tokens",
+    "max_turns",
+    "permission_mode",
+    "reasoning_effort",
+    "setting_sources",
+    "settings",
+    "system_prompt",
+    "tools",
+)
+_SDK = (
+    "extra_args",
+    "forward_subagent_text",
+    "hooks",
+    "include_hook_events",
+    "mcp_servers",
+    "output_format",
+    "plugins",
+    "resume_drops_turn",
+    "resume_session_at",
+    "sandbox",
+    "skills",
+    "strict_mcp_config",
+    "task_budget",
+    "thinking",
+)
+_SDK_REFUSED = (
+    "can_use_tool",
+    "cli_path",
+    "client_app",
+    "continue_conversation",
+    "cwd",
+    "debug_stderr",
+    "effort",
+    "enable_file_checkpointing",
+    "env",
+    "fork_session",
+    "include_partial_messages",
+    "load_timeout_ms",
+    "max_buffer_size",
+    "model",
+    "permission_prompt_tool_name",
+    "resume",
+    "session_id",
+    "session_store",
+    "session_store_flush",
+    "stderr",
+    "user",
+    "verbatim_prompts",
+)
+_CHATGPT = (
+    "access",
+    "allowed_accounts",
+    "base_url",
+    "client_version",
+    "max_requests",
+    "on_auth_refresh",
+    "parallel_tool_calls",
+    "profile",
+    "prompt_cache_key",
+    "reasoning_summary",
+    "request_max_retries",
+    "service_tier",
+    "sessions",
+    "tool_choice",
+    "verbosity",
+    "web_search",
+)
+_GEMINI = ("approval_mode", "extra_argv", "include_directories", "sandbox", "yolo")
+_ACP = ("config", "mode")
+
+WAYS = {
+    way.name: way
+    for way in (
+        Way("codex", "codex-app-server", _CODEX, CodexSession.fixed_options),
+        Way("codex", "codex-exec", _CODEX, ExecSession.fixed_options),
+        Way("claude", "claude-cli", _CLAUDE, ClaudeSession.fixed_options),
+        Way("claude", "claude-agent-sdk", (*_CLAUDE, *_SDK, *_SDK_REFUSED)),
+        Way("gemini", "gemini-acp", _GEMINI, GeminiDialect.fixed_options),
+        Way("gemini", "gemini-cli", _GEMINI, HeadlessSession.fixed_options),
+        Way("acp:opencode", "acp", _ACP, KnownDialect.fixed_options),
+        Way("acp:qwen", "acp", _ACP, KnownDialect.fixed_options),
+        Way("chatgpt", "chatgpt-responses", _CHATGPT, ChatGPTSession.fixed_options),
+    )
+}
+
+
+class Cell(NamedTuple):
+    """One combination.
+
+    Attributes:
+        outcome: What comes of it.
+        reason: Why, where it is not what the rules say of all.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+
+
+_NEEDED_BY_DOORS = {
+    "resume": "resume",
+    "shared": "resume",
+    "elsewhere": "resume",
+    "fork": "fork",
+    "review": "review",
+    "compact": "compact",
+}
+
+
+LOCKED = {
+    ("codex-app-server", "elsewhere"): "Codex locks a thread for the process that has it open",
+}
+"""Doors that a vendor keeps locked."""
+
+
+def is_door(way: Way, door: str) -> bool:
+    """Whether a way has a door at all; all that is given at one it does not have is refused."""
+    if (way.name, door) in LOCKED:
+        return False
+    needed = _NEEDED_BY_DOORS.get(door)
+    return needed is None or getattr(way.capabilities, needed)
+
+
+class _Exception(NamedTuple):
+    ways: tuple[str, ...]
+    names: tuple[str, ...]
+    doors: tuple[str, ...]
+    cell: Cell
+
+
+_ANY_DOOR = tuple(DOORS)
+_ACTING = ("permissions", "on_approval", "on_question", "cwd")
+
+EXCEPTIONS = (
+    _Exception(
+        ("codex-app-server",),
+        ("tools",),
+        ("resume", "elsewhere", "fork"),
+        Cell(
+            "effect",
+            "a stored thread keeps the tools it began with; others are refused by name",
+        ),
+    ),
+    _Exception(
+        ("codex-app-server",),
+        ("env",),
+        ("resume",),
+        Cell(
+            "effect",
+            "another one than a process of the same client had for the thread is refused by name",
+        ),
+    ),
+    _Exception(
+        ("codex-app-server",),
+        ("on_question",),
+        ("later", "shared"),
+        Cell("fixed", "Codex asks in a session that began with it, and in no other"),
+    ),
+    _Exception(
+        ("codex-app-server",),
+        ("on_approval", "on_question"),
+        ("review",),
+        Cell("nothing", "a reviewer asks nobody"),
+    ),
+    _Exception(
+        ("codex-app-server",),
+        _ACTING,
+        ("compact",),
+        Cell("nothing", "a summary is written without acting"),
+    ),
+    _Exception(
+        ("codex-app-server", "claude-cli", "claude-agent-sdk"),
+        ("images",),
+        ("review", "compact"),
+        Cell("refused", "it takes no images"),
+    ),
+)
+
+
+@cache
+def cell(way: Way, name: str, door: str) -> Cell:
+    """Says what comes of a keyword or provider option at a door."""
+    for exception in EXCEPTIONS:
+        if way.name in exception.ways and name in exception.names and door in exception.doors:
+            return exception.cell
+    return _by_rule(way, name, door)
+
+
+def _by_rule(way: Way, name: str, door: str) -> Cell:
+    capabilities = way.capabilities
+    capability, _ = _NEEDS.get(name, ("", None))
+    if not is_door(way, door) or (capability and not getattr(capabilities, capability)):
+        return Cell("refused")
+    if name in {"resume", "fork"}:
+        return _of_the_conversation(name, door)
+    if name == "output" and door in {"review", "compact"}:
+        return Cell("refused", "they have an end of their own")
+    if name in {"retry", "output_retries", *RETRY_OPTIONS}:
+        return _trying_again(name, door, can_roll_back=capabilities.roll_back)
+    if door in BEGUN and (name in _FIXED_AT_START or name in way.fixed):
+        return Cell("fixed")
+    if door == "cli" and name in {"tools", "on_approval", "on_question"}:
+        return Cell("refused", "there is no flag: a shell has no functions; a terminal is asked")
+    return Cell("effect")
+
+
+def _of_the_conversation(name: str, door: str) -> Cell:
+    if door in {"resume", "shared", "elsewhere", "fork"}:
+        return Cell("effect" if name == "resume" or door == "fork" else "refused")
+    if name == "resume" and door in {"run", "stream", "first", "cli"}:
+        return Cell("effect")
+    return Cell("refused")
+
+
+def _trying_again(name: str, door: str, *, can_roll_back: bool) -> Cell:
+    if door in {"stream", "review", "compact"}:
+        return Cell("refused", "what was seen of a turn cannot be unseen")
+    is_own = door in {"run", "map", "cli"}
+    if name != "output_retries" and not is_own and not can_roll_back:
+        return Cell("refused")
+    return Cell("effect")
+
+
+def combinations() -> Iterator[tuple[Way, str, str, Cell]]:
+    """All there are."""
+    for way in WAYS.values():
+        for name in way.names:
+            for door in DOORS:
+                yield way, name, door, cell(way, name, door)

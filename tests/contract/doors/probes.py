@@ -1,0 +1,390 @@
+"""What is given for each keyword and provider option, and how its effect shows.
+
+Probes of the same turn are given together: one run shows the effects of all of them.
+"""
+
+import base64
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from signedin import (
+    McpServer,
+    Question,
+    Retry,
+    RetryEvent,
+    RunResult,
+    SignedinError,
+    tool,
+)
+from signedin.loopback import (
+    AskUser,
+    Hang,
+    ModelRequest,
+    Reply,
+    Rule,
+    Script,
+    Shell,
+    ToolCall,
+    WriteFile,
+)
+from signedin.loopback.script import Answer
+from signedin.model.approvals import allow
+from support.turns import of_type
+
+SERVER = Path(__file__).parents[2] / "support" / "mcp_server.py"
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
+MODELS = {
+    "codex": "gpt-5.6-luna",
+    "claude": "claude-sonnet-5",
+    "gemini": "gemini-2.5-flash",
+    "acp:opencode": "loopback/another",
+    "acp:qwen": "scripted",
+    "chatgpt": "scripted-small",
+}
+"""A model of each provider that is not the one it is asked for otherwise."""
+
+FITTING = '{"related": true}'
+VERDICT = json.dumps(
+    {
+        "findings": [],
+        "overall_correctness": "patch is correct",
+        "overall_explanation": "The names are fine.",
+        "overall_confidence_score": 0.9,
+    }
+)
+
+
+@dataclass
+class Verdict:
+    related: bool
+
+
+@tool
+def double(number: int) -> int:
+    """Doubles a number."""
+    return 2 * number
+
+
+@tool
+def halve(number: int) -> float:
+    """Halves a number."""
+    return number / 2
+
+
+class Agent(NamedTuple):
+    """A process that was there when the model was asked."""
+
+    command: list[str]
+    environment: list[str]
+
+
+@dataclass
+class Scene:
+    """Where a turn is played.
+
+    Attributes:
+        provider: Who answers.
+        work: The working directory of what was there before.
+        inner: The working directory that is asked for.
+        trusted: One with configuration of its own, which makes `sprung` if it counts.
+        home: Where the agent keeps what it stores.
+    """
+
+    provider: str
+    work: Path
+    home: Path
+    number: int = 0
+    approved: list[object] = field(default_factory=list)
+    answered: list[Question] = field(default_factory=list)
+
+    @property
+    def inner(self) -> Path:
+        return self.work / "inner"
+
+    @property
+    def trusted(self) -> Path:
+        return self.work / "trusted"
+
+    @property
+    def sprung(self) -> Path:
+        return self.work / "sprung"
+
+    @property
+    def made(self) -> Path:
+        """The file of this turn."""
+        return self.inner / f"made-{self.number}.txt"
+
+    @property
+    def word(self) -> str:
+        """A word that is nowhere but in this turn's prompt."""
+        return f"zebrafish{self.number:04d}x"
+
+    def approve(self, request: Any) -> object:
+        self.approved.append(request)
+        return allow
+
+    def answer(self, questions: tuple[Question, ...]) -> dict[str, str]:
+        self.answered.extend(questions)
+        return {questions[0].id: "Blue"}
+
+
+@dataclass
+class Seen:
+    """What there was of a turn.
+
+    Attributes:
+        scene: Where it was played.
+        requests: What the model was asked.
+        agents: The processes of the agent meanwhile.
+        result: What came of it, if it ended well.
+        error: Why it failed.
+        given: What was given.
+    """
+
+    scene: Scene
+    requests: Sequence[ModelRequest]
+    agents: Sequence[Agent]
+    result: RunResult[object] | None
+    error: SignedinError | None
+    given: Mapping[str, Any]
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        return self.requests[-1].body
+
+    @property
+    def said(self) -> str:
+        return str([request.body for request in self.requests])
+
+    @property
+    def outputs(self) -> str:
+        """What its tools told the model."""
+        return " ".join(out.text for request in self.requests for out in request.tool_outputs)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.result.events] if self.result else []
+
+    def has_argument(self, *words: str) -> bool:
+        """Whether an agent was started with these words in a row."""
+        return any(
+            list(words) == agent.command[start : start + len(words)]
+            for agent in self.agents
+            for start in range(len(agent.command))
+        )
+
+
+class Probe(NamedTuple):
+    """How one keyword or option is tried.
+
+    Attributes:
+        value: What is given.
+        check: Fails if it has had no effect.
+        acts: What the model does for it.
+        turn: Which turn it is given in.
+        other: Another value, for where it is refused.
+    """
+
+    value: Callable[[Scene], object]
+    check: Callable[[Seen], object]
+    acts: Callable[[Scene], Answer] | None = None
+    turn: str = "main"
+    other: Callable[[Scene], object] | None = None
+
+
+def effort_in(body: Mapping[str, Any]) -> object:
+    """The reasoning effort a request asks for, wherever its API has it."""
+    asked = {**(body.get("reasoning") or {}), **(body.get("output_config") or {})}
+    return asked.get("effort", body.get("reasoning_effort"))
+
+
+def _failed_with(seen: Seen, words: str) -> bool:
+    return seen.error is not None and words in str(seen.error)
+
+
+def _try_twice(seen: Seen) -> bool:
+    return seen.result is not None and seen.result.retries == 1
+
+
+def _answers(seen: Seen) -> int:
+    events = of_type(seen.result.events, RetryEvent) if seen.result else []
+    return sum("fit" in event.text or "JSON" in event.text for event in events)
+
+
+def _stored(home: Path, word: str) -> bool:
+    files = (file for file in home.rglob("*") if file.is_file() and "shell" not in file.name)
+    return any(word.encode() in file.read_bytes() for file in files if file.suffix in _STORES)
+
+
+_STORES = {".jsonl", ".json", ".db", ".sqlite", ".db-wal"}
+
+
+def _write(scene: Scene) -> Answer:
+    """Writes a file, in a way that the agent offers to every model."""
+    if scene.provider == "codex":
+        return Shell(f"echo made > {scene.made}")
+    return WriteFile(str(scene.made), "made\n")
+
+
+TOY = McpServer(command=sys.executable, args=[str(SERVER)])
+SHELL = "echo door:$DOORS; pwd"
+
+KEYWORD_PROBES: dict[str, Probe] = {
+    "retry": Probe(
+        lambda _: Retry(1, backoff=0, jitter=0),
+        _try_twice,
+    ),
+    "permissions": Probe(
+        lambda _: "workspace-write",
+        lambda seen: seen.scene.made.exists(),
+        _write,
+    ),
+    "cwd": Probe(
+        lambda scene: scene.inner,
+        lambda seen: str(seen.scene.inner) in seen.outputs + seen.said,
+    ),
+    "env": Probe(
+        lambda _: {"DOORS": "open"},
+        lambda seen: any("DOORS=open" in agent.environment for agent in seen.agents),
+        other=lambda _: {"DOORS": "other"},
+    ),
+    "tools": Probe(
+        lambda _: [double],
+        lambda seen: "84" in seen.outputs,
+        lambda _: ToolCall("double", {"number": 42}),
+        other=lambda _: [double, halve],
+    ),
+    "mcp_servers": Probe(
+        lambda _: {"toy": TOY},
+        lambda seen: "HI THERE" in seen.outputs,
+        lambda _: ToolCall("shout", {"text": "hi there"}, namespace="mcp__toy"),
+        other=lambda _: {"another": TOY},
+    ),
+    "on_approval": Probe(lambda scene: scene.approve, lambda seen: bool(seen.scene.approved)),
+    "on_question": Probe(
+        lambda scene: scene.answer,
+        lambda seen: bool(seen.scene.answered) and "Blue" in seen.outputs,
+        lambda _: AskUser("Which color?", ["Red", "Blue"]),
+    ),
+    "model": Probe(
+        lambda scene: MODELS[scene.provider],
+        lambda seen: seen.requests[-1].model in MODELS[seen.scene.provider],
+    ),
+    "effort": Probe(lambda _: "high", lambda seen: effort_in(seen.last) == "high"),
+    "instructions": Probe(
+        lambda _: "Speak OLDNORSE.",
+        lambda seen: "OLDNORSE" in str(seen.last),
+        other=lambda _: "Speak LATIN.",
+    ),
+    "images": Probe(
+        lambda scene: [scene.work / "pixel.png"],
+        lambda seen: base64.b64encode(PIXEL).decode() in seen.said,
+    ),
+    "output": Probe(
+        lambda _: Verdict,
+        lambda seen: (
+            seen.result is not None
+            and seen.result.output in (Verdict(related=True), {"related": True})
+        ),
+    ),
+    "output_retries": Probe(lambda _: 2, lambda seen: _answers(seen) == 2),
+    "ephemeral": Probe(
+        lambda _: True,
+        lambda seen: seen.result is not None and not _stored(seen.scene.home, seen.scene.word),
+        turn="apart",
+    ),
+    "trust_project": Probe(
+        lambda _: True,
+        lambda seen: seen.scene.sprung.exists(),
+        turn="trusting",
+    ),
+    "timeout": Probe(
+        lambda _: 0.4, lambda seen: _failed_with(seen, "0.4 s (timeout)"), turn="timeout"
+    ),
+    "idle_timeout": Probe(
+        lambda _: 0.4, lambda seen: _failed_with(seen, "0.4 s (idle_timeout)"), turn="idle"
+    ),
+}
+
+_RETRY_VALUES = {
+    "max_retries": 1,
+    "retry_backoff_s": 0.0,
+    "retry_backoff_max_s": 0.0,
+    "retry_jitter_s": 0.0,
+    "retry_on_timeout": False,
+}
+RETRY_PROBES = {
+    name: Probe(
+        lambda _, value=value: value,
+        _try_twice,
+        turn="spelt",
+    )
+    for name, value in _RETRY_VALUES.items()
+}
+
+
+def _reasoning(seen: Seen) -> Mapping[str, Any]:
+    return seen.last.get("reasoning") or {}
+
+
+_CODEX = {
+    "base_instructions": Probe(
+        lambda _: "Speak BASEWORDS.", lambda seen: "BASEWORDS" in str(seen.last)
+    ),
+    "config": Probe(
+        lambda _: {"config": {"model_verbosity": "high"}}["config"],
+        lambda seen: seen.last["text"]["verbosity"] == "high",
+    ),
+    "service_tier": Probe(lambda _: "flex", lambda seen: seen.last["service_tier"] == "flex"),
+    "summary": Probe(lambda _: "detailed", lambda seen: _reasoning(seen)["summary"] == "detailed"),
+    "personality": Probe(
+        lambda _: "friendly",
+        lambda seen: "personality" in seen.said.lower(),
+        turn="second",
+    ),
+    "reasoning_effort": Probe(
+        lambda _: "high", lambda seen: effort_in(seen.last) == "high", turn="second"
+    ),
+    "model_reasoning_effort": Probe(
+        lambda _: "medium", lambda seen: effort_in(seen.last) == "medium", turn="third"
+    ),
+}
+
+OPTION_PROBES: dict[str, dict[str, Probe]] = {
+    "codex-app-server": _CODEX,
+    "codex-exec": _CODEX,
+}
+
+
+def probes_of(way_name: str) -> dict[str, Probe]:
+    """All probes of a way, those of provider options under their names."""
+    return {**KEYWORD_PROBES, **RETRY_PROBES, **OPTION_PROBES.get(way_name, {})}
+
+
+def script_of(scene: Scene, door: str, turn: str, acts: Sequence[Probe], named: set[str]) -> Script:
+    """What the model does in a turn, given the names of what is tried in it."""
+    if turn in {"timeout", "idle"}:
+        return Script([Reply("one two three", ending=Hang(after=1))])
+    ending: Answer = "Done."
+    rules: list[Rule] = []
+    if door == "review":
+        ending = VERDICT
+    elif "output_retries" in named:
+        ending = "I would say so."
+        rules = [
+            Rule(['{"related": "perhaps"}'], contains="is not JSON"),
+            Rule([FITTING], contains="does not fit"),
+        ]
+    elif "output" in named:
+        ending = FITTING
+    actions = [probe.acts(scene) for probe in acts if probe.acts]
+    if turn == "main" and named & {"env", "cwd"}:
+        actions.insert(0, Shell(SHELL))
+    return Script([*actions, ending], rules)

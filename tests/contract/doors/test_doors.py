@@ -1,0 +1,208 @@
+"""Every keyword and provider option at every door: its effect, or its refusal by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from contract.doors.declared import (
+    BEGUN,
+    DOORS,
+    KEYWORDS,
+    RETRY_OPTIONS,
+    WAYS,
+    Way,
+    cell,
+    is_door,
+)
+from contract.doors.doors import Doors
+from contract.doors.probes import Scene, Seen, probes_of, script_of
+from signedin.model.options import _RETRY_OPTIONS, TurnKeywords
+from signedin.providers.acp import provider as acp
+from signedin.providers.acp.catalogue import AGENTS
+from signedin.providers.chatgpt import options as chatgpt
+from signedin.providers.chatgpt.sign_in import settings
+from signedin.providers.claude import options as claude
+from signedin.providers.claude.sdk import options as sdk
+from signedin.providers.codex import options as codex
+from signedin.providers.gemini import options as gemini
+from signedin.providers.registry import BUILT_IN, load_provider
+from support.rows import Row
+
+KEPT = ("codex-app-server", "gemini-acp")
+"""Ways that, within a client, go on with a conversation only with what it began with."""
+
+_CHATGPT = chatgpt._TURN | chatgpt.CLIENT_OPTIONS | settings.SIGN_IN_OPTIONS
+KNOWN = {
+    "codex-app-server": codex._KNOWN_OPTIONS,
+    "codex-exec": codex._KNOWN_OPTIONS,
+    "claude-cli": claude._KNOWN_OPTIONS,
+    "claude-agent-sdk": sdk._KNOWN_OPTIONS,
+    "gemini-acp": gemini._KNOWN_OPTIONS,
+    "gemini-cli": gemini._KNOWN_OPTIONS,
+    "acp:opencode": acp._OPTIONS,
+    "acp:qwen": acp._OPTIONS,
+    "chatgpt-responses": _CHATGPT,
+}
+
+
+def test_every_keyword_is_declared() -> None:
+    taken = TurnKeywords.__annotations__.keys() - {"provider_options"}
+    assert set(KEYWORDS) == taken | {"output", "resume", "fork"}
+    assert set(RETRY_OPTIONS) == _RETRY_OPTIONS
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_provider_option_is_declared(name: str) -> None:
+    assert set(WAYS[name].options) == KNOWN[name]
+
+
+def test_every_transport_is_declared() -> None:
+    built_in = {
+        transport
+        for name in BUILT_IN
+        for transport in load_provider(name).transports
+        if transport != "acp"
+    }
+    tried = {"acp:opencode", "acp:qwen"}
+    assert tried <= {f"acp:{agent}" for agent in AGENTS}
+    assert WAYS.keys() == built_in | tried
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_has_an_effect(doors: Doors, way: Way, row: Row, door: str) -> None:
+    if not is_door(way, door):
+        return
+    probes = probes_of(way.name)
+    outcomes = {name: cell(way, name, door).outcome for name in way.names}
+    accepted = [
+        name
+        for name, outcome in outcomes.items()
+        if outcome in {"effect", "nothing"} and name not in {"resume", "fork"}
+    ]
+    wrong = [f"{name}: nobody has said how its effect shows" for name in {*accepted} - {*probes}]
+    turns = dict.fromkeys(probe.turn for name, probe in probes.items() if name in accepted)
+    for turn in turns:
+        names = [name for name in probes if name in accepted and probes[name].turn == turn]
+        seen = _play(doors, way, door, turn, names)
+        shown = [name for name in names if outcomes[name] == "effect"]
+        missing = [name for name in shown if not _holds(seen, name, way)]
+        if door in {"resume", "shared", "elsewhere", "fork"} and "begin" not in seen.said:
+            missing.append("resume")
+        wrong += [f"{name}: it had no effect" for name in missing]
+        if missing:
+            wrong.append(_told(turn, seen))
+    assert not wrong, "\n".join(wrong)
+
+
+def _play(doors: Doors, way: Way, door: str, turn: str, names: list[str]) -> Seen:
+    probes = probes_of(way.name)
+
+    def given(scene: Scene) -> dict[str, Any]:
+        keywords: dict[str, Any] = {"cwd": scene.trusted} if turn == "trusting" else {}
+        options: dict[str, Any] = {}
+        for name in names:
+            target = keywords if name in KEYWORDS else options
+            target[name] = probes[name].value(scene)
+        return keywords | ({"provider_options": options} if options else {})
+
+    used = [probes[name] for name in (*names, *_fixed(way, door, turn))]
+    return doors.go_through(
+        door,
+        given,
+        lambda scene: script_of(scene, door, turn, used, set(names)),
+        _begun_with(doors, way, door, turn),
+        fails_once="retry" in names or "max_retries" in names,
+    )
+
+
+def _fixed(way: Way, door: str, turn: str) -> list[str]:
+    """What a conversation begins with of what may not change."""
+    if turn != "main":
+        return []
+    names = ("env", "tools", "mcp_servers", "instructions") if door in BEGUN else ()
+    if door in {"resume", "elsewhere", "fork"} and way.name in KEPT:
+        names = ("env", "tools", "mcp_servers")
+    return [name for name in names if cell(way, name, "first").outcome == "effect"]
+
+
+def _begun_with(doors: Doors, way: Way, door: str, turn: str) -> Mapping[str, Any]:
+    if turn == "trusting":
+        return {"cwd": doors.scene.trusted, "trust_project": True}
+    probes = probes_of(way.name)
+    return {name: probes[name].value(doors.scene) for name in _fixed(way, door, turn)}
+
+
+def _holds(seen: Seen, name: str, way: Way) -> bool:
+    try:
+        return bool(probes_of(way.name)[name].check(seen))
+    except (LookupError, TypeError):
+        return False
+
+
+def _told(turn: str, seen: Seen) -> str:
+    """What happened, for who looks why something had no effect."""
+    asked = [
+        (r.model, r.prompt[:60], [o.text[:200] for o in r.tool_outputs]) for r in seen.requests
+    ]
+    last = (
+        {
+            key: value
+            for key, value in seen.requests[-1].body.items()
+            if key not in {"input", "messages", "contents", "tools", "instructions"}
+        }
+        if seen.requests
+        else {}
+    )
+    text = seen.result.text if seen.result else ""
+    return f"  in the turn {turn!r}: {seen.kinds} {text!r} {seen.error!r} {asked} {last}"
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_is_refused(doors: Doors, way: Way, row: Row, door: str) -> None:
+    if not is_door(way, door):
+        assert doors.try_to_go_through(door, {}, {}) is not None
+        return
+    wrong: list[str] = []
+    for name in way.names:
+        outcome = cell(way, name, door).outcome
+        if outcome not in {"refused", "fixed"}:
+            continue
+        if complaint := _refusal_of(doors, way, door, name, outcome):
+            wrong.append(f"{name}: {complaint}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _refusal_of(doors: Doors, way: Way, door: str, name: str, outcome: str) -> str | None:
+    """What is wrong with how something is refused."""
+    probe = probes_of(way.name).get(name)
+    value: object = "x" if name == "resume" else True
+    if probe is not None:
+        value = (probe.other or probe.value)(doors.scene)
+    keywords = {name: value} if name in KEYWORDS else {"provider_options": {name: value}}
+    if door == "cli":
+        refused = _refused_by_the_program(doors, name, keywords)
+    else:
+        fixed = _begun_with(doors, way, door, "main") if outcome == "fixed" else {}
+        refused = doors.try_to_go_through(door, keywords, fixed)
+    if refused is None:
+        return f"it was taken: {value!r}"
+    words = "fixed when" if outcome == "fixed" else ""
+    if name in RETRY_OPTIONS:
+        name = "retry"
+    if name not in refused or words not in refused:
+        return f"it was refused with other words: {refused}"
+    if doors.stage.requests:
+        return f"the model was asked all the same: {doors.stage.requests}"
+    return None
+
+
+def _refused_by_the_program(doors: Doors, name: str, keywords: Mapping[str, Any]) -> str | None:
+    flag = f"--{name.replace('_', '-')}"
+    given = keywords if name not in NO_FLAG else {}
+    doors.stage.play("Done.")
+    refused = doors.refused_at_the_command_line(given, [flag, "x"] if name in NO_FLAG else [])
+    return refused and refused.replace(flag, name)
+
+
+NO_FLAG = ("tools", "on_approval", "on_question")
