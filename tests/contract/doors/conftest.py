@@ -16,7 +16,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.xdist_group(f"doors of {getattr(row, 'name', 'all')}"))
 
 
-TRIED = [row for row in ROWS if row.name in {"codex-app-server-wheel"}]
+TRIED = ROWS
 
 
 @pytest.fixture(params=TRIED, ids=lambda row: row.name, scope="module")

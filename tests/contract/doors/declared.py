@@ -100,8 +100,8 @@ class Way(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that can be given to it."""
-        return (*KEYWORDS, *RETRY_OPTIONS, *self.options)
+        """All that can be given to it; the names of provider options begin with a dot."""
+        return (*KEYWORDS, *(f".{name}" for name in (*RETRY_OPTIONS, *self.options)))
 
 
 _CODEX = (
@@ -138,8 +138,6 @@ _SDK = (
     "mcp_servers",
     "output_format",
     "plugins",
-    "resume_drops_turn",
-    "resume_session_at",
     "sandbox",
     "skills",
     "strict_mcp_config",
@@ -163,6 +161,8 @@ _SDK_REFUSED = (
     "model",
     "permission_prompt_tool_name",
     "resume",
+    "resume_drops_turn",
+    "resume_session_at",
     "session_id",
     "session_store",
     "session_store_flush",
@@ -291,6 +291,42 @@ EXCEPTIONS = (
         Cell("nothing", "a summary is written without acting"),
     ),
     _Exception(
+        ("codex-exec",),
+        ("instructions", "ephemeral", ".summary", ".service_tier", ".personality"),
+        ("resume", "elsewhere"),
+        Cell("refused", "`codex exec resume` takes it and does nothing with it"),
+    ),
+    _Exception(
+        ("claude-cli", "claude-agent-sdk"),
+        _ACTING,
+        ("compact",),
+        Cell("nothing", "a summary is written without acting"),
+    ),
+    _Exception(
+        ("claude-agent-sdk",),
+        tuple(f".{name}" for name in _SDK_REFUSED),
+        _ANY_DOOR,
+        Cell("refused", "signedin decides it, or has a keyword for it"),
+    ),
+    _Exception(
+        ("chatgpt-responses",),
+        (".profile",),
+        tuple(door for door in DOORS if door not in BEGUN),
+        Cell("nothing", "beside `access` and `base_url`, which say what it would say"),
+    ),
+    _Exception(
+        ("chatgpt-responses",),
+        (".allowed_accounts", ".on_auth_refresh"),
+        tuple(door for door in DOORS if door not in BEGUN),
+        Cell("refused", "together with `access`; with the stored login they have their effect"),
+    ),
+    _Exception(
+        ("chatgpt-responses",),
+        ("env",),
+        _ANY_DOOR,
+        Cell("refused", "there is no process to give it to"),
+    ),
+    _Exception(
         ("codex-app-server", "claude-cli", "claude-agent-sdk"),
         ("images",),
         ("review", "compact"),
@@ -317,9 +353,9 @@ def _by_rule(way: Way, name: str, door: str) -> Cell:
         return _of_the_conversation(name, door)
     if name == "output" and door in {"review", "compact"}:
         return Cell("refused", "they have an end of their own")
-    if name in {"retry", "output_retries", *RETRY_OPTIONS}:
+    if name in {"retry", "output_retries"} or name[1:] in RETRY_OPTIONS:
         return _trying_again(name, door, can_roll_back=capabilities.roll_back)
-    if door in BEGUN and (name in _FIXED_AT_START or name in way.fixed):
+    if door in BEGUN and (name in _FIXED_AT_START or name[1:] in way.fixed):
         return Cell("fixed")
     if door == "cli" and name in {"tools", "on_approval", "on_question"}:
         return Cell("refused", "there is no flag: a shell has no functions; a terminal is asked")
@@ -329,8 +365,10 @@ def _by_rule(way: Way, name: str, door: str) -> Cell:
 def _of_the_conversation(name: str, door: str) -> Cell:
     if door in {"resume", "shared", "elsewhere", "fork"}:
         return Cell("effect" if name == "resume" or door == "fork" else "refused")
-    if name == "resume" and door in {"run", "stream", "first", "cli"}:
+    if door in {"run", "stream", "first", "cli"} and name == "resume":
         return Cell("effect")
+    if door == "cli":
+        return Cell("effect", "with `--resume`")
     return Cell("refused")
 
 

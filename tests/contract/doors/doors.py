@@ -45,6 +45,17 @@ class WatchingStage(Stage):
         self.agents: list[Agent] = []
         self.fails_once = False
 
+    @property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """Keywords for a client of this model; opencode has another one to choose."""
+        options = super().options
+        if given := options["env"].get("OPENCODE_CONFIG_CONTENT"):
+            config = json.loads(given)
+            models = config["provider"]["loopback"]["models"]
+            models["another"] = {**models["scripted"], "name": "another"}
+            options["env"]["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
+        return options
+
     def _choose(self, request: ModelRequest) -> Reply | Refusal:
         if self.fails_once:
             self.fails_once = False
@@ -72,7 +83,9 @@ class Doors:
         self.stage = stage
         self.home = _home(row.provider, stage)
         self.scene = Scene(row.provider, work, self.home)
-        if row.provider != "chatgpt":
+        if row.provider == "chatgpt":
+            self.scene.address = str(stage.options["provider_options"]["base_url"])
+        else:
             stage.marker = str(self.home)
         self.client = self._new_client()
 
@@ -114,6 +127,7 @@ class Doors:
             turn = _ways_in(self, stack, fixed)[door]()
             scene.approved.clear()
             scene.answered.clear()
+            scene.hooked.clear()
             scene.sprung.unlink(missing_ok=True)
             self.stage.play(script(scene))
             self.stage.agents.clear()
@@ -149,6 +163,19 @@ class Doors:
         assert result.session_id
         return result.session_id
 
+    def go_on(self, door: str, session_id: str, *, fork: bool) -> RunResult[object]:
+        """Goes on with a conversation, or in a copy of it."""
+        self.scene.number += 1
+        word = self.scene.word
+        self.stage.play(ECHO)
+        if door == "stream":
+            return self.client.stream(word, resume=session_id).result()
+        if door == "first":
+            with self.client.session(resume=session_id, fork=fork) as session:
+                return session.run(word)
+        words = ["--resume", session_id, *(["--fork"] if fork else [])]
+        return self._written(self._program({}, words))
+
     def _new_client(self) -> Client:
         binary = {"binary": self.row.binary} if self.row.binary else {}
         return self.stage.client(
@@ -160,7 +187,9 @@ class Doors:
 
     def command_line(self, given: Mapping[str, Any]) -> RunResult[object]:
         """Runs ``signedin run``."""
-        done = self._program(given)
+        return self._written(self._program(given))
+
+    def _written(self, done: subprocess.CompletedProcess[str]) -> RunResult[object]:
         if done.returncode:
             raise SignedinError(done.stdout + done.stderr)
         return msgspec.json.decode(done.stdout, type=RunDocument)  # type: ignore[return-value]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from claude_agent_sdk import HookMatcher
+
 from signedin import (
     McpServer,
     Question,
@@ -95,14 +97,17 @@ class Scene:
         inner: The working directory that is asked for.
         trusted: One with configuration of its own, which makes `sprung` if it counts.
         home: Where the agent keeps what it stores.
+        address: The model's, as ChatGPT is told.
     """
 
     provider: str
     work: Path
     home: Path
+    address: str = ""
     number: int = 0
     approved: list[object] = field(default_factory=list)
     answered: list[Question] = field(default_factory=list)
+    hooked: list[object] = field(default_factory=list)
 
     @property
     def inner(self) -> Path:
@@ -199,6 +204,11 @@ class Probe(NamedTuple):
     other: Callable[[Scene], object] | None = None
 
 
+def _place(seen: Seen) -> str:
+    """Where ChatGPT, which does not work there, notes that the conversation is of."""
+    return str(seen.result and seen.result.cwd) if seen.scene.provider == "chatgpt" else ""
+
+
 def effort_in(body: Mapping[str, Any]) -> object:
     """The reasoning effort a request asks for, wherever its API has it."""
     asked = {**(body.get("reasoning") or {}), **(body.get("output_config") or {})}
@@ -233,6 +243,10 @@ def _write(scene: Scene) -> Answer:
     return WriteFile(str(scene.made), "made\n")
 
 
+def _write_by_shell(scene: Scene) -> Answer:
+    return Shell(f"echo made > {scene.made}")
+
+
 TOY = McpServer(command=sys.executable, args=[str(SERVER)])
 SHELL = "echo door:$DOORS; pwd"
 
@@ -248,7 +262,7 @@ KEYWORD_PROBES: dict[str, Probe] = {
     ),
     "cwd": Probe(
         lambda scene: scene.inner,
-        lambda seen: str(seen.scene.inner) in seen.outputs + seen.said,
+        lambda seen: str(seen.scene.inner) in seen.outputs + seen.said + _place(seen),
     ),
     "env": Probe(
         lambda _: {"DOORS": "open"},
@@ -357,15 +371,204 @@ _CODEX = {
     ),
 }
 
+
+def _flag(name: str, value: object, *, turn: str = "main", shown: str | None = None) -> Probe:
+    """An option that becomes an argument of the agent."""
+    wanted = f"{name} {value if shown is None else shown}"
+    return Probe(
+        lambda _: value,
+        lambda seen: any(
+            wanted in " ".join(agent.command).replace(f"{name}=", f"{name} ")
+            for agent in seen.agents
+        ),
+        turn=turn,
+    )
+
+
+_CLAUDE = {
+    "add_dirs": Probe(
+        lambda scene: [str(scene.trusted)],
+        lambda seen: any(str(seen.scene.trusted) in " ".join(a.command) for a in seen.agents),
+    ),
+    "agents": Probe(
+        lambda _: {"otter": {"description": "OTTERWORDS", "prompt": "Be an otter."}},
+        lambda seen: "OTTERWORDS" in seen.said,
+    ),
+    "allowed_tools": _flag("--allowedTools", ["WebFetch"], shown="WebFetch"),
+    "betas": Probe(
+        lambda _: ["context-1m-2025-08-07"],
+        lambda seen: "context-1m-2025-08-07" in seen.requests[-1].headers["anthropic-beta"],
+    ),
+    "disallowed_tools": Probe(
+        lambda _: ["NotebookEdit"], lambda seen: "NotebookEdit" not in seen.requests[-1].tools
+    ),
+    "fallback_model": Probe(
+        lambda _: "claude-haiku-4-5",
+        lambda seen: seen.requests[-1].model == "claude-haiku-4-5",
+        turn="failing",
+    ),
+    "max_budget_usd": _flag("--max-budget-usd", 5),
+    "max_thinking_tokens": _flag("--max-thinking-tokens", 2048),
+    "max_turns": _flag("--max-turns", 50),
+    "permission_mode": _flag("--permission-mode", "plan", turn="second"),
+    "reasoning_effort": Probe(
+        lambda _: "high", lambda seen: effort_in(seen.last) == "high", turn="second"
+    ),
+    "setting_sources": _flag("--setting-sources", ["user"], shown="user", turn="second"),
+    "settings": _flag("--settings", '{"env": {"DOORS_SETTING": "set"}}'),
+    "system_prompt": Probe(
+        lambda _: "Speak GIRAFFE.", lambda seen: "GIRAFFE" in seen.said, turn="second"
+    ),
+    "tools": Probe(
+        lambda _: ["Read"], lambda seen: "Bash" not in seen.requests[-1].tools, turn="second"
+    ),
+}
+
+_SCHEMA = {"type": "object", "properties": {"related": {"type": "boolean"}}}
+
+
+def _hook(scene: Scene) -> object:
+    async def called(*_: object) -> dict[str, object]:
+        scene.hooked.append(True)
+        return {}
+
+    return {"UserPromptSubmit": [HookMatcher(hooks=[called])]}
+
+
+_SDK = _CLAUDE | {
+    "extra_args": _flag("--debug-to-stderr", {"debug-to-stderr": None}, shown=""),
+    "forward_subagent_text": Probe(lambda _: True, lambda _: False),
+    "hooks": Probe(_hook, lambda seen: bool(seen.scene.hooked)),
+    "include_hook_events": _flag("--include-hook-events", True, shown=""),
+    "mcp_servers": Probe(
+        lambda _: {"sdktoy": {"command": sys.executable, "args": [str(SERVER)]}},
+        lambda seen: "mcp__sdktoy__shout" in seen.said,
+    ),
+    "output_format": _flag(
+        "--json-schema",
+        {"type": "json_schema", "schema": _SCHEMA},
+        shown=json.dumps(_SCHEMA),
+        turn="third",
+    ),
+    "plugins": Probe(
+        lambda scene: [{"type": "local", "path": str(scene.trusted)}],
+        lambda seen: any("--plugin-dir" in agent.command for agent in seen.agents),
+        turn="third",
+    ),
+    "sandbox": Probe(
+        lambda _: {"enabled": False},
+        lambda seen: any('"sandbox"' in " ".join(agent.command) for agent in seen.agents),
+        turn="third",
+    ),
+    "skills": Probe(
+        lambda _: ["otter"],
+        lambda seen: any("Skill(otter)" in " ".join(agent.command) for agent in seen.agents),
+        turn="third",
+    ),
+    "strict_mcp_config": _flag("--strict-mcp-config", True, shown="", turn="second"),
+    "task_budget": _flag("--task-budget", {"total": 20000}, shown="20000", turn="third"),
+    "thinking": _flag(
+        "--max-thinking-tokens",
+        {"type": "enabled", "budget_tokens": 4096},
+        shown="4096",
+        turn="second",
+    ),
+}
+
+_GEMINI = {
+    "approval_mode": Probe(
+        lambda _: "yolo", lambda seen: seen.scene.made.exists(), _write_by_shell, "second"
+    ),
+    "extra_argv": _flag("--debug", ["--debug"], shown="", turn="second"),
+    "include_directories": Probe(
+        lambda scene: [str(scene.trusted)],
+        lambda seen: seen.has_argument("--include-directories", str(seen.scene.trusted)),
+        turn="second",
+    ),
+    "sandbox": Probe(lambda _: True, lambda seen: "sandbox" in str(seen.error), turn="boxed"),
+    "yolo": Probe(lambda _: True, lambda seen: seen.scene.made.exists(), _write_by_shell, "third"),
+}
+
+_ACP = {
+    "mode": Probe(lambda _: "plan", lambda seen: "plan" in seen.said.lower(), turn="second"),
+    "config": Probe(
+        lambda _: {"model": "loopback/another"},
+        lambda seen: seen.requests[-1].model == "another",
+        turn="second",
+    ),
+}
+
+_CHATGPT = {
+    "access": Probe(
+        lambda _: "another-token",
+        lambda seen: seen.requests[-1].credential_is("another-token"),
+        turn="second",
+    ),
+    "base_url": Probe(
+        lambda scene: f"{scene.address}/moved",
+        lambda seen: "/moved/" in seen.requests[-1].path,
+        turn="moved",
+    ),
+    "client_version": Probe(
+        lambda scene: f"9.9.{scene.number}",  # each list of models is asked for once
+        lambda seen: any(
+            f"client_version=9.9.{seen.scene.number}" in request.path for request in seen.requests
+        ),
+        turn="versioned",
+    ),
+    "max_requests": Probe(
+        lambda _: 1,
+        lambda seen: "was asked 1 times" in str(seen.error),
+        lambda _: ToolCall("double", {"number": 1}),
+        turn="limited",
+    ),
+    "parallel_tool_calls": Probe(
+        lambda _: False, lambda seen: seen.last["parallel_tool_calls"] is False
+    ),
+    "prompt_cache_key": Probe(
+        lambda _: "the-key", lambda seen: seen.last["prompt_cache_key"] == "the-key"
+    ),
+    "reasoning_summary": Probe(
+        lambda _: "detailed", lambda seen: _reasoning(seen)["summary"] == "detailed"
+    ),
+    "request_max_retries": Probe(
+        lambda _: 2,
+        lambda seen: seen.error is None and len(seen.requests) > 1,
+        turn="again",
+    ),
+    "service_tier": Probe(
+        lambda _: "priority", lambda seen: seen.last["service_tier"] == "priority"
+    ),
+    "sessions": Probe(
+        lambda scene: str(scene.work / "store"),
+        lambda seen: _stored(seen.scene.work / "store", seen.scene.word),
+        turn="stored",
+    ),
+    "tool_choice": Probe(lambda _: "required", lambda seen: seen.last["tool_choice"] == "required"),
+    "verbosity": Probe(lambda _: "low", lambda seen: seen.last["text"]["verbosity"] == "low"),
+    "web_search": Probe(lambda _: True, lambda seen: "web_search" in str(seen.last["tools"])),
+    "profile": Probe(lambda _: "siwc", lambda _: False),
+    "allowed_accounts": Probe(lambda _: ["acct-1"], lambda _: False),
+    "on_auth_refresh": Probe(lambda _: print, lambda _: False, other=lambda _: "print"),
+}
+
 OPTION_PROBES: dict[str, dict[str, Probe]] = {
     "codex-app-server": _CODEX,
     "codex-exec": _CODEX,
+    "claude-cli": _CLAUDE,
+    "claude-agent-sdk": _SDK,
+    "gemini-acp": _GEMINI,
+    "gemini-cli": _GEMINI,
+    "acp:opencode": _ACP,
+    "acp:qwen": _ACP,
+    "chatgpt-responses": _CHATGPT,
 }
 
 
 def probes_of(way_name: str) -> dict[str, Probe]:
     """All probes of a way, those of provider options under their names."""
-    return {**KEYWORD_PROBES, **RETRY_PROBES, **OPTION_PROBES.get(way_name, {})}
+    options = {**RETRY_PROBES, **OPTION_PROBES.get(way_name, {})}
+    return {**KEYWORD_PROBES, **{f".{name}": probe for name, probe in options.items()}}
 
 
 def script_of(scene: Scene, door: str, turn: str, acts: Sequence[Probe], named: set[str]) -> Script:

@@ -80,14 +80,16 @@ def test_what_has_an_effect(doors: Doors, way: Way, row: Row, door: str) -> None
         for name, outcome in outcomes.items()
         if outcome in {"effect", "nothing"} and name not in {"resume", "fork"}
     ]
-    wrong = [f"{name}: nobody has said how its effect shows" for name in {*accepted} - {*probes}]
+    unseen = {*accepted} - {*probes}
+    wrong = [f"{name}: nobody has said how its effect shows" for name in unseen]
     turns = dict.fromkeys(probe.turn for name, probe in probes.items() if name in accepted)
     for turn in turns:
         names = [name for name in probes if name in accepted and probes[name].turn == turn]
         seen = _play(doors, way, door, turn, names)
         shown = [name for name in names if outcomes[name] == "effect"]
         missing = [name for name in shown if not _holds(seen, name, way)]
-        if door in {"resume", "shared", "elsewhere", "fork"} and "begin" not in seen.said:
+        is_resumed = door in {"resume", "shared", "elsewhere", "fork"} and turn == "main"
+        if is_resumed and "begin" not in seen.said:
             missing.append("resume")
         wrong += [f"{name}: it had no effect" for name in missing]
         if missing:
@@ -100,10 +102,12 @@ def _play(doors: Doors, way: Way, door: str, turn: str, names: list[str]) -> See
 
     def given(scene: Scene) -> dict[str, Any]:
         keywords: dict[str, Any] = {"cwd": scene.trusted} if turn == "trusting" else {}
+        if turn == "versioned":
+            keywords["model"] = "default"  # the list of models is asked for then
         options: dict[str, Any] = {}
         for name in names:
-            target = keywords if name in KEYWORDS else options
-            target[name] = probes[name].value(scene)
+            target = options if name.startswith(".") else keywords
+            target[name.removeprefix(".")] = probes[name].value(scene)
         return keywords | ({"provider_options": options} if options else {})
 
     used = [probes[name] for name in (*names, *_fixed(way, door, turn))]
@@ -112,7 +116,7 @@ def _play(doors: Doors, way: Way, door: str, turn: str, names: list[str]) -> See
         given,
         lambda scene: script_of(scene, door, turn, used, set(names)),
         _begun_with(doors, way, door, turn),
-        fails_once="retry" in names or "max_retries" in names,
+        fails_once=not _FAILING.isdisjoint(names),
     )
 
 
@@ -130,6 +134,8 @@ def _begun_with(doors: Doors, way: Way, door: str, turn: str) -> Mapping[str, An
     if turn == "trusting":
         return {"cwd": doors.scene.trusted, "trust_project": True}
     probes = probes_of(way.name)
+    if turn == "stored" and door in {"resume", "elsewhere", "fork"}:
+        return {"provider_options": {"sessions": probes[".sessions"].value(doors.scene)}}
     return {name: probes[name].value(doors.scene) for name in _fixed(way, door, turn)}
 
 
@@ -158,6 +164,17 @@ def _told(turn: str, seen: Seen) -> str:
     return f"  in the turn {turn!r}: {seen.kinds} {text!r} {seen.error!r} {asked} {last}"
 
 
+@pytest.mark.parametrize("door", ["stream", "first", "cli"])
+def test_a_conversation_goes_on(doors: Doors, way: Way, row: Row, door: str) -> None:
+    if way.capabilities.resume:
+        begun = doors.begun({})
+        assert doors.go_on(door, begun, fork=False).session_id == begun
+        assert "begin" in str(doors.stage.requests[-1].body)
+        if way.capabilities.fork and door != "stream":
+            assert doors.go_on(door, begun, fork=True).session_id != begun
+            assert "begin" in str(doors.stage.requests[-1].body)
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_what_is_refused(doors: Doors, way: Way, row: Row, door: str) -> None:
     if not is_door(way, door):
@@ -179,7 +196,11 @@ def _refusal_of(doors: Doors, way: Way, door: str, name: str, outcome: str) -> s
     value: object = "x" if name == "resume" else True
     if probe is not None:
         value = (probe.other or probe.value)(doors.scene)
-    keywords = {name: value} if name in KEYWORDS else {"provider_options": {name: value}}
+    keywords: dict[str, Any] = {name: value}
+    if name.startswith("."):
+        name = name[1:]
+        more = {"max_retries": 1} if name in RETRY_OPTIONS else {}
+        keywords = {"provider_options": {**more, name: value}}
     if door == "cli":
         refused = _refused_by_the_program(doors, name, keywords)
     else:
@@ -205,4 +226,5 @@ def _refused_by_the_program(doors: Doors, name: str, keywords: Mapping[str, Any]
     return refused and refused.replace(flag, name)
 
 
+_FAILING = frozenset({"retry", ".max_retries", ".request_max_retries", ".fallback_model"})
 NO_FLAG = ("tools", "on_approval", "on_question")

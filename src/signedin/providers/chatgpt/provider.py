@@ -13,6 +13,7 @@ from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AuthStatus, Payer
 from signedin.model.capabilities import Capabilities
+from signedin.model.errors import UnsupportedOptionError
 from signedin.model.events import RateLimits
 from signedin.model.extras import install_command
 from signedin.model.options import TurnOptions
@@ -124,6 +125,7 @@ class ChatGPTProvider(Provider):
             profile = await access.profile()
             self._assure_billing("subscription", "the login")
         else:
+            _check_given_access(options)
             profile = sign_in.profile or CODEX
             self._assure_billing("unknown", "provider_options['access']")
         if client.base_url is not None:
@@ -158,6 +160,18 @@ class ChatGPTProvider(Provider):
         chosen = client_settings(options).sessions
         own = isolated_home("chatgpt", self._config.account)
         return ConversationStore(Path(chosen).expanduser() if chosen else own)
+
+
+def _check_given_access(options: TurnOptions) -> None:
+    """Refuses what is about the login that is stored.
+
+    Raises:
+        UnsupportedOptionError: It would mean nothing for access that the caller gives.
+    """
+    for name in ("allowed_accounts", "on_auth_refresh"):
+        if options.provider_options.get(name):
+            hint = "it is about the stored login, and provider_options['access'] goes before that"
+            raise UnsupportedOptionError("chatgpt", name, hint)
 
 
 def find_client(config: ProviderConfig) -> Installation:

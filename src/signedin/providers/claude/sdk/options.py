@@ -53,6 +53,8 @@ _OURS = {
     "model": "use model=",
     "permission_prompt_tool_name": "use on_approval=",
     "resume": "use resume=",
+    "resume_drops_turn": "signedin goes on from the last answer",
+    "resume_session_at": "signedin goes on from the last answer",
     "session_id": "Claude Code chooses it",
     "session_store": "signedin does not use the SDK's session stores",
     "session_store_flush": "signedin does not use the SDK's session stores",
