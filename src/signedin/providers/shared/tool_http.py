@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import mcp_types
+import msgspec
 import uvicorn
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -22,7 +23,7 @@ from starlette.responses import PlainTextResponse
 
 from signedin import __version__
 from signedin.providers.shared.tool_host import SERVER, OfferedTools
-from signedin.tools.content import Content, ImageContent
+from signedin.tools.content import Content, ImageContent, TextContent
 from signedin.tools.tool import AnyTool, ToolResult
 
 if TYPE_CHECKING:
@@ -168,8 +169,26 @@ def _listed(tool: AnyTool) -> mcp_types.Tool:
 
 def _shown(result: ToolResult) -> mcp_types.CallToolResult:
     return mcp_types.CallToolResult(
-        content=[_block(part) for part in result.content], is_error=result.error
+        content=[_block(part) for part in result.content],
+        structured_content=_structured(result),
+        is_error=result.error,
     )
+
+
+def _structured(result: ToolResult) -> dict[str, Any] | None:
+    """The result of a call as an object, where its text is JSON that is none.
+
+    Gemini CLI would take such JSON, as a number, for the structured content itself, and would then
+    refuse it (seen with 0.61).
+    """
+    first = next(iter(result.content), None)
+    if not isinstance(first, TextContent):
+        return None
+    try:
+        value: object = msgspec.json.decode(first.text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None
+    return None if isinstance(value, dict) else {"result": value}
 
 
 def _block(part: Content) -> mcp_types.ImageContent | mcp_types.TextContent:
