@@ -12,8 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin
 
 import typer
 from typer.models import ArgumentInfo, ParamMeta
@@ -111,51 +110,12 @@ def slash_commands() -> str:
     return "\n| | |\n|---|---|\n" + "".join(rows) + "\n"
 
 
-_MARKS = {"effect": "yes", "refused": "–", "fixed": "fixed", "nothing": "·"}
-
-
 def doors() -> str:
-    """Returns a table per transport of what comes of each keyword at each door."""
-    declared = _declared()
-    named = "".join(f"- **{door}**: {meaning}\n" for door, meaning in declared.DOORS.items())
-    count = sum(1 for _ in declared.combinations())
-    tables = "".join(_doors_of(declared, way) for way in declared.WAYS.values())
-    return f"\n{named}\nThese are {count:,} combinations.\n{tables}"
-
-
-def _doors_of(declared: ModuleType, way: Any) -> str:
-    """The table of one transport; what fares alike is in one row."""
-    reasons: list[str] = []
-    rows: dict[tuple[str, ...], list[str]] = {}
-    open_doors = [door for door in declared.DOORS if declared.is_door(way, door)]
-    for name in way.names:
-        cells = [declared.cell(way, name, door) for door in open_doors]
-        marks = tuple(_MARKS[cell.outcome] + _note(cell.reason, reasons) for cell in cells)
-        rows.setdefault(marks, []).append(
-            f"`provider_options[{name[1:]!r}]`" if name[0] == "." else f"`{name}`"
-        )
-    table = _table(("", *open_doors), [(", ".join(names), *marks) for marks, names in rows.items()])
-    closed = [door for door in declared.DOORS if door not in open_doors]
-    told = [f"[{number}] {reason}" for number, reason in enumerate(reasons, 1)]
-    told += [f"No such door, whatever is given: {', '.join(closed)}"] if closed else []
-    notes = "".join(f"- {line}.\n" for line in told)
-    return f"\n### {way.name}\n{table}" + (f"{notes}\n" if notes else "")
-
-
-def _note(reason: str, reasons: list[str]) -> str:
-    if not reason:
-        return ""
-    if reason not in reasons:
-        reasons.append(reason)
-    return f" [{reasons.index(reason) + 1}]"
-
-
-def _declared() -> ModuleType:
-    """What the tests declare and measure."""
+    """Returns what comes of each keyword at each door, as the tests declare and measure it."""
     tests = str(ROOT / "tests")
     if tests not in sys.path:
         sys.path.append(tests)
-    return import_module("contract.doors.declared")
+    return import_module("contract.doors.page").page()
 
 
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {

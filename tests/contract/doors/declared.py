@@ -303,6 +303,36 @@ EXCEPTIONS = (
         Cell("nothing", "a summary is written without acting"),
     ),
     _Exception(
+        ("claude-cli", "claude-agent-sdk"),
+        (".agents", ".fallback_model"),
+        ("compact",),
+        Cell("nothing", "a summary is written by the model alone, and by no other"),
+    ),
+    _Exception(
+        ("claude-agent-sdk",),
+        (".forward_subagent_text", ".hooks", ".mcp_servers"),
+        ("compact",),
+        Cell("nothing", "a summary is written by the model alone, and by no other"),
+    ),
+    _Exception(
+        ("claude-agent-sdk",),
+        (".hooks",),
+        ("cli",),
+        Cell("refused", "they are functions"),
+    ),
+    _Exception(
+        ("gemini-acp", "gemini-cli"),
+        ("effort",),
+        _ANY_DOOR,
+        Cell("refused"),
+    ),
+    _Exception(
+        ("acp:opencode", "acp:qwen", "gemini-acp"),
+        ("cwd",),
+        ("later", "shared"),
+        Cell("fixed", "it is that of the session"),
+    ),
+    _Exception(
         ("claude-agent-sdk",),
         tuple(f".{name}" for name in _SDK_REFUSED),
         _ANY_DOOR,

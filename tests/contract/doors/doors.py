@@ -1,6 +1,7 @@
 """Goes through every door with what is asked for, and sees what comes of it."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,7 +24,7 @@ from signedin import (
 )
 from signedin.cli.documents import RunDocument
 from signedin.cli.loopback import run_arguments
-from signedin.loopback import HttpError, ModelRequest, Script, Text
+from signedin.loopback import Hang, HttpError, ModelRequest, Script, Text
 from signedin.loopback.script import Refusal, Reply
 from support.folders import outside_of_sandboxes
 from support.processes import command_of, environment_of, processes_with
@@ -39,6 +40,8 @@ class WatchingStage(Stage):
     """A stage that looks which processes there are when the model is asked."""
 
     marker = ""
+    is_told = True
+    """Whether the agent tells that the model refuses."""
 
     def __init__(self, provider: str) -> None:
         super().__init__(provider)
@@ -59,7 +62,7 @@ class WatchingStage(Stage):
     def _choose(self, request: ModelRequest) -> Reply | Refusal:
         if self.fails_once:
             self.fails_once = False
-            return HttpError(503)
+            return HttpError(503) if self.is_told else Reply("one two", ending=Hang(after=1))
         if self.marker:
             self.agents += [
                 Agent(command_of(pid), environment_of(pid)) for pid in processes_with(self.marker)
@@ -87,6 +90,8 @@ class Doors:
             self.scene.address = str(stage.options["provider_options"]["base_url"])
         else:
             stage.marker = str(self.home)
+        stage.is_told = way.capabilities.failures
+        self.path = f"{work / 'bin'}:{os.environ['PATH']}"
         self.client = self._new_client()
 
     @classmethod
@@ -177,13 +182,12 @@ class Doors:
         return self._written(self._program({}, words))
 
     def _new_client(self) -> Client:
-        binary = {"binary": self.row.binary} if self.row.binary else {}
-        return self.stage.client(
-            self.row.transport,
-            cwd=self.scene.work,
-            env=IMPATIENCE.get(self.row.provider, {}),
-            **binary,
-        )
+        keywords: dict[str, Any] = {"cwd": self.scene.work}
+        if self.row.binary:
+            keywords["binary"] = self.row.binary
+        if self.row.provider != "chatgpt":
+            keywords["env"] = {**IMPATIENCE.get(self.row.provider, {}), "PATH": self.path}
+        return self.stage.client(self.row.transport, **keywords)
 
     def command_line(self, given: Mapping[str, Any]) -> RunResult[object]:
         """Runs ``signedin run``."""
@@ -198,7 +202,8 @@ class Doors:
         self, given: Mapping[str, Any], more: Sequence[str] = ()
     ) -> subprocess.CompletedProcess[str]:
         options = self.stage.options
-        options["env"] |= IMPATIENCE.get(self.row.provider, {})
+        if self.row.provider != "chatgpt":
+            options["env"] |= {**IMPATIENCE.get(self.row.provider, {}), "PATH": self.path}
         options["provider_options"] = _merged(
             options["provider_options"], given.get("provider_options", {})
         )

@@ -252,7 +252,7 @@ SHELL = "echo door:$DOORS; pwd"
 
 KEYWORD_PROBES: dict[str, Probe] = {
     "retry": Probe(
-        lambda _: Retry(1, backoff=0, jitter=0),
+        lambda _: Retry(1, backoff=0, jitter=0, on_timeout=True),
         _try_twice,
     ),
     "permissions": Probe(
@@ -332,7 +332,7 @@ _RETRY_VALUES = {
     "retry_backoff_s": 0.0,
     "retry_backoff_max_s": 0.0,
     "retry_jitter_s": 0.0,
-    "retry_on_timeout": False,
+    "retry_on_timeout": True,
 }
 RETRY_PROBES = {
     name: Probe(
@@ -435,9 +435,26 @@ def _hook(scene: Scene) -> object:
     return {"UserPromptSubmit": [HookMatcher(hooks=[called])]}
 
 
+def _hears_the_subagent(seen: Seen) -> bool:
+    events = seen.result.events if seen.result else ()
+    payloads = [bytes(event.payload) for event in events]
+    return any(
+        b'"assistant"' in each and b"OTTER SPEAKS" in each and b'"parent_tool_use_id":"' in each
+        for each in payloads
+    )
+
+
 _SDK = _CLAUDE | {
     "extra_args": _flag("--debug-to-stderr", {"debug-to-stderr": None}, shown=""),
-    "forward_subagent_text": Probe(lambda _: True, lambda _: False),
+    "forward_subagent_text": Probe(
+        lambda _: True,
+        _hears_the_subagent,
+        lambda _: ToolCall(
+            "Agent",
+            {"description": "x", "prompt": "OTTERPROMPT", "subagent_type": "general-purpose"},
+        ),
+        "fourth",
+    ),
     "hooks": Probe(_hook, lambda seen: bool(seen.scene.hooked)),
     "include_hook_events": _flag("--include-hook-events", True, shown=""),
     "mcp_servers": Probe(
@@ -477,16 +494,18 @@ _SDK = _CLAUDE | {
 
 _GEMINI = {
     "approval_mode": Probe(
-        lambda _: "yolo", lambda seen: seen.scene.made.exists(), _write_by_shell, "second"
+        lambda _: "auto_edit", lambda seen: seen.scene.made.exists(), _write, "trusted editing"
     ),
     "extra_argv": _flag("--debug", ["--debug"], shown="", turn="second"),
     "include_directories": Probe(
         lambda scene: [str(scene.trusted)],
-        lambda seen: seen.has_argument("--include-directories", str(seen.scene.trusted)),
+        lambda seen: any(str(seen.scene.trusted) in agent.command for agent in seen.agents),
         turn="second",
     ),
-    "sandbox": Probe(lambda _: True, lambda seen: "sandbox" in str(seen.error), turn="boxed"),
-    "yolo": Probe(lambda _: True, lambda seen: seen.scene.made.exists(), _write_by_shell, "third"),
+    "sandbox": Probe(lambda _: True, lambda seen: seen.scene.sprung.exists(), turn="boxed"),
+    "yolo": Probe(
+        lambda _: True, lambda seen: seen.scene.made.exists(), _write_by_shell, "trusted acting"
+    ),
 }
 
 _ACP = {
@@ -576,18 +595,20 @@ def script_of(scene: Scene, door: str, turn: str, acts: Sequence[Probe], named: 
     if turn in {"timeout", "idle"}:
         return Script([Reply("one two three", ending=Hang(after=1))])
     ending: Answer = "Done."
-    rules: list[Rule] = []
+    rules = [Rule(["OTTER SPEAKS"], contains="OTTERPROMPT")]
     if door == "review":
         ending = VERDICT
     elif "output_retries" in named:
         ending = "I would say so."
-        rules = [
+        rules += [
             Rule(['{"related": "perhaps"}'], contains="is not JSON"),
             Rule([FITTING], contains="does not fit"),
         ]
     elif "output" in named:
         ending = FITTING
     actions = [probe.acts(scene) for probe in acts if probe.acts]
+    if door == "compact":
+        return Script(["A summary."])
     if turn == "main" and named & {"env", "cwd"}:
         actions.insert(0, Shell(SHELL))
     return Script([*actions, ending], rules)

@@ -102,6 +102,12 @@ def _play(doors: Doors, way: Way, door: str, turn: str, names: list[str]) -> See
 
     def given(scene: Scene) -> dict[str, Any]:
         keywords: dict[str, Any] = {"cwd": scene.trusted} if turn == "trusting" else {}
+        if turn.startswith("trusted"):
+            keywords |= {"cwd": scene.inner, "trust_project": True}
+        if turn == "boxed":
+            keywords["timeout"] = 20  # for where there is no such program
+        if not _FAILING.isdisjoint(names) and not way.capabilities.failures:
+            keywords["idle_timeout"] = 5  # nothing else tells that it has failed
         if turn == "versioned":
             keywords["model"] = "default"  # the list of models is asked for then
         options: dict[str, Any] = {}
@@ -133,6 +139,8 @@ def _fixed(way: Way, door: str, turn: str) -> list[str]:
 def _begun_with(doors: Doors, way: Way, door: str, turn: str) -> Mapping[str, Any]:
     if turn == "trusting":
         return {"cwd": doors.scene.trusted, "trust_project": True}
+    if turn.startswith("trusted"):
+        return {"cwd": doors.scene.inner, "trust_project": True}
     probes = probes_of(way.name)
     if turn == "stored" and door in {"resume", "elsewhere", "fork"}:
         return {"provider_options": {"sessions": probes[".sessions"].value(doors.scene)}}

@@ -10,8 +10,9 @@ from support.stage import Stage
 
 
 def configure(scene: Scene, stage: Stage) -> None:
-    """Writes the project, in the form of each agent."""
+    """Writes the project, in the form of each agent, and a program for sandboxes."""
     scene.trusted.mkdir()
+    lay({"docker": f"#!/bin/sh\ntouch '{scene.sprung}'\nexit 1\n"}, scene.work / "bin")
     touch = f"touch '{scene.sprung}'"
     if make := _PROJECTS.get(scene.provider):
         lay(make(touch), scene.trusted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from signedin.model.errors import ErrorKind
+from signedin.model.errors import ErrorKind, UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.acp.dialect import Launch
 from signedin.providers.acp.normalise import STOP_FAILURES
@@ -18,6 +18,7 @@ from signedin.providers.gemini.store import GeminiStore
 from signedin.providers.shared.binary import remember_version, require
 
 _MODES = {"default": "default", "auto_edit": "autoEdit", "yolo": "yolo", "plan": "plan"}
+_OF_TRUSTED_FOLDERS = {"auto_edit", "yolo"}
 
 # It reads files by itself, never runs commands through its client, and takes the client's "no such
 # file" for a reason not to write a new one (seen with 0.61).
@@ -47,6 +48,11 @@ class GeminiDialect:
     def check(self, options: TurnOptions) -> None:
         """Refuses what Gemini cannot honour; see `Dialect.check`."""
         gemini.check_options(options)
+        mode = gemini.approval_mode(options)
+        if mode in _OF_TRUSTED_FOLDERS and not options.trust_project:
+            name = "approval_mode" if options.provider_options.get("approval_mode") else "yolo"
+            hint = f"Gemini has the mode {mode} in trusted folders only; say trust_project=True"
+            raise UnsupportedOptionError(self.name, name, hint)
 
     def launch(self, options: TurnOptions) -> Launch:
         """Says how to start Gemini; see `Dialect.launch`."""
