@@ -1,10 +1,10 @@
 """One model and one client for all doors of a row."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from contract.doors.declared import WAYS, Way
+from contract.doors.declared import DOORS, WAYS, Way, is_door
 from contract.doors.doors import Doors
 from support.rows import ROWS, Row
 
@@ -16,19 +16,60 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.xdist_group(f"doors of {getattr(row, 'name', 'all')}"))
 
 
-TRIED = ROWS
+WHOLE = {
+    "codex-app-server-wheel",
+    "codex-exec-wheel",
+    "claude-cli-2.1.330",
+    "gemini-acp-0.61.0",
+    "gemini-cli-0.61.0",
+    "opencode-1.18.33",
+    "qwen-0.15.10",
+    "chatgpt-responses",
+}
+"""Rows that are tried at every door; the others are other versions of these, or share their code,
+and are tried where a version may make a difference."""
+
+OF_VERSIONS = ("run", "later", "resume", "fork")
 
 
-@pytest.fixture(params=TRIED, ids=lambda row: row.name, scope="module")
+_WANTED: Mapping[str, Callable[[Way, str], bool]] = {
+    "test_what_has_an_effect": is_door,
+    "test_a_conversation_goes_on": lambda way, door: (
+        way.capabilities.resume and door in {"stream", "first", "cli"}
+    ),
+    "test_what_is_refused": lambda _way, _door: True,
+}
+"""Which doors a test is about."""
+
+
+def _way(row: Row) -> Way:
+    return WAYS[row.provider if row.transport == "acp" else row.transport]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Pairs rows with doors."""
+    if "door" not in metafunc.fixturenames:
+        return
+    is_wanted = _WANTED[metafunc.function.__name__]
+    pairs = [
+        pytest.param(row, door, id=f"{row.name}-{door}")
+        for row in ROWS
+        for door in DOORS
+        if (row.name in WHOLE or door in OF_VERSIONS) and is_wanted(_way(row), door)
+    ]
+    metafunc.parametrize(("row", "door"), pairs, indirect=["row"], scope="module")
+
+
+@pytest.fixture(scope="module")
 def row(request: pytest.FixtureRequest) -> Row:
-    """Each way to drive an agent."""
+    """A way to drive an agent."""
     return request.param
 
 
 @pytest.fixture(scope="module")
 def way(row: Row) -> Way:
     """What is declared of it."""
-    return WAYS[row.provider if row.transport == "acp" else row.transport]
+    return _way(row)
 
 
 @pytest.fixture(scope="module")

@@ -333,6 +333,12 @@ EXCEPTIONS = (
         Cell("fixed", "it is that of the session"),
     ),
     _Exception(
+        ("gemini-acp",),
+        ("cwd",),
+        ("resume",),
+        Cell("fixed", "within a client, where the process holds the session still"),
+    ),
+    _Exception(
         ("claude-agent-sdk",),
         tuple(f".{name}" for name in _SDK_REFUSED),
         _ANY_DOOR,

@@ -374,7 +374,7 @@ _CODEX = {
 
 def _flag(name: str, value: object, *, turn: str = "main", shown: str | None = None) -> Probe:
     """An option that becomes an argument of the agent."""
-    wanted = f"{name} {value if shown is None else shown}"
+    wanted = f"{name} {value if shown is None else shown}".strip()
     return Probe(
         lambda _: value,
         lambda seen: any(

@@ -7,7 +7,6 @@ import pytest
 
 from contract.doors.declared import (
     BEGUN,
-    DOORS,
     KEYWORDS,
     RETRY_OPTIONS,
     WAYS,
@@ -27,7 +26,6 @@ from signedin.providers.claude.sdk import options as sdk
 from signedin.providers.codex import options as codex
 from signedin.providers.gemini import options as gemini
 from signedin.providers.registry import BUILT_IN, load_provider
-from support.rows import Row
 
 KEPT = ("codex-app-server", "gemini-acp")
 """Ways that, within a client, go on with a conversation only with what it began with."""
@@ -69,10 +67,7 @@ def test_every_transport_is_declared() -> None:
     assert WAYS.keys() == built_in | tried
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_what_has_an_effect(doors: Doors, way: Way, row: Row, door: str) -> None:
-    if not is_door(way, door):
-        return
+def test_what_has_an_effect(doors: Doors, way: Way, door: str) -> None:
     probes = probes_of(way.name)
     outcomes = {name: cell(way, name, door).outcome for name in way.names}
     accepted = [
@@ -172,19 +167,16 @@ def _told(turn: str, seen: Seen) -> str:
     return f"  in the turn {turn!r}: {seen.kinds} {text!r} {seen.error!r} {asked} {last}"
 
 
-@pytest.mark.parametrize("door", ["stream", "first", "cli"])
-def test_a_conversation_goes_on(doors: Doors, way: Way, row: Row, door: str) -> None:
-    if way.capabilities.resume:
-        begun = doors.begun({})
-        assert doors.go_on(door, begun, fork=False).session_id == begun
+def test_a_conversation_goes_on(doors: Doors, way: Way, door: str) -> None:
+    begun = doors.begun({})
+    assert doors.go_on(door, begun, fork=False).session_id == begun
+    assert "begin" in str(doors.stage.requests[-1].body)
+    if way.capabilities.fork and door != "stream":
+        assert doors.go_on(door, begun, fork=True).session_id != begun
         assert "begin" in str(doors.stage.requests[-1].body)
-        if way.capabilities.fork and door != "stream":
-            assert doors.go_on(door, begun, fork=True).session_id != begun
-            assert "begin" in str(doors.stage.requests[-1].body)
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_what_is_refused(doors: Doors, way: Way, row: Row, door: str) -> None:
+def test_what_is_refused(doors: Doors, way: Way, door: str) -> None:
     if not is_door(way, door):
         assert doors.try_to_go_through(door, {}, {}) is not None
         return
