@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from contract.doors.declared import DOORS, WAYS, Way, is_door
+from contract.doors.declared import TRIED, WAYS, Way, is_door
 from contract.doors.doors import Doors
 from support.rows import ROWS, Row
 
@@ -14,22 +14,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
         row = item.callspec.params.get("row")
         item.add_marker(pytest.mark.xdist_group(f"doors of {getattr(row, 'name', 'all')}"))
-
-
-WHOLE = {
-    "codex-app-server-wheel",
-    "codex-exec-wheel",
-    "claude-cli-2.1.330",
-    "gemini-acp-0.61.0",
-    "gemini-cli-0.61.0",
-    "opencode-1.18.33",
-    "qwen-0.15.10",
-    "chatgpt-responses",
-}
-"""Rows that are tried at every door; the others are other versions of these, or share their code,
-and are tried where a version may make a difference."""
-
-OF_VERSIONS = ("run", "later", "resume", "fork")
 
 
 _WANTED: Mapping[str, Callable[[Way, str], bool]] = {
@@ -54,8 +38,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     pairs = [
         pytest.param(row, door, id=f"{row.name}-{door}")
         for row in ROWS
-        for door in DOORS
-        if (row.name in WHOLE or door in OF_VERSIONS) and is_wanted(_way(row), door)
+        for door in TRIED.get(row.name, ())
+        if is_wanted(_way(row), door)
     ]
     metafunc.parametrize(("row", "door"), pairs, indirect=["row"], scope="module")
 

@@ -33,6 +33,7 @@ from support.rows import Row
 from support.stage import Stage
 
 ECHO = Text.echo("You said: {prompt}")
+_FULL = HttpError(503, "The model is overloaded.")
 IMPATIENCE = {"claude": {"CLAUDE_CODE_MAX_RETRIES": "0"}}
 
 
@@ -62,7 +63,7 @@ class WatchingStage(Stage):
     def _choose(self, request: ModelRequest) -> Reply | Refusal:
         if self.fails_once:
             self.fails_once = False
-            return HttpError(503) if self.is_told else Reply("one two", ending=Hang(after=1))
+            return _FULL if self.is_told else Reply("one two", ending=Hang(after=1))
         if self.marker:
             self.agents += [
                 Agent(command_of(pid), environment_of(pid)) for pid in processes_with(self.marker)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from contract.doors.declared import DOORS, WAYS, Way, cell, combinations, is_door
+from contract.doors.declared import DOORS, TRIED, UNTRIED, WAYS, Way, cell, combinations, is_door
 
 _WORDS = {"effect": "yes", "refused": "refused", "fixed": "fixed", "nothing": "nothing"}
 
@@ -12,7 +12,9 @@ def page() -> str:
     named = "".join(f"- **{door}**: {meaning}\n" for door, meaning in DOORS.items())
     count = sum(1 for _ in combinations())
     tables = "".join(map(_section, WAYS.values()))
-    return f"\n{named}\nThese are {count:,} combinations.\n{tables}\n"
+    untried = ", ".join(f"`{name}`" for name in UNTRIED)
+    rest = f"Nothing is declared yet of {untried}." if untried else ""
+    return f"\n{named}\nThese are {count:,} combinations. {rest}\n{tables}\n"
 
 
 def _section(way: Way) -> str:
@@ -29,9 +31,19 @@ def _section(way: Way) -> str:
     notes = [f"[{number}] {reason}" for number, reason in enumerate(reasons, 1)]
     if closed := [door for door in DOORS if not is_door(way, door)]:
         notes.append(f"Refused, whatever is given: {', '.join(closed)}")
-    return f"\n### {way.name}\n\n{_table(lines)}" + "".join(
+    return f"\n### {way.name}\n\n{_tried(way)}\n{_table(lines)}" + "".join(
         ["\n" * bool(notes), *(f"- {note}.\n" for note in notes)]
     )
+
+
+def _tried(way: Way) -> str:
+    """Which programs it is held to, and where not at every door."""
+    rows = {name: doors for name, doors in TRIED.items() if name.startswith(way.name)}
+    told = [
+        f"`{name}` at {'every door' if len(doors) == len(DOORS) else ', '.join(doors)}"
+        for name, doors in rows.items()
+    ]
+    return f"Held to {'; '.join(told)}.\n"
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:

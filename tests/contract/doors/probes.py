@@ -265,8 +265,12 @@ KEYWORD_PROBES: dict[str, Probe] = {
         lambda seen: str(seen.scene.inner) in seen.outputs + seen.said + _place(seen),
     ),
     "env": Probe(
-        lambda _: {"DOORS": "open"},
-        lambda seen: any("DOORS=open" in agent.environment for agent in seen.agents),
+        lambda _: {"DOORS": "open", "GEMINI_CLI_CUSTOM_HEADERS": "X-Doors: open"},
+        lambda seen: (
+            any("DOORS=open" in agent.environment for agent in seen.agents)
+            # Where Gemini has its title stands over its environment.
+            or seen.requests[-1].headers.get("x-doors") == "open"
+        ),
         other=lambda _: {"DOORS": "other"},
     ),
     "tools": Probe(

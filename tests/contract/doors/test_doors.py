@@ -9,6 +9,7 @@ from contract.doors.declared import (
     BEGUN,
     KEYWORDS,
     RETRY_OPTIONS,
+    UNTRIED,
     WAYS,
     Way,
     cell,
@@ -17,8 +18,6 @@ from contract.doors.declared import (
 from contract.doors.doors import Doors
 from contract.doors.probes import Scene, Seen, probes_of, script_of
 from signedin.model.options import _RETRY_OPTIONS, TurnKeywords
-from signedin.providers.acp import provider as acp
-from signedin.providers.acp.catalogue import AGENTS
 from signedin.providers.chatgpt import options as chatgpt
 from signedin.providers.chatgpt.sign_in import settings
 from signedin.providers.claude import options as claude
@@ -26,6 +25,7 @@ from signedin.providers.claude.sdk import options as sdk
 from signedin.providers.codex import options as codex
 from signedin.providers.gemini import options as gemini
 from signedin.providers.registry import BUILT_IN, load_provider
+from support.rows import ROWS
 
 KEPT = ("codex-app-server", "gemini-acp")
 """Ways that, within a client, go on with a conversation only with what it began with."""
@@ -37,9 +37,6 @@ KNOWN = {
     "claude-cli": claude._KNOWN_OPTIONS,
     "claude-agent-sdk": sdk._KNOWN_OPTIONS,
     "gemini-acp": gemini._KNOWN_OPTIONS,
-    "gemini-cli": gemini._KNOWN_OPTIONS,
-    "acp:opencode": acp._OPTIONS,
-    "acp:qwen": acp._OPTIONS,
     "chatgpt-responses": _CHATGPT,
 }
 
@@ -62,9 +59,8 @@ def test_every_transport_is_declared() -> None:
         for transport in load_provider(name).transports
         if transport != "acp"
     }
-    tried = {"acp:opencode", "acp:qwen"}
-    assert tried <= {f"acp:{agent}" for agent in AGENTS}
-    assert WAYS.keys() == built_in | tried
+    agents = {row.provider for row in ROWS if row.transport == "acp"}
+    assert WAYS.keys() | {*UNTRIED} == built_in | agents
 
 
 def test_what_has_an_effect(doors: Doors, way: Way, door: str) -> None:
@@ -204,7 +200,7 @@ def _refusal_of(doors: Doors, way: Way, door: str, name: str, outcome: str) -> s
     if door == "cli":
         refused = _refused_by_the_program(doors, name, keywords)
     else:
-        fixed = _begun_with(doors, way, door, "main") if outcome == "fixed" else {}
+        fixed = _begun_with(doors, way, door, "main") if door in BEGUN else {}
         refused = doors.try_to_go_through(door, keywords, fixed)
     if refused is None:
         return f"it was taken: {value!r}"
