@@ -207,6 +207,7 @@ UNTRIED = ("gemini-cli", "acp:opencode", "acp:qwen")
 
 TRIED: Mapping[str, tuple[str, ...]] = {
     "codex-app-server-wheel": tuple(DOORS),
+    "codex-app-server-0.169.0": ("later", "resume", "fork"),
     "codex-exec-wheel": tuple(DOORS),
     "claude-cli-2.1.330": tuple(DOORS),
     "claude-agent-sdk-2.1.330": ("run", "compact"),
