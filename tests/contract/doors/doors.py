@@ -24,7 +24,7 @@ from signedin import (
 )
 from signedin.cli.documents import RunDocument
 from signedin.cli.loopback import run_arguments
-from signedin.loopback import Hang, HttpError, ModelRequest, Script, Text
+from signedin.loopback import HttpError, ModelRequest, Script, Text
 from signedin.loopback.script import Refusal, Reply
 from support.folders import outside_of_sandboxes
 from support.processes import command_of, environment_of, processes_with
@@ -41,29 +41,16 @@ class WatchingStage(Stage):
     """A stage that looks which processes there are when the model is asked."""
 
     marker = ""
-    is_told = True
-    """Whether the agent tells that the model refuses."""
 
     def __init__(self, provider: str) -> None:
         super().__init__(provider)
         self.agents: list[Agent] = []
         self.fails_once = False
 
-    @property
-    def options(self) -> dict[str, dict[str, Any]]:
-        """Keywords for a client of this model; opencode has another one to choose."""
-        options = super().options
-        if given := options["env"].get("OPENCODE_CONFIG_CONTENT"):
-            config = json.loads(given)
-            models = config["provider"]["loopback"]["models"]
-            models["another"] = {**models["scripted"], "name": "another"}
-            options["env"]["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
-        return options
-
     def _choose(self, request: ModelRequest) -> Reply | Refusal:
         if self.fails_once:
             self.fails_once = False
-            return _FULL if self.is_told else Reply("one two", ending=Hang(after=1))
+            return _FULL
         if self.marker:
             self.agents += [
                 Agent(command_of(pid), environment_of(pid)) for pid in processes_with(self.marker)
@@ -91,7 +78,6 @@ class Doors:
             self.scene.address = str(stage.options["provider_options"]["base_url"])
         else:
             stage.marker = str(self.home)
-        stage.is_told = way.capabilities.failures
         self.path = f"{work / 'bin'}:{os.environ['PATH']}"
         self.client = self._new_client()
 

@@ -46,8 +46,6 @@ MODELS = {
     "codex": "gpt-5.6-luna",
     "claude": "claude-sonnet-5",
     "gemini": "gemini-2.5-flash",
-    "acp:opencode": "loopback/another",
-    "acp:qwen": "scripted",
     "chatgpt": "scripted-small",
 }
 """A model of each provider that is not the one it is asked for otherwise."""
@@ -176,14 +174,6 @@ class Seen:
     @property
     def kinds(self) -> list[str]:
         return [event.kind for event in self.result.events] if self.result else []
-
-    def has_argument(self, *words: str) -> bool:
-        """Whether an agent was started with these words in a row."""
-        return any(
-            list(words) == agent.command[start : start + len(words)]
-            for agent in self.agents
-            for start in range(len(agent.command))
-        )
 
 
 class Probe(NamedTuple):
@@ -512,15 +502,6 @@ _GEMINI = {
     ),
 }
 
-_ACP = {
-    "mode": Probe(lambda _: "plan", lambda seen: "plan" in seen.said.lower(), turn="second"),
-    "config": Probe(
-        lambda _: {"model": "loopback/another"},
-        lambda seen: seen.requests[-1].model == "another",
-        turn="second",
-    ),
-}
-
 _CHATGPT = {
     "access": Probe(
         lambda _: "another-token",
@@ -581,9 +562,6 @@ OPTION_PROBES: dict[str, dict[str, Probe]] = {
     "claude-cli": _CLAUDE,
     "claude-agent-sdk": _SDK,
     "gemini-acp": _GEMINI,
-    "gemini-cli": _GEMINI,
-    "acp:opencode": _ACP,
-    "acp:qwen": _ACP,
     "chatgpt-responses": _CHATGPT,
 }
 

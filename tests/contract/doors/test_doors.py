@@ -97,8 +97,6 @@ def _play(doors: Doors, way: Way, door: str, turn: str, names: list[str]) -> See
             keywords |= {"cwd": scene.inner, "trust_project": True}
         if turn == "boxed":
             keywords["timeout"] = 20  # for where there is no such program
-        if not _FAILING.isdisjoint(names) and not way.capabilities.failures:
-            keywords["idle_timeout"] = 5  # nothing else tells that it has failed
         if turn == "versioned":
             keywords["model"] = "default"  # the list of models is asked for then
         options: dict[str, Any] = {}
