@@ -93,8 +93,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
 
     @property
     def raw(self) -> JSON:
-        """The provider's own message, decoded anew at each access."""
-        return cast("JSON", msgspec.json.decode(self.payload))
+        """The provider's own message, decoded anew at each access.
+
+        It is its text where it is no value: nested too deeply, or with a number out of range.
+        """
+        try:
+            return cast("JSON", msgspec.json.decode(self.payload))
+        except (msgspec.MsgspecError, RecursionError):
+            return bytes(self.payload).decode("utf-8", "replace")
 
     def __repr__(self) -> str:
         """Shows the event without the provider's payload, secrets masked."""
@@ -482,6 +488,19 @@ def error_from_event(event: ErrorEvent) -> SignedinError:
     if error_type := _PLAIN.get(event.error):
         return error_type(event.text)
     return TurnFailedError(event.text, event.error, event.status)
+
+
+def not_understood(name: str, what: str, error: Exception) -> ProtocolError:
+    """Returns the error of a turn whose provider sent what its reader fails at.
+
+    Args:
+        name: Who sent it.
+        what: What it was, as far as that is known.
+        error: What the reader raised.
+    """
+    fault = ProtocolError(f"{name} sent {what} in a form that cannot be read: {error!r}"[:500])
+    fault.__cause__ = error
+    return fault
 
 
 def event_from_error(error: SignedinError) -> ErrorEvent:

@@ -15,7 +15,9 @@ LONGEST_LINE = 256 << 20
 """Bytes of a line that is waited for; a program that never ends it must not fill the memory."""
 
 _ENCODER = msgspec.json.Encoder()
-_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for what is no JSON, in another form, no text, or nested too deep."""
+
 _ESCAPE = re.compile(
     rb"""\\(?:
         u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}  # a pair: one character
@@ -107,7 +109,7 @@ class JsonLines(Generic[T]):
             if not line.isascii():
                 line.decode()
             return line, self._decode(line)
-        except _UNDECODABLE as error:
+        except UNDECODABLE as error:
             reason = str(error)
         whole = mended(line)
         if whole != line:

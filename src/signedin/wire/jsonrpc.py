@@ -7,7 +7,8 @@ import contextlib
 import itertools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import Literal, Protocol
+from copy import copy
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -19,7 +20,7 @@ from signedin.model.errors import (
 )
 from signedin.runtime.aio import finish
 from signedin.wire.gate import Gate
-from signedin.wire.jsonl import BadLine, JsonLines, encode_line
+from signedin.wire.jsonl import UNDECODABLE, BadLine, JsonLines, encode_line
 from signedin.wire.rpc_errors import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
@@ -34,6 +35,9 @@ _ABSENT = (b"", b"null")
 _ID = re.compile(rb'"id"\s*:\s*"?(\d{1,18})\b')
 _SHOWN = 2000
 """Bytes that are shown of an error that cannot be read."""
+
+Closed: TypeAlias = TransportClosedError | ProtocolError
+"""Why nothing more comes: the other side is gone, or what it says cannot be read."""
 
 Params = msgspec.Struct | Mapping[str, object] | None
 
@@ -94,9 +98,10 @@ class JsonRpcPeer:
     """One end of a JSON-RPC connection.
 
     One task reads; it calls `on_notification`, `on_bad_line` and `on_batch_end` itself, in order,
-    so they must be quick and must not wait. Requests of the other side are answered in tasks of
-    their own. Answers may come in any order; those to requests that were cancelled or timed out
-    are dropped.
+    so they must be quick and must not wait. One that raises ends the connection: what it was given
+    is lost, and whoever waits for that would wait for ever. Requests of the other side are answered
+    in tasks of their own. Answers may come in any order; those to requests that were cancelled or
+    timed out are dropped.
 
     A consumer that cannot keep up holds the reader back through `gate`. Every request of ours is
     a demand on the gate as long as it waits, so its answer always gets through.
@@ -126,7 +131,7 @@ class JsonRpcPeer:
         on_request: RequestHandler | None = None,
         on_batch_end: Callable[[], None] | None = None,
         on_bad_line: Callable[[BadLine], None] | None = None,
-        on_close: Callable[[TransportClosedError], None] | None = None,
+        on_close: Callable[[Closed], None] | None = None,
         jsonrpc: Literal["2.0"] | None = None,
     ) -> None:
         self.gate = Gate()
@@ -142,7 +147,7 @@ class JsonRpcPeer:
         self._waiting: dict[str | float, asyncio.Future[msgspec.Raw | SignedinError]] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
-        self._closed: TransportClosedError | None = None
+        self._closed: Closed | None = None
 
     def start(self) -> None:
         """Begins to read."""
@@ -220,6 +225,7 @@ class JsonRpcPeer:
             await finish(_ended(tasks))
 
     async def _read(self) -> None:
+        reason: Closed
         try:
             async for chunk in self._stream.chunks():
                 self._take(self._lines.feed(chunk))
@@ -227,6 +233,8 @@ class JsonRpcPeer:
                     await self.gate.opened()
             self._take(self._lines.close())
             reason = await self._stream.closed_error()
+        except ProtocolError as error:
+            reason = error
         except Exception as error:
             self._report("reading failed", error)
             reason = TransportClosedError(f"reading failed: {type(error).__name__}: {error}")
@@ -240,10 +248,12 @@ class JsonRpcPeer:
                 self._dispatch(line, message)
             except Exception as error:
                 self._report("a handler of incoming messages failed", error)
+                raise ProtocolError(f"a message cannot be read: {error!r}"[:_SHOWN]) from error
         try:
             self._on_batch_end()
         except Exception as error:
             self._report("on_batch_end failed", error)
+            raise ProtocolError(f"messages cannot be handed on: {error!r}"[:_SHOWN]) from error
 
     def _dispatch(self, line: bytes, message: _Message | BadLine) -> None:
         if type(message) is BadLine:  # isinstance() takes three times as long to say no
@@ -308,15 +318,16 @@ class JsonRpcPeer:
 
     def _ensure_open(self) -> None:
         if self._closed is not None:
-            raise _copy(self._closed)
+            raise copy(self._closed)
 
-    def _close(self, reason: TransportClosedError) -> None:
+    def _close(self, reason: Closed) -> None:
         if self._closed is not None:
             return
         self._closed = reason
         for answered in self._waiting.values():
             if not answered.done():
-                answered.set_result(_copy(reason))
+                # Each its own: tracebacks and notes are not shared.
+                answered.set_result(copy(reason))
         try:
             self._on_close(reason)
         except Exception as error:
@@ -345,11 +356,6 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _copy(error: TransportClosedError) -> TransportClosedError:
-    """Every waiter raises an error of its own: tracebacks and notes are not shared."""
-    return TransportClosedError(error.message, returncode=error.returncode, stderr=error.stderr)
-
-
 def _own_id(number: str | float) -> str | float:
     """Returns an id as we gave it. JavaScript has no whole numbers, and some hand on texts."""
     return int(number) if isinstance(number, str) and number.isdecimal() else number
@@ -358,7 +364,7 @@ def _own_id(number: str | float) -> str | float:
 def _read_error(raw: msgspec.Raw) -> JsonRpcError:
     try:
         error = msgspec.json.decode(raw, type=_Error)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNDECODABLE:
         return rpc_error(INTERNAL_ERROR, bytes(raw)[:_SHOWN].decode("utf-8", "replace"))
     return rpc_error(error.code, error.message, error.data)
 

@@ -410,18 +410,34 @@ async def test_bad_lines_are_reported_and_reading_goes_on(
     assert entries[5] == ("fine", {})
 
 
-async def test_a_failing_callback_is_reported_and_stops_nothing(
-    connect: Connect, far: Far, log: Log, failures: list[str]
+@pytest.mark.parametrize("failing", ["on_notification", "on_batch_end"])
+async def test_a_failing_callback_ends_the_wait_of_everybody(
+    connect: Connect, far: Far, failures: list[str], failing: str
 ) -> None:
-    def on_notification(method: str, params: msgspec.Raw, line: bytes) -> None:
-        if method == "bad":
-            raise ValueError("no")
-        log.add(method)
+    def fail(*_: object) -> None:
+        raise ValueError("no")
 
-    connect(on_notification=on_notification)
-    far.says({"method": "bad"}, {"method": "good"})
-    assert await log.reaches(1) == ["good"]
-    assert failures == ["a handler of incoming messages failed: ValueError"]
+    peer = connect(**{failing: fail})
+    asking = ask(peer, "m")
+    await far.hears()
+    far.says({"method": "bad"})
+    with pytest.raises(ProtocolError, match=r"cannot be .*: ValueError\('no'\)"):
+        await asking
+    with pytest.raises(ProtocolError):
+        await ask(peer, "m")
+    assert len(failures) == 1
+
+
+async def test_a_line_without_end_is_no_end_of_the_other_side(
+    connect: Connect, far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signedin.wire.jsonl.LONGEST_LINE", 1000)
+    peer = connect()
+    asking = ask(peer, "m")
+    await far.hears()
+    far.sends(b"x" * 2000)
+    with pytest.raises(ProtocolError, match="a line of more than 0 MiB came, unended"):
+        await asking
 
 
 async def test_the_end_tells_everybody_why_once(connect: Connect, far: Far, log: Log) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from signedin import __version__
-from signedin.model.errors import ProtocolError, TransportClosedError
+from signedin.model.errors import ProtocolError, SignedinError, TransportClosedError
 from signedin.providers.acp import protocol as acp
 from signedin.runtime.aio import finish
 from signedin.wire.gate import Gate
@@ -59,7 +59,7 @@ class SessionListener(Protocol):
         """Called after everything that arrived together has been handed out."""
         ...
 
-    def on_close(self, error: TransportClosedError) -> None:
+    def on_close(self, error: SignedinError) -> None:
         """Called once if the process ends; nothing more will come."""
         ...
 
@@ -86,7 +86,7 @@ class ACPAgent:
         self._session_meta = session_meta or {}
         self._listeners: dict[str, SessionListener] = {}
         self._touched: set[SessionListener] = set()
-        self._closed: TransportClosedError | None = None
+        self._closed: SignedinError | None = None
         self._printed = ""
         self._decode = msgspec.json.Decoder(acp.SessionUpdate).decode
         self._peer = JsonRpcPeer(
@@ -147,7 +147,7 @@ class ACPAgent:
         return self.capabilities.session_capabilities or acp.SessionCapabilities()
 
     @property
-    def closed(self) -> TransportClosedError | None:
+    def closed(self) -> SignedinError | None:
         """Why the process cannot be used any more, ``None`` while it can."""
         return self._closed
 
@@ -353,7 +353,7 @@ class ACPAgent:
         _log.debug("%s printed a line that is no message: %s", self.name, line.reason)
         self._printed = line.data.decode(errors="replace")[:_SHOWN_OUTPUT]
 
-    def _on_close(self, error: TransportClosedError) -> None:
+    def _on_close(self, error: SignedinError) -> None:
         if self._closed is None:
             self._closed = error
             for listener in list(self._listeners.values()):

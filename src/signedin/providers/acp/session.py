@@ -16,7 +16,6 @@ from signedin.model.errors import (
     ProtocolError,
     SessionBusyError,
     SignedinError,
-    TransportClosedError,
     UnsupportedOptionError,
 )
 from signedin.model.events import SessionEvent, error_from_event
@@ -303,7 +302,7 @@ class ACPSession(ProviderSession):
         if self._turn is not None:
             self._turn.wake()
 
-    def on_close(self, error: TransportClosedError) -> None:
+    def on_close(self, error: SignedinError) -> None:
         """Nothing to do: the running prompt gets the same error."""
 
     async def on_request(self, request: IncomingRequest) -> object:

@@ -12,12 +12,10 @@ import msgspec
 from signedin.model.approvals import Host
 from signedin.model.errors import (
     ErrorKind,
-    ProtocolError,
     SignedinError,
-    TransportClosedError,
     UnsupportedOptionError,
 )
-from signedin.model.events import DoneEvent, Event
+from signedin.model.events import DoneEvent, Event, not_understood
 from signedin.model.options import TurnOptions
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.failure import failure_event
@@ -129,7 +127,7 @@ class ACPTurn:
         try:
             self._queue.put(self._normaliser.update(update, params, line))
         except Exception as error:
-            self._queue.fail(_not_understood(self._name, update.session_update, error))
+            self._queue.fail(not_understood(self._name, update.session_update, error))
 
     def wake(self) -> None:
         """Wakes the consumer if there is something for it."""
@@ -148,7 +146,7 @@ class ACPTurn:
         except SignedinError as error:
             self._queue.fail(error)
         except Exception as error:  # or the consumer would wait for ever
-            self._queue.fail(_not_understood(self._name, "the end of the turn", error))
+            self._queue.fail(not_understood(self._name, "the end of the turn", error))
         finally:
             self._ended.set()
             self.wake()
@@ -170,7 +168,7 @@ class ACPTurn:
             async with asyncio.timeout(STOP_SECONDS):
                 await self.interrupt()
                 await self._ended.wait()
-        except (TransportClosedError, TimeoutError) as error:
+        except (SignedinError, TimeoutError) as error:
             # An agent that cannot end a turn is of no use; a new one takes its place.
             _log.warning("%s did not stop a turn (%s); ending it", self._name, error)
             await finish(self._agent.aclose())
@@ -179,9 +177,3 @@ class ACPTurn:
         if not self._ended.is_set():
             self._queue.put(events)
             self.wake()
-
-
-def _not_understood(name: str, what: str, error: Exception) -> ProtocolError:
-    fault = ProtocolError(f"{name} sent {what} in a form that cannot be read: {error!r}"[:500])
-    fault.__cause__ = error
-    return fault

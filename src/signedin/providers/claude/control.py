@@ -13,16 +13,19 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import Protocol
 
 import msgspec
 
 from signedin.model.errors import (
     InvalidOptionError,
+    ProtocolError,
     SignedinError,
     TimeoutExceededError,
     TransportClosedError,
 )
+from signedin.model.events import not_understood
 from signedin.providers.claude.messages import UNREADABLE, ControlAnswer, Message
 from signedin.runtime.aio import finish
 from signedin.wire.gate import Gate
@@ -75,7 +78,7 @@ class ControlPeer:
         self._listener = listener
         self._ids = itertools.count(1)
         self._lines = JsonLines(Message)
-        self._waiting: dict[str, asyncio.Future[ControlAnswer | TransportClosedError]] = {}
+        self._waiting: dict[str, asyncio.Future[ControlAnswer | SignedinError]] = {}
         self._answering: dict[str, asyncio.Task[None]] = {}
         self._reader = asyncio.get_running_loop().create_task(self._read())
 
@@ -133,7 +136,7 @@ class ControlPeer:
         finally:
             del self._waiting[number]
             self.gate.satisfy(answered)
-        if isinstance(answer, TransportClosedError):
+        if isinstance(answer, SignedinError):
             raise answer
         if answer.subtype != "success":
             raise InvalidOptionError(f"claude refused {subtype!r}: {answer.error}")
@@ -156,6 +159,7 @@ class ControlPeer:
         self.close(TransportClosedError("claude was ended by its client"))
 
     async def _read(self) -> None:
+        reason: SignedinError
         try:
             async for chunk in self._process.chunks():
                 self._take(self._lines.feed(chunk))
@@ -163,9 +167,11 @@ class ControlPeer:
                     await self.gate.opened()
             self._take(self._lines.close())
             reason = await self._process.closed_error()
+        except ProtocolError as error:
+            reason = error
         except Exception as error:
             _report("reading what claude says failed", error)
-            reason = TransportClosedError(f"reading failed: {type(error).__name__}: {error}")
+            reason = not_understood("claude", "a message", error)
         self.close(reason)
 
     def _take(self, lines: Iterable[tuple[bytes, Message | BadLine]]) -> None:
@@ -222,11 +228,11 @@ class ControlPeer:
         with contextlib.suppress(TransportClosedError):
             await self.send({"type": "control_response", "response": answer})
 
-    def close(self, error: TransportClosedError) -> None:
+    def close(self, error: SignedinError) -> None:
         """Tells everybody that nothing more will come."""
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_result(error)
+                waiting.set_result(copy(error))
         for task in self._answering.values():
             task.cancel()
         self._listener.on_close(error)

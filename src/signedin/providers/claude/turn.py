@@ -11,7 +11,7 @@ import msgspec
 
 from signedin.model.approvals import Host
 from signedin.model.errors import SignedinError
-from signedin.model.events import Event
+from signedin.model.events import Event, not_understood
 from signedin.providers.claude.messages import CanUseTool, Message
 from signedin.providers.claude.normalise import TurnNormaliser
 from signedin.providers.claude.process import ClaudeProcess
@@ -115,10 +115,14 @@ class ClaudeTurn:
 
     def on_message(self, message: Message, line: bytes) -> None:
         """Takes a message."""
-        if not self._normaliser.ended:
+        if self._normaliser.ended or self._queue.failed:
+            return
+        try:
             self._queue.put(self._normaliser.events(message, line))
-            if self._normaliser.ended:
-                self._over.set()
+        except Exception as error:
+            self._queue.fail(not_understood("claude", f"{message.type!r}", error))
+        if self._normaliser.ended:
+            self._over.set()
 
     async def on_question(self, question: CanUseTool, payload: msgspec.Raw) -> object:
         """Has the host decide."""

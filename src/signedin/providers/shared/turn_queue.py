@@ -35,6 +35,11 @@ class TurnQueue(Generic[T]):
         """Says what to raise once everything is taken, as nothing more comes; the first counts."""
         self._error = self._error or error
 
+    @property
+    def failed(self) -> bool:
+        """Whether nothing more comes, as `fail` was told."""
+        return self._error is not None
+
     def wake(self) -> None:
         """Wakes the consumer if there is something for it."""
         if self._ready or self._error:

@@ -28,7 +28,12 @@ from claude_agent_sdk import (
 from claude_agent_sdk.types import McpServerConfig, PermissionUpdate
 
 from signedin import __version__
-from signedin.model.errors import ProtocolError, TimeoutExceededError, TransportClosedError
+from signedin.model.errors import (
+    ProtocolError,
+    SignedinError,
+    TimeoutExceededError,
+    TransportClosedError,
+)
 from signedin.providers.claude.control import START_SECONDS, ControlListener, ControlPeer
 from signedin.providers.claude.launch import Launch
 from signedin.providers.claude.messages import CanUseTool, Message
@@ -67,9 +72,7 @@ class SdkPeer(ControlPeer):
         self._listener = listener
         self._wire = _Wire(process)
         self._asked: dict[str, msgspec.Raw] = {}
-        self._closed: asyncio.Future[TransportClosedError] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self._closed: asyncio.Future[SignedinError] = asyncio.get_running_loop().create_future()
         own = cast("dict[str, McpServerConfig]", options.mcp_servers)
         tools = _tool_server(launch.tools, listener.call_tool) if launch.tools else {}
         self._client = ClaudeSDKClient(
@@ -128,7 +131,7 @@ class SdkPeer(ControlPeer):
         del message
         self._wire.feed(line)
 
-    def close(self, error: TransportClosedError) -> None:
+    def close(self, error: SignedinError) -> None:
         """Tells everybody that nothing more will come."""
         if not self._closed.done():
             self._closed.set_result(error)

@@ -11,7 +11,7 @@ import asyncio
 from copy import copy
 from typing import TYPE_CHECKING
 
-from signedin.model.errors import ProtocolError, TimeoutExceededError, TransportClosedError
+from signedin.model.errors import ProtocolError, SignedinError, TimeoutExceededError
 from signedin.model.redact import know
 from signedin.providers.codex import protocol as p
 
@@ -57,7 +57,7 @@ class _AsyncLoginAttempt:
             ) from None
         finally:
             gate.satisfy(outcome)
-        if isinstance(ended, TransportClosedError):
+        if isinstance(ended, SignedinError):
             raise copy(ended)
         return ended
 

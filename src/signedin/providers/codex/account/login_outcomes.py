@@ -6,10 +6,10 @@ import asyncio
 from copy import copy
 from typing import TypeAlias
 
-from signedin.model.errors import TransportClosedError
+from signedin.model.errors import SignedinError
 from signedin.providers.codex import protocol as p
 
-_Outcome: TypeAlias = "p.AccountLoginCompletedNotification | TransportClosedError"
+_Outcome: TypeAlias = "p.AccountLoginCompletedNotification | SignedinError"
 
 METHOD_COMPLETED = "account/login/completed"
 
@@ -19,7 +19,7 @@ class LoginOutcomes:
 
     def __init__(self) -> None:
         self._outcomes: dict[str, asyncio.Future[_Outcome]] = {}
-        self._closed: TransportClosedError | None = None
+        self._closed: SignedinError | None = None
 
     def of(self, login_id: str) -> asyncio.Future[_Outcome]:
         """Returns what will be, or already is, the outcome of an attempt."""
@@ -36,7 +36,7 @@ class LoginOutcomes:
         if not outcome.done():
             outcome.set_result(told)
 
-    def close(self, error: TransportClosedError) -> None:
+    def close(self, error: SignedinError) -> None:
         """Takes in that nothing more will be told."""
         self._closed = error
         for outcome in self._outcomes.values():

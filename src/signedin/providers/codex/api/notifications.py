@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from signedin.model.errors import TimeoutExceededError
+from signedin.model.errors import ProtocolError, TimeoutExceededError
 from signedin.model.redact import redact
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.process import AppServer
+from signedin.wire.jsonl import UNDECODABLE
 
 KEPT = 1000
 """Notifications about no turn that are kept until somebody asks; then the oldest go."""
@@ -45,8 +46,17 @@ class Notification(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def raw(self) -> dict[str, p.Json]:
-        """The whole message, decoded."""
-        return msgspec.json.decode(self.line, type=dict[str, p.Json])
+        """The whole message, decoded.
+
+        Raises:
+            ProtocolError: It is nested too deeply, or has a number that Python cannot hold.
+        """
+        try:
+            return msgspec.json.decode(self.line, type=dict[str, p.Json])
+        except UNDECODABLE as error:
+            raise ProtocolError(
+                f"codex sent {self.method!r} with what is no value: {error}"
+            ) from error
 
     def __repr__(self) -> str:
         return redact(f"Notification({self.method!r}, {self.params!r})")
@@ -98,7 +108,7 @@ def read_address(params: msgspec.Raw) -> Address:
     """Returns what undecoded parameters are about."""
     try:
         about = msgspec.json.decode(params, type=_Addressed)
-    except msgspec.ValidationError:
+    except UNDECODABLE:
         return Address(None, None)
     return Address(about.thread_id, about.turn_id or about.turn.id)
 
@@ -110,8 +120,8 @@ def _read_rest(method: str, line: bytes) -> tuple[Notification, Address]:
             return Notification(method, known.decode(params), line), read_address(params)
     try:
         unknown = UnknownNotification(params=msgspec.json.decode(params, type=dict[str, p.Json]))
-    except msgspec.ValidationError:
-        unknown = UnknownNotification()  # no object; `Notification.raw` has it
+    except UNDECODABLE:
+        unknown = UnknownNotification()  # no object, or none that Python can hold
     return Notification(method, unknown, line), read_address(params)
 
 

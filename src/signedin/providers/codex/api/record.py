@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from signedin.model.errors import SignedinError, TransportClosedError
+from signedin.model.errors import SignedinError
 from signedin.model.events import SessionEvent, event_from_error
 from signedin.model.redact import redact
 from signedin.model.results import answer_among
@@ -139,8 +139,8 @@ class TurnRecord:
         )
         return self._with_result(error)
 
-    def lost(self, error: TransportClosedError) -> SignedinError:
-        """Returns the error of a turn whose server is gone, with what was received."""
+    def lost(self, error: SignedinError) -> SignedinError:
+        """Returns the error of a turn of which no more comes, with what was received."""
         self._replay([])
         self._recorder.record([event_from_error(error), interrupted_done("failed")])
         return self._with_result(error)
@@ -149,7 +149,7 @@ class TurnRecord:
         """Records the turn in the words that all providers share."""
         normaliser = TurnNormaliser()
         pieces = [piece for pieces in self._pieces.values() for piece in pieces]
-        ended = isinstance(self._wholes[-1].params, p.TurnCompletedNotification)
+        ended = self._wholes and isinstance(self._wholes[-1].params, p.TurnCompletedNotification)
         wholes, end = (self._wholes[:-1], self._wholes[-1:]) if ended else (self._wholes, [])
         self._recorder.record([self._opening])
         for one in [*before, *wholes, *pieces, *end]:

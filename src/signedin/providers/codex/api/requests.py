@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias, cast
-
-import msgspec
+from typing import TypeAlias
 
 from signedin.providers.codex import protocol as p
+from signedin.providers.codex.app_server.questions import params_of
 from signedin.runtime.aio import run_callback
 from signedin.wire.jsonrpc import IncomingRequest
-from signedin.wire.rpc_errors import INVALID_PARAMS, METHOD_NOT_FOUND, JsonRpcError
+from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 
 RequestAnswer: TypeAlias = p.Outgoing | Mapping[str, object] | None
 OnRequest: TypeAlias = Callable[[str, p.Incoming], Awaitable[RequestAnswer] | RequestAnswer]
@@ -35,21 +34,16 @@ class RequestAnswerer:
             JsonRpcError: There is no answer; the server takes that for a refusal.
         """
         method = request.method
-        known = p.SERVER_REQUESTS.get(method)
-        if known is None:
-            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin does not know {method}")
-        try:
-            params = cast("p.Incoming", p.decoder(known.params).decode(request.params))
-        except msgspec.ValidationError as error:
-            raise JsonRpcError(INVALID_PARAMS, f"unknown form of {method}: {error}") from error
+        params = params_of(request)
         answer = await run_callback(self._handler, method, params) if self._handler else None
         if answer is None:
             _log.info("refused %s: nobody is there to allow it", method)
             return refusal(method, params)
         if not isinstance(answer, p.Outgoing | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            wanted = p.SERVER_REQUESTS[method].answer.__name__
             raise TypeError(
-                f"on_request must return a {known.answer.__name__}, a mapping or None for "
-                f"{method}, not {type(answer).__name__}"
+                f"on_request must return a {wanted}, a mapping or None for {method}, not "
+                f"{type(answer).__name__}"
             )
         return answer
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from signedin.model.errors import SessionBusyError, TransportClosedError
-from signedin.model.events import SessionEvent
+from signedin.model.errors import SessionBusyError, SignedinError
+from signedin.model.events import SessionEvent, not_understood
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.notifications import (
     Inbox,
@@ -40,7 +40,10 @@ class RoutedTurn(LiveTurn[Notification]):
             self.begun(params.turn.id)
         if turn_id is None or turn_id != self.id:
             return False
-        self.record.take(notification)
+        try:
+            self.record.take(notification)
+        except Exception as error:
+            self.fail(not_understood("codex", notification.method, error))
         self.push([notification])
         if isinstance(params, p.TurnCompletedNotification):
             self.end()
@@ -112,7 +115,7 @@ class Router:
             turn.wake()
         self.inbox.wake()
 
-    def on_close(self, error: TransportClosedError) -> None:
+    def on_close(self, error: SignedinError) -> None:
         """Tells everybody that the server is gone."""
         running, self._running = self._running, {}
         for turn in running.values():

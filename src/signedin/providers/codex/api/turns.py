@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from signedin.model.errors import SignedinError, TransportClosedError
+from signedin.model.errors import SignedinError
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.inputs import Input, input_parts
 from signedin.providers.codex.api.notifications import Notification
@@ -55,7 +55,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
             return []
         try:
             batch = await self._turn.receive()
-        except TransportClosedError as error:
+        except SignedinError as error:
             self._over = True
             self._error = self._turn.record.lost(error)
             return []

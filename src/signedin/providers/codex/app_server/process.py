@@ -33,7 +33,7 @@ from signedin.providers.codex.protocol import (
 )
 from signedin.runtime.aio import finish
 from signedin.wire.gate import Gate
-from signedin.wire.jsonl import BadLine
+from signedin.wire.jsonl import UNDECODABLE, BadLine
 from signedin.wire.jsonrpc import IncomingRequest, JsonRpcPeer, Params
 from signedin.wire.process import Process
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
@@ -82,7 +82,7 @@ class Listener(Protocol):
         """Called after everything that arrived together has been handed out."""
         ...
 
-    def on_close(self, error: TransportClosedError) -> None:
+    def on_close(self, error: SignedinError) -> None:
         """Called once if the process ends; nothing more will come."""
         ...
 
@@ -105,7 +105,7 @@ def _memory(pid: int) -> int:
 def _addressed(params: msgspec.Raw) -> _Addressed:
     try:
         return msgspec.json.decode(params, type=_Addressed)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return _Addressed()
 
 
@@ -131,7 +131,7 @@ class AppServer:
         self._listeners: dict[str, Listener] = {}
         self._handles: Counter[str] = Counter()
         self._touched: set[Listener] = set()
-        self._closed: TransportClosedError | None = None
+        self._closed: SignedinError | None = None
         self._background: set[asyncio.Task[None]] = set()
         self.identity = InitializeResponse()
         self.logins = LoginOutcomes()
@@ -159,7 +159,7 @@ class AppServer:
         return redact(self._process.stderr)
 
     @property
-    def closed(self) -> TransportClosedError | None:
+    def closed(self) -> SignedinError | None:
         """Why the process cannot be used any more, ``None`` while it can."""
         return self._closed
 
@@ -202,7 +202,7 @@ class AppServer:
         raw = await self._peer.request(method, params, timeout=timeout)
         try:
             return decoder(result_type).decode(raw)
-        except msgspec.ValidationError as error:
+        except UNDECODABLE as error:
             raise ProtocolError(
                 f"codex {self.version} answered {method} in a form unknown to this version of "
                 f"signedin: {error}; look for an update of signedin"
@@ -308,7 +308,7 @@ class AppServer:
             return None
         try:
             return known.decode(params)
-        except msgspec.ValidationError as error:
+        except UNDECODABLE as error:
             _log.debug("%s has an unknown form: %s", method, error)
             return None
 
@@ -328,7 +328,7 @@ class AppServer:
     def _on_bad_line(self, line: BadLine) -> None:
         _log.warning("the app-server sent a line that is no message: %s", line.reason)
 
-    def _on_close(self, error: TransportClosedError) -> None:
+    def _on_close(self, error: SignedinError) -> None:
         if self._closed is None:
             self._closed = error
             self.logins.close(error)

@@ -24,8 +24,9 @@ from signedin.model.events import Event
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.normalise import TurnNormaliser
 from signedin.tools.content import ImageContent
+from signedin.wire.jsonl import UNDECODABLE
 from signedin.wire.jsonrpc import IncomingRequest
-from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
+from signedin.wire.rpc_errors import INVALID_PARAMS, METHOD_NOT_FOUND, JsonRpcError
 
 _DECISIONS = {
     "allow": "accept",
@@ -67,8 +68,7 @@ class Questioner:
             JsonRpcError: It is a request nobody here can answer.
         """
         payload = msgspec.Raw(request.line)
-        params_type = p.SERVER_REQUESTS.get(request.method)
-        params = p.decoder(params_type.params).decode(request.params) if params_type else None
+        params = params_of(request)
         match params:
             case p.CommandExecutionRequestApprovalParams():
                 return await self._command(params, payload)
@@ -211,6 +211,21 @@ class Questioner:
         answers = await self._host.answer(questions)
         self._tell(question_events(questions, answers, item_id, payload))
         return answers
+
+
+def params_of(request: IncomingRequest) -> p.Incoming:
+    """Returns what a request asks for.
+
+    Raises:
+        JsonRpcError: Its method or its form is not known here.
+    """
+    known = p.SERVER_REQUESTS.get(request.method)
+    if known is None:
+        raise JsonRpcError(METHOD_NOT_FOUND, f"signedin does not know {request.method}")
+    try:
+        return cast("p.Incoming", p.decoder(known.params).decode(request.params))
+    except UNDECODABLE as error:
+        raise JsonRpcError(INVALID_PARAMS, f"unknown form of {request.method}: {error}") from error
 
 
 def _plain(value: msgspec.Struct | None) -> object:

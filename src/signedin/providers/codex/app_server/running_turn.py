@@ -7,11 +7,12 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from copy import copy
 from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from signedin.model.errors import InvalidOptionError, SignedinError, TransportClosedError
+from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.model.events import SessionEvent
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.process import AppServer
@@ -88,7 +89,7 @@ class LiveTurn(Generic[ReceivedT]):
         """Waits until there is something, and returns all there is.
 
         Raises:
-            TransportClosedError: The process ended before the turn did.
+            SignedinError: The process ended before the turn did, or the rest cannot be read.
         """
         return await self._queue.take()
 
@@ -178,13 +179,20 @@ class LiveTurn(Generic[ReceivedT]):
         """Wakes the consumer if there is something for it."""
         self._queue.wake()
 
-    def on_close(self, error: TransportClosedError) -> None:
+    @property
+    def failed(self) -> bool:
+        """Whether nothing more of the turn can be told: the process is gone, or cannot be read."""
+        return self._queue.failed
+
+    def fail(self, error: SignedinError) -> None:
+        """Takes in why nothing more of the turn can be told, which still runs."""
+        self._queue.fail(error)
+        self._queue.wake()
+
+    def on_close(self, error: SignedinError) -> None:
         """Takes in that the process has ended."""
-        # An error of its own: each turn's has its own result.
-        own = TransportClosedError(error.message, returncode=error.returncode, stderr=error.stderr)
-        self._queue.fail(own)
+        self.fail(copy(error))  # an error of its own: each turn's has its own result
         self.end()
-        self.wake()
 
 
 def session_event(opened: ThreadOpened) -> SessionEvent:

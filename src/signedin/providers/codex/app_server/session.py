@@ -17,7 +17,7 @@ from signedin.model.approvals import Host
 from signedin.model.errors import (
     InvalidOptionError,
     SessionBusyError,
-    TransportClosedError,
+    SignedinError,
     UnsupportedOptionError,
 )
 from signedin.model.events import SessionEvent
@@ -33,6 +33,7 @@ from signedin.providers.codex.app_server.turn import CodexTurn
 from signedin.providers.codex.app_server.turn_settings import TurnSettings
 from signedin.providers.codex.failure import refusal_in
 from signedin.providers.shared.images import image_url
+from signedin.wire.jsonl import UNDECODABLE
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import (
     METHOD_NOT_FOUND,
@@ -259,7 +260,7 @@ class CodexSession(ProviderSession):
         if self._turn is not None:
             self._turn.wake()
 
-    def on_close(self, error: TransportClosedError) -> None:
+    def on_close(self, error: SignedinError) -> None:
         """Tells the running turn that the process has ended."""
         if self._turn is not None:
             self._turn.on_close(error)
@@ -461,7 +462,7 @@ def _stored_tools(path: str | None) -> set[str]:
     try:
         with Path(path).open("rb") as file:
             first = msgspec.json.decode(file.readline(), type=_FirstLine)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return set()
     return {tool.name for tool in first.payload.dynamic_tools or ()}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from signedin.model.approvals import Host
-from signedin.model.events import DoneEvent, Event
+from signedin.model.events import DoneEvent, Event, not_understood
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.normalise import TurnNormaliser
 from signedin.providers.codex.app_server.process import AppServer
@@ -72,6 +72,18 @@ class CodexTurn(LiveTurn[Event]):
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
         """Takes in a message about the thread."""
+        if self.failed:
+            return
+        try:
+            self._take(method, params, line)
+        except Exception as error:
+            self.fail(not_understood("codex", method, error))
+
+    async def on_request(self, request: IncomingRequest) -> object:
+        """Answers a question of the server."""
+        return await self.answer(self._questioner.answer(request))
+
+    def _take(self, method: str, params: p.Incoming | None, line: bytes) -> None:
         if method == "turn/started" and isinstance(params, p.TurnStartedNotification):
             self.begun(params.turn.id)
         refused = (
@@ -90,10 +102,6 @@ class CodexTurn(LiveTurn[Event]):
         self.push(events)
         if events and type(events[-1]) is DoneEvent:
             self.end()
-
-    async def on_request(self, request: IncomingRequest) -> object:
-        """Answers a question of the server."""
-        return await self.answer(self._questioner.answer(request))
 
     def _tell(self, events: list[Event]) -> None:
         self.push(events)
