@@ -12,12 +12,13 @@ from signedin.loopback.parts import Part
 from signedin.loopback.request import ModelRequest
 from signedin.loopback.script import Answer, Ending, Refusal, Reply, Script, as_reply
 from signedin.model.extras import from_extra
+from signedin.model.errors import InvalidOptionError
 
 Written: TypeAlias = Script | Sequence[Answer] | str | Part | Ending | Reply | Refusal
 """A script as it may be written: in full, as the list of default replies, or as the only one."""
 
 
-class ScriptError(ValueError):
+class ScriptError(InvalidOptionError):
     """A script cannot be played: it is malformed, or some of it can never be reached."""
 
 

@@ -6,6 +6,8 @@ from typing import cast
 
 import msgspec
 
+from unit.codex.test_protocol import ASKED
+
 _CODEX = Path(__file__).parents[2] / "unit" / "codex" / "rows"
 
 
@@ -309,3 +311,20 @@ EXEC_FAILED: list[object] = [
     {"type": "error", "message": '{"error": {"message": "no", "code": "usage_limit_reached"}}'},
     {"type": "turn.failed", "error": {"message": 'unexpected status 429: {"error": {}}'}},
 ]
+
+
+def codex_answers(method: str) -> list[object]:
+    """What real Codex app-servers answered to a request."""
+    found: list[object] = []
+    if method == "account/rateLimits/read":
+        window = {"usedPercent": 5, "windowDurationMins": 300, "resetsAt": 1795255571}
+        found.append({"rateLimits": {"primary": window, "secondary": None, "planType": "plus"}})
+    if method == "turn/start":
+        return [{"turn": {"id": "TURN", "items": [], "status": "inProgress", "error": None}}]
+    for file in sorted(_CODEX.glob("*/*.jsonl")):
+        asked = iter(ASKED.get(file.stem, ("initialize", "thread/start", "turn/start")))
+        for line in file.read_bytes().splitlines():
+            row = msgspec.json.decode(line, type=dict[str, object])
+            if "method" not in row and next(asked, None) == method and "result" in row:
+                found.append(row["result"])
+    return found

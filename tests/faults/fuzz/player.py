@@ -35,7 +35,8 @@ def codex() -> None:
             continue
         params = message.get("params") or {}
         thread = params.get("threadId") or "thread-1"
-        if (answer := played(method)) is not None:
+        answer = played(method)
+        if answer is not None and method != "turn/start":
             write(b'{"id":%d,"result":%s}\n' % (number, answer))
             continue
         if method != "turn/start":
@@ -52,9 +53,10 @@ def codex() -> None:
         said = {"type": "agentMessage", "id": "b", "text": "before"}
         last = {"type": "agentMessage", "id": "a", "text": "after"}
         end = {"threadId": thread, "turn": {"id": turn, "status": "completed"}}
+        started = answer or b'{"turn":{"id":"TURN","status":"inProgress"}}'
         write(
-            lines(
-                {"id": number, "result": {"turn": {"id": turn, "status": "inProgress"}}},
+            b'{"id":%d,"result":%s}\n' % (number, started.replace(b"TURN", turn.encode()))
+            + lines(
                 {"method": "turn/started", "params": begin},
                 {"method": "item/completed", "params": {**about, "item": said}},
             )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
+from signedin.accounts.files import UNDECODABLE
 from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.model.events import (
     AnyEvent,
@@ -133,7 +135,8 @@ def from_json(text: str) -> Conversation:
             waiting.append(row)
             continue
         if row.events is not None:
-            waiting += [_event(raw) for raw in row.events]
+            with _line(number):
+                waiting += [_event(raw) for raw in row.events]
         exchanges += _told_by(row, waiting)
         told.append(row)
         waiting = []
@@ -169,12 +172,18 @@ class _Kind(msgspec.Struct):
 
 
 def _row(line: str, number: int) -> Event | _ResultRow:
-    try:
+    with _line(number):
         kind = msgspec.json.decode(line, type=_Kind).kind
         if kind == "result":
             return msgspec.json.decode(line, type=_ResultRow)
         return _event(msgspec.Raw(line.encode()))
-    except (msgspec.MsgspecError, UnicodeError) as error:
+
+
+@contextmanager
+def _line(number: int) -> Generator[None, None, None]:
+    try:
+        yield
+    except UNDECODABLE as error:
         raise InvalidOptionError(
             f"line {number} is nothing that `signedin run --json` writes: {error}"
         ) from None

@@ -163,7 +163,7 @@ def _read(file: Path) -> dict[str, object]:
         return {}
     try:
         return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidOptionError(f"{file} cannot be read: {error}") from error
 
 

@@ -133,7 +133,7 @@ def _may_have_login(home: Path) -> bool:
 
     try:
         config = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return config.get(_STORE_KEY) in ("keyring", "auto")
 
@@ -146,7 +146,10 @@ def _make_isolated(home: Path) -> None:
             f"{HOME_VARIABLE}={home} cannot be made a folder: {error.strerror}"
         ) from error
     file = home / _CONFIG_FILE
-    text = file.read_text("utf-8") if file.exists() else ""
+    try:
+        text = file.read_text("utf-8") if file.exists() else ""
+    except UnicodeDecodeError as error:
+        raise InvalidOptionError(f"{file} is not TOML: {error}") from error
     if _STORE_IS_SET.search(text):
         return
     import tomllib  # noqa: PLC0415 - as above
@@ -155,7 +158,7 @@ def _make_isolated(home: Path) -> None:
 
     try:
         tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidOptionError(f"{file} is not TOML: {error}") from error
     # In front of the first table, the only place where it belongs to none.
     write_private(file, f'{_STORE_KEY} = "file"\n{text}'.encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from signedin.model.errors import AuthRequiredError
+from signedin.model.errors import AuthRequiredError, ProtocolError
 from signedin.model.events import AnyEvent, DoneReason, Event, MessageEvent
 from signedin.model.results import ModelInfo, PastTurn, SessionInfo, SessionPage, answer_text
 from signedin.providers.base import ReviewTarget, SessionQuery
@@ -52,7 +52,7 @@ async def all_models(server: AppServer, *, include_hidden: bool = False) -> list
         params = p.ModelListParams(cursor=cursor or UNSET, include_hidden=include_hidden)
         answer = await server.call("model/list", params, p.ModelListResponse)
         models += answer.data
-        cursor = answer.next_cursor
+        cursor = _following(cursor, answer.next_cursor)
         if cursor is None:
             return models
 
@@ -92,9 +92,22 @@ async def read_history(server: AppServer, thread_id: str) -> list[PastTurn]:
                 return []
             raise
         turns += [_past_turn(turn) for turn in answer.data]
-        cursor = answer.next_cursor
+        cursor = _following(cursor, answer.next_cursor)
         if cursor is None:
             return turns
+
+
+def _following(cursor: str | None, following: str | None) -> str | None:
+    """Returns where the next page begins; ``None`` after the last.
+
+    Raises:
+        ProtocolError: It is the page that was just read, so there would be no end.
+    """
+    if following is not None and following == cursor:
+        raise ProtocolError(
+            "codex tells a list that goes on where it began; look for an update of it"
+        )
+    return following
 
 
 def review_target(target: ReviewTarget) -> p.ReviewTarget:

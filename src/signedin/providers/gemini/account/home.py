@@ -11,6 +11,7 @@ import msgspec
 
 from signedin.accounts.billing import unknown_account
 from signedin.accounts.files import write_private
+from signedin.accounts.files import UNDECODABLE
 from signedin.accounts.hints import either_sign_in
 from signedin.accounts.homes import isolated_home, make_private
 from signedin.model.errors import InvalidOptionError
@@ -103,7 +104,7 @@ def read_settings(folder: Path) -> dict[str, object]:
         return msgspec.json.decode(plain, type=dict[str, object])
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+    except (OSError, *UNDECODABLE) as error:
         raise InvalidOptionError(f"{file} cannot be read: {error}") from error
 
 

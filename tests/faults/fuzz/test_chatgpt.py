@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
+from faults.fuzz.cases import free
 from signedin.accounts.store import CredentialStore, CredentialStoreError
 from signedin.model.errors import SignedinError
 from signedin.providers.base import SessionQuery
@@ -27,10 +28,6 @@ from signedin.providers.chatgpt.sign_in.transfer import read_login
 from signedin.providers.chatgpt.store import ConversationStore
 from signedin.providers.codex.account.transfer import import_login
 from signedin.wire.sse import EventSplitter
-
-many = settings(
-    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
-)
 
 DEEP = b"[" * 100_000
 NUMBERS = (b"1e999", b"9" * 400, b"-1", b"0", b"NaN", b"true", b"1e308")
@@ -80,7 +77,7 @@ HEADERS = (
 )
 
 
-@many
+@free
 @given(
     st.sampled_from([400, 401, 403, 429, 500, 503]),
     st.dictionaries(st.sampled_from(HEADERS), header_values),
@@ -93,7 +90,7 @@ def test_bodies_and_headers_of_refusals(status, headers, body):
     limits_in_headers(headers)
 
 
-@many
+@free
 @given(bodies)
 def test_lists_of_models(body):
     with suppress(SignedinError):
@@ -110,7 +107,7 @@ STREAM = (
 )
 
 
-@many
+@free
 @given(st.lists(damaged(STREAM) | st.binary(max_size=40), max_size=5))
 def test_streams(chunks):
     splitter, normaliser = EventSplitter(), AnswerNormaliser()
@@ -120,7 +117,7 @@ def test_streams(chunks):
     normaliser.broken_off()
 
 
-@many
+@free
 @given(st.dictionaries(st.sampled_from(["exp", "iat", "sub", "email"]), values) | bodies)
 def test_tokens(payload):
     data = payload if isinstance(payload, bytes) else as_json(payload)
@@ -132,7 +129,7 @@ LOGIN = ChatGPTLogin(profile="codex", client_id="c", access_token="a", refresh_t
 KEPT = msgspec.json.encode({"credential": LOGIN, "refresh_began": 1.0})
 
 
-@many
+@free
 @given(damaged([KEPT]) | bodies)
 def test_login_files(content):
     with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +139,7 @@ def test_login_files(content):
             asyncio.run(store.read("login"))
 
 
-@many
+@free
 @given(
     st.text(max_size=30)
     | texts
@@ -169,7 +166,7 @@ def conversations(tmp_path_factory):
     return store
 
 
-@many
+@free
 @given(
     column=st.sampled_from(["name", "preview", "cwd", "model", "created_at", "archived"]),
     cell=st.sampled_from(CELLS),

@@ -1,8 +1,9 @@
 """Whatever agents send: the readers of ACP and of headless Gemini make events of it, or pass it."""
 
 import msgspec
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
+from faults.fuzz.cases import free
 from signedin import DoneEvent
 from signedin.model.events import Event
 from signedin.providers.acp import protocol as acp
@@ -55,7 +56,7 @@ def update(kind: str, members: dict[str, object]) -> tuple[acp.Update, msgspec.R
     return decoded, msgspec.Raw(params), params
 
 
-@settings(max_examples=250, deadline=None)
+@free
 @given(st.lists(st.tuples(KINDS, MEMBERS), max_size=3))
 def test_updates_of_a_session(sent: list[tuple[str, dict[str, object]]]) -> None:
     normaliser, replay = TurnNormaliser("/work"), Replay("/work")
@@ -69,7 +70,7 @@ def test_updates_of_a_session(sent: list[tuple[str, dict[str, object]]]) -> None
     msgspec.json.encode(events)
 
 
-@settings(max_examples=250, deadline=None)
+@free
 @given(st.lists(st.tuples(ROWS, MEMBERS), max_size=3))
 def test_rows_of_headless_gemini(sent: list[tuple[str, dict[str, object]]]) -> None:
     rows = HeadlessRows("/work")
