@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from types import TracebackType
-from typing import cast
+from typing import Self, cast
 
 import msgspec
 from hypothesis import HealthCheck, settings
@@ -40,7 +40,7 @@ class Case:
         self.number = number
         self.data = data
 
-    def __enter__(self) -> "Case":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

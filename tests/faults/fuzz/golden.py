@@ -137,7 +137,7 @@ CLAUDE_STORED: list[object] = [
 
 
 def _update(kind: str, /, **fields: object) -> Row:
-    params = {"sessionId": "s", "update": {"sessionUpdate": kind, **fields}}
+    params = {"sessionId": "SESSION", "update": {"sessionUpdate": kind, **fields}}
     return {"jsonrpc": "2.0", "method": "session/update", "params": params}
 
 
@@ -146,7 +146,7 @@ def _chunk(kind: str, text: str, **fields: object) -> Row:
 
 
 def _asks(method: str, number: object, **params: object) -> Row:
-    params = {"sessionId": "s", **params}
+    params = {"sessionId": "SESSION", **params}
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
 
 

@@ -103,33 +103,32 @@ def claude() -> None:
 
 
 def acp() -> None:
-    def update(text: str) -> object:
+    def update(session: str, text: str) -> object:
         content = {"type": "text", "text": text}
         news = {"sessionUpdate": "agent_message_chunk", "content": content, "messageId": text}
-        return {"method": "session/update", "params": {"sessionId": "s", "update": news}}
+        return {"method": "session/update", "params": {"sessionId": session, "update": news}}
 
-    results = {
-        "initialize": {
-            "protocolVersion": 1,
-            "agentCapabilities": {
-                "sessionCapabilities": {"close": {}, "list": {}},
-                "loadSession": True,
-            },
-        },
-        "session/new": {"sessionId": "s"},
-        "session/prompt": {"stopReason": "end_turn"},
-        "session/list": {"sessions": []},
-    }
+    can = {"sessionCapabilities": {"close": {}, "list": {}}, "loadSession": True}
+    sessions = 0
     for line in sys.stdin.buffer:
         message = json.loads(line)
         method, number = message.get("method"), message.get("id")
         if method is None or number is None:
             continue
-        if method == "session/prompt":
-            write(
-                lines(update("before")) + (played("turn") or b"") + b"\n" + lines(update("after"))
-            )
-        answer = played(method) or json.dumps(results.get(method, {})).encode()
+        result: object = {}
+        if method == "initialize":
+            result = {"protocolVersion": 1, "agentCapabilities": can}
+        elif method == "session/new":
+            sessions += 1
+            result = {"sessionId": f"s{sessions}"}
+        elif method == "session/list":
+            result = {"sessions": []}
+        elif method == "session/prompt":
+            session = message["params"]["sessionId"]
+            case = (played("turn") or b"").replace(b"SESSION", session.encode())
+            write(lines(update(session, "before")) + case + b"\n" + lines(update(session, "after")))
+            result = {"stopReason": "end_turn"}
+        answer = played(method) or json.dumps(result).encode()
         write(b'{"jsonrpc":"2.0","id":%d,"result":%s}\n' % (number, answer))
 
 

@@ -7,15 +7,18 @@ import os
 import sqlite3
 import tempfile
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
+import httpx2
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
-from faults.fuzz.cases import free
+from faults.fuzz.cases import COUNT, SECRET, documents, free, rows
 from signedin.accounts.store import CredentialStore, CredentialStoreError
 from signedin.model.errors import SignedinError
+from signedin.model.retry import Retry
 from signedin.providers.base import SessionQuery
 from signedin.providers.chatgpt.claims import read_claims
 from signedin.providers.chatgpt.conversation import StoredTurn
@@ -23,11 +26,19 @@ from signedin.providers.chatgpt.failure import error_of_response
 from signedin.providers.chatgpt.limits import limits_in_headers
 from signedin.providers.chatgpt.models import _decoded
 from signedin.providers.chatgpt.normalise import AnswerNormaliser
+from signedin.providers.chatgpt.requests import ResponseRequest
+from signedin.providers.chatgpt.sign_in import endpoint
+from signedin.providers.chatgpt.sign_in.device import DeviceFlow
+from signedin.providers.chatgpt.sign_in.flow import Enrolment
+from signedin.providers.chatgpt.sign_in.identity import check_identity
+from signedin.providers.chatgpt.sign_in.profiles import CODEX
 from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
+from signedin.providers.chatgpt.sign_in.tokens import exchange_code, refresh_login
 from signedin.providers.chatgpt.sign_in.transfer import read_login
 from signedin.providers.chatgpt.store import ConversationStore
 from signedin.providers.codex.account.transfer import import_login
 from signedin.wire.sse import EventSplitter
+from support.chatgpt import RawBackend, Sent, completed, created, delta, transport_to
 
 DEEP = b"[" * 100_000
 NUMBERS = (b"1e999", b"9" * 400, b"-1", b"0", b"NaN", b"true", b"1e308")
@@ -126,6 +137,88 @@ def test_tokens(payload):
 
 
 LOGIN = ChatGPTLogin(profile="codex", client_id="c", access_token="a", refresh_token="r")
+
+ASKED = ResponseRequest(model="m", input=[])
+BACKEND = [
+    [
+        {"type": "response.created", "response": {"id": "r", "model": "m"}},
+        {"type": "response.output_text.delta", "item_id": "m", "delta": "Hi"},
+        {"type": "response.reasoning_summary_text.delta", "item_id": "q", "delta": "Hm"},
+        {"type": "codex.rate_limits", "rate_limits": {"primary": {"used_percent": 1}}},
+        {
+            "type": "response.output_item.done",
+            "item": {"type": "message", "id": "n", "content": []},
+        },
+        {"type": "response.output_item.done", "item": {"type": "function_call", "call_id": "c"}},
+        {"type": end, **more},
+    ]
+    for end, more in (
+        ("response.completed", {"response": {"id": "r", "usage": {"input_tokens": 1}}}),
+        ("response.failed", {"response": {"error": {"code": "x", "message": "no"}}}),
+        ("response.incomplete", {"response": {"incomplete_details": {"reason": "x"}}}),
+        ("error", {"status": 429, "headers": {"Retry-After": "1"}, "error": {"message": "no"}}),
+    )
+]
+
+
+async def test_answers_of_a_backend():
+    """All the way through HTTP; the words that came first are there, whatever comes then."""
+    played = Sent()
+
+    with RawBackend(lambda _: played) as backend:
+        async with transport_to(backend.profile, retry=Retry(max_retries=0)) as transport:
+            for case in islice(rows(*BACKEND), COUNT // 5):
+                lines = case.data.split(b"\n")
+                stream = b"".join(b"data: " + line + b"\n\n" for line in lines)
+                played = Sent((created(), delta("before", "b"), stream, completed()))
+                with case:
+                    events = []
+                    async with transport.answer(ASKED) as answer:
+                        with suppress(SignedinError):
+                            async for event in answer:
+                                events.append(event)
+                    assert "before" in [event.text for event in events]
+
+
+GRANT = {
+    "access_token": "h.eyJleHAiOiA1LCAiaWF0IjogMX0.s",
+    "refresh_token": "r",
+    "expires_in": 3600,
+    "earliest_refresh_at": "2026-01-31T12:00:00Z",
+    "token_type": "Bearer",
+    "scope": "openid",
+}
+CODE = {"user_code": "A-B", "device_auth_id": "d", "interval": "5"}
+REFUSED = {"error": {"code": "invalid_grant", "message": f"no: {SECRET}"}}
+KEYS = {"keys": [{"kid": "k", "kty": "EC", "crv": "P-256", "alg": "ES256", "x": "AA", "y": "AA"}]}
+TOKEN = "eyJhbGciOiAiRVMyNTYiLCAia2lkIjogImsifQ.e30.AA"
+
+
+async def test_sign_in_servers(monkeypatch):
+    """What they answer to a code, to a refresh, and of their keys."""
+
+    async def ask(_method, url, *_):
+        headers = {"content-type": "application/json"}
+        request = httpx2.Request("GET", url)
+        return endpoint._read(
+            httpx2.Response(status, headers=headers, content=case.data, request=request)
+        )
+
+    monkeypatch.setattr(endpoint, "_ask", ask)
+    enrolment = Enrolment(profile=CODEX, client=None, keeper=None, settings=None)
+    url = CODEX.token_url
+    asked = (
+        lambda: refresh_login(CODEX, LOGIN),
+        lambda: exchange_code(CODEX, client_id="c", code="c", redirect_uri="", verifier="v"),
+        lambda: DeviceFlow(enrolment, CODEX.device).begin(),
+        lambda: check_identity(TOKEN, keys_url=url, issuer="i", client_id="c", nonce="n"),
+    )
+    for case in documents(GRANT, CODE, REFUSED, KEYS):
+        status = (200, 200, 200, 400, 401, 429, 500)[case.number % 7]
+        with case:
+            await asked[case.number % len(asked)]()
+
+
 KEPT = msgspec.json.encode({"credential": LOGIN, "refresh_began": 1.0})
 
 
@@ -166,7 +259,7 @@ def conversations(tmp_path_factory):
     return store
 
 
-@free
+@settings(free, max_examples=max(COUNT // 5, 1))  # each takes a transaction
 @given(
     column=st.sampled_from(["name", "preview", "cwd", "model", "created_at", "archived"]),
     cell=st.sampled_from(CELLS),

@@ -25,7 +25,7 @@ TOML = (
 JSONC = (b'{\n  // chosen\n  "security": {"auth": {"selectedType": "x"}}, /* a */ "b": [1]\n}\n',)
 DOTENV = (b"# keys\nexport GEMINI_API_KEY='a b'\nGOOGLE_GENAI_USE_GCA=true\nA: b\n",)
 YAML = (
-    b"default: Hi\nrules:\n  - contains: a\n    replies:\n      - kind: shell\n        command: ls\n",
+    b"default: Hi\nrules:\n  - contains: a\n    replies:\n      - {kind: shell, command: ls}\n",
     b"rules: [{matches: 'a+', replies: [&x {kind: reply, content: [a]}, *x]}]\n",
 )
 AUTH = (

@@ -1,11 +1,15 @@
 """Turns with agents that say anything: they end, keep what came, and raise nothing unknown."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import pytest
 
 from faults.fuzz import golden
 from faults.fuzz.cases import SECRET, rows
 from faults.fuzz.conftest import Stage, in_time
 from signedin import AsyncClient, AsyncTurn, ErrorEvent, Event, SignedinError, WarningEvent
+from signedin.providers.codex import AsyncCodex
 
 
 def looked_at(events: Sequence[Event]) -> None:
@@ -39,10 +43,24 @@ async def test_codex(stage: Callable[[str], Stage]) -> None:
                 await in_time(follow(client.stream("go")))
 
 
-async def test_claude(stage: Callable[[str], Stage]) -> None:
+async def test_codex_api(stage: Callable[[str], Stage]) -> None:
+    agent = stage("codex")
+    async with AsyncCodex(binary=agent.program) as client:
+        thread = await client.thread_start(cwd="/")
+        for case in rows(*golden.codex_turns()):
+            agent.says("turn", case.data)
+            with case:
+                turn = await in_time(thread.turn("go"))
+                with suppress(SignedinError):
+                    await in_time(turn.run())
+                assert "before" in repr(turn.result.items)
+
+
+@pytest.mark.parametrize("transport", ["claude-cli", "claude-agent-sdk"])
+async def test_claude(stage: Callable[[str], Stage], transport: str) -> None:
     agent = stage("claude")
     async with (
-        AsyncClient("claude", binary=agent.program, cwd="/") as client,
+        AsyncClient("claude", transport=transport, binary=agent.program, cwd="/") as client,
         client.session() as session,
     ):
         for case in rows(*golden.CLAUDE_TURNS):

@@ -177,7 +177,7 @@ async def test_a_mistake_of_ours_is_reported_and_refuses(
     listener.on_message = None  # type: ignore[assignment]
     asking = asyncio.create_task(peer.request("interrupt", {}, timeout=5))
     program.say({"type": "user"})
-    with pytest.raises(ProtocolError, match="claude sent a message in a form .*: TypeError"):
+    with pytest.raises(ProtocolError, match=r"claude sent a message in a form .*: TypeError"):
         await asking
     assert reported == [
         "answering a question of claude failed",

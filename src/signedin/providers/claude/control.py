@@ -219,7 +219,7 @@ class ControlPeer:
         try:
             response = await self._listener.on_request(request)
             answer |= {"subtype": "success", "response": response}
-        except (SignedinError, msgspec.MsgspecError) as error:
+        except (SignedinError, *UNREADABLE) as error:
             answer["error"] = str(error)
         except Exception as error:
             # It waits for ever for an answer that does not come, and takes an error for a refusal.

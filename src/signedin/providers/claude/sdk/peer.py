@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -36,7 +37,7 @@ from signedin.model.errors import (
 )
 from signedin.providers.claude.control import START_SECONDS, ControlListener, ControlPeer
 from signedin.providers.claude.launch import Launch
-from signedin.providers.claude.messages import CanUseTool, Message
+from signedin.providers.claude.messages import UNREADABLE, CanUseTool, ControlAnswer, Message
 from signedin.providers.claude.tool_server import SERVER, CallTool, Listing, shown
 from signedin.wire.jsonl import encode_line
 from signedin.wire.process import Process
@@ -44,6 +45,7 @@ from signedin.wire.process import Process
 if TYPE_CHECKING:
     from signedin.tools.tool import ToolResult
 
+_log = logging.getLogger("signedin.claude")
 _PermissionResult = PermissionResultAllow | PermissionResultDeny
 
 
@@ -117,19 +119,20 @@ class SdkPeer(ControlPeer):
     def take_answer(self, message: Message, line: bytes) -> None:
         """Takes an answer to us or to the SDK."""
         super().take_answer(message, line)
-        self._wire.feed(line)
+        if not self._hand_on(line, message.response, ControlAnswer):
+            _log.warning("an answer of claude's is kept from the SDK, which could not read it")
 
     def take_request(self, message: Message, line: bytes) -> None:
-        """Has the SDK answer a question."""
-        with suppress(msgspec.MsgspecError):
+        """Has the SDK answer a question; one that it could not read is answered here."""
+        with suppress(*UNREADABLE):
             asked = msgspec.json.decode(message.request, type=CanUseTool)
             self._asked[asked.tool_use_id] = message.request
-        self._wire.feed(line)
+        if not self._hand_on(line, message.request, _Request):
+            super().take_request(message, line)
 
     def take_cancel(self, message: Message, line: bytes) -> None:
         """Takes a question back from the SDK."""
-        del message
-        self._wire.feed(line)
+        self._hand_on(line, message.response, object)
 
     def close(self, error: SignedinError) -> None:
         """Tells everybody that nothing more will come."""
@@ -142,6 +145,15 @@ class SdkPeer(ControlPeer):
         """Stops the SDK, and reading."""
         await self._client.disconnect()
         await super().aclose()
+
+    def _hand_on(self, line: bytes, part: msgspec.Raw, kind: type) -> bool:
+        """Gives the SDK a message that it can read; with any other it would stop reading."""
+        try:
+            msgspec.json.decode(part, type=kind)
+            self._wire.feed(msgspec.json.decode(line, type=dict[str, Any]))
+        except UNREADABLE:
+            return False
+        return True
 
     async def _may_use(
         self, name: str, arguments: dict[str, Any], context: ToolPermissionContext
@@ -169,11 +181,11 @@ class _Wire(Transport):
     def __init__(self, process: Process) -> None:
         self.added: Mapping[str, object] = {}
         self._process = process
-        self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
-    def feed(self, line: bytes | None) -> None:
+    def feed(self, message: dict[str, Any] | None) -> None:
         """Adds a message for the SDK, ``None`` for their end."""
-        self._lines.put_nowait(line)
+        self._messages.put_nowait(message)
 
     async def connect(self) -> None:
         """Does nothing: the process runs."""
@@ -188,8 +200,8 @@ class _Wire(Transport):
 
     async def read_messages(self) -> AsyncIterator[dict[str, Any]]:
         """Iterates over the messages for the SDK."""
-        while (line := await self._lines.get()) is not None:
-            yield msgspec.json.decode(line)
+        while (message := await self._messages.get()) is not None:
+            yield message
 
     async def close(self) -> None:
         """Does nothing: whoever started the process ends it."""
@@ -200,6 +212,12 @@ class _Wire(Transport):
 
     async def end_input(self) -> None:
         """Does nothing: whoever started the process ends it."""
+
+
+class _Request(msgspec.Struct, frozen=True):
+    """What the SDK takes for granted of any question."""
+
+    subtype: str
 
 
 class _Answer(msgspec.Struct, frozen=True, rename="camel"):
