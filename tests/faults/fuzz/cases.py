@@ -289,5 +289,5 @@ _FRAGMENTS = (
         b"!!python/name:os ",
         b"<<: ",
     ),
-    SECRET.encode(),
+    b" " + SECRET.encode(),  # in the middle of a word nobody could tell where it begins
 )
