@@ -15,17 +15,17 @@ CANNOT_CLOSE = b'{"protocolVersion": 1, "agentCapabilities": {}}'
 
 
 async def growth(run: Callable[[], Awaitable[object]]) -> int:
-    """Bytes that 200 turns leave, after enough of them to have filled what is kept."""
-    for _ in range(50):
+    """Bytes that 100 turns leave, after enough of them to have filled what is kept."""
+    for _ in range(30):
         await run()
     gc.collect()
     tracemalloc.start()
     try:
-        for _ in range(20):
+        for _ in range(10):
             await run()
         gc.collect()
         before, _ = tracemalloc.get_traced_memory()
-        for _ in range(200):
+        for _ in range(100):
             await run()
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
