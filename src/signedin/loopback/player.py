@@ -105,7 +105,7 @@ def read_script(path: str | Path) -> Script:
         decoded = msgspec.yaml.decode(Path(path).read_bytes(), type=Script | Sequence[Answer] | str)
         script = decoded if isinstance(decoded, Script) else Script(decoded)
         Player(script)
-    except (msgspec.MsgspecError, ScriptError, ValueError, RecursionError) as error:
+    except (msgspec.MsgspecError, ScriptError, ValueError, LookupError, RecursionError) as error:
         raise ScriptError(f"{path} is not a script for the loopback model: {error}") from error
     return script
 

@@ -192,7 +192,7 @@ def _end(status: str) -> ItemStatus:
 
 
 def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
+    return None if milliseconds is None or abs(milliseconds) > 1 << 62 else milliseconds / 1000
 
 
 _TRANSLATIONS = cast(
