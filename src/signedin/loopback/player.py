@@ -11,8 +11,8 @@ import msgspec
 from signedin.loopback.parts import Part
 from signedin.loopback.request import ModelRequest
 from signedin.loopback.script import Answer, Ending, Refusal, Reply, Script, as_reply
-from signedin.model.extras import from_extra
 from signedin.model.errors import InvalidOptionError
+from signedin.model.extras import from_extra
 
 Written: TypeAlias = Script | Sequence[Answer] | str | Part | Ending | Reply | Refusal
 """A script as it may be written: in full, as the list of default replies, or as the only one."""

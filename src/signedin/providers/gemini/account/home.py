@@ -10,8 +10,7 @@ from typing import cast
 import msgspec
 
 from signedin.accounts.billing import unknown_account
-from signedin.accounts.files import write_private
-from signedin.accounts.files import UNDECODABLE
+from signedin.accounts.files import UNDECODABLE, write_private
 from signedin.accounts.hints import either_sign_in
 from signedin.accounts.homes import isolated_home, make_private
 from signedin.model.errors import InvalidOptionError
