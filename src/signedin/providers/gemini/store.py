@@ -22,7 +22,7 @@ from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.model.events import AnyEvent, ItemStatus, MessageEvent, ReasoningEvent
 from signedin.model.results import PastTurn, SessionInfo, SessionPage, answer_text
 from signedin.providers.base import SessionQuery
-from signedin.providers.gemini.headless.normalise import COMMAND, ToolUse, action_event
+from signedin.providers.gemini.actions import COMMAND, ToolUse, action_event
 from signedin.wire.jsonl import mended
 
 _PREVIEW = 200

@@ -13,35 +13,20 @@ from io import StringIO
 import msgspec
 
 from signedin.model.events import (
-    CommandEvent,
     DoneEvent,
     Event,
-    FileChange,
-    FileChangeEvent,
     ItemStatus,
     MessageDeltaEvent,
     MessageEvent,
     OtherEvent,
     SessionEvent,
-    ToolEvent,
     Usage,
     UsageEvent,
     WarningEvent,
 )
-from signedin.providers.acp.toolcalls import unified_diff
+from signedin.providers.gemini.actions import COMMAND, EDITS, ToolUse, action_event
 from signedin.providers.gemini.failure import failure_event
 from signedin.wire.jsonl import BadLine
-
-COMMAND = "run_shell_command"
-_EDITS = frozenset({"write_file", "replace"})
-
-
-class ToolUse(msgspec.Struct, frozen=True):
-    """What the model has asked for."""
-
-    tool_name: str
-    tool_id: str
-    parameters: dict[str, object] = {}
 
 
 class _ToolResult(msgspec.Struct, frozen=True):
@@ -199,7 +184,7 @@ def _ended(use: ToolUse, result: _ToolResult) -> ItemStatus:
     if result.status == "success":
         return "completed"
     kind = result.error.get("type")
-    missing = kind == "tool_not_registered" and use.tool_name in {COMMAND, *_EDITS}
+    missing = kind == "tool_not_registered" and use.tool_name in {COMMAND, *EDITS}
     return "declined" if missing or kind == "policy_violation" else "failed"
 
 
@@ -213,56 +198,3 @@ def _usage(stats: _Stats) -> Usage:
         reasoning_tokens=output - stats.output_tokens,
         total_tokens=stats.total_tokens,
     )
-
-
-def action_event(
-    use: ToolUse,
-    status: ItemStatus,
-    output: str,
-    payload: msgspec.Raw,
-    *,
-    timestamp: float,
-    cwd: str | None = None,
-    exit_code: int | None = None,
-) -> CommandEvent | FileChangeEvent | ToolEvent:
-    """Returns the event of a command, a file change or the call of another tool."""
-    if use.tool_name == COMMAND:
-        return CommandEvent(
-            item_id=use.tool_id,
-            command=str(use.parameters.get("command", "")),
-            status=status,
-            cwd=cwd,
-            output=output,
-            exit_code=exit_code,
-            timestamp=timestamp,
-            payload=payload,
-        )
-    if use.tool_name in _EDITS:
-        change = _change(use.parameters)
-        return FileChangeEvent(
-            item_id=use.tool_id,
-            changes=(change,),
-            status=status,
-            text=change.path,
-            timestamp=timestamp,
-            payload=payload,
-        )
-    return ToolEvent(
-        item_id=use.tool_id,
-        name=use.tool_name,
-        status=status,
-        arguments=use.parameters,
-        result=output or None,
-        error=output if status == "failed" else None,
-        timestamp=timestamp,
-        payload=payload,
-    )
-
-
-def _change(parameters: Mapping[str, object]) -> FileChange:
-    """The change as it was asked for; the program tells no more of it."""
-    path = str(parameters.get("file_path", ""))
-    if "old_string" in parameters:
-        old, new = (str(parameters.get(name, "")) for name in ("old_string", "new_string"))
-        return FileChange(path, "update", unified_diff(old, new))
-    return FileChange(path, "add", str(parameters.get("content", "")))

@@ -1,0 +1,80 @@
+"""What Gemini's model has done with its tools, as events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from signedin.model.events import (
+    CommandEvent,
+    FileChange,
+    FileChangeEvent,
+    ItemStatus,
+    ToolEvent,
+)
+from signedin.providers.acp.toolcalls import unified_diff
+
+COMMAND = "run_shell_command"
+EDITS = frozenset({"write_file", "replace"})
+
+
+class ToolUse(msgspec.Struct, frozen=True):
+    """What the model has asked for."""
+
+    tool_name: str
+    tool_id: str
+    parameters: dict[str, object] = {}
+
+
+def action_event(
+    use: ToolUse,
+    status: ItemStatus,
+    output: str,
+    payload: msgspec.Raw,
+    *,
+    timestamp: float,
+    cwd: str | None = None,
+    exit_code: int | None = None,
+) -> CommandEvent | FileChangeEvent | ToolEvent:
+    """Returns the event of a command, a file change or the call of another tool."""
+    if use.tool_name == COMMAND:
+        return CommandEvent(
+            item_id=use.tool_id,
+            command=str(use.parameters.get("command", "")),
+            status=status,
+            cwd=cwd,
+            output=output,
+            exit_code=exit_code,
+            timestamp=timestamp,
+            payload=payload,
+        )
+    if use.tool_name in EDITS:
+        change = _change(use.parameters)
+        return FileChangeEvent(
+            item_id=use.tool_id,
+            changes=(change,),
+            status=status,
+            text=change.path,
+            timestamp=timestamp,
+            payload=payload,
+        )
+    return ToolEvent(
+        item_id=use.tool_id,
+        name=use.tool_name,
+        status=status,
+        arguments=use.parameters,
+        result=output or None,
+        error=output if status == "failed" else None,
+        timestamp=timestamp,
+        payload=payload,
+    )
+
+
+def _change(parameters: Mapping[str, object]) -> FileChange:
+    """The change as it was asked for; the program tells no more of it."""
+    path = str(parameters.get("file_path", ""))
+    if "old_string" in parameters:
+        old, new = (str(parameters.get(name, "")) for name in ("old_string", "new_string"))
+        return FileChange(path, "update", unified_diff(old, new))
+    return FileChange(path, "add", str(parameters.get("content", "")))
