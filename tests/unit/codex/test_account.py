@@ -16,6 +16,7 @@ from signedin.providers.codex.account.home import (
     launch_environment,
     refuse_other_payer,
 )
+from signedin.providers.codex.options import CodexOptions
 
 
 @pytest.fixture(autouse=True)
@@ -137,8 +138,8 @@ def test_whether_there_may_be_a_login(homes: Path, files: dict[str, str], login:
     assert VENDOR.may_have_login(homes) is login
 
 
-def options(**codex_config: object) -> TurnOptions:
-    return TurnOptions(cwd=Path("/"), provider_options={"config": codex_config})
+def options(**codex_config: object) -> CodexOptions:
+    return CodexOptions(TurnOptions(cwd=Path("/"), provider_options={"config": codex_config}))
 
 
 @pytest.mark.parametrize(

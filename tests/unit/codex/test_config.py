@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 from signedin import InvalidOptionError
 from signedin.model.options import McpServer, TurnOptions
 from signedin.providers.codex import options as config, protocol as p
+from signedin.providers.codex.options import CodexOptions
 
 WORKSPACE_WRITE = p.WorkspaceWriteSandboxPolicy(
     network_access=False,
@@ -21,8 +22,8 @@ WORKSPACE_WRITE = p.WorkspaceWriteSandboxPolicy(
 PNG = b"\x89PNG\r\n\x1a\n..."
 
 
-def options(**fields: object) -> TurnOptions:
-    return TurnOptions(cwd=Path("/"), **fields)
+def options(**fields: object) -> CodexOptions:
+    return CodexOptions(TurnOptions(cwd=Path("/"), **fields))
 
 
 @pytest.mark.parametrize(
@@ -46,12 +47,12 @@ def options(**fields: object) -> TurnOptions:
     ],
 )
 def test_effort(given_options: dict[str, object], effort: str | None) -> None:
-    assert config.effort(options(**given_options)) == effort
+    assert options(**given_options).effort == effort
 
 
 @pytest.mark.parametrize(("given_model", "model"), [(None, None), ("default", None), ("x", "x")])
 def test_model(given_model: str | None, model: str | None) -> None:
-    assert config.model(options(model=given_model)) == model
+    assert options(model=given_model).model == model
 
 
 @pytest.mark.parametrize(
@@ -64,46 +65,48 @@ def test_model(given_model: str | None, model: str | None) -> None:
 )
 def test_permissions(permissions: str, policy: object, approval: str, mode: str) -> None:
     given_options = options(permissions=permissions)
-    assert config.sandbox_policy(given_options) == policy
-    assert config.approval_policy(given_options) == approval
+    assert given_options.sandbox_policy == policy
+    assert given_options.approval_policy == approval
     assert config.SANDBOX_MODES[permissions] == mode
 
 
 def test_the_caller_says_what_workspace_write_means() -> None:
     given = {"sandbox_workspace_write.network_access": True, "a.b": 1}
     given_options = options(permissions="workspace-write", provider_options={"config": given})
-    assert config.thread_config(given_options) == {"a.b": 1}
-    assert config.sandbox_policy(given_options) == msgspec.structs.replace(
+    assert given_options.config == {"a.b": 1}
+    assert given_options.sandbox_policy == msgspec.structs.replace(
         WORKSPACE_WRITE, network_access=True
     )
-    wrong = options(provider_options={"config": {"sandbox_workspace_write": {"roots": []}}})
+    wrong = {"sandbox_workspace_write": {"roots": []}}
     with pytest.raises(InvalidOptionError, match="sandbox_workspace_write has no 'roots'; known"):
-        config.check_options(wrong)
+        options(provider_options={"config": wrong})
+    with pytest.raises(InvalidOptionError, match="sandbox_workspace_write must be a table, not 1"):
+        options(provider_options={"config": {"sandbox_workspace_write": 1}})
 
 
 def test_no_network_is_granted() -> None:
-    policy = config.sandbox_policy(options(permissions="workspace-write"))
+    policy = options(permissions="workspace-write").sandbox_policy
     assert json.loads(msgspec.json.encode(policy)).get("networkAccess", False) is False
 
 
 def test_provider_options() -> None:
     given_options = options(provider_options={"summary": "detailed", "config": {"a.b": 1}})
-    assert config.provider_option(given_options, "summary") == "detailed"
-    assert config.provider_option(given_options, "personality") is None
-    assert config.thread_config(given_options) == {"a.b": 1}
-    assert config.thread_config(options()) == {}
+    assert given_options.get("summary") == "detailed"
+    assert given_options.get("personality") is None
+    assert given_options.config == {"a.b": 1}
+    assert options().config == {}
 
 
 def test_provider_options_that_are_none() -> None:
     with pytest.raises(InvalidOptionError, match="codex has no provider option 'sumary'; known: "):
-        config.check_options(options(provider_options={"sumary": 1}))
+        options(provider_options={"sumary": 1})
     with pytest.raises(InvalidOptionError, match="must map dotted keys to values, not 'a=1'"):
-        config.check_options(options(provider_options={"config": "a=1"}))
+        options(provider_options={"config": "a=1"})
 
 
 def test_configuration_is_a_copy() -> None:
     given_config = {"a": 1}
-    config.thread_config(options(provider_options={"config": given_config}))["b"] = 2
+    options(provider_options={"config": given_config}).config["b"] = 2
     assert given_config == {"a": 1}
 
 
@@ -215,7 +218,7 @@ def test_what_toml_has_no_word_for(value: object) -> None:
 )
 def test_what_an_agent_may_do_is_said_in_one_way(key: str, keyword: str) -> None:
     with pytest.raises(InvalidOptionError) as raised:
-        config.check_options(options(provider_options={"config": {key: "x"}}))
+        options(provider_options={"config": {key: "x"}})
     assert str(raised.value) == (
         f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
     )

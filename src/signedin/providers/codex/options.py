@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -67,14 +67,101 @@ FIXED_OPTIONS = frozenset({"config", "base_instructions", "personality"})
 """Provider options that count when a thread begins or is opened, and not later."""
 
 
-def check_options(options: TurnOptions) -> None:
-    """Checks the options that only Codex knows, once for each session and turn.
+class CodexOptions:
+    """What a turn asks of Codex, read once from its `TurnOptions`.
+
+    Attributes:
+        turn: The options of the turn.
+        config: The caller's configuration by dotted key, without that of `workspace_write`.
+        workspace_write: What ``workspace-write`` means. That is for the caller to say, in
+            ``provider_options``, and not for the user's ``config.toml``: its folders would be added
+            even to a turn that says its sandbox itself (seen with codex 0.163 and 0.169).
 
     Raises:
-        InvalidOptionError: There is an unknown one, one of another type, or configuration that a
-            keyword of ours decides.
+        InvalidOptionError: There is an unknown provider option, one of another type, or
+            configuration that a keyword decides.
     """
-    for name, value in options.provider_options.items():
+
+    def __init__(self, turn: TurnOptions) -> None:
+        self.turn = turn
+        self.config: dict[str, object] = {}
+        self.workspace_write = dict(_WORKSPACE_WRITE)
+        self._given = _checked(turn.provider_options)
+        for key, value in cast("Mapping[str, object]", self._given.get("config") or {}).items():
+            if keyword := keyword_instead_of(key):
+                raise InvalidOptionError(
+                    f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
+                )
+            name = key.partition(".")[2]
+            if _root(key) != WORKSPACE_WRITE_KEY:
+                self.config[key] = value
+            else:
+                self.workspace_write |= {name: value} if name else _mapping(value)
+        if unknown := self.workspace_write.keys() - _WORKSPACE_WRITE.keys():
+            raise InvalidOptionError(
+                f"{WORKSPACE_WRITE_KEY} has no {min(unknown)!r}; "
+                f"known: {', '.join(_WORKSPACE_WRITE)}"
+            )
+
+    def get(self, name: str) -> str | None:
+        """Returns a provider option other than ``config``; ``None`` if it was not given."""
+        return cast("str | None", self._given.get(name))
+
+    @property
+    def effort(self) -> str | None:
+        """The reasoning effort to ask for, ``None`` for the vendor's own default."""
+        chosen = (
+            self.turn.effort
+            or self.get("reasoning_effort")
+            or self.get("model_reasoning_effort")
+            or self.config.get("model_reasoning_effort")
+            or DEFAULT_EFFORT
+        )
+        return None if chosen == VENDOR_DEFAULT else str(chosen)
+
+    @property
+    def summary(self) -> object:
+        """The summary of reasoning to ask for, ``None`` for the vendor's own default."""
+        return self.get("summary") or self.config.get("model_reasoning_summary")
+
+    @property
+    def model(self) -> str | None:
+        """The model to ask for, ``None`` for the vendor's own default."""
+        return None if self.turn.model in (None, VENDOR_DEFAULT) else self.turn.model
+
+    @property
+    def sandbox_policy(self) -> p.SandboxPolicyParam:
+        """The sandbox for one turn."""
+        match self.turn.permissions:
+            case "read-only":
+                return p.ReadOnlySandboxPolicy()
+            case "workspace-write":
+                settings = cast("dict[str, Any]", self.workspace_write)
+                return p.WorkspaceWriteSandboxPolicy(**settings)
+            case "full-access":
+                return p.DangerFullAccessSandboxPolicy()
+
+    @property
+    def approval_policy(self) -> str:
+        """When Codex asks.
+
+        It asks rather than refuses by itself (``never``), so that a refusal is seen as an event and
+        can be decided by the caller.
+        """
+        return "never" if self.turn.permissions == "full-access" else "on-request"
+
+
+def keyword_instead_of(key: str) -> str | None:
+    """Returns the keyword that stands for a key of the configuration that decides what may be."""
+    return _SAID_OTHERWISE.get(_root(key))
+
+
+def _root(key: str) -> str:
+    return key.partition(".")[0].strip(" \"'")
+
+
+def _checked(given: Mapping[str, object]) -> Mapping[str, object]:
+    for name, value in given.items():
         if name not in _KNOWN_OPTIONS:
             raise InvalidOptionError(
                 f"codex has no provider option {name!r}; known: "
@@ -83,47 +170,18 @@ def check_options(options: TurnOptions) -> None:
             )
         if value is not None and name != "config" and not isinstance(value, str):
             raise InvalidOptionError(f"provider_options[{name!r}] must be a string, not {value!r}")
-    given = options.provider_options.get("config")
-    if given is not None and not isinstance(given, Mapping):
+    config = given.get("config")
+    if config is not None and not isinstance(config, Mapping):
         raise InvalidOptionError(
-            f"provider_options['config'] must map dotted keys to values, not {given!r}"
+            f"provider_options['config'] must map dotted keys to values, not {config!r}"
         )
-    if found := decides_permissions(thread_config(options)):
-        key, keyword = found
-        raise InvalidOptionError(
-            f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
-        )
-    if unknown := workspace_write(options).keys() - _WORKSPACE_WRITE.keys():
-        raise InvalidOptionError(
-            f"{WORKSPACE_WRITE_KEY} has no {min(unknown)!r}; known: {', '.join(_WORKSPACE_WRITE)}"
-        )
+    return given
 
 
-def provider_option(options: TurnOptions, name: str) -> object:
-    """Returns one of the options that only Codex knows, ``None`` if it was not given."""
-    return options.provider_options.get(name)
-
-
-def thread_config(options: TurnOptions) -> dict[str, object]:
-    """Returns the caller's configuration by dotted key, without that of `workspace_write`."""
-    return {key: value for key, value in _config(options) if _root(key) != WORKSPACE_WRITE_KEY}
-
-
-def _config(options: TurnOptions) -> ItemsView[str, object]:
-    given = cast("Mapping[str, object]", options.provider_options.get("config") or {})
-    return given.items()
-
-
-def _root(key: str) -> str:
-    return key.partition(".")[0].strip(" \"'")
-
-
-def decides_permissions(config: Mapping[str, object]) -> tuple[str, str] | None:
-    """Returns a key that decides what an agent may do, and the keyword that is there for it."""
-    for key in config:
-        if (root := _root(key)) in _SAID_OTHERWISE:
-            return key, _SAID_OTHERWISE[root]
-    return None
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise InvalidOptionError(f"{WORKSPACE_WRITE_KEY} must be a table, not {value!r}")
+    return cast("Mapping[str, object]", value)
 
 
 def with_mcp_servers(
@@ -153,65 +211,6 @@ def with_mcp_servers(
             below[path[-1]] = value
     table |= {name: mcp_server(server) for name, server in servers.items()}
     return {**rest, "mcp_servers": table}
-
-
-def effort(options: TurnOptions) -> str | None:
-    """Returns the reasoning effort to ask for, ``None`` for the vendor's own default."""
-    chosen = (
-        options.effort
-        or provider_option(options, "reasoning_effort")
-        or provider_option(options, "model_reasoning_effort")
-        or thread_config(options).get("model_reasoning_effort")
-        or DEFAULT_EFFORT
-    )
-    return None if chosen == VENDOR_DEFAULT else str(chosen)
-
-
-def summary(options: TurnOptions) -> object:
-    """Returns the summary of reasoning to ask for, ``None`` for the vendor's own default."""
-    asked = provider_option(options, "summary")
-    return asked or thread_config(options).get("model_reasoning_summary")
-
-
-def model(options: TurnOptions) -> str | None:
-    """Returns the model to ask for, ``None`` for the vendor's own default."""
-    return None if options.model in (None, VENDOR_DEFAULT) else options.model
-
-
-def workspace_write(options: TurnOptions) -> dict[str, object]:
-    """Returns the table that says what ``workspace-write`` means.
-
-    That is for the caller to say, in ``provider_options``, and not for the user's ``config.toml``:
-    its folders would be added even to a turn that says its sandbox itself (seen with codex 0.163
-    and 0.169).
-    """
-    given: dict[str, object] = {}
-    for key, value in _config(options):
-        if _root(key) == WORKSPACE_WRITE_KEY:
-            name = key.partition(".")[2]
-            given |= {name: value} if name else cast("Mapping[str, object]", value)
-    return {**_WORKSPACE_WRITE, **given}
-
-
-def sandbox_policy(options: TurnOptions) -> p.SandboxPolicyParam:
-    """Returns the sandbox for one turn."""
-    match options.permissions:
-        case "read-only":
-            return p.ReadOnlySandboxPolicy()
-        case "workspace-write":
-            settings = cast("dict[str, Any]", workspace_write(options))
-            return p.WorkspaceWriteSandboxPolicy(**settings)
-        case "full-access":
-            return p.DangerFullAccessSandboxPolicy()
-
-
-def approval_policy(options: TurnOptions) -> str:
-    """Returns when Codex asks.
-
-    It asks rather than refuses by itself (``never``), so that a refusal is seen as an event and can
-    be decided by the caller.
-    """
-    return "never" if options.permissions == "full-access" else "on-request"
 
 
 def mcp_server(server: McpServer) -> dict[str, object]:

@@ -28,7 +28,7 @@ from signedin.providers.codex.account.home import accounts_for, refuse_other_pay
 from signedin.providers.codex.account.sign_in import OpenLogins
 from signedin.providers.codex.app_server.launch import launch
 from signedin.providers.codex.binary import INSTALL, find_codex
-from signedin.providers.codex.options import check_options
+from signedin.providers.codex.options import CodexOptions
 
 if TYPE_CHECKING:
     from signedin.providers.codex.app_server.process import AppServer
@@ -67,11 +67,11 @@ class AppServerProvider(Provider):
 
     async def open_session(self, request: SessionRequest) -> CodexSession:
         """Starts or resumes a thread."""
-        check_options(request.options)
+        asked = CodexOptions(request.options)
         env, trusting = request.options.env, request.options.trust_project
-        refuse_other_payer(self._config, request.options)
+        refuse_other_payer(self._config, asked)
         account = self._accounts.choose(env)
-        require_login(account, self._config, request.options)
+        require_login(account, self._config, asked)
         if request.resume is not None:
             await self._let_go(env, trusting=not trusting)
         server = await self.server(env, trusting=trusting, thread_id=request.resume)
@@ -80,7 +80,7 @@ class AppServerProvider(Provider):
         def connect(thread_id: str | None) -> Awaitable[AppServer]:
             return self.server(env, trusting=trusting, thread_id=thread_id)
 
-        session = CodexSession(connect, request, account)
+        session = CodexSession(connect, request, asked, account)
         session.notices = (*account.warnings(), *self._age(server.version))
         if request.resume is None or request.fork or request.options.ephemeral:
             await session.open()

@@ -12,11 +12,10 @@ from signedin.accounts.billing import Account, Accounts, Vendor
 from signedin.accounts.files import read_private
 from signedin.accounts.homes import make_private
 from signedin.model.errors import AuthRequiredError, BillingError, InvalidOptionError
-from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex.account.login_file import is_login
 from signedin.providers.codex.account.variables import VARIABLES
-from signedin.providers.codex.options import thread_config
+from signedin.providers.codex.options import CodexOptions
 from signedin.providers.shared.environment import child_environment
 
 HOME_VARIABLE = "CODEX_HOME"
@@ -60,28 +59,28 @@ def launch_environment(
     return environment
 
 
-def require_login(account: Account, config: ProviderConfig, options: TurnOptions) -> None:
+def require_login(account: Account, config: ProviderConfig, asked: CodexOptions) -> None:
     """Refuses a turn that nobody can pay for, as far as files tell; makes nothing.
 
     Raises:
         AuthRequiredError: There is no login, no variable that stands for one, and no other model
             provider.
     """
-    if _paid_otherwise(account, config, options):
+    if _paid_otherwise(account, config, asked):
         return
     if account.source == "isolated" and not account.home.is_dir():
         raise nobody_signed_in(account)
 
 
-def may_be_signed_in(account: Account, config: ProviderConfig, options: TurnOptions) -> bool:
+def may_be_signed_in(account: Account, config: ProviderConfig, asked: CodexOptions) -> bool:
     """Tells whether there is anything that a turn may be paid with, as far as files tell."""
-    return _paid_otherwise(account, config, options) or _may_have_login(account.home)
+    return _paid_otherwise(account, config, asked) or _may_have_login(account.home)
 
 
-def _paid_otherwise(account: Account, config: ProviderConfig, options: TurnOptions) -> bool:
+def _paid_otherwise(account: Account, config: ProviderConfig, asked: CodexOptions) -> bool:
     """Whether a variable stands for a login, or the caller chose another model provider."""
-    keys = child_environment("codex", config.env_policy, {**account.changes, **options.env})
-    return "model_provider" in thread_config(options) or any(
+    keys = child_environment("codex", config.env_policy, {**account.changes, **asked.turn.env})
+    return "model_provider" in asked.config or any(
         keys.get(name) for name in (*VARIABLES.before_login, *VARIABLES.tokens)
     )
 
@@ -95,13 +94,13 @@ def nobody_signed_in(account: Account) -> AuthRequiredError:
     )
 
 
-def refuse_other_payer(config: ProviderConfig, options: TurnOptions) -> None:
+def refuse_other_payer(config: ProviderConfig, asked: CodexOptions) -> None:
     """Refuses a model provider of the caller's that would not use the login.
 
     Raises:
         BillingError: The login shall pay, and would not.
     """
-    given = thread_config(options)
+    given = asked.config
     name = given.get("model_provider", OWN_PROVIDER)
     if config.billing is None or name == OWN_PROVIDER:
         return

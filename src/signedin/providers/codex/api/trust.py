@@ -13,7 +13,7 @@ from signedin.providers.codex import protocol as p, trust
 from signedin.providers.codex.api.keywords import sandbox_policy
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.app_server.session import give_instructions
-from signedin.providers.codex.options import decides_permissions
+from signedin.providers.codex.options import keyword_instead_of
 
 _PERMISSIONS = ("sandbox", "permissions")
 
@@ -90,10 +90,11 @@ def check_config(config: Mapping[str, object]) -> None:
     Raises:
         InvalidOptionError: It has such a key.
     """
-    if found := decides_permissions(config):
-        raise InvalidOptionError(
-            f"config cannot have {found[0]!r}: say it with {_KEYWORDS[found[1]]}"
-        )
+    for key in config:
+        if keyword := keyword_instead_of(key):
+            raise InvalidOptionError(
+                f"config cannot have {key!r}: say it with {_KEYWORDS[keyword]}"
+            )
 
 
 _KEYWORDS = {

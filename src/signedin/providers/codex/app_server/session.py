@@ -24,7 +24,7 @@ from signedin.model.events import SessionEvent
 from signedin.model.options import TurnOptions
 from signedin.model.results import PastTurn
 from signedin.providers.base import ProviderSession, ReviewTarget, SessionRequest
-from signedin.providers.codex import options as config, protocol as p, trust
+from signedin.providers.codex import protocol as p, trust
 from signedin.providers.codex.account.home import OWN_PROVIDER, nobody_signed_in
 from signedin.providers.codex.app_server import store
 from signedin.providers.codex.app_server.process import AppServer
@@ -32,6 +32,15 @@ from signedin.providers.codex.app_server.running_turn import ThreadOpened, sessi
 from signedin.providers.codex.app_server.turn import CodexTurn
 from signedin.providers.codex.app_server.turn_settings import TurnSettings
 from signedin.providers.codex.failure import refusal_in
+from signedin.providers.codex.options import (
+    FIXED_OPTIONS,
+    REVIEWER,
+    SANDBOX_MODES,
+    WORKSPACE_WRITE_KEY,
+    CodexOptions,
+    image_file,
+    with_mcp_servers,
+)
 from signedin.providers.shared.images import image_url
 from signedin.wire.jsonl import UNDECODABLE
 from signedin.wire.jsonrpc import IncomingRequest
@@ -64,14 +73,16 @@ class CodexSession(ProviderSession):
     """A thread. If the server dies, the next turn resumes the thread on a new one."""
 
     provider = "codex"
-    fixed_options = config.FIXED_OPTIONS
+    fixed_options = FIXED_OPTIONS
 
-    def __init__(self, connect: Connect, request: SessionRequest, account: Account) -> None:
+    def __init__(
+        self, connect: Connect, request: SessionRequest, asked: CodexOptions, account: Account
+    ) -> None:
         self._connect = connect
         self._account = account
         self._needs_login = False
         self._left_running = False
-        self._options = request.options
+        self._begun_with = asked
         self._id = request.resume
         # Codex stores what a resumed thread does, whatever it is told; a copy can be without trace.
         self._fork = request.fork or (request.resume is not None and request.options.ephemeral)
@@ -110,22 +121,22 @@ class CodexSession(ProviderSession):
             return await self._open_on(server)
 
     async def _open_on(self, server: AppServer) -> AppServer:
-        settings = _thread_settings(self._options, Path(server.identity.codex_home))
+        settings = _thread_settings(self._begun_with, Path(server.identity.codex_home))
         async with refusals():
             if self._id is None:
-                params = _start_params(self._options, settings)
+                params = _start_params(self._begun_with.turn, settings)
                 opened = await server.call("thread/start", params, p.ThreadStartResponse)
                 await give_instructions(
-                    server, opened, config.thread_config(self._options), self._options.cwd
+                    server, opened, self._begun_with.config, self._begun_with.turn.cwd
                 )
             elif self._fork:
-                fork = _fork_params(self._id, self._options, settings)
+                fork = _fork_params(self._id, self._begun_with.turn, settings)
                 opened = await server.call("thread/fork", fork, p.ThreadForkResponse)
             else:
                 resume = p.ThreadResumeParams(thread_id=self._id, exclude_turns=True, **settings)
                 opened = await server.call("thread/resume", resume, p.ThreadResumeResponse)
         if self._resumed:
-            await _check_tools(opened, self._options)
+            await _check_tools(opened, self._begun_with.turn)
         self._resumed = False
         self._server = server
         self._fork = False
@@ -138,8 +149,8 @@ class CodexSession(ProviderSession):
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> CodexTurn:
         """Sends a prompt."""
-        config.check_options(options)
-        if options.on_question and not self._options.on_question:
+        asked = CodexOptions(options)
+        if options.on_question and not self._begun_with.turn.on_question:
             raise InvalidOptionError(
                 "'on_question' is fixed when a session of codex begins: in one that began without, "
                 "Codex asks nothing; give it to session()"
@@ -151,7 +162,7 @@ class CodexSession(ProviderSession):
                 thread_id=opening.session_id,
                 input=[p.TextUserInput(text=text), *_image_inputs(options)],
                 output_schema=options.output.strict_schema if options.output else UNSET,
-                **await self._settings.of(server, options, opening.model),
+                **await self._settings.of(server, asked, opening.model),
             )
             if head:
                 injected = _injected(opening.session_id, head)
@@ -159,19 +170,19 @@ class CodexSession(ProviderSession):
             started = await server.call("turn/start", params, p.TurnStartResponse)
             return started.turn.id
 
-        return await self._start(options, host, begin)
+        return await self._start(asked, host, begin)
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> CodexTurn:
         """Has Codex replace the thread's history by a summary."""
-        config.check_options(options)
+        asked = CodexOptions(options)
         _refuse_images(options, "a compaction")
 
         async def begin(server: AppServer, opening: SessionEvent) -> None:
-            await self._settle(server, opening, options)
+            await self._settle(server, opening, asked)
             params = p.ThreadCompactStartParams(thread_id=opening.session_id)
             await server.call("thread/compact/start", params, p.ThreadCompactStartResponse)
 
-        return await self._start(options, host, begin)
+        return await self._start(asked, host, begin)
 
     async def start_review(
         self, target: ReviewTarget, options: TurnOptions, host: Host
@@ -182,19 +193,19 @@ class CodexSession(ProviderSession):
             UnsupportedOptionError: It was given images.
             InvalidOptionError: It was told in two ways what to review.
         """
-        config.check_options(options)
+        asked = CodexOptions(options)
         _refuse_images(options, "a review")
         reviewed = store.review_target(target)
 
         async def begin(server: AppServer, opening: SessionEvent) -> str:
-            await self._settle(server, opening, options)
+            await self._settle(server, opening, asked)
             params = p.ReviewStartParams(
                 thread_id=opening.session_id, target=reviewed, delivery="inline"
             )
             started = await server.call("review/start", params, p.ReviewStartResponse)
             return started.turn.id
 
-        return await self._start(options, host, begin, may_not_begin=True)
+        return await self._start(asked, host, begin, may_not_begin=True)
 
     async def history(self) -> list[PastTurn]:
         """Returns the thread's turns, the oldest first."""
@@ -282,9 +293,9 @@ class CodexSession(ProviderSession):
                 params = {"threadId": thread_id, "beforeTurnId": turn.id}
                 await server.call("thread/revert", params, msgspec.Raw)
 
-    async def _settle(self, server: AppServer, opening: SessionEvent, options: TurnOptions) -> None:
+    async def _settle(self, server: AppServer, opening: SessionEvent, asked: CodexOptions) -> None:
         """Says what holds for a turn if the request that begins it cannot."""
-        settings = await self._settings.of(server, options, opening.model)
+        settings = await self._settings.of(server, asked, opening.model)
         params = _ThreadSettings(thread_id=opening.session_id, **settings)
         await server.call("thread/settings/update", params, msgspec.Raw)
 
@@ -296,11 +307,11 @@ class CodexSession(ProviderSession):
         self._untold = None
 
     async def _start(
-        self, options: TurnOptions, host: Host, begin: TurnStarter, *, may_not_begin: bool = False
+        self, asked: CodexOptions, host: Host, begin: TurnStarter, *, may_not_begin: bool = False
     ) -> CodexTurn:
         server = await self.open()
         opened = cast("SessionEvent", self._opening)
-        opening = msgspec.structs.replace(opened, effort=config.effort(options))
+        opening = msgspec.structs.replace(opened, effort=asked.effort)
         if self._needs_login and not server.signed_in:
             await _require_account(server, self._account)
         self._take_over(server, opening.session_id)
@@ -310,7 +321,7 @@ class CodexSession(ProviderSession):
             host,
             self._turn_over,
             counted=self._counted,
-            cwd=options.cwd,
+            cwd=asked.turn.cwd,
             file=self._file,
             stale=self._stale,
             may_not_begin=may_not_begin,
@@ -519,19 +530,20 @@ def _fork_params(
     )
 
 
-def _thread_settings(options: TurnOptions, home: Path) -> dict[str, Any]:
+def _thread_settings(asked: CodexOptions, home: Path) -> dict[str, Any]:
     """What starting and resuming a thread have in common."""
-    settings = config.with_mcp_servers(config.thread_config(options), options.mcp_servers)
+    options = asked.turn
+    settings = with_mcp_servers(asked.config, options.mcp_servers)
     if not options.trust_project:
         settings = trust.without_skills(home, options.cwd, settings)
-    if chosen := config.effort(options):
+    if chosen := asked.effort:
         settings["model_reasoning_effort"] = chosen
     if options.on_question:
         # Left to itself Codex asks nothing outside of its plan mode (seen with 0.163 and 0.169).
         settings.setdefault("features.default_mode_request_user_input", True)
         # Else it warns, now and then, of a feature that the user has not switched on.
         settings.setdefault("suppress_unstable_features_warning", True)
-    settings[config.WORKSPACE_WRITE_KEY] = config.workspace_write(options)
+    settings[WORKSPACE_WRITE_KEY] = asked.workspace_write
     settings |= (
         trust.trusting(options.cwd)
         if options.trust_project
@@ -539,21 +551,16 @@ def _thread_settings(options: TurnOptions, home: Path) -> dict[str, Any]:
     )
     return {
         "cwd": str(options.cwd),
-        "sandbox": config.SANDBOX_MODES[options.permissions],
-        "approval_policy": config.approval_policy(options),
-        "approvals_reviewer": config.REVIEWER,
+        "sandbox": SANDBOX_MODES[options.permissions],
+        "approval_policy": asked.approval_policy,
+        "approvals_reviewer": REVIEWER,
         "config": settings,
-        "model": config.model(options) or UNSET,
+        "model": asked.model or UNSET,
         "developer_instructions": options.instructions or UNSET,
-        "base_instructions": _option(options, "base_instructions"),
-        "service_tier": _option(options, "service_tier"),
-        "personality": _option(options, "personality"),
+        "base_instructions": asked.get("base_instructions") or UNSET,
+        "service_tier": asked.get("service_tier") or UNSET,
+        "personality": asked.get("personality") or UNSET,
     }
-
-
-def _option(options: TurnOptions, name: str) -> object:
-    value = config.provider_option(options, name)
-    return UNSET if value is None else value
 
 
 def _tool_spec(tool: AnyTool) -> p.FunctionDynamicToolSpec:
@@ -565,7 +572,7 @@ def _tool_spec(tool: AnyTool) -> p.FunctionDynamicToolSpec:
 def _image_inputs(options: TurnOptions) -> list[p.UserInputParam]:
     return [
         p.LocalImageUserInput(path=str(path))
-        if (path := config.image_file(image))
+        if (path := image_file(image))
         else p.ImageUserInput(url=image_url(image))
         for image in options.images
     ]

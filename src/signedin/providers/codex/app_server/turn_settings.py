@@ -7,10 +7,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from signedin.model.options import TurnOptions
-from signedin.providers.codex import options as config
 from signedin.providers.codex.app_server import store
 from signedin.providers.codex.app_server.process import AppServer
+from signedin.providers.codex.options import REVIEWER, CodexOptions
 
 
 class _Configured(msgspec.Struct):
@@ -36,37 +35,38 @@ class TurnSettings:
     def __init__(self, *, stored: bool) -> None:
         self._said: set[str] = {"effort", "summary", "service_tier"} if stored else set()
 
-    async def of(
-        self, server: AppServer, options: TurnOptions, model: str | None
-    ) -> dict[str, Any]:
+    async def of(self, server: AppServer, asked: CodexOptions, model: str | None) -> dict[str, Any]:
         """Returns the settings of a turn, by the names of `TurnStartParams`."""
-        model = config.model(options) or model
+        model = asked.model or model
         chosen: dict[str, object] = {
-            "effort": config.effort(options),
-            "summary": config.summary(options),
-            "service_tier": config.provider_option(options, "service_tier"),
+            "effort": asked.effort,
+            "summary": asked.summary,
+            "service_tier": asked.get("service_tier"),
         }
         said = {name: value for name, value in chosen.items() if value is not None}
         if forgotten := self._said - said.keys():
-            usual = await _usual(server, options, model)
+            usual = await _usual(server, asked, model)
             said |= {name: usual[name] for name in forgotten}
         self._said |= said.keys()
         return {
-            "cwd": str(options.cwd),
+            "cwd": str(asked.turn.cwd),
             "model": model or UNSET,
-            "sandbox_policy": config.sandbox_policy(options),
-            "approval_policy": config.approval_policy(options),
-            "approvals_reviewer": config.REVIEWER,
+            "sandbox_policy": asked.sandbox_policy,
+            "approval_policy": asked.approval_policy,
+            "approvals_reviewer": REVIEWER,
             **said,
         }
 
 
-async def _usual(server: AppServer, options: TurnOptions, model: str | None) -> dict[str, object]:
+async def _usual(server: AppServer, asked: CodexOptions, model: str | None) -> dict[str, object]:
     """Returns what Codex does if it is told nothing."""
-    params = {"includeLayers": False, "cwd": str(options.cwd) if options.trust_project else None}
+    params = {
+        "includeLayers": False,
+        "cwd": str(asked.turn.cwd) if asked.turn.trust_project else None,
+    }
     configured = (await server.call("config/read", params, _ConfigRead)).config
     effort: object = configured.model_reasoning_effort
-    if effort is None and config.effort(options) is None:
+    if effort is None and asked.effort is None:
         models = await store.all_models(server, include_hidden=True)
         known = (one.default_reasoning_effort for one in models if one.model == model)
         effort = next(known, None) or UNSET

@@ -50,15 +50,9 @@ from signedin.providers.codex.options import (
     REVIEWER,
     SANDBOX_MODES,
     WORKSPACE_WRITE_KEY,
-    check_options,
+    CodexOptions,
     config_arguments,
-    effort,
     image_file,
-    model,
-    provider_option,
-    summary,
-    thread_config,
-    workspace_write,
 )
 from signedin.providers.codex.refused import refused_in
 from signedin.providers.shared.binary import require
@@ -104,13 +98,13 @@ class ExecProvider(Provider):
         """
         if request.resume is not None:
             _check_id(request.resume)
-        check_options(request.options)
-        _check_continued(request)
-        refuse_other_payer(self._config, request.options)
+        asked = CodexOptions(request.options)
+        _check_continued(request, asked)
+        refuse_other_payer(self._config, asked)
         account = self._accounts.choose(request.options.env)
-        require_login(account, self._config, request.options)
+        require_login(account, self._config, asked)
         if account.home not in self._assured:
-            await self._assure(account, request.options)
+            await self._assure(account, asked)
         session = ExecSession(self._config, self._accounts, request)
         session.notices = account.warnings()
         return session
@@ -141,8 +135,9 @@ class ExecProvider(Provider):
         """Gives up logins; each turn ends its own process."""
         await self._logins.aclose()
 
-    async def _assure(self, account: Account, options: TurnOptions) -> None:
-        if may_be_signed_in(account, self._config, options) and not self._config.billing:
+    async def _assure(self, account: Account, asked: CodexOptions) -> None:
+        options = asked.turn
+        if may_be_signed_in(account, self._config, asked) and not self._config.billing:
             return
         launch_environment(account, self._config, options.env)  # is there such a home at all?
         # Codex would try for half a minute to connect all the same. Only it can tell whether its
@@ -180,13 +175,13 @@ class ExecSession(ProviderSession):
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ExecTurn:
         """Starts ``codex exec`` and sends the prompt through its stdin."""
         del host  # codex exec asks nothing: what is not allowed is refused
-        check_options(options)
+        asked = CodexOptions(options)
         account = self._accounts.choose(options.env)
         environment = launch_environment(account, self._config, options.env)
         home = Path(environment.get(HOME_VARIABLE) or account.home)
         distrusted = _distrusted(home, options)
         if distrusted and self._id is None:
-            words = trust.instructions(home, options.cwd, thread_config(options))
+            words = trust.instructions(home, options.cwd, asked.config)
             prompt = f"{prompt}\n\n{words}" if words else prompt
         if len(prompt) > _LONGEST_PROMPT:
             raise InvalidOptionError(
@@ -199,9 +194,9 @@ class ExecSession(ProviderSession):
             "exec",
             "--json",
             "--skip-git-repo-check",
-            *_arguments(options, home, distrusted),
+            *_arguments(asked, home, distrusted),
         ]
-        files, naming = _files(options)
+        files, naming = _files(asked)
         argv += naming
         argv += ["resume", self._id, "-"] if self._id else ["-"]
         try:
@@ -209,7 +204,7 @@ class ExecSession(ProviderSession):
         except BaseException:
             _remove(files)
             raise
-        rows = ExecRows(options.cwd, self._tokens, effort(options))
+        rows = ExecRows(options.cwd, self._tokens, asked.effort)
         turn = ExecTurn(process, rows, self, files, None if options.ephemeral else home)
         try:
             await process.write(encode_prompt(prompt))
@@ -338,26 +333,26 @@ def _distrusted(home: Path, options: TurnOptions) -> list[Path]:
     return [*listed, options.cwd.resolve()] if listed or options.permissions != "read-only" else []
 
 
-def _arguments(options: TurnOptions, home: Path, distrusted: list[Path]) -> list[str]:
+def _arguments(asked: CodexOptions, home: Path, distrusted: list[Path]) -> list[str]:
+    options, given = asked.turn, asked.config
     trusted = options.trust_project
-    given = thread_config(options)
     config: dict[str, object] = {
         **PROCESS_DEFAULTS,
         **(given if trusted else trust.without_skills(home, options.cwd, given)),
         **(trust.trusting(options.cwd) if trusted else trust.distrusting(distrusted)),
         "sandbox_mode": SANDBOX_MODES[options.permissions],
-        WORKSPACE_WRITE_KEY: workspace_write(options),
+        WORKSPACE_WRITE_KEY: asked.workspace_write,
         "approval_policy": "never",
         "approvals_reviewer": REVIEWER,
     }
-    if chosen := model(options):
+    if chosen := asked.model:
         config["model"] = chosen
-    if chosen := effort(options):
+    if chosen := asked.effort:
         config["model_reasoning_effort"] = chosen
-    if chosen := summary(options):
+    if chosen := asked.summary:
         config["model_reasoning_summary"] = chosen
     for name in ("service_tier", "personality"):
-        if chosen := provider_option(options, name):
+        if chosen := asked.get(name):
             config[name] = chosen
     if options.instructions:
         config["developer_instructions"] = options.instructions
@@ -369,17 +364,17 @@ def _arguments(options: TurnOptions, home: Path, distrusted: list[Path]) -> list
     return arguments
 
 
-def _files(options: TurnOptions) -> tuple[TemporaryFolder | None, list[str]]:
+def _files(asked: CodexOptions) -> tuple[TemporaryFolder | None, list[str]]:
     """Writes what Codex only takes as a path into a folder of the turn.
 
     Returns:
         The folder, and the arguments that name its files.
     """
     contents: dict[str, bytes] = {}
-    if options.output is not None:
-        contents[_SCHEMA_FILE] = msgspec.json.encode(options.output.strict_schema)
-    if words := provider_option(options, "base_instructions"):
-        contents[_INSTRUCTIONS_FILE] = str(words).encode("utf-8", "replace")
+    if (output := asked.turn.output) is not None:
+        contents[_SCHEMA_FILE] = msgspec.json.encode(output.strict_schema)
+    if words := asked.get("base_instructions"):
+        contents[_INSTRUCTIONS_FILE] = words.encode("utf-8", "replace")
     if not contents:
         return None, []
     folder = TemporaryFolder("files")
@@ -427,18 +422,18 @@ def _check_argument(argument: str) -> None:
         )
 
 
-def _check_continued(request: SessionRequest) -> None:
+def _check_continued(request: SessionRequest, asked: CodexOptions) -> None:
     """Refuses what ``codex exec resume`` takes and does nothing with (seen with codex 0.169)."""
     if request.resume is None:
         return
     options = request.options
-    asked: dict[str, object] = {
+    given: dict[str, object] = {
         "instructions": options.instructions,
         "ephemeral": options.ephemeral,
-        "summary": summary(options),
-        **{name: provider_option(options, name) for name in ("service_tier", "personality")},
+        "summary": asked.summary,
+        **{name: asked.get(name) for name in ("service_tier", "personality")},
     }
-    for name, value in asked.items():
+    for name, value in given.items():
         if value:
             raise UnsupportedOptionError(
                 "codex", name, f"{NAME} cannot with resume=; use transport='codex-app-server'"
