@@ -19,6 +19,9 @@ class TurnQueue(Generic[T]):
 
     Args:
         gate: Holds back whoever gives while the consumer is slow.
+
+    Attributes:
+        failed: Whether nothing more comes, since `fail` was called.
     """
 
     def __init__(self, gate: Gate) -> None:
@@ -26,6 +29,7 @@ class TurnQueue(Generic[T]):
         self._ready: list[T] = []
         self._wake = asyncio.Event()
         self._error: BaseException | None = None
+        self.failed = False
 
     def put(self, entries: Iterable[T]) -> None:
         """Adds something for the consumer, who is woken by `wake`."""
@@ -34,11 +38,7 @@ class TurnQueue(Generic[T]):
     def fail(self, error: BaseException) -> None:
         """Says what to raise once everything is taken, as nothing more comes; the first counts."""
         self._error = self._error or error
-
-    @property
-    def failed(self) -> bool:
-        """Whether nothing more comes, as `fail` was told."""
-        return self._error is not None
+        self.failed = True
 
     def wake(self) -> None:
         """Wakes the consumer if there is something for it."""

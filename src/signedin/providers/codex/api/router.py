@@ -44,7 +44,7 @@ class RoutedTurn(LiveTurn[Notification]):
             self.record.take(notification)
         except Exception as error:
             self.fail(not_understood("codex", notification.method, error))
-        self.push([notification])
+        self.queue.put([notification])
         if isinstance(params, p.TurnCompletedNotification):
             self.end()
         return True
@@ -112,7 +112,7 @@ class Router:
         """Wakes whoever got something."""
         touched, self._touched = self._touched, set()
         for turn in touched:
-            turn.wake()
+            turn.queue.wake()
         self.inbox.wake()
 
     def on_close(self, error: SignedinError) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from copy import copy
 from typing import Generic, TypeAlias, TypeVar
 
@@ -40,6 +40,7 @@ class LiveTurn(Generic[ReceivedT]):
     Attributes:
         id: The server's id of the turn, once it is known.
         thread_id: The thread it belongs to.
+        queue: What it has given and its consumer has not taken yet.
     """
 
     def __init__(self, server: AppServer, thread_id: str, on_release: Callable[[], None]) -> None:
@@ -48,7 +49,7 @@ class LiveTurn(Generic[ReceivedT]):
         self._server = server
         self.thread_id = thread_id
         self._on_release = on_release
-        self._queue: TurnQueue[ReceivedT] = TurnQueue(server.gate)
+        self.queue: TurnQueue[ReceivedT] = TurnQueue(server.gate)
         self._started = asyncio.Event()
         self._ended = asyncio.Event()
         self._answering: set[asyncio.Task[object]] = set()
@@ -91,7 +92,7 @@ class LiveTurn(Generic[ReceivedT]):
         Raises:
             SignedinError: The process ended before the turn did, or the rest cannot be read.
         """
-        return await self._queue.take()
+        return await self.queue.take()
 
     async def add_input(self, parts: Sequence[p.UserInputParam]) -> None:
         """Adds to the prompt of the running turn.
@@ -167,27 +168,14 @@ class LiveTurn(Generic[ReceivedT]):
 
     def release(self) -> None:
         """Tells the owner that the turn is done with."""
-        self._queue.close()
+        self.queue.close()
         on_release, self._on_release = self._on_release, _nothing
         on_release()
 
-    def push(self, received: Iterable[ReceivedT]) -> None:
-        """Adds something for the consumer, who is woken by `wake`."""
-        self._queue.put(received)
-
-    def wake(self) -> None:
-        """Wakes the consumer if there is something for it."""
-        self._queue.wake()
-
-    @property
-    def failed(self) -> bool:
-        """Whether nothing more of the turn can be told: the process is gone, or cannot be read."""
-        return self._queue.failed
-
     def fail(self, error: SignedinError) -> None:
         """Takes in why nothing more of the turn can be told, which still runs."""
-        self._queue.fail(error)
-        self._queue.wake()
+        self.queue.fail(error)
+        self.queue.wake()
 
     def on_close(self, error: SignedinError) -> None:
         """Takes in that the process has ended."""

@@ -269,7 +269,7 @@ class CodexSession(ProviderSession):
     def on_batch_end(self) -> None:
         """Wakes who waits for events."""
         if self._turn is not None:
-            self._turn.wake()
+            self._turn.queue.wake()
 
     def on_close(self, error: SignedinError) -> None:
         """Tells the running turn that the process has ended."""
@@ -326,7 +326,7 @@ class CodexSession(ProviderSession):
             stale=self._stale,
             may_not_begin=may_not_begin,
         )
-        turn.push([opening])
+        turn.queue.put([opening])
         async with refusals():
             await turn.start(lambda: self._begin(server, opening, begin))
         return turn
@@ -338,8 +338,8 @@ class CodexSession(ProviderSession):
             failed = await server.mcp_startups.settled(opening.session_id, self._awaited)
             self._awaited = {}
             turn = cast("CodexTurn", self._turn)
-            turn.push(failed)
-            turn.wake()
+            turn.queue.put(failed)
+            turn.queue.wake()
         await self._instruct(server)
         return await begin(server, opening)
 

@@ -72,7 +72,7 @@ class CodexTurn(LiveTurn[Event]):
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
         """Takes in a message about the thread."""
-        if self.failed:
+        if self.queue.failed:
             return
         try:
             self._take(method, params, line)
@@ -99,10 +99,10 @@ class CodexTurn(LiveTurn[Event]):
         events = self._normaliser.events(method, params, line, turn_id=self.id)
         if refused:
             events.append(DoneEvent(reason="failed", timestamp=time.time()))
-        self.push(events)
+        self.queue.put(events)
         if events and type(events[-1]) is DoneEvent:
             self.end()
 
     def _tell(self, events: list[Event]) -> None:
-        self.push(events)
-        self.wake()
+        self.queue.put(events)
+        self.queue.wake()
