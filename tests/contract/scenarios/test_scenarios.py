@@ -315,7 +315,7 @@ def test_resume_while_another_process_has_the_session_open(
         session_id, said = say("prompt one")
         assert said == "You said: prompt one"
         if row.transport == "codex-app-server":
-            with pytest.raises(InvalidOptionError, match="close the session in the other"):
+            with pytest.raises(SessionBusyError, match="Another process of Codex has it open"):
                 client.run("prompt two", resume=session_id)
             ours, later = (["one", "three"], ["one", "three"])
         else:
