@@ -22,6 +22,8 @@ from signedin.model.events import (
     ToolEvent,
 )
 
+__all__ = ["assert_event_contract"]
+
 _WHOLE_OF = {
     MessageDeltaEvent: MessageEvent,
     ReasoningDeltaEvent: ReasoningEvent,

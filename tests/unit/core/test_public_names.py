@@ -1,6 +1,7 @@
 """The public names, as Python and as a type checker see them."""
 
 import ast
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +41,35 @@ def test_each_name(name: str) -> None:
     assert module is not None
     if isinstance(thing, type):
         assert thing.__doc__, f"{name} has no documentation"
+
+
+PUBLIC = (
+    "signedin",
+    "signedin.cli.page",
+    "signedin.integrations.axio",
+    "signedin.loopback",
+    "signedin.providers.acp",
+    "signedin.providers.chatgpt",
+    "signedin.providers.codex",
+    "signedin.testing",
+)
+
+
+def test_the_list_of_public_names() -> None:
+    """A name that comes or goes changes the list, so that nobody's program breaks by accident."""
+    listed = Path(__file__).with_name("public_names.txt").read_text("utf-8").splitlines()
+    assert [f"{module}: {name}" for module in PUBLIC for name in public_names(module)] == listed
+
+
+@pytest.mark.parametrize("module", [name for name in PUBLIC if "axio" not in name])
+def test_every_public_name_is_there(module: str) -> None:
+    package = import_module(module)
+    for name in public_names(module):
+        assert getattr(package, name, None) is not None, name
+
+
+def public_names(module: str) -> list[str]:
+    return sorted(import_module(module).__all__)
 
 
 def test_a_name_that_is_not_there() -> None:

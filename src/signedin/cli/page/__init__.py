@@ -4,3 +4,37 @@
 agent or a command wrote safe to show; `diffs` counts and numbers changed lines; `document` fills
 the template and writes the page.
 """
+
+from typing import TYPE_CHECKING
+
+from signedin._lazy import attach
+
+if TYPE_CHECKING:
+    from signedin.cli.page.document import render_page, write_page
+    from signedin.cli.page.record import (
+        Conversation,
+        Exchange,
+        from_events,
+        from_history,
+        from_json,
+        from_result,
+    )
+
+__all__ = [
+    "Conversation",
+    "Exchange",
+    "from_events",
+    "from_history",
+    "from_json",
+    "from_result",
+    "render_page",
+    "write_page",
+]
+
+_HOMES = {
+    ".document": "render_page write_page",
+    ".record": "Conversation Exchange from_events from_history from_json from_result",
+}
+
+if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
+    _, __getattr__ = attach(__name__, _HOMES)

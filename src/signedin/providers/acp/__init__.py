@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 from signedin._lazy import attach
 
 if TYPE_CHECKING:
+    from signedin.providers.acp.catalogue import KnownAgent, ProjectGuard
     from signedin.providers.acp.process import ACPAgent
+    from signedin.providers.shared.project import ProjectFiles
 
-__all__ = ["ACPAgent"]
+__all__ = ["ACPAgent", "KnownAgent", "ProjectFiles", "ProjectGuard"]
 
 if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
-    _, __getattr__ = attach(__name__, {".agent": "ACPAgent"})
+    _, __getattr__ = attach(
+        __name__,
+        {
+            ".process": "ACPAgent",
+            ".catalogue": "KnownAgent ProjectGuard",
+            "signedin.providers.shared.project": "ProjectFiles",
+        },
+    )

@@ -325,6 +325,8 @@ async def _filed(work: Awaitable[T]) -> T:
         raise JsonRpcError(acp.RESOURCE_NOT_FOUND, _system_words(error)) from error
     except OSError as error:
         raise JsonRpcError(INTERNAL_ERROR, _system_words(error)) from error
+    except ValueError as error:  # a path that cannot be one
+        raise rpc_error(-32602, str(error)) from error
 
 
 def _system_words(error: OSError) -> str:

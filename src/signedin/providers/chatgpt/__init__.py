@@ -40,10 +40,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    ".access": "Access AccessSource",
+    ".sign_in.access": "Access AccessSource",
     ".messages": "FunctionCall",
     ".models": "Model",
-    ".profiles": "CODEX SIWC Profile",
+    ".sign_in.profiles": "CODEX SIWC Profile",
     ".requests": "InputItem ResponseRequest function_output function_tool user_message",
     ".transport": "AnswerStream ChatGPTTransport",
 }
