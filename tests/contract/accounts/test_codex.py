@@ -333,9 +333,7 @@ def test_an_isolated_home_is_private_and_keeps_its_configuration(isolated: Path)
     status_of(auth_source="isolated")
     assert isolated.stat().st_mode & 0o777 == 0o700
     assert (isolated / "config.toml").read_text() == (
-        "# cli_auth_credentials_store\n"
-        'model = "gpt-5.5"\ncli_auth_credentials_store = "file"\n\n'
-        "[features]\nplugins = false # no\n"
+        f'cli_auth_credentials_store = "file"\n{config}'
     )
 
 

@@ -355,7 +355,8 @@ def test_an_agent_that_dies_shouting_its_keys(
     )
     agent.chmod(0o755)
     leaks = Leaks([value])
-    env = {"GIVEN_API_KEY": value, "GEMINI_API_KEY": "planted"}
+    # Variables with which each of them would start.
+    env = {"GIVEN_API_KEY": value, "GEMINI_API_KEY": "planted", "CODEX_API_KEY": "planted"}
     with (
         caplog.at_level(logging.DEBUG),
         Client(provider, transport=transport, binary=agent, env=env, cwd=folder) as client,
