@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all lint format bench docs clean
+.PHONY: demo test test-quick test-all coverage lint format bench docs clean
 
 demo: $(STAMP)
 	$(BIN)/signedin demo
@@ -14,6 +14,13 @@ test: $(STAMP)
 	$(BIN)/python scripts/install_agents.py
 	$(BIN)/python scripts/install_browser.py
 	$(BIN)/python scripts/install_axio.py
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+# For the inner loop: what starts no program, and one agent.
+test-quick: $(STAMP)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -k "unit or not 0.169" tests/unit tests/contract/codex/test_turns.py
+
+coverage: $(STAMP)
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 	@rm -f .coverage.*
