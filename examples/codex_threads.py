@@ -6,7 +6,7 @@ from signedin.providers.codex import AsyncCodex, AsyncThread, protocol
 
 
 async def ask(thread: AsyncThread, prompt: str) -> None:
-    """Streams one turn and tells what it took."""
+    """Streams one turn and prints how long it took."""
     turn = await thread.turn(prompt, effort="low")
     async for notification in turn.stream():
         match notification.params:

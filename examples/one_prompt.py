@@ -7,4 +7,4 @@ with Client("codex") as client:
     print(result.text)
     if result.usage:
         print(result.usage.total_tokens, "tokens")
-    print(f"go on with resume={result.session_id!r}")
+    print(f"continue with resume={result.session_id!r}")

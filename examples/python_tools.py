@@ -7,7 +7,7 @@ from signedin import Client, tool
 
 @tool
 def due_date(days: int, start: str | None = None) -> str:
-    """Tells the date after a number of days.
+    """Returns the date after a number of days.
 
     Args:
         days: How many days.

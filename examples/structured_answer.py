@@ -1,4 +1,4 @@
-"""An answer of a given shape, checked here."""
+"""Structured output, validated locally."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What an agent does, while it does it."""
+"""Follows what an agent does, item by item."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from signedin import AsyncClient, CommandItem, FileChangeItem, MessageItem
 
 
 async def main() -> None:
-    """Follows one turn item by item."""
+    """Prints the items of one turn as they stream."""
     async with (
         AsyncClient("codex", cwd=".", permissions="workspace-write") as client,
         client.stream("Add a docstring to main.py") as turn,

@@ -5,6 +5,7 @@ What every lure does on its own is in tests/faults/hostile.
 
 import asyncio
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -218,6 +219,8 @@ def test_nothing_of_the_users_configuration_changes(
     permissions: str,
     trusted: bool,
 ) -> None:
+    # A repository of its own: others may leave a `.git` in a folder above it.
+    subprocess.run(["git", "init", "-q", project.cwd], check=True)
     stage.play(Shell("touch made"), WriteFile(str(project.cwd / "file"), "made\n"), "Done.")
     before = {name: file.read_bytes() for name, file in _files(home).items()}
     with new_client(
