@@ -254,7 +254,7 @@ async def test_every_request_has_a_refusal(method: str) -> None:
     raw = msgspec.Raw(msgspec.json.encode({**ids, **SMALLEST.get(method, {})}))
     request = IncomingRequest(0, method, raw, b"")
     if method == "account/chatgptAuthTokens/refresh":
-        with pytest.raises(JsonRpcError, match=f"nobody is there to answer {method}") as refused:
+        with pytest.raises(JsonRpcError, match=f"there is no handler for {method}") as refused:
             await RequestAnswerer(None).answer(request)
         assert refused.value.code == METHOD_NOT_FOUND
         return
@@ -267,7 +267,7 @@ async def test_every_request_has_a_refusal(method: str) -> None:
             "item/permissions/requestApproval": {"permissions": {}, "scope": "turn"},
             "item/tool/call": {
                 "contentItems": [
-                    {"type": "inputText", "text": "There is nobody to run the tool 'weather'."}
+                    {"type": "inputText", "text": "There is no handler for the tool 'weather'."}
                 ],
                 "success": False,
             },
@@ -306,5 +306,5 @@ async def test_an_answer_of_a_wrong_type_is_not_sent() -> None:
 
 
 def test_what_is_refused_without_an_answer_of_its_own() -> None:
-    with pytest.raises(JsonRpcError, match="nobody is there to answer x"):
+    with pytest.raises(JsonRpcError, match="there is no handler for x"):
         refusal("x", UnknownNotification())

@@ -65,7 +65,7 @@ class ACPAuth:
         finally:
             folder.cleanup()
         if not self._has_account(state):
-            free = "only models that need no account are there; sign in with: "
+            free = "only models that need no account are available; sign in with: "
             return _unknown(basis, free + self._dialect.login)
         return msgspec.structs.replace(basis, authenticated=True, mode="unknown", billing="unknown")
 
@@ -101,7 +101,7 @@ class ACPAuth:
         )
 
     def _refuse(self, option: str) -> NoReturn:
-        hint = f"it looks after its accounts itself; sign in with: {self._dialect.login}"
+        hint = f"it manages its accounts itself; sign in with: {self._dialect.login}"
         raise UnsupportedOptionError(self._dialect.name, option, hint)
 
 

@@ -122,9 +122,9 @@ AGENTS: Mapping[str, KnownAgent] = {
         can=(*SESSION_METHODS, "command_output"),
         quirks=(
             "it is not started where an `opencode.json` or `.opencode` is, unless `trust_project`",
-            "it tells little of why the model failed, and tries most failures again for a minute",
+            "it reports little about why the model failed, and retries most failures for a minute",
             "sessions with other tools or MCP servers get a process of their own",
-            "it does not tell that an answer was cut at the limit of tokens",
+            "it does not report that an answer was cut off at the token limit",
         ),
         tried="1.18.33",
     ),
@@ -140,8 +140,8 @@ AGENTS: Mapping[str, KnownAgent] = {
         cannot=("effort",),
         quirks=(
             "it is not started where a `.qwen` or `.agents` folder is, unless `trust_project`",
-            "it tries failures of the model's server again for more than a minute",
-            "it does not tell that an answer was cut at the limit of tokens, or filtered",
+            "it retries failures of the model's server for more than a minute",
+            "it does not report that an answer was cut off at the token limit, or filtered",
         ),
         tried="0.15.10",
     ),

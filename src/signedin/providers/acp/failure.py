@@ -70,7 +70,7 @@ def refused_arguments(name: str, stderr: str) -> InvalidOptionError | None:
     if "--help" not in stderr:
         return None
     found = _ARGUMENTS.search(stderr)
-    why = found[0].strip() if found else "it printed its help, as for an argument it does not know"
+    why = found[0].strip() if found else "it printed its help, as it does for an unknown argument"
     return InvalidOptionError(f"{name} refused its arguments: {why}")
 
 

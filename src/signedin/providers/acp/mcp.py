@@ -106,7 +106,7 @@ def servers_on_the_wire(
         InvalidOptionError: A name or a token is missing.
     """
     if options.tools and not capabilities.http:
-        hint = "the agent reaches no MCP servers over HTTP, which is how Python tools are offered"
+        hint = "the agent cannot reach MCP servers over HTTP, which is how Python tools are offered"
         raise UnsupportedOptionError(provider, "tools", hint)
     if options.tools and SERVER in options.mcp_servers:
         raise InvalidOptionError(
@@ -132,7 +132,7 @@ def _server(
 ) -> dict[str, object]:
     for option in ("cwd", "tool_timeout"):
         if getattr(server, option) is not None:
-            hint = "the Agent Client Protocol has no room for it"
+            hint = "the Agent Client Protocol has no field for it"
             raise UnsupportedOptionError(provider, f"mcp_servers[{name!r}].{option}", hint)
     if server.command is not None:
         return {
@@ -142,7 +142,7 @@ def _server(
             "env": _pairs(server.env),
         }
     if not capabilities.http:
-        hint = "the agent reaches no MCP servers over HTTP"
+        hint = "the agent cannot reach MCP servers over HTTP"
         raise UnsupportedOptionError(provider, f"mcp_servers[{name!r}].url", hint)
     headers = dict(server.headers)
     if variable := server.bearer_token_variable:

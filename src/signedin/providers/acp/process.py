@@ -332,7 +332,7 @@ class ACPAgent:
         try:
             decoded = self._decode(params)
         except acp.UNREADABLE as error:
-            _log.debug("%s sent an update of unknown form: %s", self.name, error)
+            _log.debug("%s sent an update of an unknown form: %s", self.name, error)
             decoded = acp.SessionUpdate(_session_of(params))
         if listener := self._listeners.get(decoded.session_id):
             listener.on_update(decoded.update, params, line)
@@ -341,7 +341,7 @@ class ACPAgent:
     async def _on_request(self, request: IncomingRequest) -> object:
         listener = self._listeners.get(_session_of(request.params))
         if listener is None:
-            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has nobody to answer {request.method}")
+            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has no handler for {request.method}")
         return await listener.on_request(request)
 
     def _on_batch_end(self) -> None:
@@ -350,7 +350,7 @@ class ACPAgent:
             listener.on_batch_end()
 
     def _on_bad_line(self, line: BadLine) -> None:
-        _log.debug("%s printed a line that is no message: %s", self.name, line.reason)
+        _log.debug("%s printed a line that is not a message: %s", self.name, line.reason)
         self._printed = line.data.decode(errors="replace")[:_SHOWN_OUTPUT]
 
     def _on_close(self, error: SignedinError) -> None:

@@ -281,9 +281,9 @@ class KnownDialect:
         if options.trust_project or self._known.guard is not None:
             return ()
         notice = (
-            f"signedin cannot keep {self.name} from what the project configures (settings, hooks, "
-            "MCP servers, commands); if you trust this project, say trust_project=True "
-            "(--trust-project)"
+            f"signedin cannot stop {self.name} from following the project's configuration "
+            "(settings, hooks, MCP servers, commands); if you trust this project, pass "
+            "trust_project=True (--trust-project)"
         )
         return (notice,)
 
@@ -320,8 +320,8 @@ class KnownDialect:
         if self._config.binary is not None:
             return (str(self._config.binary),)
         raise InvalidOptionError(
-            f"{self.name} needs to know what to start: command=['agent', '--acp']; agents known by "
-            f"name: {', '.join(family_names())}"
+            f"{self.name} needs a command to start, such as command=['agent', '--acp']; known "
+            f"agents: {', '.join(family_names())}"
         )
 
 
@@ -397,16 +397,16 @@ SPEC = ProviderSpec(
     install=_CUSTOM.install,
     login=_CUSTOM.login,
     quirks=(
-        "images, effort and models depend on the agent; a turn that wants what it lacks is refused",
-        "some agents try a request that fails again for minutes, untold: set `idle_timeout`",
-        "agents outside the catalogue may follow what a project configures; a warning says so",
-        "`permissions='read-only'` is what the agent asks for and is denied; there is no sandbox",
+        "images, effort and models depend on the agent; a turn that needs one it lacks is refused",
+        "some agents silently retry a failing request for minutes; set `idle_timeout`",
+        "agents outside the catalogue may follow a project's configuration; a warning says so",
+        "`permissions='read-only'` denies what the agent asks for; there is no sandbox",
     ),
 )
 
 
 def _check_account(name: str, config: ProviderConfig) -> None:
-    hint = "it looks after its accounts itself"
+    hint = "it manages its accounts itself"
     if config.billing is not None:
         raise UnsupportedOptionError(name, f"billing={config.billing}", hint)
     if config.account is not None or config.auth_source == "isolated":

@@ -76,7 +76,7 @@ class OpenedSession(msgspec.Struct, frozen=True):
         wanted = {tool.name for tool in options.tools}
         if wanted - names or any(server not in self.servers for server in servers):
             raise InvalidOptionError(
-                f"{provider} still holds session {self.id}, which was begun without these 'tools' "
+                f"{provider} still holds session {self.id}, which began without these 'tools' "
                 "or 'mcp_servers'; close the client first, or resume it from another"
             )
 
@@ -262,7 +262,7 @@ class ACPSession(ProviderSession):
         agent, opened = running.agent, self._opened
         assert opened is not None  # noqa: S101 - open() did
         if self._dialect.late_replay or not agent.capabilities.load_session:
-            hint = f"{agent.name} {agent.version} does not tell sessions again without harm to them"
+            hint = f"{agent.name} {agent.version} cannot replay sessions without damaging them"
             raise UnsupportedOptionError(self._dialect.name, "history", hint)
         turns = await self._told_again(agent, opened)
         deadline = time.monotonic() + WRITE_BEHIND
@@ -385,10 +385,10 @@ class ACPSession(ProviderSession):
     ) -> list[Mapping[str, object]]:
         name = self._dialect.name
         if options.instructions:
-            hint = "the Agent Client Protocol has no room for them; put them into the prompt"
+            hint = "the Agent Client Protocol has no field for them; put them into the prompt"
             raise UnsupportedOptionError(name, "instructions", hint)
         if options.images and not _takes_images(agent):
-            raise UnsupportedOptionError(name, "images", f"{agent.name} takes none")
+            raise UnsupportedOptionError(name, "images", f"{agent.name} does not accept them")
         text = text_block(with_schema(prompt, options))
         return [*(image_block(name, image) for image in options.images), text]
 
@@ -420,5 +420,5 @@ def _takes_images(agent: ACPAgent) -> bool:
 
 def _named(state: acp.SessionState, agent: ACPAgent) -> str:
     if not state.session_id:
-        raise ProtocolError(f"{agent.name} began a session without telling its id")
+        raise ProtocolError(f"{agent.name} began a session without reporting its id")
     return state.session_id

@@ -33,7 +33,9 @@ async def list_sessions(agent: ACPAgent, provider: str, query: SessionQuery) -> 
     if agent.session_capabilities.list is None:
         raise UnsupportedOptionError(provider, "sessions", f"{agent.name} cannot list sessions")
     if query.archived:
-        raise UnsupportedOptionError(provider, "archived", f"{agent.name} keeps no archive")
+        raise UnsupportedOptionError(
+            provider, "archived", f"{agent.name} does not archive sessions"
+        )
     start, cursor = _position(query.cursor)
     page = await agent.list_sessions(query.cwd, cursor)
     found = [_info(each) for each in page.sessions[start:]]
@@ -66,7 +68,7 @@ def models_of(state: acp.SessionState, provider: str, *, images: bool = False) -
         current = str(chosen.current_value)
         named = [(str(choice.value), choice.name) for choice in _flat(chosen.options)]
     else:
-        raise UnsupportedOptionError(provider, "models", "the agent does not tell them")
+        raise UnsupportedOptionError(provider, "models", "the agent does not report them")
     efforts = tuple(str(choice.value) for choice in _flat(effort.options)) if effort else ()
     return [
         ModelInfo(
@@ -151,7 +153,7 @@ def _position(cursor: str | None) -> tuple[int, str | None]:
         return 0, None
     start, colon, agents = cursor.partition(":")
     if not colon or not start.isdecimal():
-        raise InvalidOptionError(f"cursor {cursor!r} is none that `next_cursor` has given")
+        raise InvalidOptionError(f"invalid cursor {cursor!r}; use SessionPage.next_cursor")
     return int(start), agents or None
 
 

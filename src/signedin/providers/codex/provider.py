@@ -310,8 +310,8 @@ SPEC = ProviderSpec(
     quirks=(
         "`codex-exec` takes images as files only",
         "`codex-exec` takes no configuration with secrets: all users can read a command line",
-        "`codex-exec`, and resumed sessions, tell at a turn's end what was refused at once",
-        "they do not if they are ephemeral: only the model is told",
-        "it asks questions in a session that began with `on_question=`, and in no other",
+        "`codex-exec` and resumed sessions report immediate refusals at the end of the turn",
+        "ephemeral ones do not report them: only the model learns of them",
+        "it asks questions only in a session that began with `on_question=`",
     ),
 )

@@ -51,7 +51,7 @@ class GeminiDialect:
         mode = gemini.approval_mode(options)
         if mode in _OF_TRUSTED_FOLDERS and not options.trust_project:
             name = "approval_mode" if options.provider_options.get("approval_mode") else "yolo"
-            hint = f"Gemini has the mode {mode} in trusted folders only; say trust_project=True"
+            hint = f"Gemini allows the mode {mode} in trusted folders only; pass trust_project=True"
             raise UnsupportedOptionError(self.name, name, hint)
 
     def launch(self, options: TurnOptions) -> Launch:

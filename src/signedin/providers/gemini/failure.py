@@ -61,8 +61,8 @@ def exit_error(returncode: int, stderr: str) -> SignedinError:
             return InvalidOptionError(f"gemini refused (exit code {returncode}): {words}")
         case 55:
             return InvalidOptionError(
-                "gemini does not run headless in a folder it does not trust; take "
-                "GEMINI_CLI_TRUST_WORKSPACE and GEMINI_RESTRICTED_MODE out of its environment, or "
+                "gemini does not run headless in a folder it does not trust; remove "
+                "GEMINI_CLI_TRUST_WORKSPACE and GEMINI_RESTRICTED_MODE from its environment, or "
                 "use transport='gemini-acp'"
             )
         case 53:

@@ -138,7 +138,9 @@ def check_options(options: TurnOptions) -> None:
         InvalidOptionError: A provider option that is not one of Gemini's.
     """
     if options.effort not in (None, VENDOR_DEFAULT):
-        raise UnsupportedOptionError("gemini", "effort", "its models choose their effort alone")
+        raise UnsupportedOptionError(
+            "gemini", "effort", "its models choose their effort themselves"
+        )
     for given in options.provider_options:
         if given not in _KNOWN_OPTIONS:
             raise InvalidOptionError(

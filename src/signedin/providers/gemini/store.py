@@ -133,9 +133,13 @@ class GeminiStore:
             InvalidOptionError: The cursor is not one of this list.
         """
         if query.archived:
-            raise UnsupportedOptionError("gemini", "archived", "Gemini CLI keeps no archive")
+            raise UnsupportedOptionError(
+                "gemini", "archived", "Gemini CLI does not archive sessions"
+            )
         if query.cursor is not None and not _PLACE.fullmatch(query.cursor):
-            raise InvalidOptionError(f"cursor {query.cursor!r} does not come from an earlier page")
+            raise InvalidOptionError(
+                f"invalid cursor {query.cursor!r}; use SessionPage.next_cursor"
+            )
         found: dict[str, SessionInfo] = {}
         for place, file in _newest_first(self._folder, query.cwd):
             if query.cursor is not None and place >= query.cursor:

@@ -240,6 +240,6 @@ def _check_config(config: Mapping[str, object]) -> None:
     for argument in arguments[1::2]:
         if redact(argument) != argument:
             raise InvalidOptionError(
-                f"config has what looks like a secret: {redact(argument)}. It would be on the "
-                "command line for all to see; give it as config= of a thread, or name a variable"
+                f"config seems to contain a secret: {redact(argument)}. Every user can read the "
+                "command line; pass it in config= of a thread, or name a variable"
             )

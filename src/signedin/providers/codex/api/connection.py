@@ -66,12 +66,12 @@ class Connection:
         """What the server says of itself; see `AsyncCodex.metadata`."""
         if self.current is None:
             raise SignedinError(
-                "the app-server has not been started: use `async with`, or call something first"
+                "the app-server has not been started; use `async with`, or call a method first"
             )
         told = self.current.identity
         name, _, rest = told.user_agent.partition("/")
         if not name or not rest:
-            raise ProtocolError(f"codex calls itself {told.user_agent!r}, without a version")
+            raise ProtocolError(f"codex reports no version: {told.user_agent!r}")
         return ServerMetadata(
             name=name,
             version=self.current.version,

@@ -201,8 +201,8 @@ def sandbox_policy(sandbox: object) -> object:
     policy = SANDBOX_POLICIES.get(sandbox)
     if policy is None:
         raise InvalidOptionError(
-            f"sandbox={sandbox!r} is none of {', '.join(SANDBOX_POLICIES)}; other policies are "
-            "given as objects, such as WorkspaceWriteSandboxPolicy(network_access=True)"
+            f"sandbox must be one of {', '.join(SANDBOX_POLICIES)}, or a policy object such as "
+            f"WorkspaceWriteSandboxPolicy(network_access=True), not {sandbox!r}"
         )
     return policy
 

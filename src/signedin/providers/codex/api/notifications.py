@@ -55,7 +55,7 @@ class Notification(msgspec.Struct, frozen=True, gc=False):
             return msgspec.json.decode(self.line, type=dict[str, p.Json])
         except UNDECODABLE as error:
             raise ProtocolError(
-                f"codex sent {self.method!r} with what is no value: {error}"
+                f"codex sent {self.method!r} with an invalid value: {error}"
             ) from error
 
     def __repr__(self) -> str:

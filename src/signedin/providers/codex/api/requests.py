@@ -37,7 +37,7 @@ class RequestAnswerer:
         params = params_of(request)
         answer = await run_callback(self._handler, method, params) if self._handler else None
         if answer is None:
-            _log.info("refused %s: nobody is there to allow it", method)
+            _log.info("refused %s: no on_request handler is set", method)
             return refusal(method, params)
         if not isinstance(answer, p.Outgoing | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             wanted = p.SERVER_REQUESTS[method].answer.__name__
@@ -66,10 +66,10 @@ def refusal(method: str, params: p.Incoming) -> object:
         case p.ToolRequestUserInputParams():
             return p.ToolRequestUserInputResponse(answers={})
         case p.DynamicToolCallParams():
-            text = f"There is nobody to run the tool {params.tool!r}."
+            text = f"There is no handler for the tool {params.tool!r}."
             return p.DynamicToolCallResponse(
                 content_items=[p.InputTextDynamicToolCallOutputContentItem(text=text)],
                 success=False,
             )
         case _:
-            raise JsonRpcError(METHOD_NOT_FOUND, f"nobody is there to answer {method}")
+            raise JsonRpcError(METHOD_NOT_FOUND, f"there is no handler for {method}")

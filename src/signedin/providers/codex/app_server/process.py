@@ -317,7 +317,7 @@ class AppServer:
         listener = self._listeners.get(thread_id or "", self._rest)
         if listener is None:
             # Fails closed: Codex takes an error for a refusal.
-            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has nobody to answer {request.method}")
+            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has no handler for {request.method}")
         return await listener.on_request(request)
 
     def _on_batch_end(self) -> None:
@@ -326,7 +326,7 @@ class AppServer:
             listener.on_batch_end()
 
     def _on_bad_line(self, line: BadLine) -> None:
-        _log.warning("the app-server sent a line that is no message: %s", line.reason)
+        _log.warning("the app-server sent a line that is not a message: %s", line.reason)
 
     def _on_close(self, error: SignedinError) -> None:
         if self._closed is None:

@@ -83,7 +83,9 @@ class Questioner:
             case p.DynamicToolCallParams():
                 return await self._tool_call(params)
             case _:
-                raise JsonRpcError(METHOD_NOT_FOUND, f"signedin does not answer {request.method}")
+                raise JsonRpcError(
+                    METHOD_NOT_FOUND, f"signedin has no handler for {request.method}"
+                )
 
     async def _command(
         self, params: p.CommandExecutionRequestApprovalParams, payload: msgspec.Raw

@@ -105,7 +105,7 @@ def _following(cursor: str | None, following: str | None) -> str | None:
     """
     if following is not None and following == cursor:
         raise ProtocolError(
-            "codex tells a list that goes on where it began; look for an update of it"
+            "codex returned the same page of a list twice; look for an update of codex"
         )
     return following
 

@@ -120,7 +120,7 @@ class ExecRows:
         """Returns the events of one row."""
         now = time.time()
         if isinstance(row, BadLine):
-            text = f"codex exec printed a line that is no JSON object: {row.reason}"
+            text = f"codex exec printed a line that is not a JSON object: {row.reason}"
             payload = msgspec.Raw(msgspec.json.encode(row.data.decode("utf-8", "replace")))
             return [WarningEvent(text=text, timestamp=now, payload=payload)]
         payload = msgspec.Raw(line)

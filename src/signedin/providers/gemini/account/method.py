@@ -143,13 +143,15 @@ def check_signed_in(start: Start) -> None:
 def findings(start: Start) -> tuple[str, ...]:
     """Says what was kept from Gemini, and who else than the user decides who pays."""
     found = [
-        f"{name} is set and would send the gemini login elsewhere; it is kept from the agent (give "
-        "it in env= to let it through)"
+        f"{name} is set and would send the gemini login elsewhere; it is removed from the agent's "
+        "environment (pass it in env= to keep it)"
         for name in start.removed
     ]
     method, by = chosen_method(start)
     if method and by == str(start.cwd / ".gemini" / "settings.json") and start.cwd != start.home:
-        found.append(f"{by} chooses how to sign in: {method}; it goes before the user's settings")
+        found.append(
+            f"{by} chooses how to sign in: {method}; it takes precedence over the user's settings"
+        )
     return tuple(found)
 
 

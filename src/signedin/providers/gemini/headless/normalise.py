@@ -76,7 +76,7 @@ class HeadlessRows:
         """Returns the events of one row."""
         now = time.time()
         if isinstance(row, BadLine):
-            text = f"gemini printed a line that is no JSON object: {row.reason}"
+            text = f"gemini printed a line that is not a JSON object: {row.reason}"
             payload = msgspec.Raw(msgspec.json.encode(row.data.decode(errors="replace")))
             return [WarningEvent(text=text, timestamp=now, payload=payload)]
         payload = msgspec.Raw(line)
