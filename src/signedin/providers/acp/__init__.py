@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 __all__ = ["ACPAgent"]
 
-if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
+if not TYPE_CHECKING:  # or a type checker would accept every misspelt name
     _, __getattr__ = attach(__name__, {".agent": "ACPAgent"})
