@@ -17,7 +17,7 @@ def export_login(home: Path, passphrase: str | None) -> str:
     """Returns the login in a home as one line, plain if there is no passphrase.
 
     Raises:
-        AuthRequiredError: There is none, or it is kept elsewhere.
+        AuthRequiredError: There is none, or it is stored elsewhere.
         InvalidOptionError: It is damaged.
     """
     file = home / CREDENTIALS_FILE
