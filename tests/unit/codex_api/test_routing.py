@@ -21,7 +21,7 @@ from signedin.providers.codex import (
     UnknownNotification,
     protocol as p,
 )
-from signedin.providers.codex.api.notifications import KEPT, Inbox, read_notification
+from signedin.providers.codex.api.notifications import MOST_STORED, Inbox, read_notification
 from signedin.providers.codex.api.requests import RequestAnswerer, refusal
 from signedin.providers.codex.api.router import Router
 from signedin.providers.codex.app_server.process import AppServer
@@ -221,7 +221,7 @@ async def test_the_end_of_the_server_ends_every_turn(router: Router, server: App
 
 async def test_the_inbox_keeps_the_newest(server: AppServer) -> None:
     inbox = Inbox()
-    for number in range(KEPT + 5):
+    for number in range(MOST_STORED + 5):
         inbox.put(Notification(str(number), UnknownNotification(), b""))
     inbox.wake()
     assert (await inbox.next(server, 0)).method == "5"

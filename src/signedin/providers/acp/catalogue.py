@@ -81,7 +81,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     tried: str = ""
 
 
-# Left to itself opencode does whatever it likes. The last rule that fits counts.
+# Left to itself opencode does whatever it likes. The last matching rule applies.
 _OPENCODE_PERMISSION: Mapping[str, object] = {
     "*": "ask",
     **dict.fromkeys(("glob", "grep", "list", "lsp", "skill", "task", "todoread"), "allow"),

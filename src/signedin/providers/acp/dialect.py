@@ -150,7 +150,7 @@ class Dialect(Protocol):
         ...
 
     def before_load(self, session_id: str, launch: Launch) -> None:
-        """Checks that a stored session can be loaded without damage.
+        """Makes a stored session loadable without damage.
 
         Raises:
             SignedinError: It cannot.

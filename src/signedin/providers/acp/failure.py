@@ -13,7 +13,7 @@ from signedin.providers.acp import protocol as acp
 from signedin.wire.rpc_errors import JsonRpcError
 
 # The protocol has no codes for the failures of models. Seen with gemini 0.61, opencode 1.18 and
-# qwen-code 0.15; the first that fits counts.
+# qwen-code 0.15; the first match applies.
 _BY_TEXT = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for kind, pattern in {

@@ -40,9 +40,9 @@ from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 WRITE_BEHIND = 2.0
 """Seconds after a turn in which an agent may not have stored all of it: qwen 0.15 writes later."""
 
-KEPT = 16
-"""Sessions nobody uses that are still known of an agent that cannot close them: a later session of
-the client that resumes one goes on with it as it is, which is quicker, and safer with Gemini."""
+MOST_UNUSED = 16
+"""Unused sessions that stay open in an agent that cannot close them: a later session of the client
+that resumes one continues it as it is, which is quicker, and safer with Gemini."""
 
 _log = logging.getLogger("signedin.acp")
 
@@ -129,9 +129,9 @@ class RunningAgent(msgspec.Struct):
         self.withdraw(self.sessions.pop(session_id).offered)
 
     def release_oldest(self) -> None:
-        """Forgets the oldest unused sessions, except the newest `KEPT`."""
+        """Forgets the oldest unused sessions, except the newest `MOST_UNUSED`."""
         unused = [each for each in self.sessions if not self.agent.is_listening(each)]
-        for session_id in unused[:-KEPT]:
+        for session_id in unused[:-MOST_UNUSED]:
             self.release(session_id)
 
     def release_all(self) -> None:

@@ -154,7 +154,7 @@ class _Call:
             if (value := getattr(report, name)) is not None
         }
         if not report.raw_input and self.state.raw_input:
-            changes.pop("raw_input", None)  # opencode 1.18 forgets it when it goes on after asking
+            changes.pop("raw_input", None)  # opencode 1.18 omits it when it continues after asking
         if report.content is not None:  # an end may come without its diff, or its terminal
             earlier = [
                 item for item in self.state.content or () if item.type in ("diff", "terminal")
@@ -271,7 +271,7 @@ def _without_description(asked: acp.ToolCall) -> acp.ToolCall:
         return msgspec.structs.replace(asked, content=None)
     if asked.raw_input is not None or _diffs(asked):
         return asked
-    # Gemini CLI 0.61 tells the arguments of MCP tools as the text of their content.
+    # Gemini CLI 0.61 reports the arguments of MCP tools as the text of their content.
     try:
         arguments = msgspec.json.decode(text_of(asked), type=dict[str, object])
     except acp.UNREADABLE:
@@ -280,7 +280,7 @@ def _without_description(asked: acp.ToolCall) -> acp.ToolCall:
 
 
 def command_of(call: acp.ToolCall) -> str:
-    """Returns the command line of a call; agents that do not tell it put it into the title."""
+    """Returns the command line of a call; agents that do not report it put it into the title."""
     given = _member(call.raw_input, _COMMAND_NAMES)
     if isinstance(given, list | tuple):
         return " ".join(map(str, cast("list[object]", given)))

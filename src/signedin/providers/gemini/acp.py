@@ -85,5 +85,5 @@ class GeminiDialect:
         remember_version(Path(launch.argv[0]), agent.version)
 
     def before_load(self, session_id: str, launch: Launch) -> None:
-        """Makes sure that a session can be loaded without being destroyed; see `make_loadable`."""
+        """Makes a session loadable without damage; see `make_loadable`."""
         make_loadable(session_id, launch.env)

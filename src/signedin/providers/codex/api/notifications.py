@@ -16,7 +16,7 @@ from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.wire.jsonl import UNDECODABLE
 
-KEPT = 1000
+MOST_STORED = 1000
 """Stored notifications about no turn; beyond that the oldest are dropped."""
 
 
@@ -126,10 +126,10 @@ def _read_rest(method: str, line: bytes) -> tuple[Notification, Address]:
 
 
 class Inbox:
-    """Stores the newest `KEPT` notifications until they are read."""
+    """Stores the newest `MOST_STORED` notifications until they are read."""
 
     def __init__(self) -> None:
-        self._ready: deque[Notification] = deque(maxlen=KEPT)
+        self._ready: deque[Notification] = deque(maxlen=MOST_STORED)
         self._wake = asyncio.Event()
 
     def put(self, notification: Notification) -> None:

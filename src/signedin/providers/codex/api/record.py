@@ -68,7 +68,7 @@ class TurnRecord:
         self._opening = opening
         self._turn = p.Turn(id="", status="inProgress")
         self._usage: p.ThreadTokenUsage | None = None
-        self._complete: list[Notification] = []
+        self._messages: list[Notification] = []
         self._open: dict[str, p.ThreadItem] = {}
         self._pieces: dict[str, list[Notification]] = {}
         self._recorder = TurnRecorder(
@@ -84,7 +84,7 @@ class TurnRecord:
         if isinstance(params, _DELTAS):
             self._pieces.setdefault(params.item_id, []).append(notification)
             return
-        self._complete.append(notification)
+        self._messages.append(notification)
         match params:
             case p.ItemStartedNotification():
                 self._open[params.item.id] = params.item
@@ -108,7 +108,7 @@ class TurnRecord:
         turn = self._turn
         items = [
             notification.params.item
-            for notification in self._complete
+            for notification in self._messages
             if isinstance(notification.params, p.ItemCompletedNotification)
         ]
         answer = answer_among([i for i in items if isinstance(i, p.AgentMessageThreadItem)])
@@ -149,14 +149,11 @@ class TurnRecord:
         """Records the turn as events that all providers share."""
         normaliser = TurnNormaliser()
         pieces = [piece for pieces in self._pieces.values() for piece in pieces]
-        ended = self._complete and isinstance(
-            self._complete[-1].params, p.TurnCompletedNotification
-        )
-        complete, end = (
-            (self._complete[:-1], self._complete[-1:]) if ended else (self._complete, [])
-        )
+        messages, end = self._messages, list[Notification]()
+        if messages and isinstance(messages[-1].params, p.TurnCompletedNotification):
+            messages, end = messages[:-1], messages[-1:]
         self._recorder.record([self._opening])
-        for one in [*before, *complete, *pieces, *end]:
+        for one in [*before, *messages, *pieces, *end]:
             self._recorder.record(
                 normaliser.events(one.method, one.params, one.line, turn_id=self._turn.id)
             )

@@ -255,7 +255,7 @@ class TurnNormaliser:
     def rerouted(
         self, params: p.ModelReroutedNotification, now: float, payload: msgspec.Raw
     ) -> Event:
-        """Another model answers than was asked for."""
+        """Another model answers than was requested."""
         text = f"answered by {params.to_model} instead of {params.from_model}: {params.reason}"
         return WarningEvent(text=text, timestamp=now, payload=payload)
 

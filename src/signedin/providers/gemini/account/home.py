@@ -37,7 +37,7 @@ _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 
 def home_changes(config: ProviderConfig) -> dict[str, str | None]:
-    """Returns the environment change that makes Gemini use the login that was asked for.
+    """Returns the environment change that makes Gemini use the requested login.
 
     ``auto`` uses the isolated login if a way to sign in was chosen there.
 

@@ -193,8 +193,8 @@ def _written(start: Start) -> dict[str, Path]:
     for folder in folders:
         file, text = _dotenv(folder, start)
         for name, true in _ASSIGNMENT.findall(text):
-            counts = start.trusted or name in _WITHOUT_TRUST
-            if counts and (true or name not in _FLAGS):
+            applies = start.trusted or name in _WITHOUT_TRUST
+            if applies and (true or name not in _FLAGS):
                 found.setdefault(name, file)
     return found
 
