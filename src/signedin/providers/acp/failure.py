@@ -32,7 +32,7 @@ _MORE_PRECISE = {
     ErrorKind.SERVER: {ErrorKind.NETWORK},
     ErrorKind.INVALID_OPTION: set(ErrorKind),
 }
-"""Kinds that the text of a failure decides against its status."""
+"""More precise kinds that the text of a failure may give than its status."""
 _ARGUMENTS = re.compile(
     r"^.*(?:unknown (?:argument|option|command)|unexpected argument|unrecognized|invalid (?:value|"
     r"choice)|not enough arguments|missing required|mutually exclusive).*$",

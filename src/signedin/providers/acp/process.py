@@ -294,7 +294,7 @@ class ACPAgent:
         if self.info.protocol_version != acp.VERSION:
             raise ProtocolError(
                 f"{self.name} speaks version {self.info.protocol_version} of the Agent Client "
-                f"Protocol, signedin version {acp.VERSION}; update either"
+                f"Protocol, signedin version {acp.VERSION}; update one of them"
             )
 
     async def _open(

@@ -59,7 +59,7 @@ class RunningTurn(Generic[ReceivedT]):
         return self._ended.is_set()
 
     @property
-    def has_begun(self) -> bool:
+    def has_started(self) -> bool:
         """Whether the server has begun it."""
         return self._started.is_set()
 

@@ -88,7 +88,7 @@ class CodexTurn(RunningTurn[Event]):
             self.mark_started(params.turn.id)
         refused = (
             self.may_not_begin
-            and not self.has_begun
+            and not self.has_started
             and isinstance(params, p.ErrorNotification)
             and not params.will_retry
         )
