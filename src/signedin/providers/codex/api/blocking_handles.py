@@ -21,7 +21,7 @@ from signedin.runtime.batches import Batches
 class TurnHandle(Batches[Notification]):
     """A running turn: to be streamed, steered, interrupted or run to its end.
 
-    Leaving a stream early interrupts the turn on the server. As a context manager,
+    Leaving a stream early interrupts the turn on the server. Inside a ``with`` block
     iteration can be paused and resumed, and leaving the block early interrupts the turn.
     """
 

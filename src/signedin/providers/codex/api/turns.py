@@ -17,9 +17,9 @@ from signedin.runtime.batches import AsyncBatches
 class AsyncTurnHandle(AsyncBatches[Notification]):
     """A running turn: to be streamed, steered, interrupted or run to its end.
 
-    Leaving a stream early, or being cancelled while waiting, interrupts the turn on the server. As
-    a context manager, iteration can be paused and resumed, and leaving the block early interrupts
-    the turn.
+    Leaving a stream early, or being cancelled while waiting, interrupts the turn on the server.
+    Inside an ``async with`` block iteration can be paused and resumed, and leaving the block early
+    interrupts the turn.
 
     A turn that nobody reads runs on nevertheless.
     """
