@@ -27,7 +27,7 @@ from signedin import (
 )
 from signedin.model.approvals import allow, deny
 from signedin.model.errors import ErrorKind, InvalidOptionError, UnsupportedOptionError
-from signedin.providers.acp.session import KEPT
+from signedin.providers.acp.session import MOST_UNUSED
 from support.processes import EndlessCommand, Watch, processes_with
 from support.turns import checked, events_of_async, failed, of_type, told
 
@@ -203,10 +203,10 @@ async def test_sessions_nobody_uses_are_forgotten(tmp_path: Path) -> None:
             await one.run("Hi", cwd=tmp_path)
         [process] = provider._running.values()
         held = process.running.sessions
-        for number in range(KEPT + 5):
+        for number in range(MOST_UNUSED + 5):
             held[f"old-{number}"] = held["s1"]
         await one.run("Hi", cwd=tmp_path)
-        assert len(held) == KEPT
+        assert len(held) == MOST_UNUSED
 
 
 def test_an_agent_that_refuses_its_arguments(tmp_path: Path) -> None:

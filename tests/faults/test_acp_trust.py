@@ -171,8 +171,8 @@ def played(*behaviour: str) -> list[str]:
 
 def test_of_an_unknown_agent_one_is_warned_once(tmp_path: Path) -> None:
     notice = (
-        "signedin cannot keep acp from what the project configures (settings, hooks, MCP servers, "
-        "commands); if you trust this project, say trust_project=True (--trust-project)"
+        "signedin cannot stop acp from following the project's configuration (settings, hooks, MCP "
+        "servers, commands); if you trust this project, pass trust_project=True (--trust-project)"
     )
     with Client("acp", command=played("hello"), cwd=tmp_path) as client:
         with client.session() as session:

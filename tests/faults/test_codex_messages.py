@@ -62,7 +62,7 @@ def test_garbage(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     assert events[-1].text == "after the garbage"
     deltas = of_type(events, MessageDeltaEvent)
     assert len(deltas) == 21
-    warnings = [r for r in caplog.records if "is no message" in r.getMessage()]
+    warnings = [r for r in caplog.records if "is not a message" in r.getMessage()]
     assert len(warnings) >= 14
 
 
@@ -267,7 +267,9 @@ def test_exec_rows_of_a_later_version(fake_codex: Path) -> None:
     assert told(events)[-1] == DoneEvent(text="said", reason="completed")
     warnings = [e.text for e in events if isinstance(e, WarningEvent)]
     assert len(warnings) >= 10
-    assert all(w.startswith("codex exec printed a line that is no JSON object") for w in warnings)
+    assert all(
+        w.startswith("codex exec printed a line that is not a JSON object") for w in warnings
+    )
     names = [e.name for e in events if isinstance(e, OtherEvent)]
     assert "unheard.of" in names
     assert "item.completed:unheard_of" in names

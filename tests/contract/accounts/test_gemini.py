@@ -204,10 +204,12 @@ def test_a_project_that_chooses_another_payer(
         result = client.run("hi", env=google.environment(model))
         status = client.auth_status()
     assert [event.text for event in result.events if isinstance(event, WarningEvent)] == [
-        f"{file} chooses how to sign in: gemini-api-key; it goes before the user's settings"
+        f"{file} chooses how to sign in: gemini-api-key; it takes precedence over the user's "
+        "settings"
     ]
     assert list(status.warnings) == [
-        f"{file} chooses how to sign in: gemini-api-key; it goes before the user's settings"
+        f"{file} chooses how to sign in: gemini-api-key; it takes precedence over the user's "
+        "settings"
     ]
     assert [request.credential_is(STRAY) for request in prompts(model)] == [True]
 

@@ -50,7 +50,7 @@ def test_a_token_that_was_given_tells_nothing_of_who_pays() -> None:
 def test_agents_that_look_after_their_accounts_themselves(options: dict[str, str]) -> None:
     with (
         Client("acp:opencode", binary="/bin/true", **options) as client,
-        pytest.raises(UnsupportedOptionError, match="it looks after its accounts itself"),
+        pytest.raises(UnsupportedOptionError, match="it manages its accounts itself"),
     ):
         client.run("hi")
 

@@ -153,7 +153,7 @@ def test_secrets_do_not_go_onto_the_command_line(options: dict[str, object], sta
     with pytest.raises(InvalidOptionError) as refused:
         Codex(config=secret)
     assert "sk-0123456789abcdef" not in str(refused.value)
-    assert "give it as config= of a thread" in str(refused.value)
+    assert "pass it in config= of a thread" in str(refused.value)
     stage.play("ok")
     with Codex(**options) as codex:
         thread = codex.thread_start(

@@ -173,7 +173,7 @@ def test_a_tool_that_nobody_runs_fails(options: dict[str, object], stage: Stage)
     stage.play(ToolCall("weather", {"city": "Oslo"}), "Done.")
     _, call, _ = run(options, None, dynamic_tools=[TOOL])
     assert (call.status, call.success) == ("failed", False)
-    assert told_to_the_model(stage) == "There is nobody to run the tool 'weather'."
+    assert told_to_the_model(stage) == "There is no handler for the tool 'weather'."
 
 
 async def test_a_question_ends_with_its_turn(options: dict[str, object], stage: Stage) -> None:

@@ -147,7 +147,7 @@ def test_a_turn_may_have_another_sandbox(codex: Codex, stage: Stage, tmp_path: P
     thread.run("go", sandbox=policy)
     assert "enabled" in str(stage.requests[-1].body)
     with pytest.raises(
-        ValueError, match="sandbox='writable' is none of read-only, workspace-write"
+        ValueError, match=r"sandbox must be one of read-only, workspace-write, .* not 'writable'"
     ):
         thread.run("go", sandbox="writable")
 

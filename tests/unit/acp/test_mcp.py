@@ -87,7 +87,7 @@ def test_servers_fit_the_schema() -> None:
 def test_an_agent_without_http_takes_programs_only() -> None:
     no_http = acp.McpCapabilities()
     assert servers_on_the_wire("acp", options(toy=McpServer(command="toy")), {}, no_http)
-    with pytest.raises(UnsupportedOptionError, match="'tools': the agent reaches no MCP servers"):
+    with pytest.raises(UnsupportedOptionError, match="'tools': the agent cannot reach MCP servers"):
         servers_on_the_wire("acp", options(weather), {}, no_http)
     with pytest.raises(UnsupportedOptionError, match="url"):
         servers_on_the_wire("acp", options(web=McpServer(url="http://x")), {}, no_http)

@@ -237,7 +237,7 @@ def test_a_failure_without_words_takes_those_before(error: object) -> None:
 def test_a_line_that_is_no_row() -> None:
     [event] = rows().events(b"\xff", BadLine(b"\xff", "no UTF-8"))
     assert isinstance(event, WarningEvent)
-    assert event.text == "codex exec printed a line that is no JSON object: no UTF-8"
+    assert event.text == "codex exec printed a line that is not a JSON object: no UTF-8"
     assert event.raw == "\ufffd"
 
 

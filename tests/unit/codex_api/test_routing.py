@@ -21,7 +21,7 @@ from signedin.providers.codex import (
     UnknownNotification,
     protocol as p,
 )
-from signedin.providers.codex.api.notifications import KEPT, Inbox, read_notification
+from signedin.providers.codex.api.notifications import MOST_STORED, Inbox, read_notification
 from signedin.providers.codex.api.requests import RequestAnswerer, refusal
 from signedin.providers.codex.api.router import Router
 from signedin.providers.codex.app_server.process import AppServer
@@ -221,7 +221,7 @@ async def test_the_end_of_the_server_ends_every_turn(router: Router, server: App
 
 async def test_the_inbox_keeps_the_newest(server: AppServer) -> None:
     inbox = Inbox()
-    for number in range(KEPT + 5):
+    for number in range(MOST_STORED + 5):
         inbox.put(Notification(str(number), UnknownNotification(), b""))
     inbox.wake()
     assert (await inbox.next(server, 0)).method == "5"
@@ -254,7 +254,7 @@ async def test_every_request_has_a_refusal(method: str) -> None:
     raw = msgspec.Raw(msgspec.json.encode({**ids, **SMALLEST.get(method, {})}))
     request = IncomingRequest(0, method, raw, b"")
     if method == "account/chatgptAuthTokens/refresh":
-        with pytest.raises(JsonRpcError, match=f"nobody is there to answer {method}") as refused:
+        with pytest.raises(JsonRpcError, match=f"there is no handler for {method}") as refused:
             await RequestAnswerer(None).answer(request)
         assert refused.value.code == METHOD_NOT_FOUND
         return
@@ -267,7 +267,7 @@ async def test_every_request_has_a_refusal(method: str) -> None:
             "item/permissions/requestApproval": {"permissions": {}, "scope": "turn"},
             "item/tool/call": {
                 "contentItems": [
-                    {"type": "inputText", "text": "There is nobody to run the tool 'weather'."}
+                    {"type": "inputText", "text": "There is no handler for the tool 'weather'."}
                 ],
                 "success": False,
             },
@@ -306,5 +306,5 @@ async def test_an_answer_of_a_wrong_type_is_not_sent() -> None:
 
 
 def test_what_is_refused_without_an_answer_of_its_own() -> None:
-    with pytest.raises(JsonRpcError, match="nobody is there to answer x"):
+    with pytest.raises(JsonRpcError, match="there is no handler for x"):
         refusal("x", UnknownNotification())

@@ -192,7 +192,7 @@ def test_warnings_unknown_rows_and_broken_lines_pass_through() -> None:
         (42, InvalidOptionError, r"exit code 42\): why"),
         (52, InvalidOptionError, r"exit code 52\): why"),
         (53, TurnFailedError, "limit of turns"),
-        (55, InvalidOptionError, "take GEMINI_CLI_TRUST_WORKSPACE and"),
+        (55, InvalidOptionError, "remove GEMINI_CLI_TRUST_WORKSPACE and"),
         (173, TurnFailedError, "gemini: why"),
         (1, CommandExecutionError, "exit code 1 before the turn was over: why"),
         (0, CommandExecutionError, "exit code 0 before"),

@@ -115,7 +115,8 @@ def test_the_settings_of_a_trusted_project_go_before_the_users(
     trusted = start(home, project, acp=acp)
     assert chosen_method(trusted) == ("gemini-api-key", str(foreign))
     assert findings(trusted) == (
-        f"{foreign} chooses how to sign in: gemini-api-key; it goes before the user's settings",
+        f"{foreign} chooses how to sign in: gemini-api-key; it takes precedence over the user's "
+        "settings",
     )
 
 
@@ -182,8 +183,8 @@ def test_a_login_is_sent_to_google_only(
     found = start_with(config, resolve({}, {"cwd": project}, None), {"GEMINI_CLI_HOME": str(home)})
     assert found.env["CODE_ASSIST_ENDPOINT"] == "https://cloudcode-pa.googleapis.com"
     assert findings(found) == (
-        "CODE_ASSIST_ENDPOINT is set and would send the gemini login elsewhere; it is kept from "
-        "the agent (give it in env= to let it through)",
+        "CODE_ASSIST_ENDPOINT is set and would send the gemini login elsewhere; it is removed "
+        "from the agent's environment (pass it in env= to keep it)",
     )
     given = resolve({}, {"cwd": project, "env": {"CODE_ASSIST_ENDPOINT": "http://mine"}}, None)
     assert findings(start_with(config, given, {"GEMINI_CLI_HOME": str(home)})) == ()

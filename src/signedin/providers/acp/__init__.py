@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACPAgent", "KnownAgent", "ProjectFiles", "ProjectGuard"]
 
-if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
+if not TYPE_CHECKING:  # or a type checker would accept every misspelt name
     _, __getattr__ = attach(
         __name__,
         {

@@ -1,4 +1,4 @@
-"""Asks an ACP agent whether somebody is signed in; it looks after its accounts itself."""
+"""Asks an ACP agent whether somebody is signed in; it manages its accounts itself."""
 
 from __future__ import annotations
 
@@ -17,33 +17,37 @@ from signedin.providers.acp.store import models_of
 from signedin.providers.base import Installation
 from signedin.runtime.temporary import TemporaryFolder
 
-Begin = Callable[[TurnOptions], Awaitable[tuple[acp.SessionState, bool]]]
-"""Begins a session, ends it, and returns what the agent told of it, and whether it takes images."""
+ProbeSession = Callable[[TurnOptions], Awaitable[tuple[acp.SessionState, bool]]]
+"""Opens and ends a session; returns the state the agent reported, and whether it takes images."""
 
 
 class ACPAuth:
-    """Looks after the account of one client as far as the protocol allows.
+    """Manages the account of one client as far as the protocol allows.
 
     Args:
         dialect: The agent.
         installation: Its program.
-        begin: Begins a session.
-        options: What its turns are asked for.
+        probe: Opens and ends a session.
+        options: The options of its turns.
     """
 
     def __init__(
-        self, dialect: Dialect, installation: Installation, begin: Begin, options: TurnOptions
+        self,
+        dialect: Dialect,
+        installation: Installation,
+        probe: ProbeSession,
+        options: TurnOptions,
     ) -> None:
         self._dialect = dialect
         self._installation = installation
-        self._begin = begin
+        self._probe = probe
         self._options = options
 
     async def status(self) -> AuthStatus:
-        """Begins a session in an empty folder: who is not signed in gets none.
+        """Opens a session in an empty folder, which fails unless somebody is signed in.
 
-        Who pays nobody tells. An agent that cannot be asked counts as not signed in, with the
-        reason among the warnings.
+        No agent reports who pays. One that cannot be asked counts as not signed in, with the reason
+        among the warnings.
         """
         program = self._installation.usable
         basis = AuthStatus(
@@ -56,21 +60,21 @@ class ACPAuth:
             return basis
         folder = TemporaryFolder("auth")
         try:
-            state, _ = await self._begin(_alone(self._options, folder))
+            state, _ = await self._probe(_alone(self._options, folder))
         except AuthRequiredError:
             return basis
         except SignedinError as error:
-            told = _unknown(basis, error.message)
-            return msgspec.structs.replace(told, reason="status_failed")
+            status = _unknown(basis, error.message)
+            return msgspec.structs.replace(status, reason="status_failed")
         finally:
             folder.cleanup()
         if not self._has_account(state):
-            free = "only models that need no account are there; sign in with: "
+            free = "only models that need no account are available; sign in with: "
             return _unknown(basis, free + self._dialect.login)
         return msgspec.structs.replace(basis, authenticated=True, mode="unknown", billing="unknown")
 
     async def login(self) -> None:
-        """Cannot be done: each agent has its own way.
+        """Not supported: each agent has its own way.
 
         Raises:
             UnsupportedOptionError: Always.
@@ -78,7 +82,7 @@ class ACPAuth:
         self._refuse("login")
 
     async def start_login(self, method: LoginMethod, api_key: str | None) -> AsyncLogin:
-        """Cannot be done.
+        """Not supported.
 
         Raises:
             UnsupportedOptionError: Always.
@@ -87,7 +91,7 @@ class ACPAuth:
         self._refuse(f"method={method}")
 
     async def logout(self) -> None:
-        """Cannot be done.
+        """Not supported.
 
         Raises:
             UnsupportedOptionError: Always.
@@ -101,7 +105,7 @@ class ACPAuth:
         )
 
     def _refuse(self, option: str) -> NoReturn:
-        hint = f"it looks after its accounts itself; sign in with: {self._dialect.login}"
+        hint = f"it manages its accounts itself; sign in with: {self._dialect.login}"
         raise UnsupportedOptionError(self._dialect.name, option, hint)
 
 

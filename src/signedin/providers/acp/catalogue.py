@@ -1,4 +1,4 @@
-"""Agents that are known to speak ACP: how to start, install and sign in to them.
+"""Known ACP agents: how to start, install and sign in to them.
 
 A package adds an agent with an entry point in the group ``signedin.acp_agents`` whose value is a
 `KnownAgent`; its name is the entry point's.
@@ -24,12 +24,12 @@ SESSION_METHODS = ("fork", "list_sessions", "history")
 
 
 class ProjectGuard(msgspec.Struct, frozen=True, kw_only=True):
-    """How an agent is kept from what a project configures, unless the caller trusts the project.
+    """How an agent is stopped from following a project's configuration, unless it is trusted.
 
     Attributes:
-        env: Variables that make it pass over the project's configuration.
-        meta: What is said to that end in ``_meta`` when a session is opened.
-        files: What it follows all the same: where one of these is, it is not started.
+        env: Variables that make it ignore the project's configuration.
+        meta: What ``_meta`` of a new session says for the same purpose.
+        files: What it follows nevertheless: where one of these exists, it is not started.
     """
 
     env: Mapping[str, str] = {}
@@ -38,7 +38,7 @@ class ProjectGuard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an agent before it runs.
+    """What is known about an agent before it runs.
 
     Attributes:
         command: The program, as found on ``PATH``, and its arguments.
@@ -49,17 +49,17 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         env: Variables that are always set; those that make it ask before it acts.
         mode: The mode in which it asks before it acts, if that is not its default.
         modes: The mode for each permission, of an agent that has a sandbox of its own.
-        guard: How it is kept from a project's configuration, ``None`` if nobody knows.
-        trusting: The option that takes the MCP servers whose tools run unasked, if it has one that
-            its client cannot give an answer for: it does not say whose tool it asks about.
+        guard: What stops it from following a project's configuration, ``None`` if unknown.
+        trusting: The option that takes the MCP servers whose tools run unasked, for an agent that
+            does not report whose tool it asks about.
         shares_servers: Whether the sessions of a process see each other's MCP servers.
-        can: Which of `SESSION_METHODS` it has, and what else others have not.
-        cannot: Capabilities that other agents have and it has not.
-        features: What it may have done by its client.
-        free_models: How the names of models begin that it has for everybody, signed in or not.
-        scratch: Variables with which it stores no sessions.
-        quirks: What users should know of it.
-        tried: The version that was driven through a turn, for the docs.
+        can: Which of `SESSION_METHODS` it has, and what else others lack.
+        cannot: Capabilities that other agents have and it lacks.
+        features: What it may ask its client to do.
+        free_models: The prefix of models that need no account.
+        scratch: Variables that make it store no sessions.
+        quirks: What users should know about it.
+        tried: The version that a turn was run with, for the docs.
     """
 
     command: tuple[str, ...]
@@ -81,7 +81,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     tried: str = ""
 
 
-# Left to itself opencode does whatever it likes. The last rule that fits counts.
+# Left to itself opencode does whatever it likes. The last matching rule applies.
 _OPENCODE_PERMISSION: Mapping[str, object] = {
     "*": "ask",
     **dict.fromkeys(("glob", "grep", "list", "lsp", "skill", "task", "todoread"), "allow"),
@@ -122,9 +122,9 @@ AGENTS: Mapping[str, KnownAgent] = {
         can=(*SESSION_METHODS, "command_output"),
         quirks=(
             "it is not started where an `opencode.json` or `.opencode` is, unless `trust_project`",
-            "it tells little of why the model failed, and tries most failures again for a minute",
+            "it reports little about why the model failed, and retries most failures for a minute",
             "sessions with other tools or MCP servers get a process of their own",
-            "it does not tell that an answer was cut at the limit of tokens",
+            "it does not report that an answer was cut off at the token limit",
         ),
         tried="1.18.33",
     ),
@@ -132,7 +132,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         command=("qwen", "--acp"),
         install="npm install -g @qwen-code/qwen-code",
         login="qwen",
-        # Since 0.24 a model decides unless told otherwise.
+        # Since 0.24 a model decides by default.
         mode="default",
         guard=ProjectGuard(files=ProjectFiles(inside=(".qwen", ".agents", ".lsp.json"))),
         trusting="--allowed-tools",
@@ -140,8 +140,8 @@ AGENTS: Mapping[str, KnownAgent] = {
         cannot=("effort",),
         quirks=(
             "it is not started where a `.qwen` or `.agents` folder is, unless `trust_project`",
-            "it tries failures of the model's server again for more than a minute",
-            "it does not tell that an answer was cut at the limit of tokens, or filtered",
+            "it retries failures of the model's server for more than a minute",
+            "it does not report that an answer was cut off at the token limit, or filtered",
         ),
         tried="0.15.10",
     ),
@@ -206,7 +206,7 @@ def agent_names() -> list[str]:
 
 
 def find_agent(name: str) -> KnownAgent | None:
-    """Returns what is known of an agent, ``None`` if that is nothing."""
+    """Returns what is known about an agent, ``None`` if it is unknown."""
     if name in AGENTS:
         return AGENTS[name]
     load = _plugins().get(name)

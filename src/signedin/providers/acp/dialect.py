@@ -15,8 +15,8 @@ from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, SessionQuery
 
 NO_SHARED_FOLDER = dict.fromkeys(("TMPDIR", "TMP", "TEMP"))
-"""Taken out of an agent's environment: agents leave what was said in files of the temporary folder,
-so each process gets one that goes away with it. A caller's ``env`` goes before.
+"""Removed from an agent's environment: agents leave conversations in the temporary folder, so each
+process gets one that is removed with it. A caller's ``env`` takes precedence.
 """
 
 
@@ -26,8 +26,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         argv: The program and its arguments.
         env: The whole environment.
-        features: What the agent may have done by its client.
-        meta: What is said in ``_meta`` with every session that is opened.
+        features: What the agent may ask its client to do.
+        meta: ``_meta`` of every session that is opened.
         servers: Stands for the tools and MCP servers of its sessions, if those of one session are
             seen by all of the process.
     """
@@ -44,7 +44,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionStore(Protocol):
-    """Reads what an agent has stored, where it does not tell it over the protocol."""
+    """Reads what an agent has stored and does not report over the protocol."""
 
     def list(self, query: SessionQuery) -> SessionPage:
         """Lists conversations, the newest first."""
@@ -79,27 +79,27 @@ class Dialect(Protocol):
 
     @property
     def late_replay(self) -> bool:
-        """Whether the agent answers a load before it has told the whole history again."""
+        """Whether the agent answers a load before it has replayed the history."""
         ...
 
     @property
     def stop_failures(self) -> Mapping[str, ErrorKind]:
-        """Stop reasons that are failures, as the agent uses the words."""
+        """Stop reasons that this agent uses for failures."""
         ...
 
     @property
     def fixed_options(self) -> frozenset[str]:
-        """Names in ``provider_options`` that only count when the session begins."""
+        """Names in ``provider_options`` that apply only when the session begins."""
         ...
 
     @property
     def free_models(self) -> str:
-        """How the names of models begin that need no account, empty if there are none."""
+        """Prefix of the models that need no account, empty if there are none."""
         ...
 
     @property
     def scratch(self) -> Mapping[str, str]:
-        """Variables with which the agent stores no sessions, empty if there is no such way."""
+        """Variables that make the agent store no sessions, empty if there are none."""
         ...
 
     def installation(self) -> Installation:
@@ -110,17 +110,17 @@ class Dialect(Protocol):
         """Refuses what the agent cannot honour; done for every turn.
 
         Raises:
-            UnsupportedOptionError: A keyword that it has nothing for.
-            InvalidOptionError: A provider option that is none of its own, or a bad value.
+            UnsupportedOptionError: It does not support a keyword.
+            InvalidOptionError: A provider option is unknown or has a bad value.
         """
         ...
 
     def launch(self, options: TurnOptions) -> Launch:
-        """Says how to start the agent.
+        """Returns how to start the agent.
 
         Raises:
-            ProviderNotInstalledError: It is not there.
-            AuthRequiredError: Nobody is signed in, as far as that can be told beforehand.
+            ProviderNotInstalledError: It is not installed.
+            AuthRequiredError: Nobody is signed in, as far as that is known beforehand.
             UnsupportedOptionError: It cannot honour an option.
             PermissionDeniedError: It would follow what an untrusted project configures.
         """
@@ -146,11 +146,11 @@ class Dialect(Protocol):
         ...
 
     def started(self, launch: Launch, agent: ACPAgent) -> None:
-        """Takes in that the agent runs."""
+        """Called when the agent has started."""
         ...
 
     def before_load(self, session_id: str, launch: Launch) -> None:
-        """Makes sure that a stored session can be loaded without harm to it.
+        """Makes a stored session loadable without damage.
 
         Raises:
             SignedinError: It cannot.

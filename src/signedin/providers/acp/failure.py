@@ -1,4 +1,4 @@
-"""Why an ACP agent says a turn failed, in the words of `ErrorKind`."""
+"""Why an ACP agent reports that a turn failed, mapped to `ErrorKind`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from signedin.model.events import ErrorEvent
 from signedin.providers.acp import protocol as acp
 from signedin.wire.rpc_errors import JsonRpcError
 
-# The protocol has no words for the failures of models. Seen with gemini 0.61, opencode 1.18 and
-# qwen-code 0.15; the first that fits counts.
+# The protocol has no codes for the failures of models. Seen with gemini 0.61, opencode 1.18 and
+# qwen-code 0.15; the first match applies.
 _BY_TEXT = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for kind, pattern in {
@@ -32,7 +32,7 @@ _MORE_PRECISE = {
     ErrorKind.SERVER: {ErrorKind.NETWORK},
     ErrorKind.INVALID_OPTION: set(ErrorKind),
 }
-"""What the words of a failure may add to its status."""
+"""More precise kinds that the text of a failure may give than its status."""
 _ARGUMENTS = re.compile(
     r"^.*(?:unknown (?:argument|option|command)|unexpected argument|unrecognized|invalid (?:value|"
     r"choice)|not enough arguments|missing required|mutually exclusive).*$",
@@ -60,17 +60,17 @@ def failure_event(error: JsonRpcError, *, login: str) -> ErrorEvent:
 
 
 def refused_arguments(name: str, stderr: str) -> InvalidOptionError | None:
-    """Returns the error for a program that ended with its help because of its arguments.
+    """Returns the error of a program that printed its help because of its arguments.
 
     Args:
         name: The provider.
-        stderr: What the program said. Gemini and qwen-code tell why in the first line, opencode
+        stderr: What the program wrote. Gemini and qwen-code say why in the first line, opencode
             does not.
     """
     if "--help" not in stderr:
         return None
     found = _ARGUMENTS.search(stderr)
-    why = found[0].strip() if found else "it printed its help, as for an argument it does not know"
+    why = found[0].strip() if found else "it printed its help, as it does for an unknown argument"
     return InvalidOptionError(f"{name} refused its arguments: {why}")
 
 
@@ -79,7 +79,7 @@ def kind_of(status: int | None, text: str) -> ErrorKind:
 
     Args:
         status: HTTP status of the model request, if it is known.
-        text: The agent's own words.
+        text: The agent's message.
     """
     by_text = next((kind for pattern, kind in _BY_TEXT if pattern.search(text)), None)
     if status is None:
@@ -101,7 +101,7 @@ def plain_words(text: str) -> str:
 
 
 def _words(error: JsonRpcError) -> str:
-    """The agent's own words; those that say something are often in the data."""
+    """The agent's message; the details are often in the data."""
     message, details = plain_words(error.message), _details(error.data)
     if details and details not in message:
         return f"{message}: {details}" if message else details

@@ -1,4 +1,4 @@
-"""MCP servers for the sessions of an agent, and whose tool it is that an agent calls."""
+"""MCP servers for the sessions of an agent, and which server a called tool belongs to."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class McpTool(msgspec.Struct, frozen=True):
 
 
 class McpNames:
-    """Knows tools of MCP servers by what agents call them.
+    """Recognises tools of MCP servers by the names agents use for them.
 
     Args:
         servers: The servers of the session, by name.
@@ -52,11 +52,11 @@ class McpNames:
         self._commands = _patterns(every, (_COMMAND_FORMAT,))
 
     def of(self, call: acp.ToolCall) -> McpTool | None:
-        """Returns the tool that is called, ``None`` if it is none of a known server."""
+        """Returns the tool that is called, ``None`` if it is not of a known server."""
         return None if call.kind in _OTHER_KINDS else self._named(call, self._patterns)
 
-    def told_as_command(self, call: acp.ToolCall) -> McpTool | None:
-        """Returns the tool that is told as a command; for events only, a command may look so."""
+    def reported_as_command(self, call: acp.ToolCall) -> McpTool | None:
+        """Returns a tool reported as a command; for events only, since a command may look alike."""
         return self._named(call, self._commands) if call.kind == "execute" else None
 
     def _named(self, call: acp.ToolCall, patterns: Sequence[_Pattern]) -> McpTool | None:
@@ -82,7 +82,7 @@ def names_of(options: TurnOptions) -> McpNames:
 
 
 def servers_key(options: TurnOptions) -> str:
-    """Returns a word that differs for sessions with other tools or MCP servers."""
+    """Returns a key that differs for sessions with other tools or MCP servers."""
     if not (options.tools or options.mcp_servers):
         return ""
     tools = [(tool.name, id(tool)) for tool in options.tools]
@@ -102,11 +102,11 @@ def servers_on_the_wire(
         capabilities: What the agent can reach.
 
     Raises:
-        UnsupportedOptionError: The agent cannot reach a server, or not in that way.
+        UnsupportedOptionError: The agent cannot reach a server in that way.
         InvalidOptionError: A name or a token is missing.
     """
     if options.tools and not capabilities.http:
-        hint = "the agent reaches no MCP servers over HTTP, which is how Python tools are offered"
+        hint = "the agent cannot reach MCP servers over HTTP, which is how Python tools are offered"
         raise UnsupportedOptionError(provider, "tools", hint)
     if options.tools and SERVER in options.mcp_servers:
         raise InvalidOptionError(
@@ -132,7 +132,7 @@ def _server(
 ) -> dict[str, object]:
     for option in ("cwd", "tool_timeout"):
         if getattr(server, option) is not None:
-            hint = "the Agent Client Protocol has no room for it"
+            hint = "the Agent Client Protocol has no field for it"
             raise UnsupportedOptionError(provider, f"mcp_servers[{name!r}].{option}", hint)
     if server.command is not None:
         return {
@@ -142,7 +142,7 @@ def _server(
             "env": _pairs(server.env),
         }
     if not capabilities.http:
-        hint = "the agent reaches no MCP servers over HTTP"
+        hint = "the agent cannot reach MCP servers over HTTP"
         raise UnsupportedOptionError(provider, f"mcp_servers[{name!r}].url", hint)
     headers = dict(server.headers)
     if variable := server.bearer_token_variable:

@@ -1,4 +1,4 @@
-"""Updates of an ACP session to events: a translation with the little state a turn needs.
+"""Translates updates of an ACP session into events, with the little state a turn needs.
 
 The protocol has no messages, only chunks, and no ends of blocks. Chunks of one kind belong
 together until an action comes between them, or until the agent names another message.
@@ -40,14 +40,14 @@ STOP_FAILURES: Mapping[str, ErrorKind] = {
     "max_tokens": ErrorKind.OUTPUT_LIMIT,
     "refusal": ErrorKind.REFUSED,
 }
-"""Stop reasons that make a failure of a turn, in the words of the protocol."""
+"""Stop reasons of the protocol that are failures."""
 
 _FAILED = {
     ErrorKind.OUTPUT_LIMIT: "the model stopped at its limit of output tokens; the answer is cut",
     ErrorKind.REFUSED: "the model refuses to answer",
     ErrorKind.CONTEXT_WINDOW: "the conversation is longer than the context window of the model",
 }
-_SAID = {
+_STOP_WARNINGS = {
     "max_turn_requests": "the agent stopped at its limit of model requests for one turn",
 }
 
@@ -69,13 +69,13 @@ class _UsageUpdate(msgspec.Struct, frozen=True):
 
 
 class TurnNormaliser:
-    """Translates what an agent says during one turn.
+    """Translates what an agent reports during one turn.
 
     Args:
         cwd: Where the agent works.
-        names: Knows the tools of the session's MCP servers.
-        failures: Stop reasons that are failures, as the agent uses the words.
-        terminals: The commands that the agent has run by its client.
+        names: Recognises the tools of the session's MCP servers.
+        failures: Stop reasons that the agent uses for failures.
+        terminals: The commands the client runs on the agent's behalf.
 
     Attributes:
         calls: The tool calls of the turn.
@@ -99,7 +99,7 @@ class TurnNormaliser:
 
     @property
     def has_spoken(self) -> bool:
-        """Whether the agent has said or thought anything in the turn."""
+        """Whether the agent has sent a message or a thought in the turn."""
         return self._count > 0
 
     def update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> list[Event]:
@@ -116,14 +116,14 @@ class TurnNormaliser:
         try:
             match kind:
                 case "agent_message_chunk":
-                    events = self._message_chunk(update, payload) or self._requested(
+                    events = self._message_chunk(update, payload) or self._request_usage(
                         msgspec.json.decode(params, type=_ChunkExtra).update, payload
                     )
                 case "agent_thought_chunk":
                     events = self._thought_chunk(update, payload)
                 case "tool_call" | "tool_call_update":
-                    news = msgspec.json.decode(params, type=_ToolUpdate).update
-                    return [*self._close_blocks(), *self.calls.update(news, payload)] or [
+                    report = msgspec.json.decode(params, type=_ToolUpdate).update
+                    return [*self._close_blocks(), *self.calls.update(report, payload)] or [
                         _other(kind, payload)
                     ]
                 case "plan":
@@ -134,12 +134,12 @@ class TurnNormaliser:
                 case _:
                     pass
         except acp.UNREADABLE:
-            pass  # a known word in an unknown form
+            pass  # a known kind in an unknown form
         return events or [_other(kind or "session/update", payload)]
 
-    def permission(self, news: acp.ToolCall, request: IncomingRequest) -> list[Event]:
+    def permission(self, report: acp.ToolCall, request: IncomingRequest) -> list[Event]:
         """Returns the events that come before a permission request is decided."""
-        return [*self._close_blocks(), *self.calls.asked(news, msgspec.Raw(request.line))]
+        return [*self._close_blocks(), *self.calls.asked(report, msgspec.Raw(request.line))]
 
     def end(self, result: acp.PromptResult, raw: msgspec.Raw) -> list[Event]:
         """Returns the events of a turn that its agent has ended."""
@@ -162,13 +162,15 @@ class TurnNormaliser:
             events.append(ErrorEvent(error=failure, text=_FAILED[failure], timestamp=now))
             return [*events, DoneEvent(reason="failed", timestamp=now, payload=raw)]
         if reason not in _REASONS:
-            said = _SAID.get(reason, f"the agent ended the turn for a reason of its own: {reason}")
-            events.append(WarningEvent(text=said, timestamp=now))
+            warning = _STOP_WARNINGS.get(
+                reason, f"the agent ended the turn for a reason of its own: {reason}"
+            )
+            events.append(WarningEvent(text=warning, timestamp=now))
         done = DoneEvent(reason=_REASONS.get(reason, "completed"), timestamp=now, payload=raw)
         return [*events, done]
 
     def failed(self, error: ErrorEvent) -> list[Event]:
-        """Returns the events of a turn that failed; what is half said stays so."""
+        """Returns the events of a turn that failed; unfinished messages stay unfinished."""
         return [error, DoneEvent(reason="failed", timestamp=time.time())]
 
     def _message_chunk(self, update: acp.Update, payload: msgspec.Raw) -> list[Event]:
@@ -190,11 +192,11 @@ class TurnNormaliser:
         )
         return [*events, delta]
 
-    def _requested(self, extra: acp.ChunkExtra, payload: msgspec.Raw) -> list[Event]:
-        """The tokens of one of the turn's model requests, told with a chunk without text."""
+    def _request_usage(self, extra: acp.ChunkExtra, payload: msgspec.Raw) -> list[Event]:
+        """The tokens of one of the turn's model requests, reported with a chunk without text."""
         if extra.meta is None or extra.meta.usage is None:
             return []
-        self._used += _counted(extra.meta.usage)
+        self._used += _usage_of(extra.meta.usage)
         return [UsageEvent(usage=self._used, timestamp=time.time(), payload=payload)]
 
     def _thought_chunk(self, update: acp.Update, payload: msgspec.Raw) -> list[Event]:
@@ -261,7 +263,7 @@ def _answered_by(result: acp.PromptResult) -> str | None:
 
 def _usage(result: acp.PromptResult) -> Usage | None:
     if result.usage:
-        return _counted(result.usage)
+        return _usage_of(result.usage)
     quota = result.meta.quota if result.meta else None
     if quota and (count := quota.token_count):
         return Usage(
@@ -272,11 +274,11 @@ def _usage(result: acp.PromptResult) -> Usage | None:
     return None
 
 
-def _counted(counts: acp.TokenUsage) -> Usage:
-    """Tokens in our words.
+def _usage_of(counts: acp.TokenUsage) -> Usage:
+    """Maps the token counts.
 
     Some agents count what came from the cache, or what was thought, apart, some within input and
-    output; the total tells. opencode 1.18 counts both apart, codex-acp 2.6 the cache.
+    output; the total shows which. opencode 1.18 counts both apart, codex-acp 2.6 the cache.
     """
     cached, written = counts.cached_read_tokens or 0, counts.cached_write_tokens or 0
     thought = counts.thought_tokens or 0

@@ -1,6 +1,6 @@
 """Tries the MCP servers of a session before its agent gets them.
 
-Of gemini 0.61, qwen 0.15 and opencode 1.18 none tells its client of a server that does not start.
+None of gemini 0.61, qwen 0.15 and opencode 1.18 reports a server that does not start.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _SHOWN = 300
 WireServer = Mapping[str, object]
 
 
-async def working(
+async def answering_servers(
     servers: Sequence[WireServer], options: TurnOptions, env: Mapping[str, str]
 ) -> tuple[list[WireServer], list[str]]:
-    """Returns the servers that answer, and the words that report the others.
+    """Returns the servers that answer, and warnings about the others.
 
     Args:
-        servers: As the protocol has them.
+        servers: In the protocol's form.
         options: The options of the session, which say how long each may take.
         env: The agent's environment, in which it will start them.
 
@@ -84,7 +84,7 @@ async def _start(server: McpServer, cwd: Path, env: Mapping[str, str]) -> None:
 
 
 async def _post(server: WireServer) -> str | None:
-    import httpx2  # noqa: PLC0415 - 100 ms, and of an extra; see working
+    import httpx2  # noqa: PLC0415 - 100 ms, and of an extra; see above
 
     pairs = cast("list[dict[str, str]]", server["headers"])
     headers = {
@@ -105,4 +105,4 @@ async def _post(server: WireServer) -> str | None:
 
 
 def _ignore(*_: object) -> None:
-    """What else a server says does not matter here."""
+    """Ignores what else a server sends."""

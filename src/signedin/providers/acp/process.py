@@ -1,4 +1,4 @@
-"""A running ACP agent: requests to it, and its messages to the right session."""
+"""A running ACP agent: sends its requests, and routes its messages to their session."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _log = logging.getLogger("signedin.acp")
 
 
 class ClientFeatures(msgspec.Struct, frozen=True):
-    """What an agent is told it may have done by its client.
+    """What an agent may ask its client to do.
 
     Attributes:
         files: Reading and writing text files.
@@ -45,10 +45,10 @@ ALL_FEATURES = ClientFeatures()
 
 
 class SessionListener(Protocol):
-    """Who wants to know what happens in a session."""
+    """Receives what happens in a session."""
 
     def on_update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
-        """Takes a ``session/update``: the part common to all, its parameters, the whole line."""
+        """Receives a ``session/update``: the part common to all, its parameters, the whole line."""
         ...
 
     async def on_request(self, request: IncomingRequest) -> object:
@@ -74,7 +74,7 @@ class ACPAgent:
 
     Attributes:
         name: File name of the program, for messages.
-        info: What the agent said about itself.
+        info: What the agent reported about itself.
         gate: Holds back the reader while sessions are slow to consume.
     """
 
@@ -116,10 +116,10 @@ class ACPAgent:
             env: Its whole environment.
             cwd: Working directory of the process; sessions have their own.
             features: What it may ask its client to do.
-            session_meta: What is said in ``_meta`` with every session that is opened.
+            session_meta: ``_meta`` of every session that is opened.
 
         Raises:
-            TransportClosedError: It ended during the handshake; the message has its own words.
+            TransportClosedError: It ended during the handshake; the message includes its output.
             ProtocolError: It speaks another version of the protocol.
             OSError: It cannot be started.
         """
@@ -133,7 +133,7 @@ class ACPAgent:
 
     @property
     def version(self) -> str:
-        """The agent's version as it tells it, empty if it does not."""
+        """The version the agent reports, empty if it reports none."""
         return self.info.agent_info.version if self.info.agent_info else ""
 
     @property
@@ -163,7 +163,7 @@ class ACPAgent:
 
         Args:
             cwd: Its working directory.
-            mcp_servers: What the agent shall connect to for it, in the protocol's form.
+            mcp_servers: What the agent should connect to for it, in the protocol's form.
 
         Raises:
             JsonRpcError: The agent refuses, with code `protocol.AUTH_REQUIRED` until somebody has
@@ -184,19 +184,19 @@ class ACPAgent:
     async def fork_session(
         self, session_id: str, cwd: str | Path, mcp_servers: Sequence[Mapping[str, object]] = ()
     ) -> tuple[acp.SessionState, msgspec.Raw]:
-        """Begins a session that is a copy of another."""
+        """Begins a session as a copy of another."""
         params = {"sessionId": session_id, "cwd": str(cwd), "mcpServers": mcp_servers}
         return await self._open("session/fork", params)
 
     async def replay_session(self, session_id: str, cwd: str | Path) -> None:
-        """Has a stored session told again, as updates of it."""
+        """Replays a stored session as updates."""
         params: dict[str, object] = {"sessionId": session_id, "cwd": str(cwd), "mcpServers": []}
         await self._call("session/load", self._with_meta(params))
 
     async def load_session(
         self, session_id: str, cwd: str | Path, mcp_servers: Sequence[Mapping[str, object]] = ()
     ) -> tuple[acp.SessionState, msgspec.Raw]:
-        """Continues a stored session, without having it told again where the agent can.
+        """Continues a stored session, without a replay where the agent supports that.
 
         Args:
             session_id: The session.
@@ -220,7 +220,7 @@ class ACPAgent:
             JsonRpcError: The turn failed.
             TransportClosedError: The agent is gone.
         """
-        # No demand on the gate: a turn whose events nobody takes shall hold the agent back.
+        # No demand on the gate: a turn whose events nobody takes should hold the agent back.
         params = {"sessionId": session_id, "prompt": blocks}
         raw = await self._peer.request("session/prompt", params, timeout=None)
         return self._read(raw, acp.PromptResult, "session/prompt"), raw
@@ -234,31 +234,31 @@ class ACPAgent:
         await self._call("session/set_mode", {"sessionId": session_id, "modeId": mode})
 
     async def set_model(self, session_id: str, model: str) -> None:
-        """Changes the model of a session, in the way that came before ``configOptions``."""
+        """Changes the model of a session, in the way older than ``configOptions``."""
         await self._call("session/set_model", {"sessionId": session_id, "modelId": model})
 
     async def set_config_option(self, session_id: str, option: str, value: object) -> None:
-        """Changes one of the ``configOptions`` of a session, to a word or a truth value."""
+        """Changes one of the ``configOptions`` of a session, to a string or a boolean."""
         params: dict[str, object] = {"sessionId": session_id, "configId": option, "value": value}
         if isinstance(value, bool):
             params["type"] = "boolean"
         await self._call("session/set_config_option", params)
 
     async def close_session(self, session_id: str) -> None:
-        """Has the agent free what a session holds, if it can."""
+        """Makes the agent free the resources of a session, if it can."""
         if self.session_capabilities.close is not None:
             await self._call("session/close", {"sessionId": session_id})
 
     def listen(self, session_id: str, listener: SessionListener) -> None:
-        """Hands everything about a session to a listener, until `forget`."""
+        """Routes everything about a session to a listener, until `forget`."""
         self._listeners[session_id] = listener
 
     def is_listening(self, session_id: str) -> bool:
-        """Whether somebody is handed everything about a session."""
+        """Whether a session has a listener."""
         return session_id in self._listeners
 
     def forget(self, session_id: str) -> None:
-        """Hands out nothing about a session any more."""
+        """Removes the listener of a session."""
         self._listeners.pop(session_id, None)
 
     async def aclose(self) -> None:
@@ -294,14 +294,14 @@ class ACPAgent:
         if self.info.protocol_version != acp.VERSION:
             raise ProtocolError(
                 f"{self.name} speaks version {self.info.protocol_version} of the Agent Client "
-                f"Protocol, signedin version {acp.VERSION}; look for an update of either"
+                f"Protocol, signedin version {acp.VERSION}; update one of them"
             )
 
     async def _open(
         self, method: str, params: Mapping[str, object]
     ) -> tuple[acp.SessionState, msgspec.Raw]:
         raw = await self._call(method, self._with_meta(params))
-        if raw == msgspec.Raw(b"null"):  # how some answer a load
+        if raw == msgspec.Raw(b"null"):  # how some agents answer a load
             return acp.SessionState(), raw
         return self._read(raw, acp.SessionState, method), raw
 
@@ -332,7 +332,7 @@ class ACPAgent:
         try:
             decoded = self._decode(params)
         except acp.UNREADABLE as error:
-            _log.debug("%s sent an update of unknown form: %s", self.name, error)
+            _log.debug("%s sent an update of an unknown form: %s", self.name, error)
             decoded = acp.SessionUpdate(_session_of(params))
         if listener := self._listeners.get(decoded.session_id):
             listener.on_update(decoded.update, params, line)
@@ -341,7 +341,7 @@ class ACPAgent:
     async def _on_request(self, request: IncomingRequest) -> object:
         listener = self._listeners.get(_session_of(request.params))
         if listener is None:
-            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has nobody to answer {request.method}")
+            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has no handler for {request.method}")
         return await listener.on_request(request)
 
     def _on_batch_end(self) -> None:
@@ -350,7 +350,7 @@ class ACPAgent:
             listener.on_batch_end()
 
     def _on_bad_line(self, line: BadLine) -> None:
-        _log.debug("%s printed a line that is no message: %s", self.name, line.reason)
+        _log.debug("%s printed a line that is not a message: %s", self.name, line.reason)
         self._printed = line.data.decode(errors="replace")[:_SHOWN_OUTPUT]
 
     def _on_close(self, error: SignedinError) -> None:

@@ -12,10 +12,10 @@ _WORD_JOINER = "\u2060"
 
 
 def text_block(prompt: str) -> dict[str, object]:
-    """Returns a prompt as it shall reach the model.
+    """Returns a prompt as a content block.
 
-    Agents take a first word such as ``/help`` for a command of their own, after white space too. An
-    invisible character before it makes it the text that it is (seen with gemini 0.61, which also
+    Agents treat a first word such as ``/help`` as a command of their own, after white space too. An
+    invisible character before it makes it plain text (seen with gemini 0.61, which also
     has commands that begin with ``$``, and opencode 1.18).
     """
     first = prompt.lstrip()[:1]
@@ -23,9 +23,9 @@ def text_block(prompt: str) -> dict[str, object]:
 
 
 def with_schema(prompt: str, options: TurnOptions) -> str:
-    """Returns a prompt that also says which form the answer shall have, if it shall have one.
+    """Returns a prompt that also asks for structured output, if the options do.
 
-    Neither the protocol nor Gemini CLI has another place for it; what comes is checked.
+    Neither the protocol nor Gemini CLI has another place for it; the answer is checked.
     """
     if options.output is None:
         return prompt
@@ -37,14 +37,14 @@ def with_schema(prompt: str, options: TurnOptions) -> str:
 
 
 def image_block(provider: str, image: Image) -> dict[str, object]:
-    """Returns an image; the protocol wants its bytes.
+    """Returns an image as a content block; the protocol takes its bytes.
 
     Raises:
-        InvalidOptionError: There is no such file, or it is no image of a known format.
-        UnsupportedOptionError: It is an address.
+        InvalidOptionError: There is no such file, or its format is not supported.
+        UnsupportedOptionError: It is a URL.
     """
     address = image_address(image)
     if address and not address.startswith("data:"):
-        raise UnsupportedOptionError(provider, "images", "no addresses; give files or bytes")
+        raise UnsupportedOptionError(provider, "images", "no URLs; pass files or bytes")
     kind, data = inline_image(image)
     return {"type": "image", "mimeType": kind, "data": data}

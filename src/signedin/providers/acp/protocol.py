@@ -3,7 +3,7 @@
 Agents differ in what they leave out, send as ``null`` or add, so every field has a default, words
 of enumerations are plain strings, and what is not read here stays readable in `Event.raw`.
 Kept in step with schema 1.19 of github.com/agentclientprotocol, plus what Gemini CLI 0.61 and
-qwen-code 0.15 still say in their own way (``models``, ``_meta.quota``).
+qwen-code 0.15 still say in their own form (``models``, ``_meta.quota``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ VERSION = 1
 AUTH_REQUIRED = -32000
 RESOURCE_NOT_FOUND = -32002
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
-"""What decoding raises for a message of another form, or one that is nested too deep."""
+"""What decoding raises for a message of another form, or one that is nested too deeply."""
 
 
 class _Wire(Struct, frozen=True, rename="camel"):
@@ -23,19 +23,19 @@ class _Wire(Struct, frozen=True, rename="camel"):
 
 
 class PromptCapabilities(_Wire, frozen=True):
-    """What a prompt may hold beside text."""
+    """What a prompt may contain besides text."""
 
     image: bool | None = False
 
 
 class McpCapabilities(_Wire, frozen=True):
-    """MCP servers an agent can reach beside those it starts itself."""
+    """MCP servers an agent can reach besides those it starts itself."""
 
     http: bool | None = False
 
 
 class SessionCapabilities(_Wire, frozen=True):
-    """Methods for sessions that not every agent has; any object means yes."""
+    """Optional session methods; any object means yes."""
 
     list: object = None
     resume: object = None
@@ -81,7 +81,7 @@ class Model(_Wire, frozen=True):
 
 
 class Models(_Wire, frozen=True):
-    """Models of a session, in the way that came before ``configOptions``."""
+    """Models of a session, in the form older than ``configOptions``."""
 
     current_model_id: str = ""
     available_models: tuple[Model, ...] | None = None
@@ -137,7 +137,7 @@ class Content(_Wire, frozen=True):
 
 
 class ToolContent(_Wire, frozen=True):
-    """Something a tool call has brought: content, a diff or a terminal."""
+    """A result of a tool call: content, a diff or a terminal."""
 
     type: str = ""
     content: Content | None = None
@@ -160,14 +160,14 @@ class ClaudeMeta(_Wire, frozen=True):
 
 
 class ToolMeta(_Wire, frozen=True):
-    """What agents add to a tool call: qwen-code tells the tool's own name there."""
+    """What agents add to a tool call: qwen-code reports the tool's own name there."""
 
     tool_name: str | None = None
     claude_code: ClaudeMeta | None = None
 
 
 class ToolCall(_Wire, frozen=True):
-    """A tool call, or news about one: what is ``None`` is unchanged."""
+    """A tool call, or a report about one: what is ``None`` is unchanged."""
 
     tool_call_id: str = ""
     title: str | None = None
@@ -181,10 +181,10 @@ class ToolCall(_Wire, frozen=True):
 
     @property
     def tool_names(self) -> tuple[str, ...]:
-        """The tool's own names, as far as they are told."""
+        """The tool's own names, as far as they are reported."""
         claude = self.meta.claude_code if self.meta else None
-        told = (self.meta.tool_name if self.meta else None, claude.tool_name if claude else None)
-        return tuple(name for name in told if name)
+        names = (self.meta.tool_name if self.meta else None, claude.tool_name if claude else None)
+        return tuple(name for name in names if name)
 
 
 class PlanEntry(_Wire, frozen=True):
@@ -195,9 +195,9 @@ class PlanEntry(_Wire, frozen=True):
 
 
 class Update(_Wire, frozen=True, gc=False):
-    """What any ``session/update`` says, told apart by ``session_update``.
+    """What any ``session/update`` says, distinguished by ``session_update``.
 
-    The form of ``content`` depends on that word, so it stays undecoded.
+    The form of ``content`` depends on that kind, so it stays undecoded.
     """
 
     session_update: str = ""
@@ -257,13 +257,13 @@ class Quota(Struct, frozen=True):
 
 
 class ChunkMeta(_Wire, frozen=True):
-    """What agents add to a chunk: qwen-code tells the tokens of each model request there."""
+    """What agents add to a chunk: qwen-code reports the tokens of each model request there."""
 
     usage: TokenUsage | None = None
 
 
 class ChunkExtra(_Wire, frozen=True):
-    """The part of a chunk beside its content."""
+    """The part of a chunk besides its content."""
 
     meta: ChunkMeta | None = msgspec.field(name="_meta", default=None)
 

@@ -69,7 +69,7 @@ CAPABILITIES = Capabilities(
     models=True,
     prewarm=True,
 )
-"""What the protocol allows. What only some agents can do is refused when one that cannot runs."""
+"""What the protocol allows. What an agent lacks is refused when it runs."""
 
 _OPTIONS = frozenset({"mode", "config"})
 _CUSTOM = KnownAgent(
@@ -80,10 +80,10 @@ _CUSTOM = KnownAgent(
 
 
 class ACPProvider(Provider):
-    """Keeps one warm agent per way of starting it; most clients only ever have one.
+    """Holds one warm agent per way of starting it; most clients only ever have one.
 
     Each process gets a private folder to work in and for its temporary files, so that it picks up
-    nothing from the folder this program happens to be in and leaves nothing behind.
+    nothing from the current folder of this program and leaves nothing behind.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -94,12 +94,12 @@ class ACPProvider(Provider):
         self._starting = asyncio.Lock()
 
     async def open_session(self, request: SessionRequest) -> ACPSession:
-        """Begins a session, or takes one up again."""
+        """Begins or resumes a session."""
         connect = partial(self._started, request.options)
         session = ACPSession(connect, self._dialect, self._tool_host, request)
         session.notices = self._dialect.notices(request.options)
         if request.resume is None or self._dialect.store(request.options) is None:
-            await session.open()  # else a turn does: what is only read need not be loaded
+            await session.open()  # otherwise a turn does: reading needs no loaded session
         return session
 
     async def prewarm(self, options: TurnOptions) -> None:
@@ -115,20 +115,18 @@ class ACPProvider(Provider):
 
     async def models(self, options: TurnOptions) -> list[ModelInfo]:
         """Lists the models that a session can be set to."""
-        state, images = await self._begin_for_nothing(options)
+        state, images = await self._probe_session(options)
         return models_of(state, self.name, images=images)
 
     def auth(self, options: TurnOptions) -> AuthBackend:
         """Asks the agent."""
-        return ACPAuth(
-            self._dialect, self._dialect.installation(), self._begin_for_nothing, options
-        )
+        return ACPAuth(self._dialect, self._dialect.installation(), self._probe_session, options)
 
-    async def _begin_for_nothing(self, options: TurnOptions) -> tuple[acp.SessionState, bool]:
-        """Begins a session that is not stored where that can be avoided, and ends it.
+    async def _probe_session(self, options: TurnOptions) -> tuple[acp.SessionState, bool]:
+        """Opens and ends a session, without storing it where that can be avoided.
 
         Returns:
-            What the agent told of it, and whether the agent takes images.
+            The state the agent reported, and whether it takes images.
         """
         scratch = self._dialect.scratch
         env = {**options.env, **scratch}
@@ -170,7 +168,7 @@ class ACPProvider(Provider):
             await process.aclose()
 
     async def _end_unused(self, launch: Launch) -> None:
-        """Ends the agents that were only kept apart from others for the tools of their sessions."""
+        """Ends unused agents that are separate only because of the tools of their sessions."""
         for key, process in list(self._running.items()):
             other = process.running.launch
             apart = other.servers and msgspec.structs.replace(other, servers="") == (
@@ -254,11 +252,11 @@ class KnownDialect:
         return _find(self._known, self._config)
 
     def check(self, options: TurnOptions) -> None:
-        """Refuses what no agent can honour; see `Dialect.check`."""
+        """Raises if an option is for no agent; see `Dialect.check`."""
         _check_options(self.name, options)
 
     def launch(self, options: TurnOptions) -> Launch:
-        """Says how to start the agent; see `Dialect.launch`."""
+        """Returns how to start the agent; see `Dialect.launch`."""
         self.check(options)
         _check_account(self.name, self._config)
         guard = ProjectGuard() if options.trust_project else self._known.guard or ProjectGuard()
@@ -274,16 +272,16 @@ class KnownDialect:
         )
 
     def store(self, options: TurnOptions) -> None:
-        """The agent itself is asked."""
+        """Returns ``None``: the agent itself is asked."""
 
     def notices(self, options: TurnOptions) -> tuple[str, ...]:
-        """Says so if nobody knows how to keep the agent from the project's configuration."""
+        """Warns if nothing stops the agent from following the project's configuration."""
         if options.trust_project or self._known.guard is not None:
             return ()
         notice = (
-            f"signedin cannot keep {self.name} from what the project configures (settings, hooks, "
-            "MCP servers, commands); if you trust this project, say trust_project=True "
-            "(--trust-project)"
+            f"signedin cannot stop {self.name} from following the project's configuration "
+            "(settings, hooks, MCP servers, commands); if you trust this project, pass "
+            "trust_project=True (--trust-project)"
         )
         return (notice,)
 
@@ -304,7 +302,7 @@ class KnownDialect:
             remember_version(Path(launch.argv[0]), agent.version)
 
     def before_load(self, session_id: str, launch: Launch) -> None:
-        """Nothing is known that would harm a stored session."""
+        """Does nothing: no damage to stored sessions is known."""
 
     def _trusting(self, options: TurnOptions) -> tuple[str, ...]:
         names = [f"mcp__{name}" for name, server in options.mcp_servers.items() if server.trusted]
@@ -320,8 +318,8 @@ class KnownDialect:
         if self._config.binary is not None:
             return (str(self._config.binary),)
         raise InvalidOptionError(
-            f"{self.name} needs to know what to start: command=['agent', '--acp']; agents known by "
-            f"name: {', '.join(family_names())}"
+            f"{self.name} needs a command to start, such as command=['agent', '--acp']; known "
+            f"agents: {', '.join(family_names())}"
         )
 
 
@@ -347,10 +345,10 @@ def family_names() -> list[str]:
 
 
 def family_member(agent: str) -> ProviderSpec:
-    """Makes the provider ``acp:<agent>``.
+    """Returns the provider ``acp:<agent>``.
 
     Raises:
-        UnsupportedProviderError: Nothing is known of such an agent.
+        UnsupportedProviderError: There is no such agent.
     """
     known = find_agent(agent)
     if known is None:
@@ -397,16 +395,16 @@ SPEC = ProviderSpec(
     install=_CUSTOM.install,
     login=_CUSTOM.login,
     quirks=(
-        "images, effort and models depend on the agent; a turn that wants what it lacks is refused",
-        "some agents try a request that fails again for minutes, untold: set `idle_timeout`",
-        "agents outside the catalogue may follow what a project configures; a warning says so",
-        "`permissions='read-only'` is what the agent asks for and is denied; there is no sandbox",
+        "images, effort and models depend on the agent; a turn that needs one it lacks is refused",
+        "some agents silently retry a failing request for minutes; set `idle_timeout`",
+        "agents outside the catalogue may follow a project's configuration; a warning says so",
+        "`permissions='read-only'` denies what the agent asks for; there is no sandbox",
     ),
 )
 
 
 def _check_account(name: str, config: ProviderConfig) -> None:
-    hint = "it looks after its accounts itself"
+    hint = "it manages its accounts itself"
     if config.billing is not None:
         raise UnsupportedOptionError(name, f"billing={config.billing}", hint)
     if config.account is not None or config.auth_source == "isolated":
@@ -431,7 +429,7 @@ def _check_options(name: str, options: TurnOptions) -> None:
         raise InvalidOptionError(f"provider option 'mode' must be a string, not {mode!r}")
     if config is not None and not _is_config(config):
         raise InvalidOptionError(
-            "provider option 'config' must be a dictionary of names to strings or truth values, "
+            "provider option 'config' must be a dictionary of names to strings or booleans, "
             f"not {config!r}"
         )
 

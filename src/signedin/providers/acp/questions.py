@@ -46,27 +46,27 @@ _TOO_WIDE = ("_server", "_project", "_user")
 tool of a server, or for good."""
 
 Granted: TypeAlias = tuple[str, str | None, str | None, str | None, tuple[str, ...]]
-"""What an approval is about, so that the same can be told again."""
+"""What an approval is about, to recognise the same again."""
 
 T = TypeVar("T")
 
 
-class Questions:
+class RequestHandler:
     """Answers the questions of one turn.
 
     What the permission level covers is allowed without asking: everything with ``full-access``;
-    with ``workspace-write`` file changes below the working directory, save to what programs run
-    unasked. Anything else is for the host to decide. What the agent then has done by its client is
-    held against the same answers, so an agent that does not ask is asked about.
+    with ``workspace-write`` file changes below the working directory, except to files that programs
+    run unasked. The host decides anything else. What the agent then asks its client to do is
+    checked against the same answers, so the host is asked even if the agent did not ask.
 
     Args:
         options: The options of the turn.
         host: Decides.
-        normaliser: Knows the tool calls of the turn.
+        normaliser: Has the tool calls of the turn.
         terminals: Runs commands for the agent.
         env: Environment for commands.
-        granted: What was allowed for the whole session; not every agent can be told so.
-        emit: Takes the events that tell of questions and answers.
+        granted: What was allowed for the whole session; not every agent stores that itself.
+        emit: Takes the events that report questions and answers.
 
     Attributes:
         stop_wanted: Whether an answer was to stop the turn.
@@ -128,7 +128,7 @@ class Questions:
                 raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has no method {method}")
 
     def stop(self) -> None:
-        """Answers whatever is still open with "cancelled", as the protocol wants it."""
+        """Answers whatever is still open with "cancelled", as the protocol requires."""
         self._stopping = True
         for task in self._pending:
             task.cancel()
@@ -160,7 +160,7 @@ class Questions:
         else:
             workspace = self._workspace
         read = asyncio.to_thread(workspace.read, wanted.path, line=wanted.line, limit=wanted.limit)
-        return {"content": await _filed(read)}
+        return {"content": await _with_rpc_errors(read)}
 
     async def _write_file(self, wanted: acp.WriteFile, request: IncomingRequest) -> object:
         # Chosen before the decision: what is allowed inside is written inside or not at all.
@@ -177,7 +177,7 @@ class Questions:
             decision = await self._decide(approval, request)
             if decision.verdict in {"deny", "stop"}:
                 raise _refusal(f"writing {wanted.path}", decision)
-        await _filed(asyncio.to_thread(workspace.write, wanted.path, wanted.content))
+        await _with_rpc_errors(asyncio.to_thread(workspace.write, wanted.path, wanted.content))
         return {}
 
     async def _create_terminal(
@@ -195,7 +195,7 @@ class Questions:
             if decision.verdict in {"deny", "stop"}:
                 raise _refusal(f"running {command}", decision)
         create = self._terminals.create(wanted, env=self._env, cwd=str(self._options.cwd))
-        return await _filed(create)
+        return await _with_rpc_errors(create)
 
     async def _decide(self, approval: ApprovalRequest, request: IncomingRequest) -> Decision:
         decision = Decision("allow")
@@ -244,7 +244,7 @@ class Questions:
 
 
 def _touched(approval: ApprovalRequest) -> list[str]:
-    """The paths a change is said to touch, and those that only its arguments name."""
+    """The paths a change reports, and those that only its arguments name."""
     return [*(change.path for change in approval.changes), *paths_in(approval.arguments)]
 
 
@@ -272,7 +272,7 @@ def _approval_request(
 
 
 def _with_title(asked: acp.PermissionRequest) -> acp.PermissionRequest:
-    """Puts a tool's name where it belongs.
+    """Returns a request with the tool's name as its title.
 
     qwen 0.15 gives the arguments of an MCP tool as the title, and names the tool in the answers
     that it offers: "Always Allow in project: shout".
@@ -295,7 +295,7 @@ def _change_of(wanted: acp.WriteFile) -> FileChange:
 
 
 def _option(options: Sequence[acp.PermissionOption], decision: Decision) -> str | None:
-    """The offered answer that says no more than was decided; ``None`` if there is none."""
+    """The offered answer that allows no more than was decided; ``None`` if there is none."""
     for kind in _WANTED_KINDS.get(decision.verdict, ()):
         for option in options:
             if option.kind == kind and not option.option_id.endswith(_TOO_WIDE):
@@ -317,19 +317,19 @@ def _existing(use: Callable[[], T]) -> T:
         raise rpc_error(-32602, f"there is no terminal {error}") from error
 
 
-async def _filed(work: Awaitable[T]) -> T:
-    """Turns what the system says against it into an answer that agents understand."""
+async def _with_rpc_errors(work: Awaitable[T]) -> T:
+    """Turns errors of the system into answers that agents understand."""
     try:
         return await work
     except FileNotFoundError as error:
-        raise JsonRpcError(acp.RESOURCE_NOT_FOUND, _system_words(error)) from error
+        raise JsonRpcError(acp.RESOURCE_NOT_FOUND, _system_message(error)) from error
     except OSError as error:
-        raise JsonRpcError(INTERNAL_ERROR, _system_words(error)) from error
+        raise JsonRpcError(INTERNAL_ERROR, _system_message(error)) from error
     except ValueError as error:  # a path that cannot be one
         raise rpc_error(-32602, str(error)) from error
 
 
-def _system_words(error: OSError) -> str:
+def _system_message(error: OSError) -> str:
     return f"{error.strerror or error}: {error.filename}"
 
 

@@ -40,21 +40,21 @@ from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 WRITE_BEHIND = 2.0
 """Seconds after a turn in which an agent may not have stored all of it: qwen 0.15 writes later."""
 
-KEPT = 16
-"""Sessions nobody uses that are still known of an agent that cannot close them: a later session of
-the client that resumes one goes on with it as it is, which is quicker, and safer with Gemini."""
+MOST_UNUSED = 16
+"""Unused sessions that stay open in an agent that cannot close them: a later session of the client
+that resumes one continues it as it is, which is quicker, and safer with Gemini."""
 
 _log = logging.getLogger("signedin.acp")
 
 
 class OpenedSession(msgspec.Struct, frozen=True):
-    """A session that the agent's process holds.
+    """A session that the agent's process has open.
 
     Attributes:
         id: Its id.
         cwd: Its working directory.
         settings: Its settings as they are now.
-        payload: What the agent told when it was opened.
+        payload: What the agent reported when it was opened.
         servers: The MCP servers the agent has connected to for it.
         offered: The Python tools it was given.
     """
@@ -67,27 +67,27 @@ class OpenedSession(msgspec.Struct, frozen=True):
     offered: OfferedTools | None = None
 
     def check_serves(self, provider: str, servers: Sequence[object], options: TurnOptions) -> None:
-        """Makes sure that the session has what a caller who takes it up wants of it.
+        """Checks that the session has the tools and servers of a caller who resumes it.
 
         Raises:
-            InvalidOptionError: It was begun without.
+            InvalidOptionError: It began without them.
         """
         names = set(self.offered.tools) if self.offered else set[str]()
         wanted = {tool.name for tool in options.tools}
         if wanted - names or any(server not in self.servers for server in servers):
             raise InvalidOptionError(
-                f"{provider} still holds session {self.id}, which was begun without these 'tools' "
+                f"{provider} still holds session {self.id}, which began without these 'tools' "
                 "or 'mcp_servers'; close the client first, or resume it from another"
             )
 
 
 class RunningAgent(msgspec.Struct):
-    """An agent's process and the sessions it holds, also those nobody uses at the moment.
+    """An agent's process and the sessions it has open, including unused ones.
 
     Attributes:
         agent: The process.
         launch: How it was started.
-        sessions: What it holds, by id.
+        sessions: Its open sessions, by id.
         offered: The Python tools of all its sessions, if they see each other's.
         served: Working directories for which it has connected to the servers that all share.
         opening: Held while a session is opened.
@@ -113,25 +113,25 @@ class RunningAgent(msgspec.Struct):
             self.offered = offered
         return self.offered
 
-    def not_yet_connected(
+    def servers_to_connect(
         self, cwd: str, servers: Sequence[Mapping[str, object]]
     ) -> Sequence[Mapping[str, object]]:
-        """The servers that a session has to name; naming them again would cut running calls."""
+        """The servers a session has to name; naming one again would abort running calls."""
         return () if self.launch.servers and cwd in self.served else servers
 
     def withdraw(self, offered: OfferedTools | None) -> None:
-        """Takes the tools of a session back, unless they are those of all."""
+        """Withdraws the tools of a session, unless all sessions share them."""
         if offered is not None and offered is not self.offered:
             offered.withdraw()
 
     def release(self, session_id: str) -> None:
-        """Forgets a session that the agent holds no longer."""
+        """Forgets a session that the agent has closed."""
         self.withdraw(self.sessions.pop(session_id).offered)
 
     def release_oldest(self) -> None:
-        """Forgets the sessions that were begun first and that nobody uses, save `KEPT` ones."""
+        """Forgets the oldest unused sessions, except the newest `MOST_UNUSED`."""
         unused = [each for each in self.sessions if not self.agent.is_listening(each)]
-        for session_id in unused[:-KEPT]:
+        for session_id in unused[:-MOST_UNUSED]:
             self.release(session_id)
 
     def release_all(self) -> None:
@@ -143,11 +143,11 @@ class RunningAgent(msgspec.Struct):
 
 
 Connect = Callable[[], Awaitable[RunningAgent]]
-"""Returns a live agent, starting one if need be."""
+"""Returns a live agent, and starts one if necessary."""
 
 
 class ACPSession(ProviderSession):
-    """A session. If the agent dies, the next turn has a new one load it."""
+    """A session. If the agent dies, the next turn loads the session in a new one."""
 
     def __init__(
         self, connect: Connect, dialect: Dialect, tool_host: ToolHost, request: SessionRequest
@@ -173,10 +173,10 @@ class ACPSession(ProviderSession):
         return self._id
 
     async def open(self) -> RunningAgent:
-        """Begins the session or takes it up again, on a live agent.
+        """Begins or resumes the session on a live agent.
 
         Raises:
-            AuthRequiredError: The agent wants somebody to sign in.
+            AuthRequiredError: Nobody is signed in to the agent.
             SignedinError: It refuses for another reason.
         """
         if self._running is not None and self._running.agent.closed is None:
@@ -228,7 +228,7 @@ class ACPSession(ProviderSession):
         return turn
 
     async def aclose(self) -> None:
-        """Lets the agent free the session, if it has a way to; it stays stored."""
+        """Makes the agent free the session, if it can; it stays stored."""
         running, self._running = self._running, None
         if running is None or self._id is None or running.agent.closed is not None:
             return
@@ -244,33 +244,33 @@ class ACPSession(ProviderSession):
 
     @property
     def state(self) -> acp.SessionState:
-        """What the agent told when the session was opened."""
-        assert self._opened is not None  # noqa: S101 - only open sessions are given out
+        """What the agent reported when the session was opened."""
+        assert self._opened is not None  # noqa: S101 - only open sessions are returned
         return self._opened.settings.state
 
     @property
     def takes_images(self) -> bool:
         """Whether the agent takes images."""
-        assert self._running is not None  # noqa: S101 - only open sessions are given out
+        assert self._running is not None  # noqa: S101 - only open sessions are returned
         return _takes_images(self._running.agent)
 
     async def history(self) -> list[PastTurn]:
-        """Reads it from the agent's store, or has the agent tell the session again."""
+        """Reads it from the agent's store, or makes the agent replay the session."""
         if (store := self._dialect.store(self._options)) and self._id:
             return [*await asyncio.to_thread(store.history, self._id)]
         running = await self.open()
         agent, opened = running.agent, self._opened
         assert opened is not None  # noqa: S101 - open() did
         if self._dialect.late_replay or not agent.capabilities.load_session:
-            hint = f"{agent.name} {agent.version} does not tell sessions again without harm to them"
+            hint = f"{agent.name} {agent.version} cannot replay sessions without damaging them"
             raise UnsupportedOptionError(self._dialect.name, "history", hint)
-        turns = await self._told_again(agent, opened)
+        turns = await self._replay(agent, opened)
         deadline = time.monotonic() + WRITE_BEHIND
         while self._turns_run and not _has_end(turns, self._turns_run):
             if time.monotonic() > deadline:
                 break
             await asyncio.sleep(WRITE_BEHIND / 20)
-            turns = await self._told_again(agent, opened)
+            turns = await self._replay(agent, opened)
         return turns
 
     async def delete(self) -> None:
@@ -280,7 +280,7 @@ class ACPSession(ProviderSession):
             raise UnsupportedOptionError(self._dialect.name, "delete")
         await asyncio.to_thread(store.delete, self._id)
 
-    async def _told_again(self, agent: ACPAgent, opened: OpenedSession) -> list[PastTurn]:
+    async def _replay(self, agent: ACPAgent, opened: OpenedSession) -> list[PastTurn]:
         replay = Replay(opened.cwd)
         agent.listen(opened.id, replay)
         try:
@@ -291,22 +291,22 @@ class ACPSession(ProviderSession):
         return replay.finish()
 
     def on_update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
-        """Hands news to the running turn. Between turns there is nobody to tell."""
+        """Passes an update to the running turn; between turns it is dropped."""
         if self._turn is None:
             self._replayed += 1
         else:
             self._turn.on_update(update, params, line)
 
     def on_batch_end(self) -> None:
-        """Wakes who waits for events."""
+        """Wakes the consumer of the running turn."""
         if self._turn is not None:
             self._turn.wake()
 
     def on_close(self, error: SignedinError) -> None:
-        """Nothing to do: the running prompt gets the same error."""
+        """Does nothing: the running prompt gets the same error."""
 
     async def on_request(self, request: IncomingRequest) -> object:
-        """Has a question answered by the running turn."""
+        """Has the running turn answer a request."""
         if self._turn is None:
             raise JsonRpcError(METHOD_NOT_FOUND, f"no turn is running to answer {request.method}")
         return await self._turn.on_request(request)
@@ -322,15 +322,15 @@ class ACPSession(ProviderSession):
             return held
         answering: Sequence[Mapping[str, object]] = ()
         if servers:
-            from signedin.providers.acp.probing import working  # noqa: PLC0415 - 100 ms
+            from signedin.providers.acp.probing import answering_servers  # noqa: PLC0415 - 100 ms
 
-            answering, failed = await working(servers, options, running.launch.env)
+            answering, failed = await answering_servers(servers, options, running.launch.env)
             self.notices = [*self.notices, *failed]
         offered = await running.offer(options.tools, self._tool_host)
         try:
             wanted = [*answering, *([tools_on_the_wire(offered)] if offered else [])]
             async with running.opening:
-                named = running.not_yet_connected(str(options.cwd), wanted)
+                named = running.servers_to_connect(str(options.cwd), wanted)
                 opened = await self._begin_or_load(running, named)
                 running.served.add(opened.cwd)
         except BaseException:
@@ -344,14 +344,14 @@ class ACPSession(ProviderSession):
         agent, cwd = running.agent, str(self._options.cwd)
         if self._id is None:
             state, payload = await agent.new_session(cwd, servers)
-            return self._opened_session(_named(state, agent), agent, state, payload)
+            return self._opened_session(_reported_id(state, agent), agent, state, payload)
         if self._forks:
             if agent.session_capabilities.fork is None:
                 hint = f"{agent.name} {agent.version} cannot copy sessions"
                 raise UnsupportedOptionError(self._dialect.name, "fork", hint)
             state, payload = await agent.fork_session(self._id, cwd, servers)
             self._forks = False
-            return self._opened_session(_named(state, agent), agent, state, payload)
+            return self._opened_session(_reported_id(state, agent), agent, state, payload)
         if not (agent.capabilities.load_session or agent.session_capabilities.resume):
             raise UnsupportedOptionError(
                 self._dialect.name, "resume", f"{agent.name} {agent.version} cannot load sessions"
@@ -364,7 +364,7 @@ class ACPSession(ProviderSession):
         return self._opened_session(self._id, agent, state, payload)
 
     async def _end_of_replay(self, agent: ACPAgent, session_id: str, mode: str) -> None:
-        """Waits until the history was told again, so that no turn takes it for news.
+        """Waits until the history is replayed, so that no turn receives it as its own.
 
         The agent queues each message of it when the one before is out, so as long as there are
         some, every answer has one before it.
@@ -385,16 +385,16 @@ class ACPSession(ProviderSession):
     ) -> list[Mapping[str, object]]:
         name = self._dialect.name
         if options.instructions:
-            hint = "the Agent Client Protocol has no room for them; put them into the prompt"
+            hint = "the Agent Client Protocol has no field for them; put them into the prompt"
             raise UnsupportedOptionError(name, "instructions", hint)
         if options.images and not _takes_images(agent):
-            raise UnsupportedOptionError(name, "images", f"{agent.name} takes none")
+            raise UnsupportedOptionError(name, "images", f"{agent.name} does not accept them")
         text = text_block(with_schema(prompt, options))
         return [*(image_block(name, image) for image in options.images), text]
 
     @asynccontextmanager
     async def _refusals(self) -> AsyncGenerator[None, None]:
-        """Turns the agent's refusal of a session into the error that fits its words."""
+        """Turns the agent's refusal of a session into the fitting error."""
         try:
             yield
         except JsonRpcError as error:
@@ -409,7 +409,7 @@ class ACPSession(ProviderSession):
 
 
 def _has_end(turns: Sequence[PastTurn], run: int) -> bool:
-    """Whether turns that are told again go up to the last that was run."""
+    """Whether replayed turns include the last that was run."""
     return len(turns) >= run and bool(turns[-1].text)
 
 
@@ -418,7 +418,7 @@ def _takes_images(agent: ACPAgent) -> bool:
     return bool(accepted and accepted.image)
 
 
-def _named(state: acp.SessionState, agent: ACPAgent) -> str:
+def _reported_id(state: acp.SessionState, agent: ACPAgent) -> str:
     if not state.session_id:
-        raise ProtocolError(f"{agent.name} began a session without telling its id")
+        raise ProtocolError(f"{agent.name} began a session without reporting its id")
     return state.session_id

@@ -17,10 +17,10 @@ from signedin.wire.rpc_errors import JsonRpcError
 class SessionSettings:
     """The settings of one session, changed only where they differ.
 
-    What a turn names holds for that turn; the next one finds what the session began with.
+    What a turn sets applies to that turn; the next one has the settings the session began with.
 
     Attributes:
-        state: What the agent told of them when the session was opened.
+        state: What the agent reported when the session was opened.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class SessionSettings:
 
     @property
     def model(self) -> str | None:
-        """The model the session is set to, if the agent tells."""
+        """The model the session is set to, if the agent reports it."""
         if self.state.models is not None:
             return self._model
         option = self._find("model")
@@ -46,7 +46,7 @@ class SessionSettings:
 
     @property
     def effort(self) -> str | None:
-        """The reasoning effort the session is set to, if the agent tells."""
+        """The reasoning effort the session is set to, if the agent reports it."""
         option = self._find("thought_level")
         value = None if option is None else self._value(option)
         return value if isinstance(value, str) else None

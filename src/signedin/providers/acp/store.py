@@ -24,16 +24,18 @@ _EMPTY = msgspec.Raw(b"null")
 
 
 async def list_sessions(agent: ACPAgent, provider: str, query: SessionQuery) -> SessionPage:
-    """Lists stored sessions, in the order in which the agent tells them.
+    """Lists stored sessions, in the agent's order.
 
     Raises:
-        UnsupportedOptionError: The agent cannot, or not what is asked for.
-        InvalidOptionError: The cursor is not one of ours.
+        UnsupportedOptionError: The agent cannot list sessions, or archived ones are requested.
+        InvalidOptionError: The cursor is not from an earlier page.
     """
     if agent.session_capabilities.list is None:
         raise UnsupportedOptionError(provider, "sessions", f"{agent.name} cannot list sessions")
     if query.archived:
-        raise UnsupportedOptionError(provider, "archived", f"{agent.name} keeps no archive")
+        raise UnsupportedOptionError(
+            provider, "archived", f"{agent.name} does not archive sessions"
+        )
     start, cursor = _position(query.cursor)
     page = await agent.list_sessions(query.cwd, cursor)
     found = [_info(each) for each in page.sessions[start:]]
@@ -49,12 +51,12 @@ def models_of(state: acp.SessionState, provider: str, *, images: bool = False) -
     """Returns the models a session can be set to.
 
     Args:
-        state: What the agent told of the session: the efforts are those of its model.
+        state: What the agent reported about the session: the efforts are those of its model.
         provider: Name of the provider, for messages.
         images: Whether the agent takes images.
 
     Raises:
-        UnsupportedOptionError: The agent does not tell.
+        UnsupportedOptionError: The agent does not report them.
     """
     options = {str(option.category or option.id): option for option in state.config_options or ()}
     effort = options.get("thought_level")
@@ -66,7 +68,7 @@ def models_of(state: acp.SessionState, provider: str, *, images: bool = False) -
         current = str(chosen.current_value)
         named = [(str(choice.value), choice.name) for choice in _flat(chosen.options)]
     else:
-        raise UnsupportedOptionError(provider, "models", "the agent does not tell them")
+        raise UnsupportedOptionError(provider, "models", "the agent does not report them")
     efforts = tuple(str(choice.value) for choice in _flat(effort.options)) if effort else ()
     return [
         ModelInfo(
@@ -82,7 +84,7 @@ def models_of(state: acp.SessionState, provider: str, *, images: bool = False) -
 
 
 class Replay:
-    """Listens while an agent tells a session again, and makes turns of it.
+    """Collects the turns of a session while its agent replays it.
 
     Args:
         cwd: Where the session works.
@@ -90,17 +92,17 @@ class Replay:
 
     def __init__(self, cwd: str) -> None:
         self._cwd = cwd
-        self._turns: list[_Told] = []
+        self._turns: list[_ReplayedTurn] = []
 
     def finish(self) -> list[PastTurn]:
-        """Returns the turns, the oldest first; called once, when all is told."""
+        """Returns the turns, the oldest first; called once, after the replay."""
         return [turn.past() for turn in self._turns]
 
     def on_update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
-        """Takes in a piece of a turn; another prompt, or a piece after an answer, begins one."""
+        """Receives a piece of a turn; another prompt, or a piece after an answer, begins one."""
         if update.session_update == "user_message_chunk":
             if not self._turns or self._turns[-1].is_over(update.message_id):
-                self._turns.append(_Told(self._cwd, update.message_id))
+                self._turns.append(_ReplayedTurn(self._cwd, update.message_id))
             with suppress(*acp.UNREADABLE):
                 content = msgspec.json.decode(update.content, type=acp.Content)
                 self._turns[-1].prompt += content.text or ""
@@ -108,17 +110,17 @@ class Replay:
             self._turns[-1].take(update, params, line)
 
     async def on_request(self, request: IncomingRequest) -> object:
-        """Refuses: nothing is done while a session is told."""
+        """Refuses: nothing runs during a replay."""
         raise JsonRpcError(METHOD_NOT_FOUND, f"no turn is running to answer {request.method}")
 
     def on_batch_end(self) -> None:
-        """Nobody waits for pieces."""
+        """Does nothing: nobody waits for pieces."""
 
     def on_close(self, error: Exception) -> None:
-        """The request that waits gets the same error."""
+        """Does nothing: the waiting request gets the same error."""
 
 
-class _Told:
+class _ReplayedTurn:
     def __init__(self, cwd: str, source: str | None) -> None:
         self.prompt = ""
         self._source = source
@@ -127,7 +129,7 @@ class _Told:
         self._events: list[Event] = []
 
     def is_over(self, source: str | None) -> bool:
-        """Whether a piece of a prompt that comes from this message is of another turn."""
+        """Whether a piece of a prompt from this message belongs to another turn."""
         return self._answered or source != self._source
 
     def take(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
@@ -136,12 +138,12 @@ class _Told:
 
     def past(self) -> PastTurn:
         events = [*self._events, *self._normaliser.end(_CLOSED, _EMPTY)]
-        whole = [event for event in events if not event.kind.endswith("_delta")]
+        complete = [event for event in events if not event.kind.endswith("_delta")]
         return PastTurn(
             id=None,
             prompt=self.prompt,
-            text=answer_text([event for event in whole if isinstance(event, MessageEvent)]),
-            events=tuple(cast("list[AnyEvent]", whole)),
+            text=answer_text([event for event in complete if isinstance(event, MessageEvent)]),
+            events=tuple(cast("list[AnyEvent]", complete)),
             reason="completed",
         )
 
@@ -151,7 +153,7 @@ def _position(cursor: str | None) -> tuple[int, str | None]:
         return 0, None
     start, colon, agents = cursor.partition(":")
     if not colon or not start.isdecimal():
-        raise InvalidOptionError(f"cursor {cursor!r} is none that `next_cursor` has given")
+        raise InvalidOptionError(f"invalid cursor {cursor!r}; use SessionPage.next_cursor")
     return int(start), agents or None
 
 
@@ -176,7 +178,7 @@ def _matches(info: SessionInfo, query: SessionQuery) -> bool:
 
 
 def _flat(choices: tuple[acp.ConfigChoice, ...] | None) -> Iterator[acp.ConfigChoice]:
-    """The choices, without the groups that they may be in."""
+    """The choices, without their groups."""
     for choice in choices or ():
         if choice.options is None:
             yield choice

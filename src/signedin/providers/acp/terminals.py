@@ -1,4 +1,4 @@
-"""Commands that an agent has run by its client: the ``terminal/*`` methods."""
+"""Commands the client runs on the agent's behalf: the ``terminal/*`` methods."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from signedin.runtime.aio import finish
 from signedin.wire.process import Process
 
 DEFAULT_OUTPUT_LIMIT = 1 << 20
-"""Bytes of output that are kept when the agent names no limit."""
+"""Bytes of output that are stored if the agent sets no limit."""
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """What a command has shown so far.
+class TerminalState(msgspec.Struct, frozen=True):
+    """What a command has written so far, and how it ended.
 
     Attributes:
         output: What it has written.
-        exit_code: At its end, if it was not ended by a signal.
+        exit_code: ``None`` while it runs, or if a signal ended it.
     """
 
     output: str
@@ -36,13 +36,13 @@ class Terminals:
 
     def __init__(self) -> None:
         self._running: dict[str, _Terminal] = {}
-        self._released: dict[str, Shown] = {}
+        self._released: dict[str, TerminalState] = {}
         self._count = 0
 
-    def shown(self, name: str) -> Shown | None:
-        """Returns what a command has shown, also if it was released; ``None`` if there is none."""
+    def state(self, name: str) -> TerminalState | None:
+        """Returns the state of a command, even a released one; ``None`` if there is none."""
         running = self._running.get(name)
-        return self._released.get(name) if running is None else running.shown()
+        return self._released.get(name) if running is None else running.state()
 
     async def create(
         self, request: acp.CreateTerminal, *, env: Mapping[str, str], cwd: str
@@ -59,8 +59,8 @@ class Terminals:
         self._count += 1
         name = f"terminal-{self._count}"
         limit = request.output_byte_limit
-        kept = DEFAULT_OUTPUT_LIMIT if limit is None else limit
-        self._running[name] = _Terminal(process, kept)
+        size = DEFAULT_OUTPUT_LIMIT if limit is None else limit
+        self._running[name] = _Terminal(process, size)
         return {"terminalId": name}
 
     def output(self, name: str) -> dict[str, object]:
@@ -95,7 +95,7 @@ class Terminals:
         """
         terminal = self._running[name]
         await terminal.stop()
-        self._released[name] = terminal.shown()
+        self._released[name] = terminal.state()
         self._running.pop(name, None)
 
     async def aclose(self) -> None:
@@ -114,14 +114,14 @@ class _Terminal:
         self._truncated = False
         self._reader = asyncio.get_running_loop().create_task(self._read())
 
-    def shown(self) -> Shown:
-        # Standard output, then the end of standard error: the pipes keep no common order.
+    def state(self) -> TerminalState:
+        # Standard output, then the end of standard error: the pipes have no common order.
         text = self._data.decode(errors="ignore") + self._process.stderr
         code = self._process.returncode
-        return Shown(text, code if code is None or code >= 0 else None)
+        return TerminalState(text, code if code is None or code >= 0 else None)
 
     def output(self) -> dict[str, object]:
-        answer: dict[str, object] = {"output": self.shown().output, "truncated": self._truncated}
+        answer: dict[str, object] = {"output": self.state().output, "truncated": self._truncated}
         if self._process.returncode is not None:
             answer["exitStatus"] = _exit_status(self._process.returncode)
         return answer

@@ -1,7 +1,7 @@
-"""Tool calls of an agent as commands, file changes and tools, put together from pieces of news.
+"""Translates an agent's tool calls into commands, file changes and tools, from partial reports.
 
-Agents tell of a call in any number of messages, may begin one twice, may say what it is only
-later, and may never say how it ended; a permission request can be the first to tell of it.
+Agents report a call in any number of messages, may begin one twice, may say what it is only later,
+and may never say how it ended; a permission request can be the first to report it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from signedin.model.events import (
 )
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import McpNames, McpTool
-from signedin.providers.acp.terminals import Shown, Terminals
+from signedin.providers.acp.terminals import Terminals, TerminalState
 
 _PATCHED = re.compile(r"^\*\*\* (?:Add File|Delete File|Move to|Update File): (.+)$", re.MULTILINE)
 _TEXTS = frozenset(
@@ -49,7 +49,7 @@ _TEXTS = frozenset(
         "text",
     }
 )
-"""Arguments that are no paths, as agents name them."""
+"""Arguments that are not paths, as agents name them."""
 
 _EDITS = frozenset({"edit", "delete", "move"})
 _ENDED: Mapping[str, ItemStatus] = {"completed": "completed", "failed": "failed"}
@@ -59,7 +59,7 @@ _REPORT = re.compile(
     r"\nExit Code: (?P<code>[^\n]*)\nSignal: [^\n]*(?:\n[^\n]*)*",
     re.DOTALL,
 )
-"""How qwen 0.15 tells the end of a command."""
+"""How qwen 0.15 reports the end of a command."""
 
 _EXIT_CODE_NAMES = ("exitCode", "exit_code", "exit")
 
@@ -69,8 +69,8 @@ class ToolCalls:
 
     Args:
         cwd: Where the agent works.
-        names: Knows the tools of the session's MCP servers.
-        terminals: The commands that the agent has run by its client.
+        names: Recognises the tools of the session's MCP servers.
+        terminals: The commands the client runs on the agent's behalf.
     """
 
     def __init__(self, cwd: str, names: McpNames, terminals: Terminals) -> None:
@@ -79,57 +79,57 @@ class ToolCalls:
         self._terminals = terminals
         self._calls: dict[str, _Call] = {}
 
-    def update(self, news: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
-        """Takes in news about a call; returns its events, none while too little is known."""
-        call = self._merged(news)
-        if call.over:
+    def update(self, report: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
+        """Applies a report about a call; returns its events, none while too little is known."""
+        call = self._merged(report)
+        if call.ended:
             return []
         status = _ENDED.get(call.state.status or "")
         events: list[Event] = []
-        if not call.begun and (status or call.is_known()):
+        if not call.started and (status or call.is_known()):
             events.append(call.begin(payload, self._cwd))
-        if call.begun:
+        if call.started:
             events.extend(call.output(payload))
         if status:
             events.append(call.end(status, payload, self._cwd))
         return events
 
-    def asked(self, news: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
-        """Takes in that permission is asked for a call, which begins it."""
-        call = self._merged(_without_description(news))
-        if call.begun or call.over:
+    def asked(self, report: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
+        """Applies a permission request for a call, which begins it."""
+        call = self._merged(_without_description(report))
+        if call.started or call.ended:
             return []
         return [call.begin(payload, self._cwd)]
 
     def declined(self, call_id: str, payload: msgspec.Raw) -> list[Event]:
-        """Takes in that a call was not allowed, which ends it whatever the agent says later."""
+        """Ends a call that was not allowed, whatever the agent reports later."""
         call = self._calls.get(call_id)
-        if call is None or call.over:
+        if call is None or call.ended:
             return []
         return [call.end("declined", payload, self._cwd)]
 
     def close(self) -> list[Event]:
-        """Ends the calls that were allowed but whose end was never told, at the end of a turn."""
+        """Ends the calls whose end was never reported, at the end of a turn."""
         return [
             call.end("completed", msgspec.Raw(b"null"), self._cwd)
             for call in self._calls.values()
-            if call.begun and not call.over
+            if call.started and not call.ended
         ]
 
     def state(self, call_id: str) -> acp.ToolCall:
-        """Returns all that is known of a call."""
+        """Returns all that is known about a call."""
         return self._calls[call_id].state
 
     def mcp_tool(self, call_id: str) -> McpTool | None:
-        """Returns the tool of an MCP server that is called, if it is one."""
+        """Returns the called tool if it is one of an MCP server."""
         return self._names.of(self.state(call_id))
 
-    def _merged(self, news: acp.ToolCall) -> _Call:
-        call = self._calls.get(news.tool_call_id)
+    def _merged(self, report: acp.ToolCall) -> _Call:
+        call = self._calls.get(report.tool_call_id)
         if call is None:
-            call = self._calls[news.tool_call_id] = _Call(news, self._names, self._terminals)
+            call = self._calls[report.tool_call_id] = _Call(report, self._names, self._terminals)
         else:
-            call.merge(news)
+            call.merge(report)
         return call
 
 
@@ -140,32 +140,37 @@ class _Call:
         self.state = state
         self._names = names
         self._terminals = terminals
-        self.begun = False
-        self.over = False
+        self.started = False
+        self.ended = False
         self._is_edit = False
         self._is_command = False
         self._shown = ""
-        self._started = time.monotonic()
+        self._started_at = time.monotonic()
 
-    def merge(self, news: acp.ToolCall) -> None:
-        told = {
+    def merge(self, report: acp.ToolCall) -> None:
+        changes = {
             name: value
-            for name in news.__struct_fields__
-            if (value := getattr(news, name)) is not None
+            for name in report.__struct_fields__
+            if (value := getattr(report, name)) is not None
         }
-        if not news.raw_input and self.state.raw_input:
-            told.pop("raw_input", None)  # opencode 1.18 forgets it when it goes on after asking
-        if news.content is not None:  # an end may come without its diff, or its terminal
-            kept = [item for item in self.state.content or () if item.type in ("diff", "terminal")]
-            again = {item.type for item in news.content}
-            told["content"] = (*news.content, *(item for item in kept if item.type not in again))
-        self.state = msgspec.structs.replace(self.state, **told)
+        if not report.raw_input and self.state.raw_input:
+            changes.pop("raw_input", None)  # opencode 1.18 omits it when it continues after asking
+        if report.content is not None:  # an end may come without its diff, or its terminal
+            earlier = [
+                item for item in self.state.content or () if item.type in ("diff", "terminal")
+            ]
+            repeated = {item.type for item in report.content}
+            changes["content"] = (
+                *report.content,
+                *(item for item in earlier if item.type not in repeated),
+            )
+        self.state = msgspec.structs.replace(self.state, **changes)
 
     def is_known(self) -> bool:
         """Whether more than the name is known: arguments arrive after it."""
         if self.state.kind in _EDITS:
             return bool(changes_of(self.state, ""))
-        if self._names.told_as_command(self.state) is not None:
+        if self._names.reported_as_command(self.state) is not None:
             return True
         if self.state.kind == "execute" and self.state.status != "in_progress":
             return _member(self.state.raw_input, _COMMAND_NAMES) is not None
@@ -174,16 +179,16 @@ class _Call:
         )
 
     def begin(self, payload: msgspec.Raw, cwd: str) -> Event:
-        self.begun = True
+        self.started = True
         self._is_edit = self.state.kind in _EDITS
         self._is_command = (
-            self.state.kind == "execute" and self._names.told_as_command(self.state) is None
-        ) or self._shown_by_terminal() is not None
-        self._started = time.monotonic()
+            self.state.kind == "execute" and self._names.reported_as_command(self.state) is None
+        ) or self._terminal_state() is not None
+        self._started_at = time.monotonic()
         return self._event("started", payload, cwd)
 
     def output(self, payload: msgspec.Raw) -> list[Event]:
-        """The piece of a command's output that was not seen yet, if it only grew."""
+        """The new part of a command's output, if it only grew."""
         text = self._output()
         if not self._is_command or not text.startswith(self._shown) or text == self._shown:
             return []
@@ -200,26 +205,26 @@ class _Call:
         ]
 
     def end(self, status: ItemStatus, payload: msgspec.Raw, cwd: str) -> Event:
-        self.over = True
+        self.ended = True
         return self._event(status, payload, cwd)
 
-    def _shown_by_terminal(self) -> Shown | None:
+    def _terminal_state(self) -> TerminalState | None:
         names = [item.terminal_id for item in self.state.content or () if item.terminal_id]
-        return self._terminals.shown(names[-1]) if names else None
+        return self._terminals.state(names[-1]) if names else None
 
     def _output(self) -> str:
         """What a command has written."""
-        shown = self._shown_by_terminal()
-        return _output_of(self.state) if shown is None else shown.output
+        terminal = self._terminal_state()
+        return _output_of(self.state) if terminal is None else terminal.output
 
     def _exit_code(self) -> int | None:
-        shown = self._shown_by_terminal()
-        return _exit_code(self.state) if shown is None else shown.exit_code
+        terminal = self._terminal_state()
+        return _exit_code(self.state) if terminal is None else terminal.exit_code
 
     def _event(self, status: ItemStatus, payload: msgspec.Raw, cwd: str) -> Event:
         state = self.state
         now = time.time()
-        seconds = None if status == "started" else time.monotonic() - self._started
+        seconds = None if status == "started" else time.monotonic() - self._started_at
         if self._is_command:
             exit_code = None if status == "started" else self._exit_code()
             return CommandEvent(
@@ -244,7 +249,7 @@ class _Call:
                 payload=payload,
             )
         text = text_of(state)
-        known = self._names.of(state) or self._names.told_as_command(state)
+        known = self._names.of(state) or self._names.reported_as_command(state)
         known = known or McpTool(state.title or state.kind or "tool", None)
         return ToolEvent(
             item_id=state.tool_call_id,
@@ -261,12 +266,12 @@ class _Call:
 
 
 def _without_description(asked: acp.ToolCall) -> acp.ToolCall:
-    """A call as permission is asked for it, without content that is no output of it."""
+    """A call from a permission request, without content that is not its output."""
     if asked.kind == "execute":
         return msgspec.structs.replace(asked, content=None)
     if asked.raw_input is not None or _diffs(asked):
         return asked
-    # Gemini CLI 0.61 tells the arguments of MCP tools as the text of their content.
+    # Gemini CLI 0.61 reports the arguments of MCP tools as the text of their content.
     try:
         arguments = msgspec.json.decode(text_of(asked), type=dict[str, object])
     except acp.UNREADABLE:
@@ -275,7 +280,7 @@ def _without_description(asked: acp.ToolCall) -> acp.ToolCall:
 
 
 def command_of(call: acp.ToolCall) -> str:
-    """Returns the command line of a call; agents that do not tell it put it into the title."""
+    """Returns the command line of a call; agents that do not report it put it into the title."""
     given = _member(call.raw_input, _COMMAND_NAMES)
     if isinstance(given, list | tuple):
         return " ".join(map(str, cast("list[object]", given)))
@@ -298,9 +303,9 @@ def changes_of(call: acp.ToolCall, cwd: str) -> tuple[FileChange, ...]:
 
 
 def paths_in(value: object, name: str = "") -> list[str]:
-    """Returns what may be a path in the arguments of a call, also the heads of a patch.
+    """Returns what may be a path in the arguments of a call, including the headers of a patch.
 
-    Better too much than too little: what is none is a name in the working directory then.
+    Too many are better than too few: what is not a path counts as a name in the working directory.
     """
     if isinstance(value, dict):
         members = cast("dict[str, object]", value)
@@ -316,7 +321,7 @@ def paths_in(value: object, name: str = "") -> list[str]:
 
 
 def _local(path: str) -> str:
-    """A path as the system knows it: an agent may put its home in, or read an address."""
+    """A path for the system: an agent may expand its home, or read a URL."""
     path = unquote(path.removeprefix("file://")) if path.startswith("file://") else path
     return f"/{path}" if path.startswith(("~", "$", "%")) else path
 
@@ -347,7 +352,7 @@ def _change(tool_kind: str | None, item: acp.ToolContent, cwd: str) -> FileChang
 
 
 def _output_of(call: acp.ToolCall) -> str:
-    """What a command has written, in the agent's words."""
+    """What a command has written, as the agent reports it."""
     text = text_of(call)
     report = _REPORT.fullmatch(text)
     return report["output"].removesuffix("(empty)") if report else text

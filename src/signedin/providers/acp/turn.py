@@ -22,7 +22,7 @@ from signedin.providers.acp.failure import failure_event
 from signedin.providers.acp.mcp import names_of
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.process import ACPAgent
-from signedin.providers.acp.questions import Granted, Questions
+from signedin.providers.acp.questions import Granted, RequestHandler
 from signedin.providers.acp.terminals import Terminals
 from signedin.providers.shared.turn_queue import TurnQueue
 from signedin.runtime.aio import finish
@@ -36,19 +36,19 @@ _log = logging.getLogger("signedin.acp")
 
 
 class ACPTurn:
-    """A running turn: collects its events until they are asked for.
+    """A running turn: stores its events until they are taken.
 
     Args:
         agent: The agent.
         session_id: The session.
         name: Name of the provider, for messages.
         login: The command that signs in.
-        failures: Stop reasons that are failures, as the agent uses the words.
+        failures: Stop reasons that the agent uses for failures.
         options: The options of the turn.
         host: Decides approvals.
-        env: Environment for commands the agent has run by its client.
+        env: Environment of the commands the client runs on the agent's behalf.
         granted: What was allowed for the whole session.
-        on_end: Called when nothing more is wanted of the turn.
+        on_end: Called when the turn is closed.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ACPTurn:
         terminals = Terminals()
         names = names_of(options)
         self._normaliser = TurnNormaliser(str(options.cwd), names, failures, terminals)
-        self._questions = Questions(
+        self._request_handler = RequestHandler(
             options, host, self._normaliser, terminals, env=env, granted=granted, emit=self._emit
         )
         self._queue: TurnQueue[Event] = TurnQueue(agent.gate)
@@ -96,7 +96,7 @@ class ACPTurn:
         return await self._queue.take()
 
     async def steer(self, text: str) -> None:
-        """Cannot be done: the protocol knows no way to add to a running prompt."""
+        """Not supported: the protocol cannot add to a running prompt."""
         del text
         raise UnsupportedOptionError(
             self._name, "steer", "interrupt the turn and send another prompt"
@@ -105,7 +105,7 @@ class ACPTurn:
     async def interrupt(self) -> None:
         """Asks the agent to stop; open permission requests are answered with "cancelled"."""
         self._interrupted = True
-        self._questions.stop()
+        self._request_handler.stop()
         await asyncio.sleep(0)  # behind the prompt, which a task of its own sends
         await self._agent.cancel(self._session_id)
 
@@ -116,12 +116,12 @@ class ACPTurn:
         if self._prompting is not None:
             self._prompting.cancel()
             await asyncio.wait({self._prompting})
-        await self._questions.aclose()
+        await self._request_handler.aclose()
         self._queue.close()
         self._on_end()
 
     def on_update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> None:
-        """Takes in news of the session."""
+        """Receives an update of the session."""
         if self._ended.is_set():
             return
         try:
@@ -130,13 +130,13 @@ class ACPTurn:
             self._queue.fail(not_understood(self._name, update.session_update, error))
 
     def wake(self) -> None:
-        """Wakes the consumer if there is something for it."""
+        """Wakes the consumer if there are events."""
         self._queue.wake()
 
     async def on_request(self, request: IncomingRequest) -> object:
-        """Answers a question of the agent."""
-        answer = await self._questions.answer(request)
-        if self._questions.stop_wanted and not self._interrupted:
+        """Answers a request of the agent."""
+        answer = await self._request_handler.answer(request)
+        if self._request_handler.stop_wanted and not self._interrupted:
             await self.interrupt()
         return answer
 
@@ -145,7 +145,7 @@ class ACPTurn:
             self._queue.put(await self._run(blocks))
         except SignedinError as error:
             self._queue.fail(error)
-        except Exception as error:  # or the consumer would wait for ever
+        except Exception as error:  # otherwise the consumer would wait for ever
             self._queue.fail(not_understood(self._name, "the end of the turn", error))
         finally:
             self._ended.set()

@@ -1,7 +1,7 @@
 """The variables of all other vendors, whose keys agents such as opencode take.
 
-Only what is a model's by nature: ``GITHUB_TOKEN`` or AWS's own keys are for the work of an agent,
-and reach every one.
+Only keys of models: ``GITHUB_TOKEN`` or AWS's own keys are for the work of an agent, and reach
+every one.
 """
 
 from signedin.accounts.variables import Variables

@@ -1,4 +1,4 @@
-"""The one folder whose files an agent may have read and written by its client."""
+"""The folder whose files the client may read and write for the agent."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class Workspace:
         return self._resolve(path).is_relative_to(self._root)
 
     def covers(self, path: str) -> bool:
-        """Whether a path leads into the folder and to nothing there that programs run unasked."""
+        """Whether a path leads into the folder, and not to a file that programs run unasked."""
         try:
             return self.contains(path) and not self._runs_by_itself(path)
-        except ValueError:  # no path at all: it has a zero byte
+        except ValueError:  # not a path: it has a zero byte
             return False
 
     def _runs_by_itself(self, path: str) -> bool:
         target = self._resolve(path)
-        told = Path(os.path.normpath(self._root / path))
-        inside = [each for each in (target, told) if each.is_relative_to(self._root)]
+        named = Path(os.path.normpath(self._root / path))
+        inside = [each for each in (target, named) if each.is_relative_to(self._root)]
         if any(runs_by_itself(each.relative_to(self._root)) for each in inside):
             return True
         return any(target.is_relative_to(place) for place in self._elsewhere())
@@ -66,7 +66,7 @@ class Workspace:
             limit: Number of lines to return.
 
         Raises:
-            PermissionError: It is outside, or no regular file.
+            PermissionError: It is outside, or not a regular file.
             OSError: It cannot be read.
         """
         with self._opened(path, os.O_RDONLY) as descriptor:
@@ -82,7 +82,7 @@ class Workspace:
         """Writes a text file, with the folders it is in if they are missing.
 
         Raises:
-            PermissionError: It is outside, or no regular file.
+            PermissionError: It is outside, or not a regular file.
             OSError: It cannot be written.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC

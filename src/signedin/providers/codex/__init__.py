@@ -106,5 +106,5 @@ _HOMES = {
     ),
 }
 
-if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted
+if not TYPE_CHECKING:  # or a type checker would accept every misspelt name
     _, __getattr__ = attach(__name__, _HOMES)

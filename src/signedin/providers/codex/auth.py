@@ -1,4 +1,4 @@
-"""Looks after a Codex account: who is signed in, signing in and out."""
+"""Manages a Codex account: who is signed in, signing in and out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from signedin.providers.codex.account.home import (
     launch_environment,
 )
 from signedin.providers.codex.account.login_file import login_is_whole
-from signedin.providers.codex.account.sign_in import CodexLogin, OpenLogins
+from signedin.providers.codex.account.sign_in import OpenLogins, PendingLogin
 from signedin.providers.codex.account.transfer import export_login, import_login
 from signedin.providers.codex.account.variables import API_KEY_VARIABLE, TOKEN_VARIABLE
 from signedin.providers.codex.app_server.launch import launch
@@ -29,18 +29,18 @@ from signedin.providers.shared.environment import child_environment
 from signedin.wire.terminal import run_in_terminal
 
 Connect = Callable[[], AbstractAsyncContextManager[AppServer]]
-"""Gives a server with the environment of a turn."""
+"""Returns a server with the environment of a turn."""
 
 
 class CodexAuth:
-    """Looks after the account of one client.
+    """Manages the account of one client.
 
     Args:
-        config: What the client was made with.
+        config: The configuration of the client.
         accounts: Decides which login it uses.
         env: The caller's changes to the environment.
-        connect: Gives a server that uses this login.
-        logins: Keeps the logins that have not ended.
+        connect: Returns a server that uses this login.
+        logins: The pending logins.
         on_change: Called after somebody signed in or out.
         key_counts: Whether turns use ``CODEX_API_KEY``.
     """
@@ -65,7 +65,7 @@ class CodexAuth:
         self._key_counts = key_counts
 
     async def status(self) -> AuthStatus:
-        """Asks Codex who is signed in; no token is read by us."""
+        """Asks Codex who is signed in; reads no token."""
         account = self._accounts.look_up(self._env)
         basis = account.status(find_codex(self._config).usable)
         if not basis.installed:
@@ -92,8 +92,8 @@ class CodexAuth:
         """Runs ``codex login`` on the terminal.
 
         Raises:
-            ProviderNotInstalledError: Codex is not there.
-            CommandExecutionError: It did not end well.
+            ProviderNotInstalledError: Codex is not installed.
+            CommandExecutionError: It failed.
         """
         program = require("codex", find_codex(self._config))
         account = self._accounts.choose_for_login(self._env)
@@ -105,14 +105,14 @@ class CodexAuth:
             )
         await self._changed()
 
-    async def start_login(self, method: LoginMethod, api_key: str | None) -> CodexLogin:
+    async def start_login(self, method: LoginMethod, api_key: str | None) -> PendingLogin:
         """Begins a login in an app-server of its own."""
         account = self._accounts.choose_for_login(self._env)
         server = await launch(self._config, self._env, account=account)
         return await self._logins.start(server, method, api_key, self._changed)
 
     async def logout(self) -> None:
-        """Has Codex revoke the login and forget it."""
+        """Makes Codex revoke and forget the login."""
         async with self._connect() as server:
             await server.call("account/logout", None, p.LogoutAccountResponse)
         await self._changed()
@@ -122,7 +122,7 @@ class CodexAuth:
         return export_login(self._accounts.choose(self._env).home, passphrase)
 
     async def import_login(self, line: str, passphrase: Callable[[], str], *, force: bool) -> Path:
-        """Makes the login in a line an isolated one; see `transfer.import_login`.
+        """Imports the login in a line as an isolated one; see `transfer.import_login`.
 
         Raises:
             InvalidOptionError: The client uses the vendor's own login, which is never written.
@@ -144,10 +144,10 @@ class CodexAuth:
 async def assure(
     server: AppServer, config: ProviderConfig, account: Account, env: Mapping[str, str | None]
 ) -> None:
-    """Refuses a server that does not run on what the caller wants to pay with.
+    """Raises if a server would be billed in another way than the caller chose.
 
     Raises:
-        BillingError: It would be paid for in another way, or that cannot be told.
+        BillingError: It would be billed in another way, or that is unknown.
     """
     environment = child_environment("codex", config.env_policy, {**account.changes, **env})
     status = await _asked(server, account.status(find_codex(config).usable), environment)
@@ -161,15 +161,15 @@ async def _asked(
         "account/read", p.GetAccountParams(refresh_token=False), p.GetAccountResponse
     )
     if not answer.requires_openai_auth:
-        # The model provider of the user's own config.toml pays, in a way that is not told.
+        # The model provider of the user's own config.toml pays, in a way that is not reported.
         return _decided(basis, "unknown", "unknown", "model_provider in config.toml")
-    told = answer.account
-    if told is None:
+    account = answer.account
+    if account is None:
         return basis
     where = TOKEN_VARIABLE if environment.get(TOKEN_VARIABLE) else CREDENTIALS_FILE
-    mode, payer = _MEANINGS.get(told.type, ("unknown", "unknown"))
+    mode, payer = _MEANINGS.get(account.type, ("unknown", "unknown"))
     status = _decided(basis, "token" if where == TOKEN_VARIABLE else mode, payer, where)
-    return msgspec.structs.replace(status, plan=told.plan_type, email=told.email)
+    return msgspec.structs.replace(status, plan=account.plan_type, email=account.email)
 
 
 def _decided(basis: AuthStatus, mode: AuthMode, payer: Payer, by: str) -> AuthStatus:

@@ -1,4 +1,4 @@
-"""Why Codex says a turn failed, in the words of `ErrorKind`."""
+"""Why Codex reports that a turn failed, mapped to `ErrorKind`."""
 
 from __future__ import annotations
 
@@ -107,13 +107,13 @@ def failure_event(
     """Returns the event for a failure.
 
     Args:
-        text: Codex's own words.
+        text: Codex's message.
         info: ``codexErrorInfo`` of the app-server, a code or an object with a code as its only
             key; ``None`` where there is none.
         timestamp: When it happened, in Unix seconds; now if not given.
         payload: Codex's own message.
-        resets_at: When a usage limit is lifted, if a rate-limit message told; else it is read from
-            the text, to the minute.
+        resets_at: When a usage limit is lifted, if a rate-limit message reported it; otherwise it
+            is read from the text, to the minute.
         plan: The plan a usage limit belongs to.
     """
     text = redact(text)
@@ -136,10 +136,10 @@ def failure_event(
 
 
 def refusal_in(words: str) -> SignedinError | None:
-    """Returns the error of a turn that Codex did not begin, if trying again cannot help.
+    """Returns the error of a turn that Codex did not begin, if a retry cannot help.
 
     Args:
-        words: What Codex said to it.
+        words: Codex's message.
     """
     words = redact(words)
     if found := _WRONG_LOGIN.search(words):
@@ -181,7 +181,7 @@ def _kind(code: str | None, status: int | None, text: str) -> ErrorKind:
 
 
 def _message_in(text: str) -> str:
-    """Takes the message out of a response that is passed on as it came (seen with codex 0.163)."""
+    """Extracts the message from a response that is passed on unchanged (seen with codex 0.163)."""
     if not text.startswith("{"):
         return text
     try:

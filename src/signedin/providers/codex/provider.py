@@ -46,10 +46,10 @@ EXEC = "codex-exec"
 
 
 class AppServerProvider(Provider):
-    """Keeps warm app-servers; most clients only ever have one.
+    """Holds warm app-servers; most clients only ever have one.
 
     There is one per environment, and another for sessions that trust their project: a thread keeps
-    the configuration with which the server loaded it first, whoever opens it again. One that has
+    the configuration with which the server first loaded it, whoever opens it later. One that has
     grown old takes no new threads, and ends with the last handle of those it has.
     """
 
@@ -87,7 +87,7 @@ class AppServerProvider(Provider):
         return session
 
     def _age(self, version: str) -> tuple[str, ...]:
-        """Tells once that the program is too old; Codex itself ignores what it does not know."""
+        """Warns once that the program is too old; Codex itself ignores what it does not know."""
         if self._age_told or _parts(version) >= _parts(OLDEST):
             return ()
         self._age_told = True
@@ -114,7 +114,7 @@ class AppServerProvider(Provider):
             return await store.list_models(server)
 
     async def limits(self, options: TurnOptions) -> RateLimits:
-        """Tells what is left of the plan.
+        """Reports what is left of the plan.
 
         Raises:
             AuthRequiredError: Nobody is signed in with ChatGPT.
@@ -138,17 +138,17 @@ class AppServerProvider(Provider):
         trusting: bool = False,
         thread_id: str | None = None,
     ) -> AppServer:
-        """Returns the live server for these environment changes, started if there is none.
+        """Returns the live server for these environment changes, and starts one if there is none.
 
         Args:
             env: The changes.
             trusting: Whether it is for sessions that trust their project.
-            thread_id: The stored thread it is for. The server that has had it may have it loaded
-                still, and keeps others from writing to it.
+            thread_id: The stored thread it is for. The server that had it may still have it loaded,
+                and stops others from writing to it.
 
         Raises:
-            ProviderNotInstalledError: Codex is not there.
-            BillingError: It would not run on what the caller wants to pay with.
+            ProviderNotInstalledError: Codex is not installed.
+            BillingError: It would be billed in another way than the caller chose.
             TransportClosedError: It ended during the handshake.
         """
         return await self._server(env, assured=True, trusting=trusting, thread_id=thread_id)
@@ -181,7 +181,7 @@ class AppServerProvider(Provider):
             return server
 
     async def _retire(self, key: ServerKey) -> None:
-        """Has a server take no more threads, and ends it if nobody needs it."""
+        """Makes a server take no more threads, and ends it if nobody needs it."""
         server = self._servers.pop(key)
         server.retired = True
         self._retired[server] = key
@@ -195,7 +195,7 @@ class AppServerProvider(Provider):
     async def _let_go(self, env: Mapping[str, str | None], *, trusting: bool) -> None:
         """Ends a server that nobody has a thread on.
 
-        Codex keeps a thread loaded for a while after its last use, and lets no other process write
+        Codex keeps a thread loaded for a while after its last use, and no other process can write
         to it meanwhile.
         """
         key = _key(env, trusting=trusting)
@@ -204,7 +204,7 @@ class AppServerProvider(Provider):
                 await self._servers.pop(key).aclose()
 
     def auth(self, options: TurnOptions) -> CodexAuth:
-        """Looks after the account, through the process that also runs turns."""
+        """Manages the account, through the process that also runs turns."""
         from signedin.providers.codex.auth import CodexAuth  # noqa: PLC0415
 
         @asynccontextmanager
@@ -310,8 +310,8 @@ SPEC = ProviderSpec(
     quirks=(
         "`codex-exec` takes images as files only",
         "`codex-exec` takes no configuration with secrets: all users can read a command line",
-        "`codex-exec`, and resumed sessions, tell at a turn's end what was refused at once",
-        "they do not if they are ephemeral: only the model is told",
-        "it asks questions in a session that began with `on_question=`, and in no other",
+        "`codex-exec` and resumed sessions report immediate refusals at the end of the turn",
+        "ephemeral ones do not report them: only the model learns of them",
+        "it asks questions only in a session that began with `on_question=`",
     ),
 )

@@ -1,4 +1,4 @@
-"""Commands and patches that Codex refuses at once: no item tells of them, only the model is told.
+"""Commands and patches that Codex refuses at once: no item reports them, only the model learns it.
 
 Seen with codex 0.163 and 0.169, through the app-server and through ``codex exec``.
 """
@@ -42,7 +42,7 @@ class _Part(msgspec.Struct):
 
 
 class _ResponseItem(msgspec.Struct):
-    """What the model says or is told: a call of a tool, or what came of it."""
+    """An item of the model's conversation: a call of a tool, or its output."""
 
     type: str = ""
     call_id: str = ""
@@ -52,8 +52,8 @@ class _ResponseItem(msgspec.Struct):
     output: str | tuple[_Part, ...] = ""
 
     @property
-    def words(self) -> str:
-        """What the model is told."""
+    def text(self) -> str:
+        """The output that the model receives."""
         if isinstance(self.output, str):
             return self.output
         return "".join(part.text for part in self.output)
@@ -98,24 +98,24 @@ _arguments = msgspec.json.Decoder(_Arguments)
 
 
 class Refused:
-    """Tells what was refused in one turn, from what the model asked for and was told.
+    """Reports what was refused in one turn, from the model's calls and their outputs.
 
     Args:
         cwd: The working directory of the turn.
 
     Attributes:
-        listening: Whether the app-server tells what the model does.
+        listening: Whether the app-server reports what the model does.
     """
 
     def __init__(self, cwd: Path) -> None:
         self._cwd = cwd
         self._calls: dict[str, _ResponseItem] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self.listening = False
 
-    def told(self, item_id: str) -> None:
-        """Takes in that Codex tells of an item itself; its id is that of the call."""
-        self._told.add(item_id)
+    def mark_reported(self, item_id: str) -> None:
+        """Records that Codex reports an item itself; its id is that of the call."""
+        self._reported.add(item_id)
 
     def events(self, line: bytes) -> list[Event]:
         """Returns the events of a raw message of the app-server."""
@@ -139,7 +139,7 @@ class Refused:
             except msgspec.DecodeError:
                 continue
             if row.item is not None:
-                self.told(row.item.id)
+                self.mark_reported(row.item.id)
             found += self._of(row, line)
         return found
 
@@ -148,8 +148,8 @@ class Refused:
             self._calls[item.call_id] = item
         elif item.type in ("function_call_output", "custom_tool_call_output"):
             call = self._calls.pop(item.call_id, None)
-            if call is not None and item.call_id not in self._told:
-                return _events(call, item.words, self._cwd, msgspec.Raw(line))
+            if call is not None and item.call_id not in self._reported:
+                return _events(call, item.text, self._cwd, msgspec.Raw(line))
         return []
 
 
@@ -179,7 +179,7 @@ def _command(
     ran = _RAN.search(head) if found else None
     code = int(ran["code"]) if ran else None
     status: ItemStatus = "declined" if code is None else "failed" if code else "completed"
-    begun = CommandEvent(
+    started = CommandEvent(
         item_id=call.call_id,
         command=given.line,
         status="started",
@@ -187,8 +187,8 @@ def _command(
         timestamp=time.time(),
         payload=payload,
     )
-    told = output if ran else _reason(words)
-    return [begun, msgspec.structs.replace(begun, status=status, output=told, exit_code=code)]
+    text = output if ran else _reason(words)
+    return [started, msgspec.structs.replace(started, status=status, output=text, exit_code=code)]
 
 
 def _patch(
@@ -198,7 +198,7 @@ def _patch(
         FileChange(str(cwd / found["path"]), _KINDS[found["kind"]])
         for found in _PATCHED.finditer(patch)
     )
-    begun = FileChangeEvent(
+    started = FileChangeEvent(
         item_id=call.call_id,
         changes=changes,
         status="started",
@@ -207,10 +207,10 @@ def _patch(
         payload=payload,
     )
     status: ItemStatus = "declined" if _REFUSAL in words else "failed"
-    return [begun, msgspec.structs.replace(begun, status=status)]
+    return [started, msgspec.structs.replace(started, status=status)]
 
 
 def _reason(words: str) -> str:
-    """Takes the reason out of the error in which Codex tells it to the model."""
+    """Extracts the reason from the error that Codex gives the model."""
     rejected = _REJECTED.search(words)
     return rejected["reason"].replace('\\"', '"').replace("\\\\", "\\") if rejected else words

@@ -1,4 +1,4 @@
-"""Which projects' configuration counts: none of a project's own, unless the caller trusts it.
+"""Which projects' configuration applies: only that of projects the caller trusts.
 
 Codex follows a project's ``.codex`` (configuration, MCP servers, hooks, rules) if the user's
 configuration calls its folder trusted, and writes that there itself when a thread begins that may
@@ -27,12 +27,12 @@ _INSTRUCTIONS_BYTES = 32_768
 
 
 def trusting(cwd: Path) -> dict[str, object]:
-    """Returns the configuration with which a project counts, for one session and no longer."""
+    """Returns the configuration that makes a project's own apply, for one session only."""
     return _projects(_project_folders(cwd.resolve()), "trusted")
 
 
 def distrusting(folders: Iterable[Path]) -> dict[str, object]:
-    """Returns the configuration with which none of these folders counts, whoever trusted it.
+    """Returns the configuration that makes none of these folders trusted, whoever trusted them.
 
     It is a table: Codex does not understand a dotted key with a path in it. An entry for the folder
     itself would do as well where nobody has trusted anything, but then Codex would not read its
@@ -83,7 +83,7 @@ def trusted_folders(home: Path) -> list[Path]:
     """Returns the folders that the configuration of the user, or of the machine, trusts.
 
     Raises:
-        InvalidOptionError: A file cannot be read, so that nobody knows.
+        InvalidOptionError: A file cannot be read, so the folders are unknown.
     """
     return trusted_in(home / CONFIG_FILE) + trusted_in(_SYSTEM_FILE)
 
@@ -115,14 +115,14 @@ def concerning(cwd: Path, folders: Iterable[Path]) -> list[Path]:
 
 
 def instructions(home: Path, cwd: Path, config: Mapping[str, object]) -> str:
-    """Returns what Codex leaves out of a folder it is told not to trust, as it would word it.
+    """Returns the instructions that Codex leaves out of an untrusted folder, in its own form.
 
-    Instructions are words, and the user's to read whether or not the project is trusted.
+    Instructions are only text, and apply whether or not the project is trusted.
 
     Args:
         home: Codex's home, whose configuration may limit them.
         cwd: The working directory.
-        config: The caller's configuration, which goes before.
+        config: The caller's configuration, which takes precedence.
     """
     key = "project_doc_max_bytes"
     limit = config.get(key, _read(home / CONFIG_FILE).get(key, _INSTRUCTIONS_BYTES))

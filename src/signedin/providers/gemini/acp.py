@@ -1,4 +1,4 @@
-"""The ``gemini-acp`` transport: what is Gemini's own about speaking ACP."""
+"""The ``gemini-acp`` transport: what is specific to Gemini when it speaks ACP."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from signedin.providers.shared.binary import remember_version, require
 _MODES = {"default": "default", "auto_edit": "autoEdit", "yolo": "yolo", "plan": "plan"}
 _OF_TRUSTED_FOLDERS = {"auto_edit", "yolo"}
 
-# It reads files by itself, never runs commands through its client, and takes the client's "no such
-# file" for a reason not to write a new one (seen with 0.61).
+# It reads files by itself, never runs commands through its client, and treats the client's "no such
+# file" as a reason not to write a new one (seen with 0.61).
 _FEATURES = ClientFeatures(files=False, terminal=False)
 
 
@@ -32,7 +32,7 @@ class GeminiDialect:
     install = gemini.INSTALL
     login = LOGIN
     late_replay = True
-    # It says so if the prompt does not fit; of an answer that is cut it tells nothing (0.61).
+    # It reports a prompt that does not fit, but not an answer that is cut off (0.61).
     stop_failures = {**STOP_FAILURES, "max_tokens": ErrorKind.CONTEXT_WINDOW}  # noqa: RUF012
     free_models = ""
     scratch: Mapping[str, str] = {}
@@ -51,11 +51,11 @@ class GeminiDialect:
         mode = gemini.approval_mode(options)
         if mode in _OF_TRUSTED_FOLDERS and not options.trust_project:
             name = "approval_mode" if options.provider_options.get("approval_mode") else "yolo"
-            hint = f"Gemini has the mode {mode} in trusted folders only; say trust_project=True"
+            hint = f"Gemini allows the mode {mode} in trusted folders only; pass trust_project=True"
             raise UnsupportedOptionError(self.name, name, hint)
 
     def launch(self, options: TurnOptions) -> Launch:
-        """Says how to start Gemini; see `Dialect.launch`."""
+        """Returns how to start Gemini; see `Dialect.launch`."""
         self.check(options)
         program = require(self.name, gemini.find_gemini(self._config))
         return Launch(
@@ -65,11 +65,11 @@ class GeminiDialect:
         )
 
     def store(self, options: TurnOptions) -> GeminiStore:
-        """Reads Gemini's files: over the protocol it tells of a session only while loading it."""
+        """Reads Gemini's files: over the protocol it reports a session only while loading it."""
         return GeminiStore(find_folder(self._config, options.env))
 
     def notices(self, options: TurnOptions) -> tuple[str, ...]:
-        """Returns what the user should know of how Gemini signs in."""
+        """Returns what the user should know about how Gemini signs in."""
         return gemini.findings_for(self._config, options)
 
     def model(self, options: TurnOptions) -> str | None:
@@ -85,5 +85,5 @@ class GeminiDialect:
         remember_version(Path(launch.argv[0]), agent.version)
 
     def before_load(self, session_id: str, launch: Launch) -> None:
-        """Makes sure that a session can be loaded without being destroyed; see `make_loadable`."""
+        """Makes a session loadable without damage; see `make_loadable`."""
         make_loadable(session_id, launch.env)

@@ -1,4 +1,4 @@
-"""What Gemini's model has done with its tools, as events."""
+"""Translates Gemini's tool calls into events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EDITS = frozenset({"write_file", "replace"})
 
 
 class ToolUse(msgspec.Struct, frozen=True):
-    """What the model has asked for."""
+    """A tool call of the model."""
 
     tool_name: str
     tool_id: str
@@ -72,7 +72,7 @@ def action_event(
 
 
 def _change(parameters: Mapping[str, object]) -> FileChange:
-    """The change as it was asked for; the program tells no more of it."""
+    """The change as requested; the program reports no more about it."""
     path = str(parameters.get("file_path", ""))
     if "old_string" in parameters:
         old, new = (str(parameters.get(name, "")) for name in ("old_string", "new_string"))

@@ -1,4 +1,4 @@
-"""Looks after a Gemini account. Gemini CLI has no commands for it, so its settings are read."""
+"""Manages a Gemini account. Gemini CLI has no commands for it, so its settings are read."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from signedin.wire.terminal import run_in_terminal
 
 
 class GeminiAuth:
-    """Looks after the account of one client.
+    """Manages the account of one client.
 
     Args:
-        config: What the client was made with.
-        options: What its turns are asked for.
+        config: The configuration of the client.
+        options: The options of its turns.
     """
 
     def __init__(self, config: ProviderConfig, options: TurnOptions) -> None:
@@ -35,7 +35,7 @@ class GeminiAuth:
         self._options = options
 
     async def status(self) -> AuthStatus:
-        """Tells from the settings, the variables and the presence of files who is signed in."""
+        """Reports who is signed in, from the settings, the variables and which files exist."""
         given = self._options.env
         isolated = HOME_VARIABLE not in given and uses_isolated(self._config)
         home = isolated_home("gemini", self._config.account)
@@ -60,8 +60,8 @@ class GeminiAuth:
         """Runs ``gemini`` on the terminal, which asks how to sign in.
 
         Raises:
-            ProviderNotInstalledError: Gemini CLI is not there.
-            CommandExecutionError: It did not end well.
+            ProviderNotInstalledError: Gemini CLI is not installed.
+            CommandExecutionError: It failed.
         """
         program = require("gemini", find_gemini(self._config))
         external = self._config.auth_source == "external"
@@ -72,7 +72,7 @@ class GeminiAuth:
             raise CommandExecutionError(f"gemini ended with exit code {code}", returncode=code)
 
     async def start_login(self, method: LoginMethod, api_key: str | None) -> AsyncLogin:
-        """Cannot be done.
+        """Not supported.
 
         Raises:
             UnsupportedOptionError: Always.
@@ -81,7 +81,7 @@ class GeminiAuth:
         _refuse(f"method={method}", "set GEMINI_API_KEY, or sign in on a terminal")
 
     async def logout(self) -> None:
-        """Cannot be done.
+        """Not supported.
 
         Raises:
             UnsupportedOptionError: Always.

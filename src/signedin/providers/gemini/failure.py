@@ -1,4 +1,4 @@
-"""Why Gemini CLI failed, from its words or its exit code."""
+"""Maps Gemini CLI's messages and exit codes to errors."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _SHOWN_STDERR = 1000
 
 
 def failure_event(text: str, *, payload: msgspec.Raw) -> ErrorEvent:
-    """Returns the event for a ``result`` row that tells of a failure.
+    """Returns the event for a ``result`` row that reports a failure.
 
     Args:
-        text: Gemini's own words, often around the JSON of the API.
+        text: Gemini's message, often around the JSON of the API.
         payload: The row.
     """
     text, advised, _ = text.partition(_RATE_LIMIT_ADVICE)
@@ -47,33 +47,33 @@ def failure_event(text: str, *, payload: msgspec.Raw) -> ErrorEvent:
 
 
 def exit_error(returncode: int, stderr: str) -> SignedinError:
-    """Returns the error for a process that ended before it told a result (codes of 0.61).
+    """Returns the error for a process that ended without a result (codes of 0.61).
 
     Failures of the API end with their HTTP status modulo 256.
     """
     if refused := refused_arguments("gemini", stderr):
         return refused
-    words = stderr[-_SHOWN_STDERR:].strip()
+    message = stderr[-_SHOWN_STDERR:].strip()
     match returncode:
         case 41:
-            return AuthRequiredError(f"gemini is not signed in: {words}. Sign in with: {LOGIN}")
+            return AuthRequiredError(f"gemini is not signed in: {message}. Sign in with: {LOGIN}")
         case 42 | 52:
-            return InvalidOptionError(f"gemini refused (exit code {returncode}): {words}")
+            return InvalidOptionError(f"gemini refused (exit code {returncode}): {message}")
         case 55:
             return InvalidOptionError(
-                "gemini does not run headless in a folder it does not trust; take "
-                "GEMINI_CLI_TRUST_WORKSPACE and GEMINI_RESTRICTED_MODE out of its environment, or "
+                "gemini does not run headless in a folder it does not trust; remove "
+                "GEMINI_CLI_TRUST_WORKSPACE and GEMINI_RESTRICTED_MODE from its environment, or "
                 "use transport='gemini-acp'"
             )
         case 53:
             return TurnFailedError("gemini reached its limit of turns", ErrorKind.OTHER)
         case _ if 400 <= returncode + 256 <= 511:
             status = returncode + 256
-            return TurnFailedError(f"gemini: {words}", kind_of(status, words), status)
+            return TurnFailedError(f"gemini: {message}", kind_of(status, message), status)
         case _:
             return CommandExecutionError(
                 f"gemini ended with exit code {returncode} before the turn was over"
-                + (f": {words}" if words else ""),
+                + (f": {message}" if message else ""),
                 returncode=returncode,
                 stderr=stderr,
             )

@@ -1,4 +1,4 @@
-"""The words of `TurnOptions` in Gemini's own, and the environment of its process."""
+"""Translates `TurnOptions` for Gemini CLI, and builds the environment of its process."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ PROCESS_DEFAULTS: Mapping[str, str] = {
     # Without it the program starts a second one, which signals to the first do not reach.
     "GEMINI_CLI_NO_RELAUNCH": "true",
     "GEMINI_CLI_SURFACE": "signedin",
-    # Nobody is there to see a browser; signing in is checked before.
+    # Nobody would see a browser; signing in is checked before.
     "NO_BROWSER": "true",
 }
-"""Set for every process; a caller's ``env`` goes before."""
+"""Set for every process; a caller's ``env`` takes precedence."""
 
 APPROVAL_MODES = ("default", "auto_edit", "yolo", "plan")
 
@@ -53,7 +53,7 @@ _KNOWN_OPTIONS = frozenset(
 
 
 def find_gemini(config: ProviderConfig) -> Installation:
-    """Looks for Gemini CLI: named, ``SIGNEDIN_GEMINI_BINARY``, ``PATH``."""
+    """Looks for Gemini CLI: ``binary``, ``SIGNEDIN_GEMINI_BINARY``, ``PATH``."""
     return locate(
         explicit=config.binary,
         variable=VARIABLE,
@@ -69,12 +69,12 @@ def findings_for(config: ProviderConfig, options: TurnOptions) -> tuple[str, ...
 
 
 def start(config: ProviderConfig, options: TurnOptions) -> Start:
-    """Returns how Gemini is started, its isolated home being there afterwards.
+    """Returns how to start Gemini, and creates its isolated home.
 
     Raises:
         PermissionDeniedError: It would follow what an untrusted project configures.
         AuthRequiredError: Nobody is signed in.
-        BillingError: It would not run on what the caller wants to pay with.
+        BillingError: It would be billed in another way than the caller chose.
     """
     check_trust(options, headless=config.transport != ACP)
     chosen = start_with(config, options, home_changes(config))
@@ -90,9 +90,9 @@ def start_with(
     """Returns how Gemini would be started.
 
     Args:
-        config: What the client was made with.
+        config: The configuration of the client.
         options: The caller's variables and working directory.
-        changes: What makes it use an isolated login.
+        changes: The variables that make it use an isolated login.
     """
     acp = config.transport == ACP
     given: dict[str, str | None] = {
@@ -114,7 +114,7 @@ def start_with(
     method, _ = chosen_method(start)
     if method != GOOGLE_LOGIN or ADDRESS_VARIABLE in options.env:
         return start
-    # Not only taken away: the project's .env file could set it again.
+    # Removing it is not enough: the project's .env file could set it again.
     return msgspec.structs.replace(
         start,
         env={**start.env, ADDRESS_VARIABLE: GOOGLE_ADDRESS},
@@ -134,11 +134,13 @@ def check_options(options: TurnOptions) -> None:
     """Refuses what Gemini cannot honour.
 
     Raises:
-        UnsupportedOptionError: A keyword that it has nothing for.
+        UnsupportedOptionError: It does not support a keyword.
         InvalidOptionError: A provider option that is not one of Gemini's.
     """
     if options.effort not in (None, VENDOR_DEFAULT):
-        raise UnsupportedOptionError("gemini", "effort", "its models choose their effort alone")
+        raise UnsupportedOptionError(
+            "gemini", "effort", "its models choose their effort themselves"
+        )
     for given in options.provider_options:
         if given not in _KNOWN_OPTIONS:
             raise InvalidOptionError(
@@ -153,7 +155,7 @@ def check_options(options: TurnOptions) -> None:
 
 
 def approval_mode(options: TurnOptions) -> str | None:
-    """Returns the approval mode the caller names, ``None`` if that is none.
+    """Returns the approval mode the caller names, ``None`` without one.
 
     Raises:
         InvalidOptionError: There is no such mode.

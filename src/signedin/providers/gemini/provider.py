@@ -20,7 +20,7 @@ class GeminiProvider(ACPProvider):
         self._config = config
 
     def auth(self, options: TurnOptions) -> GeminiAuth:
-        """Looks after the account."""
+        """Manages the account."""
         return GeminiAuth(self._config, options)
 
 

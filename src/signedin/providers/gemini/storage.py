@@ -11,9 +11,9 @@ from signedin.providers.gemini.account.home import gemini_folder, read_settings,
 
 
 def check_retention(env: Mapping[str, str]) -> None:
-    """Makes sure that Gemini's own cleaning up is off before a session is taken up again.
+    """Checks that Gemini's own cleanup is off before a session is resumed.
 
-    Taking one up leaves two files of one id, and the next start, cleaning up, deletes both.
+    Resuming leaves two files of one id, and the cleanup of the next start deletes both.
 
     Raises:
         UnsupportedOptionError: It is not off.
@@ -32,9 +32,9 @@ def check_retention(env: Mapping[str, str]) -> None:
 def make_loadable(session_id: str, env: Mapping[str, str]) -> None:
     """Makes sure that loading a stored session over ACP does not empty it.
 
-    Gemini names the file of a session by minute and id, and begins a new one when it loads a
-    session. In the minute in which the last was begun that would be the same file, so that one gets
-    the name of an earlier minute; Gemini goes by what is in it.
+    Gemini names the file of a session by minute and id, and starts a new one when it loads a
+    session. Within the minute of the last one that would be the same file, so the last one is
+    renamed to an earlier minute; Gemini identifies it by its content.
 
     Raises:
         UnsupportedOptionError: The session would be deleted later, see `check_retention`.

@@ -2,8 +2,8 @@
 
 One file of JSON lines per conversation, ``tmp/<project>/chats/session-<minute>-<id>.jsonl`` in
 Gemini's folder, beside a ``.project_root`` with the working directory. A record is a message, which
-replaces an earlier one of its id; a change of the facts, ``$set``, maybe with all messages anew; or
-``$rewindTo``, which takes back a message and what follows it. Older versions wrote one JSON object.
+replaces an earlier one of its id; a change of metadata, ``$set``, possibly with all messages; or
+``$rewindTo``, which removes a message and what follows it. Older versions wrote one JSON object.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from signedin.wire.jsonl import mended
 _PREVIEW = 200
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _OWN_TEXTS = ("<session_context>", "<hook_context>")
-"""How texts begin that Gemini says in the user's name."""
+"""Beginnings of the texts that Gemini sends in the user's name."""
 
 _SESSION_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 _PLACE = re.compile(r"\d{20}-.+")
@@ -76,11 +76,11 @@ class _Conversation(msgspec.Struct):
     messages: dict[str, _Message] = {}
 
     def take(self, record: dict[str, object]) -> None:
-        """Takes in one record."""
+        """Applies one record."""
         if (first := record.get("$rewindTo")) is not None:
             ids = list(self.messages)
-            kept = ids.index(first) if isinstance(first, str) and first in ids else 0
-            for removed in ids[kept:]:
+            start = ids.index(first) if isinstance(first, str) and first in ids else 0
+            for removed in ids[start:]:
                 del self.messages[removed]
             return
         if "id" in record:
@@ -96,9 +96,9 @@ class _Conversation(msgspec.Struct):
         self.summary = _text(changes, "summary") or self.summary
         self.start_time = self.start_time or _text(changes, "startTime")
         self.last_updated = _text(changes, "lastUpdated") or self.last_updated
-        if isinstance(anew := changes.get("messages"), list):
+        if isinstance(messages := changes.get("messages"), list):
             self.messages.clear()
-            for message in cast("list[object]", anew):
+            for message in cast("list[object]", messages):
                 self._add(message)
 
     def _add(self, record: object) -> None:
@@ -110,9 +110,9 @@ class _Conversation(msgspec.Struct):
 
     @property
     def is_stub(self) -> bool:
-        """Whether nothing was said in it, or it is that of an agent's own helper."""
-        said = any(each.is_prompt or each.is_answer for each in self.messages.values())
-        return not said or self.kind == "subagent"
+        """Whether it has no messages, or belongs to a subagent."""
+        has_messages = any(each.is_prompt or each.is_answer for each in self.messages.values())
+        return not has_messages or self.kind == "subagent"
 
 
 class GeminiStore:
@@ -129,13 +129,17 @@ class GeminiStore:
         """Lists conversations, the newest first.
 
         Raises:
-            UnsupportedOptionError: Archived ones are asked for.
-            InvalidOptionError: The cursor is not one of this list.
+            UnsupportedOptionError: Archived ones are requested.
+            InvalidOptionError: The cursor is not from this list.
         """
         if query.archived:
-            raise UnsupportedOptionError("gemini", "archived", "Gemini CLI keeps no archive")
+            raise UnsupportedOptionError(
+                "gemini", "archived", "Gemini CLI does not archive sessions"
+            )
         if query.cursor is not None and not _PLACE.fullmatch(query.cursor):
-            raise InvalidOptionError(f"cursor {query.cursor!r} does not come from an earlier page")
+            raise InvalidOptionError(
+                f"invalid cursor {query.cursor!r}; use SessionPage.next_cursor"
+            )
         found: dict[str, SessionInfo] = {}
         for place, file in _newest_first(self._folder, query.cwd):
             if query.cursor is not None and place >= query.cursor:
@@ -156,14 +160,14 @@ class GeminiStore:
         """
         messages = [*_read(self._files(session_id)[0]).messages.values()]
         turns = [_Turn(message) for message in messages if message.is_prompt]
-        begun = 0
+        count = 0
         for message in messages:
             if message.is_prompt:
-                begun += 1
-            elif message.is_answer and begun:
-                turns[begun - 1].say(message)
+                count += 1
+            elif message.is_answer and count:
+                turns[count - 1].add_message(message)
                 for call in message.tool_calls:
-                    _turn_of(call, turns[begun - 1 :]).act(call)
+                    _turn_of(call, turns[count - 1 :]).add_action(call)
         return [turn.past() for turn in turns]
 
     def delete(self, session_id: str) -> None:
@@ -177,17 +181,17 @@ class GeminiStore:
                 project = file.parent.parent
                 file.unlink(missing_ok=True)
                 (project / "logs" / f"session-{session_id}.jsonl").unlink(missing_ok=True)
-                for kept in (
+                for folder in (
                     project / "tool-outputs" / f"session-{session_id}",
                     project / session_id,
                     file.parent / session_id,
                 ):
-                    shutil.rmtree(kept, ignore_errors=True)
+                    shutil.rmtree(folder, ignore_errors=True)
         except OSError as error:
             raise InvalidOptionError(f"session {session_id} cannot be deleted: {error}") from error
 
     def _files(self, session_id: str) -> Sequence[Path]:
-        """The files of a conversation, first what holds something and is newest."""
+        """The files of a conversation: those with messages first, the newest first."""
         found: list[tuple[bool, str, Path]] = []
         if _SESSION_ID.fullmatch(session_id):
             for file in self._folder.glob(f"tmp/*/chats/session-*-{session_id[:8]}.json*"):
@@ -206,8 +210,8 @@ class _Turn:
         self._events: list[AnyEvent] = []
         self._answered = False
 
-    def say(self, message: _Message) -> None:
-        """Adds what was thought and said."""
+    def add_message(self, message: _Message) -> None:
+        """Adds a message and its thoughts."""
         now = _seconds(message.timestamp) or 0.0
         self._events += [
             ReasoningEvent(item_id=f"{message.id}-thought-{number}", text=thought, timestamp=now)
@@ -217,12 +221,12 @@ class _Turn:
         if message.text:
             self._events.append(MessageEvent(item_id=message.id, text=message.text, timestamp=now))
 
-    def act(self, call: dict[str, object]) -> None:
-        """Adds what was done."""
+    def add_action(self, call: dict[str, object]) -> None:
+        """Adds a tool call."""
         self._events.append(_action(call))
 
     def past(self) -> PastTurn:
-        """The turn as it is told; how one without an answer ended is not stored."""
+        """The turn; how one without an answer ended is not stored."""
         events = sorted(self._events, key=lambda event: event.timestamp)
         return PastTurn(
             id=None,
@@ -249,9 +253,9 @@ def _action(call: dict[str, object]) -> AnyEvent:
     )
     status = _STATUS.get(_text(call, "status"), "failed")
     output, exit_code = _output(call.get("result")), None
-    if use.tool_name == COMMAND and (told := _COMMAND_RESULT.match(output)):
-        output = "" if told["output"] == "(empty)" else told["output"]
-        exit_code = int(told["code"] or 0)
+    if use.tool_name == COMMAND and (report := _COMMAND_RESULT.match(output)):
+        output = "" if report["output"] == "(empty)" else report["output"]
+        exit_code = int(report["code"] or 0)
     return action_event(
         use,
         "failed" if exit_code else status,
@@ -317,9 +321,9 @@ def _records(file: Path) -> Iterator[dict[str, object]]:
     except OSError:
         return
     for line in content.splitlines() if file.suffix == ".jsonl" else [content]:
-        whole = line if line.isascii() else line.decode(errors="replace").encode()
+        text = line if line.isascii() else line.decode(errors="replace").encode()
         try:
-            yield msgspec.json.decode(mended(whole), type=dict[str, object])
+            yield msgspec.json.decode(mended(text), type=dict[str, object])
         except _UNREADABLE:
             continue  # cut off, or of a newer form
 

@@ -1,9 +1,9 @@
-"""Whether Gemini may follow what the working directory says (seen with 0.61).
+"""Whether Gemini may follow the configuration of the working directory (seen with 0.61).
 
 In a trusted folder its settings, programs and hooks in ``.gemini`` and the variables of ``.env``
-hold. In any other Gemini drops every MCP server, also those it was given by its client, and does
-not run headless at all. So a folder that nobody trusts is taken for one where that is needed, if it
-says nothing that could be followed.
+apply. In any other Gemini drops every MCP server, including those from its client, and does not run
+headless at all. So an untrusted folder is treated as trusted where that is needed, if it configures
+nothing that could be followed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def trust(options: TurnOptions, *, headless: bool) -> Mapping[str, str]:
 
 
 def check_trust(options: TurnOptions, *, headless: bool) -> None:
-    """Makes sure that Gemini can do what it is asked for without following an untrusted project.
+    """Checks that Gemini can run a turn without following an untrusted project.
 
     Raises:
         PermissionDeniedError: It cannot.
-        InvalidOptionError: The caller's ``env`` has it trust the project.
+        InvalidOptionError: The caller's ``env`` makes it trust the project.
     """
     if options.trust_project:
         return

@@ -34,10 +34,10 @@ class _AsyncLoginAttempt:
         """Waits until the attempt has ended; it may be called again, and by several tasks.
 
         Args:
-            timeout: Seconds to wait. The attempt goes on after that.
+            timeout: Seconds to wait. The attempt continues after that.
 
         Returns:
-            What the server told: ``success``, and ``error`` if there was none. An attempt that was
+            The server's report: ``success``, and ``error`` if there was none. An attempt that was
             cancelled, or replaced by another, has ended without success.
 
         Raises:
@@ -49,23 +49,23 @@ class _AsyncLoginAttempt:
         gate.demand(outcome)
         try:
             async with asyncio.timeout(timeout):
-                ended = await asyncio.shield(outcome)
+                result = await asyncio.shield(outcome)
         except TimeoutError:
             raise TimeoutExceededError(
-                f"nobody has signed in within {timeout:g} s; the attempt goes on: wait again or "
+                f"nobody has signed in within {timeout:g} s; the attempt continues: wait again or "
                 "cancel it"
             ) from None
         finally:
             gate.satisfy(outcome)
-        if isinstance(ended, SignedinError):
-            raise copy(ended)
-        return ended
+        if isinstance(result, SignedinError):
+            raise copy(result)
+        return result
 
     async def cancel(self) -> p.CancelLoginAccountResponse:
-        """Gives up the attempt; who waits for it is woken.
+        """Cancels the attempt, and wakes those who wait for it.
 
         Returns:
-            What the server says: ``status`` is ``canceled``, or ``notFound`` if it had ended.
+            The server's answer: ``status`` is ``canceled``, or ``notFound`` if it had ended.
         """
         return await self._server.call(
             "account/login/cancel",
@@ -106,7 +106,7 @@ class AsyncDeviceCodeLogin(_AsyncLoginAttempt):
 
 
 async def login_api_key(server: AppServer, key: str) -> None:
-    """Has Codex use an API key; it is stored by Codex and not checked."""
+    """Makes Codex use an API key, which it stores without checking it."""
     know([key])
     await _start(server, p.ApiKeyLoginAccountParams(api_key=key))
 

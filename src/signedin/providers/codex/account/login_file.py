@@ -13,24 +13,24 @@ class _Tokens(msgspec.Struct, frozen=True):
     refresh_token: str
 
     def __repr__(self) -> str:
-        """Leaves out what is in it."""
+        """Leaves out the content."""
         return "_Tokens()"
 
 
 class _Login(msgspec.Struct, frozen=True):
-    """The parts of ``auth.json`` of which one must be there (seen with codex 0.163 and 0.169)."""
+    """The parts of ``auth.json``, one of which must exist (seen with codex 0.163 and 0.169)."""
 
     tokens: _Tokens | None = None
     api_key: str | None = msgspec.field(name="OPENAI_API_KEY", default=None)
     personal_access_token: str | None = None
 
     def __repr__(self) -> str:
-        """Leaves out what is in it."""
+        """Leaves out the content."""
         return "_Login()"
 
 
 def is_login(content: bytes) -> bool:
-    """Tells whether the content of a file is a login; not whether OpenAI still accepts it."""
+    """Returns whether the content of a file is a login; OpenAI may no longer accept it."""
     try:
         login = msgspec.json.decode(content, type=_Login)
     except UNDECODABLE:
@@ -43,7 +43,7 @@ def is_login(content: bytes) -> bool:
 
 
 def login_is_whole(file: Path) -> bool:
-    """Tells whether a file is a login or not there; ``False`` says that it is damaged."""
+    """Returns whether a file is a login or missing; ``False`` means that it is damaged."""
     try:
         return is_login(read_private(file))
     except FileNotFoundError:

@@ -15,14 +15,14 @@ METHOD_COMPLETED = "account/login/completed"
 
 
 class LoginOutcomes:
-    """How the login attempts of one server ended, by their ids, whoever is told first."""
+    """How the login attempts of one server ended, by their ids, whichever message is first."""
 
     def __init__(self) -> None:
         self._outcomes: dict[str, asyncio.Future[_Outcome]] = {}
         self._closed: SignedinError | None = None
 
     def of(self, login_id: str) -> asyncio.Future[_Outcome]:
-        """Returns what will be, or already is, the outcome of an attempt."""
+        """Returns the future of an attempt's outcome."""
         outcome = self._outcomes.get(login_id)
         if outcome is None:
             outcome = self._outcomes[login_id] = asyncio.get_running_loop().create_future()
@@ -30,14 +30,14 @@ class LoginOutcomes:
                 outcome.set_result(copy(self._closed))
         return outcome
 
-    def completed(self, login_id: str, told: p.AccountLoginCompletedNotification) -> None:
-        """Takes in how an attempt ended."""
+    def completed(self, login_id: str, notification: p.AccountLoginCompletedNotification) -> None:
+        """Records how an attempt ended."""
         outcome = self.of(login_id)
         if not outcome.done():
-            outcome.set_result(told)
+            outcome.set_result(notification)
 
     def close(self, error: SignedinError) -> None:
-        """Takes in that nothing more will be told."""
+        """Ends all attempts: nothing more will be reported."""
         self._closed = error
         for outcome in self._outcomes.values():
             if not outcome.done():

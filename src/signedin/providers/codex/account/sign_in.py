@@ -1,4 +1,4 @@
-"""Logins on their way: each in an app-server of its own, which ends with it."""
+"""Pending logins: each in an app-server of its own, which ends with it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from signedin.providers.codex.app_server.process import AppServer
 
 CANCEL_SECONDS = 10.0
-"""How long Codex may take to give up; 0.01 s when all is well."""
+"""How long Codex may take to cancel; normally 0.01 s."""
 
 
 class OpenLogins:
-    """The logins of one client that have not ended."""
+    """The pending logins of one client."""
 
     def __init__(self) -> None:
-        self._open: set[CodexLogin] = set()
+        self._open: set[PendingLogin] = set()
 
     async def start(
         self,
@@ -36,7 +36,7 @@ class OpenLogins:
         method: LoginMethod,
         api_key: str | None,
         on_success: Callable[[], Awaitable[None]],
-    ) -> CodexLogin:
+    ) -> PendingLogin:
         """Begins a login.
 
         Args:
@@ -45,7 +45,7 @@ class OpenLogins:
             api_key: The key, for the method ``api-key``.
             on_success: Called when somebody has signed in.
         """
-        login = CodexLogin(server, on_success, self._open.discard)
+        login = PendingLogin(server, on_success, self._open.discard)
         self._open.add(login)
         try:
             await login.begin(method, api_key)
@@ -55,14 +55,14 @@ class OpenLogins:
         return login
 
     async def aclose(self) -> None:
-        """Gives up all logins."""
+        """Cancels all logins."""
         async with asyncio.TaskGroup() as group:
             for login in self._open:
                 group.create_task(login.aclose())
 
 
-class CodexLogin:
-    """A login on its way; see `AsyncLogin`.
+class PendingLogin:
+    """A pending login; see `AsyncLogin`.
 
     Attributes:
         url: The page to open.
@@ -74,7 +74,7 @@ class CodexLogin:
         self,
         server: AppServer,
         on_success: Callable[[], Awaitable[None]],
-        on_end: Callable[[CodexLogin], None],
+        on_end: Callable[[PendingLogin], None],
     ) -> None:
         self.url: str | None = None
         self.user_code: str | None = None
@@ -99,7 +99,7 @@ class CodexLogin:
                 self.url, self.user_code = device.verification_url, device.user_code
 
     async def submit_code(self, code: str) -> None:
-        """Cannot be done: the page shows no code."""
+        """Not supported: the page shows no code."""
         del code
         raise UnsupportedOptionError("codex", "submit_code", "its page shows no code")
 
@@ -116,7 +116,7 @@ class CodexLogin:
         raise AuthRequiredError(f"nobody was signed in to codex: {reason}")
 
     async def cancel(self) -> None:
-        """Gives up."""
+        """Cancels the login."""
         if self._attempt is None or self._server.closed is not None:
             return
         await self._attempt.cancel()

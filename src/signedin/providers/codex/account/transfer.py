@@ -17,7 +17,7 @@ def export_login(home: Path, passphrase: str | None) -> str:
     """Returns the login in a home as one line, plain if there is no passphrase.
 
     Raises:
-        AuthRequiredError: There is none, or it is kept elsewhere.
+        AuthRequiredError: There is none, or it is stored elsewhere.
         InvalidOptionError: It is damaged.
     """
     file = home / CREDENTIALS_FILE
@@ -25,7 +25,7 @@ def export_login(home: Path, passphrase: str | None) -> str:
         login = file.read_bytes()
     except FileNotFoundError:
         raise AuthRequiredError(
-            f"there is no login in {file}; nobody is signed in there, or a keyring keeps the login"
+            f"there is no login in {file}; nobody is signed in there, or the login is in a keyring"
         ) from None
     if not is_login(login):
         raise InvalidOptionError(f"{file} is not a Codex login")

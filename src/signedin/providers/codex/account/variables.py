@@ -8,7 +8,7 @@ TOKEN_VARIABLE = "CODEX_ACCESS_TOKEN"  # noqa: S105 - the name of a variable
 VARIABLES = Variables(
     keys=(API_KEY_VARIABLE,),
     tokens=(TOKEN_VARIABLE,),
-    # Codex does not look at OPENAI_API_KEY (seen with 0.163 and 0.169), so it goes before nothing.
+    # Codex does not read OPENAI_API_KEY (seen with 0.163 and 0.169), so it overrides nothing.
     secrets=(
         "AZURE_API_KEY",
         "AZURE_COGNITIVE_SERVICES_API_KEY",

@@ -64,7 +64,7 @@ class Codex:
 
     @property
     def metadata(self) -> ServerMetadata:
-        """What the server says of itself; see `AsyncCodex.metadata`."""
+        """What the server reports about itself; see `AsyncCodex.metadata`."""
         return self._codex.metadata
 
     def thread_start(
@@ -130,15 +130,15 @@ class Codex:
         return call(lambda: self._codex.thread_compact(thread_id))
 
     def thread_archive(self, thread_id: str) -> None:
-        """Puts a thread away."""
+        """Archives a thread."""
         call(lambda: self._codex.thread_archive(thread_id))
 
     def thread_unarchive(self, thread_id: str) -> Thread:
-        """Brings a thread back; its next turn resumes it."""
+        """Unarchives a thread; its next turn resumes it."""
         return Thread(call(lambda: self._codex.thread_unarchive(thread_id)), self)
 
     def login_api_key(self, key: str) -> None:
-        """Has Codex use an API key, which it stores and does not check."""
+        """Makes Codex use an API key, which it stores without checking it."""
         call(lambda: self._codex.login_api_key(key))
 
     def login_chatgpt(self) -> ChatgptLogin:
@@ -150,11 +150,11 @@ class Codex:
         return DeviceCodeLogin(call(self._codex.login_chatgpt_device_code), self)
 
     def account(self, *, refresh_token: bool = False) -> p.GetAccountResponse:
-        """Tells who is signed in; see `AsyncCodex.account`."""
+        """Reports who is signed in; see `AsyncCodex.account`."""
         return call(lambda: self._codex.account(refresh_token=refresh_token))
 
     def logout(self) -> None:
-        """Has Codex revoke its login and forget it."""
+        """Makes Codex revoke and forget its login."""
         call(self._codex.logout)
 
     def models(self, *, include_hidden: bool = False) -> list[p.Model]:
@@ -162,7 +162,7 @@ class Codex:
         return call(lambda: self._codex.models(include_hidden=include_hidden))
 
     def limits(self) -> p.GetAccountRateLimitsResponse:
-        """Tells what is left of the plan; see `AsyncCodex.limits`."""
+        """Reports what is left of the plan; see `AsyncCodex.limits`."""
         return call(self._codex.limits)
 
     @overload
@@ -197,7 +197,7 @@ class Codex:
         return call(lambda: self._codex.request(method, params, result_type, timeout=timeout))
 
     def notify(self, method: str, params: p.Outgoing | Mapping[str, object] | None = None) -> None:
-        """Tells the server something that has no answer."""
+        """Sends a notification to the server."""
         call(lambda: self._codex.notify(method, params))
 
     def next_notification(self, *, timeout: float | None = None) -> Notification:

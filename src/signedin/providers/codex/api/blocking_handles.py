@@ -19,10 +19,10 @@ from signedin.runtime.batches import Batches
 
 
 class TurnHandle(Batches[Notification]):
-    """A turn that has begun: to be streamed, steered, interrupted or run to its end.
+    """A running turn: to be streamed, steered, interrupted or run to its end.
 
-    Leaving a stream early interrupts the turn on the server. As a context manager it may be
-    streamed in several goes, and is interrupted when the block is left before its end.
+    Leaving a stream early interrupts the turn on the server. Inside a ``with`` block
+    iteration can be paused and resumed, and leaving the block early interrupts the turn.
     """
 
     def __init__(self, turn: AsyncTurnHandle, owner: object) -> None:
@@ -41,11 +41,11 @@ class TurnHandle(Batches[Notification]):
 
     @property
     def result(self) -> TurnResult:
-        """What has come of it so far, also after a failure."""
+        """Its result so far, also after a failure."""
         return self._turn.result
 
     def stream(self) -> Iterator[Notification]:
-        """Iterates over what the server tells about this turn; see `AsyncTurnHandle.stream`."""
+        """Iterates over what the server reports about this turn; see `AsyncTurnHandle.stream`."""
         return self._iterate()
 
     def stream_text(self) -> Iterator[str]:
@@ -72,7 +72,7 @@ class Thread:
 
     def __init__(self, thread: AsyncThread, owner: object) -> None:
         self._thread = thread
-        self._owner = owner  # a client that nobody holds is closed
+        self._owner = owner  # a client without references is closed
 
     @property
     def id(self) -> str:
@@ -81,7 +81,7 @@ class Thread:
 
     @property
     def opened(self) -> ThreadOpened | None:
-        """What the server said when the thread was opened; see `AsyncThread`."""
+        """The server's answer when the thread was opened; see `AsyncThread`."""
         return self._thread.opened
 
     def run(
@@ -129,14 +129,14 @@ class _LoginAttempt:
     ) -> None:
         self.login_id = attempt.login_id
         self._attempt = attempt
-        self._owner = owner  # a client that nobody holds is closed
+        self._owner = owner  # a client without references is closed
 
     def wait(self, timeout: float | None = None) -> p.AccountLoginCompletedNotification:
         """Waits until the attempt has ended; see `AsyncChatgptLogin.wait`."""
         return call(lambda: self._attempt.wait(timeout))
 
     def cancel(self) -> p.CancelLoginAccountResponse:
-        """Gives up the attempt; see `AsyncChatgptLogin.cancel`."""
+        """Cancels the attempt; see `AsyncChatgptLogin.cancel`."""
         return call(self._attempt.cancel)
 
 

@@ -1,4 +1,4 @@
-"""What a Codex client can do without a thread: sign in, look around, send any request."""
+"""The calls of a Codex client without a thread: sign in, list models, send any request."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class AsyncCalls:
         self._connection = connection
 
     async def login_api_key(self, key: str) -> None:
-        """Has Codex use an API key, which it stores and does not check."""
+        """Makes Codex use an API key, which it stores without checking it."""
         await login.login_api_key(await self._connection.server(), key)
 
     async def login_chatgpt(self) -> login.AsyncChatgptLogin:
         """Begins a sign-in with ChatGPT in a browser; it ends an attempt before it.
 
         Raises:
-            InternalRpcError: Ports 1455 and 1457, where the browser comes back to, are taken.
+            InternalRpcError: Ports 1455 and 1457, to which the browser returns, are taken.
         """
         return await login.login_chatgpt(await self._connection.server())
 
@@ -39,7 +39,7 @@ class AsyncCalls:
         return await login.login_chatgpt_device_code(await self._connection.server())
 
     async def account(self, *, refresh_token: bool = False) -> p.GetAccountResponse:
-        """Tells who is signed in.
+        """Reports who is signed in.
 
         Args:
             refresh_token: Whether Codex is to get a new token first.
@@ -48,20 +48,20 @@ class AsyncCalls:
         return await self._connection.call("account/read", params, p.GetAccountResponse)
 
     async def logout(self) -> None:
-        """Has Codex revoke its login and forget it."""
+        """Makes Codex revoke and forget its login."""
         await self._connection.call("account/logout", None, p.LogoutAccountResponse)
 
     async def models(self, *, include_hidden: bool = False) -> list[p.Model]:
         """Lists the models of the account.
 
         Args:
-            include_hidden: Whether with those that are not offered for choice.
+            include_hidden: Whether to include those that are not offered for choice.
         """
         server = await self._connection.server()
         return await store.all_models(server, include_hidden=include_hidden)
 
     async def limits(self) -> p.GetAccountRateLimitsResponse:
-        """Tells what is left of the plan.
+        """Reports what is left of the plan.
 
         Raises:
             AuthRequiredError: Nobody is signed in with ChatGPT.
@@ -98,7 +98,7 @@ class AsyncCalls:
 
         Args:
             method: Such as ``thread/turns/list``.
-            params: The parameters: the generated type, or a mapping as it is on the wire.
+            params: The parameters: the generated type, or a mapping in the wire's form.
             result_type: What to decode the answer as; without it, it is a dict.
             timeout: Seconds to wait for the answer; ``None`` waits as long as the server lives.
 
@@ -117,7 +117,7 @@ class AsyncCalls:
     async def notify(
         self, method: str, params: p.Outgoing | Mapping[str, object] | None = None
     ) -> None:
-        """Tells the server something that has no answer.
+        """Sends a notification to the server.
 
         Raises:
             TypeError: ``params`` is neither a generated type nor a mapping.
@@ -129,15 +129,15 @@ class AsyncCalls:
     async def next_notification(self, *, timeout: float | None = None) -> Notification:
         """Waits for a notification that is about no running turn, the oldest unread one first.
 
-        The newest 1,000 are kept. Those about a turn are given by its handle, the end of a login
-        attempt by the attempt.
+        The newest 1,000 are stored. A turn's handle reports those about the turn, and a login
+        attempt its end.
 
         Args:
             timeout: Seconds to wait; ``None`` waits as long as the server lives.
 
         Raises:
-            TimeoutExceededError: None has come in time.
-            TransportClosedError: None will come: the server is gone.
+            TimeoutExceededError: None arrived in time.
+            TransportClosedError: None will arrive: the server is gone.
         """
         server = await self._connection.server()
         return await self._connection.router.inbox.next(server, timeout)

@@ -47,14 +47,14 @@ class AsyncCodex(AsyncCalls):
             the first of them that is signed in (``auto``).
         account: Name of an isolated login.
         env: Variables for the process; ``None`` as a value removes one.
-        env_policy: ``minimal`` keeps other vendors' credentials from the process.
+        env_policy: ``minimal`` removes other vendors' credentials from its environment.
         config: Codex configuration by dotted key. It goes onto the command line, which every user
             of the machine can read, so secrets are refused: give them to a thread's ``config``.
         cwd: Working directory of the process, and of threads that are given none.
-        trust_project: Whether what the projects of its threads configure counts: ``.codex`` with
-            its settings, MCP servers, hooks, rules and agents. Nothing is written about it.
+        trust_project: Whether the configuration of its threads' projects applies: ``.codex`` with
+            its settings, MCP servers, hooks, rules and agents. The choice is not stored.
         client_info: What to call the program that drives Codex, towards OpenAI.
-        on_request: Answers what the server asks; see `OnRequest`. A plain function is called in a
+        on_request: Answers the server's requests; see `OnRequest`. A plain function is called in a
             thread of its own.
 
     Raises:
@@ -96,7 +96,7 @@ class AsyncCodex(AsyncCalls):
 
     @property
     def metadata(self) -> ServerMetadata:
-        """What the server says of itself.
+        """What the server reports about itself.
 
         Raises:
             SignedinError: It has not been started yet.
@@ -113,8 +113,8 @@ class AsyncCodex(AsyncCalls):
         """Starts a thread.
 
         Args:
-            params: Everything that is no keyword here: a `ThreadStartParams`, or a mapping as it is
-                on the wire.
+            params: Everything that is not a keyword here: a `ThreadStartParams`, or a mapping in
+                the wire's form.
             **settings: See `StartSettings`.
 
         Raises:
@@ -133,11 +133,11 @@ class AsyncCodex(AsyncCalls):
         params: p.ThreadResumeParams | Mapping[str, object] | None = None,
         **settings: Unpack[ResumeSettings],
     ) -> AsyncThread:
-        """Continues a stored thread, with what it was started with unless something else is given.
+        """Continues a stored thread, with its own settings unless others are given.
 
         Args:
-            thread_id: Which.
-            include_turns: Whether ``opened.thread.turns`` is to have its turns.
+            thread_id: The thread.
+            include_turns: Whether ``opened.thread.turns`` should have its turns.
             params: See `thread_start`.
             **settings: See `ResumeSettings`.
 
@@ -159,11 +159,11 @@ class AsyncCodex(AsyncCalls):
         params: p.ThreadForkParams | Mapping[str, object] | None = None,
         **settings: Unpack[ForkSettings],
     ) -> AsyncThread:
-        """Copies a thread; the copy and the original go on independently.
+        """Copies a thread; the copy and the original continue independently.
 
         Args:
-            thread_id: Which.
-            include_turns: Whether ``opened.thread.turns`` is to have the copy's turns.
+            thread_id: The thread.
+            include_turns: Whether ``opened.thread.turns`` should have the copy's turns.
             params: See `thread_start`.
             **settings: See `ForkSettings`.
 
@@ -207,12 +207,12 @@ class AsyncCodex(AsyncCalls):
         return await AsyncThread(self._connection, thread_id).compact()
 
     async def thread_archive(self, thread_id: str) -> None:
-        """Puts a thread away."""
+        """Archives a thread."""
         params = p.ThreadArchiveParams(thread_id=thread_id)
         await self._connection.call("thread/archive", params, p.ThreadArchiveResponse)
 
     async def thread_unarchive(self, thread_id: str) -> AsyncThread:
-        """Brings a thread back; its next turn resumes it."""
+        """Unarchives a thread; its next turn resumes it."""
         params = p.ThreadUnarchiveParams(thread_id=thread_id)
         answer = await self._connection.call("thread/unarchive", params, p.ThreadUnarchiveResponse)
         return AsyncThread(self._connection, answer.thread.id)
@@ -240,6 +240,6 @@ def _check_config(config: Mapping[str, object]) -> None:
     for argument in arguments[1::2]:
         if redact(argument) != argument:
             raise InvalidOptionError(
-                f"config has what looks like a secret: {redact(argument)}. It would be on the "
-                "command line for all to see; give it as config= of a thread, or name a variable"
+                f"config seems to contain a secret: {redact(argument)}. Every user can read the "
+                "command line; pass it in config= of a thread, or name a variable"
             )

@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 class ServerMetadata(msgspec.Struct, frozen=True):
-    """What the app-server says of itself.
+    """What the app-server reports about itself.
 
     Attributes:
-        name: The name it goes by towards OpenAI, which is the client's.
+        name: The name it sends to OpenAI, which is the client's.
         version: The version of Codex, such as ``0.169.0``.
-        user_agent: What it calls itself towards OpenAI.
+        user_agent: The user agent it sends to OpenAI.
         platform_family: ``unix`` or ``windows``.
         platform_os: Such as ``linux`` or ``macos``.
         codex_home: The folder with its login, configuration and threads.
@@ -38,16 +38,16 @@ class ServerMetadata(msgspec.Struct, frozen=True):
 
 
 class Connection:
-    """Starts the server once, however many ask for it at the same time, and again if it crashed.
+    """Starts the server once, even for simultaneous callers, and again if it crashed.
 
     Args:
         start: Starts it.
         router: Listens to it.
-        trust: Says whether projects count.
+        trust: Decides whether projects are trusted.
 
     Attributes:
         router: Listens to it.
-        trust: Says whether projects count.
+        trust: Decides whether projects are trusted.
         current: The server that was started last.
     """
 
@@ -63,29 +63,29 @@ class Connection:
 
     @property
     def metadata(self) -> ServerMetadata:
-        """What the server says of itself; see `AsyncCodex.metadata`."""
+        """What the server reports about itself; see `AsyncCodex.metadata`."""
         if self.current is None:
             raise SignedinError(
-                "the app-server has not been started: use `async with`, or call something first"
+                "the app-server has not been started; use `async with`, or call a method first"
             )
-        told = self.current.identity
-        name, _, rest = told.user_agent.partition("/")
+        identity = self.current.identity
+        name, _, rest = identity.user_agent.partition("/")
         if not name or not rest:
-            raise ProtocolError(f"codex calls itself {told.user_agent!r}, without a version")
+            raise ProtocolError(f"codex reports no version: {identity.user_agent!r}")
         return ServerMetadata(
             name=name,
             version=self.current.version,
-            user_agent=told.user_agent,
-            platform_family=told.platform_family,
-            platform_os=told.platform_os,
-            codex_home=told.codex_home,
+            user_agent=identity.user_agent,
+            platform_family=identity.platform_family,
+            platform_os=identity.platform_os,
+            codex_home=identity.codex_home,
         )
 
     async def server(self) -> AppServer:
         """Returns a live server.
 
         Raises:
-            ProviderNotInstalledError: Codex is not there.
+            ProviderNotInstalledError: Codex is not installed.
             TransportClosedError: It ended during the handshake, or the client was closed.
         """
         async with self._starting:

@@ -1,4 +1,4 @@
-"""What a turn is given: text, images, skills, mentions."""
+"""The input of a turn: text, images, skills, mentions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 InputPart: TypeAlias = str | UserInputParam | Mapping[str, object]
-"""A text, one of the input types, or an object as it is on the wire."""
+"""A text, one of the input types, or an object in the wire's form."""
 
 Input: TypeAlias = InputPart | Sequence[InputPart]
 
@@ -51,7 +51,7 @@ def _part(given: object) -> UserInputParam:
         case UserInputParam():
             return given
         case Mapping():
-            return cast("UserInputParam", given)  # encoded as it is
+            return cast("UserInputParam", given)  # encoded unchanged
         case _:
             raise _unusable(given)
 

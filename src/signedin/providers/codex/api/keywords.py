@@ -1,6 +1,6 @@
-"""What threads and turns can be asked for, as keywords; everything else goes through ``params``.
+"""The settings of threads and turns, as keywords; everything else goes through ``params``.
 
-``None`` is the same as not given. A null for the server goes through ``params``.
+``None`` means not given. A null for the server goes through ``params``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ThreadSettings(TypedDict, total=False):
             `GranularAskForApproval`.
         approvals_reviewer: Who is asked: ``user``, which is ``on_request``, or ``auto_review``, a
             model.
-        base_instructions: Takes the place of Codex's own instructions.
+        base_instructions: Replaces Codex's own instructions.
         config: Codex configuration by dotted key. It may hold secrets: it is not on any command
             line.
         cwd: Where the agent works; made absolute.
@@ -54,7 +54,7 @@ class ThreadSettings(TypedDict, total=False):
 
 
 class StartSettings(ThreadSettings, total=False):
-    """What a new thread can be asked for.
+    """The settings of a new thread.
 
     Attributes:
         dynamic_tools: Tools that ``on_request`` answers as ``item/tool/call``.
@@ -74,7 +74,7 @@ class StartSettings(ThreadSettings, total=False):
 
 
 class ResumeSettings(ThreadSettings, total=False):
-    """What a resumed thread can be asked for.
+    """The settings of a resumed thread.
 
     Attributes:
         personality: ``none``, ``friendly`` or ``pragmatic``.
@@ -84,7 +84,7 @@ class ResumeSettings(ThreadSettings, total=False):
 
 
 class ForkSettings(ThreadSettings, total=False):
-    """What a forked thread can be asked for.
+    """The settings of a forked thread.
 
     Attributes:
         before_turn_id: The copy ends before this turn.
@@ -103,8 +103,8 @@ class ListFilters(TypedDict, total=False):
     """Which stored threads to list.
 
     Attributes:
-        archived: Whether to list those that are put away instead of the others.
-        cursor: Where to go on: ``next_cursor`` of the page before.
+        archived: Whether to list archived threads instead of the others.
+        cursor: Where to continue: ``next_cursor`` of the page before.
         cwd: Those of this folder, or of any of these.
         limit: How many at most.
         model_providers: Those of these model providers; an empty list is all, without it only
@@ -114,7 +114,7 @@ class ListFilters(TypedDict, total=False):
         sort_direction: ``asc`` or ``desc``.
         sort_key: ``created_at``, ``updated_at`` or ``recency_at``. Only the last does not lose
             threads of the same second at a page's end (seen with codex 0.163).
-        source_kinds: Those begun by these kinds of program.
+        source_kinds: Those started by these kinds of program.
         use_state_db_only: Whether to trust the index and not look into the files.
     """
 
@@ -132,7 +132,7 @@ class ListFilters(TypedDict, total=False):
 
 
 class TurnSettings(TypedDict, total=False):
-    """What a turn can be asked for. All but the last three hold for the thread's later turns, too.
+    """The settings of a turn. All but the last three also apply to the thread's later turns.
 
     Attributes:
         approval_policy: See `ThreadSettings`.
@@ -145,12 +145,12 @@ class TurnSettings(TypedDict, total=False):
             `WorkspaceWriteSandboxPolicy`.
         service_tier: Which of the model's service tiers.
         summary: How reasoning is summarised: ``auto``, ``concise``, ``detailed`` or ``none``.
-        output_schema: A JSON Schema for the answer. Codex asks the model to keep it, and does not
-            check that it has.
+        output_schema: A JSON Schema for the answer. Codex asks the model to follow it, and does not
+            check that it does.
         service_tier_for_turn: Which of the model's service tiers, for this turn.
         tool_output: What something outside of the conversation says, such as a message from a chat,
-            as the output of a tool: the model does not take it for the user's words. The input may
-            be empty then. It cannot be added to a turn that runs.
+            as the output of a tool: the model does not treat it as the user's. The input may
+            then be empty. It cannot be added to a running turn.
     """
 
     approval_policy: p.AskForApprovalParam | None
@@ -170,11 +170,11 @@ class TurnSettings(TypedDict, total=False):
 def wire_params(
     kind: type[p.Outgoing], params: object, keywords: Mapping[str, object]
 ) -> dict[str, object]:
-    """Returns the parameters of a request; keywords go before ``params``.
+    """Returns the parameters of a request; keywords take precedence over ``params``.
 
     Args:
         kind: The generated type of the parameters.
-        params: One of these, a mapping as it is on the wire, or ``None``.
+        params: One of these, a mapping in the wire's form, or ``None``.
         keywords: Fields of the type, by their Python names.
 
     Raises:
@@ -191,7 +191,7 @@ def wire_params(
 
 
 def sandbox_policy(sandbox: object) -> object:
-    """Returns the policy of a sandbox mode; a policy is returned as it is.
+    """Returns the policy of a sandbox mode; a policy is returned unchanged.
 
     Raises:
         InvalidOptionError: There is no such mode.
@@ -201,8 +201,8 @@ def sandbox_policy(sandbox: object) -> object:
     policy = SANDBOX_POLICIES.get(sandbox)
     if policy is None:
         raise InvalidOptionError(
-            f"sandbox={sandbox!r} is none of {', '.join(SANDBOX_POLICIES)}; other policies are "
-            "given as objects, such as WorkspaceWriteSandboxPolicy(network_access=True)"
+            f"sandbox must be one of {', '.join(SANDBOX_POLICIES)}, or a policy object such as "
+            f"WorkspaceWriteSandboxPolicy(network_access=True), not {sandbox!r}"
         )
     return policy
 

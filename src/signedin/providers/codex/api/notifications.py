@@ -1,4 +1,4 @@
-"""What the server tells, typed; and the box in which what is about no turn waits to be read."""
+"""Typed notifications of the server, and the inbox for those that are about no turn."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.wire.jsonl import UNDECODABLE
 
-KEPT = 1000
-"""Notifications about no turn that are kept until somebody asks; then the oldest go."""
+MOST_STORED = 1000
+"""Stored notifications about no turn; beyond that the oldest are dropped."""
 
 
 class UnknownNotification(p.Incoming, frozen=True, kw_only=True):
     """The parameters of a notification whose method or form is not known to this version.
 
     Attributes:
-        params: The parameters as they came.
+        params: The parameters as received.
     """
 
     params: dict[str, p.Json] = msgspec.field(default_factory=dict[str, p.Json])
 
 
 class Notification(msgspec.Struct, frozen=True, gc=False):
-    """One thing the server told.
+    """A notification of the server.
 
     Attributes:
         method: Such as ``item/completed``.
         params: What it is about; its type belongs to the method, and is `UnknownNotification` where
             there is none.
-        line: The whole message as it came.
+        line: The whole message as received.
     """
 
     method: str
@@ -49,13 +49,13 @@ class Notification(msgspec.Struct, frozen=True, gc=False):
         """The whole message, decoded.
 
         Raises:
-            ProtocolError: It is nested too deeply, or has a number that Python cannot hold.
+            ProtocolError: It is nested too deeply, or has a number that Python cannot represent.
         """
         try:
             return msgspec.json.decode(self.line, type=dict[str, p.Json])
         except UNDECODABLE as error:
             raise ProtocolError(
-                f"codex sent {self.method!r} with what is no value: {error}"
+                f"codex sent {self.method!r} with an invalid value: {error}"
             ) from error
 
     def __repr__(self) -> str:
@@ -121,31 +121,31 @@ def _read_rest(method: str, line: bytes) -> tuple[Notification, Address]:
     try:
         unknown = UnknownNotification(params=msgspec.json.decode(params, type=dict[str, p.Json]))
     except UNDECODABLE:
-        unknown = UnknownNotification()  # no object, or none that Python can hold
+        unknown = UnknownNotification()  # not an object, or not one that Python can represent
     return Notification(method, unknown, line), read_address(params)
 
 
 class Inbox:
-    """Keeps notifications until they are asked for, the newest `KEPT` of them."""
+    """Stores the newest `MOST_STORED` notifications until they are read."""
 
     def __init__(self) -> None:
-        self._ready: deque[Notification] = deque(maxlen=KEPT)
+        self._ready: deque[Notification] = deque(maxlen=MOST_STORED)
         self._wake = asyncio.Event()
 
     def put(self, notification: Notification) -> None:
-        """Adds a notification; `wake` wakes who waits for one."""
+        """Adds a notification; `wake` wakes those who wait for one."""
         self._ready.append(notification)
 
     def wake(self) -> None:
-        """Wakes who waits, because something has come or nothing will."""
+        """Wakes those who wait: something has arrived, or nothing will."""
         self._wake.set()
 
     async def next(self, server: AppServer, timeout: float | None) -> Notification:
         """Waits for a notification of a server.
 
         Raises:
-            TimeoutExceededError: None has come in time.
-            TransportClosedError: None will come: the server is gone.
+            TimeoutExceededError: None arrived in time.
+            TransportClosedError: None will arrive: the server is gone.
         """
         waiter = object()
         server.gate.demand(waiter)

@@ -1,4 +1,4 @@
-"""What a turn has given so far: its items, its usage, how it ended and why it failed."""
+"""What a turn has reported so far: its items, its usage, how it ended and why it failed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from signedin.providers.codex.app_server.normalise import TurnNormaliser
 
 
 class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a turn, or has come of it so far.
+    """The result of a turn, or its result so far.
 
     Attributes:
         id: The turn's id; empty before it has begun.
@@ -28,10 +28,10 @@ class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
         duration: Seconds it took.
         final_response: The answer: the final message, else the last that has no phase; ``None`` if
             there is none, as when the turn ends with a commentary.
-        items: What has come to its end, in that order.
-        unfinished: What had begun and not ended, as it stood: an interrupted message has the text
-            that had come.
-        usage: Tokens of the thread and of the last model request; ``None`` if not told.
+        items: The completed items, in order of completion.
+        unfinished: Items that had begun and not ended: an interrupted message has the text that
+            had arrived.
+        usage: Tokens of the thread and of the last model request; ``None`` if not reported.
     """
 
     id: str
@@ -55,10 +55,10 @@ class TurnResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnRecord:
-    """Takes in the notifications of a turn.
+    """Collects the notifications of a turn.
 
-    The pieces of an item are kept until its whole has come, so the memory a turn takes does not
-    depend on how finely its answer is cut.
+    The pieces of an item are stored until the complete item has arrived, so the memory of a turn
+    does not depend on the size of the pieces.
 
     Args:
         opening: The thread, as the events of a turn begin with it.
@@ -68,7 +68,7 @@ class TurnRecord:
         self._opening = opening
         self._turn = p.Turn(id="", status="inProgress")
         self._usage: p.ThreadTokenUsage | None = None
-        self._wholes: list[Notification] = []
+        self._messages: list[Notification] = []
         self._open: dict[str, p.ThreadItem] = {}
         self._pieces: dict[str, list[Notification]] = {}
         self._recorder = TurnRecorder(
@@ -79,12 +79,12 @@ class TurnRecord:
         )
 
     def take(self, notification: Notification) -> None:
-        """Takes in a notification of the turn."""
+        """Adds a notification of the turn."""
         params = notification.params
         if isinstance(params, _DELTAS):
             self._pieces.setdefault(params.item_id, []).append(notification)
             return
-        self._wholes.append(notification)
+        self._messages.append(notification)
         match params:
             case p.ItemStartedNotification():
                 self._open[params.item.id] = params.item
@@ -104,11 +104,11 @@ class TurnRecord:
         return self._turn.status not in ("inProgress", "completed", "interrupted")
 
     def result(self) -> TurnResult:
-        """Returns what there is."""
+        """Returns the result so far."""
         turn = self._turn
         items = [
             notification.params.item
-            for notification in self._wholes
+            for notification in self._messages
             if isinstance(notification.params, p.ItemCompletedNotification)
         ]
         answer = answer_among([i for i in items if isinstance(i, p.AgentMessageThreadItem)])
@@ -122,7 +122,7 @@ class TurnRecord:
             final_response=answer.text if answer else None,
             items=tuple(items),
             unfinished=tuple(
-                _as_it_stood(item, self._pieces.get(item.id, ())) for item in self._open.values()
+                _unfinished(item, self._pieces.get(item.id, ())) for item in self._open.values()
             ),
             usage=self._usage,
         )
@@ -131,7 +131,7 @@ class TurnRecord:
         """Returns the error of a turn that has failed, with what was received in ``result``.
 
         Args:
-            limits: What the server told last about the plan: when a usage limit is lifted.
+            limits: The server's last report about the plan: when a usage limit is lifted.
         """
         self._replay([limits] if limits else [])
         error = self._recorder.failure() or SignedinError(
@@ -140,19 +140,20 @@ class TurnRecord:
         return self._with_result(error)
 
     def lost(self, error: SignedinError) -> SignedinError:
-        """Returns the error of a turn of which no more comes, with what was received."""
+        """Returns the error of a turn that was lost, with what was received."""
         self._replay([])
         self._recorder.record([event_from_error(error), interrupted_done("failed")])
         return self._with_result(error)
 
     def _replay(self, before: Sequence[Notification]) -> None:
-        """Records the turn in the words that all providers share."""
+        """Records the turn as events that all providers share."""
         normaliser = TurnNormaliser()
         pieces = [piece for pieces in self._pieces.values() for piece in pieces]
-        ended = self._wholes and isinstance(self._wholes[-1].params, p.TurnCompletedNotification)
-        wholes, end = (self._wholes[:-1], self._wholes[-1:]) if ended else (self._wholes, [])
+        messages, end = self._messages, list[Notification]()
+        if messages and isinstance(messages[-1].params, p.TurnCompletedNotification):
+            messages, end = messages[:-1], messages[-1:]
         self._recorder.record([self._opening])
-        for one in [*before, *wholes, *pieces, *end]:
+        for one in [*before, *messages, *pieces, *end]:
             self._recorder.record(
                 normaliser.events(one.method, one.params, one.line, turn_id=self._turn.id)
             )
@@ -172,12 +173,12 @@ _DELTAS = (
 )
 
 
-def _as_it_stood(item: p.ThreadItem, pieces: Sequence[Notification]) -> p.ThreadItem:
-    """Returns an item that did not end with the pieces of it that had come."""
-    told = [piece.params for piece in pieces]
+def _unfinished(item: p.ThreadItem, pieces: Sequence[Notification]) -> p.ThreadItem:
+    """Returns an unfinished item with the pieces that had arrived."""
+    deltas = [piece.params for piece in pieces]
     text = "".join(
         params.delta
-        for params in told
+        for params in deltas
         if isinstance(
             params,
             p.AgentMessageDeltaNotification
@@ -195,12 +196,12 @@ def _as_it_stood(item: p.ThreadItem, pieces: Sequence[Notification]) -> p.Thread
                 item,
                 summary=_parts(
                     (params.summary_index, params.delta)
-                    for params in told
+                    for params in deltas
                     if isinstance(params, p.ReasoningSummaryTextDeltaNotification)
                 ),
                 content=_parts(
                     (params.content_index, params.delta)
-                    for params in told
+                    for params in deltas
                     if isinstance(params, p.ReasoningTextDeltaNotification)
                 ),
             )

@@ -1,4 +1,4 @@
-"""Answers what the server asks: with the caller's handler, and without one with a refusal."""
+"""Answers the server's requests with the caller's handler, and refuses them without one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 
 RequestAnswer: TypeAlias = p.Outgoing | Mapping[str, object] | None
 OnRequest: TypeAlias = Callable[[str, p.Incoming], Awaitable[RequestAnswer] | RequestAnswer]
-"""Is given the method and the parameters of a request. Returns the result to send, as the type that
+"""Takes the method and the parameters of a request. Returns the result to send, as the type that
 belongs to the method or as a mapping in the wire's form, or ``None`` to refuse. A `JsonRpcError` it
 raises is sent as such."""
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("signedin.codex")
 
 
 class RequestAnswerer:
-    """Answers requests of the server, safely where nobody decides."""
+    """Answers requests of the server; refuses what no handler answers."""
 
     def __init__(self, handler: OnRequest | None) -> None:
         self._handler = handler
@@ -31,13 +31,13 @@ class RequestAnswerer:
         """Returns the result to send.
 
         Raises:
-            JsonRpcError: There is no answer; the server takes that for a refusal.
+            JsonRpcError: There is no answer; the server treats that as a refusal.
         """
         method = request.method
         params = params_of(request)
         answer = await run_callback(self._handler, method, params) if self._handler else None
         if answer is None:
-            _log.info("refused %s: nobody is there to allow it", method)
+            _log.info("refused %s: on_request did not answer it", method)
             return refusal(method, params)
         if not isinstance(answer, p.Outgoing | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             wanted = p.SERVER_REQUESTS[method].answer.__name__
@@ -49,7 +49,7 @@ class RequestAnswerer:
 
 
 def refusal(method: str, params: p.Incoming) -> object:
-    """Returns the answer to a request that allows and gives nothing.
+    """Returns the answer to a request that allows nothing.
 
     Raises:
         JsonRpcError: There is no such answer.
@@ -66,10 +66,10 @@ def refusal(method: str, params: p.Incoming) -> object:
         case p.ToolRequestUserInputParams():
             return p.ToolRequestUserInputResponse(answers={})
         case p.DynamicToolCallParams():
-            text = f"There is nobody to run the tool {params.tool!r}."
+            text = f"There is no handler for the tool {params.tool!r}."
             return p.DynamicToolCallResponse(
                 content_items=[p.InputTextDynamicToolCallOutputContentItem(text=text)],
                 success=False,
             )
         case _:
-            raise JsonRpcError(METHOD_NOT_FOUND, f"nobody is there to answer {method}")
+            raise JsonRpcError(METHOD_NOT_FOUND, f"there is no handler for {method}")

@@ -1,4 +1,4 @@
-"""Brings what the server tells and asks to the turn it is about, or to the box for the rest."""
+"""Routes what the server sends to the turn it is about, or to the inbox."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from signedin.providers.codex.api.notifications import (
 from signedin.providers.codex.api.record import TurnRecord
 from signedin.providers.codex.api.requests import RequestAnswerer
 from signedin.providers.codex.app_server.process import AppServer
-from signedin.providers.codex.app_server.running_turn import LiveTurn
+from signedin.providers.codex.app_server.running_turn import RunningTurn
 from signedin.wire.jsonrpc import IncomingRequest
 
 
-class RoutedTurn(LiveTurn[Notification]):
+class RoutedTurn(RunningTurn[Notification]):
     """A running turn, as notifications.
 
     Attributes:
-        record: What it has given so far.
+        record: What it has reported so far.
     """
 
     def __init__(
@@ -34,10 +34,10 @@ class RoutedTurn(LiveTurn[Notification]):
         self.record = TurnRecord(opening)
 
     def take(self, notification: Notification, turn_id: str | None) -> bool:
-        """Takes in a notification about the thread; whether it is one of the turn."""
+        """Receives a notification about the thread; returns whether it is about the turn."""
         params = notification.params
         if isinstance(params, p.TurnStartedNotification) and self.id in (None, turn_id):
-            self.begun(params.turn.id)
+            self.mark_started(params.turn.id)
         if turn_id is None or turn_id != self.id:
             return False
         try:
@@ -51,14 +51,14 @@ class RoutedTurn(LiveTurn[Notification]):
 
 
 class Router:
-    """Listens to everything a server says.
+    """Listens to everything a server sends.
 
     Args:
         answerer: Answers its requests.
 
     Attributes:
         inbox: What is about no running turn.
-        limits: What was told last about the plan.
+        limits: The last report about the plan.
     """
 
     def __init__(self, answerer: RequestAnswerer) -> None:
@@ -77,9 +77,9 @@ class Router:
         """Begins a turn.
 
         Args:
-            server: Where.
+            server: Where it runs.
             opening: The thread.
-            begin: Sends the request that begins it; see `LiveTurn.start`.
+            begin: Sends the request that begins it; see `RunningTurn.start`.
 
         Raises:
             SessionBusyError: The thread has a running turn. Codex itself would add to that.
@@ -96,7 +96,7 @@ class Router:
         return turn
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
-        """Takes in a notification; see `Listener`."""
+        """Receives a notification; see `Listener`."""
         notification, about = read_notification(method, params, line)
         if isinstance(params, p.AccountRateLimitsUpdatedNotification):
             self.limits = notification
@@ -109,21 +109,21 @@ class Router:
             del self._running[about.thread_id or ""]
 
     def on_batch_end(self) -> None:
-        """Wakes whoever got something."""
+        """Wakes everybody who received something."""
         touched, self._touched = self._touched, set()
         for turn in touched:
             turn.queue.wake()
         self.inbox.wake()
 
     def on_close(self, error: SignedinError) -> None:
-        """Tells everybody that the server is gone."""
+        """Notifies all turns that the server is gone."""
         running, self._running = self._running, {}
         for turn in running.values():
             turn.on_close(error)
         self.inbox.wake()
 
     async def on_request(self, request: IncomingRequest) -> object:
-        """Answers a request; until the end of its turn, if it belongs to one."""
+        """Answers a request, at most until the end of its turn."""
         about = read_address(request.params)
         turn = self._running.get(about.thread_id or "")
         answer = self._answerer.answer(request)

@@ -1,4 +1,4 @@
-"""A thread in the caller's hands."""
+"""A thread of the typed Codex client."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class AsyncThread:
     If the server has crashed since, the next turn resumes the thread on a new one.
 
     Attributes:
-        id: Resumes the thread.
-        opened: What the server said when it was opened: model, folder, sandbox, who approves and
+        id: The thread's id, which resumes it.
+        opened: The server's answer when it was opened: model, folder, sandbox, who approves and
             more. ``None`` for an unarchived thread before its first turn.
     """
 
@@ -52,8 +52,8 @@ class AsyncThread:
 
         Args:
             prompt: What to ask.
-            params: Everything that is no keyword here: a `TurnStartParams`, or a mapping as it is
-                on the wire.
+            params: Everything that is not a keyword here: a `TurnStartParams`, or a mapping in the
+                wire's form.
             **settings: See `TurnSettings`.
 
         Raises:
@@ -93,7 +93,7 @@ class AsyncThread:
         return await self._start(server, opened, begin)
 
     async def compact(self) -> TurnResult:
-        """Has the agent replace the conversation by a summary of it, in a turn of its own.
+        """Replaces the conversation by a summary of it, in a turn of its own.
 
         Raises:
             SessionBusyError: The thread has a running turn.
@@ -111,7 +111,7 @@ class AsyncThread:
         """Returns what is stored of the thread.
 
         Args:
-            include_turns: Whether with all its turns. For long threads request
+            include_turns: Whether to include all its turns. For long threads request
                 ``thread/turns/list``, which gives pages.
         """
         params = p.ThreadReadParams(thread_id=self.id, include_turns=include_turns)
@@ -135,7 +135,7 @@ class AsyncThread:
         return AsyncTurnHandle(await router.start(server, session_event(opened), begin), router)
 
     async def _load(self) -> tuple[AppServer, ThreadOpened]:
-        """Returns a server that has loaded the thread, and what it said then."""
+        """Returns a server that has loaded the thread, and its answer."""
         server = await self._connection.server()
         if self.opened is None or server is not self._loaded_in:
             wire = {"threadId": self.id, "excludeTurns": True}

@@ -1,4 +1,4 @@
-"""Whether the projects of a client's threads count, said to the server with each of them."""
+"""Whether the projects of a client's threads are trusted, which each request has to say."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _PERMISSIONS = ("sandbox", "permissions")
 
 
 class Trust:
-    """Adds to what opens a thread whether the configuration of its project counts.
+    """Adds to the request that opens a thread whether its project's configuration applies.
 
     Args:
         cwd: Working directory of threads that are given none.
-        trusting: Whether it does.
+        trusting: Whether it applies.
     """
 
     def __init__(self, cwd: Path, *, trusting: bool) -> None:
@@ -34,13 +34,13 @@ class Trust:
         """Starts a thread; without a sandbox it is read-only.
 
         Codex writes into the user's configuration that it trusts the folder of a thread that begins
-        with more, so it gets its permissions right after.
+        with more, so its permissions follow right after.
         """
         cwd = self._folder(wire.get("cwd"))
         asked = {name: wire[name] for name in _PERMISSIONS if wire.get(name) is not None}
         beginning = {name: value for name, value in wire.items() if name not in _PERMISSIONS}
         params = {
-            # What Codex would have for a folder that nobody has said anything about.
+            # What Codex uses for a folder without configuration.
             "approvalPolicy": "on-request",
             **self._said(server, beginning, cwd),
             "sandbox": "read-only",
@@ -61,7 +61,7 @@ class Trust:
         return msgspec.structs.replace(opened, sandbox=sandbox)
 
     async def of_stored(self, server: AppServer, wire: Mapping[str, object]) -> dict[str, object]:
-        """Returns the parameters that resume or fork a thread, with whether its project counts."""
+        """Returns the parameters that resume or fork a thread, with the trust of its project."""
         cwd = wire.get("cwd")
         if self._trusting and cwd is None:
             params = p.ThreadReadParams(thread_id=cast("str", wire.get("threadId")))
@@ -102,4 +102,4 @@ _KEYWORDS = {
     "permissions=": "sandbox= and approval_policy= of a thread",
     "on_approval=": "approvals_reviewer= of a thread",
 }
-"""The typed client's words for those of `signedin.Client`."""
+"""The typed client's keywords for those of `signedin.Client`."""

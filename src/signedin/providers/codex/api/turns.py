@@ -1,4 +1,4 @@
-"""A turn in the caller's hands."""
+"""A turn of the typed Codex client."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from signedin.runtime.batches import AsyncBatches
 
 
 class AsyncTurnHandle(AsyncBatches[Notification]):
-    """A turn that has begun: to be streamed, steered, interrupted or run to its end.
+    """A running turn: to be streamed, steered, interrupted or run to its end.
 
-    Leaving a stream early, or being cancelled while waiting, interrupts the turn on the server. As
-    a context manager it may be streamed in several goes, and is interrupted when the block is left
-    before its end.
+    Leaving a stream early, or being cancelled while waiting, interrupts the turn on the server.
+    Inside an ``async with`` block iteration can be paused and resumed, and leaving the block early
+    interrupts the turn.
 
-    A turn that nobody reads goes on all the same.
+    A turn that nobody reads runs on nevertheless.
     """
 
     def __init__(self, turn: RoutedTurn, router: Router) -> None:
@@ -33,7 +33,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
 
     @property
     def id(self) -> str:
-        """The server's id of the turn; empty until the server has told it."""
+        """The server's id of the turn; empty until the server has reported it."""
         return self._turn.id or ""
 
     @property
@@ -43,13 +43,13 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
 
     @property
     def result(self) -> TurnResult:
-        """What has come of it so far, also after a failure."""
+        """Its result so far, also after a failure."""
         return self._turn.record.result()
 
     async def next_batch(self) -> list[Notification]:
-        """Waits until something is told and returns all that was; empty after the end.
+        """Waits for notifications and returns all that have arrived; empty after the end.
 
-        This is what `stream` is made of; use it where notifications one by one are too slow.
+        `stream` is built on it; use it where notifications one by one are too slow.
         """
         if self._over:
             return []
@@ -66,7 +66,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         return batch
 
     def stream(self) -> AsyncIterator[Notification]:
-        """Iterates over what the server tells about this turn, from its beginning.
+        """Iterates over what the server reports about this turn, from its beginning.
 
         It ends after ``turn/completed``, also for an interrupted turn.
 
@@ -89,7 +89,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         """Waits for the end of the turn.
 
         Returns:
-            What came of it. An interrupted turn has the ``status`` ``interrupted``.
+            The result. An interrupted turn has the ``status`` ``interrupted``.
 
         Raises:
             SignedinError: The turn has failed; ``error.result`` has what was received.
@@ -102,14 +102,14 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         """Adds to the prompt while the agent works.
 
         Raises:
-            InvalidRequestError: The turn runs no more.
+            InvalidRequestError: The turn no longer runs.
         """
         await self._turn.add_input(input_parts(prompt))
 
     async def interrupt(self) -> None:
         """Stops the turn and the commands it runs; does nothing if it has ended.
 
-        What is told until its end still comes.
+        What the server reports until its end still arrives.
         """
         await self._turn.interrupt()
 

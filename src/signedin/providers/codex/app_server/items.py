@@ -1,4 +1,4 @@
-"""Codex thread items to events."""
+"""Translates Codex thread items into events."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _Translate = Callable[[_ItemT, ItemStatus, float, msgspec.Raw], "Event | None"]
 def item_event(
     item: p.ThreadItem, *, started: bool, timestamp: float, payload: msgspec.Raw
 ) -> Event | None:
-    """Returns the event that tells that an item has started or ended.
+    """Returns the event that reports that an item has started or ended.
 
-    ``None`` for what has no word of its own (the user's message, review modes) and for the start
-    of texts, which are told by their deltas.
+    ``None`` for what has no event (the user's message, review modes) and for the start of texts,
+    which their deltas report.
     """
     translate = _TRANSLATIONS.get(type(item))
     if translate is None:

@@ -1,4 +1,4 @@
-"""Starts an app-server the way a caller wants it: which program, whose login, what environment."""
+"""Starts an app-server for a caller's settings: which program, whose login, what environment."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ async def launch(
     Args:
         settings: Which program and whose login.
         env: Changes to the environment; ``None`` removes a variable.
-        account: Whose login, if that is decided already.
+        account: Whose login, if already decided.
         config: Codex configuration by dotted key, laid over `PROCESS_DEFAULTS`. It goes onto the
             command line: no secrets.
         cwd: Its working directory; ours if not given.
-        client: What it is told about the program that drives it, if that is not signedin.
-        rest: Takes what is about no thread that somebody listens to.
+        client: The name of the program that drives it, if that is not signedin.
+        rest: Receives what is about no thread with a listener.
 
     Raises:
-        ProviderNotInstalledError: Codex is not there.
-        NotADirectoryError: ``cwd`` is none.
+        ProviderNotInstalledError: Codex is not installed.
+        NotADirectoryError: ``cwd`` is not a directory.
         TransportClosedError: It ended during the handshake.
     """
     program = require("codex", find_codex(settings))

@@ -15,40 +15,42 @@ _PENDING = "starting"
 
 
 class McpStartups:
-    """What a process told of the servers of its threads, maybe before it told a thread's id."""
+    """What a process reported about its threads' servers, maybe before a thread's id."""
 
     def __init__(self) -> None:
-        self._told: dict[str, dict[str, McpServerStatusUpdatedNotification]] = {}
+        self._reports: dict[str, dict[str, McpServerStatusUpdatedNotification]] = {}
         self._changed = asyncio.Event()
 
-    def updated(self, news: McpServerStatusUpdatedNotification) -> None:
-        """Takes in how a server is doing."""
-        if news.status != _PENDING:
-            self._told.setdefault(news.thread_id or "", {})[news.name] = news
+    def updated(self, report: McpServerStatusUpdatedNotification) -> None:
+        """Records the status of a server."""
+        if report.status != _PENDING:
+            self._reports.setdefault(report.thread_id or "", {})[report.name] = report
             self.wake()
 
     def wake(self) -> None:
-        """Has everybody look again who waits."""
+        """Wakes everybody who waits."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     def forget(self, thread_id: str) -> None:
-        """Keeps nothing about a thread any more."""
-        self._told.pop(thread_id, None)
+        """Removes what is stored about a thread."""
+        self._reports.pop(thread_id, None)
 
     async def settled(self, thread_id: str, servers: Mapping[str, McpServer]) -> list[Event]:
-        """Waits until each server is ready, or will not be; returns a warning for those."""
-        outcomes = await asyncio.gather(
+        """Waits until each server is ready or has failed; returns warnings about failures."""
+        warnings = await asyncio.gather(
             *(self._settled(thread_id, name, server) for name, server in servers.items())
         )
-        return [event for event in outcomes if event is not None]
+        return [event for event in warnings if event is not None]
 
     async def _settled(self, thread_id: str, name: str, server: McpServer) -> Event | None:
         seconds = server.startup_timeout or STARTUP_SECONDS
         try:
             async with asyncio.timeout(seconds):
-                while (news := self._told.get(thread_id, {}).get(name)) is None:
+                while (report := self._reports.get(thread_id, {}).get(name)) is None:
                     await self._changed.wait()
         except TimeoutError:
             return server_failed(name, f"it was not ready after {seconds:g} s")
-        return None if news.status == "ready" else server_failed(name, news.error or news.status)
+        return (
+            None if report.status == "ready" else server_failed(name, report.error or report.status)
+        )

@@ -1,4 +1,4 @@
-"""App-server notifications to events: a pure translation, with the little state a turn needs.
+"""Translates app-server notifications into events, with the little state a turn needs.
 
 Wire facts seen with codex 0.163 and 0.169. ``item/completed`` is the truth and deltas are previews;
 items may never complete, or complete after their turn.
@@ -48,7 +48,7 @@ class TurnNormaliser:
     Args:
         counted: The tokens of the whole thread before the turn.
         cwd: The working directory of the turn.
-        stale: Why the review before this turn could not begin. Codex 0.163 says it again at the end
+        stale: Why the review before this turn could not begin. Codex 0.163 repeats it at the end
             of the next turn, which has nothing to do with it.
 
     Attributes:
@@ -95,7 +95,7 @@ class TurnNormaliser:
             line: The whole message, for `Event.payload`.
             turn_id: The turn that is being read, ``None`` until it has started: what is about a
                 turn before then is about an earlier one, such as the usage of the last turn,
-                which is told again after a thread is resumed.
+                which is repeated after a thread is resumed.
         """
         if method == METHOD_ITEM:
             return self.refused.events(line)
@@ -104,7 +104,7 @@ class TurnNormaliser:
         payload = msgspec.Raw(line)
         now = time.time()
         event: Event | list[Event] | None = None
-        # Told of another turn: a command that outlived the turn it was begun in.
+        # Reported for another turn: a command that outlived the turn it was started in.
         foreign = getattr(params, "turn_id", None) not in (None, turn_id)
         if params is not None and not foreign:
             translate = _TRANSLATIONS.get(type(params))
@@ -164,7 +164,7 @@ class TurnNormaliser:
         self, params: p.ItemStartedNotification, now: float, payload: msgspec.Raw
     ) -> Event | None:
         """The start of an item."""
-        self.refused.told(params.item.id)
+        self.refused.mark_reported(params.item.id)
         event = item_event(params.item, started=True, timestamp=now, payload=payload)
         if isinstance(event, CommandEvent) and event.item_id not in self._ended_items:
             self._commands[event.item_id] = event
@@ -177,10 +177,10 @@ class TurnNormaliser:
     def item_completed(
         self, params: p.ItemCompletedNotification, now: float, payload: msgspec.Raw
     ) -> Event | None:
-        """The end of an item; what comes after it is not told as news of the item."""
+        """The end of an item; what comes after it is not reported as part of the item."""
         if params.item.id in self._ended_items:
             return None
-        self.refused.told(params.item.id)
+        self.refused.mark_reported(params.item.id)
         event = item_event(params.item, started=False, timestamp=now, payload=payload)
         if event is not None:
             self._ended_items.add(params.item.id)
@@ -190,7 +190,7 @@ class TurnNormaliser:
     def plan_updated(
         self, params: p.TurnPlanUpdatedNotification, now: float, payload: msgspec.Raw
     ) -> Event:
-        """A checklist as it stands."""
+        """The current state of a checklist."""
         return PlanEvent(
             item_id=f"plan-{params.turn_id}",
             text=params.explanation or "",
@@ -202,7 +202,7 @@ class TurnNormaliser:
     def token_usage(
         self, params: p.ThreadTokenUsageUpdatedNotification, now: float, payload: msgspec.Raw
     ) -> Event:
-        """Tokens of the latest model request; the server may tell the same count twice."""
+        """Tokens of the latest model request; the server may report the same count twice."""
         latest = params.token_usage.last
         if params.token_usage.total != self.counted:
             self.counted = params.token_usage.total
@@ -213,7 +213,7 @@ class TurnNormaliser:
                 cache_write_tokens=latest.cache_write_input_tokens,
                 output_tokens=latest.output_tokens,
                 reasoning_tokens=latest.reasoning_output_tokens,
-                # Not Codex's total: a full context window is told as a request of that many tokens.
+                # Not Codex's total: it counts a full context window as a request of that size.
                 total_tokens=latest.input_tokens + latest.output_tokens,
             )
         return UsageEvent(
@@ -255,7 +255,7 @@ class TurnNormaliser:
     def rerouted(
         self, params: p.ModelReroutedNotification, now: float, payload: msgspec.Raw
     ) -> Event:
-        """Another model answers than was asked for."""
+        """Another model answers than was requested."""
         text = f"answered by {params.to_model} instead of {params.from_model}: {params.reason}"
         return WarningEvent(text=text, timestamp=now, payload=payload)
 
@@ -271,13 +271,13 @@ class TurnNormaliser:
     def diff_updated(
         self, params: p.TurnDiffUpdatedNotification, now: float, payload: msgspec.Raw
     ) -> list[Event]:
-        """All changes of the turn so far; only the last such message is told, at its end."""
-        del params  # it may be large, and is the whole again each time
+        """All changes of the turn so far; only the last such message becomes an event."""
+        del params  # it may be large, and repeats everything each time
         self._diff = OtherEvent(name=METHOD_DIFF, timestamp=now, payload=payload)
         return []
 
     def error(self, params: p.ErrorNotification, now: float, payload: msgspec.Raw) -> Event:
-        """A failure, of a request that is tried again or of the turn."""
+        """A failure, of a request that is retried or of the turn."""
         if params.will_retry:
             return RetryEvent(text=params.error.message, timestamp=now, payload=payload)
         return self._failure(params.error, now, payload)
@@ -323,15 +323,15 @@ class TurnNormaliser:
     def _reasoning_delta(
         self, item_id: str, text: str, now: float, payload: msgspec.Raw, *, summary: bool
     ) -> Event | None:
-        # A model may send a summary and the full text of the same reasoning. The whole will be the
-        # summary if there is one, so only the stream that came first is told as its deltas.
+        # A model may send a summary and the full text of the same reasoning. The item will
+        # have the summary if there is one, so only the stream that came first becomes its deltas.
         if self._summarised.setdefault(item_id, summary) is not summary:
             return None
         return ReasoningDeltaEvent(item_id=item_id, text=text, timestamp=now, payload=payload)
 
 
 def read_limits(snapshot: p.RateLimitSnapshot) -> RateLimits:
-    """Returns Codex's account of a plan in the common form."""
+    """Returns the limits of a plan in the common form."""
     windows = {
         name: RateLimitWindow(window.used_percent, window.window_duration_mins, window.resets_at)
         for name, window in (("primary", snapshot.primary), ("secondary", snapshot.secondary))
@@ -345,7 +345,7 @@ def read_limits(snapshot: p.RateLimitSnapshot) -> RateLimits:
 
 
 def _reset_of(limits: RateLimits | None) -> float | None:
-    """When the fullest window of a plan starts anew."""
+    """When the fullest window of a plan resets."""
     if limits is None or not limits.windows:
         return None
     return max(limits.windows.values(), key=lambda window: window.used_percent).resets_at

@@ -1,4 +1,4 @@
-"""A running ``codex app-server`` process: requests to it, and its messages to the right thread."""
+"""A running ``codex app-server`` process: sends requests, and routes messages to their thread."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT = 60.0
 """Seconds to wait for an answer. The app-server answers in milliseconds, but drops some malformed
-messages without a word; a start under heavy load or of MCP servers takes seconds."""
+messages silently; a start under heavy load or of MCP servers takes seconds."""
 
 MOST_THREADS = 1000
 """Threads a process may have had before another one takes its place: each leaves some behind."""
@@ -56,7 +56,7 @@ MOST_MEMORY = 768 << 20
 short thread 1.7 MB more, which Codex keeps for minutes after its end (seen with codex 0.169)."""
 
 CLIENT = ClientInfo(name="signedin", title="signedin", version=__version__)
-"""What the server is told about the program that drives it."""
+"""The name of the program that drives the server."""
 
 _PAGE = mmap.PAGESIZE
 
@@ -68,10 +68,10 @@ _log = logging.getLogger("signedin.codex")
 
 
 class Listener(Protocol):
-    """Who wants to know what happens, on a thread or elsewhere."""
+    """Receives what happens, on a thread or elsewhere."""
 
     def on_notification(self, method: str, params: Incoming | None, line: bytes) -> None:
-        """Takes a notification; ``params`` is ``None`` if its method or form is unknown."""
+        """Receives a notification; ``params`` is ``None`` if its method or form is unknown."""
         ...
 
     async def on_request(self, request: IncomingRequest) -> object:
@@ -114,13 +114,13 @@ class AppServer:
 
     Args:
         process: The process; it is stopped by `aclose`.
-        rest: Takes what is about no thread that somebody listens to.
+        rest: Receives what is about no thread with a listener.
 
     Attributes:
-        identity: What the server said of itself during the handshake.
+        identity: What the server reported about itself during the handshake.
         logins: How login attempts ended.
         mcp_startups: How MCP servers started.
-        signed_in: Whether it is known that somebody is.
+        signed_in: Whether somebody is known to be signed in.
         threads: The ids of all threads that it has had.
         retired: Whether another one has taken its place; it ends with its last handle.
     """
@@ -172,10 +172,10 @@ class AppServer:
         """Begins the conversation; comes before everything else.
 
         Args:
-            client: What the server is told about the program that drives it.
+            client: The name of the program that drives the server.
 
         Raises:
-            TransportClosedError: It has ended; the message has its own words.
+            TransportClosedError: It has ended; the message includes its output.
         """
         self._peer.start()
         params = InitializeParams(
@@ -209,7 +209,7 @@ class AppServer:
             ) from error
 
     async def notify(self, method: str, params: Params = None) -> None:
-        """Tells the server something that has no answer.
+        """Sends a notification to the server.
 
         Raises:
             TransportClosedError: It is gone.
@@ -230,7 +230,7 @@ class AppServer:
         task.add_done_callback(self._background.discard)
 
     def listen(self, thread_id: str, listener: Listener) -> None:
-        """Hands everything about a thread to a listener, until `forget`."""
+        """Routes everything about a thread to a listener, until `forget`."""
         self._listeners[thread_id] = listener
 
     @property
@@ -245,7 +245,7 @@ class AppServer:
 
     @contextmanager
     def in_use(self) -> Generator[AppServer, None, None]:
-        """Keeps it from being ended by others meanwhile."""
+        """Stops others from ending it meanwhile."""
         self._handles[_IN_USE] += 1
         try:
             yield self
@@ -258,7 +258,7 @@ class AppServer:
         self.threads.add(thread_id)
 
     def release(self, thread_id: str) -> bool:
-        """Counts one handle less; returns whether it was the last."""
+        """Counts one handle fewer; returns whether it was the last."""
         self._handles[thread_id] -= 1
         if self._handles[thread_id] > 0:
             return False
@@ -267,11 +267,11 @@ class AppServer:
         return True
 
     def listener(self, thread_id: str) -> Listener | None:
-        """Returns who is handed everything about a thread."""
+        """Returns the listener of a thread."""
         return self._listeners.get(thread_id)
 
     def forget(self, thread_id: str) -> None:
-        """Hands out nothing about a thread any more."""
+        """Removes the listener of a thread."""
         self._listeners.pop(thread_id, None)
 
     async def aclose(self) -> None:
@@ -297,9 +297,9 @@ class AppServer:
             self._touched.add(listener)
 
     def _others(self, thread_id: str | None) -> Iterable[Listener]:
-        """Who is told what is about no thread that somebody listens to."""
+        """Who receives what is about no thread with a listener."""
         rest = (self._rest,) if self._rest else ()
-        # Without a thread it is about the whole server (limits, warnings): everybody is told.
+        # Without a thread it is about the whole server (limits, warnings): everybody receives it.
         return rest if thread_id else (*self._listeners.values(), *rest)
 
     def _decode(self, method: str, params: msgspec.Raw) -> Incoming | None:
@@ -317,7 +317,7 @@ class AppServer:
         listener = self._listeners.get(thread_id or "", self._rest)
         if listener is None:
             # Fails closed: Codex takes an error for a refusal.
-            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has nobody to answer {request.method}")
+            raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has no handler for {request.method}")
         return await listener.on_request(request)
 
     def _on_batch_end(self) -> None:
@@ -326,7 +326,7 @@ class AppServer:
             listener.on_batch_end()
 
     def _on_bad_line(self, line: BadLine) -> None:
-        _log.warning("the app-server sent a line that is no message: %s", line.reason)
+        _log.warning("the app-server sent a line that is not a message: %s", line.reason)
 
     def _on_close(self, error: SignedinError) -> None:
         if self._closed is None:

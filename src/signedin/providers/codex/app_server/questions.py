@@ -1,7 +1,7 @@
-"""What the app-server asks its client, answered by the turn's host.
+"""Answers the app-server's requests with the decisions of the turn's host.
 
-Wire facts seen with codex 0.163 and 0.169. Every request is answered: Codex waits for ever for an
-answer that does not come, and takes a wrong one for a refusal without saying so.
+Wire facts seen with codex 0.163 and 0.169. Every request is answered: Codex waits for ever for a
+missing answer, and silently treats a wrong one as a refusal.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ _ACTIONS = {
 }
 
 
-class Questioner:
-    """Answers the requests of one turn and keeps the events that tell of them.
+class RequestHandler:
+    """Answers the requests of one turn and emits the events that report them.
 
     Args:
         host: Who decides.
-        known: What the turn has told so far, since a request may name only an item.
-        tell: Takes the events.
+        known: What the turn has reported so far, since a request may name only an item.
+        emit: Takes the events.
     """
 
     def __init__(
         self,
         host: Host,
         known: TurnNormaliser,
-        tell: Callable[[list[Event]], None],
+        emit: Callable[[list[Event]], None],
     ) -> None:
         self._host = host
         self._known = known
-        self._tell = tell
+        self._emit = emit
 
     async def answer(self, request: IncomingRequest) -> object:
         """Returns the result to send.
 
         Raises:
-            JsonRpcError: It is a request nobody here can answer.
+            JsonRpcError: The request is not known.
         """
         payload = msgspec.Raw(request.line)
         params = params_of(request)
@@ -83,7 +83,9 @@ class Questioner:
             case p.DynamicToolCallParams():
                 return await self._tool_call(params)
             case _:
-                raise JsonRpcError(METHOD_NOT_FOUND, f"signedin does not answer {request.method}")
+                raise JsonRpcError(
+                    METHOD_NOT_FOUND, f"signedin has no handler for {request.method}"
+                )
 
     async def _command(
         self, params: p.CommandExecutionRequestApprovalParams, payload: msgspec.Raw
@@ -155,7 +157,7 @@ class Questioner:
     async def _form(
         self, params: p.McpServerElicitationRequestParams, payload: msgspec.Raw
     ) -> p.McpServerElicitationRequestResponse:
-        """A form that an MCP server wants to have filled in by the user."""
+        """A form of an MCP server for the user to fill in."""
         names = list(_object(_object(params.requested_schema).get("properties")))
         title = params.message or params.title or ""
         questions = tuple(Question(id=name, text=title, header=name) for name in names)
@@ -202,14 +204,14 @@ class Questioner:
 
     async def _decide(self, request: ApprovalRequest, payload: msgspec.Raw) -> Decision:
         decision = await self._host.approve(request)
-        self._tell(approval_events(request, decision, payload))
+        self._emit(approval_events(request, decision, payload))
         return decision
 
     async def _ask(
         self, questions: tuple[Question, ...], item_id: str, payload: msgspec.Raw
     ) -> Mapping[str, str] | None:
         answers = await self._host.answer(questions)
-        self._tell(question_events(questions, answers, item_id, payload))
+        self._emit(question_events(questions, answers, item_id, payload))
         return answers
 
 

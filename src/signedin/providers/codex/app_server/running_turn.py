@@ -21,7 +21,7 @@ from signedin.runtime.aio import finish
 from signedin.wire.rpc_errors import InvalidRequestError, JsonRpcError
 
 STOP_SECONDS = 3.0
-"""How long the server may take to end an interrupted turn; it takes 10 ms when all is well."""
+"""How long the server may take to end an interrupted turn; normally 10 ms."""
 
 ThreadOpened: TypeAlias = p.ThreadStartResponse | p.ThreadResumeResponse | p.ThreadForkResponse
 ReceivedT = TypeVar("ReceivedT")
@@ -29,13 +29,13 @@ T = TypeVar("T")
 _log = logging.getLogger("signedin.codex")
 
 
-class LiveTurn(Generic[ReceivedT]):
-    """Keeps what a turn gives until it is asked for.
+class RunningTurn(Generic[ReceivedT]):
+    """A running turn; stores what it reports until it is taken.
 
     Args:
         server: Where it runs.
         thread_id: The thread it belongs to.
-        on_release: Called once, when the turn is over and done with.
+        on_release: Called once, when the turn is over and closed.
 
     Attributes:
         id: The server's id of the turn, once it is known.
@@ -60,8 +60,8 @@ class LiveTurn(Generic[ReceivedT]):
         return self._ended.is_set()
 
     @property
-    def has_begun(self) -> bool:
-        """Whether the server works on it, or has."""
+    def has_started(self) -> bool:
+        """Whether the server has begun it."""
         return self._started.is_set()
 
     async def start(self, begin: Callable[[], Awaitable[str | None]]) -> None:
@@ -70,7 +70,7 @@ class LiveTurn(Generic[ReceivedT]):
         Whatever this raises, no turn is left running.
 
         Args:
-            begin: Sends it and returns the turn's id, if the answer tells it.
+            begin: Sends it and returns the turn's id, if the answer has it.
 
         Raises:
             JsonRpcError: The server refused it.
@@ -81,13 +81,13 @@ class LiveTurn(Generic[ReceivedT]):
             self.release()
             raise
         except BaseException:
-            # The server may have begun the turn without our knowing.
+            # The server may have begun the turn unnoticed.
             await finish(self.aclose())
             raise
         self.id = turn_id or self.id
 
     async def receive(self) -> list[ReceivedT]:
-        """Waits until there is something, and returns all there is.
+        """Waits until something has arrived, and returns all of it.
 
         Raises:
             SignedinError: The process ended before the turn did, or the rest cannot be read.
@@ -98,7 +98,7 @@ class LiveTurn(Generic[ReceivedT]):
         """Adds to the prompt of the running turn.
 
         Raises:
-            InvalidRequestError: It runs no more.
+            InvalidRequestError: It no longer runs.
         """
         await self._started.wait()
         params = p.TurnSteerParams(
@@ -107,7 +107,7 @@ class LiveTurn(Generic[ReceivedT]):
         await self._server.call("turn/steer", params, p.TurnSteerResponse)
 
     async def interrupt(self) -> None:
-        """Stops the turn and the commands it runs, which Codex would let live on.
+        """Stops the turn and the commands it runs, which Codex would let run on.
 
         Does nothing if the turn has ended.
         """
@@ -115,7 +115,7 @@ class LiveTurn(Generic[ReceivedT]):
         if self._ended.is_set():
             return
         params = p.TurnInterruptParams(thread_id=self.thread_id, turn_id=self._active_id)
-        with contextlib.suppress(InvalidRequestError):  # it is just ending by itself
+        with contextlib.suppress(InvalidRequestError):  # it is just ending
             await self._server.call(
                 "turn/interrupt", params, p.TurnInterruptResponse, timeout=STOP_SECONDS
             )
@@ -128,7 +128,7 @@ class LiveTurn(Generic[ReceivedT]):
         """Interrupts the turn if it still runs and waits until the server has ended it."""
         if not self._ended.is_set():
             gate = self._server.gate
-            gate.demand(self._ended)  # it may lie behind more than anybody will take
+            gate.demand(self._ended)  # its end may be queued behind more than anybody will read
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await self.interrupt()
@@ -143,42 +143,42 @@ class LiveTurn(Generic[ReceivedT]):
         self.release()
 
     async def answer(self, work: Coroutine[object, object, T]) -> T:
-        """Does what a question of the server takes; cancelled when the turn ends before."""
+        """Runs the answer to a request of the server; cancelled if the turn ends first."""
         task = asyncio.get_running_loop().create_task(work)
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
         return await task
 
-    def begun(self, turn_id: str) -> None:
-        """Takes in that the server works on it; before, it can be neither steered nor stopped.
+    def mark_started(self, turn_id: str) -> None:
+        """Records that the server has begun it; before, it can be neither steered nor stopped.
 
-        A review begins under an id of its own, by which it is stopped, and is told of under the one
-        that it was answered with (seen with codex 0.163 and 0.169).
+        A review begins under an id of its own, by which it is stopped, and is reported under the
+        one from the answer (seen with codex 0.163 and 0.169).
         """
         self.id = self.id or turn_id
         self._active_id = turn_id
         self._started.set()
 
     def end(self) -> None:
-        """Takes in that the turn has ended; nobody waits for answers about it any more."""
+        """Records that the turn has ended, and cancels the answers to its requests."""
         self._started.set()
         self._ended.set()
         for task in self._answering:
             task.cancel()
 
     def release(self) -> None:
-        """Tells the owner that the turn is done with."""
+        """Notifies the owner that the turn is closed."""
         self.queue.close()
         on_release, self._on_release = self._on_release, _nothing
         on_release()
 
     def fail(self, error: SignedinError) -> None:
-        """Takes in why nothing more of the turn can be told, which still runs."""
+        """Records why nothing more of a turn can be read that still runs."""
         self.queue.fail(error)
         self.queue.wake()
 
     def on_close(self, error: SignedinError) -> None:
-        """Takes in that the process has ended."""
+        """Records that the process has ended."""
         self.fail(copy(error))  # an error of its own: each turn's has its own result
         self.end()
 

@@ -1,4 +1,4 @@
-"""What Codex has stored and knows: conversations, models, limits."""
+"""What Codex has stored and reports: conversations, models, limits."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def all_models(server: AppServer, *, include_hidden: bool = False) -> list
 
 
 async def account_limits(server: AppServer) -> p.GetAccountRateLimitsResponse:
-    """Tells what is left of the plan.
+    """Reports what is left of the plan.
 
     Raises:
         AuthRequiredError: Nobody is signed in with ChatGPT.
@@ -105,13 +105,13 @@ def _following(cursor: str | None, following: str | None) -> str | None:
     """
     if following is not None and following == cursor:
         raise ProtocolError(
-            "codex tells a list that goes on where it began; look for an update of it"
+            "codex returned the same page of a list twice; look for an update of codex"
         )
     return following
 
 
 def review_target(target: ReviewTarget) -> p.ReviewTarget:
-    """Returns a review's target in Codex's words."""
+    """Returns a review's target in Codex's form."""
     if target.base is not None:
         return p.BaseBranchReviewTarget(branch=target.base)
     if target.commit is not None:

@@ -13,13 +13,13 @@ from signedin.model.events import DoneEvent, Event, not_understood
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.normalise import TurnNormaliser
 from signedin.providers.codex.app_server.process import AppServer
-from signedin.providers.codex.app_server.questions import Questioner
-from signedin.providers.codex.app_server.running_turn import LiveTurn
+from signedin.providers.codex.app_server.questions import RequestHandler
+from signedin.providers.codex.app_server.running_turn import RunningTurn
 from signedin.wire.jsonrpc import IncomingRequest
 
 
-class CodexTurn(LiveTurn[Event]):
-    """A running turn: collects its events until they are asked for.
+class CodexTurn(RunningTurn[Event]):
+    """A running turn: stores its events until they are taken.
 
     Attributes:
         refusal: Why it could not begin, if it could not.
@@ -44,7 +44,7 @@ class CodexTurn(LiveTurn[Event]):
         self._normaliser = TurnNormaliser(counted, cwd, stale)
         self.refusal: str | None = None
         self._file = file
-        self._questioner = Questioner(host, self._normaliser, self._tell)
+        self._request_handler = RequestHandler(host, self._normaliser, self._emit)
 
     @property
     def counted(self) -> p.TokenUsageBreakdown | None:
@@ -53,16 +53,16 @@ class CodexTurn(LiveTurn[Event]):
 
     @property
     def left_running(self) -> bool:
-        """Whether a command runs on, which Codex has put into the background."""
+        """Whether a command still runs that Codex has put into the background."""
         return self._normaliser.running
 
     async def next_events(self) -> Sequence[Event]:
         """Waits for events; see `ProviderTurn.next_events`."""
         events = await self.receive()
         refused = self._normaliser.refused
-        # Only for a thread that it has started does the app-server tell what the model does.
-        unheard = self._file is not None and not refused.listening
-        if unheard and self._normaliser.requests > 1 and type(events[-1]) is DoneEvent:
+        # Only for a thread that it has started does the app-server report what the model does.
+        unreported = self._file is not None and not refused.listening
+        if unreported and self._normaliser.requests > 1 and type(events[-1]) is DoneEvent:
             events[-1:-1] = await asyncio.to_thread(refused.stored, Path(cast("str", self._file)))
         return events
 
@@ -71,7 +71,7 @@ class CodexTurn(LiveTurn[Event]):
         await self.add_input([p.TextUserInput(text=text)])
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
-        """Takes in a message about the thread."""
+        """Receives a message about the thread."""
         if self.queue.failed:
             return
         try:
@@ -80,15 +80,15 @@ class CodexTurn(LiveTurn[Event]):
             self.fail(not_understood("codex", method, error))
 
     async def on_request(self, request: IncomingRequest) -> object:
-        """Answers a question of the server."""
-        return await self.answer(self._questioner.answer(request))
+        """Answers a request of the server."""
+        return await self.answer(self._request_handler.answer(request))
 
     def _take(self, method: str, params: p.Incoming | None, line: bytes) -> None:
         if method == "turn/started" and isinstance(params, p.TurnStartedNotification):
-            self.begun(params.turn.id)
+            self.mark_started(params.turn.id)
         refused = (
             self.may_not_begin
-            and not self.has_begun
+            and not self.has_started
             and isinstance(params, p.ErrorNotification)
             and not params.will_retry
         )
@@ -103,6 +103,6 @@ class CodexTurn(LiveTurn[Event]):
         if events and type(events[-1]) is DoneEvent:
             self.end()
 
-    def _tell(self, events: list[Event]) -> None:
+    def _emit(self, events: list[Event]) -> None:
         self.queue.put(events)
         self.queue.wake()

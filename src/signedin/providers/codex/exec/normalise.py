@@ -1,4 +1,4 @@
-"""Rows of ``codex exec --json`` to events, seen with codex 0.163 and 0.169."""
+"""Translates rows of ``codex exec --json`` into events, seen with codex 0.163 and 0.169."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ class ExecRows:
 
     Attributes:
         cwd: The working directory of the turn.
-        session_id: The thread's id, once told.
-        tokens: Tokens of the conversation so far, ``None`` unless the turn ended well: what a
-            turn has used that failed or was stopped is never told.
+        session_id: The thread's id, once known.
+        tokens: Tokens of the conversation so far, ``None`` unless the turn succeeded: the tokens of
+            a turn that failed or was stopped are never reported.
         last_error: Text of the latest ``error`` row that was not about a retry.
-        ended: Whether the rows told how the turn ended.
+        ended: Whether the rows reported how the turn ended.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class ExecRows:
         """Returns the events of one row."""
         now = time.time()
         if isinstance(row, BadLine):
-            text = f"codex exec printed a line that is no JSON object: {row.reason}"
+            text = f"codex exec printed a line that is not a JSON object: {row.reason}"
             payload = msgspec.Raw(msgspec.json.encode(row.data.decode("utf-8", "replace")))
             return [WarningEvent(text=text, timestamp=now, payload=payload)]
         payload = msgspec.Raw(line)
@@ -160,7 +160,7 @@ class ExecRows:
         text = redact(text)
         if text.startswith(_RETRY_PREFIX):
             return [RetryEvent(text=text, timestamp=now, payload=payload)]
-        # Told again by turn.failed, or the last words of a process that then exits.
+        # Repeated by turn.failed, or the last message of a process that then exits.
         self.last_error = text
         return [OtherEvent(name="error", text=text, timestamp=now, payload=payload)]
 

@@ -1,4 +1,4 @@
-"""Who pays for Gemini CLI, from what decides how it signs in; no secret is read."""
+"""Who pays for Gemini CLI, judged by how it signs in; no secret is read."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _MEANINGS: Mapping[str, tuple[AuthMode, Payer]] = {
 def interpret(basis: AuthStatus, start: Start) -> AuthStatus:
     """Returns who pays for a Gemini that is started like this.
 
-    ``authenticated`` means that it would not ask anybody to sign in. A key in the system's keyring
-    cannot be seen, so where a key is chosen it is taken to be there.
+    ``authenticated`` means that it would not ask the user to sign in. A key in the system's keyring
+    cannot be seen, so a chosen key is assumed to exist.
     """
     method, decided_by = chosen_method(start)
     if method is None:

@@ -31,18 +31,18 @@ ISOLATED_SETTINGS: Mapping[str, Mapping[str, object]] = {
     },
     "privacy": {"usageStatisticsEnabled": False},
 }
-"""What is set in the settings of an isolated home, where nothing else is said there."""
+"""Settings written into an isolated home, unless it has others."""
 
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 
 def home_changes(config: ProviderConfig) -> dict[str, str | None]:
-    """Returns the environment change that makes Gemini use the login that was asked for.
+    """Returns the environment change that makes Gemini use the requested login.
 
-    ``auto`` takes the isolated login if somebody has chosen a way to sign in there.
+    ``auto`` uses the isolated login if a way to sign in was chosen there.
 
     Raises:
-        AuthRequiredError: It has a name, and there is none of that name.
+        AuthRequiredError: A login is named that does not exist.
     """
     if not uses_isolated(config):
         return {}
@@ -59,7 +59,7 @@ def uses_isolated(config: ProviderConfig) -> bool:
 
 
 def find_folder(config: ProviderConfig, env: Mapping[str, str | None]) -> Path:
-    """Returns Gemini's folder for the caller's variables; nothing is made."""
+    """Returns Gemini's folder for the caller's variables; nothing is created."""
     isolated = HOME_VARIABLE not in env and uses_isolated(config)
     changes = {HOME_VARIABLE: str(isolated_home("gemini", config.account))} if isolated else {}
     return gemini_folder(child_environment("gemini", config.env_policy, {**changes, **env}))
@@ -73,7 +73,7 @@ def isolated_changes(account: str | None) -> dict[str, str | None]:
 
 
 def gemini_folder(env: Mapping[str, str]) -> Path:
-    """Returns the folder in which a Gemini with this environment keeps its state."""
+    """Returns the folder in which a Gemini with this environment stores its state."""
     return Path(env.get(HOME_VARIABLE) or env.get("HOME") or Path.home()) / ".gemini"
 
 
@@ -81,7 +81,7 @@ def chosen_in(folder: Path) -> str | None:
     """Returns the method of signing in that the settings in a folder choose.
 
     Raises:
-        InvalidOptionError: They are no JSON.
+        InvalidOptionError: They are not JSON.
     """
     settings = read_settings(folder)
     method = setting(settings, "security", "auth", "selectedType") or settings.get(
@@ -94,7 +94,7 @@ def read_settings(folder: Path) -> dict[str, object]:
     """Reads ``settings.json``, which may have comments; empty if there is none.
 
     Raises:
-        InvalidOptionError: It is no JSON.
+        InvalidOptionError: It is not JSON.
     """
     file = folder / "settings.json"
     try:
@@ -108,7 +108,7 @@ def read_settings(folder: Path) -> dict[str, object]:
 
 
 def setting(settings: Mapping[str, object], *path: str) -> object:
-    """Returns one setting, ``None`` if it is not there."""
+    """Returns one setting, ``None`` if it is missing."""
     section, *rest = path
     value = settings.get(section)
     if not rest or not isinstance(value, dict):
@@ -117,14 +117,14 @@ def setting(settings: Mapping[str, object], *path: str) -> object:
 
 
 def _prepare(home: Path) -> None:
-    """Writes our settings into an isolated home, beside what is there."""
+    """Adds our settings to those of an isolated home."""
     folder = make_private(home / ".gemini")
     now = read_settings(folder)
     wanted = dict(now)
     for section, values in ISOLATED_SETTINGS.items():
         present = now.get(section)
-        kept = cast("dict[str, object]", present) if isinstance(present, dict) else {}
-        wanted[section] = {**values, **kept}
+        existing = cast("dict[str, object]", present) if isinstance(present, dict) else {}
+        wanted[section] = {**values, **existing}
     if wanted == now:
         return
     text = msgspec.json.format(msgspec.json.encode(wanted))

@@ -1,7 +1,7 @@
-"""How Gemini CLI would sign in, told from files and variables; nothing here reads a secret.
+"""How Gemini CLI would sign in, judged by files and variables; nothing here reads a secret.
 
 Wire facts seen with Gemini CLI 0.61. It must not be started without a login: it would open a
-browser, or take the first lines of the protocol for an authorization code.
+browser, or read the first lines of the protocol as an authorization code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from signedin.providers.gemini.account.variables import VARIABLES
 GOOGLE_LOGIN = "oauth-personal"
 
 _FLAGS = VARIABLES.switches
-"""They mean something only if they are ``true``."""
+"""They apply only if they are ``true``."""
 
 _VARIABLES = (
     ("GOOGLE_GENAI_USE_GCA", GOOGLE_LOGIN),
@@ -35,7 +35,7 @@ _VARIABLES = (
 """Variables that choose a method, in Gemini's order, where the settings choose none."""
 
 _ACP_VARIABLES = (("GOOGLE_GEMINI_BASE_URL", "gateway"), ("GEMINI_API_KEY", "gemini-api-key"))
-"""The same over ACP, where it looks at no others."""
+"""The same over ACP, where it reads no others."""
 
 _WITHOUT_TRUST = (
     "GEMINI_API_KEY",
@@ -56,9 +56,9 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         env: Its environment.
         cwd: The project it works in.
-        trusted: Whether it follows what the project says.
+        trusted: Whether it follows the project's configuration.
         acp: Whether it speaks ACP.
-        removed: Names of the variables that are kept from it.
+        removed: Names of the variables removed from its environment.
     """
 
     env: Mapping[str, str]
@@ -73,7 +73,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def folder(self) -> Path:
-        """Where it keeps its state."""
+        """Where it stores its state."""
         return gemini_folder(self.env)
 
     @property
@@ -83,29 +83,29 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def without_project(start: Start) -> Start:
-    """Keeps from Gemini what the ``.env`` file of an untrusted project could set all the same.
+    """Stops the ``.env`` file of an untrusted project from setting variables of Gemini.
 
-    What is set is not set again, also if it is empty.
+    A variable that is set, even to nothing, is not set again.
     """
     if start.trusted:
         return start
     written, own = _written(start), {Path.home(), start.home}
-    kept = {
+    blanked = {
         name: ""
         for name in _WITHOUT_TRUST
         if name not in start.env and (name not in written or written[name].parent not in own)
     }
-    return msgspec.structs.replace(start, env={**start.env, **kept})
+    return msgspec.structs.replace(start, env={**start.env, **blanked})
 
 
 def chosen_method(start: Start) -> tuple[str | None, str]:
     """Returns how Gemini would sign in, and the file or variable that decides it.
 
-    Settings go before every variable, those of a trusted project before the user's, and variables
-    before ``.env`` files.
+    Settings take precedence over every variable, those of a trusted project over the user's, and
+    variables over ``.env`` files.
 
     Raises:
-        InvalidOptionError: A settings file is no JSON.
+        InvalidOptionError: A settings file is not JSON.
     """
     for folder in _settings_folders(start):
         if method := chosen_in(folder):
@@ -121,18 +121,18 @@ def chosen_method(start: Start) -> tuple[str | None, str]:
 
 
 def check_signed_in(start: Start) -> None:
-    """Makes sure that Gemini can be started without asking anybody to sign in.
+    """Checks that Gemini can start without asking the user to sign in.
 
-    A key in the system's keyring cannot be seen without asking for it; Gemini itself refuses, in
-    words of its own, if there is none.
+    A key in the system's keyring cannot be seen without asking for it; Gemini itself refuses
+    if there is none.
 
     Raises:
         AuthRequiredError: Nobody is signed in.
-        InvalidOptionError: A settings file is no JSON.
+        InvalidOptionError: A settings file is not JSON.
     """
     methods = [chosen_method(start)[0]]
     if start.acp and (own := chosen_in(start.folder)):
-        methods.append(own)  # it starts with the user's, whatever the project says later
+        methods.append(own)  # it starts with the user's, whatever the project sets later
     known = {name for name, value in start.env.items() if value}
     known |= {name for name in _written(start) if name not in start.env}
     for method in methods:
@@ -141,15 +141,17 @@ def check_signed_in(start: Start) -> None:
 
 
 def findings(start: Start) -> tuple[str, ...]:
-    """Says what was kept from Gemini, and who else than the user decides who pays."""
+    """Returns warnings: variables that were removed, and what besides the user decides who pays."""
     found = [
-        f"{name} is set and would send the gemini login elsewhere; it is kept from the agent (give "
-        "it in env= to let it through)"
+        f"{name} is set and would send the gemini login elsewhere; it is removed from the agent's "
+        "environment (pass it in env= to keep it)"
         for name in start.removed
     ]
     method, by = chosen_method(start)
     if method and by == str(start.cwd / ".gemini" / "settings.json") and start.cwd != start.home:
-        found.append(f"{by} chooses how to sign in: {method}; it goes before the user's settings")
+        found.append(
+            f"{by} chooses how to sign in: {method}; it takes precedence over the user's settings"
+        )
     return tuple(found)
 
 
@@ -168,7 +170,7 @@ def _problem(start: Start, method: str | None, known: set[str]) -> str | None:
 
 
 def _settings_folders(start: Start) -> Iterator[Path]:
-    """Where settings are, the strongest first."""
+    """The settings files, the strongest first."""
     yield _system_folder()
     if start.trusted and start.cwd != start.home:
         yield start.cwd / ".gemini"
@@ -191,8 +193,8 @@ def _written(start: Start) -> dict[str, Path]:
     for folder in folders:
         file, text = _dotenv(folder, start)
         for name, true in _ASSIGNMENT.findall(text):
-            counts = start.trusted or name in _WITHOUT_TRUST
-            if counts and (true or name not in _FLAGS):
+            applies = start.trusted or name in _WITHOUT_TRUST
+            if applies and (true or name not in _FLAGS):
                 found.setdefault(name, file)
     return found
 

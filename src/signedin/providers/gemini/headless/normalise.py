@@ -1,6 +1,6 @@
 """Rows of ``gemini -o stream-json`` to events, seen with Gemini CLI 0.61.
 
-The program echoes the prompt, tells nothing of thoughts, gives the results of tools only when all
+The program echoes the prompt, reports no thoughts, gives the results of tools only when all
 of a batch have ended, and ends some failures with exit code 0.
 """
 
@@ -59,8 +59,8 @@ class HeadlessRows:
     """Normalises the rows of one process.
 
     Attributes:
-        session_id: The session's id, once told.
-        ended: Whether the rows told how the turn ended.
+        session_id: The session's id, once known.
+        ended: Whether the rows reported how the turn ended.
     """
 
     def __init__(self, cwd: str) -> None:
@@ -76,7 +76,7 @@ class HeadlessRows:
         """Returns the events of one row."""
         now = time.time()
         if isinstance(row, BadLine):
-            text = f"gemini printed a line that is no JSON object: {row.reason}"
+            text = f"gemini printed a line that is not a JSON object: {row.reason}"
             payload = msgspec.Raw(msgspec.json.encode(row.data.decode(errors="replace")))
             return [WarningEvent(text=text, timestamp=now, payload=payload)]
         payload = msgspec.Raw(line)
@@ -189,7 +189,7 @@ def _ended(use: ToolUse, result: _ToolResult) -> ItemStatus:
 
 
 def _usage(stats: _Stats) -> Usage:
-    """Tokens in our words: thoughts are in the total and nowhere else."""
+    """Maps the token counts: thoughts are in the total only."""
     output = max(stats.total_tokens - stats.input_tokens, stats.output_tokens)
     return Usage(
         input_tokens=stats.input_tokens,

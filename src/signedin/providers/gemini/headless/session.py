@@ -1,8 +1,8 @@
 """The ``gemini-cli`` transport: one headless ``gemini`` process per turn.
 
-It asks no questions: what is not allowed it does not even offer to the model. Use it where ACP may
-not be used. Standard output goes into a file, because the program ends without waiting until a
-pipe is read: of a long answer read slowly the end is lost (0.61).
+It asks no questions: it does not offer to the model what is not allowed. Use it where ACP may not
+be used. Standard output goes into a file, because the program ends without waiting until a pipe is
+read: the end of a long answer that is read slowly is lost (0.61).
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from signedin.wire.jsonl import BadLine, JsonLines
 from signedin.wire.process import Process
 
 LARGEST_PROMPT = 8 << 20
-"""Bytes that Gemini reads of its standard input; it goes on with what it has (0.61)."""
+"""Bytes that Gemini reads of its standard input; it ignores the rest (0.61)."""
 
-LOOK_AGAIN = 0.02
-"""Seconds between two looks at the growing output: a file tells nobody that it has grown."""
+POLL_INTERVAL = 0.02
+"""Seconds between two looks at the growing output: a file does not signal that it has grown."""
 
 _MODES = {"read-only": "default", "workspace-write": "auto_edit", "full-access": "yolo"}
 
@@ -57,7 +57,7 @@ class HeadlessProvider(Provider):
         self._config = config
 
     async def open_session(self, request: SessionRequest) -> HeadlessSession:
-        """Makes a session; nothing starts before its first turn."""
+        """Creates a session; nothing starts before its first turn."""
         if request.fork:
             raise UnsupportedOptionError(self.name, "fork")
         session = HeadlessSession(self._config, request)
@@ -70,7 +70,7 @@ class HeadlessProvider(Provider):
         return await asyncio.to_thread(store.list, query)
 
     def auth(self, options: TurnOptions) -> GeminiAuth:
-        """Looks after the account."""
+        """Manages the account."""
         return GeminiAuth(self._config, options)
 
     async def aclose(self) -> None:
@@ -127,7 +127,7 @@ class HeadlessSession(ProviderSession):
         """Does nothing: the conversation is in Gemini's store."""
 
     def remember(self, session_id: str | None) -> None:
-        """Keeps what the next turn of the conversation has to know."""
+        """Stores what the next turn of the conversation needs."""
         self._id = session_id or self._id
 
 
@@ -161,18 +161,18 @@ class HeadlessTurn:
         try:
             await self._process.write(prompt)
         except TransportClosedError:
-            return  # why it ended is told by its rows or its exit code
+            return  # its rows or its exit code report why it ended
         self._process.close_stdin()
 
     async def next_events(self) -> Sequence[Event]:
-        """Reads on until at least one event is there."""
+        """Reads until there is at least one event."""
         process = self._running()
         while process.returncode is None:
-            if events := self._take(self._lines.feed(self._written())):
+            if events := self._take(self._lines.feed(self._new_output())):
                 return events
-            await _ends_within(process, LOOK_AGAIN)
+            await _ends_within(process, POLL_INTERVAL)
         # Only now is the output complete.
-        events = self._take([*self._lines.feed(self._written()), *self._lines.close()])
+        events = self._take([*self._lines.feed(self._new_output()), *self._lines.close()])
         if events or self._rows.ended:
             return events
         if self._interrupted:
@@ -180,7 +180,7 @@ class HeadlessTurn:
         raise exit_error(process.returncode, process.stderr)
 
     async def steer(self, text: str) -> None:
-        """Cannot be done headless."""
+        """Not supported headless."""
         del text
         raise UnsupportedOptionError("gemini", "steer", "interrupt the turn and send another")
 
@@ -203,8 +203,8 @@ class HeadlessTurn:
             self._output.close()
             await aside(self._folder.cleanup)
 
-    def _written(self) -> bytes:
-        """What has come since; nothing once the turn is closed and its file is gone."""
+    def _new_output(self) -> bytes:
+        """The new output; nothing once the turn is closed and its file is gone."""
         return b"" if self._output.closed else self._output.read()
 
     def _running(self) -> Process:
