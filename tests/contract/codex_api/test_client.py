@@ -23,7 +23,6 @@ from signedin.providers.codex import (
     Codex,
     InvalidRequestError,
     ServerMetadata,
-    UnknownNotification,
     protocol as p,
     retry_on_overload,
 )
@@ -223,8 +222,8 @@ async def test_the_low_level_asynchronously(async_codex: AsyncCodex) -> None:
     assert first.raw["params"]["summary"] == first.params.summary
     status = await async_codex.next_notification(timeout=20)
     assert status.method == "remoteControl/status/changed"
-    assert isinstance(status.params, UnknownNotification)
-    assert status.params.params["status"] == "disabled"
+    assert isinstance(status.params, p.RemoteControlStatusChangedNotification)
+    assert status.params.status == "disabled"
     with pytest.raises(TimeoutExceededError, match=r"no notification within 0.1 s"):
         await async_codex.next_notification(timeout=0.1)
     waiting = asyncio.create_task(async_codex.next_notification())
