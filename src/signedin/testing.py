@@ -60,13 +60,15 @@ def _check_wholes(sequence: list[Event]) -> None:
     finished: set[str] = set()
     for number, event in enumerate(sequence):
         if isinstance(event, MessageDeltaEvent | ReasoningDeltaEvent | PlanDeltaEvent):
-            assert event.item_id not in finished, f"a delta after its whole, at {number}: {event!r}"
+            assert event.item_id not in finished, (
+                f"a delta after its complete item, at {number}: {event!r}"
+            )
             growing[event.item_id] = _WHOLE_OF[type(event)]
         elif isinstance(event, MessageEvent | ReasoningEvent | PlanEvent):
             whole = growing.pop(event.item_id, type(event))
             assert isinstance(event, whole), f"deltas of another kind before {event!r} at {number}"
             finished.add(event.item_id)
-    assert not growing, f"deltas without a whole: {sorted(growing)}"
+    assert not growing, f"deltas without a complete item: {sorted(growing)}"
 
 
 def _check_actions(sequence: list[Event]) -> None:
@@ -76,7 +78,7 @@ def _check_actions(sequence: list[Event]) -> None:
         if not isinstance(event, CommandEvent | FileChangeEvent | ToolEvent):
             continue
         where = f"at {number}: {event!r}"
-        assert event.item_id not in ended, f"news of an item that had ended, {where}"
+        assert event.item_id not in ended, f"an event of an item that had ended, {where}"
         if event.status == "started":
             running.add(event.item_id)
         elif event.status == "output":

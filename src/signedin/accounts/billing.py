@@ -78,8 +78,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     def warnings(self) -> tuple[str, ...]:
         """Says what was kept from the agent, for the user."""
         return tuple(
-            f"{name} is set and would go before the {self.vendor} login; it is kept from the agent "
-            "(billing='api' lets it through)"
+            f"{name} is set and would take precedence over the {self.vendor} login; it is removed "
+            "from the agent's environment (billing='api' lets it through)"
             for name in self.removed
         )
 
@@ -204,7 +204,7 @@ def assure_billing(status: AuthStatus, billing: Billing | None) -> None:
         "api": "an API key",
         "cloud": "a cloud provider's account",
         "none": "nobody: no login was found",
-        "unknown": "somebody who cannot be told",
+        "unknown": "an unknown payer",
     }[status.billing]
     because = f" (decided by {status.decided_by})" if status.decided_by else ""
     raise BillingError(
@@ -235,8 +235,8 @@ def _outranking(
     given = [name for name in vendor.keys if env.get(name)]
     if billing == "subscription" and given:
         raise BillingError(
-            f"billing='subscription' and env= contradict each other: {given[0]} goes before the "
-            f"{vendor.name} login"
+            f"billing='subscription' and env= contradict each other: {given[0]} takes "
+            f"precedence over the {vendor.name} login"
         )
     inherited = [name for name in os.environ if os.environ[name] and name not in env]
     keys = tuple(name for name in vendor.keys + vendor.addresses if name in inherited)

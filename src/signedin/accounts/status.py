@@ -90,7 +90,7 @@ async def told_by(backend: AuthBackend, provider: str) -> AuthStatus:
         async with asyncio.timeout(STATUS_SECONDS):
             status = await backend.status()
     except TimeoutError:
-        told = f"{provider} did not tell within {STATUS_SECONDS:g} s who is signed in"
+        told = f"{provider} did not report within {STATUS_SECONDS:g} s who is signed in"
         return _unknown(provider, "timeout", told)
     except (InvalidOptionError, BillingError):
         raise

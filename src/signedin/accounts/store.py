@@ -234,7 +234,7 @@ class LockedCredential(Generic[T]):
             return None if data is None else self._decoder.decode(data)
         except OSError as error:
             raise CredentialStoreError(
-                f"the login in {where} cannot be read: {error.strerror}. Mend that, or set "
+                f"the login in {where} cannot be read: {error.strerror}. Fix that, or set "
                 f"{HOME_VARIABLE} to another folder"
             ) from error
         except UNDECODABLE:
@@ -255,7 +255,7 @@ class LockedCredential(Generic[T]):
 def not_written(where: Path | str, error: OSError) -> CredentialNotWrittenError:
     """Returns the error for a place that the system does not let us write to."""
     return CredentialNotWrittenError(
-        f"{where} cannot be written: {error.strerror}. Mend that, or set {HOME_VARIABLE} to "
+        f"{where} cannot be written: {error.strerror}. Fix that, or set {HOME_VARIABLE} to "
         "another folder"
     )
 
@@ -266,6 +266,6 @@ def _told_of_interruption(error: AuthRequiredError, began: float) -> str:
     except (OverflowError, ValueError, OSError):  # it is what a file says
         when = ""
     return (
-        f"{error.message}. A refresh that began{when} never came to its end, so the server may "
+        f"{error.message}. A refresh that began{when} never finished, so the server may "
         "have replaced this login by one that was not stored; sign in again"
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DYNAMIC_CLIENT = "dynamic_agent_client"
 KEY_ID = "loopback-key"
-_PART = "what signs the tokens of the loopback issuer"
+_PART = "the token signing of the loopback issuer"
 
 
 class _Asked(Struct, frozen=True):

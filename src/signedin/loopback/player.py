@@ -99,7 +99,7 @@ def read_script(path: str | Path) -> Script:
         OSError: The file cannot be read.
         ScriptError: It is no YAML or no script; the message names the file and the place in it.
     """
-    with from_extra("loopback", "what reads a script from a file"):
+    with from_extra("loopback", "reading a script from a file"):
         import_module("yaml")
     try:
         decoded = msgspec.yaml.decode(Path(path).read_bytes(), type=Script | Sequence[Answer] | str)
@@ -126,6 +126,6 @@ def _replies(place: str, written: str | Sequence[Answer]) -> list[tuple[str, Rep
         if reply.times is None and not (isinstance(reply, Reply) and reply.outputs):
             raise ScriptError(
                 f"what follows {here} is never reached: {here} calls no tool, and no `times` ends "
-                f"its failure; replies to another prompt belong into a rule"
+                f"its failure; replies to another prompt belong in a rule"
             )
     return replies

@@ -193,7 +193,9 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True):
             try:
                 re.compile(self.matches)
             except re.error as error:
-                raise ValueError(f"{self.matches!r} is no regular expression: {error}") from error
+                raise ValueError(
+                    f"{self.matches!r} is not a regular expression: {error}"
+                ) from error
 
     def accepts(self, prompt: str) -> bool:
         """Whether `prompt` is answered by this rule."""

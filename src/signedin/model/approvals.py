@@ -73,7 +73,7 @@ def deny(reason: str = "") -> Decision:
 
 UNATTENDED = Decision(
     "deny",
-    "nobody is there to approve it",
+    "no approval callback is set",
     "pass on_approval= to decide, or give more permissions=",
 )
 """What happens to a request when the caller gave no ``on_approval``."""

@@ -39,7 +39,7 @@ def shape_of_schema(document: Schema, defs: Schema) -> Shape[JSON]:
     Raises:
         InvalidOptionError: It is no valid JSON Schema, or refers to something outside of itself.
     """
-    with from_extra("schema", "what checks an output= that is a JSON Schema"):
+    with from_extra("schema", "validation of output= with a JSON Schema"):
         from jsonschema import SchemaError, validators  # noqa: PLC0415 - 70 ms, seldom used
         from referencing import Registry  # noqa: PLC0415 - as above
 

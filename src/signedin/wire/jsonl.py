@@ -64,7 +64,9 @@ class LineSplitter:
             self._size += len(chunk)
             if self._size > LONGEST_LINE:
                 self._partial, self._size = [], 0
-                raise ProtocolError(f"a line of more than {LONGEST_LINE >> 20} MiB came, unended")
+                raise ProtocolError(
+                    f"received more than {LONGEST_LINE >> 20} MiB without a line ending"
+                )
             return []
         if self._partial:
             lines[0] = b"".join((*self._partial, lines[0]))

@@ -253,7 +253,7 @@ class JsonRpcPeer:
             self._on_batch_end()
         except Exception as error:
             self._report("on_batch_end failed", error)
-            raise ProtocolError(f"messages cannot be handed on: {error!r}"[:_SHOWN]) from error
+            raise ProtocolError(f"messages cannot be passed on: {error!r}"[:_SHOWN]) from error
 
     def _dispatch(self, line: bytes, message: _Message | BadLine) -> None:
         if type(message) is BadLine:  # isinstance() takes three times as long to say no

@@ -26,8 +26,8 @@ from support.processes import Watch, processes_with
 
 STRAY = "sk-ant-api03-stray-key-9876543210"
 KEPT_AWAY = (
-    "ANTHROPIC_API_KEY is set and would go before the claude login; it is kept from the agent "
-    "(billing='api' lets it through)"
+    "ANTHROPIC_API_KEY is set and would take precedence over the claude login; it is removed "
+    "from the agent's environment (billing='api' lets it through)"
 )
 
 

@@ -54,5 +54,5 @@ def test_a_program_that_says_nothing(
         told = client.auth_status()
     ending = time.monotonic() - begun - 0.5
     assert (told.authenticated, told.reason) == (False, "timeout")
-    assert told.warnings == (f"{client.provider} did not tell within 0.5 s who is signed in",)
+    assert told.warnings == (f"{client.provider} did not report within 0.5 s who is signed in",)
     assert usual + ending < LIMIT

@@ -11,8 +11,8 @@ from signedin.accounts.status import AuthStatus
 from signedin.model.errors import AuthRequiredError, BillingError, InvalidOptionError
 
 KEPT_AWAY = (
-    "ACME_KEY is set and would go before the acme login; it is kept from the agent "
-    "(billing='api' lets it through)"
+    "ACME_KEY is set and would take precedence over the acme login; it is removed "
+    "from the agent's environment (billing='api' lets it through)"
 )
 
 
@@ -118,7 +118,7 @@ def test_a_token_is_a_login(
 
 
 def test_what_is_given_must_not_contradict(choose: Callable[..., Account]) -> None:
-    with pytest.raises(BillingError, match=r"contradict each other: ACME_KEY goes before"):
+    with pytest.raises(BillingError, match=r"contradict each other: ACME_KEY takes precedence"):
         choose(billing="subscription", env={"ACME_KEY": "k"})
     assert choose(billing="subscription", env={"ACME_KEY": None, "ACME_URL": "u"}).removed == ()
 

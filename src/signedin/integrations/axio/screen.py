@@ -131,7 +131,7 @@ class SignInScreen(ModalScreen[dict[str, str] | None]):
         """Gives up the attempt to sign in if there is one, else closes the screen."""
         if self._attempt is not None and self._attempt.is_running:
             self._attempt.cancel()
-            self.status = "The sign-in was given up."
+            self.status = "The sign-in was cancelled."
         else:
             self.dismiss(None)
 
