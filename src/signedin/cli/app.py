@@ -30,7 +30,7 @@ from signedin.model.extras import from_extra
 
 COMMANDS = {
     "run": ("signedin.cli.run", "Run one prompt."),
-    "available": ("signedin.cli.providers", "Say whether a provider can be used: yes or no."),
+    "available": ("signedin.cli.providers", "Report whether a provider can be used: yes or no."),
     "providers": (
         "signedin.cli.providers",
         "List the providers, and who is signed in.",
@@ -52,7 +52,7 @@ COMMANDS = {
         "signedin.cli.schema",
         "Print the JSON Schema of what a command writes with --json.",
     ),
-    "completion": ("signedin.cli.completion", "Print what makes a shell complete this program."),
+    "completion": ("signedin.cli.completion", "Print the completion script of a shell."),
 }
 """Name of each command: the module that has it, as a function or as an app of its own commands,
 and its help in one line."""

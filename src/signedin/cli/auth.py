@@ -54,7 +54,7 @@ def status(
     account: Account = None,
     json: Json = False,
 ) -> int:
-    """Say who is signed in and who pays, or why nobody is. Exits with 1 if nobody is signed in."""
+    """Report who is signed in and who pays, or why nobody is. Exits with 1 if nobody is."""
     told = asyncio.run(_status(provider, source, account))
     if json:
         write_json(fields(told))
@@ -98,15 +98,15 @@ def login(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The way in, where a provider has several; chatgpt has siwc, OpenAI's documented "
-            "one, and codex.",
+            help="How to sign in, where a provider has several ways; chatgpt has siwc, OpenAI's "
+            "documented one, and codex.",
         ),
     ] = None,
     paste: Annotated[
         bool,
         typer.Option(
             "--paste",
-            help="The browser is on another machine: read the address at which it ends from "
+            help="The browser is on another machine: read the address it ends at from "
             "standard input.",
         ),
     ] = False,
@@ -118,7 +118,7 @@ def login(
         ),
     ] = False,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Time to sign in, with a method.")
+        float, typer.Option(metavar="SECONDS", help="Time limit for signing in, with a method.")
     ] = 900.0,
 ) -> int:
     """Sign in."""
@@ -140,7 +140,7 @@ def logout(
     account: Account = None,
     json: Json = False,
 ) -> None:
-    """Sign out, also at the vendor where it allows that. The other source's login stays."""
+    """Sign out, also at the vendor where it allows that. The other source's login is unaffected."""
     before, after = asyncio.run(_logout(provider, source, account))
     if json:
         write_json({"was_signed_in": before.authenticated, "status": fields(after)})
@@ -179,7 +179,7 @@ def export(
     if plain:
         typer.echo("WARNING: the line is NOT ENCRYPTED. Whoever sees it is signed in.", err=True)
     typer.echo(
-        "Use the login on one machine only from now on: its tokens are good once. Do not sign out "
+        "Use the login on one machine only from now on: its tokens are single-use. Do not sign out "
         "here, which would end it there, too; delete the login instead.",
         err=True,
     )
@@ -194,12 +194,10 @@ def import_login(
     *,
     provider: Provider = DEFAULT_PROVIDER,
     account: Account = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the login that is there.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing login.")] = False,
     passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Make a login that was exported elsewhere an isolated login."""
+    """Import a login exported elsewhere as an isolated login."""
     line = _line_in(sys.stdin.buffer.read() if file == Path("-") else _content(file))
 
     async def bring_in() -> Path:
@@ -240,7 +238,7 @@ def _profile(provider: str, profile: str | None) -> Mapping[str, object]:
         return {}
     known = load_provider(provider).profiles
     if profile not in known:
-        hint = f"choose one of: {', '.join(known)}" if known else "there is one way in only"
+        hint = f"choose one of: {', '.join(known)}" if known else "there is only one way to sign in"
         raise UnsupportedOptionError(provider, f"--profile {profile}", hint)
     return {"profile": profile}
 
@@ -324,7 +322,9 @@ async def _login(
                     open_page(begun.url)
             if begun.user_code:
                 write(f"Type this code there: {begun.user_code}\n")
-                write("Only go on if you began this yourself; never type somebody else's code.\n")
+                write(
+                    "Continue only if you started this yourself; never type someone else's code.\n"
+                )
             if begun.wants_code or paste:
                 write(f"Paste the {'address it ends at' if paste else 'code it shows'}: ")
                 await begun.submit_code(await in_thread(sys.stdin.readline, "signedin paste"))
@@ -360,7 +360,7 @@ def _line_in(content: bytes) -> str:
     try:
         return content.decode("utf-16" if is_wide else "utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError("the file is not text: it is no login that was exported") from None
+        raise UsageError("the file is not text, so it is not an exported login") from None
 
 
 def _passphrase(file: Path | None, *, confirm: bool) -> str:
@@ -390,6 +390,6 @@ def _rows(told: AuthStatus) -> list[tuple[str, ...]]:
         "source": told.source,
         "account": told.account,
         "home": str(told.home) if told.home else None,
-        "kept away": ", ".join(told.removed),
+        "removed variables": ", ".join(told.removed),
     }
     return [(name, value) for name, value in rows.items() if value]

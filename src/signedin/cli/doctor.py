@@ -203,7 +203,7 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
             check="billing",
             level="warning",
             message=warning,
-            remedy="remove it if it is not meant",
+            remedy="remove it unless you set it on purpose",
         )
     if status.home is not None:
         yield _writable(name, status.home, "")
@@ -220,8 +220,8 @@ def _writable(name: str, home: Path, variable: str) -> Finding:
         provider=name,
         check="home",
         level="problem",
-        message=f"{existing} cannot be written to",
-        remedy=f"set {variable} to a folder that can be" if variable else "mend its permissions",
+        message=f"{existing} is not writable",
+        remedy=f"set {variable} to a writable folder" if variable else "fix its permissions",
     )
 
 
@@ -236,7 +236,7 @@ def _trusted(home: Path) -> Iterator[Finding]:
         try:
             folders = trusted_in(file)
         except SignedinError as error:
-            message, remedy = error.message, "mend the file"
+            message, remedy = error.message, "fix the file"
         else:
             if not folders:
                 continue
@@ -246,7 +246,7 @@ def _trusted(home: Path) -> Iterator[Finding]:
                 "codex itself runs what these folders configure (MCP servers, hooks); signedin "
                 "does so only with trust_project=True. Earlier versions of signedin had codex "
                 "write such entries when a turn was allowed to write: delete from that file those "
-                "you did not mean, the line [projects.…] and the trust_level below it"
+                "you did not intend, the line [projects.…] and the trust_level below it"
             )
         yield Finding(
             provider="codex", check="trust", level="warning", message=message, remedy=remedy
@@ -281,7 +281,7 @@ def _failed_smoke(name: str, message: str) -> Finding:
         check="smoke run",
         level="problem",
         message=message,
-        remedy=f"the account plays no part in this; run {name} by hand, or report it with this",
+        remedy=f"the account is not involved; run {name} by hand, or report this message",
     )
 
 

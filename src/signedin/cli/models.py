@@ -75,7 +75,7 @@ def limits(
         )
         for name, window in told.windows.items()
     ]
-    write(aligned([("LIMIT", "USED", "LENGTH", "STARTS ANEW"), *rows]))
+    write(aligned([("LIMIT", "USED", "LENGTH", "RESETS"), *rows]))
     for name, value in (("plan", told.plan), ("credits", told.credits)):
         if value is not None:
             write(f"{name}: {value}\n")

@@ -91,7 +91,7 @@ def mcp_servers(files: Sequence[Path]) -> dict[str, McpServer]:
         found = _object_in(file, "--mcp-server")
         listed = found.get("mcpServers", found)
         if not isinstance(listed, dict):
-            raise UsageError(f"--mcp-server {file}: mcpServers is no object of servers by name")
+            raise UsageError(f"--mcp-server {file}: mcpServers is not an object of servers by name")
         for name, fields in listed.items():
             servers[name] = _mcp_server(fields, f"--mcp-server {file}: {name}")
     return servers

@@ -77,7 +77,7 @@ async def status(shell: Shell) -> None:
 
 @command()
 async def available(shell: Shell) -> None:
-    """Say whether the provider is installed and signed in: yes or no."""
+    """Report whether the provider is installed and signed in: yes or no."""
     client = shell.chat.client
     if await client.available():
         shell.show(Text("yes"))
@@ -115,11 +115,11 @@ async def limits(shell: Shell) -> None:
         resets = ""
         if window.resets_at is not None:
             minutes = max(round((window.resets_at - time.time()) / 60), 0)
-            resets = f", starts anew in {minutes // 60} h {minutes % 60} min"
+            resets = f", resets in {minutes // 60} h {minutes % 60} min"
         rows.append((name, f"{window.used_percent:.0f} % used{resets}"))
     if found.credits:
         rows.append(("credits", found.credits))
-    shell.show(_facts(rows) if rows else Text("The provider tells no limits."))
+    shell.show(_facts(rows) if rows else Text("The provider does not report limits."))
 
 
 @command()

@@ -89,7 +89,7 @@ def command(
     def define(handler: Handler) -> Handler:
         async def checked(shell: Shell, argument: str) -> None:
             if argument:
-                raise UsageError(f"/{known_as} takes nothing after it, not {argument!r}")
+                raise UsageError(f"/{known_as} takes no argument, not {argument!r}")
             await handler(shell)
 
         known_as = name or handler.__name__

@@ -78,8 +78,8 @@ class Snapshots:
         turn = self._turns[-1]
         if turn.before is None or turn.after is None:
             raise UndoError(
-                f"what the last turn changed is not known: {turn.folder} is in no git repository, "
-                f"or git took longer than {SECONDS:g} s"
+                f"what the last turn changed is not known: {turn.folder} is not in a git "
+                f"repository, or git took longer than {SECONDS:g} s"
             )
         changed = await self._changed(turn.folder, turn.before, turn.after)
         now = await self._state(turn.folder)

@@ -185,7 +185,7 @@ def _line(number: int) -> Generator[None, None, None]:
         yield
     except UNDECODABLE as error:
         raise InvalidOptionError(
-            f"line {number} is nothing that `signedin run --json` writes: {error}"
+            f"line {number} is not output of `signedin run --json`: {error}"
         ) from None
 
 
