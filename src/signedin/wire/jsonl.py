@@ -113,13 +113,13 @@ class JsonLines(Generic[T]):
             return line, self._decode(line)
         except UNDECODABLE as error:
             reason = str(error)
-        whole = mended(line)
+        whole = repair_surrogates(line)
         if whole != line:
             return self._read(whole)
         return line, BadLine(line, reason)
 
 
-def mended(text: bytes) -> bytes:
+def repair_surrogates(text: bytes) -> bytes:
     """Returns JSON text with U+FFFD for every escape of half a surrogate pair."""
     return _ESCAPE.sub(_replace_lone, text)
 
