@@ -75,7 +75,7 @@ class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):
     reason: NoLogin | None = None
 
 
-async def told_by(backend: AuthBackend, provider: str) -> AuthStatus:
+async def read_status(backend: AuthBackend, provider: str) -> AuthStatus:
     """Returns what a backend tells, in bounded time; that it cannot tell is an answer as well.
 
     Args:

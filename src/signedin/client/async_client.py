@@ -14,7 +14,7 @@ from typing import Literal, Self, TypeVar, Unpack, cast, get_args, overload
 import msgspec
 
 from signedin.accounts.homes import isolated_home
-from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, told_by
+from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, read_status
 from signedin.accounts.transfer import PortableLogin
 from signedin.client.attempts import run_to_end
 from signedin.client.conversations import Conversations
@@ -408,7 +408,7 @@ class AsyncClient:
 
         An ACP agent is asked by beginning a session; who pays it does not tell.
         """
-        return await told_by(self._auth(), self.provider)
+        return await read_status(self._auth(), self.provider)
 
     async def available(self) -> bool:
         """Tells whether the provider is installed and somebody is signed in."""

@@ -98,7 +98,7 @@ class _Run:
         self._started = started
         self._deadline = None if options.timeout is None else started + options.timeout
         self._options = msgspec.structs.replace(options, deadline=self._deadline)
-        self._on_retry = on_retry or _nobody_told
+        self._on_retry = on_retry or _ignore_retry
         self._result_of = result_of
         self._attempts: list[RunResult[object]] = []
         self._retries: list[RetryEvent] = []
@@ -162,7 +162,7 @@ class _Run:
         return self._deadline is not None and running_loop().time() + delay >= self._deadline
 
 
-def _nobody_told(event: RetryEvent) -> None:
+def _ignore_retry(event: RetryEvent) -> None:
     """Stands in for a callback that was not given."""
 
 

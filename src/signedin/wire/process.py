@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 from signedin.model.errors import TimeoutExceededError, TransportClosedError
 from signedin.runtime.aio import finish
+from signedin.wire.child_output import Output, Pipe, read_rest
 from signedin.wire.groups import (
     CREATION_FLAGS,
     MARK,
@@ -24,7 +25,6 @@ from signedin.wire.groups import (
     find_program,
     new_mark,
 )
-from signedin.wire.output import Output, Pipe, read_rest
 from signedin.wire.stderr import Tail
 
 STDIN_GRACE = 0.3
@@ -140,7 +140,7 @@ class Process:
         stdin = self._child.stdin
         if not stdin.is_closing():
             stdin.write(data)
-            self._child.output.hurry()
+            self._child.output.read_now()
             await self._child.writable.wait()
         if stdin.is_closing():
             raise await self.closed_error()

@@ -101,7 +101,7 @@ async def login(shell: Shell, argument: str) -> None:
     source = "external" if is_external else "isolated"
     account = settings.account if source == "isolated" else None
     client = AsyncClient(settings.provider, auth_source=source, account=account)
-    async with shell.screen.lent(), client:
+    async with shell.screen.released(), client:
         await client.login()
     shell.show(Text(f"Signed in to {settings.provider} ({account or source})."))
 

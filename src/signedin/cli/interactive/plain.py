@@ -84,7 +84,7 @@ class PlainScreen:
         return PlainPresenter(self._stream, view)
 
     @asynccontextmanager
-    async def lent(self) -> AsyncGenerator[None, None]:
+    async def released(self) -> AsyncGenerator[None, None]:
         """Leaves the terminal to another program; nothing is read meanwhile."""
         yield
 

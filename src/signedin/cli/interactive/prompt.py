@@ -103,7 +103,7 @@ class PromptScreen:
         return _LinePresenter(self, view)
 
     @asynccontextmanager
-    async def lent(self) -> AsyncGenerator[None, None]:
+    async def released(self) -> AsyncGenerator[None, None]:
         """Takes the line off the screen for a while."""
         async with in_terminal():
             yield

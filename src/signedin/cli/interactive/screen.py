@@ -87,6 +87,6 @@ class Screen(Protocol):
         """Returns who shows a turn here."""
         ...
 
-    def lent(self) -> AbstractAsyncContextManager[None]:
+    def released(self) -> AbstractAsyncContextManager[None]:
         """Leaves the terminal to another program for a while."""
         ...

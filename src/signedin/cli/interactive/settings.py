@@ -106,7 +106,7 @@ async def provider(shell: Shell, argument: str) -> None:
     if dropped:
         names = ", ".join(dropped).replace("_", " ")
         shell.show(Text(f"Not set for {argument}: {names}", style="dim"))
-    _tell_of_change(shell, left)
+    _show_change(shell, left)
 
 
 @command_with("[auto|isolated|external]", completer=source_choices, while_working=False)
@@ -120,7 +120,7 @@ async def source(shell: Shell, argument: str) -> None:
         raise UsageError(f"/source takes {', '.join(_SOURCES)}, not {argument!r}")
     left = shell.chat.session.id
     await shell.chat.change(source=argument)
-    _tell_of_change(shell, left)
+    _show_change(shell, left)
 
 
 @command_with("[DIR|clear]", completer=cwd_choices)
@@ -210,7 +210,7 @@ async def _known_efforts(shell: Shell) -> tuple[str, ...]:
     return chosen[0].efforts if chosen else ()
 
 
-def _tell_of_change(shell: Shell, left: str | None) -> None:
+def _show_change(shell: Shell, left: str | None) -> None:
     chat = shell.chat
     shell.show(Text(f"You are now talking with {chat.name}."))
     if left is not None:

@@ -42,7 +42,7 @@ class Output:
     an answer writes them one by one. So, as network cards do with interrupts, the first reads are
     served at once, but in a stream that keeps coming the pipe rests for `INTERVAL` between reads
     and many lines arrive together. Credit for `BURST` immediate reads builds up again at one read
-    per `INTERVAL`, or at once with `hurry`.
+    per `INTERVAL`, or at once with `read_now`.
 
     If the consumer does not ask, reading stops at `BUFFER_LIMIT`, the pipe fills and the child
     waits in its write.
@@ -74,7 +74,7 @@ class Output:
             self._moderate()
         self._wake()
 
-    def hurry(self) -> None:
+    def read_now(self) -> None:
         """Serves the next reads at once: somebody has asked something and waits for the answer."""
         self._next_read = 0.0
         if self._rest is not None:
