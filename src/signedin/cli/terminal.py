@@ -14,7 +14,7 @@ from rich.live import Live
 
 from signedin.cli import blocks
 from signedin.cli.errors import StdoutClosedError
-from signedin.cli.output import Outcome, Presenter
+from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.render import NoticeView, TurnView, View
 from signedin.cli.streams import can_draw_on
 from signedin.model.events import Event
@@ -80,10 +80,10 @@ class TerminalPresenter(Presenter):
         if not self._is_paused:
             self._print_kept()
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Prints what is left."""
         self._print_kept()
-        for renderable in self._view.end(outcome.result):
+        for renderable in self._view.end(end.result):
             self._print(renderable)
 
     def write(self, block: RenderableType) -> None:
@@ -137,10 +137,10 @@ class LivePresenter(TerminalPresenter):
         )
         self._drawing: asyncio.Task[None] | None = None
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Stops drawing and prints what is left."""
         self._live.stop()
-        super().finish(outcome)
+        super().finish(end)
 
     @contextmanager
     def paused(self) -> Generator[None]:

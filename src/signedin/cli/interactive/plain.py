@@ -12,7 +12,7 @@ from typing import TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from signedin.cli.interactive.screen import Fits, Host
+from signedin.cli.interactive.screen import Fits, ScreenDelegate
 from signedin.cli.output import Presenter
 from signedin.cli.render import View
 from signedin.cli.terminal import PlainPresenter
@@ -37,18 +37,18 @@ class PlainScreen:
         )
         self._unread = b""
         self._has_ended = False
-        self._host: Host | None = None
+        self._delegate: ScreenDelegate | None = None
 
     @asynccontextmanager
-    async def opened(self, host: Host) -> AsyncGenerator[None, None]:
+    async def opened(self, delegate: ScreenDelegate) -> AsyncGenerator[None, None]:
         """Is always ready."""
-        self._host = host
+        self._delegate = delegate
         yield
 
     async def read(self) -> str | None:
         """Waits for what the user enters."""
-        assert self._host is not None  # noqa: S101 - it was opened
-        line = await self._ask(self._host.prompt)
+        assert self._delegate is not None  # noqa: S101 - it was opened
+        line = await self._ask(self._delegate.prompt)
         while line is not None and line.endswith("\\"):
             more = await self._ask("... ")
             line = f"{line[:-1]}\n{more or ''}"

@@ -15,7 +15,7 @@ Choices: TypeAlias = Sequence[tuple[str, str]]
 """Words that could come next, each with what it means."""
 
 
-class Host(Protocol):
+class ScreenDelegate(Protocol):
     """What a screen asks of the conversation on it."""
 
     @property
@@ -54,7 +54,7 @@ class Screen(Protocol):
 
     reads_ahead: bool
 
-    def opened(self, host: Host) -> AbstractAsyncContextManager[None]:
+    def opened(self, delegate: ScreenDelegate) -> AbstractAsyncContextManager[None]:
         """Makes the screen ready, and leaves the terminal as it was."""
         ...
 

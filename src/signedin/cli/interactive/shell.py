@@ -16,7 +16,7 @@ from signedin.cli.interactive.screen import Screen
 from signedin.cli.interactive.snapshots import Snapshots
 from signedin.cli.interactive.state import Chat
 from signedin.cli.interactive.views import EventView
-from signedin.cli.output import Outcome
+from signedin.cli.output import TurnEnd
 from signedin.cli.render import TurnView, View
 from signedin.client.turn import AsyncTurn
 from signedin.model.errors import SignedinError, TurnInterruptedError
@@ -121,7 +121,7 @@ class Shell:
             self._waiting.append(text)
             self.show(Text("Queued; sent when this turn ends.", style="dim"))
 
-    async def follow(self, turn: AsyncTurn, view: View) -> Outcome:
+    async def follow(self, turn: AsyncTurn, view: View) -> TurnEnd:
         """Shows a turn until it ends, and returns how it ended.
 
         Raises:
@@ -133,22 +133,22 @@ class Shell:
             async with turn, self.screen.presenter(view) as presenter:
                 while batch := await turn.next_batch():
                     presenter.show(batch)
-                outcome = await _outcome_of(turn)
-                presenter.finish(outcome)
+                end = await _end_of(turn)
+                presenter.finish(end)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._stopping is None or self._left.done() or task is None:
                 raise
             task.uncancel()
-            outcome = await _outcome_of(turn)
-            self.show(*view.end(outcome.result))
+            end = await _end_of(turn)
+            self.show(*view.end(end.result))
         finally:
             self._turn = None
             self._turn_ended.set()
-        if outcome.error is not None:
-            self.tell(outcome.error)
+        if end.error is not None:
+            self.tell(end.error)
         self.show("")
-        return outcome
+        return end
 
     def tell(self, error: Exception) -> None:
         """Shows what went wrong."""
@@ -225,10 +225,10 @@ class Shell:
         working.cancel()
 
 
-async def _outcome_of(turn: AsyncTurn) -> Outcome:
+async def _end_of(turn: AsyncTurn) -> TurnEnd:
     try:
-        return Outcome(await turn.result())
+        return TurnEnd(await turn.result())
     except SignedinError as error:
         if error.result is None:
             raise
-        return Outcome(error.result, error)
+        return TurnEnd(error.result, error)

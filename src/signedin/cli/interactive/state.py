@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from signedin.cli.output import Outcome
+from signedin.cli.output import TurnEnd
 from signedin.cli.page.record import Conversation, Exchange, from_history, from_result
 from signedin.client.async_client import AsyncClient
 from signedin.client.session import LATEST, AsyncSession
@@ -134,17 +134,17 @@ class Chat:
         """Returns a turn that is no part of the conversation."""
         return self.client.stream(prompt, **self._keywords(on_approval, on_question))
 
-    def add(self, prompt: str, outcome: Outcome) -> None:
+    def add(self, prompt: str, end: TurnEnd) -> None:
         """Keeps what a turn of the conversation came to."""
-        exchanges = from_result(outcome.result, prompt=prompt, error=outcome.error).exchanges
+        exchanges = from_result(end.result, prompt=prompt, error=end.error).exchanges
         self.exchanges += exchanges
-        self._answered_by = outcome.result.model or self._answered_by
-        for event in outcome.result.events:
+        self._answered_by = end.result.model or self._answered_by
+        for event in end.result.events:
             if isinstance(event, SessionEvent):
                 self._effort = event.effort
             elif isinstance(event, UsageEvent) and event.context_tokens and event.context_window:
                 self._context = event.context_tokens, event.context_window
-        if outcome.error is None:
+        if end.error is None:
             self.notes = []
 
     def conversation(self) -> Conversation:
