@@ -90,8 +90,8 @@ async def read_status(backend: AuthBackend, provider: str) -> AuthStatus:
         async with asyncio.timeout(STATUS_SECONDS):
             status = await backend.status()
     except TimeoutError:
-        told = f"{provider} did not report within {STATUS_SECONDS:g} s who is signed in"
-        return _unknown(provider, "timeout", told)
+        warning = f"{provider} did not report within {STATUS_SECONDS:g} s who is signed in"
+        return _unknown(provider, "timeout", warning)
     except (InvalidOptionError, BillingError):
         raise
     except SignedinError as error:
@@ -102,7 +102,7 @@ async def read_status(backend: AuthBackend, provider: str) -> AuthStatus:
     return msgspec.structs.replace(status, reason=reason)
 
 
-def _unknown(provider: str, reason: NoLogin, told: str) -> AuthStatus:
+def _unknown(provider: str, reason: NoLogin, warning: str) -> AuthStatus:
     return AuthStatus(
         provider=provider,
         installed=True,
@@ -110,7 +110,7 @@ def _unknown(provider: str, reason: NoLogin, told: str) -> AuthStatus:
         mode="unknown",
         billing="unknown",
         reason=reason,
-        warnings=(told,),
+        warnings=(warning,),
     )
 
 

@@ -55,14 +55,14 @@ def status(
     json: Json = False,
 ) -> int:
     """Report who is signed in and who pays, or why nobody is. Exits with 1 if nobody is."""
-    told = asyncio.run(_status(provider, source, account))
+    status = asyncio.run(_status(provider, source, account))
     if json:
-        write_json(fields(told))
+        write_json(fields(status))
     else:
-        write(aligned(_rows(told)))
-    for warning in told.warnings:
+        write(aligned(_rows(status)))
+    for warning in status.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    return SUCCESS if told.authenticated else FAILURE
+    return SUCCESS if status.authenticated else FAILURE
 
 
 @auth.command("list")
@@ -70,13 +70,20 @@ def list_logins(*, json: Json = False) -> None:
     """List the logins of all providers, the named ones included."""
     found = asyncio.run(_all())
     if json:
-        write_json([fields(told) for told in found])
+        write_json([fields(status) for status in found])
         return
     table = [("PROVIDER", "SOURCE", "ACCOUNT", "SIGNED IN", "PAYS", "WHO")]
-    for told in found:
-        signed_in = "yes" if told.authenticated else "no" if told.installed else "not installed"
-        who = told.email or told.decided_by or "-"
-        row = (told.provider, told.source, told.account or "-", signed_in, told.billing, who)
+    for status in found:
+        signed_in = "yes" if status.authenticated else "no" if status.installed else "not installed"
+        who = status.email or status.decided_by or "-"
+        row = (
+            status.provider,
+            status.source,
+            status.account or "-",
+            signed_in,
+            status.billing,
+            who,
+        )
         table.append(row)
     write(aligned(table))
 
@@ -147,14 +154,14 @@ def logout(
         return
     whose = _whose(before)
     if before.reason == "not_signed_in":
-        told = f"nobody was signed in to {whose}"
+        report = f"nobody was signed in to {whose}"
     else:
-        told = f"signed out of {whose}"
+        report = f"signed out of {whose}"
     if before.source == "isolated" and provider != "chatgpt":
-        told += f"; {provider}'s own login is untouched"
+        report += f"; {provider}'s own login is untouched"
     if after.authenticated:
-        told += f"; still signed in by {after.decided_by or after.mode}"
-    typer.echo(told, err=True)
+        report += f"; still signed in by {after.decided_by or after.mode}"
+    typer.echo(report, err=True)
 
 
 @auth.command()
@@ -209,9 +216,9 @@ def import_login(
     typer.echo(f"signed in to {provider}: {asyncio.run(bring_in())}", err=True)
 
 
-def fields(told: AuthStatus) -> dict[str, object]:
+def fields(status: AuthStatus) -> dict[str, object]:
     """Returns the fields of a status; their names are part of the program's interface."""
-    values = {name: getattr(told, name) for name in told.__struct_fields__}
+    values = {name: getattr(status, name) for name in status.__struct_fields__}
     return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
 
 
@@ -256,9 +263,9 @@ async def _all() -> list[AuthStatus]:
             if status.installed or not provider.startswith("acp"):
                 found.append(status)
         for name in account_names(provider):
-            told = await _status(provider, "isolated", name)
-            if told.reason not in ("not_signed_in", "not_installed"):
-                found.append(told)
+            status = await _status(provider, "isolated", name)
+            if status.reason not in ("not_signed_in", "not_installed"):
+                found.append(status)
     return found
 
 
@@ -274,12 +281,12 @@ async def _logout(
         return before, await client.auth_status()
 
 
-def _whose(told: AuthStatus) -> str:
+def _whose(status: AuthStatus) -> str:
     """Names a login."""
-    if told.source == "external":
-        return f"{told.provider}'s own login"
-    name = f" {told.account!r}" if told.account else ""
-    return f"signedin's own {told.provider} login{name}"
+    if status.source == "external":
+        return f"{status.provider}'s own login"
+    name = f" {status.account!r}" if status.account else ""
+    return f"signedin's own {status.provider} login{name}"
 
 
 async def _until_stopped(work: Coroutine[None, None, None]) -> int:
@@ -329,8 +336,8 @@ async def _login(
                 write(f"Paste the {'address it ends at' if paste else 'code it shows'}: ")
                 await begun.submit_code(await in_thread(sys.stdin.readline, "signedin paste"))
             await begun.wait(timeout)
-        told = await client.auth_status()
-    write(aligned(_rows(told)))
+        status = await client.auth_status()
+    write(aligned(_rows(status)))
 
 
 def open_page(url: str) -> None:
@@ -376,20 +383,20 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
     return given
 
 
-def _rows(told: AuthStatus) -> list[tuple[str, ...]]:
-    plan = f" ({told.plan})" if told.plan else ""
+def _rows(status: AuthStatus) -> list[tuple[str, ...]]:
+    plan = f" ({status.plan})" if status.plan else ""
     rows = {
-        "provider": told.provider,
-        "installed": str(told.binary or "yes") if told.installed else "no",
-        "signed in": "yes" if told.authenticated else "no",
-        "because": None if told.reason in (None, "not_signed_in") else told.reason,
-        "mode": told.mode,
-        "pays": f"{told.billing}{plan}",
-        "decided by": told.decided_by,
-        "who": told.email,
-        "source": told.source,
-        "account": told.account,
-        "home": str(told.home) if told.home else None,
-        "removed variables": ", ".join(told.removed),
+        "provider": status.provider,
+        "installed": str(status.binary or "yes") if status.installed else "no",
+        "signed in": "yes" if status.authenticated else "no",
+        "because": None if status.reason in (None, "not_signed_in") else status.reason,
+        "mode": status.mode,
+        "pays": f"{status.billing}{plan}",
+        "decided by": status.decided_by,
+        "who": status.email,
+        "source": status.source,
+        "account": status.account,
+        "home": str(status.home) if status.home else None,
+        "removed variables": ", ".join(status.removed),
     }
     return [(name, value) for name, value in rows.items() if value]

@@ -197,8 +197,8 @@ def question(asked: Question) -> RenderableType:
     title = f"{printable(asked.header)}: " if asked.header else ""
     lines = [Text(f"{title}{printable(asked.text)}", "yellow")]
     for number, option in enumerate(asked.options, 1):
-        told = f" - {printable(option.description)}" if option.description else ""
-        lines.append(Text(f"  {number}. {printable(option.label)}{told}"))
+        description = f" - {printable(option.description)}" if option.description else ""
+        lines.append(Text(f"  {number}. {printable(option.label)}{description}"))
     return Group(*lines)
 
 

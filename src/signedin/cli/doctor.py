@@ -114,7 +114,7 @@ def _installed(name: str, installation: Installation) -> Finding:
 async def _version(name: str, program: Path) -> Finding:
     try:
         with TemporaryFolder("doctor") as home:
-            told = await capture(
+            ended = await capture(
                 [str(program), "--version"],
                 env={"PATH": os.environ.get("PATH", os.defpath), "HOME": home},
                 seconds=VERSION_SECONDS,
@@ -127,13 +127,13 @@ async def _version(name: str, program: Path) -> Finding:
             message=f"{program.name} --version failed: {error}",
             remedy=f"run it by hand: {program} --version",
         )
-    number = _NUMBER.search(told.stdout.decode("utf-8", "replace"))
-    if told.returncode or number is None:
+    number = _NUMBER.search(ended.stdout.decode("utf-8", "replace"))
+    if ended.returncode or number is None:
         return Finding(
             provider=name,
             check="version",
             level="problem",
-            message=f"{program.name} --version ended with {told.returncode}: {told.stderr}",
+            message=f"{program.name} --version ended with {ended.returncode}: {ended.stderr}",
             remedy=f"run it by hand: {program} --version",
         )
     return _compared(name, number[0])
@@ -183,11 +183,11 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
         message = f"{status.mode}, {status.source}, paid by {status.billing}: {status.decided_by}"
         yield Finding(provider=name, check="login", level="ok", message=message)
     elif status.reason in ("damaged", "status_failed", "timeout"):
-        [*_, told] = status.warnings or (status.reason,)
+        [*_, message] = status.warnings or (status.reason,)
         remedy = f"sign in again with: {load_provider(name).login}"
         if status.reason != "damaged":
             remedy = f"look at: signedin auth status --provider {name}"
-        yield Finding(provider=name, check="login", level="problem", message=told, remedy=remedy)
+        yield Finding(provider=name, check="login", level="problem", message=message, remedy=remedy)
         return
     else:
         yield Finding(

@@ -257,8 +257,8 @@ def _change(
             await act(session)
             return SessionChange(session_id=_id_of(session), change=done)
 
-    told = asyncio.run(change())
+    changed = asyncio.run(change())
     if json:
-        write_json(told)
+        write_json(changed)
     else:
-        typer.echo(f"{told.change}: {told.session_id}", err=True)
+        typer.echo(f"{changed.change}: {changed.session_id}", err=True)

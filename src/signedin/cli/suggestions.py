@@ -82,7 +82,9 @@ def sessions(context: typer.Context, incomplete: str) -> list[Suggestion]:
 
 
 def _beginning(incomplete: str, suggestions: Iterable[Suggestion]) -> list[Suggestion]:
-    return [(value, told) for value, told in suggestions if value.startswith(incomplete)]
+    return [
+        (value, description) for value, description in suggestions if value.startswith(incomplete)
+    ]
 
 
 def _asked(context: typer.Context, ask: Callable[[AsyncClient], Awaitable[T]]) -> T | None:

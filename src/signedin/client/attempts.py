@@ -200,8 +200,8 @@ def _joined(results: list[RunResult[object]]) -> RunResult[object]:
 
 def _as_of_one_turn(events: Iterable[Event]) -> tuple[Event, ...]:
     """The events of several turns with what those of one promise: a single beginning and end."""
-    told = list(events)
-    beginnings = [event for event in told if isinstance(event, SessionEvent)]
-    ends = [event for event in told if isinstance(event, DoneEvent)]
-    between = (event for event in told if not isinstance(event, SessionEvent | DoneEvent))
+    listed = list(events)
+    beginnings = [event for event in listed if isinstance(event, SessionEvent)]
+    ends = [event for event in listed if isinstance(event, DoneEvent)]
+    between = (event for event in listed if not isinstance(event, SessionEvent | DoneEvent))
     return (*beginnings[-1:], *between, *ends[-1:])

@@ -132,8 +132,8 @@ def know(values: Iterable[str | None]) -> None:
     they would be found where they mean something else. Of more than 1,000 values those go first
     that nobody has named for the longest time.
     """
-    told = {value.strip() for value in values if value}
-    _KNOWN.add(filter(_is_telling, told))
+    stripped = {value.strip() for value in values if value}
+    _KNOWN.add(filter(_is_telling, stripped))
 
 
 def know_variables(variables: Mapping[str, str | None]) -> None:
@@ -184,13 +184,13 @@ def redact_json(text: bytes) -> bytes:
     """
     if len(text) > LARGEST_JSON:
         return _LEFT_OUT % len(text)
-    told = text.decode("utf-8", "replace")
-    readable = _unescaped(told) if "\\" in told else told
+    decoded = text.decode("utf-8", "replace")
+    readable = _unescaped(decoded) if "\\" in decoded else decoded
     if redact(readable) == readable:
         return text
     if len(text) > LONGEST_MESSAGE:
         return _LEFT_OUT % len(text)
-    return _masked_json(told).encode("utf-8", "replace")
+    return _masked_json(decoded).encode("utf-8", "replace")
 
 
 def _masked_json(text: str) -> str:
@@ -204,10 +204,10 @@ def _masked_json(text: str) -> str:
             parts.append(redact(whole))
             name = name if whole.isspace() else ""
             continue
-        told = _unescaped(content)
-        masked = _masked_value(name, told)
-        parts.append(whole if masked == told else dumps(masked, ensure_ascii=False)[:-1] + end)
-        name = told if is_key else ""
+        value = _unescaped(content)
+        masked = _masked_value(name, value)
+        parts.append(whole if masked == value else dumps(masked, ensure_ascii=False)[:-1] + end)
+        name = value if is_key else ""
     return "".join(parts)
 
 

@@ -41,8 +41,8 @@ def describes_itself(annotation: object) -> bool:
 
 def with_description(schema: Schema, text: str) -> Schema:
     """Returns a plain schema with a description in place of its type's docstring."""
-    if "properties" not in schema and isinstance(told := schema.get("description"), str):
-        text = f"{text} ({told})"
+    if "properties" not in schema and isinstance(given := schema.get("description"), str):
+        text = f"{text} ({given})"
     return merge(schema, {"description": text})
 
 

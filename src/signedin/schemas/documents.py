@@ -47,8 +47,8 @@ def shape_of_schema(document: Schema, defs: Schema) -> Shape[JSON]:
     try:
         validator_type.check_schema(document)
     except SchemaError as error:
-        told = reason(error.absolute_path, error.message)
-        raise InvalidOptionError(f"not a valid JSON Schema: {told}") from None
+        why = reason(error.absolute_path, error.message)
+        raise InvalidOptionError(f"not a valid JSON Schema: {why}") from None
     plain = normalise(document, defs)
     # an empty registry: nothing is ever fetched to follow a reference
     validator = validator_type(document, registry=Registry())

@@ -117,15 +117,15 @@ def any_of(branches: Iterable[Schema]) -> Schema:
 
 def split_annotations(schema: Schema) -> tuple[Schema, Schema]:
     """Returns what a schema tells about itself, and what it demands."""
-    told = {key: value for key, value in schema.items() if key in ANNOTATIONS}
-    demanded = {key: value for key, value in schema.items() if key not in ANNOTATIONS}
-    return told, demanded
+    annotations = {key: value for key, value in schema.items() if key in ANNOTATIONS}
+    constraints = {key: value for key, value in schema.items() if key not in ANNOTATIONS}
+    return annotations, constraints
 
 
 def add_hints(schema: Schema, hints: Iterable[str]) -> Schema:
     """Returns the schema with facts in its description that it cannot say otherwise."""
-    told = ", ".join(hints)
-    if not told:
+    facts = ", ".join(hints)
+    if not facts:
         return schema
     description = schema.get("description")
-    return {**schema, "description": f"{description} ({told})" if description else told}
+    return {**schema, "description": f"{description} ({facts})" if description else facts}

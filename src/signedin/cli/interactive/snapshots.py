@@ -103,10 +103,10 @@ class Snapshots:
 
     async def _changed(self, folder: Path, before: str, after: str) -> dict[str, str]:
         """Paths that differ between two states, each with what happened to it."""
-        told = await self._git(
+        output = await self._git(
             folder, "diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after
         )
-        parts = told.split("\0")
+        parts = output.split("\0")
         return dict(zip(parts[1::2], parts[::2], strict=False))
 
     async def _top(self, folder: Path) -> Path:
@@ -130,8 +130,8 @@ class Snapshots:
         objects, index = store / "objects", store / "index"
         if not objects.is_dir():
             objects.mkdir()
-        told = await git(folder, "rev-parse", "--git-path", "objects", "--git-path", "index")
-        theirs = [folder / line for line in told.splitlines()]
+        output = await git(folder, "rev-parse", "--git-path", "objects", "--git-path", "index")
+        theirs = [folder / line for line in output.splitlines()]
         if not index.exists() and theirs[1].is_file():
             shutil.copyfile(theirs[1], index)  # so that only what has changed has to be read
         return {

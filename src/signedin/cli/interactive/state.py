@@ -125,8 +125,8 @@ class Chat:
 
     def turn(self, prompt: str, on_approval: OnApproval, on_question: OnQuestion) -> AsyncTurn:
         """Returns the turn that goes on with the conversation."""
-        told = "\n\n".join([*self.notes, prompt])
-        return self.session.stream(told, **self._keywords(on_approval, on_question))
+        text = "\n\n".join([*self.notes, prompt])
+        return self.session.stream(text, **self._keywords(on_approval, on_question))
 
     def single_turn(
         self, prompt: str, on_approval: OnApproval, on_question: OnQuestion

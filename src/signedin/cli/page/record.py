@@ -125,7 +125,7 @@ def from_json(text: str) -> Conversation:
         InvalidOptionError: It is something else; the message names the line.
     """
     exchanges: list[Exchange] = []
-    told: list[_ResultRow] = []
+    results: list[_ResultRow] = []
     waiting: list[Event] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -137,14 +137,14 @@ def from_json(text: str) -> Conversation:
         if row.events is not None:
             with _line(number):
                 waiting += [_event(raw) for raw in row.events]
-        exchanges += _told_by(row, waiting)
-        told.append(row)
+        exchanges += _exchanges_of(row, waiting)
+        results.append(row)
         waiting = []
     if waiting:
         exchanges += from_events(waiting).exchanges
     if not exchanges:
         raise InvalidOptionError("there are no events to make a page of")
-    return _described(exchanges, told)
+    return _described(exchanges, results)
 
 
 class _Failure(msgspec.Struct):
@@ -197,7 +197,7 @@ def _event(raw: msgspec.Raw) -> AnyEvent:
         return OtherEvent(name=unknown.kind, text=unknown.text, payload=raw)
 
 
-def _told_by(row: _ResultRow, events: list[Event]) -> Sequence[Exchange]:
+def _exchanges_of(row: _ResultRow, events: list[Event]) -> Sequence[Exchange]:
     """The exchanges some events tell of, the last of them as its result has it."""
     exchanges = from_events(events).exchanges if events else (Exchange(),)
     last = msgspec.structs.replace(
@@ -210,7 +210,7 @@ def _told_by(row: _ResultRow, events: list[Event]) -> Sequence[Exchange]:
     return [*exchanges[:-1], last]
 
 
-def _described(exchanges: list[Exchange], told: list[_ResultRow]) -> Conversation:
+def _described(exchanges: list[Exchange], results: list[_ResultRow]) -> Conversation:
     session = next(
         (
             event
@@ -220,7 +220,7 @@ def _described(exchanges: list[Exchange], told: list[_ResultRow]) -> Conversatio
         ),
         SessionEvent(session_id=""),
     )
-    row = told[-1] if told else _ResultRow("completed", 0.0)
+    row = results[-1] if results else _ResultRow("completed", 0.0)
     return Conversation(
         exchanges=tuple(exchanges),
         provider=row.provider,
