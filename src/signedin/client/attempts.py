@@ -49,12 +49,12 @@ async def run_to_end(
         begin: Gives the session for one attempt.
         prompt: What to ask.
         options: Everything else.
-        on_retry: Told of each further turn before it begins.
+        on_retry: Called before each further turn.
         roll_back: Takes a failed turn out of the conversation, where all attempts are in the same.
         result_of: Follows each turn to its end.
 
     Raises:
-        SignedinError: The last attempt's error; notes on it tell of the earlier ones, and
+        SignedinError: The last attempt's error; notes on it describe the earlier ones, and
             ``error.result`` has what all of them gave.
         OutputError: The answer still does not fit.
     """
@@ -79,12 +79,12 @@ async def run_to_end(
 
 
 class _Run:
-    """What has happened in a run until now.
+    """What has happened in a run so far.
 
     Args:
         started: When, in the time of the event loop.
         options: How it was asked for.
-        on_retry: Told of each further turn before it begins.
+        on_retry: Called before each further turn.
         result_of: Follows each turn to its end.
     """
 
@@ -105,7 +105,7 @@ class _Run:
         self._repairs = 0
 
     async def fitting_result(self, session: AsyncSession, prompt: str) -> RunResult[object]:
-        """Runs a turn, and further ones as long as its answer does not fit and may be mended."""
+        """Runs a turn, and further ones as long as its answer does not fit and may be repaired."""
         self._repairs = 0
         while True:
             try:
@@ -141,10 +141,10 @@ class _Run:
             error.result = self.completed(error.result)
 
     def delay_before_retry(self, error: SignedinError, *, in_conversation: bool) -> float | None:
-        """Notes a failed attempt; tells how long to wait, or ``None`` if it must not be repeated.
+        """Notes a failed attempt; returns how long to wait, ``None`` if it must not be repeated.
 
-        Within a conversation the repair of an answer is not tried again: its first turn is no
-        failure that could be taken back.
+        Within a conversation the repair of an answer is not tried again: its first turn is not
+        a failure that could be taken back.
         """
         if in_conversation and self._repairs:
             return None
@@ -199,7 +199,7 @@ def _joined(results: list[RunResult[object]]) -> RunResult[object]:
 
 
 def _as_of_one_turn(events: Iterable[Event]) -> tuple[Event, ...]:
-    """The events of several turns with what those of one promise: a single beginning and end."""
+    """The events of several turns as those of one: with a single beginning and end."""
     listed = list(events)
     beginnings = [event for event in listed if isinstance(event, SessionEvent)]
     ends = [event for event in listed if isinstance(event, DoneEvent)]

@@ -159,7 +159,7 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
 def check_switch(name: str, value: object) -> object:
     """Returns what is True or False.
 
-    Nothing but the word itself counts: what somebody did not mean must not become trust.
+    Only the boolean itself counts: nothing unintended must become trust.
 
     Raises:
         InvalidOptionError: It is something else.
@@ -183,7 +183,7 @@ def checked_directory(path: StrPath) -> Path:
     """Returns a folder as an absolute path.
 
     Raises:
-        InvalidOptionError: There is no such folder.
+        InvalidOptionError: The folder does not exist.
     """
     # abspath, not resolve: a symlinked folder keeps the name the caller gave it
     absolute = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100

@@ -212,7 +212,7 @@ def _masked_json(text: str) -> str:
 
 
 def _masked_value(name: str, value: str) -> str:
-    """What a value is called may tell that it is one."""
+    """Masks a value whose name says that it is a secret."""
     named = f'"{name}":'
     masked = redact(named + value)
     return masked.removeprefix(named) if masked.startswith(named) else redact(value)
