@@ -1,4 +1,4 @@
-"""Files that hold secrets: private from their first byte, and whole at every moment."""
+"""Files that hold secrets: private from their first byte, and complete at every moment."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def write_private(path: Path, data: bytes) -> None:
     is made if it is not there.
 
     Raises:
-        OSError: The system refused; ``filename`` tells where.
+        OSError: The system refused; ``filename`` says where.
     """
     if not path.parent.is_dir():
         make_private(path.parent)

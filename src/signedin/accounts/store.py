@@ -1,11 +1,11 @@
-"""Tokens of our own: kept safely, refreshed once however many processes need it.
+"""Our own tokens: stored safely, refreshed once however many processes need it.
 
 A refresh token that can be used once is lost if two processes use it, or if what the server gave
-for it is not kept. So each credential has a lock across processes, held over *read again → refresh
-→ write*; a cancelled caller waits until that is done; and what is kept says beforehand that a
-refresh has begun. One window remains, that no client can close: a process that is killed after the
-server has replaced the token and before the answer is on the disk. The next refresh then fails, and
-its error tells that this is why.
+for it is not stored. So each credential has a lock across processes, held over *read again →
+refresh → write*; a cancelled caller waits until that is done; and what is stored says beforehand
+that a refresh has begun. One window remains, that no client can close: a process that is killed
+after the server has replaced the token and before the answer is on the disk. The next refresh then
+fails, and its error says that this is why.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class CredentialStoreError(SignedinError):
-    """What is kept cannot be read as a credential. It is left as it is."""
+    """What is stored cannot be read as a credential. It is left as it is."""
 
     kind = ErrorKind.AUTH_REQUIRED
 
 
 class CredentialNotWrittenError(SignedinError):
-    """The folder or the keyring of a credential cannot be written. What is kept is as it was."""
+    """The folder or the keyring of a credential cannot be written. What is stored is unchanged."""
 
 
 class _Kept(msgspec.Struct, Generic[T], frozen=True):
@@ -67,7 +67,7 @@ class CredentialStore(Generic[T]):
     Args:
         kind: Type of the credentials.
         folder: Where lock files are, and without ``vault`` also the credentials.
-        vault: Where credentials are kept instead.
+        vault: Where credentials are stored instead.
     """
 
     def __init__(self, kind: type[T], folder: Path, *, vault: Vault | None = None) -> None:
@@ -85,7 +85,7 @@ class CredentialStore(Generic[T]):
 
     @asynccontextmanager
     async def locked(self, name: str) -> AsyncGenerator[LockedCredential[T], None]:
-        """Keeps every other task and process from changing a credential.
+        """Prevents every other task and process from changing a credential.
 
         Raises:
             CredentialNotWrittenError: The lock cannot be written.
@@ -198,7 +198,7 @@ class LockedCredential(Generic[T]):
         await self._save(_Kept(credential))
 
     async def delete(self) -> bool:
-        """Forgets it; returns whether there was one."""
+        """Deletes it; returns whether there was one."""
         where = self._vault.where(self._name)
         try:
             return await finish(asyncio.to_thread(self._vault.delete, self._name))

@@ -43,7 +43,7 @@ def clean_up(function: Callable[[], Coroutine[object, object, object]]) -> None:
     """Runs a coroutine function that frees something, unless the interpreter is exiting.
 
     Then everything has been closed already, no thread can be started any more, and whoever asks is
-    a generator that nobody holds.
+    a generator without an owner.
     """
     if not sys.is_finalizing():
         call(function)
@@ -102,7 +102,7 @@ class _Portal:
             if not done.done():  # from outside, by a signal handler
                 self._loop.call_soon_threadsafe(cancel)
                 _wait(done)
-            # What happened in the other thread is no help to whoever called; causes are kept.
+            # What happened in the other thread does not help the caller; causes are retained.
             raise error.with_traceback(None)  # noqa: B904
         except BaseException:
             if not done.done():
@@ -150,7 +150,7 @@ def _wait(done: Future[T]) -> None:
 
 
 def _close_abandoned(close: Close) -> None:
-    """Closes what nobody holds any more."""
+    """Closes what has no owner any more."""
     if _portal is not None:
         _portal.spawn(close)
 

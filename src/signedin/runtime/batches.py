@@ -1,6 +1,6 @@
 """What arrives in batches and is iterated one by one: what turns of every kind have in common.
 
-As a context manager it may be iterated in several goes and is closed when the block is left;
+As a context manager, iteration can be paused and resumed, and it is closed when the block is left;
 otherwise leaving an iteration, early or not, closes it.
 """
 
@@ -77,7 +77,7 @@ class Batches(Generic[T]):
 
     Args:
         batches: What is waited for in the background loop.
-        owner: Kept from being garbage collected: a client that nobody holds is closed.
+        owner: Protected from garbage collection: a client without references is closed.
     """
 
     def __init__(self, batches: AsyncBatches[T], owner: object) -> None:

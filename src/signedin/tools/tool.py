@@ -36,7 +36,7 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """What came of a call.
+    """The result of a call.
 
     Attributes:
         content: What the model is shown.
@@ -230,7 +230,7 @@ def _new_tool(function: Callable[P, R], name: str | None, description: str | Non
 
 
 def _is_method(function: Callable[..., object]) -> bool:
-    """Whether a function waits for its ``self``; while its class is made, only the name tells."""
+    """Whether a function waits for its ``self``; while its class is made, its name shows it."""
     return inspect.isfunction(function) and next(
         iter(inspect.signature(function).parameters), ""
     ) in {"self", "cls"}

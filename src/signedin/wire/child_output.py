@@ -16,7 +16,7 @@ PIPE_SIZE = 1 << 20
 """Bytes the pipe should hold: the most that Linux grants an ordinary user."""
 
 BUFFER_LIMIT = 1 << 18
-"""Bytes kept for a consumer that does not ask, before reading pauses."""
+"""Bytes buffered for a consumer that does not ask, before reading pauses."""
 
 INTERVAL = 0.004
 """Seconds between two reads of a stream that does not stop, and so the most that data waits."""
@@ -75,7 +75,7 @@ class Output:
         self._wake()
 
     def read_now(self) -> None:
-        """Serves the next reads at once: somebody has asked something and waits for the answer."""
+        """Serves the next reads at once: somebody is waiting for an answer."""
         self._next_read = 0.0
         if self._rest is not None:
             self._rest.cancel()

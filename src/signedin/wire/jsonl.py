@@ -16,7 +16,7 @@ LONGEST_LINE = 256 << 20
 
 _ENCODER = msgspec.json.Encoder()
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for what is no JSON, in another form, no text, or nested too deep."""
+"""What decoding raises for what is not JSON, in another form, not text, or nested too deep."""
 
 _ESCAPE = re.compile(
     rb"""\\(?:
@@ -85,7 +85,7 @@ class JsonLines(Generic[T]):
     r"""Turns a stream of bytes into messages of one type; a bad line is a value, not an exception.
 
     Programs that run on Node cut texts between the halves of a surrogate pair and write each half
-    as an escape (``"\ud83d"``), which is no valid text. Such halves are read as U+FFFD, so that a
+    as an escape (``"\ud83d"``), which is not valid text. Such halves are read as U+FFFD, so that a
     broken character costs a character and not the message around it.
 
     Args:
@@ -113,9 +113,9 @@ class JsonLines(Generic[T]):
             return line, self._decode(line)
         except UNDECODABLE as error:
             reason = str(error)
-        whole = repair_surrogates(line)
-        if whole != line:
-            return self._read(whole)
+        repaired = repair_surrogates(line)
+        if repaired != line:
+            return self._read(repaired)
         return line, BadLine(line, reason)
 
 
@@ -128,7 +128,7 @@ def encode_line(message: object) -> bytes:
     """Returns ``message`` as one JSON line.
 
     Lone surrogates, which Python strings may hold but UTF-8 cannot, become U+FFFD: codex 0.169
-    drops a line that holds one without a word.
+    silently drops a line that holds one.
 
     Raises:
         TypeError: ``message`` holds something that has no JSON form.
