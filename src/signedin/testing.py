@@ -32,9 +32,10 @@ _WHOLE_OF = {
 def assert_event_contract(events: Iterable[Event]) -> None:
     """Checks what every provider promises about the events of one turn.
 
-    The session comes first, if the turn got as far as having one. Deltas come before the whole
-    they belong to, and each gets its whole. A command, file change or tool call that starts ends
-    exactly once, and previews of its output lie between. `DoneEvent` comes last and once.
+    The session comes first, if the turn got as far as having one. Deltas come before the
+    complete item they belong to, and each item is completed. A command, file change or tool call
+    that starts ends exactly once, and previews of its output lie between. `DoneEvent` comes last
+    and once.
 
     Raises:
         AssertionError: With the promise that is broken and the place where.

@@ -124,7 +124,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _line_to_complete() -> str | None:
-    """Returns the line that a shell asks to complete; ``None`` if this is no such question."""
+    """Returns the line that a shell asks to complete; ``None`` if it asks for something else."""
     if not os.environ.get(_COMPLETION_VARIABLE):
         return None
     return " ".join(os.environ.get(name, "") for name in _LINE_VARIABLES)

@@ -40,7 +40,7 @@ PassphraseFile = Annotated[
 
 
 class SignedOut(msgspec.Struct, frozen=True):
-    """What signing out came to: whether anybody was signed in, and who is afterwards."""
+    """The result of signing out: whether anybody was signed in, and who is afterwards."""
 
     was_signed_in: bool
     status: AuthStatus
@@ -236,10 +236,10 @@ async def _client(
 
 
 def _profile(provider: str, profile: str | None) -> Mapping[str, object]:
-    """The option that chooses a way in.
+    """The option that chooses how to sign in.
 
     Raises:
-        UnsupportedOptionError: The provider has no such way.
+        UnsupportedOptionError: The provider has no such profile.
     """
     if profile is None:
         return {}
@@ -348,7 +348,7 @@ def open_page(url: str) -> None:
         os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
     )
     if has_window:
-        # Some browsers keep whoever opens them waiting until they are closed.
+        # Some browsers block the caller until they are closed.
         threading.Thread(
             target=webbrowser.open, args=(url,), name="signedin browser", daemon=True
         ).start()

@@ -66,7 +66,7 @@ def doctor(
 ) -> int:
     """Find out what does not work on this machine, and why.
 
-    The turns it runs use no account and reach nobody. Exits with 1 if there is a problem.
+    The turns it runs use no account and reach no network. Exits with 1 if there is a problem.
     """
     findings = asyncio.run(_findings(provider or _built_in(), smoke=smoke))
     if json:
@@ -89,7 +89,7 @@ async def _findings(providers: list[str], *, smoke: bool) -> list[Finding]:
             found.append(_installed(name, installation))
             if installation.usable is None:
                 continue
-            if installation.usable.suffix != ".py":  # a Python package is no program
+            if installation.usable.suffix != ".py":  # a Python package is not a program
                 found.append(await _version(name, installation.usable))
             found += [finding async for finding in _account(client)]
         if smoke:

@@ -98,7 +98,7 @@ def exit_code(error: Exception) -> int:
 
 
 def report(error: Exception) -> None:
-    """Says on standard error what went wrong and what to do next."""
+    """Reports on standard error what went wrong and what to do next."""
     match error:
         case StdoutClosedError():
             lines = []
@@ -111,7 +111,7 @@ def report(error: Exception) -> None:
             lines = [f"error: {message_of(error)}", *_child_stderr(error), *notes]
         case _:
             lines = [f"error: {message_of(error)}"]
-    with contextlib.suppress(OSError):  # there may be nobody to tell
+    with contextlib.suppress(OSError):  # there may be no reader
         for line in lines:
             typer.echo(line, err=True)
 

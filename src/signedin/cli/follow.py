@@ -58,7 +58,7 @@ async def follow_run(run: Run, presenters: Sequence[Presenter]) -> TurnEnd:
 
 
 class RunStoppedError(Exception):
-    """A signal came; what the turn had brought is told by the follower."""
+    """A signal came; what the turn had produced is reported by the follower."""
 
 
 class Follower:
@@ -151,7 +151,7 @@ class _Stopper:
         """Takes a cancellation back, so that the run can end in order.
 
         Raises:
-            CancelledError: It came from somebody else.
+            CancelledError: It came from elsewhere.
         """
         if not self._has_torn_down:
             raise asyncio.CancelledError

@@ -27,7 +27,7 @@ class TurnEnd(msgspec.Struct, frozen=True):
 
 
 class Presenter(AbstractAsyncContextManager["Presenter"]):
-    """Shows a turn to somebody, from entering it to its `finish`."""
+    """Shows a turn, from entering it to its `finish`."""
 
     @abstractmethod
     def show(self, events: Sequence[Event]) -> None:
@@ -69,7 +69,7 @@ class TextWriter(Presenter):
         self._end = ""
 
     def show(self, events: Sequence[Event]) -> None:
-        """Writes the pieces of messages, and of a whole message what did not come in pieces."""
+        """Writes the pieces of messages, and of a complete message what did not come in pieces."""
         pieces: list[str] = []
         for event in events:
             match event:
@@ -131,7 +131,7 @@ class NoticeWriter(Presenter):
             match event:
                 case WarningEvent() | RetryEvent():
                     kind = "warning" if isinstance(event, WarningEvent) else "retry"
-                    with contextlib.suppress(OSError):  # there may be nobody to tell
+                    with contextlib.suppress(OSError):  # there may be no reader
                         typer.echo(f"{kind}: {event.text}", err=True)
                 case _:
                     pass

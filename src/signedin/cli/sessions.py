@@ -250,7 +250,7 @@ def _change(
     *,
     json: bool,
 ) -> None:
-    """Does something to a conversation, and says that it is done."""
+    """Changes a conversation, and reports it."""
 
     async def change() -> SessionChange:
         async with opened as session:

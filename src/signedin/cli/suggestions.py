@@ -19,7 +19,7 @@ Suggestion: TypeAlias = tuple[str, str]
 """A value, and what it is."""
 
 SECONDS = 5.0
-"""How long an agent may take to tell what there is."""
+"""How long an agent may take to list what there is."""
 
 LATEST_SESSIONS = 20
 

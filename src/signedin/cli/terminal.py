@@ -24,14 +24,14 @@ _FRAME_SECONDS = 0.1
 
 
 def turn_presenter(stream: TextIO) -> TerminalPresenter:
-    """Returns who shows a whole turn on a stream, in the best way it allows."""
+    """Returns the presenter of a complete turn on a stream, in the best way it allows."""
     if can_draw_on(stream):
         return LivePresenter(stream, TurnView(blocks.markdown))
     return PlainPresenter(stream, TurnView(blocks.plain))
 
 
 def notice_presenter(stream: TextIO) -> TerminalPresenter:
-    """Returns who shows on a stream, on the side, what is going on, in the best way it allows."""
+    """Returns the presenter of progress on a stream, in the best way it allows."""
     if can_draw_on(stream):
         return LivePresenter(stream, NoticeView())
     return PlainPresenter(stream, NoticeView())
@@ -61,7 +61,7 @@ class _Console(Console):
 
 
 class TerminalPresenter(Presenter):
-    """Prints what a view gives, and stands back while somebody asks the user something.
+    """Prints what a view gives, and pauses while the user is asked something.
 
     Attributes:
         stream: The terminal.
@@ -75,7 +75,7 @@ class TerminalPresenter(Presenter):
         self._is_paused = False
 
     def show(self, events: Sequence[Event]) -> None:
-        """Prints what the events add; while paused, they are kept."""
+        """Prints what the events add; while paused, they are buffered."""
         self._kept += events
         if not self._is_paused:
             self._print_kept()
@@ -123,7 +123,7 @@ class PlainPresenter(TerminalPresenter):
 
 
 class LivePresenter(TerminalPresenter):
-    """Prints what a view gives, and below it keeps drawing what is going on."""
+    """Prints what a view gives, and draws progress below it."""
 
     def __init__(self, stream: TextIO, view: View) -> None:
         super().__init__(stream, _Console(file=stream, highlight=False), view)

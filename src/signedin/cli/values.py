@@ -45,7 +45,7 @@ def variables(env: Sequence[str], unset: Sequence[str]) -> dict[str, str | None]
 
 
 def provider_options(given: Sequence[str]) -> dict[str, object]:
-    """Returns what ``--provider-option NAME=JSON`` says; what is no JSON is a string."""
+    """Returns what ``--provider-option NAME=JSON`` says; what is not JSON is a string."""
     options: dict[str, object] = {}
     for each in given:
         name, value = _pair(each, "--provider-option")

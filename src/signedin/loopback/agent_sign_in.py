@@ -34,7 +34,7 @@ class AgentSignIn:
 
     Args:
         account: Who signs in.
-        grants: Keeps codes and tokens.
+        grants: Stores codes and tokens.
 
     Attributes:
         scope: What is granted.

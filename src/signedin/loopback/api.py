@@ -90,7 +90,7 @@ class ModelAPI(Protocol):
         """Read what the model is asked.
 
         Raises:
-            ValueError: The body is no request this API understands; the message says why.
+            ValueError: The body is not a request this API understands; the message says why.
         """
         ...
 

@@ -70,7 +70,7 @@ class _Request(Struct):
 
 
 class ChatAPI:
-    """`POST …/chat/completions`, streamed or whole."""
+    """`POST …/chat/completions`, streamed or complete."""
 
     name = "chat"
 
@@ -82,7 +82,7 @@ class ChatAPI:
         """Read what the user typed last and the tool answers that came after it.
 
         Raises:
-            ValueError: The body is no request for a completion.
+            ValueError: The body is not a request for a completion.
         """
         request = msgspec.convert(body, _Request)
         prompt, outputs = _last_turn(request.messages)

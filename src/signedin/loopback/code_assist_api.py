@@ -63,7 +63,7 @@ class CodeAssistAPI:
         """Read what is in the envelope.
 
         Raises:
-            ValueError: The body is no request for content.
+            ValueError: The body is not a request for content.
         """
         if _method(path) not in _CONTENT:
             return Reading()

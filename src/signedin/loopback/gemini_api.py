@@ -88,7 +88,7 @@ class GeminiAPI:
         """Read what the user typed last and the function responses that came after it.
 
         Raises:
-            ValueError: The body is no request for content.
+            ValueError: The body is not a request for content.
         """
         request = msgspec.convert(body, _Request)
         prompt, outputs = _last_turn(request.contents)
@@ -163,7 +163,7 @@ class GeminiStream:
                 case Text():
                     yield from self._text(part)
                 case Reasoning():
-                    # Every part of a thought is a whole one to its readers.
+                    # Every part of a thought is a complete one to its readers.
                     for thought in [part.raw] if part.raw is not None else part.parts:
                         yield Delta(self._partial({"text": thought, "thought": True}))
                 case RawItem():
@@ -240,7 +240,7 @@ def _output_of(answer: _FunctionResponse) -> str:
 
 
 def _function_call(call: ToolCall) -> _JsonPart:
-    """A call; the API has only whole ones. Models since Gemini 3 sign them."""
+    """A call; the API has only complete ones. Models since Gemini 3 sign them."""
     function_call: dict[str, object] = {"name": call.name, "args": call.arguments}
     if call.id:
         function_call["id"] = call.id

@@ -86,7 +86,7 @@ class Player:
 def read_script(path: str | Path) -> Script:
     """Read a script from a YAML file.
 
-    The file holds a whole `Script`, or only the list of default replies, or one text. Parts and
+    The file holds a complete `Script`, or only the list of default replies, or one text. Parts and
     failures name their `type`:
 
     ```yaml
@@ -97,7 +97,7 @@ def read_script(path: str | Path) -> Script:
     Raises:
         MissingExtraError: The extra ``loopback`` is not installed.
         OSError: The file cannot be read.
-        ScriptError: It is no YAML or no script; the message names the file and the place in it.
+        ScriptError: It is not YAML or not a script; the message names the file and the place in it.
     """
     with from_extra("loopback", "reading a script from a file"):
         import_module("yaml")

@@ -70,7 +70,7 @@ def _with_described_parts(schema: Schema, annotation: object) -> Schema:
 
 
 def _with_described_alternative(schema: Schema, arguments: tuple[object, ...]) -> Schema:
-    """Follows ``X | None``; which of several alternatives is which cannot be told."""
+    """Follows ``X | None``; several alternatives cannot be told apart."""
     inner = [argument for argument in arguments if argument is not NoneType]
     branches = alternatives(schema)
     if len(inner) != 1 or len(branches) != 2:
@@ -111,7 +111,7 @@ def _field_types(annotation: object) -> dict[str, object]:
         return {}
     try:
         hints = get_type_hints(owner, include_extras=True)
-    except (NameError, TypeError):  # told where the schema is made, or harmless
+    except (NameError, TypeError):  # reported where the schema is made, or harmless
         return {}
     if issubclass(owner, msgspec.Struct):
         names = zip(owner.__struct_encode_fields__, owner.__struct_fields__, strict=True)

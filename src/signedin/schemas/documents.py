@@ -37,7 +37,7 @@ def shape_of_schema(document: Schema, defs: Schema) -> Shape[JSON]:
         defs: Takes in what the plain schema refers to.
 
     Raises:
-        InvalidOptionError: It is no valid JSON Schema, or refers to something outside of itself.
+        InvalidOptionError: It is not a valid JSON Schema, or refers to something outside of itself.
     """
     with from_extra("schema", "validation of output= with a JSON Schema"):
         from jsonschema import SchemaError, validators  # noqa: PLC0415 - 70 ms, seldom used

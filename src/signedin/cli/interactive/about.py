@@ -1,4 +1,4 @@
-"""Slash commands that tell something: about the agent, the account, the conversation."""
+"""Slash commands that show something: about the agent, the account, the conversation."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Loop(Shell):
         return self._left.result()
 
     async def choices(self, line: str) -> Choices:
-        """How a command that is being typed could go on; nothing if that cannot be told."""
+        """How a command that is being typed could go on; nothing if that is not known."""
         try:
             return await commands.choices(self, line)
         except EXPECTED:

@@ -79,7 +79,7 @@ class PromptScreen:
     async def ask(
         self, question: str, *, secret: bool = False, fits: Fits | None = None
     ) -> str | None:
-        """Takes what is entered next for an answer; what was being typed is put aside."""
+        """Takes what is entered next for an answer; what was being typed is set aside."""
         del fits  # whoever types sees the question
         self._answer = asyncio.get_running_loop().create_future()
         self._question, self._is_secret = question, secret
@@ -114,7 +114,7 @@ class PromptScreen:
         self.refresh()
 
     def refresh(self) -> None:
-        """Draws the line and what is above it anew."""
+        """Redraws the line and what is above it."""
         self._session.app.invalidate()
 
     async def _read_keys(self, ready: Callable[[], None]) -> None:

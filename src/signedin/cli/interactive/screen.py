@@ -1,4 +1,4 @@
-"""What a conversation is held on."""
+"""The screen of a conversation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ScreenDelegate(Protocol):
 
 
 Fits: TypeAlias = Callable[[str], bool]
-"""Tells whether a line is an answer."""
+"""Returns whether a line is an answer."""
 
 
 class Screen(Protocol):
@@ -70,8 +70,8 @@ class Screen(Protocol):
         Args:
             question: What is asked.
             secret: Whether the answer is not to be seen.
-            fits: Tells what can be an answer: of lines that somebody wrote beforehand, others are
-                left to be read.
+            fits: Returns whether a line can be an answer: lines entered beforehand that cannot
+                are left to be read.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Slash commands that show or change with whom and how the conversation goes on."""
+"""Slash commands that show or change with whom and how the conversation continues."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Shell:
             self.show(Text("Ctrl-C once more leaves, and so does Ctrl-D.", style="dim"))
 
     async def say(self, text: str) -> None:
-        """Tells the agent something: at once if it can listen while it works, else afterwards."""
+        """Sends the agent a message: at once if it can take one while it works, else afterwards."""
         if self._working is None:
             await self.begin(lambda: self.turn(text))
         elif await self._steer(text):
@@ -146,11 +146,11 @@ class Shell:
             self._turn = None
             self._turn_ended.set()
         if end.error is not None:
-            self.tell(end.error)
+            self.show_error(end.error)
         self.show("")
         return end
 
-    def tell(self, error: Exception) -> None:
+    def show_error(self, error: Exception) -> None:
         """Shows what went wrong."""
         match error:
             case TurnInterruptedError():
@@ -167,7 +167,7 @@ class Shell:
             await asyncio.wait([self._working])
 
     async def single_turn(self, prompt: str, view: View) -> None:
-        """Runs a turn that is no part of the conversation."""
+        """Runs a turn outside of the conversation."""
         self.show(Text(f"{self.chat.settings.provider}>", style="bold"))
         turn = self.chat.single_turn(prompt, self.asker.approve, self.asker.answer)
         async with self.snapshots.around_turn(self.chat.folder):
@@ -200,10 +200,10 @@ class Shell:
         try:
             await work
         except EXPECTED as error:
-            self.tell(error)
+            self.show_error(error)
 
     async def _steer(self, text: str) -> bool:
-        """Tells the agent while it works; returns whether it could be told."""
+        """Sends the agent a message while it works; returns whether it could take one."""
         if not self.chat.client.capabilities.steer or self._turn is None:
             return False
         try:

@@ -1,4 +1,4 @@
-"""The states of a folder before and after each turn, kept by git without touching its repository.
+"""The states of a folder before and after each turn, stored by git without touching its repository.
 
 A state is a git tree of everything but ignored files, made with an index and an object store in a
 temporary folder, so that the user's index, branches and objects stay as they are.
@@ -36,7 +36,7 @@ class UndoError(SignedinError):
 
 
 class _Turn(msgspec.Struct):
-    """The states around a turn; ``None`` if git could not tell."""
+    """The states around a turn; ``None`` if git could not report them."""
 
     folder: Path
     before: str | None
@@ -64,7 +64,7 @@ class Snapshots:
                     self._turns.pop()
 
     async def undo(self) -> dict[str, str]:
-        """Puts back what the last turn that changed something had changed.
+        """Restores what the last turn that changed something had changed.
 
         Returns:
             The paths of the files, relative to the repository, each with what was done:
@@ -167,7 +167,7 @@ async def uncommitted(folder: Path) -> FileChange | None:
 
 
 def _as_added(folder: Path, path: str) -> str:
-    """A new file as a diff has it; of what is no text, or is long, the name or the beginning."""
+    """A new file as a diff has it; of what is not text, or is long, the name or the beginning."""
     file = folder / path
     if file.is_symlink() or not file.is_file():
         return f"+++ {path} (new)"

@@ -1,4 +1,4 @@
-"""What a page tells: a conversation and its exchanges, read from where they are kept."""
+"""What a page shows: a conversation and its exchanges, read from where they are stored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """One prompt and all that came back.
 
     Attributes:
-        prompt: What was asked; empty where that was not kept.
+        prompt: What was asked; empty where that was not stored.
         events: What happened, without deltas.
         reason: How it ended.
         started_at: When it began, in Unix seconds.
@@ -198,7 +198,7 @@ def _event(raw: msgspec.Raw) -> AnyEvent:
 
 
 def _exchanges_of(row: _ResultRow, events: list[Event]) -> Sequence[Exchange]:
-    """The exchanges some events tell of, the last of them as its result has it."""
+    """The exchanges in some events, the last of them as its result has it."""
     exchanges = from_events(events).exchanges if events else (Exchange(),)
     last = msgspec.structs.replace(
         exchanges[-1],

@@ -31,7 +31,7 @@ from signedin.providers.chatgpt.requests import ResponseRequest
 from signedin.providers.chatgpt.transport import ChatGPTTransport
 
 _FAILURES = {"response.failed", "error"}
-"""Told by the error that the answer ends with."""
+"""Reported by the error that the answer ends with."""
 
 
 class SignedInTransport:
@@ -90,7 +90,7 @@ class SignedInTransport:
             effort: How hard to think, such as ``low``.
 
         Raises:
-            TransportError: Nobody is signed in, or the models cannot be had.
+            TransportError: Nobody is signed in, or the models cannot be listed.
         """
         del session
         with _as_transport_error():
