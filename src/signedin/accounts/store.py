@@ -111,7 +111,7 @@ class CredentialStore(Generic[T]):
         """Returns a fresh credential, refreshed by one of all who ask for it at the same time.
 
         A caller that is cancelled during the refresh waits until it has ended and is written, so
-        ``refresh`` needs a time limit of its own.
+        ``refresh`` needs its own time limit.
 
         Args:
             name: Name of the credential.

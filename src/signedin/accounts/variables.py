@@ -38,5 +38,5 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def before_login(self) -> tuple[str, ...]:
-        """Those with which somebody else than the login would pay."""
+        """Those with which somebody other than the login would pay."""
         return self.keys + self.headers + self.pointers + self.switches

@@ -32,10 +32,10 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at.
+    """One check and its result.
 
     Attributes:
-        provider: Whom it is about; ``signedin`` for this package itself.
+        provider: The provider it is about; ``signedin`` for this package itself.
         check: What was looked at.
         level: Whether it works, may surprise, is not there, or does not work.
         message: What was found.

@@ -31,7 +31,7 @@ async def follow_run(run: Run, presenters: Sequence[Presenter]) -> TurnEnd:
 
     Args:
         run: Runs its turns with `Follower.result_of` and returns the result of all.
-        presenters: Whom to show them.
+        presenters: Show them.
 
     Returns:
         How it ended: well.
@@ -39,7 +39,7 @@ async def follow_run(run: Run, presenters: Sequence[Presenter]) -> TurnEnd:
     Raises:
         StoppedError: A signal stopped it.
         SignedinError: It failed.
-        StdoutClosedError: Nobody reads on; the turn has been stopped.
+        StdoutClosedError: The reader has gone; the turn has been stopped.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task

@@ -45,7 +45,7 @@ class MarkdownStream:
         return rest
 
     def preview(self) -> str:
-        """Returns the end of what has come and was not released, as Markdown of its own."""
+        """Returns the end of what has come and was not released, as separate Markdown."""
         tail = "".join([*self._lines[-200:], *self._line])[-_PREVIEW_CHARACTERS:]
         is_cut = len(self._lines) > 200 or len(tail) == _PREVIEW_CHARACTERS
         return self._opening + tail if self._fence and is_cut else tail

@@ -123,7 +123,7 @@ class JsonLinesWriter(Presenter):
 
 
 class NoticeWriter(Presenter):
-    """Writes to standard error what the user should know, for a log that nobody watches."""
+    """Writes to standard error what the user should know, for a log that is read later."""
 
     def show(self, events: Sequence[Event]) -> None:
         """Writes warnings and retries."""

@@ -310,7 +310,7 @@ class AsyncClient:
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> AsyncGenerator[Outcome[object], None]:
-        """Runs many prompts, each in a session of its own, a few at a time.
+        """Runs many prompts, each in its own session, a few at a time.
 
         A prompt that fails does not stop the others: its outcome carries the error. Once the plan
         is used up the others fail without being sent. Prompts are
@@ -536,7 +536,7 @@ class AsyncClient:
     async def _single_turn(
         self, prompt: str, resume: str | None, options: TurnOptions, recorder: TurnRecorder
     ) -> AsyncGenerator[ProviderTurn, None]:
-        """A turn in a session of its own, which is freed with it."""
+        """A turn in its own session, which is freed with it."""
         async with (
             self._closing(self.session(resume=resume)) as session,
             session.running_turn(prompt, options, recorder) as turn,

@@ -86,7 +86,7 @@ class Session:
 
     def __init__(self, session: AsyncSession, owner: object) -> None:
         self._session = session
-        self._owner = owner  # a client that nobody holds is closed
+        self._owner = owner  # a client without references is closed
 
     @property
     def id(self) -> str | None:
@@ -195,7 +195,7 @@ class Login:
 
     def __init__(self, login: AsyncLogin, owner: object) -> None:
         self._login = login
-        self._owner = owner  # a client that nobody holds is closed
+        self._owner = owner  # a client without references is closed
 
     @property
     def url(self) -> str | None:

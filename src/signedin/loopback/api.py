@@ -16,7 +16,7 @@ class Delta(NamedTuple):
 
 
 Piece: TypeAlias = bytes | Delta | Hold
-"""Bytes to send at once, a delta, or a place to stop until the test goes on."""
+"""Bytes to send at once, a delta, or a place to stop until the test continues."""
 
 
 class Stream(Protocol):

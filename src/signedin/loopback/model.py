@@ -1,4 +1,4 @@
-"""The loopback model: a script, played to whoever asks."""
+"""The loopback model: a script, played to every client."""
 
 import asyncio
 import gzip
@@ -136,7 +136,7 @@ class LoopbackModel:
     def client_options(self, provider: str) -> ClientOptions:
         """Keywords that make a `Client` of `provider` talk to this model only.
 
-        The agent gets a home of its own without any login: an empty directory, private to this
+        The agent gets its own home without any login: an empty directory, private to this
         user, that is removed with the model.
 
         Raises:

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on 127.0.0.1 that runs in a thread of its own.
+"""A small HTTP/1.1 server on 127.0.0.1 that runs in its own thread.
 
 It knows nothing of models: it parses requests, hands each to a handler, writes what the handler
 says, and notices when a client goes away in the middle of an answer.

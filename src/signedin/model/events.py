@@ -400,7 +400,7 @@ class RetryEvent(Event, frozen=True, kw_only=True, tag="retry"):
 
 
 class WarningEvent(Event, frozen=True, kw_only=True, tag="warning"):
-    """Something the user should know; the turn goes on."""
+    """Something the user should know; the turn continues."""
 
     kind: ClassVar[Literal["warning"]] = "warning"
 

@@ -143,7 +143,7 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     """When the ``timeout`` of the run is over, in the time of the event loop."""
 
     def __post_init__(self) -> None:
-        """Has the secrets masked from now on, whoever quotes them."""
+        """Masks the secrets from now on, wherever they are quoted."""
         know_variables(self.env)
         bearers = [server.bearer_token_variable or "" for server in self.mcp_servers.values()]
         know(self.env.get(name) or os.environ.get(name) for name in bearers)

@@ -4,7 +4,7 @@ A secret is known by its value (see `know`), by its form (a vendor's prefix, the
 by the name it is assigned to, never by its length alone: git hashes, UUIDs, thread ids and command
 line flags such as ``--ask-for-approval`` stay readable.
 
-Whoever words an error also chooses what is masked here, so every pattern takes time in proportion
+The author of an error also chooses what is masked here, so every pattern takes time in proportion
 to the text: each begins with letters that are searched for, and no two attempts read the same run
 of characters. `benchmarks/measurements/masking.py` shows it.
 """
@@ -60,7 +60,7 @@ _FORMS = (
 """How secrets begin, and how they go on."""
 
 _JWT = r"""eyJ(?<![A-Za-z0-9]eyJ)[A-Za-z0-9_-]{6,}+
-    (\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+)?  # a run that is none is read as a whole, too
+    (\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+)?  # a run that is not one is read completely, too
 """
 _AUTHORIZATION = r"(?i)\b((?:bearer|basic)\s++)(?=[^\s\"',;]*\d)[A-Za-z0-9._~+/=-]{8,}"
 _FLAG = r"""((?<![\w-])--[a-z-]*(?:api-key|auth-token|access-token)\s++)
@@ -95,7 +95,7 @@ _JSON = re.compile(r'"((?:[^"\\]++|\\.?)*+)("(?:\s*+(:))?)?|[^"]++', re.DOTALL)
 
 
 class _KnownValues:
-    """The values that are secrets, for the whole process: whoever words an error knows no client.
+    """The values that are secrets, for the whole process: the author of an error knows no client.
 
     Attributes:
         forms: What to look for, the longest first, since a value may be a part of another. Replaced
@@ -130,7 +130,7 @@ def know(values: Iterable[str | None]) -> None:
 
     Values of fewer than 8 characters, and plain words and numbers of fewer than 16, are left out:
     they would be found where they mean something else. Of more than 1,000 values those go first
-    that nobody has named for the longest time.
+    that have not been named for the longest time.
     """
     stripped = {value.strip() for value in values if value}
     _KNOWN.add(filter(_is_telling, stripped))

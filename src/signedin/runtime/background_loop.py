@@ -42,7 +42,7 @@ def call(function: Callable[[], Coroutine[object, object, T]]) -> T:
 def clean_up(function: Callable[[], Coroutine[object, object, object]]) -> None:
     """Runs a coroutine function that frees something, unless the interpreter is exiting.
 
-    Then everything has been closed already, no thread can be started any more, and whoever asks is
+    Then everything has been closed already, no thread can be started any more, and the caller is
     a generator without an owner.
     """
     if not sys.is_finalizing():
@@ -50,12 +50,12 @@ def clean_up(function: Callable[[], Coroutine[object, object, object]]) -> None:
 
 
 def close_at_exit(owner: object, close: Close) -> None:
-    """Has something closed at exit, if somebody still holds its owner then."""
+    """Closes something at exit, if its owner still exists then."""
     _owners[owner] = close
 
 
 def close_with(owner: object, close: Close) -> None:
-    """Has something closed when its owner is garbage collected, or at exit.
+    """Closes something when its owner is garbage collected, or at exit.
 
     Args:
         owner: What a caller holds.

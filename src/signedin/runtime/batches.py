@@ -52,7 +52,7 @@ class AsyncBatches(ABC, Generic[T]):
             for each in self._rest:
                 yield each
             while batch := await self.next_batch():
-                self._rest = iter(batch)  # a later iteration goes on in the middle of it
+                self._rest = iter(batch)  # a later iteration continues in the middle of it
                 for each in self._rest:
                     yield each
         finally:
@@ -108,7 +108,7 @@ class Batches(Generic[T]):
         try:
             yield from self._rest
             while batch := call(self._batches.next_batch):
-                self._rest = iter(batch)  # a later iteration goes on in the middle of it
+                self._rest = iter(batch)  # a later iteration continues in the middle of it
                 yield from self._rest
         finally:
             self._leave()

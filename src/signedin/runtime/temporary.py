@@ -24,7 +24,7 @@ OWNER = ".signedin-owner"
 _CLAIM = ".signedin-claim"
 
 MOST_SWEPT = 50
-"""Folders that one program removes at most; the next one goes on."""
+"""Folders that one program removes at most; the next one continues."""
 
 
 class TemporaryFolder(tempfile.TemporaryDirectory[str]):

@@ -21,7 +21,7 @@ def mentions_pydantic(annotation: object) -> bool:
 
     Fields of msgspec structs do not count: msgspec asks for what it does not know.
     """
-    # whoever made such a type has imported pydantic
+    # the author of such a type has imported pydantic
     return "pydantic" in sys.modules and any(map(_is_pydantic, _parts(annotation, set())))
 
 

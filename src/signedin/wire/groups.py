@@ -172,6 +172,6 @@ def _marked(mark: str) -> Iterator[int]:
 def _has_mark(pid: int, mark: str) -> bool:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:  # it has ended, or belongs to somebody else
+    except OSError:  # it has ended, or belongs to another user
         return False
     return f"{MARK}={mark}".encode() in environment.split(b"\0")

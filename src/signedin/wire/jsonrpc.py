@@ -99,7 +99,7 @@ class JsonRpcPeer:
 
     One task reads; it calls `on_notification`, `on_bad_line` and `on_batch_end` itself, in order,
     so they must be quick and must not wait. One that raises ends the connection: what it was given
-    is lost, and whoever waits for that would wait for ever. Requests of the other side are answered
+    is lost, and its waiter would wait for ever. Requests of the other side are answered
     in tasks of their own. Answers may come in any order; those to requests that were cancelled or
     timed out are dropped.
 
@@ -212,7 +212,7 @@ class JsonRpcPeer:
     async def aclose(self) -> None:
         """Stops reading and answering; everybody who waits gets `TransportClosedError`.
 
-        A request handler may call it: that one goes on, but its answer is not sent.
+        A request handler may call it: the handler continues, but its answer is not sent.
         """
         caller = asyncio.current_task()
         tasks = {task for task in self._serving if task is not caller}

@@ -51,8 +51,8 @@ _SHOWN_STDERR = 2000
 class Process:
     """A running program: its stdin, its stdout in chunks and the end of its stderr.
 
-    Made by `Process.start`. Whoever starts a process stops it with `stop`, also after it ended by
-    itself. All methods belong to the event loop that started it; the thread of that loop must
+    Made by `Process.start`. Its starter ends it with `stop`, also after it ended
+    by itself. All methods belong to the event loop that started it; the thread of that loop must
     live at least as long as the process, because on Linux the kernel sends a signal to the program
     when the thread that started it ends (see `groups.death_signal_prefix`).
 
@@ -74,7 +74,7 @@ class Process:
         stdout_to: BinaryIO | int | None = None,
         death_signal: signal.Signals = signal.SIGTERM,
     ) -> Process:
-        """Starts a program in a process group of its own.
+        """Starts a program in its own process group.
 
         Args:
             argv: The program, as a path or a name to be found in the ``PATH`` of ``env``, and its
@@ -355,7 +355,7 @@ class _Child(asyncio.SubprocessProtocol):
         """Frees the pipes."""
         if self._transport is not None:
             if self.stdin.get_write_buffer_size():
-                self.stdin.abort()  # close() would wait until somebody reads what is left
+                self.stdin.abort()  # close() would wait until the rest is read
             self._transport.close()
         for pipe in self._pipes.values():
             pipe.transport.close()

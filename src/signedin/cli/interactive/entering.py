@@ -1,4 +1,4 @@
-"""Help while typing: how a line could go on, and what was entered before."""
+"""Help while typing: how a line could continue, and what was entered before."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Loop(Shell):
         return self._left.result()
 
     async def choices(self, line: str) -> Choices:
-        """How a command that is being typed could go on; nothing if that is not known."""
+        """How a command that is being typed could continue; nothing if that is not known."""
         try:
             return await commands.choices(self, line)
         except EXPECTED:

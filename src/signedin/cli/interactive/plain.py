@@ -24,7 +24,7 @@ _CHUNK = 65_536
 class PlainScreen:
     """Reads standard input line by line, and writes plain text.
 
-    A line that ends with a backslash goes on in the next one. Prompts are written where somebody
+    A line that ends with a backslash continues in the next one. Prompts are written where somebody
     types, not where a file or a pipe is read.
     """
 

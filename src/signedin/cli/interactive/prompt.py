@@ -80,7 +80,7 @@ class PromptScreen:
         self, question: str, *, secret: bool = False, fits: Fits | None = None
     ) -> str | None:
         """Takes what is entered next for an answer; what was being typed is set aside."""
-        del fits  # whoever types sees the question
+        del fits  # the user sees the question
         self._answer = asyncio.get_running_loop().create_future()
         self._question, self._is_secret = question, secret
         self._draft = self._session.default_buffer.document

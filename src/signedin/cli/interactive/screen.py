@@ -29,11 +29,11 @@ class ScreenDelegate(Protocol):
         ...
 
     async def choices(self, line: str) -> Choices:
-        """How what was typed so far could go on."""
+        """How what was typed so far could continue."""
         ...
 
     def interrupted(self) -> None:
-        """Takes a Ctrl-C that was not about what was being typed."""
+        """Takes a Ctrl-C that did not clear what was being typed."""
         ...
 
     def switch_permissions(self) -> None:

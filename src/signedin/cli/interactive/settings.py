@@ -49,13 +49,13 @@ async def source_choices(shell: Shell, typed: str) -> Choices:
 
 
 async def cwd_choices(shell: Shell, typed: str) -> Choices:
-    """The folders where the path goes on."""
+    """The folders with which the path could continue."""
     folders = [path for path in _paths_in(shell.chat.folder, typed) if path.endswith("/")]
     return [*((path, "") for path in folders), (CLEAR, "where the program was started")]
 
 
 async def file_choices(shell: Shell, typed: str) -> Choices:
-    """The files and folders where the path goes on, from where the program was started."""
+    """How the path could continue, from the folder where the program was started."""
     del shell
     return [(path, "") for path in _paths_in(Path.cwd(), typed)]
 

@@ -191,7 +191,7 @@ async def git(folder: Path, *arguments: str, **variables: str) -> str:
     """Runs git and returns what it writes, without the line end.
 
     Raises:
-        SignedinError: There is no git, or it failed.
+        SignedinError: Git is not installed, or it failed.
     """
     program = shutil.which("git")
     if program is None:

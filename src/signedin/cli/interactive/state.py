@@ -72,7 +72,7 @@ class Chat:
     Attributes:
         settings: How it continues. Use the methods to change provider, source or folder.
         client: Drives the provider.
-        exchanges: All that was said and done since the conversation began, with whomever.
+        exchanges: All that was said and done since the conversation began, with any agent.
         notes: Sent to the agent with the next prompt.
     """
 
@@ -182,7 +182,7 @@ class Chat:
         self.exchanges, self.notes = [], []
 
     async def resume(self, session_id: str | None) -> None:
-        """Goes on with a stored conversation, the newest of the folder if none is named.
+        """Continues a stored conversation, the newest of the folder if none is named.
 
         Raises:
             SignedinError: There is none; this one continues.
@@ -202,7 +202,7 @@ class Chat:
         self.exchanges, self.notes = list(past.exchanges), []
 
     async def fork(self) -> None:
-        """Goes on in a copy of the conversation."""
+        """Continues in a copy of the conversation."""
         await self._replace_session(await self.session.fork())
 
     async def models(self) -> list[ModelInfo]:
@@ -230,7 +230,7 @@ class Chat:
     def _new_session(self, resume: str | None) -> AsyncSession:
         keywords: TurnKeywords = {"cwd": self.folder}
         if self.client.capabilities.questions:
-            # Who answers is said with each turn; Codex asks if a session began with somebody.
+            # Callbacks are given with each turn; Codex asks if a session began with one.
             keywords["on_question"] = lambda _: {}
         return self.client.session(resume=resume, **keywords)
 

@@ -254,7 +254,7 @@ def _seconds(seconds: float) -> str:
 
 
 def _moment(timestamp: float) -> str:
-    """A time in UTC: the page says the same to whoever reads it, wherever that is."""
+    """A time in UTC: the page says the same to every reader, wherever that is."""
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

@@ -86,7 +86,7 @@ def from_history(
     session_id: str | None = None,
     cwd: str | None = None,
 ) -> Conversation:
-    """Makes a conversation of what a provider has stored."""
+    """Makes a conversation from what a provider has stored."""
     exchanges = tuple(
         Exchange(
             prompt=turn.prompt,
@@ -119,7 +119,7 @@ def from_events(events: Iterable[Event]) -> Conversation:
 
 
 def from_json(text: str) -> Conversation:
-    """Makes a conversation of what ``signedin run --json`` wrote, with or without ``--stream``.
+    """Makes a conversation from what ``signedin run --json`` wrote, with or without ``--stream``.
 
     Raises:
         InvalidOptionError: It is something else; the message names the line.
