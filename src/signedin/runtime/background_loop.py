@@ -32,11 +32,11 @@ def call(function: Callable[[], Coroutine[object, object, T]]) -> T:
     Raises:
         SignedinError: The caller is the loop itself, which would wait for itself.
     """
-    global _portal  # noqa: PLW0603 - one background thread per process is the point
-    with _portal_lock:
-        if _portal is None:
-            _portal = _Portal()
-    return _portal.call(function)
+    global _background  # noqa: PLW0603 - one background thread per process is the point
+    with _background_lock:
+        if _background is None:
+            _background = _BackgroundLoop()
+    return _background.call(function)
 
 
 def clean_up(function: Callable[[], Coroutine[object, object, object]]) -> None:
@@ -65,7 +65,7 @@ def close_with(owner: object, close: Close) -> None:
     weakref.finalize(owner, _close_abandoned, close).atexit = False
 
 
-class _Portal:
+class _BackgroundLoop:
     """A background thread that runs an event loop."""
 
     def __init__(self) -> None:
@@ -129,8 +129,8 @@ class _Portal:
         self._loop.close()
 
 
-_portal: _Portal | None = None
-_portal_lock = threading.Lock()
+_background: _BackgroundLoop | None = None
+_background_lock = threading.Lock()
 _owners: weakref.WeakKeyDictionary[object, Close] = weakref.WeakKeyDictionary()
 
 
@@ -151,25 +151,25 @@ def _wait(done: Future[T]) -> None:
 
 def _close_abandoned(close: Close) -> None:
     """Closes what has no owner any more."""
-    if _portal is not None:
-        _portal.spawn(close)
+    if _background is not None:
+        _background.spawn(close)
 
 
 @atexit.register
 def _close_everything() -> None:
-    global _portal  # noqa: PLW0603
-    if _portal is not None:
+    global _background  # noqa: PLW0603
+    if _background is not None:
         for close in reversed(list(_owners.values())):  # turns before their clients
-            _portal.call(close)
-        _portal.close()
-        _portal = None
+            _background.call(close)
+        _background.close()
+        _background = None
 
 
-def _forget_portal() -> None:
-    global _portal  # noqa: PLW0603
-    _portal = None
+def _forget_background() -> None:
+    global _background  # noqa: PLW0603
+    _background = None
 
 
 if hasattr(os, "register_at_fork"):
     # The thread does not exist in a forked child, which gets one of its own when it needs it.
-    os.register_at_fork(after_in_child=_forget_portal)
+    os.register_at_fork(after_in_child=_forget_background)
