@@ -45,7 +45,7 @@ class CredentialNotWrittenError(SignedinError):
     """The folder or the keyring of a credential cannot be written. What is stored is unchanged."""
 
 
-class _Kept(msgspec.Struct, Generic[T], frozen=True):
+class _Stored(msgspec.Struct, Generic[T], frozen=True):
     """What is written.
 
     Attributes:
@@ -58,7 +58,7 @@ class _Kept(msgspec.Struct, Generic[T], frozen=True):
 
     def __repr__(self) -> str:
         """Leaves out the credential."""
-        return f"_Kept(refresh_began={self.refresh_began})"
+        return f"_Stored(refresh_began={self.refresh_began})"
 
 
 class CredentialStore(Generic[T]):
@@ -71,7 +71,7 @@ class CredentialStore(Generic[T]):
     """
 
     def __init__(self, kind: type[T], folder: Path, *, vault: Vault | None = None) -> None:
-        self._decoder = msgspec.json.Decoder(_Kept[kind])
+        self._decoder = msgspec.json.Decoder(_Stored[kind])
         self._folder = folder
         self._vault = vault or FileVault(folder)
 
@@ -174,7 +174,7 @@ class CredentialStore(Generic[T]):
 class LockedCredential(Generic[T]):
     """A credential nobody else can change meanwhile; made by `CredentialStore.locked`."""
 
-    def __init__(self, vault: Vault, decoder: msgspec.json.Decoder[_Kept[T]], name: str) -> None:
+    def __init__(self, vault: Vault, decoder: msgspec.json.Decoder[_Stored[T]], name: str) -> None:
         self._vault = vault
         self._decoder = decoder
         self._name = name
@@ -195,7 +195,7 @@ class LockedCredential(Generic[T]):
 
     async def write(self, credential: T) -> None:
         """Replaces it. It is on the disk when this returns."""
-        await self._save(_Kept(credential))
+        await self._save(_Stored(credential))
 
     async def delete(self) -> bool:
         """Deletes it; returns whether there was one."""
@@ -209,7 +209,7 @@ class LockedCredential(Generic[T]):
         """Replaces it by what ``refresh`` returns; see `CredentialStore.refreshed`."""
         kept = await self._present()
         interrupted = kept.refresh_began
-        await self._save(_Kept(kept.credential, refresh_began=interrupted or time.time()))
+        await self._save(_Stored(kept.credential, refresh_began=interrupted or time.time()))
         try:
             fresh = await refresh(kept.credential)
         except AuthRequiredError as error:
@@ -217,17 +217,17 @@ class LockedCredential(Generic[T]):
                 raise AuthRequiredError(_told_of_interruption(error, interrupted)) from error
             await self._save(kept)
             raise
-        await self._save(_Kept(fresh))
+        await self._save(_Stored(fresh))
         return fresh
 
-    async def _present(self) -> _Kept[T]:
+    async def _present(self) -> _Stored[T]:
         kept = await self._load()
         if kept is None:
             where = self._vault.where(self._name)
             raise AuthRequiredError(f"nobody is signed in: there is no login in {where}")
         return kept
 
-    async def _load(self) -> _Kept[T] | None:
+    async def _load(self) -> _Stored[T] | None:
         where = self._vault.where(self._name)
         try:
             data = await asyncio.to_thread(self._vault.read, self._name)
@@ -244,7 +244,7 @@ class LockedCredential(Generic[T]):
                 "version. It is left as it is; restore it, or sign in again"
             ) from None
 
-    async def _save(self, kept: _Kept[T]) -> None:
+    async def _save(self, kept: _Stored[T]) -> None:
         data = msgspec.json.encode(kept)
         try:
             await finish(asyncio.to_thread(self._vault.write, self._name, data))

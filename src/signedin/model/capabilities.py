@@ -139,12 +139,12 @@ def check_retry(provider: str, capabilities: Capabilities, retry: Retry | None) 
 
 
 def check_single_try(provider: str, keywords: Mapping[str, object]) -> None:
-    """Refuses keywords for what is tried again, for turns whose events are seen as they come.
+    """Refuses keywords for retries in turns whose events are seen as they come.
 
     Raises:
         UnsupportedOptionError: With the first of them.
     """
     for keyword in ("retry", "output_retries"):
         if keywords.get(keyword):
-            hint = "it is for run(): what was seen of a turn cannot be unseen"
+            hint = "only run() takes it: events that were seen cannot be taken back"
             raise UnsupportedOptionError(provider, keyword, hint)

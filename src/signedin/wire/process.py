@@ -51,10 +51,10 @@ _SHOWN_STDERR = 2000
 class Process:
     """A running program: its stdin, its stdout in chunks and the end of its stderr.
 
-    Made by `Process.start`. Its starter ends it with `stop`, also after it ended
-    by itself. All methods belong to the event loop that started it; the thread of that loop must
-    live at least as long as the process, because on Linux the kernel sends a signal to the program
-    when the thread that started it ends (see `groups.death_signal_prefix`).
+    Made by `Process.start`. Its owner calls `stop`, also after it ended by itself. All
+    methods belong to the event loop that started it; the thread of that loop must live at least as
+    long as the process, because on Linux the kernel sends a signal to the program when the thread
+    that started it ends (see `groups.death_signal_prefix`).
 
     Attributes:
         name: File name of the program, for messages.
