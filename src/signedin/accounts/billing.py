@@ -146,8 +146,8 @@ def choose_account(
     """Decides which login an agent gets; nothing is made or changed.
 
     ``auto`` takes the isolated login if there is one or one is named. Variables that outrank the
-    login are kept from the agent if there is a login and the caller neither set them nor asked for
-    ``billing="api"``.
+    login are removed from its environment if there is a login and the caller neither set them nor
+    asked for ``billing="api"``.
 
     Args:
         vendor: The vendor.
@@ -187,7 +187,7 @@ def unknown_account(provider: str, name: str) -> AuthRequiredError:
     known = ", ".join(each for each in account_names(provider) if each) or "none"
     command = sign_in_command(provider, account=name)
     return AuthRequiredError(
-        f"there is no {provider} login named {name!r} (there are: {known}). Sign in with: {command}"
+        f"there is no {provider} login named {name!r} (known: {known}). Sign in with: {command}"
     )
 
 
@@ -209,7 +209,7 @@ def assure_billing(status: AuthStatus, billing: Billing | None) -> None:
     because = f" (decided by {status.decided_by})" if status.decided_by else ""
     raise BillingError(
         f"billing={billing!r} cannot be assured: {status.provider} would be paid for by "
-        f"{payer}{because}. Look at: signedin auth status --provider {status.provider}"
+        f"{payer}{because}. See: signedin auth status --provider {status.provider}"
     )
 
 

@@ -122,7 +122,7 @@ class CredentialStore(Generic[T]):
 
         Raises:
             AuthRequiredError: There is no credential, or the server refused to refresh it.
-            CredentialStoreError: What is kept cannot be read.
+            CredentialStoreError: What is stored cannot be read.
             CredentialNotWrittenError: The lock, or what follows, cannot be written.
             TimeoutExceededError: Another process has held the lock for ``lock_seconds``.
         """
@@ -181,8 +181,8 @@ class LockedCredential(Generic[T]):
 
     async def read(self) -> T | None:
         """Returns it, ``None`` if there is none; see `CredentialStore.read`."""
-        kept = await self._load()
-        return kept.credential if kept else None
+        stored = await self._load()
+        return stored.credential if stored else None
 
     async def present(self) -> T:
         """Returns it.
@@ -207,25 +207,25 @@ class LockedCredential(Generic[T]):
 
     async def refresh(self, refresh: Callable[[T], Awaitable[T]]) -> T:
         """Replaces it by what ``refresh`` returns; see `CredentialStore.refreshed`."""
-        kept = await self._present()
-        interrupted = kept.refresh_began
-        await self._save(_Stored(kept.credential, refresh_began=interrupted or time.time()))
+        stored = await self._present()
+        interrupted = stored.refresh_began
+        await self._save(_Stored(stored.credential, refresh_began=interrupted or time.time()))
         try:
-            fresh = await refresh(kept.credential)
+            fresh = await refresh(stored.credential)
         except AuthRequiredError as error:
             if interrupted is not None:
                 raise AuthRequiredError(_told_of_interruption(error, interrupted)) from error
-            await self._save(kept)
+            await self._save(stored)
             raise
         await self._save(_Stored(fresh))
         return fresh
 
     async def _present(self) -> _Stored[T]:
-        kept = await self._load()
-        if kept is None:
+        stored = await self._load()
+        if stored is None:
             where = self._vault.where(self._name)
             raise AuthRequiredError(f"nobody is signed in: there is no login in {where}")
-        return kept
+        return stored
 
     async def _load(self) -> _Stored[T] | None:
         where = self._vault.where(self._name)
@@ -244,8 +244,8 @@ class LockedCredential(Generic[T]):
                 "version. It is left as it is; restore it, or sign in again"
             ) from None
 
-    async def _save(self, kept: _Stored[T]) -> None:
-        data = msgspec.json.encode(kept)
+    async def _save(self, stored: _Stored[T]) -> None:
+        data = msgspec.json.encode(stored)
         try:
             await finish(asyncio.to_thread(self._vault.write, self._name, data))
         except OSError as error:

@@ -130,7 +130,7 @@ def login(
 ) -> int:
     """Sign in."""
     if (paste or no_browser) and method != "browser":
-        raise UsageError(f"--{'paste' if paste else 'no-browser'} goes with --method browser")
+        raise UsageError(f"--{'paste' if paste else 'no-browser'} requires --method browser")
     options = _profile(provider, profile)
     opens = method == "browser" and not paste and not no_browser
     work = _login(
@@ -321,21 +321,21 @@ async def _login(
     if method == "api-key" and not key:
         raise UsageError("--method api-key reads the key from standard input, which is empty")
     async with _client(provider, source, account, options) as client:
-        begun = await client.start_login(method, key)
-        if begun is not None:
-            if begun.url:
-                write(f"Open this page to sign in: {begun.url}\n")
+        pending = await client.start_login(method, key)
+        if pending is not None:
+            if pending.url:
+                write(f"Open this page to sign in: {pending.url}\n")
                 if opens:
-                    open_page(begun.url)
-            if begun.user_code:
-                write(f"Type this code there: {begun.user_code}\n")
+                    open_page(pending.url)
+            if pending.user_code:
+                write(f"Type this code there: {pending.user_code}\n")
                 write(
                     "Continue only if you started this yourself; never type someone else's code.\n"
                 )
-            if begun.wants_code or paste:
+            if pending.wants_code or paste:
                 write(f"Paste the {'address it ends at' if paste else 'code it shows'}: ")
-                await begun.submit_code(await in_thread(sys.stdin.readline, "signedin paste"))
-            await begun.wait(timeout)
+                await pending.submit_code(await in_thread(sys.stdin.readline, "signedin paste"))
+            await pending.wait(timeout)
         status = await client.auth_status()
     write(aligned(_rows(status)))
 

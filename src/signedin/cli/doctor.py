@@ -53,7 +53,7 @@ def doctor(
     *,
     provider: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Look at this provider only; may be given repeatedly."),
+        typer.Option(metavar="NAME", help="Check this provider only; may be given several times."),
     ] = None,
     smoke: Annotated[
         bool,
@@ -174,7 +174,7 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
     try:
         status = await client.auth_status()
     except SignedinError as error:
-        remedy = f"look at: signedin auth status --provider {name}"
+        remedy = f"see: signedin auth status --provider {name}"
         yield Finding(
             provider=name, check="login", level="problem", message=error.message, remedy=remedy
         )
@@ -186,7 +186,7 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
         [*_, message] = status.warnings or (status.reason,)
         remedy = f"sign in again with: {load_provider(name).login}"
         if status.reason != "damaged":
-            remedy = f"look at: signedin auth status --provider {name}"
+            remedy = f"see: signedin auth status --provider {name}"
         yield Finding(provider=name, check="login", level="problem", message=message, remedy=remedy)
         return
     else:

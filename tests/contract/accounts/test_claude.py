@@ -224,7 +224,7 @@ def test_what_cannot_be_assured_is_refused(
         client.run("hi")
     assert str(raised.value) == (
         "billing='api' cannot be assured: claude would be paid for by the plan of a login (decided "
-        "by .credentials.json). Look at: signedin auth status --provider claude"
+        "by .credentials.json). See: signedin auth status --provider claude"
     )
     assert prompts(model) == []
 

@@ -255,7 +255,7 @@ def test_what_cannot_be_assured_is_refused(
         client.run("hi")
     assert str(raised.value) == (
         "billing='api' cannot be assured: codex would be paid for by the plan of a login (decided "
-        "by auth.json). Look at: signedin auth status --provider codex"
+        "by auth.json). See: signedin auth status --provider codex"
     )
     (external / "auth.json").unlink()
     codex_home.sign_in_with_key(external)

@@ -143,7 +143,7 @@ def test_assuring() -> None:
         assure_billing(status, "subscription")
     assert str(raised.value) == (
         "billing='subscription' cannot be assured: acme would be paid for by a cloud provider's "
-        "account. Look at: signedin auth status --provider acme"
+        "account. See: signedin auth status --provider acme"
     )
 
 
@@ -166,7 +166,7 @@ def test_a_name_that_nobody_has_is_an_error_and_no_home(
     with pytest.raises(AuthRequiredError) as raised:
         Accounts(vendor, "auto", "wrok", None).choose({})
     assert raised.value.message == (
-        "there is no acme login named 'wrok' (there are: work). Sign in with: signedin auth login "
+        "there is no acme login named 'wrok' (known: work). Sign in with: signedin auth login "
         "--provider acme --account wrok"
     )
     assert Accounts(vendor, "auto", "work", None).choose({}).name == "work"

@@ -89,7 +89,7 @@ async def provider(shell: Shell, argument: str) -> None:
     """Continue with another agent, which gets the conversation so far."""
     settings = shell.chat.settings
     if not argument:
-        shell.show(Text(f"{settings.provider}; there are: {', '.join(provider_names())}"))
+        shell.show(Text(f"{settings.provider}; available: {', '.join(provider_names())}"))
         return
     if argument == settings.provider:
         shell.show(Text(f"Already talking with {argument}."))
