@@ -43,7 +43,7 @@ class Stream(Protocol):
 S = TypeVar("S", bound=Stream)
 
 
-class Whole(ABC, Generic[S]):
+class Unstreamed(ABC, Generic[S]):
     """An answer as a single JSON object.
 
     Its deltas are empty: they still count for endings, which then cut off or hold back all of it.

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece, Whole
+from signedin.loopback.api import Delta, Piece, Unstreamed
 from signedin.loopback.parts import Hold, RawItem, Reasoning, Text, ToolCall
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
@@ -107,10 +107,10 @@ class GeminiAPI:
             return {"totalTokens": Usage().input_tokens}
         return None
 
-    def stream(self, request: ModelRequest, reply: Reply) -> "GeminiStream | WholeContent":
+    def stream(self, request: ModelRequest, reply: Reply) -> "GeminiStream | UnstreamedContent":
         """Answer `request` with the content of `reply`, streamed if it asks for that."""
         stream = GeminiStream(request, reply)
-        return stream if ":streamGenerateContent" in request.path else WholeContent(stream)
+        return stream if ":streamGenerateContent" in request.path else UnstreamedContent(stream)
 
     def refusal(self, refusal: Refusal) -> HttpError:
         """The refusal in Google's error form.
@@ -206,7 +206,7 @@ class GeminiStream:
         return _data(self.response([part], None))
 
 
-class WholeContent(Whole[GeminiStream]):
+class UnstreamedContent(Unstreamed[GeminiStream]):
     """One answer as a single JSON object."""
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece, Whole
+from signedin.loopback.api import Delta, Piece, Unstreamed
 from signedin.loopback.parts import Hold, RawItem, Reasoning, Text, ToolCall, words
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
@@ -124,10 +124,10 @@ class MessagesAPI:
             return {}
         return {"input_tokens": Usage().input_tokens} if path.endswith("/count_tokens") else None
 
-    def stream(self, request: ModelRequest, reply: Reply) -> "MessageStream | WholeMessage":
+    def stream(self, request: ModelRequest, reply: Reply) -> "MessageStream | UnstreamedMessage":
         """Answer `request` with the content of `reply`, streamed if it asks for that."""
         message = MessageStream(request, reply)
-        return message if request.body.get("stream") else WholeMessage(message)
+        return message if request.body.get("stream") else UnstreamedMessage(message)
 
     def refusal(self, refusal: Refusal) -> HttpError:
         """The refusal in Anthropic's error form.
@@ -270,7 +270,7 @@ class MessageStream:
         return _event("content_block_stop", index=index)
 
 
-class WholeMessage(Whole[MessageStream]):
+class UnstreamedMessage(Unstreamed[MessageStream]):
     """One message as a single JSON object."""
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
