@@ -90,7 +90,7 @@ def test_settings(loopback_model: Models, tmp_path: Path):
         f"auto: {auto}",
         "error: /source takes auto, isolated, external, not 'x'",
     ]
-    assert written[13] == "It is codex already."
+    assert written[13] == "Already talking with codex."
     assert written[14].startswith("error: unknown provider 'nobody'; choose one of: codex, ")
     assert written[15:] == [
         "error: /chat needs an argument; /help /chat explains",
