@@ -34,9 +34,10 @@ _WHOLE_OF = {
 def assert_event_contract(events: Iterable[Event]) -> None:
     """Checks what every provider promises about the events of one turn.
 
-    The session comes first, if the turn got as far as having one. Deltas come before the whole
-    they belong to, and each gets its whole. A command, file change or tool call that starts ends
-    exactly once, and previews of its output lie between. `DoneEvent` comes last and once.
+    The session comes first, if the turn got as far as having one. Deltas come before the
+    complete item they belong to, and each item is completed. A command, file change or tool call
+    that starts ends exactly once, and previews of its output lie between. `DoneEvent` comes last
+    and once.
 
     Raises:
         AssertionError: With the promise that is broken and the place where.
@@ -62,13 +63,15 @@ def _check_wholes(sequence: list[Event]) -> None:
     finished: set[str] = set()
     for number, event in enumerate(sequence):
         if isinstance(event, MessageDeltaEvent | ReasoningDeltaEvent | PlanDeltaEvent):
-            assert event.item_id not in finished, f"a delta after its whole, at {number}: {event!r}"
+            assert event.item_id not in finished, (
+                f"a delta after its complete item, at {number}: {event!r}"
+            )
             growing[event.item_id] = _WHOLE_OF[type(event)]
         elif isinstance(event, MessageEvent | ReasoningEvent | PlanEvent):
             whole = growing.pop(event.item_id, type(event))
             assert isinstance(event, whole), f"deltas of another kind before {event!r} at {number}"
             finished.add(event.item_id)
-    assert not growing, f"deltas without a whole: {sorted(growing)}"
+    assert not growing, f"deltas without a complete item: {sorted(growing)}"
 
 
 def _check_actions(sequence: list[Event]) -> None:
@@ -78,7 +81,7 @@ def _check_actions(sequence: list[Event]) -> None:
         if not isinstance(event, CommandEvent | FileChangeEvent | ToolEvent):
             continue
         where = f"at {number}: {event!r}"
-        assert event.item_id not in ended, f"news of an item that had ended, {where}"
+        assert event.item_id not in ended, f"an event of an item that had ended, {where}"
         if event.status == "started":
             running.add(event.item_id)
         elif event.status == "output":

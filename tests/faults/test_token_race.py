@@ -70,7 +70,7 @@ async def test_a_killed_refresh_loses_a_login_only_if_the_server_had_replaced_it
                 assert await refreshed == issuer.current
                 survived += 1
                 continue
-            with pytest.raises(AuthRequiredError, match="never came to its end, so the server may"):
+            with pytest.raises(AuthRequiredError, match="never finished, so the server may"):
                 await refreshed
             assert kept.generation == issuer.current.generation - 1
             await sign_in(store, issuer.current)

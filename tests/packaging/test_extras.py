@@ -143,7 +143,7 @@ def test_without_its_extra_the_program_says_what_to_install(base: Environment) -
     [
         (
             TURN.format(provider="codex", script="{}", keywords=SCHEMA),
-            "what checks an output= that is a JSON Schema is not installed: jsonschema is missing. "
+            "validation of output= with a JSON Schema is not installed: jsonschema is missing. "
             'Install it with: pip install "signedin[schema]"',
         ),
         (
@@ -158,7 +158,7 @@ def test_without_its_extra_the_program_says_what_to_install(base: Environment) -
         ),
         (
             LOOPBACK,
-            "what reads a script from a file is not installed: yaml is missing. "
+            "reading a script from a file is not installed: yaml is missing. "
             'Install it with: pip install "signedin[loopback]"',
         ),
         (
@@ -168,7 +168,7 @@ def test_without_its_extra_the_program_says_what_to_install(base: Environment) -
         ),
         (
             CARRIED.format("codex"),
-            "what carries a login of codex to another machine is not installed: cryptography is "
+            "exporting and importing a codex login is not installed: cryptography is "
             'missing. Install it with: pip install "signedin[codex]"',
         ),
     ],

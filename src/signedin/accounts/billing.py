@@ -17,16 +17,16 @@ from signedin.model.errors import AuthRequiredError, BillingError
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
-    """What has to be known of a vendor's agent.
+    """Facts about a vendor's agent.
 
     Attributes:
         name: Name of the provider.
-        home_variable: Moves everything the agent keeps.
-        default_home: Where it keeps it otherwise.
-        keys: Variables with which somebody else than the login would pay.
+        home_variable: Moves everything the agent stores.
+        default_home: Where it stores it otherwise.
+        keys: Variables with which somebody other than the login would pay.
         addresses: Variables with which the login's token would be sent elsewhere.
-        tokens: Variables that are a login themselves and go before the one in the home.
-        may_have_login: Whether a home has a login, as far as that can be told from the outside.
+        tokens: Variables that are a login themselves and take precedence over that in the home.
+        may_have_login: Whether a home has a login, as far as can be seen from the outside.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         name: Name of the isolated login, if it has one.
         home: The folder it is in.
         changes: Changes to the environment of the agent.
-        removed: Names of the variables that are kept from the agent because they outrank it.
+        removed: Names of the variables removed from the agent's environment, as they outrank it.
     """
 
     vendor: str
@@ -58,7 +58,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()
 
     def status(self, program: Path | None) -> AuthStatus:
-        """Returns what is known before anybody was asked: nobody is signed in.
+        """Returns the status before any program was asked: nobody is signed in.
 
         Args:
             program: The agent's program, ``None`` if it is not installed.
@@ -76,10 +76,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def warnings(self) -> tuple[str, ...]:
-        """Says what was kept from the agent, for the user."""
+        """Returns what was removed from the agent's environment, for the user."""
         return tuple(
-            f"{name} is set and would go before the {self.vendor} login; it is kept from the agent "
-            "(billing='api' lets it through)"
+            f"{name} is set and would take precedence over the {self.vendor} login; it is removed "
+            "from the agent's environment (billing='api' lets it through)"
             for name in self.removed
         )
 
@@ -91,7 +91,7 @@ class Accounts:
         vendor: The vendor.
         source: Which login the caller asked for.
         name: Name of an isolated login.
-        billing: Who is to pay.
+        billing: What must pay.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Accounts:
         """Returns the account that turns use; see `choose_account`.
 
         Raises:
-            AuthRequiredError: It has a name, and there is none of that name.
+            AuthRequiredError: It has a name, and no login has that name.
         """
         account = self.look_up(env)
         if account.name is not None and not account.home.is_dir():
@@ -131,7 +131,7 @@ class Accounts:
         )
 
     def forget(self) -> None:
-        """Decides anew from now on, because somebody signed in or out."""
+        """Decides again from now on, because somebody signed in or out."""
         self._chosen.clear()
 
 
@@ -146,15 +146,15 @@ def choose_account(
     """Decides which login an agent gets; nothing is made or changed.
 
     ``auto`` takes the isolated login if there is one or one is named. Variables that outrank the
-    login are kept from the agent if there is a login and the caller neither set them nor asked for
-    ``billing="api"``.
+    login are removed from its environment if there is a login and the caller neither set them nor
+    asked for ``billing="api"``.
 
     Args:
         vendor: The vendor.
         source: Which login the caller asked for.
         name: Name of an isolated login.
-        billing: Who is to pay.
-        env: Changes to the environment by the caller, which go before everything.
+        billing: What must pay.
+        env: Changes to the environment by the caller, which take precedence over everything.
 
     Raises:
         BillingError: ``env`` contradicts ``billing``.
@@ -187,7 +187,7 @@ def unknown_account(provider: str, name: str) -> AuthRequiredError:
     known = ", ".join(each for each in account_names(provider) if each) or "none"
     command = sign_in_command(provider, account=name)
     return AuthRequiredError(
-        f"there is no {provider} login named {name!r} (there are: {known}). Sign in with: {command}"
+        f"there is no {provider} login named {name!r} (known: {known}). Sign in with: {command}"
     )
 
 
@@ -195,7 +195,7 @@ def assure_billing(status: AuthStatus, billing: Billing | None) -> None:
     """Refuses an agent that does not run on what the caller wants to pay with.
 
     Raises:
-        BillingError: It would be paid for in another way, or that cannot be told.
+        BillingError: It would be paid for in another way, or that is unknown.
     """
     if billing is None or status.billing == billing:
         return
@@ -204,12 +204,12 @@ def assure_billing(status: AuthStatus, billing: Billing | None) -> None:
         "api": "an API key",
         "cloud": "a cloud provider's account",
         "none": "nobody: no login was found",
-        "unknown": "somebody who cannot be told",
+        "unknown": "an unknown payer",
     }[status.billing]
     because = f" (decided by {status.decided_by})" if status.decided_by else ""
     raise BillingError(
         f"billing={billing!r} cannot be assured: {status.provider} would be paid for by "
-        f"{payer}{because}. Look at: signedin auth status --provider {status.provider}"
+        f"{payer}{because}. See: signedin auth status --provider {status.provider}"
     )
 
 
@@ -235,8 +235,8 @@ def _outranking(
     given = [name for name in vendor.keys if env.get(name)]
     if billing == "subscription" and given:
         raise BillingError(
-            f"billing='subscription' and env= contradict each other: {given[0]} goes before the "
-            f"{vendor.name} login"
+            f"billing='subscription' and env= contradict each other: {given[0]} takes "
+            f"precedence over the {vendor.name} login"
         )
     inherited = [name for name in os.environ if os.environ[name] and name not in env]
     keys = tuple(name for name in vendor.keys + vendor.addresses if name in inherited)

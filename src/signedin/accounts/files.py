@@ -1,4 +1,4 @@
-"""Files that hold secrets: private from their first byte, and whole at every moment."""
+"""Files that hold secrets: private from their first byte, and complete at every moment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 from signedin.accounts.homes import make_private
 
 UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""What reading JSON that somebody else wrote may raise."""
+"""What reading JSON from elsewhere may raise."""
 
 LARGEST_FILE = 16 << 20
 """Bytes of a file that is meant to hold a login; a real one has a few thousand."""
@@ -26,7 +26,7 @@ def read_private(path: Path) -> bytes:
 
     Raises:
         FileNotFoundError: There is nothing.
-        OSError: It is no file, such as a pipe that nobody writes to, too large, or cannot be read.
+        OSError: It is not a file, such as a pipe without a writer, too large, or cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as file:
@@ -45,7 +45,7 @@ def write_private(path: Path, data: bytes) -> None:
     is made if it is not there.
 
     Raises:
-        OSError: The system refused; ``filename`` tells where.
+        OSError: The system refused; ``filename`` says where.
     """
     if not path.parent.is_dir():
         make_private(path.parent)
@@ -69,7 +69,7 @@ def temporary_prefix(path: Path) -> str:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes what a killed `write_private` left. Only for whoever keeps other writers away."""
+    """Removes what a killed `write_private` left. Only for a caller that excludes other writers."""
     for leftover in path.parent.glob(f"{temporary_prefix(path)}*"):
         leftover.unlink(missing_ok=True)
 

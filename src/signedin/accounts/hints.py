@@ -1,6 +1,6 @@
-"""What to type to sign in. The only place that knows: a vendor's program need not be on ``PATH``.
+"""What to type to sign in, known only here: a vendor's program need not be on ``PATH``.
 
-The program of a Python package, such as ``signedin[codex]``, has no command of its own; ours is
+The program of a Python package, such as ``signedin[codex]``, has no command; ours is
 there on every machine, finds the vendor's program the way a turn does, and says what to install
 where the extra ``cli`` is missing.
 """

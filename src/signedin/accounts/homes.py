@@ -1,4 +1,4 @@
-"""Folders of signedin's own: isolated logins, one per provider and account, and the cache."""
+"""Signedin's own folders: isolated logins, one per provider and account, and the cache."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def account_names(provider: str) -> list[str | None]:
 
 
 def make_private(folder: Path) -> Path:
-    """Makes a folder of signedin's own, which only its owner can read, and so are those above it.
+    """Makes one of signedin's own folders, private to its owner, and so are those above it.
 
-    What is above `signedin_home` stays as it is, where it is there.
+    Existing folders above `signedin_home` stay as they are.
 
     Raises:
         InvalidOptionError: It is another user's.
-        OSError: The system refused; ``filename`` tells where.
+        OSError: The system refused; ``filename`` says where.
     """
     make_missing(folder)
     home = signedin_home()
@@ -68,7 +68,7 @@ def make_missing(folder: Path) -> None:
     """Makes a folder and those above it that are not there, private from the beginning.
 
     Raises:
-        OSError: The system refused; ``filename`` tells where.
+        OSError: The system refused; ``filename`` says where.
     """
     if folder.is_dir():
         return

@@ -13,7 +13,7 @@ from signedin.model.errors import BillingError, InvalidOptionError, SignedinErro
 
 Payer: TypeAlias = Literal["subscription", "api", "cloud", "none", "unknown"]
 """``subscription``: the plan of a login. ``api``: an API key, by use. ``cloud``: a cloud provider's
-account. ``none``: nobody is signed in. ``unknown``: it cannot be told, such as behind a gateway."""
+account. ``none``: nobody is signed in. ``unknown``: not known, such as behind a gateway."""
 
 AuthMode: TypeAlias = Literal["login", "token", "api-key", "helper", "cloud", "none", "unknown"]
 """How an agent identifies itself: with a login, an access token in a variable, an API key, a
@@ -21,7 +21,7 @@ program that gives a key, or a cloud provider's credentials."""
 
 LoginMethod: TypeAlias = Literal["browser", "device", "api-key"]
 """``browser``: a page on this machine. ``device``: a code typed on any device. ``api-key``: no
-login but a key, which is kept in its place."""
+login but a key, which is stored in its place."""
 
 
 NoLogin: TypeAlias = Literal[
@@ -31,12 +31,12 @@ NoLogin: TypeAlias = Literal[
 read, the program that was asked failed, or it did not answer in time."""
 
 STATUS_SECONDS = 5.0
-"""How long it may take to tell who is signed in. What was started for it then has to end, which may
-take four more: it is all over within ten."""
+"""How long it may take to report who is signed in. Ending what was started for it may take four
+more: it is all over within ten."""
 
 
 class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an account without using it.
+    """What is known about an account without using it.
 
     Attributes:
         provider: Name of the provider.
@@ -50,9 +50,9 @@ class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):
         binary: The program that was asked and would run.
         home: The folder the login is in.
         decided_by: The variable or file that decides.
-        plan: The plan's name, if the vendor tells.
-        email: Whose login it is, if the vendor tells.
-        removed: Variables that outrank the login and are kept from the agent.
+        plan: The plan's name, if the vendor reports it.
+        email: Whose login it is, if the vendor reports it.
+        removed: Variables that outrank the login and are removed from the agent's environment.
         warnings: What else could change who pays, in sentences.
         details: Further facts, by the vendor's names.
     """
@@ -75,23 +75,23 @@ class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):
     reason: NoLogin | None = None
 
 
-async def told_by(backend: AuthBackend, provider: str) -> AuthStatus:
-    """Returns what a backend tells, in bounded time; that it cannot tell is an answer as well.
+async def read_status(backend: AuthBackend, provider: str) -> AuthStatus:
+    """Returns a backend's report, in bounded time; that it cannot report is a status as well.
 
     Args:
-        backend: Who looks after the account.
+        backend: Manages the account.
         provider: Name of the provider.
 
     Raises:
-        InvalidOptionError: The client was asked for what cannot be.
+        InvalidOptionError: The client's options cannot be used.
         BillingError: Likewise.
     """
     try:
         async with asyncio.timeout(STATUS_SECONDS):
             status = await backend.status()
     except TimeoutError:
-        told = f"{provider} did not tell within {STATUS_SECONDS:g} s who is signed in"
-        return _unknown(provider, "timeout", told)
+        warning = f"{provider} did not report within {STATUS_SECONDS:g} s who is signed in"
+        return _unknown(provider, "timeout", warning)
     except (InvalidOptionError, BillingError):
         raise
     except SignedinError as error:
@@ -102,7 +102,7 @@ async def told_by(backend: AuthBackend, provider: str) -> AuthStatus:
     return msgspec.structs.replace(status, reason=reason)
 
 
-def _unknown(provider: str, reason: NoLogin, told: str) -> AuthStatus:
+def _unknown(provider: str, reason: NoLogin, warning: str) -> AuthStatus:
     return AuthStatus(
         provider=provider,
         installed=True,
@@ -110,12 +110,12 @@ def _unknown(provider: str, reason: NoLogin, told: str) -> AuthStatus:
         mode="unknown",
         billing="unknown",
         reason=reason,
-        warnings=(told,),
+        warnings=(warning,),
     )
 
 
 class AsyncLogin(Protocol):
-    """A login on its way."""
+    """A pending login."""
 
     @property
     def url(self) -> str | None:
@@ -153,10 +153,10 @@ class AsyncLogin(Protocol):
 
 @runtime_checkable
 class AuthBackend(Protocol):
-    """Looks after one account. Every provider brings one; ``auth_backend=`` replaces it."""
+    """Manages one account. Every provider has one; ``auth_backend=`` replaces it."""
 
     async def status(self) -> AuthStatus:
-        """Tells who is signed in, without changing anything."""
+        """Reports who is signed in, without changing anything."""
         ...
 
     async def login(self) -> None:

@@ -1,11 +1,11 @@
-"""Tokens of our own: kept safely, refreshed once however many processes need it.
+"""Our own tokens: stored safely, refreshed once however many processes need it.
 
 A refresh token that can be used once is lost if two processes use it, or if what the server gave
-for it is not kept. So each credential has a lock across processes, held over *read again → refresh
-→ write*; a cancelled caller waits until that is done; and what is kept says beforehand that a
-refresh has begun. One window remains, that no client can close: a process that is killed after the
-server has replaced the token and before the answer is on the disk. The next refresh then fails, and
-its error tells that this is why.
+for it is not stored. So each credential has a lock across processes, held over *read again →
+refresh → write*; a cancelled caller waits until that is done; and what is stored says beforehand
+that a refresh has begun. One window remains, that no client can close: a process that is killed
+after the server has replaced the token and before the answer is on the disk. The next refresh then
+fails, and its error says that this is why.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class CredentialStoreError(SignedinError):
-    """What is kept cannot be read as a credential. It is left as it is."""
+    """What is stored cannot be read as a credential. It is left as it is."""
 
     kind = ErrorKind.AUTH_REQUIRED
 
 
 class CredentialNotWrittenError(SignedinError):
-    """The folder or the keyring of a credential cannot be written. What is kept is as it was."""
+    """The folder or the keyring of a credential cannot be written. What is stored is unchanged."""
 
 
-class _Kept(msgspec.Struct, Generic[T], frozen=True):
+class _Stored(msgspec.Struct, Generic[T], frozen=True):
     """What is written.
 
     Attributes:
@@ -58,7 +58,7 @@ class _Kept(msgspec.Struct, Generic[T], frozen=True):
 
     def __repr__(self) -> str:
         """Leaves out the credential."""
-        return f"_Kept(refresh_began={self.refresh_began})"
+        return f"_Stored(refresh_began={self.refresh_began})"
 
 
 class CredentialStore(Generic[T]):
@@ -67,11 +67,11 @@ class CredentialStore(Generic[T]):
     Args:
         kind: Type of the credentials.
         folder: Where lock files are, and without ``vault`` also the credentials.
-        vault: Where credentials are kept instead.
+        vault: Where credentials are stored instead.
     """
 
     def __init__(self, kind: type[T], folder: Path, *, vault: Vault | None = None) -> None:
-        self._decoder = msgspec.json.Decoder(_Kept[kind])
+        self._decoder = msgspec.json.Decoder(_Stored[kind])
         self._folder = folder
         self._vault = vault or FileVault(folder)
 
@@ -85,7 +85,7 @@ class CredentialStore(Generic[T]):
 
     @asynccontextmanager
     async def locked(self, name: str) -> AsyncGenerator[LockedCredential[T], None]:
-        """Keeps every other task and process from changing a credential.
+        """Prevents every other task and process from changing a credential.
 
         Raises:
             CredentialNotWrittenError: The lock cannot be written.
@@ -111,7 +111,7 @@ class CredentialStore(Generic[T]):
         """Returns a fresh credential, refreshed by one of all who ask for it at the same time.
 
         A caller that is cancelled during the refresh waits until it has ended and is written, so
-        ``refresh`` needs a time limit of its own.
+        ``refresh`` needs its own time limit.
 
         Args:
             name: Name of the credential.
@@ -122,7 +122,7 @@ class CredentialStore(Generic[T]):
 
         Raises:
             AuthRequiredError: There is no credential, or the server refused to refresh it.
-            CredentialStoreError: What is kept cannot be read.
+            CredentialStoreError: What is stored cannot be read.
             CredentialNotWrittenError: The lock, or what follows, cannot be written.
             TimeoutExceededError: Another process has held the lock for ``lock_seconds``.
         """
@@ -174,15 +174,15 @@ class CredentialStore(Generic[T]):
 class LockedCredential(Generic[T]):
     """A credential nobody else can change meanwhile; made by `CredentialStore.locked`."""
 
-    def __init__(self, vault: Vault, decoder: msgspec.json.Decoder[_Kept[T]], name: str) -> None:
+    def __init__(self, vault: Vault, decoder: msgspec.json.Decoder[_Stored[T]], name: str) -> None:
         self._vault = vault
         self._decoder = decoder
         self._name = name
 
     async def read(self) -> T | None:
         """Returns it, ``None`` if there is none; see `CredentialStore.read`."""
-        kept = await self._load()
-        return kept.credential if kept else None
+        stored = await self._load()
+        return stored.credential if stored else None
 
     async def present(self) -> T:
         """Returns it.
@@ -195,10 +195,10 @@ class LockedCredential(Generic[T]):
 
     async def write(self, credential: T) -> None:
         """Replaces it. It is on the disk when this returns."""
-        await self._save(_Kept(credential))
+        await self._save(_Stored(credential))
 
     async def delete(self) -> bool:
-        """Forgets it; returns whether there was one."""
+        """Deletes it; returns whether there was one."""
         where = self._vault.where(self._name)
         try:
             return await finish(asyncio.to_thread(self._vault.delete, self._name))
@@ -207,34 +207,34 @@ class LockedCredential(Generic[T]):
 
     async def refresh(self, refresh: Callable[[T], Awaitable[T]]) -> T:
         """Replaces it by what ``refresh`` returns; see `CredentialStore.refreshed`."""
-        kept = await self._present()
-        interrupted = kept.refresh_began
-        await self._save(_Kept(kept.credential, refresh_began=interrupted or time.time()))
+        stored = await self._present()
+        interrupted = stored.refresh_began
+        await self._save(_Stored(stored.credential, refresh_began=interrupted or time.time()))
         try:
-            fresh = await refresh(kept.credential)
+            fresh = await refresh(stored.credential)
         except AuthRequiredError as error:
             if interrupted is not None:
                 raise AuthRequiredError(_told_of_interruption(error, interrupted)) from error
-            await self._save(kept)
+            await self._save(stored)
             raise
-        await self._save(_Kept(fresh))
+        await self._save(_Stored(fresh))
         return fresh
 
-    async def _present(self) -> _Kept[T]:
-        kept = await self._load()
-        if kept is None:
+    async def _present(self) -> _Stored[T]:
+        stored = await self._load()
+        if stored is None:
             where = self._vault.where(self._name)
             raise AuthRequiredError(f"nobody is signed in: there is no login in {where}")
-        return kept
+        return stored
 
-    async def _load(self) -> _Kept[T] | None:
+    async def _load(self) -> _Stored[T] | None:
         where = self._vault.where(self._name)
         try:
             data = await asyncio.to_thread(self._vault.read, self._name)
             return None if data is None else self._decoder.decode(data)
         except OSError as error:
             raise CredentialStoreError(
-                f"the login in {where} cannot be read: {error.strerror}. Mend that, or set "
+                f"the login in {where} cannot be read: {error.strerror}. Fix that, or set "
                 f"{HOME_VARIABLE} to another folder"
             ) from error
         except UNDECODABLE:
@@ -244,8 +244,8 @@ class LockedCredential(Generic[T]):
                 "version. It is left as it is; restore it, or sign in again"
             ) from None
 
-    async def _save(self, kept: _Kept[T]) -> None:
-        data = msgspec.json.encode(kept)
+    async def _save(self, stored: _Stored[T]) -> None:
+        data = msgspec.json.encode(stored)
         try:
             await finish(asyncio.to_thread(self._vault.write, self._name, data))
         except OSError as error:
@@ -255,7 +255,7 @@ class LockedCredential(Generic[T]):
 def not_written(where: Path | str, error: OSError) -> CredentialNotWrittenError:
     """Returns the error for a place that the system does not let us write to."""
     return CredentialNotWrittenError(
-        f"{where} cannot be written: {error.strerror}. Mend that, or set {HOME_VARIABLE} to "
+        f"{where} cannot be written: {error.strerror}. Fix that, or set {HOME_VARIABLE} to "
         "another folder"
     )
 
@@ -266,6 +266,6 @@ def _told_of_interruption(error: AuthRequiredError, began: float) -> str:
     except (OverflowError, ValueError, OSError):  # it is what a file says
         when = ""
     return (
-        f"{error.message}. A refresh that began{when} never came to its end, so the server may "
+        f"{error.message}. A refresh that began{when} never finished, so the server may "
         "have replaced this login by one that was not stored; sign in again"
     )

@@ -135,7 +135,7 @@ def _opened(provider: str, data: bytes, passphrase: str) -> bytes:
 
 
 def _cipher(provider: str, passphrase: str, salt: bytes) -> ChaCha20Poly1305:
-    with from_extra(provider, f"what carries a login of {provider} to another machine"):
+    with from_extra(provider, f"exporting and importing a {provider} login"):
         from cryptography.hazmat.primitives.ciphers.aead import (  # noqa: PLC0415 - 40 ms, seldom used
             ChaCha20Poly1305,
         )

@@ -9,12 +9,12 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
     """The variables of one vendor, by name; each is in one place only.
 
     Attributes:
-        keys: Hold a key that goes before a login.
-        headers: Hold HTTP headers, which may be a key that goes before a login.
+        keys: Hold a key that takes precedence over a login.
+        headers: Hold HTTP headers, which may be a key that takes precedence over a login.
         tokens: Hold a login themselves, or lead to one.
         secrets: Hold other secrets of the vendor's.
         pointers: Lead to a key: a file, a descriptor, a profile.
-        switches: Choose another payer than the login.
+        switches: Choose a payer other than the login.
         addresses: Say where requests go, and a login's token with them.
     """
 
@@ -38,5 +38,5 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def before_login(self) -> tuple[str, ...]:
-        """Those with which somebody else than the login would pay."""
+        """Those with which somebody other than the login would pay."""
         return self.keys + self.headers + self.pointers + self.switches

@@ -1,4 +1,4 @@
-"""Where the bytes of a credential are kept: files of our own, or the system's keyring."""
+"""Where the bytes of a credential are stored: our own files, or the system's keyring."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from signedin.model.extras import from_extra
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 SERVICE = "signedin"
-"""Under which the system's keyring lists what is ours."""
+"""Service name of our entries in the system's keyring."""
 
 STORE_VARIABLE = "SIGNEDIN_STORE"
-"""Says where our own logins are kept: ``file``, which is the default, or ``keyring``."""
+"""Says where our own logins are stored: ``file``, which is the default, or ``keyring``."""
 
 
 class Vault(Protocol):
-    """Keeps bytes by name. Calls may block; of calls that change a name only one runs at a time."""
+    """Stores bytes by name. Calls may block; calls that change a name run one at a time."""
 
     def where(self, name: str) -> str:
         """Says where a credential is, for messages."""
         ...
 
     def read(self, name: str) -> bytes | None:
-        """Returns what is kept, ``None`` if there is nothing."""
+        """Returns what is stored, ``None`` if there is nothing."""
         ...
 
     def write(self, name: str, data: bytes) -> None:
-        """Keeps it; when this returns it is durable."""
+        """Stores it; when this returns it is durable."""
         ...
 
     def delete(self, name: str) -> bool:
-        """Forgets it; returns whether there was something."""
+        """Deletes it; returns whether there was something."""
         ...
 
 
@@ -79,7 +79,7 @@ class FileVault:
 
 
 def is_keyring_chosen() -> bool:
-    """Tells whether the user wants the system's keyring to keep logins.
+    """Returns whether the user wants the system's keyring to store logins.
 
     Raises:
         InvalidOptionError: The variable has another value than the two.
@@ -107,8 +107,8 @@ class KeyringVault:
 
     def read(self, name: str) -> bytes | None:
         """Reads the entry."""
-        kept = self._keyring.get_password(SERVICE, check_name(name))
-        return None if kept is None else kept.encode()
+        stored = self._keyring.get_password(SERVICE, check_name(name))
+        return None if stored is None else stored.encode()
 
     def write(self, name: str, data: bytes) -> None:
         """Sets the entry."""

@@ -30,7 +30,7 @@ from signedin.model.extras import from_extra
 
 COMMANDS = {
     "run": ("signedin.cli.run", "Run one prompt."),
-    "available": ("signedin.cli.providers", "Say whether a provider can be used: yes or no."),
+    "available": ("signedin.cli.providers", "Report whether a provider can be used: yes or no."),
     "providers": (
         "signedin.cli.providers",
         "List the providers, and who is signed in.",
@@ -52,7 +52,7 @@ COMMANDS = {
         "signedin.cli.schema",
         "Print the JSON Schema of what a command writes with --json.",
     ),
-    "completion": ("signedin.cli.completion", "Print what makes a shell complete this program."),
+    "completion": ("signedin.cli.completion", "Print the completion script of a shell."),
 }
 """Name of each command: the module that has it, as a function or as an app of its own commands,
 and its help in one line."""
@@ -124,7 +124,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _line_to_complete() -> str | None:
-    """Returns the line that a shell asks to complete; ``None`` if this is no such question."""
+    """Returns the line that a shell asks to complete; ``None`` if it asks for something else."""
     if not os.environ.get(_COMPLETION_VARIABLE):
         return None
     return " ".join(os.environ.get(name, "") for name in _LINE_VARIABLES)

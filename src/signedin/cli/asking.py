@@ -1,4 +1,4 @@
-"""The agent's questions, put to the user at the terminal."""
+"""The agent's questions, asked at the terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NOBODY_THERE = Decision(
     "deny",
-    "nobody is at a terminal to approve it",
+    "there is no terminal to approve it on",
     "run it in a terminal to be asked, or give more --permissions",
 )
 
@@ -39,7 +39,7 @@ _ASK = "Allow it? [y]es, [a]lways in this session, [n]o, [s]top: "
 
 
 async def deny_unasked(request: ApprovalRequest) -> Decision:
-    """Denies what would have to be asked where there is no terminal to ask on."""
+    """Denies what would have to be asked where there is no terminal."""
     del request
     return NOBODY_THERE
 

@@ -21,7 +21,7 @@ from signedin.client.async_client import AsyncClient
 def who_answers(client: AsyncClient, presenters: Sequence[Presenter]) -> dict[str, object]:
     """Returns the keywords that answer the agent's questions, as far as it can ask.
 
-    The user answers where the run is shown on a terminal that somebody types on. Elsewhere what is
+    The user answers where the run is shown on an interactive terminal. Elsewhere what is
     not permitted is denied, with a warning.
     """
     asker = _asker(presenters)
@@ -34,7 +34,7 @@ def who_answers(client: AsyncClient, presenters: Sequence[Presenter]) -> dict[st
 
 
 def choose_presenters(*, json: bool, stream: bool | None) -> list[Presenter]:
-    """Returns who shows the turn: a terminal, or a writer and on the side somebody who waits."""
+    """Returns the presenters of the turn: a terminal, or a writer and a progress line."""
     is_terminal = sys.stdout.isatty()
     streams = is_terminal and not json if stream is None else stream
     if is_terminal and streams and not json:
@@ -61,7 +61,7 @@ _WRITERS: dict[tuple[bool, bool], type[Presenter]] = {
 
 
 def _asker(presenters: Sequence[Presenter]) -> Asker | None:
-    """Returns who asks the user; nobody where nobody can see the question and type an answer."""
+    """Returns who asks the user; ``None`` where the user cannot see a question and answer."""
     if not is_attended(sys.stdin):
         return None
     from signedin.cli.terminal import TerminalPresenter  # noqa: PLC0415 - as above

@@ -40,7 +40,7 @@ PassphraseFile = Annotated[
 
 
 class SignedOut(msgspec.Struct, frozen=True):
-    """What signing out came to: whether anybody was signed in, and who is afterwards."""
+    """The result of signing out: whether anybody was signed in, and who is afterwards."""
 
     was_signed_in: bool
     status: AuthStatus
@@ -54,15 +54,15 @@ def status(
     account: Account = None,
     json: Json = False,
 ) -> int:
-    """Say who is signed in and who pays, or why nobody is. Exits with 1 if nobody is signed in."""
-    told = asyncio.run(_status(provider, source, account))
+    """Report who is signed in and who pays, or why nobody is. Exits with 1 if nobody is."""
+    status = asyncio.run(_status(provider, source, account))
     if json:
-        write_json(fields(told))
+        write_json(fields(status))
     else:
-        write(aligned(_rows(told)))
-    for warning in told.warnings:
+        write(aligned(_rows(status)))
+    for warning in status.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    return SUCCESS if told.authenticated else FAILURE
+    return SUCCESS if status.authenticated else FAILURE
 
 
 @auth.command("list")
@@ -70,13 +70,20 @@ def list_logins(*, json: Json = False) -> None:
     """List the logins of all providers, the named ones included."""
     found = asyncio.run(_all())
     if json:
-        write_json([fields(told) for told in found])
+        write_json([fields(status) for status in found])
         return
     table = [("PROVIDER", "SOURCE", "ACCOUNT", "SIGNED IN", "PAYS", "WHO")]
-    for told in found:
-        signed_in = "yes" if told.authenticated else "no" if told.installed else "not installed"
-        who = told.email or told.decided_by or "-"
-        row = (told.provider, told.source, told.account or "-", signed_in, told.billing, who)
+    for status in found:
+        signed_in = "yes" if status.authenticated else "no" if status.installed else "not installed"
+        who = status.email or status.decided_by or "-"
+        row = (
+            status.provider,
+            status.source,
+            status.account or "-",
+            signed_in,
+            status.billing,
+            who,
+        )
         table.append(row)
     write(aligned(table))
 
@@ -98,15 +105,15 @@ def login(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The way in, where a provider has several; chatgpt has siwc, OpenAI's documented "
-            "one, and codex.",
+            help="How to sign in, where a provider has several ways; chatgpt has siwc, OpenAI's "
+            "documented one, and codex.",
         ),
     ] = None,
     paste: Annotated[
         bool,
         typer.Option(
             "--paste",
-            help="The browser is on another machine: read the address at which it ends from "
+            help="The browser is on another machine: read the address it ends at from "
             "standard input.",
         ),
     ] = False,
@@ -118,12 +125,12 @@ def login(
         ),
     ] = False,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Time to sign in, with a method.")
+        float, typer.Option(metavar="SECONDS", help="Time limit for signing in, with a method.")
     ] = 900.0,
 ) -> int:
     """Sign in."""
     if (paste or no_browser) and method != "browser":
-        raise UsageError(f"--{'paste' if paste else 'no-browser'} goes with --method browser")
+        raise UsageError(f"--{'paste' if paste else 'no-browser'} requires --method browser")
     options = _profile(provider, profile)
     opens = method == "browser" and not paste and not no_browser
     work = _login(
@@ -140,21 +147,21 @@ def logout(
     account: Account = None,
     json: Json = False,
 ) -> None:
-    """Sign out, also at the vendor where it allows that. The other source's login stays."""
+    """Sign out, also at the vendor where it allows that. The other source's login is unaffected."""
     before, after = asyncio.run(_logout(provider, source, account))
     if json:
         write_json({"was_signed_in": before.authenticated, "status": fields(after)})
         return
     whose = _whose(before)
     if before.reason == "not_signed_in":
-        told = f"nobody was signed in to {whose}"
+        report = f"nobody was signed in to {whose}"
     else:
-        told = f"signed out of {whose}"
+        report = f"signed out of {whose}"
     if before.source == "isolated" and provider != "chatgpt":
-        told += f"; {provider}'s own login is untouched"
+        report += f"; {provider}'s own login is untouched"
     if after.authenticated:
-        told += f"; still signed in by {after.decided_by or after.mode}"
-    typer.echo(told, err=True)
+        report += f"; still signed in by {after.decided_by or after.mode}"
+    typer.echo(report, err=True)
 
 
 @auth.command()
@@ -179,7 +186,7 @@ def export(
     if plain:
         typer.echo("WARNING: the line is NOT ENCRYPTED. Whoever sees it is signed in.", err=True)
     typer.echo(
-        "Use the login on one machine only from now on: its tokens are good once. Do not sign out "
+        "Use the login on one machine only from now on: its tokens are single-use. Do not sign out "
         "here, which would end it there, too; delete the login instead.",
         err=True,
     )
@@ -194,12 +201,10 @@ def import_login(
     *,
     provider: Provider = DEFAULT_PROVIDER,
     account: Account = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the login that is there.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing login.")] = False,
     passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Make a login that was exported elsewhere an isolated login."""
+    """Import a login exported elsewhere as an isolated login."""
     line = _line_in(sys.stdin.buffer.read() if file == Path("-") else _content(file))
 
     async def bring_in() -> Path:
@@ -211,9 +216,9 @@ def import_login(
     typer.echo(f"signed in to {provider}: {asyncio.run(bring_in())}", err=True)
 
 
-def fields(told: AuthStatus) -> dict[str, object]:
+def fields(status: AuthStatus) -> dict[str, object]:
     """Returns the fields of a status; their names are part of the program's interface."""
-    values = {name: getattr(told, name) for name in told.__struct_fields__}
+    values = {name: getattr(status, name) for name in status.__struct_fields__}
     return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
 
 
@@ -231,16 +236,16 @@ async def _client(
 
 
 def _profile(provider: str, profile: str | None) -> Mapping[str, object]:
-    """The option that chooses a way in.
+    """The option that chooses how to sign in.
 
     Raises:
-        UnsupportedOptionError: The provider has no such way.
+        UnsupportedOptionError: The provider has no such profile.
     """
     if profile is None:
         return {}
     known = load_provider(provider).profiles
     if profile not in known:
-        hint = f"choose one of: {', '.join(known)}" if known else "there is one way in only"
+        hint = f"choose one of: {', '.join(known)}" if known else "there is only one way to sign in"
         raise UnsupportedOptionError(provider, f"--profile {profile}", hint)
     return {"profile": profile}
 
@@ -258,9 +263,9 @@ async def _all() -> list[AuthStatus]:
             if status.installed or not provider.startswith("acp"):
                 found.append(status)
         for name in account_names(provider):
-            told = await _status(provider, "isolated", name)
-            if told.reason not in ("not_signed_in", "not_installed"):
-                found.append(told)
+            status = await _status(provider, "isolated", name)
+            if status.reason not in ("not_signed_in", "not_installed"):
+                found.append(status)
     return found
 
 
@@ -276,12 +281,12 @@ async def _logout(
         return before, await client.auth_status()
 
 
-def _whose(told: AuthStatus) -> str:
+def _whose(status: AuthStatus) -> str:
     """Names a login."""
-    if told.source == "external":
-        return f"{told.provider}'s own login"
-    name = f" {told.account!r}" if told.account else ""
-    return f"signedin's own {told.provider} login{name}"
+    if status.source == "external":
+        return f"{status.provider}'s own login"
+    name = f" {status.account!r}" if status.account else ""
+    return f"signedin's own {status.provider} login{name}"
 
 
 async def _until_stopped(work: Coroutine[None, None, None]) -> int:
@@ -316,21 +321,23 @@ async def _login(
     if method == "api-key" and not key:
         raise UsageError("--method api-key reads the key from standard input, which is empty")
     async with _client(provider, source, account, options) as client:
-        begun = await client.start_login(method, key)
-        if begun is not None:
-            if begun.url:
-                write(f"Open this page to sign in: {begun.url}\n")
+        pending = await client.start_login(method, key)
+        if pending is not None:
+            if pending.url:
+                write(f"Open this page to sign in: {pending.url}\n")
                 if opens:
-                    open_page(begun.url)
-            if begun.user_code:
-                write(f"Type this code there: {begun.user_code}\n")
-                write("Only go on if you began this yourself; never type somebody else's code.\n")
-            if begun.wants_code or paste:
+                    open_page(pending.url)
+            if pending.user_code:
+                write(f"Type this code there: {pending.user_code}\n")
+                write(
+                    "Continue only if you started this yourself; never type someone else's code.\n"
+                )
+            if pending.wants_code or paste:
                 write(f"Paste the {'address it ends at' if paste else 'code it shows'}: ")
-                await begun.submit_code(await in_thread(sys.stdin.readline, "signedin paste"))
-            await begun.wait(timeout)
-        told = await client.auth_status()
-    write(aligned(_rows(told)))
+                await pending.submit_code(await in_thread(sys.stdin.readline, "signedin paste"))
+            await pending.wait(timeout)
+        status = await client.auth_status()
+    write(aligned(_rows(status)))
 
 
 def open_page(url: str) -> None:
@@ -341,7 +348,7 @@ def open_page(url: str) -> None:
         os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
     )
     if has_window:
-        # Some browsers keep whoever opens them waiting until they are closed.
+        # Some browsers block the caller until they are closed.
         threading.Thread(
             target=webbrowser.open, args=(url,), name="signedin browser", daemon=True
         ).start()
@@ -360,7 +367,7 @@ def _line_in(content: bytes) -> str:
     try:
         return content.decode("utf-16" if is_wide else "utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError("the file is not text: it is no login that was exported") from None
+        raise UsageError("the file is not text, so it is not an exported login") from None
 
 
 def _passphrase(file: Path | None, *, confirm: bool) -> str:
@@ -376,20 +383,20 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
     return given
 
 
-def _rows(told: AuthStatus) -> list[tuple[str, ...]]:
-    plan = f" ({told.plan})" if told.plan else ""
+def _rows(status: AuthStatus) -> list[tuple[str, ...]]:
+    plan = f" ({status.plan})" if status.plan else ""
     rows = {
-        "provider": told.provider,
-        "installed": str(told.binary or "yes") if told.installed else "no",
-        "signed in": "yes" if told.authenticated else "no",
-        "because": None if told.reason in (None, "not_signed_in") else told.reason,
-        "mode": told.mode,
-        "pays": f"{told.billing}{plan}",
-        "decided by": told.decided_by,
-        "who": told.email,
-        "source": told.source,
-        "account": told.account,
-        "home": str(told.home) if told.home else None,
-        "kept away": ", ".join(told.removed),
+        "provider": status.provider,
+        "installed": str(status.binary or "yes") if status.installed else "no",
+        "signed in": "yes" if status.authenticated else "no",
+        "because": None if status.reason in (None, "not_signed_in") else status.reason,
+        "mode": status.mode,
+        "pays": f"{status.billing}{plan}",
+        "decided by": status.decided_by,
+        "who": status.email,
+        "source": status.source,
+        "account": status.account,
+        "home": str(status.home) if status.home else None,
+        "removed variables": ", ".join(status.removed),
     }
     return [(name, value) for name, value in rows.items() if value]

@@ -73,7 +73,7 @@ class _Markdown(Markdown):
 def printable(text: str) -> str:
     """Returns text that cannot move the cursor, colour, retitle or otherwise steer a terminal.
 
-    Of a line that was written over, as progress bars do, the last state is kept.
+    Of a line that was written over, as progress bars do, the last state is shown.
     """
     text = _ESCAPES.sub("", text).replace("\r\n", "\n")
     return _CONTROLS.sub("", _OVERWRITTEN.sub("", text))
@@ -136,7 +136,7 @@ def command_line(line: str) -> Text:
 
 
 def bare_command(line: str) -> str:
-    """Returns what a shell is told to run: ``ls`` of ``/bin/bash -lc 'ls'``."""
+    """Returns what a shell is to run: ``ls`` of ``/bin/bash -lc 'ls'``."""
     try:
         words = shlex.split(line)
     except ValueError:
@@ -197,8 +197,8 @@ def question(asked: Question) -> RenderableType:
     title = f"{printable(asked.header)}: " if asked.header else ""
     lines = [Text(f"{title}{printable(asked.text)}", "yellow")]
     for number, option in enumerate(asked.options, 1):
-        told = f" - {printable(option.description)}" if option.description else ""
-        lines.append(Text(f"  {number}. {printable(option.label)}{told}"))
+        description = f" - {printable(option.description)}" if option.description else ""
+        lines.append(Text(f"  {number}. {printable(option.label)}{description}"))
     return Group(*lines)
 
 
@@ -263,7 +263,7 @@ def _command_end(event: CommandEvent) -> Text:
 
 
 def _signed(change: FileChange) -> str:
-    """The diff of a change; of whole contents, the lines with the signs they would have in one."""
+    """The diff of a change; of complete contents, the lines with the signs of a diff."""
     if change.kind == "update" or _HUNK.search(change.diff[:400]):
         return change.diff
     sign = "+" if change.kind == "add" else "-"

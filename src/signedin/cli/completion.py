@@ -61,7 +61,7 @@ SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 def completion(
     shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="The shell.")],
 ) -> None:
-    """Print what makes a shell complete this program.
+    """Print the completion script of a shell.
 
     Completed are commands, options, providers, transports, models, efforts, accounts and sessions.
 

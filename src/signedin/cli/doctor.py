@@ -32,10 +32,10 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at.
+    """One check and its result.
 
     Attributes:
-        provider: Whom it is about; ``signedin`` for this package itself.
+        provider: The provider it is about; ``signedin`` for this package itself.
         check: What was looked at.
         level: Whether it works, may surprise, is not there, or does not work.
         message: What was found.
@@ -53,7 +53,7 @@ def doctor(
     *,
     provider: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Look at this provider only; may be given repeatedly."),
+        typer.Option(metavar="NAME", help="Check this provider only; may be given several times."),
     ] = None,
     smoke: Annotated[
         bool,
@@ -66,7 +66,7 @@ def doctor(
 ) -> int:
     """Find out what does not work on this machine, and why.
 
-    The turns it runs use no account and reach nobody. Exits with 1 if there is a problem.
+    The turns it runs use no account and reach no network. Exits with 1 if there is a problem.
     """
     findings = asyncio.run(_findings(provider or _built_in(), smoke=smoke))
     if json:
@@ -89,7 +89,7 @@ async def _findings(providers: list[str], *, smoke: bool) -> list[Finding]:
             found.append(_installed(name, installation))
             if installation.usable is None:
                 continue
-            if installation.usable.suffix != ".py":  # a Python package is no program
+            if installation.usable.suffix != ".py":  # a Python package is not a program
                 found.append(await _version(name, installation.usable))
             found += [finding async for finding in _account(client)]
         if smoke:
@@ -114,7 +114,7 @@ def _installed(name: str, installation: Installation) -> Finding:
 async def _version(name: str, program: Path) -> Finding:
     try:
         with TemporaryFolder("doctor") as home:
-            told = await capture(
+            ended = await capture(
                 [str(program), "--version"],
                 env={"PATH": os.environ.get("PATH", os.defpath), "HOME": home},
                 seconds=VERSION_SECONDS,
@@ -127,13 +127,13 @@ async def _version(name: str, program: Path) -> Finding:
             message=f"{program.name} --version failed: {error}",
             remedy=f"run it by hand: {program} --version",
         )
-    number = _NUMBER.search(told.stdout.decode("utf-8", "replace"))
-    if told.returncode or number is None:
+    number = _NUMBER.search(ended.stdout.decode("utf-8", "replace"))
+    if ended.returncode or number is None:
         return Finding(
             provider=name,
             check="version",
             level="problem",
-            message=f"{program.name} --version ended with {told.returncode}: {told.stderr}",
+            message=f"{program.name} --version ended with {ended.returncode}: {ended.stderr}",
             remedy=f"run it by hand: {program} --version",
         )
     return _compared(name, number[0])
@@ -174,7 +174,7 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
     try:
         status = await client.auth_status()
     except SignedinError as error:
-        remedy = f"look at: signedin auth status --provider {name}"
+        remedy = f"see: signedin auth status --provider {name}"
         yield Finding(
             provider=name, check="login", level="problem", message=error.message, remedy=remedy
         )
@@ -183,11 +183,11 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
         message = f"{status.mode}, {status.source}, paid by {status.billing}: {status.decided_by}"
         yield Finding(provider=name, check="login", level="ok", message=message)
     elif status.reason in ("damaged", "status_failed", "timeout"):
-        [*_, told] = status.warnings or (status.reason,)
+        [*_, message] = status.warnings or (status.reason,)
         remedy = f"sign in again with: {load_provider(name).login}"
         if status.reason != "damaged":
-            remedy = f"look at: signedin auth status --provider {name}"
-        yield Finding(provider=name, check="login", level="problem", message=told, remedy=remedy)
+            remedy = f"see: signedin auth status --provider {name}"
+        yield Finding(provider=name, check="login", level="problem", message=message, remedy=remedy)
         return
     else:
         yield Finding(
@@ -203,7 +203,7 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
             check="billing",
             level="warning",
             message=warning,
-            remedy="remove it if it is not meant",
+            remedy="remove it unless you set it on purpose",
         )
     if status.home is not None:
         yield _writable(name, status.home, "")
@@ -220,8 +220,8 @@ def _writable(name: str, home: Path, variable: str) -> Finding:
         provider=name,
         check="home",
         level="problem",
-        message=f"{existing} cannot be written to",
-        remedy=f"set {variable} to a folder that can be" if variable else "mend its permissions",
+        message=f"{existing} is not writable",
+        remedy=f"set {variable} to a writable folder" if variable else "fix its permissions",
     )
 
 
@@ -236,7 +236,7 @@ def _trusted(home: Path) -> Iterator[Finding]:
         try:
             folders = trusted_in(file)
         except SignedinError as error:
-            message, remedy = error.message, "mend the file"
+            message, remedy = error.message, "fix the file"
         else:
             if not folders:
                 continue
@@ -246,7 +246,7 @@ def _trusted(home: Path) -> Iterator[Finding]:
                 "codex itself runs what these folders configure (MCP servers, hooks); signedin "
                 "does so only with trust_project=True. Earlier versions of signedin had codex "
                 "write such entries when a turn was allowed to write: delete from that file those "
-                "you did not mean, the line [projects.…] and the trust_level below it"
+                "you did not intend, the line [projects.…] and the trust_level below it"
             )
         yield Finding(
             provider="codex", check="trust", level="warning", message=message, remedy=remedy
@@ -281,7 +281,7 @@ def _failed_smoke(name: str, message: str) -> Finding:
         check="smoke run",
         level="problem",
         message=message,
-        remedy=f"the account plays no part in this; run {name} by hand, or report it with this",
+        remedy=f"the account is not involved; run {name} by hand, or report this message",
     )
 
 

@@ -34,7 +34,7 @@ EXIT_CODES = {
     SUCCESS: "the turn completed; for `available`: yes",
     FAILURE: "it failed; the reason is on standard error; for `available`: no",
     USAGE: "the command line cannot be used: an unknown or unsupported option, provider or value",
-    SIGN_IN: "nobody is signed in, or what was asked to pay cannot",
+    SIGN_IN: "nobody is signed in, or the requested billing is not possible",
     LIMIT: "the plan is used up, or there were too many requests in a short time",
     TIMEOUT: "a time limit (`--timeout`, `--idle-timeout`) ran out",
     INTERRUPTED: "Ctrl-C; for other signals 128 and their number, so 143 for a `kill`",
@@ -98,7 +98,7 @@ def exit_code(error: Exception) -> int:
 
 
 def report(error: Exception) -> None:
-    """Says on standard error what went wrong and what to do next."""
+    """Reports on standard error what went wrong and what to do next."""
     match error:
         case StdoutClosedError():
             lines = []
@@ -111,7 +111,7 @@ def report(error: Exception) -> None:
             lines = [f"error: {message_of(error)}", *_child_stderr(error), *notes]
         case _:
             lines = [f"error: {message_of(error)}"]
-    with contextlib.suppress(OSError):  # there may be nobody to tell
+    with contextlib.suppress(OSError):  # there may be no reader
         for line in lines:
             typer.echo(line, err=True)
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from signedin.cli.errors import StoppedError
-from signedin.cli.output import Outcome, Presenter
+from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.signals import calling_on_stop
 from signedin.client.turn import AsyncTurn
 from signedin.model.errors import SignedinError
@@ -26,12 +26,12 @@ async def follow(turn: AsyncTurn, presenters: Sequence[Presenter]) -> None:
     await follow_run(lambda follower: follower.result_of(turn), presenters)
 
 
-async def follow_run(run: Run, presenters: Sequence[Presenter]) -> Outcome:
+async def follow_run(run: Run, presenters: Sequence[Presenter]) -> TurnEnd:
     """Shows the turns of a run until it ends.
 
     Args:
         run: Runs its turns with `Follower.result_of` and returns the result of all.
-        presenters: Whom to show them.
+        presenters: Show them.
 
     Returns:
         How it ended: well.
@@ -39,7 +39,7 @@ async def follow_run(run: Run, presenters: Sequence[Presenter]) -> Outcome:
     Raises:
         StoppedError: A signal stopped it.
         SignedinError: It failed.
-        StdoutClosedError: Nobody reads on; the turn has been stopped.
+        StdoutClosedError: The reader has gone; the turn has been stopped.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
@@ -47,18 +47,18 @@ async def follow_run(run: Run, presenters: Sequence[Presenter]) -> Outcome:
         for presenter in presenters:
             await stack.enter_async_context(presenter)
         stopper = await stack.enter_async_context(_Stopper(task))
-        outcome = await Follower(presenters, stopper).outcome_of(run)
+        end = await Follower(presenters, stopper).end_of(run)
         for presenter in presenters:
-            presenter.finish(outcome)
+            presenter.finish(end)
     if stopper.signum is not None:
-        raise StoppedError(stopper.signum, outcome.result)
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome
+        raise StoppedError(stopper.signum, end.result)
+    if end.error is not None:
+        raise end.error
+    return end
 
 
 class RunStoppedError(Exception):
-    """A signal came; what the turn had brought is told by the follower."""
+    """A signal came; what the turn had produced is reported by the follower."""
 
 
 class Follower:
@@ -67,7 +67,7 @@ class Follower:
     def __init__(self, presenters: Sequence[Presenter], stopper: _Stopper) -> None:
         self._presenters = presenters
         self._stopper = stopper
-        self._latest: Outcome | None = None
+        self._latest: TurnEnd | None = None
 
     async def result_of(self, turn: AsyncTurn) -> RunResult[object]:
         """Shows a turn until it ends, and returns its result.
@@ -86,7 +86,7 @@ class Follower:
                 await turn.aclose()
             finally:
                 self._stopper.turn = None
-            self._latest = await _outcome_of(turn)
+            self._latest = await _end_of(turn)
         if self._stopper.signum is not None:
             raise RunStoppedError
         if self._latest.error is not None:
@@ -98,14 +98,14 @@ class Follower:
         for presenter in self._presenters:
             presenter.show(events)
 
-    async def outcome_of(self, run: Run) -> Outcome:
+    async def end_of(self, run: Run) -> TurnEnd:
         """Runs a run, and returns how it ended."""
         try:
-            return Outcome(await run(self))
+            return TurnEnd(await run(self))
         except SignedinError as error:
             if error.result is None:
                 raise
-            return Outcome(error.result, error)
+            return TurnEnd(error.result, error)
         except RunStoppedError:
             assert self._latest is not None  # noqa: S101 - a turn was stopped
             return self._latest
@@ -119,13 +119,13 @@ class Follower:
 Run: TypeAlias = Callable[[Follower], Awaitable[RunResult[object]]]
 
 
-async def _outcome_of(turn: AsyncTurn) -> Outcome:
+async def _end_of(turn: AsyncTurn) -> TurnEnd:
     try:
-        return Outcome(await turn.result())
+        return TurnEnd(await turn.result())
     except SignedinError as error:
         if error.result is None:
             raise
-        return Outcome(error.result, error)
+        return TurnEnd(error.result, error)
 
 
 class _Stopper:
@@ -151,7 +151,7 @@ class _Stopper:
         """Takes a cancellation back, so that the run can end in order.
 
         Raises:
-            CancelledError: It came from somebody else.
+            CancelledError: It came from elsewhere.
         """
         if not self._has_torn_down:
             raise asyncio.CancelledError

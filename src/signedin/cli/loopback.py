@@ -61,7 +61,7 @@ def loopback(
     signedin loopback script.yaml -- python my_program.py
     """
     if command and json:
-        raise UsageError("--json has no place with a program, whose output is its own")
+        raise UsageError("--json cannot be combined with a program, whose output is its own")
     if provider not in CLIENTS:
         raise UsageError(f"no provider {provider!r} here; choose one of: {', '.join(CLIENTS)}")
     try:

@@ -1,4 +1,4 @@
-"""Cuts growing Markdown where what has come so far will not change any more."""
+"""Cuts growing Markdown where the text so far will not change any more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FENCE = re.compile(r"[ \t]*(`{3,}(?=[^`]*$)|~{3,})")
 class MarkdownStream:
     """Markdown that arrives in pieces.
 
-    A paragraph, list or code block is released once it is whole, so that it can be formatted and
+    A paragraph, list or code block is released once it is complete, so that it can be formatted and
     put on the screen for good. The work per piece does not grow with the text.
     """
 
@@ -33,9 +33,9 @@ class MarkdownStream:
             self._line = [start]
         return released
 
-    def finish(self, whole: str) -> str:
-        """Takes in the whole text and returns what of it has not been released yet."""
-        released = self.feed(whole[self._taken :])
+    def finish(self, text: str) -> str:
+        """Takes in the full text and returns the part that has not been released yet."""
+        released = self.feed(text[self._taken :])
         return released + self.rest()
 
     def rest(self) -> str:
@@ -45,7 +45,7 @@ class MarkdownStream:
         return rest
 
     def preview(self) -> str:
-        """Returns the end of what has come and was not released, as Markdown of its own."""
+        """Returns the end of what has come and was not released, as separate Markdown."""
         tail = "".join([*self._lines[-200:], *self._line])[-_PREVIEW_CHARACTERS:]
         is_cut = len(self._lines) > 200 or len(tail) == _PREVIEW_CHARACTERS
         return self._opening + tail if self._fence and is_cut else tail

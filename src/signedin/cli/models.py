@@ -62,9 +62,9 @@ def limits(
         async with client_of(provider, source, account) as client:
             return await client.limits()
 
-    told = asyncio.run(read())
+    limits = asyncio.run(read())
     if json:
-        write_json(told)
+        write_json(limits)
         return
     rows = [
         (
@@ -73,9 +73,9 @@ def limits(
             f"{window.minutes} minutes" if window.minutes is not None else "-",
             local_time(window.resets_at),
         )
-        for name, window in told.windows.items()
+        for name, window in limits.windows.items()
     ]
-    write(aligned([("LIMIT", "USED", "LENGTH", "STARTS ANEW"), *rows]))
-    for name, value in (("plan", told.plan), ("credits", told.credits)):
+    write(aligned([("LIMIT", "USED", "LENGTH", "RESETS"), *rows]))
+    for name, value in (("plan", limits.plan), ("credits", limits.credits)):
         if value is not None:
             write(f"{name}: {value}\n")

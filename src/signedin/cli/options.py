@@ -26,7 +26,7 @@ Provider = Annotated[
         envvar="SIGNEDIN_PROVIDER",
         show_envvar=False,
         metavar="NAME",
-        help="Who answers; see `signedin providers`.",
+        help="The provider to use; see `signedin providers`.",
         autocompletion=suggestions.providers,
     ),
 ]
@@ -52,7 +52,7 @@ Transport = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="How the provider is driven, if not in its default way.",
+        help="How to drive the provider, if not in its default way.",
         autocompletion=suggestions.transports,
     ),
 ]
@@ -70,12 +70,12 @@ TrustProject = Annotated[
     bool,
     typer.Option(
         "--trust-project",
-        help="Let the project's own settings, hooks, MCP servers and environment files count.",
+        help="Apply the project's own settings, hooks, MCP servers and environment files.",
     ),
 ]
 Billing = Annotated[
     choices.Billing | None,
-    typer.Option(help="Who has to pay: the plan of a login, or an API key by use."),
+    typer.Option(help="What must pay: the plan of a login, or an API key by use."),
 ]
 Instructions = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Added to the agent's own instructions.")
@@ -87,7 +87,7 @@ McpServers = Annotated[
         help="Let the agent use the MCP servers of a JSON file; may be given several times.",
     ),
 ]
-Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="Do not keep the session.")]
+Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="Do not store the session.")]
 IdleTimeout = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="Time that may pass without anything happening."),
@@ -116,7 +116,7 @@ ProviderOptions = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=JSON",
-        help="Something only this provider knows; may be given several times.",
+        help="An option of this provider only; may be given several times.",
     ),
 ]
 Json = Annotated[

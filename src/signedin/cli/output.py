@@ -19,7 +19,7 @@ from signedin.model.events import Event, MessageDeltaEvent, MessageEvent, RetryE
 from signedin.model.results import RunResult
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class TurnEnd(msgspec.Struct, frozen=True):
     """How a turn ended: its result or what there is of one, and the error it ended with."""
 
     result: RunResult[object]
@@ -27,14 +27,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Presenter(AbstractAsyncContextManager["Presenter"]):
-    """Shows a turn to somebody, from entering it to its `finish`."""
+    """Shows a turn, from entering it to its `finish`."""
 
     @abstractmethod
     def show(self, events: Sequence[Event]) -> None:
         """Takes in what has just happened."""
 
     @abstractmethod
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Takes in how the turn ended."""
 
     async def __aexit__(
@@ -52,11 +52,11 @@ class AnswerWriter(Presenter):
     def show(self, events: Sequence[Event]) -> None:
         """Waits for the end."""
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Writes the answer, or what there was of it; of structured output, what was asked for."""
-        if outcome.result.output is not None:
-            write_json(outcome.result.output)
-        elif text := outcome.result.text:
+        if end.result.output is not None:
+            write_json(end.result.output)
+        elif text := end.result.text:
             write(text if text.endswith("\n") else f"{text}\n")
 
 
@@ -69,7 +69,7 @@ class TextWriter(Presenter):
         self._end = ""
 
     def show(self, events: Sequence[Event]) -> None:
-        """Writes the pieces of messages, and of a whole message what did not come in pieces."""
+        """Writes the pieces of messages, and of a complete message what did not come in pieces."""
         pieces: list[str] = []
         for event in events:
             match event:
@@ -84,9 +84,9 @@ class TextWriter(Presenter):
             self._end = text[-1:]
             write(text)
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Ends the last line."""
-        del outcome
+        del end
         if self._end not in {"", "\n"}:
             write("\n")
 
@@ -105,9 +105,9 @@ class JsonWriter(Presenter):
     def show(self, events: Sequence[Event]) -> None:
         """Waits for the end."""
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Writes the object on one line."""
-        write_json(RunDocument.of(outcome.result, outcome.error))
+        write_json(RunDocument.of(end.result, end.error))
 
 
 class JsonLinesWriter(Presenter):
@@ -117,13 +117,13 @@ class JsonLinesWriter(Presenter):
         """Writes the events."""
         write("".join(map(_json_line, events)))
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Writes the result, without the events that have been written already."""
-        write_json(ResultLine.of(outcome.result, outcome.error))
+        write_json(ResultLine.of(end.result, end.error))
 
 
 class NoticeWriter(Presenter):
-    """Writes to standard error what the user should know, for a log that nobody watches."""
+    """Writes to standard error what the user should know, for a log that is read later."""
 
     def show(self, events: Sequence[Event]) -> None:
         """Writes warnings and retries."""
@@ -131,12 +131,12 @@ class NoticeWriter(Presenter):
             match event:
                 case WarningEvent() | RetryEvent():
                     kind = "warning" if isinstance(event, WarningEvent) else "retry"
-                    with contextlib.suppress(OSError):  # there may be nobody to tell
+                    with contextlib.suppress(OSError):  # there may be no reader
                         typer.echo(f"{kind}: {event.text}", err=True)
                 case _:
                     pass
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Adds nothing."""
 
 

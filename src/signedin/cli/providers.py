@@ -26,7 +26,7 @@ def available(
     account: Account = None,
     json: Json = False,
 ) -> int:
-    """Say whether a provider can be used: yes or no.
+    """Report whether a provider can be used: yes or no.
 
     Yes means that it is installed and somebody is signed in. On no, standard error says what is
     missing, and what to do.

@@ -1,4 +1,4 @@
-"""Events of a turn as they come, in terms of what is to be seen of them.
+"""Events of a turn as they come, in terms of what is shown of them.
 
 A view is a small state machine: it takes events one by one, gives back what each adds to the
 screen for good, and knows what the agent is doing at the moment. It writes nothing itself.
@@ -221,7 +221,7 @@ class TurnView:
 
 
 class NoticeView:
-    """Shows what the agent is doing and what the user should know, for somebody who waits."""
+    """Shows what the agent is doing and what the user should know, for a waiting user."""
 
     def __init__(self) -> None:
         self._activity = Activity()
@@ -261,7 +261,7 @@ class Tail:
 
 
 def notices(event: Event) -> list[RenderableType]:
-    """Returns what an event has to say to somebody who only waits for the answer."""
+    """Returns what an event means to a user who only waits for the answer."""
     match event:
         case WarningEvent():
             return [blocks.warning(event.text)]

@@ -82,7 +82,7 @@ def run(
         int | None,
         typer.Option(
             metavar="NUMBER",
-            help="How often an answer that does not fit is sent back; 1 otherwise.",
+            help="How often an answer that does not fit is sent back; 1 if not given.",
         ),
     ] = None,
     mcp_server: options.McpServers = None,

@@ -50,16 +50,18 @@ def list_sessions(
     source: Source = "auto",
     account: Account = None,
     cwd: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Only those of this working directory.")
+        str | None, typer.Option(metavar="DIR", help="Sessions of this working directory only.")
     ] = None,
     search: Annotated[
         str | None,
-        typer.Option(metavar="WORDS", help="Only those with these words in name or first prompt."),
+        typer.Option(
+            metavar="WORDS", help="Sessions with these words in name or first prompt only."
+        ),
     ] = None,
-    archived: Annotated[
-        bool, typer.Option("--archived", help="Those that are archived instead of the others.")
-    ] = False,
-    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="At most so many.")] = 20,
+    archived: Annotated[bool, typer.Option("--archived", help="Archived sessions only.")] = False,
+    limit: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, help="Maximum number to list.")
+    ] = 20,
     cursor: Annotated[
         str | None, typer.Option(metavar="CURSOR", help="Continue where an earlier list ended.")
     ] = None,
@@ -83,7 +85,7 @@ def list_sessions(
         write_json(page)
         return
     if not page.sessions:
-        typer.echo("there are no such sessions", err=True)
+        typer.echo("no sessions found", err=True)
         return
     rows = [("ID", "LAST USED", "FOLDER", "NAME"), *map(_row, page.sessions)]
     # Of one folder, all rows would say the same.
@@ -179,7 +181,7 @@ def archive(
     account: Account = None,
     json: Json = False,
 ) -> None:
-    """Archive a conversation: take it out of the list."""
+    """Archive a conversation: remove it from the list."""
     session = _session(provider, source, account, session_id)
     _change(session, AsyncSession.archive, "archived", json=json)
 
@@ -193,7 +195,7 @@ def unarchive(
     account: Account = None,
     json: Json = False,
 ) -> None:
-    """Bring an archived conversation back to the list."""
+    """Unarchive a conversation: return it to the list."""
     session = _session(provider, source, account, session_id)
     _change(session, AsyncSession.unarchive, "unarchived", json=json)
 
@@ -248,15 +250,15 @@ def _change(
     *,
     json: bool,
 ) -> None:
-    """Does something to a conversation, and says that it is done."""
+    """Changes a conversation, and reports it."""
 
     async def change() -> SessionChange:
         async with opened as session:
             await act(session)
             return SessionChange(session_id=_id_of(session), change=done)
 
-    told = asyncio.run(change())
+    changed = asyncio.run(change())
     if json:
-        write_json(told)
+        write_json(changed)
     else:
-        typer.echo(f"{told.change}: {told.session_id}", err=True)
+        typer.echo(f"{changed.change}: {changed.session_id}", err=True)

@@ -14,7 +14,7 @@ def open_streams() -> None:
     What does not go to a terminal is written as UTF-8, whatever the locale.
 
     Raises:
-        OSError: Standard output is closed, so that whatever is done would be done for nobody.
+        OSError: Standard output is closed, so nobody could see the result.
     """
     has_output = sys.stdout is not None
     # In this order, so that a closed descriptor is taken by the null device and by nothing else.
@@ -30,7 +30,7 @@ def open_streams() -> None:
 
 
 def silence_stdout() -> None:
-    """Lets what is left unwritten go nowhere: the interpreter would complain that it cannot."""
+    """Discards what is left unwritten, or the interpreter would complain that it cannot write."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -43,7 +43,7 @@ def can_draw_on(stream: TextIO) -> bool:
 
 
 def is_attended(stream: TextIO) -> bool:
-    """Returns whether a stream is a terminal that somebody sits at."""
+    """Returns whether a stream is an interactive terminal."""
     is_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
     return stream.isatty() and not is_ci
 

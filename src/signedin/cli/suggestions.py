@@ -19,7 +19,7 @@ Suggestion: TypeAlias = tuple[str, str]
 """A value, and what it is."""
 
 SECONDS = 5.0
-"""How long an agent may take to tell what there is."""
+"""How long an agent may take to list what there is."""
 
 LATEST_SESSIONS = 20
 
@@ -82,7 +82,9 @@ def sessions(context: typer.Context, incomplete: str) -> list[Suggestion]:
 
 
 def _beginning(incomplete: str, suggestions: Iterable[Suggestion]) -> list[Suggestion]:
-    return [(value, told) for value, told in suggestions if value.startswith(incomplete)]
+    return [
+        (value, description) for value, description in suggestions if value.startswith(incomplete)
+    ]
 
 
 def _asked(context: typer.Context, ask: Callable[[AsyncClient], Awaitable[T]]) -> T | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 NARROWEST = 20
-"""Columns of the terminal that the last column keeps, however little room there is."""
+"""Columns of the terminal reserved for the last column, however little room there is."""
 
 _GAP = "  "
 

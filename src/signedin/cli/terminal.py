@@ -14,7 +14,7 @@ from rich.live import Live
 
 from signedin.cli import blocks
 from signedin.cli.errors import StdoutClosedError
-from signedin.cli.output import Outcome, Presenter
+from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.render import NoticeView, TurnView, View
 from signedin.cli.streams import can_draw_on
 from signedin.model.events import Event
@@ -24,14 +24,14 @@ _FRAME_SECONDS = 0.1
 
 
 def turn_presenter(stream: TextIO) -> TerminalPresenter:
-    """Returns who shows a whole turn on a stream, in the best way it allows."""
+    """Returns the presenter of a complete turn on a stream, in the best way it allows."""
     if can_draw_on(stream):
         return LivePresenter(stream, TurnView(blocks.markdown))
     return PlainPresenter(stream, TurnView(blocks.plain))
 
 
 def notice_presenter(stream: TextIO) -> TerminalPresenter:
-    """Returns who shows on a stream, on the side, what is going on, in the best way it allows."""
+    """Returns the presenter of progress on a stream, in the best way it allows."""
     if can_draw_on(stream):
         return LivePresenter(stream, NoticeView())
     return PlainPresenter(stream, NoticeView())
@@ -61,7 +61,7 @@ class _Console(Console):
 
 
 class TerminalPresenter(Presenter):
-    """Prints what a view gives, and stands back while somebody asks the user something.
+    """Prints what a view gives, and pauses while the user is asked something.
 
     Attributes:
         stream: The terminal.
@@ -75,15 +75,15 @@ class TerminalPresenter(Presenter):
         self._is_paused = False
 
     def show(self, events: Sequence[Event]) -> None:
-        """Prints what the events add; while paused, they are kept."""
+        """Prints what the events add; while paused, they are buffered."""
         self._kept += events
         if not self._is_paused:
             self._print_kept()
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Prints what is left."""
         self._print_kept()
-        for renderable in self._view.end(outcome.result):
+        for renderable in self._view.end(end.result):
             self._print(renderable)
 
     def write(self, block: RenderableType) -> None:
@@ -123,7 +123,7 @@ class PlainPresenter(TerminalPresenter):
 
 
 class LivePresenter(TerminalPresenter):
-    """Prints what a view gives, and below it keeps drawing what is going on."""
+    """Prints what a view gives, and draws progress below it."""
 
     def __init__(self, stream: TextIO, view: View) -> None:
         super().__init__(stream, _Console(file=stream, highlight=False), view)
@@ -137,10 +137,10 @@ class LivePresenter(TerminalPresenter):
         )
         self._drawing: asyncio.Task[None] | None = None
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Stops drawing and prints what is left."""
         self._live.stop()
-        super().finish(outcome)
+        super().finish(end)
 
     @contextmanager
     def paused(self) -> Generator[None]:

@@ -13,7 +13,7 @@ import typer
 
 from signedin.cli import options
 from signedin.cli.errors import UsageError
-from signedin.cli.output import Outcome, Presenter, write
+from signedin.cli.output import Presenter, TurnEnd, write
 from signedin.cli.page.record import Conversation, from_history, from_json, from_result
 from signedin.client.async_client import AsyncClient
 from signedin.model.choices import AuthSource
@@ -92,11 +92,11 @@ class TranscriptWriter(Presenter):
     def show(self, events: Sequence[Event]) -> None:
         """Waits for the end."""
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Writes the page."""
         from signedin.cli.page.document import write_page  # noqa: PLC0415 - as above
 
-        conversation = from_result(outcome.result, prompt=self._prompt, error=outcome.error)
+        conversation = from_result(end.result, prompt=self._prompt, error=end.error)
         write_page(conversation, self._path)
 
 

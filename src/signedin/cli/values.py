@@ -45,7 +45,7 @@ def variables(env: Sequence[str], unset: Sequence[str]) -> dict[str, str | None]
 
 
 def provider_options(given: Sequence[str]) -> dict[str, object]:
-    """Returns what ``--provider-option NAME=JSON`` says; what is no JSON is a string."""
+    """Returns what ``--provider-option NAME=JSON`` says; what is not JSON is a string."""
     options: dict[str, object] = {}
     for each in given:
         name, value = _pair(each, "--provider-option")
@@ -91,7 +91,7 @@ def mcp_servers(files: Sequence[Path]) -> dict[str, McpServer]:
         found = _object_in(file, "--mcp-server")
         listed = found.get("mcpServers", found)
         if not isinstance(listed, dict):
-            raise UsageError(f"--mcp-server {file}: mcpServers is no object of servers by name")
+            raise UsageError(f"--mcp-server {file}: mcpServers is not an object of servers by name")
         for name, fields in listed.items():
             servers[name] = _mcp_server(fields, f"--mcp-server {file}: {name}")
     return servers

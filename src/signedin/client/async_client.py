@@ -14,7 +14,7 @@ from typing import Literal, Self, TypeVar, Unpack, cast, get_args, overload
 import msgspec
 
 from signedin.accounts.homes import isolated_home
-from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, told_by
+from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, read_status
 from signedin.accounts.transfer import PortableLogin
 from signedin.client.attempts import run_to_end
 from signedin.client.conversations import Conversations
@@ -77,14 +77,15 @@ class AsyncClient:
             or the first of them that is signed in (``auto``).
         account: Name of an isolated login.
         billing: Who has to pay: ``subscription``, the plan of a login, or ``api``, an API key. What
-            cannot be assured is refused with a `BillingError`. By default a login pays if there is
-            one, and variables that would go before it are kept from the agent.
-        auth_backend: Looks after the account instead of the provider.
+            cannot be guaranteed is refused with a `BillingError`. By default a login pays if there
+            is one, and variables that would take precedence are removed from the agent's
+            environment.
+        auth_backend: Manages the account instead of the provider.
         env_policy: ``minimal`` keeps other vendors' credentials from the agent.
         command: The agent and its arguments, for the provider ``acp``. No secrets: every user can
             read them.
         prewarm: Whether to start the provider's process ahead of the first turn: at once in a
-            running event loop, else when the client is entered. What goes wrong is told by the
+            running event loop, else when the client is entered. What goes wrong is reported by the
             first turn.
         **defaults: Defaults for all turns, see `TurnKeywords`.
 
@@ -209,7 +210,7 @@ class AsyncClient:
             prompt: What to ask; may be of any size and may begin with any character.
             resume: Id of a session to continue, or ``"latest"`` for the newest one of ``cwd``.
             output: A type or JSON Schema the answer has to fit; `RunResult.output` has it then.
-            **keywords: See `TurnKeywords`; they go before the client's defaults.
+            **keywords: See `TurnKeywords`; they take precedence over the client's.
 
         Raises:
             SignedinError: The turn failed; ``error.result`` has what was received.
@@ -257,8 +258,8 @@ class AsyncClient:
     ) -> AsyncTurn[object]:
         """Returns a turn that starts when it is iterated, entered or awaited.
 
-        Takes the arguments of `run`, except ``retry`` and ``output_retries``: what was seen cannot
-        be unseen. Where they are defaults of the client, they mean nothing here.
+        Takes the arguments of `run`, except ``retry`` and ``output_retries``: what the caller has
+        seen cannot be taken back. Defaults of the client for them are ignored here.
         """
         check_prompt(prompt)
         check_single_try(self.provider, check_keywords(keywords))
@@ -309,11 +310,11 @@ class AsyncClient:
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> AsyncGenerator[Outcome[object], None]:
-        """Runs many prompts, each in a session of its own, a few at a time.
+        """Runs many prompts, each in its own session, a few at a time.
 
         A prompt that fails does not stop the others: its outcome carries the error. Once the plan
         is used up the others fail without being sent. Prompts are
-        taken as they are needed and outcomes are not kept, so there may be any number of them.
+        taken as they are needed and outcomes are not stored, so there may be any number of them.
         Leaving the loop early stops what is running.
 
         Args:
@@ -378,10 +379,10 @@ class AsyncClient:
         """Lists stored conversations, the newest first.
 
         Args:
-            cwd: Only those of this working directory.
-            search: Only those whose title or first prompt has these words in it.
-            archived: Those that are put away instead of the others.
-            limit: At most so many.
+            cwd: Sessions of this working directory only.
+            search: Sessions whose title or first prompt contains these words only.
+            archived: Archived sessions only.
+            limit: Maximum number to return.
             cursor: Continue where an earlier page ended (`SessionPage.next_cursor`).
         """
         query = SessionQuery(
@@ -398,20 +399,20 @@ class AsyncClient:
         return await self._connected().models(self._options({}, None))
 
     async def limits(self) -> RateLimits:
-        """Tells what is left of the plan."""
+        """Returns what is left of the plan."""
         return await self._connected().limits(self._options({}, None))
 
     async def auth_status(self) -> AuthStatus:
-        """Tells who is signed in and who pays, without changing anything, in bounded time.
+        """Reports who is signed in and who pays, without changing anything, in bounded time.
 
-        That nobody can tell is an answer as well, see `AuthStatus.reason`.
+        A status that cannot be determined is reported as such, see `AuthStatus.reason`.
 
-        An ACP agent is asked by beginning a session; who pays it does not tell.
+        An ACP agent is asked by beginning a session; it does not report who pays.
         """
-        return await told_by(self._auth(), self.provider)
+        return await read_status(self._auth(), self.provider)
 
     async def available(self) -> bool:
-        """Tells whether the provider is installed and somebody is signed in."""
+        """Returns whether the provider is installed and somebody is signed in."""
         installation = self.installation()
         if installation.path is None or installation.problem:
             return False
@@ -432,11 +433,11 @@ class AsyncClient:
 
         Args:
             method: ``browser`` and ``device`` give a page to open, where the vendor has them, and
-                ``api-key`` keeps a key.
+                ``api-key`` stores a key.
             api_key: The key, for the method ``api-key``.
 
         Returns:
-            With a method, the login on its way; without one, nothing, after it has succeeded.
+            With a method, the pending login; without one, nothing, after it has succeeded.
 
         Raises:
             UnsupportedOptionError: The vendor has no such method.
@@ -461,38 +462,38 @@ class AsyncClient:
     async def export_login(self, passphrase: str | None) -> str:
         """Returns the login as one line of text, to be carried to another machine.
 
-        Use it on one machine only from then on: its tokens are good once, and logging out on either
-        ends it on both.
+        Use it on one machine only from then on: its tokens are single-use, and logging out on
+        either ends it on both.
 
         Args:
-            passphrase: Encrypts it; ``None`` leaves it readable for anybody.
+            passphrase: Encrypts it; ``None`` leaves it readable by anyone.
 
         Raises:
-            UnsupportedOptionError: The vendor's logins are not to be carried about.
+            UnsupportedOptionError: The vendor's logins cannot be exported.
         """
         return await self._portable().export_login(passphrase)
 
     async def import_login(
         self, line: str, passphrase: Callable[[], str], *, force: bool = False
     ) -> Path:
-        """Makes a login that was exported an isolated login.
+        """Imports an exported login as an isolated login.
 
         Args:
             line: What `export_login` returned.
             passphrase: Returns the passphrase; called if there is one.
-            force: Replace the login that is there.
+            force: Replace an existing login.
 
         Returns:
             The file the login is in.
 
         Raises:
-            InvalidOptionError: It is no login of this provider, or there is one already.
+            InvalidOptionError: It is not a login of this provider, or there is one already.
             AuthRequiredError: The passphrase is wrong.
         """
         return await self._portable().import_login(line, passphrase, force=force)
 
     async def aclose(self) -> None:
-        """Ends the provider's processes. Idempotent; a later turn starts them anew."""
+        """Ends the provider's processes. Idempotent; a later turn starts them again."""
         self._cold = False
         if self._warming is not None:
             self._warming.cancel()
@@ -528,14 +529,14 @@ class AsyncClient:
     async def _prewarm(self) -> None:
         try:
             await self._connected().prewarm(self._options({}, None))
-        except SignedinError as error:  # the first turn meets the same, and tells it
+        except SignedinError as error:  # the first turn meets the same, and reports it
             _log.info("prewarm failed: %s", error)
 
     @asynccontextmanager
     async def _single_turn(
         self, prompt: str, resume: str | None, options: TurnOptions, recorder: TurnRecorder
     ) -> AsyncGenerator[ProviderTurn, None]:
-        """A turn in a session of its own, which is freed with it."""
+        """A turn in its own session, which is freed with it."""
         async with (
             self._closing(self.session(resume=resume)) as session,
             session.running_turn(prompt, options, recorder) as turn,

@@ -49,12 +49,12 @@ async def run_to_end(
         begin: Gives the session for one attempt.
         prompt: What to ask.
         options: Everything else.
-        on_retry: Told of each further turn before it begins.
+        on_retry: Called before each further turn.
         roll_back: Takes a failed turn out of the conversation, where all attempts are in the same.
         result_of: Follows each turn to its end.
 
     Raises:
-        SignedinError: The last attempt's error; notes on it tell of the earlier ones, and
+        SignedinError: The last attempt's error; notes on it describe the earlier ones, and
             ``error.result`` has what all of them gave.
         OutputError: The answer still does not fit.
     """
@@ -79,12 +79,12 @@ async def run_to_end(
 
 
 class _Run:
-    """What has happened in a run until now.
+    """What has happened in a run so far.
 
     Args:
         started: When, in the time of the event loop.
         options: How it was asked for.
-        on_retry: Told of each further turn before it begins.
+        on_retry: Called before each further turn.
         result_of: Follows each turn to its end.
     """
 
@@ -98,14 +98,14 @@ class _Run:
         self._started = started
         self._deadline = None if options.timeout is None else started + options.timeout
         self._options = msgspec.structs.replace(options, deadline=self._deadline)
-        self._on_retry = on_retry or _nobody_told
+        self._on_retry = on_retry or _ignore_retry
         self._result_of = result_of
         self._attempts: list[RunResult[object]] = []
         self._retries: list[RetryEvent] = []
         self._repairs = 0
 
     async def fitting_result(self, session: AsyncSession, prompt: str) -> RunResult[object]:
-        """Runs a turn, and further ones as long as its answer does not fit and may be mended."""
+        """Runs a turn, and further ones as long as its answer does not fit and may be repaired."""
         self._repairs = 0
         while True:
             try:
@@ -141,10 +141,10 @@ class _Run:
             error.result = self.completed(error.result)
 
     def delay_before_retry(self, error: SignedinError, *, in_conversation: bool) -> float | None:
-        """Notes a failed attempt; tells how long to wait, or ``None`` if it must not be repeated.
+        """Notes a failed attempt; returns how long to wait, ``None`` if it must not be repeated.
 
-        Within a conversation the repair of an answer is not tried again: its first turn is no
-        failure that could be taken back.
+        Within a conversation the repair of an answer is not tried again: its first turn is not
+        a failure that could be taken back.
         """
         if in_conversation and self._repairs:
             return None
@@ -162,7 +162,7 @@ class _Run:
         return self._deadline is not None and running_loop().time() + delay >= self._deadline
 
 
-def _nobody_told(event: RetryEvent) -> None:
+def _ignore_retry(event: RetryEvent) -> None:
     """Stands in for a callback that was not given."""
 
 
@@ -199,9 +199,9 @@ def _joined(results: list[RunResult[object]]) -> RunResult[object]:
 
 
 def _as_of_one_turn(events: Iterable[Event]) -> tuple[Event, ...]:
-    """The events of several turns with what those of one promise: a single beginning and end."""
-    told = list(events)
-    beginnings = [event for event in told if isinstance(event, SessionEvent)]
-    ends = [event for event in told if isinstance(event, DoneEvent)]
-    between = (event for event in told if not isinstance(event, SessionEvent | DoneEvent))
+    """The events of several turns as those of one: with a single beginning and end."""
+    listed = list(events)
+    beginnings = [event for event in listed if isinstance(event, SessionEvent)]
+    ends = [event for event in listed if isinstance(event, DoneEvent)]
+    between = (event for event in listed if not isinstance(event, SessionEvent | DoneEvent))
     return (*beginnings[-1:], *between, *ends[-1:])

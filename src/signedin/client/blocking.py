@@ -1,4 +1,4 @@
-"""The blocking face: the same API without ``await``.
+"""The blocking API: the same calls without ``await``.
 
 All blocking clients of a process share one background thread with one event loop, so they work in
 scripts, in threads and inside a running event loop (a notebook) alike.
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Turn(Batches[AnyEvent], Generic[OutputT_co]):
-    """One prompt on its way: an iterator of events that ends in a result.
+    """A running turn: an iterator of events that ends in a result.
 
     It starts when it is iterated, entered or asked for its result. Leaving a loop over it early
     stops it, unless it is used as a context manager: then leaving the block does.
@@ -49,7 +49,7 @@ class Turn(Batches[AnyEvent], Generic[OutputT_co]):
         return call(self._turn.result)
 
     def items(self) -> Iterator[AnyItem]:
-        """Iterates over the whole things of the turn, each as soon as it has begun.
+        """Iterates over the items of the turn, each as soon as it has begun.
 
         Use it in a turn that is a context manager. ``for piece in item.stream()`` and
         ``item.wait()`` wait for more of an item.
@@ -86,7 +86,7 @@ class Session:
 
     def __init__(self, session: AsyncSession, owner: object) -> None:
         self._session = session
-        self._owner = owner  # a client that nobody holds is closed
+        self._owner = owner  # a client without references is closed
 
     @property
     def id(self) -> str | None:
@@ -142,15 +142,15 @@ class Session:
         call(lambda: self._session.rename(name))
 
     def archive(self) -> None:
-        """Puts the conversation away; before it goes on, it has to be brought back."""
+        """Archives the conversation; unarchive it before continuing."""
         call(self._session.archive)
 
     def unarchive(self) -> None:
-        """Brings the conversation back."""
+        """Unarchives the conversation."""
         call(self._session.unarchive)
 
     def delete(self) -> None:
-        """Deletes the conversation from the provider's store, for good."""
+        """Deletes the conversation from the provider's store, permanently."""
         call(self._session.delete)
 
     def compact(self, **keywords: Unpack[TurnKeywords]) -> Turn:
@@ -191,11 +191,11 @@ class Session:
 
 
 class Login:
-    """A login on its way; made by `Client.login`."""
+    """A pending login; made by `Client.login`."""
 
     def __init__(self, login: AsyncLogin, owner: object) -> None:
         self._login = login
-        self._owner = owner  # a client that nobody holds is closed
+        self._owner = owner  # a client without references is closed
 
     @property
     def url(self) -> str | None:
@@ -441,15 +441,15 @@ class Client:
         return call(self._client.models)
 
     def limits(self) -> RateLimits:
-        """Tells what is left of the plan."""
+        """Returns what is left of the plan."""
         return call(self._client.limits)
 
     def auth_status(self) -> AuthStatus:
-        """Tells who is signed in and who pays; see `AsyncClient.auth_status`."""
+        """Reports who is signed in and who pays; see `AsyncClient.auth_status`."""
         return call(self._client.auth_status)
 
     def available(self) -> bool:
-        """Tells whether the provider is installed and somebody is signed in."""
+        """Returns whether the provider is installed and somebody is signed in."""
         return call(self._client.available)
 
     @overload
@@ -476,11 +476,11 @@ class Client:
     def import_login(
         self, line: str, passphrase: Callable[[], str], *, force: bool = False
     ) -> Path:
-        """Makes a login that was exported an isolated one; see `AsyncClient.import_login`."""
+        """Imports an exported login as an isolated one; see `AsyncClient.import_login`."""
         return call(lambda: self._client.import_login(line, passphrase, force=force))
 
     def close(self) -> None:
-        """Ends the provider's processes. Idempotent; a later turn starts them anew."""
+        """Ends the provider's processes. Idempotent; a later turn starts them again."""
         call(self._client.aclose)
 
     def __enter__(self) -> Self:

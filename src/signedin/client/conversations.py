@@ -1,4 +1,4 @@
-"""The conversations that one provider has open: one for each id, whoever holds it."""
+"""The conversations that one provider has open: one for each id, shared by its holders."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Conversations:
     async def _close(self, conversation: Conversation) -> None:
         session = conversation.session
         async with self._lock(session.id) if session.id else nullcontext():
-            # Nobody has come, or come and gone, while this waited.
+            # Nobody has opened it, or opened and closed it, while this waited.
             if conversation.handles == 0 and conversation in self._open:
                 self._open.remove(conversation)
                 await session.aclose()

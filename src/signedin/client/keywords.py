@@ -73,7 +73,7 @@ def check_prompt(prompt: object) -> None:
     """Refuses what cannot be asked.
 
     Raises:
-        InvalidOptionError: It is no text, or there is nothing in it.
+        InvalidOptionError: It is not a string, or it is empty.
     """
     if not isinstance(prompt, str):
         raise InvalidOptionError(f"the prompt must be a string, not {prompt!r}")
@@ -82,7 +82,7 @@ def check_prompt(prompt: object) -> None:
 
 
 def _instead_of(name: str) -> str:
-    """Tells what to give instead of an unknown keyword."""
+    """Suggests what to give instead of an unknown keyword."""
     from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
 
     if name in _OF_CLIENTS:

@@ -43,8 +43,8 @@ def _until_used_up(run: Run) -> Run:
     async def run_or_refuse(prompt: str) -> RunResult[object]:
         nonlocal used_up
         if used_up is not None:
-            told = f"not sent, because the plan is used up: {used_up.message}"
-            raise UsageLimitError(told, resets_at=used_up.resets_at, plan=used_up.plan)
+            message = f"not sent, because the plan is used up: {used_up.message}"
+            raise UsageLimitError(message, resets_at=used_up.resets_at, plan=used_up.plan)
         try:
             return await run(prompt)
         except UsageLimitError as error:

@@ -98,7 +98,7 @@ class AsyncSession:
         Args:
             prompt: What to ask; may be of any size and may begin with any character.
             output: A type or JSON Schema the answer has to fit; `RunResult.output` has it then.
-            **keywords: See `TurnKeywords`; they go before the session's own.
+            **keywords: See `TurnKeywords`; they take precedence over the session's.
 
         Raises:
             SignedinError: The turn failed; ``error.result`` has what was received.
@@ -129,8 +129,8 @@ class AsyncSession:
     ) -> AsyncTurn[object]:
         """Returns a turn that starts when it is iterated, entered or awaited.
 
-        Takes the arguments of `run`, except ``retry`` and ``output_retries``: what was seen cannot
-        be unseen. Where they are defaults of the client or session, they mean nothing here.
+        Takes the arguments of `run`, except ``retry`` and ``output_retries``: what the caller has
+        seen cannot be taken back. Defaults of the client or session for them are ignored here.
 
         Raises:
             InvalidOptionError: A keyword has an unusable value.
@@ -182,7 +182,7 @@ class AsyncSession:
         await (await self._reach()).session.rename(name)
 
     async def archive(self) -> None:
-        """Puts the conversation away; before it goes on, it has to be brought back.
+        """Archives the conversation; unarchive it before continuing.
 
         Raises:
             SessionBusyError: A turn of it runs.
@@ -192,11 +192,11 @@ class AsyncSession:
         await conversation.session.set_archived(archived=True)
 
     async def unarchive(self) -> None:
-        """Brings the conversation back."""
+        """Unarchives the conversation."""
         await (await self._reach()).session.set_archived(archived=False)
 
     async def delete(self) -> None:
-        """Deletes the conversation from the provider's store, for good.
+        """Deletes the conversation from the provider's store, permanently.
 
         Raises:
             SessionBusyError: A turn of it runs.

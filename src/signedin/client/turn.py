@@ -33,12 +33,12 @@ turn behind when left."""
 
 
 class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
-    """One prompt on its way: an async iterator of events that ends in a result.
+    """A running turn: an async iterator of events that ends in a result.
 
     It starts when it is iterated, entered or asked for its result. Iterating it
     directly (``async for event in client.stream(...)``) stops the turn when the loop is left early;
     as a context manager (``async with client.stream(...) as turn``) it is stopped when the block is
-    left, and may be iterated in several goes.
+    left, and iteration can be paused and resumed.
 
     A failed turn raises its error after the last event; a turn that was interrupted just ends.
     """
@@ -54,7 +54,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
         Args:
             opener: Starts it.
-            recorder: Keeps its record.
+            recorder: Records it.
             options: How it was asked for.
             leave: Takes over the clean-up of a turn whose time is up.
         """
@@ -85,7 +85,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             async with asyncio.timeout_at(limit):
                 await asyncio.wait({self._opened()})
         except TimeoutError:
-            pass  # the first event tells
+            pass  # the first event reports it
         except BaseException:
             await self.aclose()
             raise
@@ -125,7 +125,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             raise error
 
     def items(self) -> AsyncIterator[AnyItem]:
-        """Iterates over the whole things of the turn, each as soon as it has begun.
+        """Iterates over the items of the turn, each as soon as it has begun.
 
         Use it in a turn that is a context manager. Items may be streamed at once or later, one by
         one or several at a time.

@@ -1,1 +1,1 @@
-"""Plug-ins for other programs, each behind an extra of its own."""
+"""Plug-ins for other programs, each with its own extra."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DYNAMIC_CLIENT = "dynamic_agent_client"
 KEY_ID = "loopback-key"
-_PART = "what signs the tokens of the loopback issuer"
+_PART = "the token signing of the loopback issuer"
 
 
 class _Asked(Struct, frozen=True):
@@ -34,7 +34,7 @@ class AgentSignIn:
 
     Args:
         account: Who signs in.
-        grants: Keeps codes and tokens.
+        grants: Stores codes and tokens.
 
     Attributes:
         scope: What is granted.

@@ -16,7 +16,7 @@ class Delta(NamedTuple):
 
 
 Piece: TypeAlias = bytes | Delta | Hold
-"""Bytes to send at once, a delta, or a place to stop until the test goes on."""
+"""Bytes to send at once, a delta, or a place to stop until the test continues."""
 
 
 class Stream(Protocol):
@@ -43,7 +43,7 @@ class Stream(Protocol):
 S = TypeVar("S", bound=Stream)
 
 
-class Whole(ABC, Generic[S]):
+class Unstreamed(ABC, Generic[S]):
     """An answer as a single JSON object.
 
     Its deltas are empty: they still count for endings, which then cut off or hold back all of it.
@@ -90,7 +90,7 @@ class ModelAPI(Protocol):
         """Read what the model is asked.
 
         Raises:
-            ValueError: The body is no request this API understands; the message says why.
+            ValueError: The body is not a request this API understands; the message says why.
         """
         ...
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece, Whole
+from signedin.loopback.api import Delta, Piece, Unstreamed
 from signedin.loopback.parts import Hold, RawItem, Reasoning, Text, ToolCall, words
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
@@ -70,7 +70,7 @@ class _Request(Struct):
 
 
 class ChatAPI:
-    """`POST …/chat/completions`, streamed or whole."""
+    """`POST …/chat/completions`, streamed or complete."""
 
     name = "chat"
 
@@ -82,7 +82,7 @@ class ChatAPI:
         """Read what the user typed last and the tool answers that came after it.
 
         Raises:
-            ValueError: The body is no request for a completion.
+            ValueError: The body is not a request for a completion.
         """
         request = msgspec.convert(body, _Request)
         prompt, outputs = _last_turn(request.messages)
@@ -97,10 +97,10 @@ class ChatAPI:
         """Nothing: every request is for the model."""
         return None
 
-    def stream(self, request: ModelRequest, reply: Reply) -> "ChatStream | WholeCompletion":
+    def stream(self, request: ModelRequest, reply: Reply) -> "ChatStream | UnstreamedCompletion":
         """Answer `request` with the content of `reply`, streamed if it asks for that."""
         stream = ChatStream(request, reply)
-        return stream if request.body.get("stream") else WholeCompletion(stream)
+        return stream if request.body.get("stream") else UnstreamedCompletion(stream)
 
     def refusal(self, refusal: Refusal) -> HttpError:
         """The refusal in OpenAI's error form, a usage limit as an exhausted quota."""
@@ -222,7 +222,7 @@ class ChatStream:
         return _data(self.completion("chat.completion.chunk", [choice]) | {"usage": None})
 
 
-class WholeCompletion(Whole[ChatStream]):
+class UnstreamedCompletion(Unstreamed[ChatStream]):
     """One completion as a single JSON object."""
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:

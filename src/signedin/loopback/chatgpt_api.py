@@ -1,6 +1,6 @@
-"""The backend of ChatGPT: the Responses API with rules of its own, the models and the limits.
+"""The backend of ChatGPT: the Responses API with its own rules, the models and the limits.
 
-It is as strict as the real one is told to be: requests that it would refuse are refused in its own
+It is as strict as the real one is said to be: requests that it would refuse are refused in its own
 words, and a finished response has an empty ``output``.
 """
 

@@ -1,4 +1,4 @@
-"""How each provider's client is made to talk to a loopback model and to nobody else."""
+"""How each provider's client is made to talk to a loopback model only."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ def claude_options(url: str, home: Path) -> ClientOptions:
 
 
 def codex_variables(url: str, home: Path) -> dict[str, str | None]:
-    """Variables that make Codex use the loopback server: a home with a configuration of its own."""
+    """Variables that make Codex use the loopback server: a home with its own configuration."""
     options = codex_options(url, home)
     config = cast("dict[str, object]", options["provider_options"]["config"])
     lines = [f"{path} = {_as_toml(value)}\n" for path, value in config.items()]
@@ -146,7 +146,7 @@ def gemini_options(url: str, home: Path) -> ClientOptions:
 def chatgpt_options(url: str, home: Path) -> ClientOptions:
     """Options for ChatGPT: the loopback server as its backend, with a token that is none.
 
-    Conversations are kept in the empty home. Nothing is tried again, so that a failure is seen at
+    Conversations are stored in the empty home. Nothing is tried again, so that a failure is seen at
     once.
     """
     return {

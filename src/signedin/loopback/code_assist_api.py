@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, convert
 
-from signedin.loopback.gemini_api import GeminiAPI, GeminiStream, WholeContent
+from signedin.loopback.gemini_api import GeminiAPI, GeminiStream, UnstreamedContent
 from signedin.loopback.request import ModelRequest, Reading
 from signedin.loopback.script import HttpError, Refusal, Reply, Usage
 
@@ -63,7 +63,7 @@ class CodeAssistAPI:
         """Read what is in the envelope.
 
         Raises:
-            ValueError: The body is no request for content.
+            ValueError: The body is not a request for content.
         """
         if _method(path) not in _CONTENT:
             return Reading()
@@ -75,10 +75,10 @@ class CodeAssistAPI:
         del method
         return _ACCOUNT.get(_method(path))
 
-    def stream(self, request: ModelRequest, reply: Reply) -> GeminiStream | WholeContent:
+    def stream(self, request: ModelRequest, reply: Reply) -> GeminiStream | UnstreamedContent:
         """Answer `request` with the content of `reply`, streamed if it asks for that."""
         stream = _Stream(request, reply)
-        return stream if "streamGenerateContent" in request.path else WholeContent(stream)
+        return stream if "streamGenerateContent" in request.path else UnstreamedContent(stream)
 
     def refusal(self, refusal: Refusal) -> HttpError:
         """The refusal in Google's error form."""

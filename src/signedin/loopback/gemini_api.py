@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece, Whole
+from signedin.loopback.api import Delta, Piece, Unstreamed
 from signedin.loopback.parts import Hold, RawItem, Reasoning, Text, ToolCall
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
@@ -88,7 +88,7 @@ class GeminiAPI:
         """Read what the user typed last and the function responses that came after it.
 
         Raises:
-            ValueError: The body is no request for content.
+            ValueError: The body is not a request for content.
         """
         request = msgspec.convert(body, _Request)
         prompt, outputs = _last_turn(request.contents)
@@ -107,10 +107,10 @@ class GeminiAPI:
             return {"totalTokens": Usage().input_tokens}
         return None
 
-    def stream(self, request: ModelRequest, reply: Reply) -> "GeminiStream | WholeContent":
+    def stream(self, request: ModelRequest, reply: Reply) -> "GeminiStream | UnstreamedContent":
         """Answer `request` with the content of `reply`, streamed if it asks for that."""
         stream = GeminiStream(request, reply)
-        return stream if ":streamGenerateContent" in request.path else WholeContent(stream)
+        return stream if ":streamGenerateContent" in request.path else UnstreamedContent(stream)
 
     def refusal(self, refusal: Refusal) -> HttpError:
         """The refusal in Google's error form.
@@ -163,7 +163,7 @@ class GeminiStream:
                 case Text():
                     yield from self._text(part)
                 case Reasoning():
-                    # Every part of a thought is a whole one to its readers.
+                    # Every part of a thought is a complete one to its readers.
                     for thought in [part.raw] if part.raw is not None else part.parts:
                         yield Delta(self._partial({"text": thought, "thought": True}))
                 case RawItem():
@@ -206,7 +206,7 @@ class GeminiStream:
         return _data(self.response([part], None))
 
 
-class WholeContent(Whole[GeminiStream]):
+class UnstreamedContent(Unstreamed[GeminiStream]):
     """One answer as a single JSON object."""
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
@@ -240,7 +240,7 @@ def _output_of(answer: _FunctionResponse) -> str:
 
 
 def _function_call(call: ToolCall) -> _JsonPart:
-    """A call; the API has only whole ones. Models since Gemini 3 sign them."""
+    """A call; the API has only complete ones. Models since Gemini 3 sign them."""
     function_call: dict[str, object] = {"name": call.name, "args": call.arguments}
     if call.id:
         function_call["id"] = call.id

@@ -1,7 +1,7 @@
 """What a sign-in server remembers: who may have which token, and which are spent.
 
 The rules are those of OpenAI's issuer as codex 0.163 and 0.169 use it: authorization codes and
-refresh tokens are good once, a code belongs to its redirect address and PKCE challenge, and a
+refresh tokens are single-use, a code belongs to its redirect address and PKCE challenge, and a
 device code waits until a person has approved it.
 """
 
@@ -152,7 +152,7 @@ class Grants:
         return tokens
 
     def revoke(self, token: str) -> None:
-        """Make a token worthless. Unknown ones are no error."""
+        """Make a token worthless. Unknown ones are not an error."""
         self._access.pop(token, None)
         if token in self._refresh:
             self._refresh[token] = "refresh_token_invalidated"

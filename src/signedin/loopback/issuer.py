@@ -54,7 +54,7 @@ class LoopbackIssuer:
     """Signs anybody in as one account, from `start` to `close` or as a context manager.
 
     It does what an issuer must: it checks PKCE and the redirect address, and gives codes and
-    refresh tokens that are good once. What a person would do in a browser is done with `visit`,
+    single-use refresh tokens. What a person would do in a browser is done with `visit`,
     `refuse` and `approve_device`.
 
     Args:
@@ -135,11 +135,11 @@ class LoopbackIssuer:
         }
 
     def visit(self, auth_url: str) -> int:
-        """Do what a browser does in which somebody signs in; returns the last page's status."""
+        """Do what a browser does in which a user signs in; returns the last page's status."""
         return _browse(auth_url)
 
     def refuse(self, auth_url: str, description: str) -> int:
-        """Do what a browser does in which somebody does not want to; see `visit`."""
+        """Do what a browser does in which a user refuses; see `visit`."""
         query = dict(parse_qsl(urlsplit(auth_url).query))
         refusal = {
             "error": "access_denied",
@@ -157,7 +157,7 @@ class LoopbackIssuer:
         self._grants.approve_device(user_code)
 
     def issue_tokens(self) -> Tokens:
-        """Give tokens as if somebody had just signed in."""
+        """Give tokens as if a user had just signed in."""
         return self._grants.issue()
 
     def revoke_all(self) -> None:

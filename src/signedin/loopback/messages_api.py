@@ -2,7 +2,7 @@
 
 Seen with Claude Code 2.1.197 and 2.1.330: they stream, and ask again without streaming after a
 stream that broke; the user's prompt is the last text of a user message that is not a reminder of
-the program's own; conversations are told apart by `metadata.user_id`. An answer of a given shape is
+the program's own; conversations are told apart by `metadata.user_id`. Structured output is
 the input of a tool, `StructuredOutput`; Python tools and those of MCP servers have the server's
 name before their own.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece, Whole
+from signedin.loopback.api import Delta, Piece, Unstreamed
 from signedin.loopback.parts import Hold, RawItem, Reasoning, Text, ToolCall, words
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
@@ -92,7 +92,7 @@ class _Request(Struct):
 
 
 class MessagesAPI:
-    """`POST …/v1/messages`, streamed or whole, and counting the tokens of one."""
+    """`POST …/v1/messages`, streamed or complete, and counting the tokens of one."""
 
     name = "messages"
 
@@ -106,7 +106,7 @@ class MessagesAPI:
         """Read what the user typed last and the tool results that came after it.
 
         Raises:
-            ValueError: The body is no request for a message.
+            ValueError: The body is not a request for a message.
         """
         request = msgspec.convert(body, _Request)
         prompt, outputs = _last_turn(request.messages)
@@ -124,16 +124,16 @@ class MessagesAPI:
             return {}
         return {"input_tokens": Usage().input_tokens} if path.endswith("/count_tokens") else None
 
-    def stream(self, request: ModelRequest, reply: Reply) -> "MessageStream | WholeMessage":
+    def stream(self, request: ModelRequest, reply: Reply) -> "MessageStream | UnstreamedMessage":
         """Answer `request` with the content of `reply`, streamed if it asks for that."""
         message = MessageStream(request, reply)
-        return message if request.body.get("stream") else WholeMessage(message)
+        return message if request.body.get("stream") else UnstreamedMessage(message)
 
     def refusal(self, refusal: Refusal) -> HttpError:
         """The refusal in Anthropic's error form.
 
-        A usage limit is told in headers, which Claude Code believes for a login but not for an API
-        key (seen with 2.1.197 and 2.1.330).
+        A usage limit is reported in headers, which Claude Code believes for a login but not for an
+        API key (seen with 2.1.197 and 2.1.330).
         """
         if isinstance(refusal, UsageLimit):
             resets_at = refusal.resets_at or int(time.time()) + refusal.resets_in
@@ -162,7 +162,7 @@ class MessageStream:
         reply: What to answer.
 
     Attributes:
-        content: The blocks that were sent whole so far.
+        content: The blocks that were sent completely so far.
     """
 
     content_type = "text/event-stream"
@@ -270,7 +270,7 @@ class MessageStream:
         return _event("content_block_stop", index=index)
 
 
-class WholeMessage(Whole[MessageStream]):
+class UnstreamedMessage(Unstreamed[MessageStream]):
     """One message as a single JSON object."""
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
@@ -321,7 +321,7 @@ def _object_in(text: str) -> dict[str, object] | None:
 
 
 def _output_of(block: _Block) -> str:
-    """A tool's result as text; parts that are no text, such as pictures, are left out."""
+    """A tool's result as text; parts that are not text, such as pictures, are left out."""
     if isinstance(block.content, str):
         return block.content
     try:

@@ -1,4 +1,4 @@
-"""The loopback model: a script, played to whoever asks."""
+"""The loopback model: a script, played to every client."""
 
 import asyncio
 import gzip
@@ -44,7 +44,7 @@ _log = logging.getLogger("signedin.loopback")
 
 
 class LoopbackModel:
-    """A model server on 127.0.0.1 that answers from a script and keeps every request.
+    """A model server on 127.0.0.1 that answers from a script and records every request.
 
     Real agents run against it as they run against their vendor, without an account or a bill:
 
@@ -92,7 +92,7 @@ class LoopbackModel:
 
         Raises:
             OSError: The file cannot be read.
-            ScriptError: It is no script; the message names the place.
+            ScriptError: It is not a script; the message names the place.
         """
         return cls(read_script(path), on_request=on_request, port=port)
 
@@ -134,9 +134,9 @@ class LoopbackModel:
         return f"http://127.0.0.1:{self._server.port}/{self._token}"
 
     def client_options(self, provider: str) -> ClientOptions:
-        """Keywords that make a `Client` of `provider` talk to this model and to nobody else.
+        """Keywords that make a `Client` of `provider` talk to this model only.
 
-        The agent gets a home of its own without any login: an empty directory, private to this
+        The agent gets its own home without any login: an empty directory, private to this
         user, that is removed with the model.
 
         Raises:
@@ -159,7 +159,7 @@ class LoopbackModel:
 
         Raises:
             RuntimeError: The model does not serve.
-            ValueError: There is no such provider here, or variables say nothing to it.
+            ValueError: There is no such provider here, or variables do not configure it.
         """
         if provider not in VARIABLES:
             raise ValueError(
@@ -325,7 +325,7 @@ def _decoded(http: HttpRequest) -> Mapping[str, object]:
 def _not_served(request: ModelRequest) -> HttpError:
     """What is said to a request that belongs to no API.
 
-    Agents that try a WebSocket first go on over HTTP when told 426 (seen with codex 0.169).
+    Agents that try a WebSocket first continue over HTTP after a 426 (seen with codex 0.169).
     """
     if request.headers.get("upgrade", "").lower() == "websocket":
         message = "the loopback model speaks HTTP only"

@@ -135,7 +135,7 @@ class ReadFile(Struct, frozen=True, forbid_unknown_fields=True, tag="read_file")
 
 
 class WriteFile(Struct, frozen=True, forbid_unknown_fields=True, tag="write_file"):
-    """Write a whole file with the tool the agent has for it.
+    """Write a complete file with the tool the agent has for it.
 
     Attributes:
         path: The file, relative to the working directory unless the agent wants it absolute.
@@ -149,7 +149,7 @@ class WriteFile(Struct, frozen=True, forbid_unknown_fields=True, tag="write_file
 
 
 class EditFile(Struct, frozen=True, forbid_unknown_fields=True, tag="edit_file"):
-    """Replace whole lines of a file with the tool the agent has for it.
+    """Replace complete lines of a file with the tool the agent has for it.
 
     Attributes:
         path: The file, relative to the working directory unless the agent wants it absolute.

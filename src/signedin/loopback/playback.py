@@ -83,7 +83,7 @@ async def refuse(error: HttpError, response: HttpResponse) -> None:
 async def send_json(
     body: Mapping[str, object], response: HttpResponse, *, unless: str | None = None
 ) -> None:
-    """Send a whole answer with its `ETag`, or 304 if the client has the one `unless` names."""
+    """Send a complete answer with its `ETag`, or 304 if the client has the one `unless` names."""
     data = json.dumps(body).encode()
     etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
     if etag == unless:

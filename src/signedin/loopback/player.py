@@ -86,7 +86,7 @@ class Player:
 def read_script(path: str | Path) -> Script:
     """Read a script from a YAML file.
 
-    The file holds a whole `Script`, or only the list of default replies, or one text. Parts and
+    The file holds a complete `Script`, or only the list of default replies, or one text. Parts and
     failures name their `type`:
 
     ```yaml
@@ -97,9 +97,9 @@ def read_script(path: str | Path) -> Script:
     Raises:
         MissingExtraError: The extra ``loopback`` is not installed.
         OSError: The file cannot be read.
-        ScriptError: It is no YAML or no script; the message names the file and the place in it.
+        ScriptError: It is not YAML or not a script; the message names the file and the place in it.
     """
-    with from_extra("loopback", "what reads a script from a file"):
+    with from_extra("loopback", "reading a script from a file"):
         import_module("yaml")
     try:
         decoded = msgspec.yaml.decode(Path(path).read_bytes(), type=Script | Sequence[Answer] | str)
@@ -126,6 +126,6 @@ def _replies(place: str, written: str | Sequence[Answer]) -> list[tuple[str, Rep
         if reply.times is None and not (isinstance(reply, Reply) and reply.outputs):
             raise ScriptError(
                 f"what follows {here} is never reached: {here} calls no tool, and no `times` ends "
-                f"its failure; replies to another prompt belong into a rule"
+                f"its failure; replies to another prompt belong in a rule"
             )
     return replies

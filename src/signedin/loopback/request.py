@@ -13,7 +13,7 @@ _SCHEME = re.compile(r"[A-Za-z][\w-]* +(?=\S)")
 
 
 class ToolOutput(Struct, frozen=True):
-    """What a tool answered, as the agent told it to the model.
+    """What a tool answered, as the agent sent it to the model.
 
     Attributes:
         call_id: The id of the call it answers.
@@ -94,7 +94,7 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
     def credential_is(self, secret: str) -> bool:
         """Whether `secret` came with this request, in any header or query parameter.
 
-        Only digests are kept, so a test can ask for a key it planted without the key being stored.
+        Only digests are stored, so a test can ask for a key it planted and no key is stored.
         """
         wanted = _digest(secret)
         return any(hmac.compare_digest(wanted, digest) for digest in self.digests)

@@ -349,7 +349,7 @@ def _text(content: str | Sequence[_Content] | None) -> str:
 
 
 def _output_of(item: _Item) -> str:
-    """A tool's output as text; parts that are no text, such as pictures, are left out."""
+    """A tool's output as text; parts that are not text, such as pictures, are left out."""
     if isinstance(item.output, str):
         return item.output
     try:

@@ -19,7 +19,7 @@ class Failed(Struct, frozen=True, forbid_unknown_fields=True, tag="failed"):
     Attributes:
         code: The vendor's code, such as `"context_length_exceeded"`.
         message: What went wrong.
-        after: Fail after this many deltas; after the whole content when not given.
+        after: Fail after this many deltas; after all of the content when not given.
         times: Fail this often, then go on to the next reply; always when not given.
     """
 
@@ -34,7 +34,7 @@ class Incomplete(Struct, frozen=True, forbid_unknown_fields=True, tag="incomplet
 
     Attributes:
         reason: The vendor's reason, such as `"max_output_tokens"` or `"content_filter"`.
-        after: Stop after this many deltas; after the whole content when not given.
+        after: Stop after this many deltas; after all of the content when not given.
         times: Stop this often, then go on to the next reply; always when not given.
     """
 
@@ -47,7 +47,7 @@ class Cut(Struct, frozen=True, forbid_unknown_fields=True, tag="cut"):
     """The connection is closed in the middle of the answer.
 
     Attributes:
-        after: Close after this many deltas; after the whole content when not given.
+        after: Close after this many deltas; after all of the content when not given.
         times: Close this often, then go on to the next reply; always when not given.
     """
 
@@ -59,7 +59,7 @@ class Hang(Struct, frozen=True, forbid_unknown_fields=True, tag="hang"):
     """Nothing more comes, until the client goes away or the server is closed.
 
     Attributes:
-        after: Fall silent after this many deltas; after the whole content when not given.
+        after: Fall silent after this many deltas; after all of the content when not given.
         times: Do so this often, then go on to the next reply; always when not given.
     """
 
@@ -193,7 +193,9 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True):
             try:
                 re.compile(self.matches)
             except re.error as error:
-                raise ValueError(f"{self.matches!r} is no regular expression: {error}") from error
+                raise ValueError(
+                    f"{self.matches!r} is not a regular expression: {error}"
+                ) from error
 
     def accepts(self, prompt: str) -> bool:
         """Whether `prompt` is answered by this rule."""

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on 127.0.0.1 that runs in a thread of its own.
+"""A small HTTP/1.1 server on 127.0.0.1 that runs in its own thread.
 
 It knows nothing of models: it parses requests, hands each to a handler, writes what the handler
 says, and notices when a client goes away in the middle of an answer.
@@ -21,7 +21,7 @@ _HEAD_LIMIT = 256 * 1024
 
 _BODY_LIMIT = 256 * 1024 * 1024
 _STRANGERS_LIMIT = 1024 * 1024
-"""Bytes of a body from somebody who does not know the address that agents are given."""
+"""Bytes of a body from a sender that does not know the address that agents are given."""
 
 _CLOSE_TIMEOUT = 10.0
 """Seconds that a handler may block the server when it is closed."""
@@ -46,7 +46,7 @@ class HttpRequest(Struct, frozen=True):
 
 
 class HttpResponse:
-    """Writes one response; whole with `send`, or streamed with `start`, `write` and `finish`."""
+    """Writes one response; at once with `send`, or streamed with `start`, `write` and `finish`."""
 
     def __init__(self, writer: asyncio.StreamWriter, *, head_only: bool) -> None:
         self._writer = writer
@@ -54,7 +54,7 @@ class HttpResponse:
         self.complete = False
 
     async def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Send a whole response."""
+        """Send a complete response."""
         await self._head(status, {**headers, "Content-Length": str(len(body))})
         if not self._head_only:
             self._writer.write(body)
@@ -224,7 +224,7 @@ class _Connection:
                 if not await self._answer(request):
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # The client went away; whoever was answering it has been told.
+            pass  # The client went away; whoever was answering it has been notified.
         except (ValueError, asyncio.LimitOverrunError) as error:
             _log.warning("dropped a connection that does not speak HTTP/1.1: %s", error)
         except Exception:

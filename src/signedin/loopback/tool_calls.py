@@ -28,11 +28,11 @@ class ToolNames(Struct, frozen=True):
     old: str
     new: str
     shell_extra: Mapping[str, str] = {}
-    """More that its tool for commands wants to be told."""
+    """Further arguments of its tool for commands."""
     edit_extra: Mapping[str, str] = {}
-    """More that its tool for edits wants to be told."""
+    """Further arguments of its tool for edits."""
     ask_extra: Mapping[str, object] = {}
-    """More that its tool for questions wants to be told of each."""
+    """Further arguments of its tool for questions, for each question."""
     unseen: str = "{name}"
     """What it calls a tool that it has and does not show before it is searched for."""
 

@@ -52,8 +52,8 @@ class Decision(msgspec.Struct, frozen=True):
 
     Attributes:
         verdict: ``allow`` once, ``allow_for_session``, ``deny`` and go on, or ``stop`` the turn.
-        reason: Told to the agent where its protocol has room for it.
-        hint: What the caller can do about a denial that nobody made; it comes as a warning.
+        reason: Passed to the agent where its protocol has room for it.
+        hint: What the caller can do about an automatic denial; it is reported as a warning.
     """
 
     verdict: Literal["allow", "allow_for_session", "deny", "stop"]
@@ -67,13 +67,13 @@ stop = Decision("stop")
 
 
 def deny(reason: str = "") -> Decision:
-    """Refuses; the agent is told and goes on without."""
+    """Refuses; the agent is informed and continues without."""
     return Decision("deny", reason)
 
 
 UNATTENDED = Decision(
     "deny",
-    "nobody is there to approve it",
+    "no approval callback is set",
     "pass on_approval= to decide, or give more permissions=",
 )
 """What happens to a request when the caller gave no ``on_approval``."""
@@ -82,7 +82,7 @@ UNATTENDED = Decision(
 def approval_events(
     request: ApprovalRequest, decision: Decision, payload: msgspec.Raw
 ) -> list[Event]:
-    """Returns the events that tell of a decided request, its hint as a warning."""
+    """Returns the events for a decided request, its hint as a warning."""
     now = time.time()
     what = request.command or request.tool or ", ".join(c.path for c in request.changes)
     asked = ApprovalEvent(
@@ -134,7 +134,7 @@ def question_events(
     item_id: str,
     payload: msgspec.Raw,
 ) -> list[Event]:
-    """Returns the events that tell of questions, a warning if nobody answered."""
+    """Returns the events for questions, with a warning if nobody answered."""
     now = time.time()
     text = " / ".join(question.text for question in questions)
     asked = ApprovalEvent(

@@ -22,15 +22,15 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         deltas: Text comes while it is written.
-        failures: A failed request to the model ends the turn, and is told by its kind. Agents
-            without this try again for minutes and tell nothing; give turns an ``idle_timeout``.
+        failures: A failed request to the model ends the turn and is reported by its kind. Agents
+            without this retry for minutes and report nothing; give turns an ``idle_timeout``.
         sessions: A session has several turns.
         resume: A session is continued by its id.
         fork: A session is continued in a copy.
         list_sessions: Stored sessions are listed.
-        history: The turns of a session are told again.
+        history: The past turns of a session can be read.
         rename: A session is named.
-        archive: A session is put away and brought back.
+        archive: A session can be archived and unarchived.
         delete: A session is deleted for good.
         ephemeral: A session is left out of the vendor's store.
         roll_back: A failed turn is taken out of its session, so ``retry`` works in sessions too.
@@ -40,7 +40,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         interrupt: A running turn is stopped.
         workspace: It works in ``cwd``: runs commands and changes files, as ``permissions`` say.
         command_output: A command is reported with its output and its exit code.
-        diffs: A file change is told with its diff.
+        diffs: A file change is reported with its diff.
         approvals: What is not permitted is asked for.
         questions: The agent asks the user.
         images: Images are shown to the model.
@@ -50,7 +50,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         mcp_servers: MCP servers are used.
         output_schema: An answer has the shape of ``output``.
         models: The models of the account are listed.
-        limits: What is left of the plan is told.
+        limits: What is left of the plan is reported.
         prewarm: The process is started ahead of the first turn.
     """
 
@@ -128,7 +128,7 @@ def unsupported(capabilities: Capabilities, keywords: Mapping[str, object]) -> l
 
 
 def check_retry(provider: str, capabilities: Capabilities, retry: Retry | None) -> None:
-    """Refuses to try again in a conversation that keeps its failed turns.
+    """Refuses retries in a conversation that stores its failed turns.
 
     Raises:
         UnsupportedOptionError: A second try would repeat the prompt there.
@@ -139,12 +139,12 @@ def check_retry(provider: str, capabilities: Capabilities, retry: Retry | None) 
 
 
 def check_single_try(provider: str, keywords: Mapping[str, object]) -> None:
-    """Refuses keywords for what is tried again, for turns whose events are seen as they come.
+    """Refuses keywords for retries in turns whose events are seen as they come.
 
     Raises:
         UnsupportedOptionError: With the first of them.
     """
     for keyword in ("retry", "output_retries"):
         if keywords.get(keyword):
-            hint = "it is for run(): what was seen of a turn cannot be unseen"
+            hint = "only run() takes it: events that were seen cannot be taken back"
             raise UnsupportedOptionError(provider, keyword, hint)

@@ -204,8 +204,8 @@ class UsageLimitError(SignedinError):
     """The plan is used up; trying again before ``resets_at`` is useless.
 
     Attributes:
-        resets_at: When the limit is lifted, in Unix seconds, if the provider told.
-        plan: The plan the limit belongs to, if the provider told.
+        resets_at: When the limit is lifted, in Unix seconds, if the provider reported it.
+        plan: The plan the limit belongs to, if the provider reported it.
     """
 
     kind = ErrorKind.USAGE_LIMIT
@@ -222,7 +222,7 @@ class RateLimitedError(SignedinError):
     """Too many requests in a short time.
 
     Attributes:
-        retry_after: Seconds to wait, if the provider told.
+        retry_after: Seconds to wait, if the provider reported it.
     """
 
     kind = ErrorKind.RATE_LIMITED

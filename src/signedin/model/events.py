@@ -1,9 +1,9 @@
 """What happens during a turn, in one vocabulary for every provider.
 
 Events are frozen `msgspec.Struct`s tagged by ``kind``. A stream of them always starts with a
-`SessionEvent`, gives deltas before the whole they belong to, and ends with exactly one `DoneEvent`,
-also after an error or an interrupt. Whatever a provider says that has no word here arrives as an
-`OtherEvent`; nothing is dropped.
+`SessionEvent`, gives deltas before the item they belong to, and ends with exactly one `DoneEvent`,
+also after an error or an interrupt. Whatever a provider sends that has no event type here arrives
+as an `OtherEvent`; nothing is dropped.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
 
     @property
     def raw(self) -> JSON:
-        """The provider's own message, decoded anew at each access.
+        """The provider's own message, decoded at each access.
 
-        It is its text where it is no value: nested too deeply, or with a number out of range.
+        Falls back to its text if it cannot be decoded: nested too deeply, or a number out of range.
         """
         try:
             return cast("JSON", msgspec.json.decode(self.payload))
@@ -121,9 +121,9 @@ class SessionEvent(Event, frozen=True, kw_only=True, tag="session"):
 
     Attributes:
         session_id: Resumes the session.
-        model: What it is set to, if told; it may be a word such as ``auto``.
+        model: What it is set to, if reported; it may be a word such as ``auto``.
         cwd: Where the agent works.
-        effort: The reasoning effort it is set to, if told.
+        effort: The reasoning effort it is set to, if reported.
     """
 
     kind: ClassVar[Literal["session"]] = "session"
@@ -135,7 +135,7 @@ class SessionEvent(Event, frozen=True, kw_only=True, tag="session"):
 
 
 class MessageEvent(Event, frozen=True, kw_only=True, tag="message"):
-    """A whole message of the agent.
+    """A complete message of the agent.
 
     Attributes:
         item_id: Joins the message with its deltas.
@@ -160,7 +160,7 @@ class MessageDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="message
 
 
 class ReasoningEvent(Event, frozen=True, kw_only=True, tag="reasoning"):
-    """A whole reasoning block: its summary where there is one, else the full reasoning."""
+    """A complete reasoning block: its summary where there is one, else the full reasoning."""
 
     kind: ClassVar[Literal["reasoning"]] = "reasoning"
 
@@ -208,10 +208,10 @@ class CommandEvent(Event, frozen=True, kw_only=True, tag="command"):
         item_id: Joins the events of one command.
         command: The command line as the provider shows it.
         status: How far it is; ``output`` carries the new piece in ``text``.
-        cwd: Working directory, if told.
+        cwd: Working directory, if reported.
         output: All output together, at the end; vendors may cut the middle of large outputs.
         exit_code: At the end, if it ran.
-        seconds: How long it ran, if told.
+        seconds: How long it ran, if reported.
     """
 
     kind: ClassVar[Literal["command"]] = "command"
@@ -263,7 +263,7 @@ class ToolEvent(Event, frozen=True, kw_only=True, tag="tool"):
         arguments: What it is called with, decoded JSON.
         result: What it gave back, decoded JSON.
         error: Why it failed.
-        seconds: How long it took, if told.
+        seconds: How long it took, if reported.
     """
 
     kind: ClassVar[Literal["tool"]] = "tool"
@@ -306,7 +306,7 @@ class Usage(msgspec.Struct, frozen=True):
         output_tokens: All output, including reasoning.
         reasoning_tokens: Output spent on reasoning.
         total_tokens: Input and output together.
-        cost_usd: Price in US dollars, only where the vendor tells it.
+        cost_usd: Price in US dollars, only where the vendor reports it.
     """
 
     input_tokens: int = 0
@@ -338,7 +338,7 @@ class UsageEvent(Event, frozen=True, kw_only=True, tag="usage"):
         usage: Everything the turn used until now.
         context_tokens: Tokens in the context window after the latest model request.
         context_window: Size of the model's context window.
-        model: Which model answered, where that is told with the tokens only.
+        model: Which model answered, where that is reported with the tokens only.
     """
 
     kind: ClassVar[Literal["usage"]] = "usage"
@@ -355,7 +355,7 @@ class RateLimitWindow(msgspec.Struct, frozen=True):
     Attributes:
         used_percent: 0 to 100.
         minutes: Length of the window.
-        resets_at: When it starts anew, in Unix seconds.
+        resets_at: When it resets, in Unix seconds.
     """
 
     used_percent: float
@@ -389,8 +389,8 @@ class RetryEvent(Event, frozen=True, kw_only=True, tag="retry"):
     """A request or a whole turn is tried again; ``text`` says why.
 
     Attributes:
-        attempt: The retry about to be made, counted from 1, if told.
-        delay: Seconds until then, if told.
+        attempt: The retry about to be made, counted from 1, if reported.
+        delay: Seconds until then, if reported.
     """
 
     kind: ClassVar[Literal["retry"]] = "retry"
@@ -400,7 +400,7 @@ class RetryEvent(Event, frozen=True, kw_only=True, tag="retry"):
 
 
 class WarningEvent(Event, frozen=True, kw_only=True, tag="warning"):
-    """Something the user should know; the turn goes on."""
+    """Something the user should know; the turn continues."""
 
     kind: ClassVar[Literal["warning"]] = "warning"
 
@@ -434,7 +434,7 @@ class DoneEvent(Event, frozen=True, kw_only=True, tag="done"):
 
 
 class OtherEvent(Event, frozen=True, kw_only=True, tag="other"):
-    """A message of the provider that has no word of its own here.
+    """A message of the provider that has no event type of its own.
 
     Attributes:
         name: The provider's name for it, such as ``thread/status/changed``.
@@ -504,7 +504,7 @@ def not_understood(name: str, what: str, error: Exception) -> ProtocolError:
 
 
 def event_from_error(error: SignedinError) -> ErrorEvent:
-    """Returns the event that tells of an exception."""
+    """Returns the event for an exception."""
     return ErrorEvent(
         text=error.message,
         timestamp=time.time(),

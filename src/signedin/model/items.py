@@ -1,4 +1,4 @@
-"""Items: the whole things of a turn, each of which can be watched while it grows."""
+"""Items: the complete items of a turn, each of which can be streamed while it grows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Item:
 
     @property
     def text(self) -> str:
-        """What has been streamed so far, or the whole text once the item is complete."""
+        """What has been streamed so far, or the full text once the item is complete."""
         return "".join(self._chunks) if self._final is None else self._final
 
     def stream(self) -> ItemStream:
@@ -92,7 +92,7 @@ class Item:
 
 class _TextItem(Item):
     def take(self, event: Event) -> None:
-        """Takes in a delta or the whole."""
+        """Takes in a delta or the complete item."""
         if isinstance(event, MessageDeltaEvent | ReasoningDeltaEvent | PlanDeltaEvent):
             self._add(event.text)
         elif isinstance(event, MessageEvent | ReasoningEvent | PlanEvent):
@@ -109,7 +109,7 @@ class MessageItem(_TextItem):
     phase: str | None = None
 
     def take(self, event: Event) -> None:
-        """Takes in a delta or the whole."""
+        """Takes in a delta or the complete item."""
         if isinstance(event, MessageEvent):
             self.phase = event.phase
         super().take(event)
@@ -129,7 +129,7 @@ class PlanItem(_TextItem):
     steps: tuple[PlanStep, ...] = ()
 
     def take(self, event: Event) -> None:
-        """Takes in a delta or the whole."""
+        """Takes in a delta or the complete item."""
         if isinstance(event, PlanEvent):
             self.steps = event.steps
         super().take(event)
@@ -154,9 +154,9 @@ class CommandItem(_ActionItem):
     Attributes:
         command: The command line.
         status: How far it is.
-        cwd: Where it runs, if told.
+        cwd: Where it runs, if reported.
         exit_code: At its end, if it ran.
-        seconds: How long it ran, if told.
+        seconds: How long it ran, if reported.
     """
 
     command: str = ""
@@ -271,7 +271,7 @@ class ItemStream:
 class ItemFeed:
     """Hands a turn's events to its items.
 
-    There is no task behind it: whoever waits for something reads on, for everybody, one at a time.
+    There is no task behind it: whoever waits reads on, for all waiters, one at a time.
 
     Args:
         next_batch: Reads on; empty after the end.

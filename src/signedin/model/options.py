@@ -143,7 +143,7 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     """When the ``timeout`` of the run is over, in the time of the event loop."""
 
     def __post_init__(self) -> None:
-        """Has the secrets masked from now on, whoever quotes them."""
+        """Masks the secrets from now on, wherever they are quoted."""
         know_variables(self.env)
         bearers = [server.bearer_token_variable or "" for server in self.mcp_servers.values()]
         know(self.env.get(name) or os.environ.get(name) for name in bearers)
@@ -159,7 +159,7 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
 def check_switch(name: str, value: object) -> object:
     """Returns what is True or False.
 
-    Nothing but the word itself counts: what somebody did not mean must not become trust.
+    Only the boolean itself counts: nothing unintended must become trust.
 
     Raises:
         InvalidOptionError: It is something else.
@@ -183,7 +183,7 @@ def checked_directory(path: StrPath) -> Path:
     """Returns a folder as an absolute path.
 
     Raises:
-        InvalidOptionError: There is no such folder.
+        InvalidOptionError: The folder does not exist.
     """
     # abspath, not resolve: a symlinked folder keeps the name the caller gave it
     absolute = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100

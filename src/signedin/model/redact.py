@@ -4,7 +4,7 @@ A secret is known by its value (see `know`), by its form (a vendor's prefix, the
 by the name it is assigned to, never by its length alone: git hashes, UUIDs, thread ids and command
 line flags such as ``--ask-for-approval`` stay readable.
 
-Whoever words an error also chooses what is masked here, so every pattern takes time in proportion
+The author of an error also chooses what is masked here, so every pattern takes time in proportion
 to the text: each begins with letters that are searched for, and no two attempts read the same run
 of characters. `benchmarks/measurements/masking.py` shows it.
 """
@@ -60,7 +60,7 @@ _FORMS = (
 """How secrets begin, and how they go on."""
 
 _JWT = r"""eyJ(?<![A-Za-z0-9]eyJ)[A-Za-z0-9_-]{6,}+
-    (\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+)?  # a run that is none is read as a whole, too
+    (\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+)?  # a run that is not one is read completely, too
 """
 _AUTHORIZATION = r"(?i)\b((?:bearer|basic)\s++)(?=[^\s\"',;]*\d)[A-Za-z0-9._~+/=-]{8,}"
 _FLAG = r"""((?<![\w-])--[a-z-]*(?:api-key|auth-token|access-token)\s++)
@@ -95,7 +95,7 @@ _JSON = re.compile(r'"((?:[^"\\]++|\\.?)*+)("(?:\s*+(:))?)?|[^"]++', re.DOTALL)
 
 
 class _KnownValues:
-    """The values that are secrets, for the whole process: whoever words an error knows no client.
+    """The values that are secrets, for the whole process: the author of an error knows no client.
 
     Attributes:
         forms: What to look for, the longest first, since a value may be a part of another. Replaced
@@ -130,10 +130,10 @@ def know(values: Iterable[str | None]) -> None:
 
     Values of fewer than 8 characters, and plain words and numbers of fewer than 16, are left out:
     they would be found where they mean something else. Of more than 1,000 values those go first
-    that nobody has named for the longest time.
+    that have not been named for the longest time.
     """
-    told = {value.strip() for value in values if value}
-    _KNOWN.add(filter(_is_telling, told))
+    stripped = {value.strip() for value in values if value}
+    _KNOWN.add(filter(_is_telling, stripped))
 
 
 def know_variables(variables: Mapping[str, str | None]) -> None:
@@ -184,13 +184,13 @@ def redact_json(text: bytes) -> bytes:
     """
     if len(text) > LARGEST_JSON:
         return _LEFT_OUT % len(text)
-    told = text.decode("utf-8", "replace")
-    readable = _unescaped(told) if "\\" in told else told
+    decoded = text.decode("utf-8", "replace")
+    readable = _unescaped(decoded) if "\\" in decoded else decoded
     if redact(readable) == readable:
         return text
     if len(text) > LONGEST_MESSAGE:
         return _LEFT_OUT % len(text)
-    return _masked_json(told).encode("utf-8", "replace")
+    return _masked_json(decoded).encode("utf-8", "replace")
 
 
 def _masked_json(text: str) -> str:
@@ -204,15 +204,15 @@ def _masked_json(text: str) -> str:
             parts.append(redact(whole))
             name = name if whole.isspace() else ""
             continue
-        told = _unescaped(content)
-        masked = _masked_value(name, told)
-        parts.append(whole if masked == told else dumps(masked, ensure_ascii=False)[:-1] + end)
-        name = told if is_key else ""
+        value = _unescaped(content)
+        masked = _masked_value(name, value)
+        parts.append(whole if masked == value else dumps(masked, ensure_ascii=False)[:-1] + end)
+        name = value if is_key else ""
     return "".join(parts)
 
 
 def _masked_value(name: str, value: str) -> str:
-    """What a value is called may tell that it is one."""
+    """Masks a value whose name says that it is a secret."""
     named = f'"{name}":'
     masked = redact(named + value)
     return masked.removeprefix(named) if masked.startswith(named) else redact(value)

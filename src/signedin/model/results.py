@@ -24,15 +24,15 @@ class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
     Attributes:
         provider: Who answered.
         transport: How it was driven.
-        session_id: Resumes the conversation; ``None`` if the provider never told one.
+        session_id: Resumes the conversation; ``None`` if the provider never reported one.
         turn_id: The provider's id of the turn, if it has one.
-        model: The model that answered, if told.
+        model: The model that answered, if reported.
         cwd: Working directory of the agent.
         text: The final answer. Never commentary glued to it, and what there was of it if the turn
             did not end well.
         output: The structured output asked for with ``output=``, else ``None``.
-        events: Everything that happened, without the deltas: the wholes repeat their content.
-        usage: Tokens of this turn, ``None`` where the provider does not tell.
+        events: Everything that happened, without the deltas: complete items contain their text.
+        usage: Tokens of this turn, ``None`` where the provider does not report them.
         reason: How the turn ended.
         elapsed: Seconds from the call to the end.
         retries: How often the turn was tried again.
@@ -112,10 +112,10 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
         name: The name it was given, if any.
         preview: The beginning of its first prompt.
         cwd: Where the agent worked.
-        model: The model it used last, if told.
+        model: The model it used last, if reported.
         created_at: When it began, in Unix seconds.
         updated_at: When it was used last, in Unix seconds.
-        archived: Whether it is put away.
+        archived: Whether it is archived.
         forked_from: The session it was copied from.
     """
 
@@ -149,9 +149,9 @@ class PastTurn(msgspec.Struct, frozen=True, kw_only=True):
         id: The provider's id of it.
         prompt: What was asked.
         text: The final answer.
-        events: What happened, as far as the provider keeps it.
+        events: What happened, as far as the provider stores it.
         reason: How it ended.
-        started_at: When, in Unix seconds, if told.
+        started_at: When, in Unix seconds, if reported.
     """
 
     id: str | None
@@ -170,7 +170,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         name: What the vendor calls it.
         efforts: What may be given as ``effort=``.
         default_effort: The vendor's own choice.
-        default: Whether it is what answers if nobody chooses.
+        default: Whether it is used if none is chosen.
         images: Whether it can see images.
     """
 

@@ -60,7 +60,7 @@ class Retry(msgspec.Struct, frozen=True):
     on_timeout: bool = False
 
     def __post_init__(self) -> None:
-        """Checks the values: annotations stop nobody."""
+        """Checks the values, which annotations do not enforce."""
         retries = cast("object", self.max_retries)
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise InvalidOptionError(f"max_retries must be a whole number from 0, not {retries!r}")
@@ -101,7 +101,7 @@ class Retry(msgspec.Struct, frozen=True):
 
         Args:
             attempt: The retry about to be made, counted from 1.
-            error: Why it is made; a provider that told how long to wait is given that long.
+            error: Why it is made; if the provider said how long to wait, that is the delay.
         """
         wait = min(self.backoff * 2.0 ** min(attempt - 1, 60), self.backoff_max)
         if isinstance(error, RateLimitedError) and error.retry_after is not None:
@@ -147,7 +147,7 @@ def retry_on_overload(
 
     Raises:
         InvalidOptionError: ``max_attempts`` is less than 1.
-        SignedinError: What the last call raised; any error that is no overload is raised at once.
+        SignedinError: What the last call raised; any error but an overload is raised at once.
     """
     for delay in _overload_delays(max_attempts, initial_delay_s, max_delay_s, jitter_ratio):
         try:

@@ -60,18 +60,18 @@ _NEWS = (
     UsageEvent,
     WarningEvent,
 )
-"""What is told of the turn rather than said or done in it: it may quote a server, and that a key.
-"""
+"""Reports on the turn, not what was said or done in it; they may quote a server, and so a key."""
 
 
 class TurnRecorder:
-    """Collects what a turn gives, in the order that events are promised to have.
+    """Records a turn and enforces the event contract.
 
-    What comes before the session waits for it, what the provider left open is closed at the end,
-    and news of what had ended already is passed on as an `OtherEvent`.
+    Events before the session event wait for it, what the provider left open is closed at the end,
+    and an event of an item that has ended is passed on as an `OtherEvent`.
 
-    Deltas are not kept as events, since the wholes repeat them; of a whole that never comes they
-    are kept as text. So the memory a turn takes does not depend on how finely its answer is cut.
+    Deltas are not stored as events, since complete items contain their text; if an item is never
+    completed they are stored as text. So the memory a turn takes does not depend on how finely its
+    answer is cut.
     """
 
     def __init__(self, *, provider: str, transport: str, cwd: str, model: str | None) -> None:
@@ -105,7 +105,7 @@ class TurnRecorder:
         return out
 
     def warn(self, texts: Iterable[str]) -> None:
-        """Warns, right after the session, of how the turn came about."""
+        """Adds warnings about how the turn was started, right after the session event."""
         if self._early is not None:
             self._early += [WarningEvent(text=text, timestamp=time.time()) for text in texts]
 
@@ -243,7 +243,7 @@ def _masked(event: AnyEvent) -> AnyEvent:
 
 
 def _late(event: AnyEvent) -> OtherEvent:
-    """Returns news of an item that has ended, or has not begun, as what it is: no part of it."""
+    """Returns an event of an item that has ended, or has not begun, as an `OtherEvent`."""
     return OtherEvent(
         name=event.kind, text=event.text, timestamp=event.timestamp, payload=event.payload
     )

@@ -20,7 +20,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 PATIENCE = 0.25
-"""Seconds that somebody whose time is up still waits for a clean-up."""
+"""Seconds that a caller whose time is up still waits for a clean-up."""
 
 _log = logging.getLogger("signedin")
 
@@ -123,7 +123,7 @@ class Leftovers:
         await asyncio.wait({task}, timeout=PATIENCE)
 
     def has(self, owner: object) -> bool:
-        """Whether a clean-up of this owner goes on."""
+        """Whether a clean-up of this owner is running."""
         return owner in self._owners.values()
 
     async def ended(self, owner: object = None) -> None:
@@ -139,7 +139,7 @@ class Leftovers:
 
 
 async def in_thread(function: Callable[[], T], name: str) -> T:
-    """Calls a function in a daemon thread of its own, with the caller's context variables.
+    """Calls a function in its own daemon thread, with the caller's context variables.
 
     A caller that is cancelled does not wait for the function; a thread cannot be stopped, so it
     runs on and its outcome is dropped. Unlike in `asyncio.to_thread`, a function that never

@@ -32,30 +32,30 @@ def call(function: Callable[[], Coroutine[object, object, T]]) -> T:
     Raises:
         SignedinError: The caller is the loop itself, which would wait for itself.
     """
-    global _portal  # noqa: PLW0603 - one background thread per process is the point
-    with _portal_lock:
-        if _portal is None:
-            _portal = _Portal()
-    return _portal.call(function)
+    global _background  # noqa: PLW0603 - one background thread per process is the point
+    with _background_lock:
+        if _background is None:
+            _background = _BackgroundLoop()
+    return _background.call(function)
 
 
 def clean_up(function: Callable[[], Coroutine[object, object, object]]) -> None:
     """Runs a coroutine function that frees something, unless the interpreter is exiting.
 
-    Then everything has been closed already, no thread can be started any more, and whoever asks is
-    a generator that nobody holds.
+    Then everything has been closed already, no thread can be started any more, and the caller is
+    a generator without an owner.
     """
     if not sys.is_finalizing():
         call(function)
 
 
 def close_at_exit(owner: object, close: Close) -> None:
-    """Has something closed at exit, if somebody still holds its owner then."""
+    """Closes something at exit, if its owner still exists then."""
     _owners[owner] = close
 
 
 def close_with(owner: object, close: Close) -> None:
-    """Has something closed when its owner is garbage collected, or at exit.
+    """Closes something when its owner is garbage collected, or at exit.
 
     Args:
         owner: What a caller holds.
@@ -65,7 +65,7 @@ def close_with(owner: object, close: Close) -> None:
     weakref.finalize(owner, _close_abandoned, close).atexit = False
 
 
-class _Portal:
+class _BackgroundLoop:
     """A background thread that runs an event loop."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class _Portal:
             if not done.done():  # from outside, by a signal handler
                 self._loop.call_soon_threadsafe(cancel)
                 _wait(done)
-            # What happened in the other thread is no help to whoever called; causes are kept.
+            # What happened in the other thread does not help the caller; causes are retained.
             raise error.with_traceback(None)  # noqa: B904
         except BaseException:
             if not done.done():
@@ -129,8 +129,8 @@ class _Portal:
         self._loop.close()
 
 
-_portal: _Portal | None = None
-_portal_lock = threading.Lock()
+_background: _BackgroundLoop | None = None
+_background_lock = threading.Lock()
 _owners: weakref.WeakKeyDictionary[object, Close] = weakref.WeakKeyDictionary()
 
 
@@ -150,26 +150,26 @@ def _wait(done: Future[T]) -> None:
 
 
 def _close_abandoned(close: Close) -> None:
-    """Closes what nobody holds any more."""
-    if _portal is not None:
-        _portal.spawn(close)
+    """Closes what has no owner any more."""
+    if _background is not None:
+        _background.spawn(close)
 
 
 @atexit.register
 def _close_everything() -> None:
-    global _portal  # noqa: PLW0603
-    if _portal is not None:
+    global _background  # noqa: PLW0603
+    if _background is not None:
         for close in reversed(list(_owners.values())):  # turns before their clients
-            _portal.call(close)
-        _portal.close()
-        _portal = None
+            _background.call(close)
+        _background.close()
+        _background = None
 
 
-def _forget_portal() -> None:
-    global _portal  # noqa: PLW0603
-    _portal = None
+def _forget_background() -> None:
+    global _background  # noqa: PLW0603
+    _background = None
 
 
 if hasattr(os, "register_at_fork"):
     # The thread does not exist in a forked child, which gets one of its own when it needs it.
-    os.register_at_fork(after_in_child=_forget_portal)
+    os.register_at_fork(after_in_child=_forget_background)

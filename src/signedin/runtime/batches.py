@@ -1,6 +1,6 @@
 """What arrives in batches and is iterated one by one: what turns of every kind have in common.
 
-As a context manager it may be iterated in several goes and is closed when the block is left;
+As a context manager, iteration can be paused and resumed, and it is closed when the block is left;
 otherwise leaving an iteration, early or not, closes it.
 """
 
@@ -52,7 +52,7 @@ class AsyncBatches(ABC, Generic[T]):
             for each in self._rest:
                 yield each
             while batch := await self.next_batch():
-                self._rest = iter(batch)  # a later iteration goes on in the middle of it
+                self._rest = iter(batch)  # a later iteration continues in the middle of it
                 for each in self._rest:
                     yield each
         finally:
@@ -77,7 +77,7 @@ class Batches(Generic[T]):
 
     Args:
         batches: What is waited for in the background loop.
-        owner: Kept from being garbage collected: a client that nobody holds is closed.
+        owner: Protected from garbage collection: a client without references is closed.
     """
 
     def __init__(self, batches: AsyncBatches[T], owner: object) -> None:
@@ -108,7 +108,7 @@ class Batches(Generic[T]):
         try:
             yield from self._rest
             while batch := call(self._batches.next_batch):
-                self._rest = iter(batch)  # a later iteration goes on in the middle of it
+                self._rest = iter(batch)  # a later iteration continues in the middle of it
                 yield from self._rest
         finally:
             self._leave()

@@ -2,7 +2,7 @@
 
 A process that is killed leaves its folders behind. Each has a file in it that its owner keeps
 locked; the system lets go of the lock when the owner is dead, so the next program that makes such a
-folder can tell which are nobody's any more, and removes them.
+folder can find those without an owner, and removes them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OWNER = ".signedin-owner"
 _CLAIM = ".signedin-claim"
 
 MOST_SWEPT = 50
-"""Folders that one program removes at most; the next one goes on."""
+"""Folders that one program removes at most; the next one continues."""
 
 
 class TemporaryFolder(tempfile.TemporaryDirectory[str]):
@@ -66,7 +66,7 @@ def _sweep_once() -> None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is one of this user's folders; a link to one is none."""
+    """Whether it is one of this user's folders; a link to one is not."""
     with suppress(OSError):
         about = folder.lstat()
         return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
@@ -74,7 +74,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a folder, last of all what tells that it is nobody's."""
+    """Removes a folder, last of all the file that shows that it has no owner."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -1,1 +1,1 @@
-"""Types and JSON Schemas: how Python's shapes are told to a model and its answers read back."""
+"""Types and JSON Schemas: Python's shapes described to a model, and its answers read back."""

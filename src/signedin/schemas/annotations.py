@@ -21,7 +21,7 @@ def mentions_pydantic(annotation: object) -> bool:
 
     Fields of msgspec structs do not count: msgspec asks for what it does not know.
     """
-    # whoever made such a type has imported pydantic
+    # the author of such a type has imported pydantic
     return "pydantic" in sys.modules and any(map(_is_pydantic, _parts(annotation, set())))
 
 
@@ -41,8 +41,8 @@ def describes_itself(annotation: object) -> bool:
 
 def with_description(schema: Schema, text: str) -> Schema:
     """Returns a plain schema with a description in place of its type's docstring."""
-    if "properties" not in schema and isinstance(told := schema.get("description"), str):
-        text = f"{text} ({told})"
+    if "properties" not in schema and isinstance(given := schema.get("description"), str):
+        text = f"{text} ({given})"
     return merge(schema, {"description": text})
 
 
@@ -70,7 +70,7 @@ def _with_described_parts(schema: Schema, annotation: object) -> Schema:
 
 
 def _with_described_alternative(schema: Schema, arguments: tuple[object, ...]) -> Schema:
-    """Follows ``X | None``; which of several alternatives is which cannot be told."""
+    """Follows ``X | None``; several alternatives cannot be told apart."""
     inner = [argument for argument in arguments if argument is not NoneType]
     branches = alternatives(schema)
     if len(inner) != 1 or len(branches) != 2:
@@ -111,7 +111,7 @@ def _field_types(annotation: object) -> dict[str, object]:
         return {}
     try:
         hints = get_type_hints(owner, include_extras=True)
-    except (NameError, TypeError):  # told where the schema is made, or harmless
+    except (NameError, TypeError):  # reported where the schema is made, or harmless
         return {}
     if issubclass(owner, msgspec.Struct):
         names = zip(owner.__struct_encode_fields__, owner.__struct_fields__, strict=True)

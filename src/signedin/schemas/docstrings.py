@@ -34,5 +34,5 @@ def read_docstring(text: str | None) -> tuple[str, dict[str, str]]:
                 entry.append(starts[2])
             else:
                 entry.append(bare)
-    told = {name: " ".join(lines).strip() for name, lines in entries.items()}
-    return "\n".join(description).strip(), told
+    parameters = {name: " ".join(lines).strip() for name, lines in entries.items()}
+    return "\n".join(description).strip(), parameters

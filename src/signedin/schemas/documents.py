@@ -37,9 +37,9 @@ def shape_of_schema(document: Schema, defs: Schema) -> Shape[JSON]:
         defs: Takes in what the plain schema refers to.
 
     Raises:
-        InvalidOptionError: It is no valid JSON Schema, or refers to something outside of itself.
+        InvalidOptionError: It is not a valid JSON Schema, or refers to something outside of itself.
     """
-    with from_extra("schema", "what checks an output= that is a JSON Schema"):
+    with from_extra("schema", "validation of output= with a JSON Schema"):
         from jsonschema import SchemaError, validators  # noqa: PLC0415 - 70 ms, seldom used
         from referencing import Registry  # noqa: PLC0415 - as above
 
@@ -47,8 +47,8 @@ def shape_of_schema(document: Schema, defs: Schema) -> Shape[JSON]:
     try:
         validator_type.check_schema(document)
     except SchemaError as error:
-        told = reason(error.absolute_path, error.message)
-        raise InvalidOptionError(f"not a valid JSON Schema: {told}") from None
+        why = reason(error.absolute_path, error.message)
+        raise InvalidOptionError(f"not a valid JSON Schema: {why}") from None
     plain = normalise(document, defs)
     # an empty registry: nothing is ever fetched to follow a reference
     validator = validator_type(document, registry=Registry())

@@ -95,9 +95,9 @@ class _Normaliser:
             plain = merge(plain, self._node(part, at))
         for keyword in ("anyOf", "oneOf"):
             if branches := cast("list[JSON]", schema.get(keyword, [])):
-                told, demanded = split_annotations(plain)
-                complete = (merge(demanded, self._node(branch, at)) for branch in branches)
-                plain = {**any_of(complete), **told}
+                annotations, constraints = split_annotations(plain)
+                complete = (merge(constraints, self._node(branch, at)) for branch in branches)
+                plain = {**any_of(complete), **annotations}
         return plain
 
     def _own_keywords(self, schema: Schema, at: str) -> Schema:

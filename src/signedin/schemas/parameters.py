@@ -1,4 +1,4 @@
-"""The parameters of a Python function, as a model is told of them and as it gives them."""
+"""The parameters of a Python function, as a model sees them and as it gives them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def parameters_of(
     Args:
         function: Any callable with a signature.
         label: Names the function in errors.
-        descriptions: What is known of the parameters by name; ``Annotated`` goes before it.
+        descriptions: Descriptions of the parameters by name; ``Annotated`` takes precedence.
         skip: How many of the first parameters are not the model's business.
 
     Raises:

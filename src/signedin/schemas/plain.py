@@ -8,7 +8,7 @@ A schema in the plain form
 - says ``anyOf`` for ``oneOf`` (the OpenAI API refuses the latter), a one-value ``enum`` for
   ``const``, and one ``items`` for the positions of a tuple;
 - has ``allOf`` merged, and alternatives complete: what stands beside ``anyOf`` is put into it;
-- tells ``format``, ``contentEncoding`` and the order of a tuple in ``description``.
+- states ``format``, ``contentEncoding`` and the order of a tuple in ``description``.
 
 ``not``, ``if``, ``contains``, ``propertyNames``, ``dependentRequired`` and their like are dropped,
 so the plain form may allow more than the original: answers are checked against the original. It
@@ -116,16 +116,16 @@ def any_of(branches: Iterable[Schema]) -> Schema:
 
 
 def split_annotations(schema: Schema) -> tuple[Schema, Schema]:
-    """Returns what a schema tells about itself, and what it demands."""
-    told = {key: value for key, value in schema.items() if key in ANNOTATIONS}
-    demanded = {key: value for key, value in schema.items() if key not in ANNOTATIONS}
-    return told, demanded
+    """Returns the annotations of a schema, and its constraints."""
+    annotations = {key: value for key, value in schema.items() if key in ANNOTATIONS}
+    constraints = {key: value for key, value in schema.items() if key not in ANNOTATIONS}
+    return annotations, constraints
 
 
 def add_hints(schema: Schema, hints: Iterable[str]) -> Schema:
     """Returns the schema with facts in its description that it cannot say otherwise."""
-    told = ", ".join(hints)
-    if not told:
+    facts = ", ".join(hints)
+    if not facts:
         return schema
     description = schema.get("description")
-    return {**schema, "description": f"{description} ({told})" if description else told}
+    return {**schema, "description": f"{description} ({facts})" if description else facts}

@@ -53,7 +53,7 @@ def type_label(annotation: object) -> str:
 
 
 def builtins_of(value: object) -> object:
-    """Returns what msgspec shall encode in place of a value that it does not know.
+    """Returns what msgspec should encode in place of a value that it does not know.
 
     Raises:
         TypeError: The value has no JSON form.

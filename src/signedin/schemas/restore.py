@@ -64,7 +64,7 @@ class _Restorer:
         """The alternative the value was meant for.
 
         The first it fits as it is, else the first it fits when lists are read as maps, else the
-        first that it might fit when it is mended.
+        first that it might fit when it is repaired.
         """
         for as_map in (_no_map, _as_map):
             for branch in branches:
@@ -75,7 +75,7 @@ class _Restorer:
     def _fits(self, schema: Schema, value: JSON, as_map: _AsMap) -> bool:
         """Whether a value has the shape of a schema; limits and patterns do not matter here.
 
-        Alternatives ask the same of the same values again and again, so the answers are kept; the
+        Alternatives ask the same of the same values again and again, so the answers are cached; the
         schema and the value that is restored outlive the restorer, so their ids are theirs.
         """
         key = (id(schema), id(value), as_map)

@@ -23,7 +23,7 @@ class MismatchError(ValueError):
     """
 
     def __init__(self, reasons: Iterable[str]) -> None:
-        """Keeps the first few reasons, each at a length that a reader can bear."""
+        """Retains the first few reasons, each at a readable length."""
         every = [_shortened(reason) for reason in reasons]
         left = len(every) - _SHOWN_REASONS
         self.reasons = (*every[:_SHOWN_REASONS], *([f"and {left} more"] if left > 0 else []))

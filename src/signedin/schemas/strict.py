@@ -27,19 +27,19 @@ _FORWARDED = frozenset(
         *("description", "$ref", "$defs"),
     }
 )
-_TOLD = (*LIMITS, "uniqueItems", "pattern", "default")
+_DESCRIBED = (*LIMITS, "uniqueItems", "pattern", "default")
 _MEMBERS = frozenset({"properties", "required", "additionalProperties", "items"})
 
 
 def portable(schema: Schema) -> Schema:
     """Returns a plain schema with only the keywords that every vendor forwards to its model.
 
-    Limits, patterns and defaults are told in the descriptions instead: Codex 0.163 and 0.169 drop
+    Limits, patterns and defaults go into the descriptions instead: Codex 0.163 and 0.169 drop
     those keywords from a tool's schema.
     """
     kept = {key: value for key, value in schema.items() if key in _FORWARDED}
-    told = {key: schema[key] for key in _TOLD if schema.get(key) is not None}
-    hints = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()]
+    described = {key: schema[key] for key in _DESCRIBED if schema.get(key) is not None}
+    hints = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in described.items()]
     return add_hints(_with_children(kept, portable), hints)
 
 
@@ -87,8 +87,11 @@ def _strict(schema: Schema, at: str) -> Schema:
         case [] | ["array"]:
             raise _too_open(at)
         case [*names] if "object" in names or "array" in names:
-            told, demanded = split_annotations(schema)
-            return {"anyOf": [_strict({**demanded, "type": name}, at) for name in names], **told}
+            annotations, constraints = split_annotations(schema)
+            return {
+                "anyOf": [_strict({**constraints, "type": name}, at) for name in names],
+                **annotations,
+            }
         case _:
             return _without_members(schema)
 
@@ -130,8 +133,11 @@ def _without_members(schema: Schema) -> Schema:
 def _nullable(schema: Schema) -> Schema:
     if accepts_null(schema, {}):
         return schema
-    told, demanded = split_annotations(schema)
-    return {"anyOf": [*(alternatives(demanded) or [demanded]), {"type": "null"}], **told}
+    annotations, constraints = split_annotations(schema)
+    return {
+        "anyOf": [*(alternatives(constraints) or [constraints]), {"type": "null"}],
+        **annotations,
+    }
 
 
 def _too_open(at: str) -> InvalidOptionError:

@@ -1,4 +1,4 @@
-"""Structured output: the shape an answer shall have, and the reading of the answer.
+"""Structured output: the shape an answer should have, and the reading of the answer.
 
 A vendor's promise to follow a schema is not relied on: every answer is checked here.
 """
@@ -29,7 +29,7 @@ _WRAPPER = "value"
 
 
 class OutputSpec(Generic[T_co]):
-    """The shape an answer shall have; made by `OutputSpec.of`.
+    """The shape an answer should have; made by `OutputSpec.of`.
 
     Attributes:
         schema: What is asked of the model, as a plain JSON Schema whose root is an object: all
@@ -97,7 +97,7 @@ class OutputSpec(Generic[T_co]):
         missing is taken as missing.
 
         Raises:
-            OutputError: The answer is no JSON, or does not fit.
+            OutputError: The answer is not JSON, or does not fit.
         """
         answer, place = _json_in(text), ""
         if self._is_wrapped and isinstance(answer, dict) and answer.keys() == {_WRAPPER}:
@@ -110,7 +110,7 @@ class OutputSpec(Generic[T_co]):
             raise OutputError(text, ("/: the answer is nested too deeply",)) from None
 
     def repair_prompt(self, mismatch: OutputError) -> str:
-        """Returns what to tell a model whose answer did not fit, so that it answers again."""
+        """Returns the prompt for a model whose answer did not fit, so that it answers again."""
         reasons = "\n".join(f"- {reason}" for reason in mismatch.reasons)
         return (
             "Your last answer could not be used, because it does not fit the JSON Schema that was "

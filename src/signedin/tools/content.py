@@ -44,7 +44,7 @@ Content: TypeAlias = TextContent | ImageContent
 
 
 def content_of(value: object) -> tuple[Content, ...]:
-    """Returns a function's result as the model shall see it.
+    """Returns a function's result as the model should see it.
 
     A `str` is text. The bytes of a PNG, JPEG, GIF or WebP file are an image, other bytes are text
     if they are UTF-8 and a ``data:`` URL if not. `TextContent` and `ImageContent` are taken as they

@@ -36,7 +36,7 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """What came of a call.
+    """The result of a call.
 
     Attributes:
         content: What the model is shown.
@@ -59,7 +59,7 @@ class Tool(msgspec.Struct, Generic[P, R_co], frozen=True, eq=False, dict=True):
 
     Attributes:
         name: What the model calls it by.
-        description: What the model is told of it.
+        description: What the model is told about it.
         function: The function itself.
         parameters: What it can be called with.
         needs_self: Whether it is a method that is not yet bound to an object.
@@ -93,16 +93,16 @@ class Tool(msgspec.Struct, Generic[P, R_co], frozen=True, eq=False, dict=True):
         except MismatchError as error:
             return _failure(f"wrong arguments for {self.name}: {error}", error)
         except Exception as error:
-            return _failure(f"wrong arguments for {self.name}: {_told(error)}", error)
+            return _failure(f"wrong arguments for {self.name}: {_described(error)}", error)
         try:
             value = await self._run(values)
             return value if isinstance(value, ToolResult) else ToolResult(content_of(value))
         except asyncio.CancelledError as error:
             if _is_cancelled():
                 raise
-            return _failure(_told(error), error)
+            return _failure(_described(error), error)
         except (Exception, SystemExit) as error:
-            return _failure(_told(error), error)
+            return _failure(_described(error), error)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Calls the function itself."""
@@ -147,7 +147,7 @@ def tool(
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Makes a function or method callable by the agent; used bare or with arguments.
 
-    The model is told the function's docstring and, from the annotations, what to call it with: a
+    The model is given the function's docstring and, from the annotations, what to call it with: a
     parameter's description is a string in its ``Annotated``, or its entry below ``Args:`` in the
     docstring.
 
@@ -218,11 +218,11 @@ def _new_tool(function: Callable[P, R], name: str | None, description: str | Non
     label = f"tool {getattr(function, '__qualname__', name)}"
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise InvalidOptionError(f"{label} yields; a tool returns its whole result")
-    told, parameters = read_docstring(_docstring(function))
+    summary, parameters = read_docstring(_docstring(function))
     needs_self = _is_method(function)
     return Tool(
         name=name,
-        description=told if description is None else description,
+        description=summary if description is None else description,
         function=function,
         parameters=parameters_of(function, label, parameters, skip=int(needs_self)),
         needs_self=needs_self,
@@ -230,7 +230,7 @@ def _new_tool(function: Callable[P, R], name: str | None, description: str | Non
 
 
 def _is_method(function: Callable[..., object]) -> bool:
-    """Whether a function waits for its ``self``; while its class is made, only the name tells."""
+    """Whether a function waits for its ``self``; while its class is made, its name shows it."""
     return inspect.isfunction(function) and next(
         iter(inspect.signature(function).parameters), ""
     ) in {"self", "cls"}
@@ -247,7 +247,7 @@ def _failure(text: str, error: BaseException | None) -> ToolResult:
     return ToolResult((TextContent(redact(text)),), error=True, exception=error)
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     kind = type(error).__name__
     try:
         message = str(error)

@@ -1,4 +1,4 @@
-"""Programs that say something and end."""
+"""Programs that write something and end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from signedin.wire.process import Process
 
 
 class Captured(msgspec.Struct, frozen=True):
-    """How a program ended and what it said.
+    """How a program ended and what it wrote.
 
     Attributes:
         returncode: Its exit code, negative for a signal.
@@ -30,7 +30,7 @@ async def capture(argv: Sequence[str], *, env: Mapping[str, str], seconds: float
 
     Args:
         argv: The program, as a path, and its arguments. No shell sees them.
-        env: Its whole environment.
+        env: Its complete environment.
         seconds: How long it may take.
 
     Raises:

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
-"""What Windows needs to be told for a program to have a group; nothing elsewhere."""
+"""The flag with which Windows gives a program a group; nothing elsewhere."""
 
 MARK = "SIGNEDIN_PROCESS"
 """Environment variable that has the mark of a program, and so of everything that it starts."""
@@ -65,12 +65,12 @@ def check_directory(cwd: str | Path) -> None:
 def death_signal_prefix(number: signal.Signals) -> tuple[str, ...]:
     """Returns the arguments to put before a command line so that it ends with its parent.
 
-    Closing stdin tells every agent that its parent is gone, but one that hangs does not read it.
+    Closing stdin shows every agent that its parent is gone, but one that hangs does not read it.
     On Linux ``setpriv`` (util-linux 2.33 or later) asks the kernel for a signal at that moment and
     becomes the program itself, same pid, 0.8 ms later. Doing the same with ``preexec_fn`` would
     make Python fork instead of vfork: measured 1.2 ms for a small interpreter but 28 ms for one of
     1 GB, with the event loop standing still and the fork handlers of every C library run. Where
-    ``setpriv`` cannot do it, and on other systems, only stdin tells.
+    ``setpriv`` cannot do it, and on other systems, only stdin does.
 
     The kernel ties the signal to the thread that started the program, not to the process.
 
@@ -106,17 +106,17 @@ class ProcessGroup:
         self._strays: set[int] = set()
 
     def terminate(self) -> bool:
-        """Asks every member to end; tells whether there was any."""
+        """Asks every member to end; returns whether there was any."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> bool:
-        """Ends every member; tells whether there was any."""
+        """Ends every member; returns whether there was any."""
         if sys.platform == "win32":
             return self._kill_tree()
         return self._end(signal.SIGKILL)
 
     async def gone_within(self, seconds: float) -> bool:
-        """Tells whether the group was empty before ``seconds`` were over.
+        """Returns whether the group was empty before ``seconds`` were over.
 
         It looks again and again, ever less often: no system reports the end of a group whose
         members are not children of this process.
@@ -172,6 +172,6 @@ def _marked(mark: str) -> Iterator[int]:
 def _has_mark(pid: int, mark: str) -> bool:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:  # it has ended, or belongs to somebody else
+    except OSError:  # it has ended, or belongs to another user
         return False
     return f"{MARK}={mark}".encode() in environment.split(b"\0")

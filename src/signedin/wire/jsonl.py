@@ -16,7 +16,7 @@ LONGEST_LINE = 256 << 20
 
 _ENCODER = msgspec.json.Encoder()
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for what is no JSON, in another form, no text, or nested too deep."""
+"""What decoding raises for what is not JSON, in another form, not text, or nested too deep."""
 
 _ESCAPE = re.compile(
     rb"""\\(?:
@@ -64,7 +64,9 @@ class LineSplitter:
             self._size += len(chunk)
             if self._size > LONGEST_LINE:
                 self._partial, self._size = [], 0
-                raise ProtocolError(f"a line of more than {LONGEST_LINE >> 20} MiB came, unended")
+                raise ProtocolError(
+                    f"received more than {LONGEST_LINE >> 20} MiB without a line ending"
+                )
             return []
         if self._partial:
             lines[0] = b"".join((*self._partial, lines[0]))
@@ -83,7 +85,7 @@ class JsonLines(Generic[T]):
     r"""Turns a stream of bytes into messages of one type; a bad line is a value, not an exception.
 
     Programs that run on Node cut texts between the halves of a surrogate pair and write each half
-    as an escape (``"\ud83d"``), which is no valid text. Such halves are read as U+FFFD, so that a
+    as an escape (``"\ud83d"``), which is not valid text. Such halves are read as U+FFFD, so that a
     broken character costs a character and not the message around it.
 
     Args:
@@ -111,13 +113,13 @@ class JsonLines(Generic[T]):
             return line, self._decode(line)
         except UNDECODABLE as error:
             reason = str(error)
-        whole = mended(line)
-        if whole != line:
-            return self._read(whole)
+        repaired = repair_surrogates(line)
+        if repaired != line:
+            return self._read(repaired)
         return line, BadLine(line, reason)
 
 
-def mended(text: bytes) -> bytes:
+def repair_surrogates(text: bytes) -> bytes:
     """Returns JSON text with U+FFFD for every escape of half a surrogate pair."""
     return _ESCAPE.sub(_replace_lone, text)
 
@@ -126,7 +128,7 @@ def encode_line(message: object) -> bytes:
     """Returns ``message`` as one JSON line.
 
     Lone surrogates, which Python strings may hold but UTF-8 cannot, become U+FFFD: codex 0.169
-    drops a line that holds one without a word.
+    silently drops a line that holds one.
 
     Raises:
         TypeError: ``message`` holds something that has no JSON form.

@@ -43,7 +43,7 @@ Params = msgspec.Struct | Mapping[str, object] | None
 
 
 class ByteStream(Protocol):
-    """What a peer talks through; `signedin.wire.process.Process` is one."""
+    """What a peer communicates through; `signedin.wire.process.Process` is one."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Iterates over what the other side sends."""
@@ -54,18 +54,18 @@ class ByteStream(Protocol):
         ...
 
     async def closed_error(self) -> TransportClosedError:
-        """Makes the error that tells why the stream ended."""
+        """Makes the error that says why the stream ended."""
         ...
 
 
 class IncomingRequest(msgspec.Struct, frozen=True):
-    """A question of the other side.
+    """A request from the other side.
 
     Attributes:
         id: The other side's own number for it; nothing to do with the ids of our requests.
-        method: What is asked.
+        method: Its name.
         params: The parameters, still undecoded.
-        line: The whole message as it came.
+        line: The complete message as received.
     """
 
     id: int | str | float
@@ -99,7 +99,7 @@ class JsonRpcPeer:
 
     One task reads; it calls `on_notification`, `on_bad_line` and `on_batch_end` itself, in order,
     so they must be quick and must not wait. One that raises ends the connection: what it was given
-    is lost, and whoever waits for that would wait for ever. Requests of the other side are answered
+    is lost, and its waiter would wait for ever. Requests of the other side are answered
     in tasks of their own. Answers may come in any order; those to requests that were cancelled or
     timed out are dropped.
 
@@ -107,8 +107,8 @@ class JsonRpcPeer:
     a demand on the gate as long as it waits, so its answer always gets through.
 
     Args:
-        stream: What to talk through. The peer does not close it.
-        on_notification: Takes each notification: method, undecoded parameters, whole line.
+        stream: What to communicate through. The peer does not close it.
+        on_notification: Takes each notification: method, undecoded parameters, complete line.
         on_request: Answers requests of the other side: what it returns is the result, a
             `JsonRpcError` that it raises is the error. Any other exception is answered with an
             internal error and reported to the event loop's exception handler. Without it every
@@ -201,7 +201,7 @@ class JsonRpcPeer:
         return answer
 
     async def notify(self, method: str, params: Params = None) -> None:
-        """Tells the other side something that has no answer.
+        """Sends a notification, which has no answer.
 
         Raises:
             TransportClosedError: The other side is gone.
@@ -212,7 +212,7 @@ class JsonRpcPeer:
     async def aclose(self) -> None:
         """Stops reading and answering; everybody who waits gets `TransportClosedError`.
 
-        A request handler may call it: that one goes on, but its answer is not sent.
+        A request handler may call it: the handler continues, but its answer is not sent.
         """
         caller = asyncio.current_task()
         tasks = {task for task in self._serving if task is not caller}
@@ -253,7 +253,7 @@ class JsonRpcPeer:
             self._on_batch_end()
         except Exception as error:
             self._report("on_batch_end failed", error)
-            raise ProtocolError(f"messages cannot be handed on: {error!r}"[:_SHOWN]) from error
+            raise ProtocolError(f"messages cannot be passed on: {error!r}"[:_SHOWN]) from error
 
     def _dispatch(self, line: bytes, message: _Message | BadLine) -> None:
         if type(message) is BadLine:  # isinstance() takes three times as long to say no
@@ -357,7 +357,7 @@ def _is_cancelled() -> bool:
 
 
 def _own_id(number: str | float) -> str | float:
-    """Returns an id as we gave it. JavaScript has no whole numbers, and some hand on texts."""
+    """Returns an id as we gave it. JavaScript has no integers, and some peers return strings."""
     return int(number) if isinstance(number, str) and number.isdecimal() else number
 
 

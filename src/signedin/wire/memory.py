@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def resident_bytes(pid: int) -> int | None:
-    """Returns the memory a process takes, ``None`` where the system has no ``/proc`` to tell."""
+    """Returns the memory a process takes, ``None`` where the system has no ``/proc``."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 from signedin.model.errors import TimeoutExceededError, TransportClosedError
 from signedin.runtime.aio import finish
+from signedin.wire.child_output import Output, Pipe, read_rest
 from signedin.wire.groups import (
     CREATION_FLAGS,
     MARK,
@@ -24,7 +25,6 @@ from signedin.wire.groups import (
     find_program,
     new_mark,
 )
-from signedin.wire.output import Output, Pipe, read_rest
 from signedin.wire.stderr import Tail
 
 STDIN_GRACE = 0.3
@@ -51,10 +51,10 @@ _SHOWN_STDERR = 2000
 class Process:
     """A running program: its stdin, its stdout in chunks and the end of its stderr.
 
-    Made by `Process.start`. Whoever starts a process stops it with `stop`, also after it ended by
-    itself. All methods belong to the event loop that started it; the thread of that loop must
-    live at least as long as the process, because on Linux the kernel sends a signal to the program
-    when the thread that started it ends (see `groups.death_signal_prefix`).
+    Made by `Process.start`. Its owner calls `stop`, also after it ended by itself. All
+    methods belong to the event loop that started it; the thread of that loop must live at least as
+    long as the process, because on Linux the kernel sends a signal to the program when the thread
+    that started it ends (see `groups.death_signal_prefix`).
 
     Attributes:
         name: File name of the program, for messages.
@@ -74,12 +74,12 @@ class Process:
         stdout_to: BinaryIO | int | None = None,
         death_signal: signal.Signals = signal.SIGTERM,
     ) -> Process:
-        """Starts a program in a process group of its own.
+        """Starts a program in its own process group.
 
         Args:
             argv: The program, as a path or a name to be found in the ``PATH`` of ``env``, and its
                 arguments. No shell sees them.
-            env: The whole environment of the program.
+            env: The complete environment of the program.
             cwd: Its working directory.
             stdout_to: A file or descriptor that takes its standard output; without it the output
                 is read with `chunks`.
@@ -90,7 +90,7 @@ class Process:
             NotADirectoryError: ``cwd`` is not a directory.
             FileNotFoundError: There is no such program.
             PermissionError: The program is not executable, or ``cwd`` may not be entered;
-                ``filename`` tells which.
+                ``filename`` says which.
             OSError: The system refused for another reason.
         """
         if cwd is not None:
@@ -125,14 +125,14 @@ class Process:
         """Iterates over stdout as it comes, in chunks of any size, for one consumer.
 
         It ends when the process closes its stdout or exits. Nothing is lost when an iteration is
-        cancelled: the next one goes on where it stopped.
+        cancelled: the next one continues where it stopped.
         """
         return self._child.output
 
     async def write(self, data: bytes) -> None:
         """Writes to stdin and waits while the process is slow to read.
 
-        ``data`` is taken as a whole before the first wait: cancelling never cuts it.
+        ``data`` is taken completely before the first wait: cancelling never cuts it.
 
         Raises:
             TransportClosedError: The process is gone, or its stdin is closed.
@@ -140,7 +140,7 @@ class Process:
         stdin = self._child.stdin
         if not stdin.is_closing():
             stdin.write(data)
-            self._child.output.hurry()
+            self._child.output.read_now()
             await self._child.writable.wait()
         if stdin.is_closing():
             raise await self.closed_error()
@@ -155,7 +155,7 @@ class Process:
         return cast("int", self._child.returncode)
 
     async def closed_error(self) -> TransportClosedError:
-        """Makes the error that tells how the process ended; waits `EXIT_GRACE` for its end."""
+        """Makes the error that says how the process ended; waits `EXIT_GRACE` for its end."""
         await self._exits_within(EXIT_GRACE)
         stderr = self.stderr.strip()
         message = f"{self.name} (pid {self.pid}) {_describe_exit(self.returncode)}"
@@ -169,7 +169,7 @@ class Process:
         """Ends the process and whatever is left of its group, and frees all that belongs to it.
 
         Closes stdin, then sends SIGTERM, then SIGKILL, each time waiting for the exit. Can be
-        called any number of times; of calls that overlap the least patient one decides. A
+        called any number of times; of calls that overlap the one with the shortest grace decides. A
         cancelled call ends the process all the same before it raises.
 
         Args:
@@ -253,7 +253,7 @@ class Process:
 
 
 class _Child(asyncio.SubprocessProtocol):
-    """Puts what asyncio tells about a process in its places."""
+    """Routes asyncio's callbacks about a process."""
 
     pid: int
     group: ProcessGroup
@@ -355,7 +355,7 @@ class _Child(asyncio.SubprocessProtocol):
         """Frees the pipes."""
         if self._transport is not None:
             if self.stdin.get_write_buffer_size():
-                self.stdin.abort()  # close() would wait until somebody reads what is left
+                self.stdin.abort()  # close() would wait until the rest is read
             self._transport.close()
         for pipe in self._pipes.values():
             pipe.transport.close()

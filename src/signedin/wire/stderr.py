@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 TAIL_LIMIT = 1 << 16
-"""Bytes of standard error that are kept."""
+"""Bytes of standard error that are retained."""
 
 _TERMINAL_CODES = re.compile(
     r"""\x1b(?:
@@ -18,7 +18,7 @@ _TERMINAL_CODES = re.compile(
 
 
 class Tail:
-    """Keeps the last `TAIL_LIMIT` bytes of a stream."""
+    """Retains the last `TAIL_LIMIT` bytes of a stream."""
 
     def __init__(self) -> None:
         self._data = bytearray()

@@ -1,4 +1,4 @@
-"""Programs that talk to the user themselves."""
+"""Programs that interact with the user themselves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def run_in_terminal(argv: Sequence[str], *, env: Mapping[str, str]) -> int
 
     Args:
         argv: The program, as a path, and its arguments. No shell sees them.
-        env: Its whole environment.
+        env: Its complete environment.
 
     Returns:
         Its exit code, negative for a signal.

@@ -26,8 +26,8 @@ from support.processes import Watch, processes_with
 
 STRAY = "sk-ant-api03-stray-key-9876543210"
 KEPT_AWAY = (
-    "ANTHROPIC_API_KEY is set and would go before the claude login; it is kept from the agent "
-    "(billing='api' lets it through)"
+    "ANTHROPIC_API_KEY is set and would take precedence over the claude login; it is removed "
+    "from the agent's environment (billing='api' lets it through)"
 )
 
 
@@ -224,7 +224,7 @@ def test_what_cannot_be_assured_is_refused(
         client.run("hi")
     assert str(raised.value) == (
         "billing='api' cannot be assured: claude would be paid for by the plan of a login (decided "
-        "by .credentials.json). Look at: signedin auth status --provider claude"
+        "by .credentials.json). See: signedin auth status --provider claude"
     )
     assert prompts(model) == []
 

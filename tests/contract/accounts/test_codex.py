@@ -26,8 +26,8 @@ pytestmark = pytest.mark.xdist_group("the ports that codex signs in at")
 
 STRAY = "sk-proj-stray-key-9876543210"
 KEPT_AWAY = (
-    "CODEX_API_KEY is set and would go before the codex login; it is kept from the agent "
-    "(billing='api' lets it through)"
+    "CODEX_API_KEY is set and would take precedence over the codex login; it is removed "
+    "from the agent's environment (billing='api' lets it through)"
 )
 TRANSPORTS = ("codex-app-server", "codex-exec")
 
@@ -152,7 +152,7 @@ def test_a_model_provider_of_the_user_cannot_be_told(
     )
     with (
         Client("codex", billing="subscription") as client,
-        pytest.raises(BillingError, match="by somebody who cannot be told"),
+        pytest.raises(BillingError, match="by an unknown payer"),
     ):
         client.run("hi")
     assert prompts(model) == []
@@ -232,7 +232,7 @@ def test_a_key_given_by_the_caller_goes_through(
     assert [request.credential_is(STRAY) for request in prompts(model)] == [True]
     with (
         Client("codex", transport="codex-exec", env=given, billing="subscription") as client,
-        pytest.raises(BillingError, match="contradict each other: CODEX_API_KEY goes before"),
+        pytest.raises(BillingError, match="contradict each other: CODEX_API_KEY takes precedence"),
     ):
         client.run("hi")
 
@@ -255,7 +255,7 @@ def test_what_cannot_be_assured_is_refused(
         client.run("hi")
     assert str(raised.value) == (
         "billing='api' cannot be assured: codex would be paid for by the plan of a login (decided "
-        "by auth.json). Look at: signedin auth status --provider codex"
+        "by auth.json). See: signedin auth status --provider codex"
     )
     (external / "auth.json").unlink()
     codex_home.sign_in_with_key(external)

@@ -53,8 +53,8 @@ def test_status_as_json(env: Mapping[str, str], isolated: Path) -> None:
     stray = {**env, "CODEX_API_KEY": "sk-stray-0123456789"}
     code, out, err = run(stray, "auth", "status", "--json")
     warning = (
-        "CODEX_API_KEY is set and would go before the codex login; it is kept from the agent "
-        "(billing='api' lets it through)"
+        "CODEX_API_KEY is set and would take precedence over the codex login; it is removed "
+        "from the agent's environment (billing='api' lets it through)"
     )
     assert code == 0
     assert err == f"warning: {warning}\n"

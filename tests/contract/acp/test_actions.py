@@ -66,7 +66,7 @@ def test_a_command_that_is_not_allowed_does_not_run(
     [approval] = of_type(events, ApprovalEvent)
     assert approval.decision == "deny"
     warnings = [event.text for event in of_type(events, WarningEvent)]
-    unasked = f"denied command '{COMMAND}': nobody is there to approve it; pass on_approval= to "
+    unasked = f"denied command '{COMMAND}': no approval callback is set; pass on_approval= to "
     assert warnings == ([] if judge else [unasked + "decide, or give more permissions="])
 
 

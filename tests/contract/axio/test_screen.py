@@ -135,7 +135,7 @@ async def test_signing_in_is_given_up_and_then_the_screen_is_closed(
         await what.until("is_waiting", bool)
         await what.pilot.press("escape")
         await what.until("is_waiting", lambda is_waiting: not is_waiting)
-        assert what.screen.status == "The sign-in was given up."
+        assert what.screen.status == "The sign-in was cancelled."
         await what.pilot.press("escape")
         assert await what.ended() is None
     assert not (tmp_path / "chatgpt" / "login.json").exists()

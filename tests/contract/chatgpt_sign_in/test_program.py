@@ -165,7 +165,7 @@ async def test_the_list_of_logins_has_every_account(
     [
         ((*LOGIN, "--profile", "pro"), "choose one of: siwc, codex"),
         (("auth", "login", "--provider", "codex", "--profile", "siwc"), "one way in only"),
-        ((*LOGIN, "--method", "device", "--paste"), "--paste goes with --method browser"),
+        ((*LOGIN, "--method", "device", "--paste"), "--paste requires --method browser"),
         ((*LOGIN, "--source", "external"), "would sign the other program out"),
     ],
 )

@@ -143,12 +143,12 @@ def test_what_nobody_allows_is_denied(
         item_id="1", text=started.command, subject="command", decision="deny"
     )
     assert warning == WarningEvent(
-        text=f"denied command {started.command!r}: nobody is there to approve it; pass "
+        text=f"denied command {started.command!r}: no approval callback is set; pass "
         "on_approval= to decide, or give more permissions="
     )
     assert (started.status, ended.status, ended.exit_code) == ("started", "declined", None)
     assert not (folder / "made").exists()
-    assert stage.requests[-1].tool_outputs[0].text == "nobody is there to approve it"
+    assert stage.requests[-1].tool_outputs[0].text == "no approval callback is set"
 
 
 def test_a_file_change_is_denied_in_read_only(client: Client, stage: Stage, folder: Path) -> None:

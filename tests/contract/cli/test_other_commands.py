@@ -114,7 +114,7 @@ class TestOtherCommands:
         assert finding["message"] == (
             f'{home}/config.toml trusts 1 folder(s):\n[projects."/a"] trust_level = "trusted"'
         )
-        assert "delete from that file those you did not mean" in finding["remedy"]
+        assert "delete from that file those you did not intend" in finding["remedy"]
 
     def test_a_scripted_model_for_another_program(self, tmp_path):
         script = tmp_path / "script.yaml"
@@ -184,7 +184,7 @@ class TestOtherCommands:
         [
             (["--", "sh", "-c", "kill -9 $$"], 137, ""),
             (["--", "/nowhere/program"], 2, "error: /nowhere/program does not exist\n"),
-            (["--json", "--", "true"], 2, "error: --json has no place with a program"),
+            (["--json", "--", "true"], 2, "error: --json cannot be combined with a program"),
             (
                 ["--provider", "chatgpt", "--", "true"],
                 2,

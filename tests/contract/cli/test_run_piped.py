@@ -277,7 +277,7 @@ class TestOptions:
         events = document("run", done.stdout)["events"]
         [told] = [event["text"] for event in events if event["kind"] == "warning"]
         assert re.fullmatch(
-            "denied command .*true.*: nobody is at a terminal to approve it; "
+            "denied command .*true.*: there is no terminal to approve it on; "
             "run it in a terminal to be asked, or give more --permissions",
             told,
         )

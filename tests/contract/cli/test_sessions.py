@@ -105,7 +105,7 @@ def test_sessions_of_all_folders_are_listed_with_them(program, tmp_path):
     heading, row = program("sessions", "list").splitlines()
     assert heading.split() == ["ID", "LAST", "USED", "FOLDER", "NAME"]
     assert row.split("  ")[2:] == [str(tmp_path), "Why does it fail?"]
-    none = program("sessions", "list", "--search", "zebra", err="there are no such sessions\n")
+    none = program("sessions", "list", "--search", "zebra", err="no sessions found\n")
     assert none == ""
 
 

@@ -150,7 +150,7 @@ def test_read_only_denies_a_patch_and_says_so(
         patch,
         ApprovalEvent(item_id="1", text=path, subject="file_change", decision="deny"),
         WarningEvent(
-            text=f"denied file change {path!r}: nobody is there to approve it; pass on_approval= "
+            text=f"denied file change {path!r}: no approval callback is set; pass on_approval= "
             "to decide, or give more permissions="
         ),
         FileChangeEvent(item_id="1", text=path, changes=patch.changes, status="declined"),
@@ -173,7 +173,7 @@ def test_read_only_denies_a_command_that_wants_out_of_the_sandbox(
         CommandEvent(item_id="1", command=command, status="started", cwd=str(folder)),
         ApprovalEvent(item_id="1", text=command, subject="command", decision="deny"),
         WarningEvent(
-            text=f"denied command {command!r}: nobody is there to approve it; pass on_approval= "
+            text=f"denied command {command!r}: no approval callback is set; pass on_approval= "
             "to decide, or give more permissions="
         ),
         CommandEvent(item_id="1", command=command, status="declined", cwd=str(folder)),

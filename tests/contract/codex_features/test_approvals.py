@@ -59,7 +59,7 @@ async def test_nobody_to_ask_means_no(
     assert approvals(result) == [("command", "deny")]
     assert not (outside / "escaped").exists()
     [warning] = [e for e in result.events if isinstance(e, WarningEvent)]
-    assert "nobody is there to approve it; pass on_approval=" in warning.text
+    assert "no approval callback is set; pass on_approval=" in warning.text
     [end] = [e for e in result.events if isinstance(e, CommandEvent) and e.status != "started"]
     assert end.status == "declined"
 

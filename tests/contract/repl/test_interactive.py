@@ -103,7 +103,7 @@ class TestConversation:
             leave(terminal)
         used = "tokens in (8 cached), 10 out · session ID"
         assert said(terminal) == [
-            f"You talk with codex in {work}. /help explains.",
+            f"You are talking with codex in {work}. /help explains.",
             f"{PROMPT} Look",
             "codex>",
             "Let me see.",
@@ -169,7 +169,7 @@ class TestConversation:
             for level in ("read-only", "workspace-write", "full-access"):
                 terminal.press("\t")
                 wait_for(terminal, f"{PROMPT} /permissions {level}\n")
-            enter(terminal, "", "full-access: anything, unasked")
+            enter(terminal, "", "full-access: anything, without asking")
             leave(terminal)
         assert f"{PROMPT} /permissions full-access" in said(terminal)
 
@@ -297,7 +297,7 @@ class TestSessions:
         model = loopback_model(SCRIPT)
         with talk(model, home, work) as terminal:
             enter(terminal, "Look", "completed in")
-            enter(terminal, "/fork", "You go on in a copy")
+            enter(terminal, "/fork", "You continue in a copy")
             enter(terminal, "/clear", "A new conversation begins.")
             enter(terminal, "/sessions", "  Look")
             leave(terminal)
@@ -324,16 +324,16 @@ class TestSessions:
         ]
         with talk(model, home, work, *env, *unset) as terminal:
             enter(terminal, "Look", "completed in")
-            enter(terminal, "/provider claude", "Your next message takes along")
+            enter(terminal, "/provider claude", "Your next message includes")
             enter(terminal, "And now?", "claude>\nI go on.")
             leave(terminal)
         lines = said(terminal)
         switched = lines.index(f"{PROMPT} /provider claude")
         assert lines[switched + 1 : switched + 8] == [
             "Not set for claude: provider options",
-            "You talk with claude:auto now.",
-            "The session until now can be resumed: ID",
-            "Your next message takes along what was said in the turn so far.",
+            "You are now talking with claude:auto.",
+            "The previous session can be resumed: ID",
+            "Your next message includes what was said in the turn so far.",
             "signedin[claude:auto]> And now?",
             "claude>",
             "I go on.",

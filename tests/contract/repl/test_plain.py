@@ -41,7 +41,7 @@ def talk(
 def test_a_conversation(loopback_model: Models, tmp_path: Path):
     model = loopback_model(SCRIPT)
     lines = ["One \\", "line", "", "/x", "/re", "/events maybe", "And now?", "/exit", "Never"]
-    greeting = f"You talk with codex in {tmp_path}/work. /help explains."
+    greeting = f"You are talking with codex in {tmp_path}/work. /help explains."
     done = "completed in 0.0 s · 10 tokens in (4 cached), 5 out · session ID"
     assert talk(model, tmp_path, *lines) == (
         f"{greeting}\n"
@@ -90,12 +90,12 @@ def test_settings(loopback_model: Models, tmp_path: Path):
         f"auto: {auto}",
         "error: /source takes auto, isolated, external, not 'x'",
     ]
-    assert written[13] == "It is codex already."
+    assert written[13] == "Already talking with codex."
     assert written[14].startswith("error: unknown provider 'nobody'; choose one of: codex, ")
     assert written[15:] == [
-        "error: /chat needs something after it; /help /chat explains",
+        "error: /chat needs an argument; /help /chat explains",
         "error: no turn has changed a file here",
-        "The folder is in no git repository; this is what the agent says:",
+        "The folder is not in a git repository; this is what the agent reports:",
         "It has changed nothing.",
         "no: nobody is signed in; /login signs in",
     ]
@@ -119,7 +119,7 @@ def test_sessions_and_models(loopback_model: Models, tmp_path: Path):
         "Session ID, 1 turn.",
         "signedin[codex:auto]> Hello",
         "It works.",
-        "You go on in a copy, session ID.",
+        "You continue in a copy, session ID.",
         "The original can be resumed: ID",
         "gpt-5.5",
     ]
@@ -192,7 +192,7 @@ def test_what_it_is_started_with_holds(loopback_model: Models, tmp_path: Path):
     options = ["--instructions", "Answer in Latin.", "--ephemeral", "--idle-timeout", "50"]
     written = talk(model, tmp_path, "Hello", "/sessions", arguments=options)
     assert "Answer in Latin." in str(model.requests[0].body)
-    assert written.endswith("There are none.\n")
+    assert written.endswith("No sessions found.\n")
 
 
 def test_a_named_login_is_used(loopback_model: Models, tmp_path: Path):

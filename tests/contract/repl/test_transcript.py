@@ -105,7 +105,7 @@ def test_a_stored_session(loopback_model: Models, tmp_path: Path, name: str):
     ("argument", "stdin", "message"),
     [
         ("none.jsonl", b"", "none.jsonl does not exist"),
-        ("-", b"no\n", "standard input: line 1 is nothing that `signedin run --json` writes: "),
+        ("-", b"no\n", "standard input: line 1 is not output of `signedin run --json`: "),
         ("-", b"\xff", "standard input is not UTF-8 text"),
     ],
 )

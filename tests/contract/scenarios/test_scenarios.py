@@ -520,7 +520,7 @@ def test_an_action_with_nobody_to_ask(client: Client, stage: Stage, file: Path) 
     assert events[-1].reason == "completed"
     decisions = [event.decision for event in of_type(events, ApprovalEvent)]
     assert decisions == (["deny"] if client.capabilities.approvals else [])
-    warned = any("nobody is there to approve it" in e.text for e in of_type(events, WarningEvent))
+    warned = any("no approval callback is set" in e.text for e in of_type(events, WarningEvent))
     assert warned is client.capabilities.approvals
 
 

@@ -11,8 +11,8 @@ from signedin.accounts.status import AuthStatus
 from signedin.model.errors import AuthRequiredError, BillingError, InvalidOptionError
 
 KEPT_AWAY = (
-    "ACME_KEY is set and would go before the acme login; it is kept from the agent "
-    "(billing='api' lets it through)"
+    "ACME_KEY is set and would take precedence over the acme login; it is removed "
+    "from the agent's environment (billing='api' lets it through)"
 )
 
 
@@ -118,7 +118,7 @@ def test_a_token_is_a_login(
 
 
 def test_what_is_given_must_not_contradict(choose: Callable[..., Account]) -> None:
-    with pytest.raises(BillingError, match=r"contradict each other: ACME_KEY goes before"):
+    with pytest.raises(BillingError, match=r"contradict each other: ACME_KEY takes precedence"):
         choose(billing="subscription", env={"ACME_KEY": "k"})
     assert choose(billing="subscription", env={"ACME_KEY": None, "ACME_URL": "u"}).removed == ()
 
@@ -143,7 +143,7 @@ def test_assuring() -> None:
         assure_billing(status, "subscription")
     assert str(raised.value) == (
         "billing='subscription' cannot be assured: acme would be paid for by a cloud provider's "
-        "account. Look at: signedin auth status --provider acme"
+        "account. See: signedin auth status --provider acme"
     )
 
 
@@ -166,7 +166,7 @@ def test_a_name_that_nobody_has_is_an_error_and_no_home(
     with pytest.raises(AuthRequiredError) as raised:
         Accounts(vendor, "auto", "wrok", None).choose({})
     assert raised.value.message == (
-        "there is no acme login named 'wrok' (there are: work). Sign in with: signedin auth login "
+        "there is no acme login named 'wrok' (known: work). Sign in with: signedin auth login "
         "--provider acme --account wrok"
     )
     assert Accounts(vendor, "auto", "work", None).choose({}).name == "work"

@@ -174,7 +174,7 @@ async def test_a_refusal_after_an_unknown_end_says_so(store: CredentialStore[Tok
     said = str(raised.value)
     assert said.startswith(f"it was used already. A refresh that began at {began[:13]}")
     assert said.endswith(
-        "never came to its end, so the server may have replaced this login by one that was not "
+        "never finished, so the server may have replaced this login by one that was not "
         "stored; sign in again"
     )
     assert await store.refreshed("work", is_next, give_next) == NEXT

@@ -26,7 +26,7 @@ from signedin import (
 )
 from signedin.cli.errors import StdoutClosedError, StoppedError
 from signedin.cli.follow import Follower, follow, follow_run
-from signedin.cli.output import Outcome, Presenter
+from signedin.cli.output import Presenter, TurnEnd
 from signedin.client.turn import new_recorder
 from signedin.model.options import TurnOptions
 from signedin.model.turn_recorder import TurnRecorder
@@ -67,7 +67,7 @@ class Recording(Presenter):
 
     def __init__(self, at: type[Event] | None = None, act=lambda: None) -> None:
         self.events: list[Event] = []
-        self.outcome: Outcome | None = None
+        self.end: TurnEnd | None = None
         self.closed = False
         self._at = at
         self._act = act
@@ -77,9 +77,9 @@ class Recording(Presenter):
         if self._at and any(isinstance(event, self._at) for event in events):
             self._act()
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         assert not self.closed
-        self.outcome = outcome
+        self.end = end
 
     async def __aexit__(self, *_: object) -> None:
         self.closed = True
@@ -112,9 +112,9 @@ async def test_a_turn_that_completes_is_shown_to_everybody():
     for presenter in presenters:
         kinds = [event.kind for event in presenter.events]
         assert kinds == ["session", "message_delta", "message", "done"]
-        assert presenter.outcome is not None
-        assert presenter.outcome.error is None
-        assert presenter.outcome.result.text == "Half and half"
+        assert presenter.end is not None
+        assert presenter.end.error is None
+        assert presenter.end.result.text == "Half and half"
         assert presenter.closed
 
 
@@ -123,9 +123,9 @@ async def test_a_turn_that_fails_is_shown_with_what_there_was():
     presenter = Recording()
     with pytest.raises(TurnFailedError, match="down") as caught:
         await follow(turn_of(FakeTurn(START, failure)), [presenter])
-    assert presenter.outcome is not None
-    assert presenter.outcome.error is caught.value
-    assert presenter.outcome.result.text == "Half"
+    assert presenter.end is not None
+    assert presenter.end.error is caught.value
+    assert presenter.end.result.text == "Half"
     assert presenter.closed
 
 
@@ -145,9 +145,9 @@ async def test_a_signal_asks_the_agent_to_stop(signum):
         "message",
         "done",
     ]
-    assert presenter.outcome is not None
-    assert isinstance(presenter.outcome.error, TurnInterruptedError)
-    assert presenter.outcome.result.text == "Half"
+    assert presenter.end is not None
+    assert isinstance(presenter.end.error, TurnInterruptedError)
+    assert presenter.end.result.text == "Half"
     after = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     assert after == before
 
@@ -158,8 +158,8 @@ async def test_an_agent_that_cannot_stop_is_torn_down():
     with pytest.raises(StoppedError):
         await follow(turn_of(fake), [presenter])
     assert fake.calls == ["interrupt", "close"]
-    assert presenter.outcome is not None
-    assert presenter.outcome.result.text == "Half"
+    assert presenter.end is not None
+    assert presenter.end.result.text == "Half"
     assert presenter.closed
 
 
@@ -175,8 +175,8 @@ async def test_a_second_signal_does_not_wait_for_the_agent():
     with pytest.raises(StoppedError):
         await follow(turn_of(fake), [presenter])
     assert fake.calls == ["interrupt", "close"]
-    assert presenter.outcome is not None
-    assert presenter.outcome.result.text == "Half"
+    assert presenter.end is not None
+    assert presenter.end.result.text == "Half"
 
 
 async def test_an_ignored_signal_stays_ignored():
@@ -185,8 +185,8 @@ async def test_an_ignored_signal_stays_ignored():
         whole = [MessageEvent(item_id="m", text="Whole"), DoneEvent(reason="completed")]
         presenter = Recording(SessionEvent, kill(signal.SIGHUP))
         await follow(turn_of(FakeTurn(START, whole)), [presenter])
-        assert presenter.outcome is not None
-        assert presenter.outcome.result.text == "Whole"
+        assert presenter.end is not None
+        assert presenter.end.result.text == "Whole"
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -200,7 +200,7 @@ async def test_a_reader_that_went_away_stops_the_turn():
     with pytest.raises(StdoutClosedError):
         await follow(turn_of(fake), [presenter])
     assert fake.calls == ["close"]
-    assert presenter.outcome is None
+    assert presenter.end is None
     assert presenter.closed
 
 
@@ -228,9 +228,9 @@ async def test_the_turns_of_a_run_are_shown_one_after_the_other():
         follower.show([RetryEvent(text="down", attempt=1)])
         return await follower.result_of(turn_of(FakeTurn(START[:1], whole)))
 
-    outcome = await follow_run(run, [presenter])
-    assert presenter.outcome is outcome
-    assert outcome.result.text == "Whole"
+    end = await follow_run(run, [presenter])
+    assert presenter.end is end
+    assert end.result.text == "Whole"
     assert [
         event.kind for event in presenter.events if event.kind in {"error", "retry", "done"}
     ] == [
@@ -263,8 +263,8 @@ async def test_nothing_further_runs_after_a_signal(during_turn):
         await follow_run(run, [presenter])
     assert caught.value.signum == signal.SIGINT
     assert caught.value.result.text == "Half"
-    assert presenter.outcome is not None
+    assert presenter.end is not None
     expected = TurnInterruptedError if during_turn else TurnFailedError
-    assert type(presenter.outcome.error) is expected
+    assert type(presenter.end.error) is expected
     assert [type(error).__name__ for error in ended] == ["RunStoppedError"] * during_turn
     assert presenter.closed

@@ -25,9 +25,9 @@ from signedin.cli.output import (
     JsonLinesWriter,
     JsonWriter,
     NoticeWriter,
-    Outcome,
     Presenter,
     TextWriter,
+    TurnEnd,
     write,
 )
 
@@ -40,17 +40,17 @@ EVENTS = (
     MessageEvent(item_id="b", text="Found it.", phase="final_answer"),
     DoneEvent(text="Found it.", reason="completed"),
 )
-COMPLETE = Outcome(
+COMPLETE = TurnEnd(
     result(text="Found it.", events=EVENTS, session_id="s", usage=Usage(3, 2, 1, 4, 0, 7))
 )
 
 
-def shown(presenter: Presenter, batches: list[list], outcome: Outcome) -> None:
+def shown(presenter: Presenter, batches: list[list], end: TurnEnd) -> None:
     async def show() -> None:
         async with presenter:
             for batch in batches:
                 presenter.show(batch)
-            presenter.finish(outcome)
+            presenter.finish(end)
 
     asyncio.run(show())
 
@@ -62,12 +62,12 @@ def test_the_answer_and_nothing_else(capsys):
 
 @pytest.mark.parametrize(("text", "expected"), [("a\n", "a\n"), ("a\n\n", "a\n\n"), ("", "")])
 def test_the_answer_ends_in_a_line_end_if_there_is_one(capsys, text, expected):
-    shown(AnswerWriter(), [], Outcome(result(text=text)))
+    shown(AnswerWriter(), [], TurnEnd(result(text=text)))
     assert capsys.readouterr().out == expected
 
 
 def test_what_there_is_of_an_answer(capsys):
-    shown(AnswerWriter(), [], Outcome(result(text="Found"), TurnInterruptedError("stopped")))
+    shown(AnswerWriter(), [], TurnEnd(result(text="Found"), TurnInterruptedError("stopped")))
     assert capsys.readouterr().out == "Found\n"
 
 
@@ -141,7 +141,7 @@ def test_one_json_object_with_everything(capsys):
 
 def test_the_error_is_part_of_the_json(capsys):
     error = UsageLimitError("used up until 9:00 with key sk-abcdefgh12345678")
-    shown(JsonWriter(), [], Outcome(result(reason="failed"), error))
+    shown(JsonWriter(), [], TurnEnd(result(reason="failed"), error))
     assert json.loads(capsys.readouterr().out)["error"] == {
         "kind": "usage_limit",
         "message": "used up until 9:00 with key ***",
@@ -181,8 +181,8 @@ def test_a_reader_that_went_away_is_noticed(monkeypatch):
 
 
 def test_structured_output_is_written_as_json(capsys):
-    outcome = Outcome(result(text="```\n[1]\n```", output=[1]))
-    shown(AnswerWriter(), [], outcome)
+    end = TurnEnd(result(text="```\n[1]\n```", output=[1]))
+    shown(AnswerWriter(), [], end)
     assert capsys.readouterr() == ("[1]\n", "")
 
 

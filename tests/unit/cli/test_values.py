@@ -115,7 +115,7 @@ def test_mcp_servers_of_several_files(tmp_path):
     [
         ("no json", "--mcp-server FILE is not JSON: "),
         ("[]", "--mcp-server FILE has no JSON object"),
-        ('{"mcpServers": 1}', "--mcp-server FILE: mcpServers is no object of servers by name"),
+        ('{"mcpServers": 1}', "--mcp-server FILE: mcpServers is not an object of servers by name"),
         ('{"a": {}}', "--mcp-server FILE: a: an MCP server needs either command= or url="),
         ('{"a": {"url": 1}}', "FILE: a: Expected `str | null`, got `int`"),
         ('{"a": {"command": "x", "cmd": 1}}', "FILE: a: Object contains unknown field `cmd`"),

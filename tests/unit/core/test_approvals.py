@@ -22,7 +22,7 @@ def test_what_somebody_decided_is_told_without_a_warning(decision):
     [
         (
             UNATTENDED,
-            "denied command 'touch x': nobody is there to approve it; "
+            "denied command 'touch x': no approval callback is set; "
             "pass on_approval= to decide, or give more permissions=",
         ),
         (

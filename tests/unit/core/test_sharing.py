@@ -134,7 +134,7 @@ async def test_a_stream_is_not_tried_again(
     client: AsyncClient, keywords: dict[str, object]
 ) -> None:
     for stream in (client.stream, client.session().stream):
-        with pytest.raises(UnsupportedOptionError, match="it is for run"):
+        with pytest.raises(UnsupportedOptionError, match=r"only run\(\) takes it"):
             stream("go", **keywords)
 
 

@@ -95,10 +95,13 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
     "two ends": ([SESSION, DONE, DONE], r"done must come last and once, not at \[1, 2\]"),
     "a late session": ([OTHER, SESSION, DONE], r"session event must come first .* not at \[1\]"),
     "two sessions": ([SESSION, SESSION, DONE], r"session event must come first .* at \[0, 1\]"),
-    "deltas without a whole": ([SESSION, delta(), DONE], r"deltas without a whole: \['m'\]"),
-    "a delta after its whole": (
+    "deltas without a complete item": (
+        [SESSION, delta(), DONE],
+        r"deltas without a complete item: \['m'\]",
+    ),
+    "a delta after its complete item": (
         [SESSION, message(), delta(), DONE],
-        "a delta after its whole, at 2",
+        "a delta after its complete item, at 2",
     ),
     "a whole of another kind": (
         [SESSION, delta("x"), ReasoningEvent(item_id="x", timestamp=1.0), DONE],
@@ -113,11 +116,11 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
     ),
     "two ends of a command": (
         [SESSION, command("started"), command("completed"), command("failed"), DONE],
-        "news of an item that had ended, at 3",
+        "an event of an item that had ended, at 3",
     ),
     "output after the end": (
         [SESSION, command("started"), command("completed"), command("output"), DONE],
-        "news of an item that had ended, at 3",
+        "an event of an item that had ended, at 3",
     ),
     "no time": (
         [SESSION, MessageEvent(item_id="m", text="x"), DONE],

@@ -61,7 +61,7 @@ def test_a_name_that_no_login_has_is_an_error_and_makes_no_home(signedin_home: P
     with pytest.raises(AuthRequiredError) as caught:
         home_changes(ProviderConfig(transport="gemini-acp", account="wrok"))
     assert str(caught.value) == (
-        "there is no gemini login named 'wrok' (there are: work). Sign in with: signedin auth "
+        "there is no gemini login named 'wrok' (known: work). Sign in with: signedin auth "
         "login --provider gemini --account wrok"
     )
     assert [path.name for path in (signedin_home / "accounts").iterdir()] == ["work"]

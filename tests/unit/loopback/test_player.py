@@ -134,7 +134,7 @@ def test_replies_that_can_never_be_reached_are_refused(blocking):
         Player(Script(rules=[Rule(["x"], equals="x"), Rule([blocking, "never"], equals="y")]))
     assert str(caught.value) == (
         "what follows rules[1].replies[0] is never reached: rules[1].replies[0] calls no tool, "
-        "and no `times` ends its failure; replies to another prompt belong into a rule"
+        "and no `times` ends its failure; replies to another prompt belong in a rule"
     )
 
 

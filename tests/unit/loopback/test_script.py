@@ -116,7 +116,7 @@ def test_a_rule_has_one_condition(conditions):
 
 
 def test_a_rule_names_a_broken_expression():
-    with pytest.raises(ValueError, match=re.escape("'(' is no regular expression: missing )")):
+    with pytest.raises(ValueError, match=re.escape("'(' is not a regular expression: missing )")):
         Rule("x", matches="(")
 
 

@@ -120,7 +120,7 @@ def test_everything_can_be_written(read):
             "[a, b]",
             (
                 "what follows default[0] is never reached: default[0] calls no tool, and no "
-                "`times` ends its failure; replies to another prompt belong into a rule"
+                "`times` ends its failure; replies to another prompt belong in a rule"
             ),
         ),
     ],

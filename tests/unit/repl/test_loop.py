@@ -20,7 +20,7 @@ from signedin import (
 )
 from signedin.cli.interactive.loop import Loop
 from signedin.cli.interactive.state import Chat, Settings
-from signedin.cli.output import Outcome, Presenter
+from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.render import View
 from signedin.model.capabilities import Capabilities
 from signedin.providers.base import ProviderSpec
@@ -41,8 +41,8 @@ class FakeScreen:
         self.refreshed = asyncio.Event()
 
     @asynccontextmanager
-    async def opened(self, host: Loop):
-        self.shell = host
+    async def opened(self, delegate: Loop):
+        self.shell = delegate
         yield
 
     async def read(self) -> str | None:
@@ -88,8 +88,8 @@ class FakePresenter(Presenter):
         for event in events:
             self.screen.show(*self.view.feed(event))
 
-    def finish(self, outcome: Outcome) -> None:
-        self.screen.show(*self.view.end(outcome.result))
+    def finish(self, end: TurnEnd) -> None:
+        self.screen.show(*self.view.end(end.result))
 
 
 @pytest.fixture

@@ -448,9 +448,9 @@ class TestRead:
         ("text", "message"),
         [
             ("", "there are no events"),
-            ("{}\n", "line 1 is nothing that"),
-            ('{"kind":"done","reason":"completed"}\nno\n', "line 2 is nothing that"),
-            ("[1]", "line 1 is nothing that"),
+            ("{}\n", "line 1 is not output of"),
+            ('{"kind":"done","reason":"completed"}\nno\n', "line 2 is not output of"),
+            ("[1]", "line 1 is not output of"),
         ],
     )
     def test_what_is_no_run_is_refused(self, text, message):

@@ -65,7 +65,7 @@ def test_a_line_without_end_is_an_error_and_frees_its_memory(
     monkeypatch.setattr("signedin.wire.jsonl.LONGEST_LINE", 1 << 20)
     splitter = LineSplitter()
     assert splitter.feed(b"x\n" + bytes(1 << 19)) == [b"x"]
-    with pytest.raises(ProtocolError, match="a line of more than 1 MiB came, unended"):
+    with pytest.raises(ProtocolError, match="received more than 1 MiB without a line ending"):
         splitter.feed(bytes((1 << 19) + 1))
     assert splitter.close() == []
 

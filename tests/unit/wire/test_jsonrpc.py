@@ -436,7 +436,7 @@ async def test_a_line_without_end_is_no_end_of_the_other_side(
     asking = ask(peer, "m")
     await far.hears()
     far.sends(b"x" * 2000)
-    with pytest.raises(ProtocolError, match="a line of more than 0 MiB came, unended"):
+    with pytest.raises(ProtocolError, match="received more than 0 MiB without a line ending"):
         await asking
 
 

@@ -1,4 +1,4 @@
-"""Slash commands that tell something: about the agent, the account, the conversation."""
+"""Slash commands that show something: about the agent, the account, the conversation."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def status(shell: Shell) -> None:
 
 @command()
 async def available(shell: Shell) -> None:
-    """Say whether the provider is installed and signed in: yes or no."""
+    """Report whether the provider is installed and signed in: yes or no."""
     client = shell.chat.client
     if await client.available():
         shell.show(Text("yes"))
@@ -101,7 +101,7 @@ async def login(shell: Shell, argument: str) -> None:
     source = "external" if is_external else "isolated"
     account = settings.account if source == "isolated" else None
     client = AsyncClient(settings.provider, auth_source=source, account=account)
-    async with shell.screen.lent(), client:
+    async with shell.screen.released(), client:
         await client.login()
     shell.show(Text(f"Signed in to {settings.provider} ({account or source})."))
 
@@ -115,11 +115,11 @@ async def limits(shell: Shell) -> None:
         resets = ""
         if window.resets_at is not None:
             minutes = max(round((window.resets_at - time.time()) / 60), 0)
-            resets = f", starts anew in {minutes // 60} h {minutes % 60} min"
+            resets = f", resets in {minutes // 60} h {minutes % 60} min"
         rows.append((name, f"{window.used_percent:.0f} % used{resets}"))
     if found.credits:
         rows.append(("credits", found.credits))
-    shell.show(_facts(rows) if rows else Text("The provider tells no limits."))
+    shell.show(_facts(rows) if rows else Text("The provider does not report limits."))
 
 
 @command()

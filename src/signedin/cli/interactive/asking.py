@@ -65,7 +65,7 @@ class Asker:
 
 
 def decision_of(answer: str) -> Decision | None:
-    """Returns what an answer decides; ``None`` if it is none."""
+    """Returns what an answer decides; ``None`` if it decides nothing."""
     word, _, reason = answer.strip().partition(" ")
     if word.lower() in {"n", "no"}:
         return deny(reason.strip() or "the user said no")

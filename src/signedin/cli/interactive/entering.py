@@ -1,4 +1,4 @@
-"""Help for whoever types: how a line could go on, and what was entered before."""
+"""Help while typing: how a line could continue, and what was entered before."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from signedin.accounts.homes import make_private, signedin_home
 from signedin.cli.interactive.screen import Choices
 
 HISTORY = "history"
-"""Name of the file in signedin's folder that keeps what was entered."""
+"""Name of the file in signedin's folder that stores what was entered."""
 
 
 class SlashCompleter(Completer):
     """Completes slash commands and what is given to them.
 
     Args:
-        choices: Tells how a line could go on.
+        choices: Returns how a line could continue.
     """
 
     def __init__(self, choices: Callable[[str], Awaitable[Choices]]) -> None:

@@ -39,7 +39,7 @@ class Loop(Shell):
         return self._left.result()
 
     async def choices(self, line: str) -> Choices:
-        """How a command that is being typed could go on; nothing if that cannot be told."""
+        """How a command that is being typed could continue; nothing if that is not known."""
         try:
             return await commands.choices(self, line)
         except EXPECTED:
@@ -85,7 +85,7 @@ class Loop(Shell):
 
     def _greeting(self) -> str:
         chat = self.chat
-        return f"You talk with {chat.settings.provider} in {chat.folder}. /help explains."
+        return f"You are talking with {chat.settings.provider} in {chat.folder}. /help explains."
 
 
 async def _cancelled(*tasks: asyncio.Task[None] | None) -> None:

@@ -12,7 +12,7 @@ from typing import TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from signedin.cli.interactive.screen import Fits, Host
+from signedin.cli.interactive.screen import Fits, ScreenDelegate
 from signedin.cli.output import Presenter
 from signedin.cli.render import View
 from signedin.cli.terminal import PlainPresenter
@@ -24,7 +24,7 @@ _CHUNK = 65_536
 class PlainScreen:
     """Reads standard input line by line, and writes plain text.
 
-    A line that ends with a backslash goes on in the next one. Prompts are written where somebody
+    A line that ends with a backslash continues in the next one. Prompts are written where somebody
     types, not where a file or a pipe is read.
     """
 
@@ -37,18 +37,18 @@ class PlainScreen:
         )
         self._unread = b""
         self._has_ended = False
-        self._host: Host | None = None
+        self._delegate: ScreenDelegate | None = None
 
     @asynccontextmanager
-    async def opened(self, host: Host) -> AsyncGenerator[None, None]:
+    async def opened(self, delegate: ScreenDelegate) -> AsyncGenerator[None, None]:
         """Is always ready."""
-        self._host = host
+        self._delegate = delegate
         yield
 
     async def read(self) -> str | None:
         """Waits for what the user enters."""
-        assert self._host is not None  # noqa: S101 - it was opened
-        line = await self._ask(self._host.prompt)
+        assert self._delegate is not None  # noqa: S101 - it was opened
+        line = await self._ask(self._delegate.prompt)
         while line is not None and line.endswith("\\"):
             more = await self._ask("... ")
             line = f"{line[:-1]}\n{more or ''}"
@@ -84,7 +84,7 @@ class PlainScreen:
         return PlainPresenter(self._stream, view)
 
     @asynccontextmanager
-    async def lent(self) -> AsyncGenerator[None, None]:
+    async def released(self) -> AsyncGenerator[None, None]:
         """Leaves the terminal to another program; nothing is read meanwhile."""
         yield
 

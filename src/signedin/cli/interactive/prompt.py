@@ -22,8 +22,8 @@ from rich.console import Console, RenderableType
 from signedin.cli.blocks import printable
 from signedin.cli.interactive.commands import Choices
 from signedin.cli.interactive.entering import SlashCompleter, history_file
-from signedin.cli.interactive.screen import Fits, Host
-from signedin.cli.output import Outcome, Presenter
+from signedin.cli.interactive.screen import Fits, ScreenDelegate
+from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.render import View
 from signedin.model.events import Event
 
@@ -45,7 +45,7 @@ class PromptScreen:
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, highlight=False)
-        self._host: Host | None = None
+        self._delegate: ScreenDelegate | None = None
         self._view: View | None = None
         self._entered: asyncio.Queue[str | None] = asyncio.Queue()
         self._question = ""
@@ -55,9 +55,9 @@ class PromptScreen:
         self._session = self._new_session()
 
     @asynccontextmanager
-    async def opened(self, host: Host) -> AsyncGenerator[None, None]:
+    async def opened(self, delegate: ScreenDelegate) -> AsyncGenerator[None, None]:
         """Puts the line on the screen."""
-        self._host = host
+        self._delegate = delegate
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         reading = asyncio.create_task(self._read_keys(lambda: ready.set_result(None)))
         await asyncio.wait([reading, ready], return_when=asyncio.FIRST_COMPLETED)
@@ -79,8 +79,8 @@ class PromptScreen:
     async def ask(
         self, question: str, *, secret: bool = False, fits: Fits | None = None
     ) -> str | None:
-        """Takes what is entered next for an answer; what was being typed is put aside."""
-        del fits  # whoever types sees the question
+        """Takes what is entered next for an answer; what was being typed is set aside."""
+        del fits  # the user sees the question
         self._answer = asyncio.get_running_loop().create_future()
         self._question, self._is_secret = question, secret
         self._draft = self._session.default_buffer.document
@@ -103,7 +103,7 @@ class PromptScreen:
         return _LinePresenter(self, view)
 
     @asynccontextmanager
-    async def lent(self) -> AsyncGenerator[None, None]:
+    async def released(self) -> AsyncGenerator[None, None]:
         """Takes the line off the screen for a while."""
         async with in_terminal():
             yield
@@ -114,7 +114,7 @@ class PromptScreen:
         self.refresh()
 
     def refresh(self) -> None:
-        """Draws the line and what is above it anew."""
+        """Redraws the line and what is above it."""
         self._session.app.invalidate()
 
     async def _read_keys(self, ready: Callable[[], None]) -> None:
@@ -152,11 +152,11 @@ class PromptScreen:
         elif self._session.default_buffer.text:
             self._session.default_buffer.reset()
             return
-        if self._host is not None:
-            self._host.interrupted()
+        if self._delegate is not None:
+            self._delegate.interrupted()
 
     def _prompt(self) -> str:
-        return self._host.prompt if self._host else ""
+        return self._delegate.prompt if self._delegate else ""
 
     def _message(self) -> StyleAndTextTuples:
         """What stands above and before what is being typed."""
@@ -166,7 +166,7 @@ class PromptScreen:
 
     def _toolbar(self) -> StyleAndTextTuples:
         width = self._session.app.output.get_size().columns
-        return [("", printable(self._host.facts)[: width - 1])] if self._host else []
+        return [("", printable(self._delegate.facts)[: width - 1])] if self._delegate else []
 
     def _drawn(self, *renderables: RenderableType) -> str:
         self._console.width = self._session.app.output.get_size().columns
@@ -238,8 +238,8 @@ class PromptScreen:
 
         def switch(event: KeyPressEvent) -> None:
             del event
-            if self._host is not None:
-                self._host.switch_permissions()
+            if self._delegate is not None:
+                self._delegate.switch_permissions()
 
         keys.add("s-tab", filter=typing & ~has_completions)(switch)
         keys.add("c-c")(interrupt)
@@ -247,7 +247,7 @@ class PromptScreen:
         return keys
 
     async def _choices(self, line: str) -> Choices:
-        return [] if self._question or not self._host else await self._host.choices(line)
+        return [] if self._question or not self._delegate else await self._delegate.choices(line)
 
 
 class _LinePresenter(Presenter):
@@ -264,10 +264,10 @@ class _LinePresenter(Presenter):
         if added:
             self._screen.show(*added)
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, end: TurnEnd) -> None:
         """Shows what is left."""
         self._screen.watch(None)
-        self._screen.show(*self._view.end(outcome.result))
+        self._screen.show(*self._view.end(end.result))
 
     async def __aenter__(self) -> Self:
         """Begins to draw what is going on."""

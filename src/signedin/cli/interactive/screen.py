@@ -1,4 +1,4 @@
-"""What a conversation is held on."""
+"""The screen of a conversation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Choices: TypeAlias = Sequence[tuple[str, str]]
 """Words that could come next, each with what it means."""
 
 
-class Host(Protocol):
+class ScreenDelegate(Protocol):
     """What a screen asks of the conversation on it."""
 
     @property
@@ -29,11 +29,11 @@ class Host(Protocol):
         ...
 
     async def choices(self, line: str) -> Choices:
-        """How what was typed so far could go on."""
+        """How what was typed so far could continue."""
         ...
 
     def interrupted(self) -> None:
-        """Takes a Ctrl-C that was not about what was being typed."""
+        """Takes a Ctrl-C that did not clear what was being typed."""
         ...
 
     def switch_permissions(self) -> None:
@@ -42,7 +42,7 @@ class Host(Protocol):
 
 
 Fits: TypeAlias = Callable[[str], bool]
-"""Tells whether a line is an answer."""
+"""Returns whether a line is an answer."""
 
 
 class Screen(Protocol):
@@ -54,7 +54,7 @@ class Screen(Protocol):
 
     reads_ahead: bool
 
-    def opened(self, host: Host) -> AbstractAsyncContextManager[None]:
+    def opened(self, delegate: ScreenDelegate) -> AbstractAsyncContextManager[None]:
         """Makes the screen ready, and leaves the terminal as it was."""
         ...
 
@@ -70,8 +70,8 @@ class Screen(Protocol):
         Args:
             question: What is asked.
             secret: Whether the answer is not to be seen.
-            fits: Tells what can be an answer: of lines that somebody wrote beforehand, others are
-                left to be read.
+            fits: Returns whether a line can be an answer: lines entered beforehand that cannot
+                are left to be read.
         """
         ...
 
@@ -87,6 +87,6 @@ class Screen(Protocol):
         """Returns who shows a turn here."""
         ...
 
-    def lent(self) -> AbstractAsyncContextManager[None]:
+    def released(self) -> AbstractAsyncContextManager[None]:
         """Leaves the terminal to another program for a while."""
         ...

@@ -1,4 +1,4 @@
-"""Slash commands that show or change with whom and how the conversation goes on."""
+"""Slash commands that show or change with whom and how the conversation continues."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CLEARS = (CLEAR, "leave it to the provider")
 _PERMISSIONS = {
     "read-only": "look, and ask for everything else",
     "workspace-write": "change files in the folder, and run commands there",
-    "full-access": "anything, unasked",
+    "full-access": "anything, without asking",
 }
 _SOURCES = {
     "auto": "signedin's own login if it is signed in, else the vendor's",
@@ -49,13 +49,13 @@ async def source_choices(shell: Shell, typed: str) -> Choices:
 
 
 async def cwd_choices(shell: Shell, typed: str) -> Choices:
-    """The folders where the path goes on."""
+    """The folders with which the path could continue."""
     folders = [path for path in _paths_in(shell.chat.folder, typed) if path.endswith("/")]
     return [*((path, "") for path in folders), (CLEAR, "where the program was started")]
 
 
 async def file_choices(shell: Shell, typed: str) -> Choices:
-    """The files and folders where the path goes on, from where the program was started."""
+    """How the path could continue, from the folder where the program was started."""
     del shell
     return [(path, "") for path in _paths_in(Path.cwd(), typed)]
 
@@ -86,13 +86,13 @@ async def event_choices(shell: Shell, typed: str) -> Choices:
 
 @command_with("[NAME]", completer=provider_choices, while_working=False)
 async def provider(shell: Shell, argument: str) -> None:
-    """Go on with another agent, which gets the conversation so far."""
+    """Continue with another agent, which gets the conversation so far."""
     settings = shell.chat.settings
     if not argument:
-        shell.show(Text(f"{settings.provider}; there are: {', '.join(provider_names())}"))
+        shell.show(Text(f"{settings.provider}; available: {', '.join(provider_names())}"))
         return
     if argument == settings.provider:
-        shell.show(Text(f"It is {argument} already."))
+        shell.show(Text(f"Already talking with {argument}."))
         return
     capabilities = next(iter(load_provider(argument).transports.values()))
     unset = Settings(provider=argument)
@@ -106,12 +106,12 @@ async def provider(shell: Shell, argument: str) -> None:
     if dropped:
         names = ", ".join(dropped).replace("_", " ")
         shell.show(Text(f"Not set for {argument}: {names}", style="dim"))
-    _tell_of_change(shell, left)
+    _show_change(shell, left)
 
 
 @command_with("[auto|isolated|external]", completer=source_choices, while_working=False)
 async def source(shell: Shell, argument: str) -> None:
-    """Go on with another login: signedin's own or the vendor's."""
+    """Continue with another login: signedin's own or the vendor's."""
     settings = shell.chat.settings
     if not argument:
         shell.show(Text(f"{settings.source}: {_SOURCES[settings.source]}"))
@@ -120,7 +120,7 @@ async def source(shell: Shell, argument: str) -> None:
         raise UsageError(f"/source takes {', '.join(_SOURCES)}, not {argument!r}")
     left = shell.chat.session.id
     await shell.chat.change(source=argument)
-    _tell_of_change(shell, left)
+    _show_change(shell, left)
 
 
 @command_with("[DIR|clear]", completer=cwd_choices)
@@ -129,7 +129,7 @@ async def cwd(shell: Shell, argument: str) -> None:
     settings = shell.chat.settings
     if argument and settings.trust_project:
         raise UsageError(
-            f"--trust-project was said of {shell.chat.folder}; start again in the other folder"
+            f"--trust-project was given for {shell.chat.folder}; start again in the other folder"
         )
     if argument == CLEAR:
         settings.cwd = None
@@ -148,10 +148,10 @@ async def model(shell: Shell, argument: str) -> None:
 
 @command()
 async def models(shell: Shell) -> None:
-    """List the models there are."""
+    """List the available models."""
     found = await shell.chat.models()
     if not found:
-        shell.show(Text("The provider tells no models."))
+        shell.show(Text("The provider does not report models."))
     for each in found:
         shell.show(Text(f"{each.id}  {_about_model(each)}".rstrip()))
 
@@ -168,9 +168,9 @@ async def effort(shell: Shell, argument: str) -> None:
 
 @command()
 async def efforts(shell: Shell) -> None:
-    """List the efforts that the model knows."""
+    """List the efforts the model supports."""
     found = await _known_efforts(shell)
-    shell.show(Text(", ".join(found) if found else "The provider tells no efforts."))
+    shell.show(Text(", ".join(found) if found else "The provider does not report efforts."))
 
 
 @command_with("[SECONDS|clear]")
@@ -196,7 +196,7 @@ async def permissions(shell: Shell, argument: str) -> None:
 
 @command_with("[on|off]", completer=event_choices)
 async def events(shell: Shell, argument: str) -> None:
-    """Show each event by its name as well, or no longer."""
+    """Show each event by its name as well, or stop doing so."""
     if argument not in {"", "on", "off"}:
         raise UsageError(f"/events takes on or off, not {argument!r}")
     shell.shows_events = argument == "on" if argument else shell.shows_events
@@ -210,15 +210,15 @@ async def _known_efforts(shell: Shell) -> tuple[str, ...]:
     return chosen[0].efforts if chosen else ()
 
 
-def _tell_of_change(shell: Shell, left: str | None) -> None:
+def _show_change(shell: Shell, left: str | None) -> None:
     chat = shell.chat
-    shell.show(Text(f"You talk with {chat.name} now."))
+    shell.show(Text(f"You are now talking with {chat.name}."))
     if left is not None:
-        shell.show(Text(f"The session until now can be resumed: {left}", style="dim"))
+        shell.show(Text(f"The previous session can be resumed: {left}", style="dim"))
     if chat.notes:
         turns = len(chat.exchanges)
         what = "the turn" if turns == 1 else f"the {turns} turns"
-        carried = f"Your next message takes along what was said in {what} so far."
+        carried = f"Your next message includes what was said in {what} so far."
         shell.show(Text(carried, style="dim"))
 
 

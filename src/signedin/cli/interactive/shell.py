@@ -16,7 +16,7 @@ from signedin.cli.interactive.screen import Screen
 from signedin.cli.interactive.snapshots import Snapshots
 from signedin.cli.interactive.state import Chat
 from signedin.cli.interactive.views import EventView
-from signedin.cli.output import Outcome
+from signedin.cli.output import TurnEnd
 from signedin.cli.render import TurnView, View
 from signedin.client.turn import AsyncTurn
 from signedin.model.errors import SignedinError, TurnInterruptedError
@@ -112,7 +112,7 @@ class Shell:
             self.show(Text("Ctrl-C once more leaves, and so does Ctrl-D.", style="dim"))
 
     async def say(self, text: str) -> None:
-        """Tells the agent something: at once if it can listen while it works, else afterwards."""
+        """Sends the agent a message: at once if it can take one while it works, else afterwards."""
         if self._working is None:
             await self.begin(lambda: self.turn(text))
         elif await self._steer(text):
@@ -121,7 +121,7 @@ class Shell:
             self._waiting.append(text)
             self.show(Text("Queued; sent when this turn ends.", style="dim"))
 
-    async def follow(self, turn: AsyncTurn, view: View) -> Outcome:
+    async def follow(self, turn: AsyncTurn, view: View) -> TurnEnd:
         """Shows a turn until it ends, and returns how it ended.
 
         Raises:
@@ -133,24 +133,24 @@ class Shell:
             async with turn, self.screen.presenter(view) as presenter:
                 while batch := await turn.next_batch():
                     presenter.show(batch)
-                outcome = await _outcome_of(turn)
-                presenter.finish(outcome)
+                end = await _end_of(turn)
+                presenter.finish(end)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._stopping is None or self._left.done() or task is None:
                 raise
             task.uncancel()
-            outcome = await _outcome_of(turn)
-            self.show(*view.end(outcome.result))
+            end = await _end_of(turn)
+            self.show(*view.end(end.result))
         finally:
             self._turn = None
             self._turn_ended.set()
-        if outcome.error is not None:
-            self.tell(outcome.error)
+        if end.error is not None:
+            self.show_error(end.error)
         self.show("")
-        return outcome
+        return end
 
-    def tell(self, error: Exception) -> None:
+    def show_error(self, error: Exception) -> None:
         """Shows what went wrong."""
         match error:
             case TurnInterruptedError():
@@ -167,7 +167,7 @@ class Shell:
             await asyncio.wait([self._working])
 
     async def single_turn(self, prompt: str, view: View) -> None:
-        """Runs a turn that is no part of the conversation."""
+        """Runs a turn outside of the conversation."""
         self.show(Text(f"{self.chat.settings.provider}>", style="bold"))
         turn = self.chat.single_turn(prompt, self.asker.approve, self.asker.answer)
         async with self.snapshots.around_turn(self.chat.folder):
@@ -200,10 +200,10 @@ class Shell:
         try:
             await work
         except EXPECTED as error:
-            self.tell(error)
+            self.show_error(error)
 
     async def _steer(self, text: str) -> bool:
-        """Tells the agent while it works; returns whether it could be told."""
+        """Sends the agent a message while it works; returns whether it could take one."""
         if not self.chat.client.capabilities.steer or self._turn is None:
             return False
         try:
@@ -225,10 +225,10 @@ class Shell:
         working.cancel()
 
 
-async def _outcome_of(turn: AsyncTurn) -> Outcome:
+async def _end_of(turn: AsyncTurn) -> TurnEnd:
     try:
-        return Outcome(await turn.result())
+        return TurnEnd(await turn.result())
     except SignedinError as error:
         if error.result is None:
             raise
-        return Outcome(error.result, error)
+        return TurnEnd(error.result, error)

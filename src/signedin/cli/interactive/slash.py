@@ -14,7 +14,7 @@ from signedin.cli.interactive.shell import Shell
 
 Handler: TypeAlias = Callable[[Shell], Awaitable[None]]
 HandlerWith: TypeAlias = Callable[[Shell, str], Awaitable[None]]
-"""Carries a command out; its second argument is what stands after the command's name."""
+"""Runs a command; its second argument is what stands after the command's name."""
 
 Completer: TypeAlias = Callable[[Shell, str], Awaitable[Choices]]
 """Returns what could be given to a command; its second argument is what has been typed of that."""
@@ -89,7 +89,7 @@ def command(
     def define(handler: Handler) -> Handler:
         async def checked(shell: Shell, argument: str) -> None:
             if argument:
-                raise UsageError(f"/{known_as} takes nothing after it, not {argument!r}")
+                raise UsageError(f"/{known_as} takes no argument, not {argument!r}")
             await handler(shell)
 
         known_as = name or handler.__name__
@@ -104,7 +104,7 @@ def find(name: str) -> Command:
     """Returns the command of a name or of the beginning of one.
 
     Raises:
-        UsageError: There is none, or several names begin so.
+        UsageError: There is none, or several names begin with it.
     """
     names = {each: command for command in COMMANDS for each in (command.name, *command.aliases)}
     if name in names:

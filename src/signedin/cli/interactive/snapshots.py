@@ -1,4 +1,4 @@
-"""The states of a folder before and after each turn, kept by git without touching its repository.
+"""The states of a folder before and after each turn, stored by git without touching its repository.
 
 A state is a git tree of everything but ignored files, made with an index and an object store in a
 temporary folder, so that the user's index, branches and objects stay as they are.
@@ -36,7 +36,7 @@ class UndoError(SignedinError):
 
 
 class _Turn(msgspec.Struct):
-    """The states around a turn; ``None`` if git could not tell."""
+    """The states around a turn; ``None`` if git could not report them."""
 
     folder: Path
     before: str | None
@@ -64,7 +64,7 @@ class Snapshots:
                     self._turns.pop()
 
     async def undo(self) -> dict[str, str]:
-        """Puts back what the last turn that changed something had changed.
+        """Restores what the last turn that changed something had changed.
 
         Returns:
             The paths of the files, relative to the repository, each with what was done:
@@ -78,8 +78,8 @@ class Snapshots:
         turn = self._turns[-1]
         if turn.before is None or turn.after is None:
             raise UndoError(
-                f"what the last turn changed is not known: {turn.folder} is in no git repository, "
-                f"or git took longer than {SECONDS:g} s"
+                f"what the last turn changed is not known: {turn.folder} is not in a git "
+                f"repository, or git took longer than {SECONDS:g} s"
             )
         changed = await self._changed(turn.folder, turn.before, turn.after)
         now = await self._state(turn.folder)
@@ -103,10 +103,10 @@ class Snapshots:
 
     async def _changed(self, folder: Path, before: str, after: str) -> dict[str, str]:
         """Paths that differ between two states, each with what happened to it."""
-        told = await self._git(
+        output = await self._git(
             folder, "diff-tree", "-r", "-z", "--no-renames", "--name-status", before, after
         )
-        parts = told.split("\0")
+        parts = output.split("\0")
         return dict(zip(parts[1::2], parts[::2], strict=False))
 
     async def _top(self, folder: Path) -> Path:
@@ -130,8 +130,8 @@ class Snapshots:
         objects, index = store / "objects", store / "index"
         if not objects.is_dir():
             objects.mkdir()
-        told = await git(folder, "rev-parse", "--git-path", "objects", "--git-path", "index")
-        theirs = [folder / line for line in told.splitlines()]
+        output = await git(folder, "rev-parse", "--git-path", "objects", "--git-path", "index")
+        theirs = [folder / line for line in output.splitlines()]
         if not index.exists() and theirs[1].is_file():
             shutil.copyfile(theirs[1], index)  # so that only what has changed has to be read
         return {
@@ -167,7 +167,7 @@ async def uncommitted(folder: Path) -> FileChange | None:
 
 
 def _as_added(folder: Path, path: str) -> str:
-    """A new file as a diff has it; of what is no text, or is long, the name or the beginning."""
+    """A new file as a diff has it; of what is not text, or is long, the name or the beginning."""
     file = folder / path
     if file.is_symlink() or not file.is_file():
         return f"+++ {path} (new)"
@@ -191,7 +191,7 @@ async def git(folder: Path, *arguments: str, **variables: str) -> str:
     """Runs git and returns what it writes, without the line end.
 
     Raises:
-        SignedinError: There is no git, or it failed.
+        SignedinError: Git is not installed, or it failed.
     """
     program = shutil.which("git")
     if program is None:

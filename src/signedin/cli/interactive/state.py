@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from signedin.cli.output import Outcome
+from signedin.cli.output import TurnEnd
 from signedin.cli.page.record import Conversation, Exchange, from_history, from_result
 from signedin.client.async_client import AsyncClient
 from signedin.client.session import LATEST, AsyncSession
@@ -63,17 +63,17 @@ _OF_ALL_TURNS = (
 class Chat:
     """A conversation with one provider at a time.
 
-    A provider keeps its own side of the conversation in its session. When another one goes on, it
+    A provider stores its own side of the conversation in its session. When another continues, it
     gets what was said with its first prompt.
 
     Args:
         settings: How it begins.
 
     Attributes:
-        settings: How it goes on. Use the methods to change provider, source or folder.
+        settings: How it continues. Use the methods to change provider, source or folder.
         client: Drives the provider.
-        exchanges: All that was said and done since the conversation began, with whomever.
-        notes: Told to the agent with the next prompt.
+        exchanges: All that was said and done since the conversation began, with any agent.
+        notes: Sent to the agent with the next prompt.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -120,31 +120,31 @@ class Chat:
 
     @property
     def usage(self) -> Usage:
-        """Tokens of the whole conversation, as far as they were told."""
+        """Tokens of the whole conversation, as far as they were reported."""
         return sum((each.usage for each in self.exchanges if each.usage), Usage())
 
     def turn(self, prompt: str, on_approval: OnApproval, on_question: OnQuestion) -> AsyncTurn:
-        """Returns the turn that goes on with the conversation."""
-        told = "\n\n".join([*self.notes, prompt])
-        return self.session.stream(told, **self._keywords(on_approval, on_question))
+        """Returns the turn that continues the conversation."""
+        text = "\n\n".join([*self.notes, prompt])
+        return self.session.stream(text, **self._keywords(on_approval, on_question))
 
     def single_turn(
         self, prompt: str, on_approval: OnApproval, on_question: OnQuestion
     ) -> AsyncTurn:
-        """Returns a turn that is no part of the conversation."""
+        """Returns a turn outside of the conversation."""
         return self.client.stream(prompt, **self._keywords(on_approval, on_question))
 
-    def add(self, prompt: str, outcome: Outcome) -> None:
-        """Keeps what a turn of the conversation came to."""
-        exchanges = from_result(outcome.result, prompt=prompt, error=outcome.error).exchanges
+    def add(self, prompt: str, end: TurnEnd) -> None:
+        """Records the end of a turn of the conversation."""
+        exchanges = from_result(end.result, prompt=prompt, error=end.error).exchanges
         self.exchanges += exchanges
-        self._answered_by = outcome.result.model or self._answered_by
-        for event in outcome.result.events:
+        self._answered_by = end.result.model or self._answered_by
+        for event in end.result.events:
             if isinstance(event, SessionEvent):
                 self._effort = event.effort
             elif isinstance(event, UsageEvent) and event.context_tokens and event.context_window:
                 self._context = event.context_tokens, event.context_window
-        if outcome.error is None:
+        if end.error is None:
             self.notes = []
 
     def conversation(self) -> Conversation:
@@ -167,7 +167,7 @@ class Chat:
         check_supported(self.client.provider, self.client.capabilities, changes)
 
     async def change(self, **changes: object) -> None:
-        """Goes on with another provider or login, which gets what was said."""
+        """Continues with another provider or login, which gets what was said."""
         settings = msgspec.structs.replace(self.settings, **changes)
         client = _client_of(settings)
         await self.aclose()
@@ -182,10 +182,10 @@ class Chat:
         self.exchanges, self.notes = [], []
 
     async def resume(self, session_id: str | None) -> None:
-        """Goes on with a stored conversation, the newest of the folder if none is named.
+        """Continues a stored conversation, the newest of the folder if none is named.
 
         Raises:
-            SignedinError: There is none; this one goes on.
+            SignedinError: There is none; this one continues.
         """
         wanted = await self._latest() if session_id in {None, LATEST} else session_id
         session = self.session if wanted == self.session.id else self._new_session(wanted)
@@ -202,11 +202,11 @@ class Chat:
         self.exchanges, self.notes = list(past.exchanges), []
 
     async def fork(self) -> None:
-        """Goes on in a copy of the conversation."""
+        """Continues in a copy of the conversation."""
         await self._replace_session(await self.session.fork())
 
     async def models(self) -> list[ModelInfo]:
-        """Lists the models there are; asked for once per provider."""
+        """Lists the available models; asked for once per provider."""
         if self._models is None:
             self._models = await self.client.models()
         return self._models
@@ -230,7 +230,7 @@ class Chat:
     def _new_session(self, resume: str | None) -> AsyncSession:
         keywords: TurnKeywords = {"cwd": self.folder}
         if self.client.capabilities.questions:
-            # Who answers is said with each turn; Codex asks if a session began with somebody.
+            # Callbacks are given with each turn; Codex asks if a session began with one.
             keywords["on_question"] = lambda _: {}
         return self.client.session(resume=resume, **keywords)
 
@@ -267,7 +267,7 @@ def _client_of(settings: Settings) -> AsyncClient:
 def carry(exchanges: list[Exchange]) -> str:
     """Returns what was said, for an agent that was not there; empty if nothing was.
 
-    Of what is too long for that, the latest part is kept.
+    Of what is too long for that, the latest part remains.
     """
     said: list[str] = []
     room = LONGEST_CARRIED

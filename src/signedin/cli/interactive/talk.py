@@ -61,7 +61,7 @@ async def clear(shell: Shell) -> None:
     await shell.chat.clear()
     shell.show(Text("A new conversation begins."))
     if left is not None:
-        shell.show(Text(f"The one until now can be resumed: {left}", style="dim"))
+        shell.show(Text(f"The previous one can be resumed: {left}", style="dim"))
 
 
 @command()
@@ -69,7 +69,7 @@ async def sessions(shell: Shell) -> None:
     """List stored conversations of this folder."""
     page = await shell.chat.client.sessions(cwd=shell.chat.folder, limit=_LISTED)
     if not page.sessions:
-        shell.show(Text("There are none."))
+        shell.show(Text("No sessions found."))
     for info in page.sessions:
         about = " ".join(blocks.printable(info.name or info.preview).split())
         shell.show(Text(f"{info.id}  {about[:_LONGEST_PREVIEW]}".rstrip()))
@@ -77,7 +77,7 @@ async def sessions(shell: Shell) -> None:
 
 @command_with("[ID]", completer=session_choices, while_working=False)
 async def resume(shell: Shell, argument: str) -> None:
-    """Go on with a stored conversation; the newest of this folder if no ID is given."""
+    """Continue a stored conversation; the newest of this folder if no ID is given."""
     chat = shell.chat
     await chat.resume(argument or None)
     turns = len(chat.exchanges)
@@ -94,12 +94,12 @@ async def resume(shell: Shell, argument: str) -> None:
 
 @command(while_working=False)
 async def fork(shell: Shell) -> None:
-    """Go on in a copy of the conversation."""
+    """Continue in a copy of the conversation."""
     original = shell.chat.session.id
     await shell.chat.fork()
     copy = shell.chat.session.id
     shell.show(
-        Text(f"You go on in a copy, session {copy}." if copy else "You go on in a copy."),
+        Text(f"You continue in a copy, session {copy}." if copy else "You continue in a copy."),
         Text(f"The original can be resumed: {original}", style="dim"),
     )
 
@@ -117,7 +117,7 @@ async def diff(shell: Shell) -> None:
         for event in exchange.events
         if isinstance(event, FileChangeEvent) and event.status == "completed"
     ]
-    shell.show(Text("The folder is in no git repository; this is what the agent says:"))
+    shell.show(Text("The folder is not in a git repository; this is what the agent reports:"))
     for event in events:
         shell.show(blocks.file_change(event, str(shell.chat.folder)))
     if not events:
@@ -134,7 +134,7 @@ async def undo(shell: Shell) -> None:
     shell.chat.notes.append(
         f"(The user has undone what your last turn changed in these files: {names}.)"
     )
-    shell.show(Text("The agent learns of it with your next message.", style="dim"))
+    shell.show(Text("The agent will be informed with your next message.", style="dim"))
 
 
 @command_with("FILE", completer=settings.file_choices)
@@ -154,7 +154,7 @@ async def leave(shell: Shell) -> None:
 
 def _needed(argument: str, command: str) -> str:
     if not argument:
-        raise UsageError(f"{command} needs something after it; /help {command} explains")
+        raise UsageError(f"{command} needs an argument; /help {command} explains")
     return argument
 
 

@@ -1,4 +1,4 @@
-"""How turns look here: as everywhere, and with the names of their events if asked for."""
+"""How turns are shown here: as everywhere, and with the names of their events if asked for."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def diff_lines(change: FileChange) -> list[Line]:
-    """Returns the lines of a change; of a file told as a whole, all its lines."""
+    """Returns the lines of a change; of a file reported completely, all its lines."""
     lines = change.diff.splitlines()
     if change.kind != "update" and not any(map(_HUNK.match, lines)):
         kind, sign = ("added", "+") if change.kind == "add" else ("removed", "-")

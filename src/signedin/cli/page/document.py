@@ -66,7 +66,7 @@ def write_page(
         path: Where to; a file that is there is replaced.
 
     Raises:
-        InvalidOptionError: There is no such folder, or something else than a file is there.
+        InvalidOptionError: The folder does not exist, or there is something other than a file.
         OSError: The system refused.
     """
     check_target(path)
@@ -74,7 +74,7 @@ def write_page(
 
 
 def check_target(path: Path) -> None:
-    """Checks that a page can be put somewhere, before what it is to tell has happened.
+    """Checks that a page can be written, before the run that it will show.
 
     Raises:
         InvalidOptionError: It cannot.
@@ -100,7 +100,7 @@ def render_page(conversation: Conversation) -> str:
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """An exchange in terms of what is to be seen of it."""
+    """An exchange in terms of what is shown of it."""
 
     exchange: Exchange
     entries: list[Event]
@@ -154,7 +154,7 @@ def _shown(exchange: Exchange) -> Shown:
 
 
 def _is_entry(event: Event, exchange: Exchange) -> bool:
-    """Whether an event is shown where it happened: whole things are, and only once."""
+    """Whether an event is shown where it happened: complete items are, and only once."""
     match event:
         case CommandEvent() | FileChangeEvent() | ToolEvent():
             return event.status not in {"started", "output"}
@@ -254,7 +254,7 @@ def _seconds(seconds: float) -> str:
 
 
 def _moment(timestamp: float) -> str:
-    """A time in UTC: the page says the same to whoever reads it, wherever that is."""
+    """A time in UTC: the page says the same to every reader, wherever that is."""
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

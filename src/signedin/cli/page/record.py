@@ -1,4 +1,4 @@
-"""What a page tells: a conversation and its exchanges, read from where they are kept."""
+"""What a page shows: a conversation and its exchanges, read from where they are stored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """One prompt and all that came back.
 
     Attributes:
-        prompt: What was asked; empty where that was not kept.
+        prompt: What was asked; empty where that was not stored.
         events: What happened, without deltas.
         reason: How it ended.
         started_at: When it began, in Unix seconds.
@@ -86,7 +86,7 @@ def from_history(
     session_id: str | None = None,
     cwd: str | None = None,
 ) -> Conversation:
-    """Makes a conversation of what a provider has stored."""
+    """Makes a conversation from what a provider has stored."""
     exchanges = tuple(
         Exchange(
             prompt=turn.prompt,
@@ -119,13 +119,13 @@ def from_events(events: Iterable[Event]) -> Conversation:
 
 
 def from_json(text: str) -> Conversation:
-    """Makes a conversation of what ``signedin run --json`` wrote, with or without ``--stream``.
+    """Makes a conversation from what ``signedin run --json`` wrote, with or without ``--stream``.
 
     Raises:
         InvalidOptionError: It is something else; the message names the line.
     """
     exchanges: list[Exchange] = []
-    told: list[_ResultRow] = []
+    results: list[_ResultRow] = []
     waiting: list[Event] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -137,14 +137,14 @@ def from_json(text: str) -> Conversation:
         if row.events is not None:
             with _line(number):
                 waiting += [_event(raw) for raw in row.events]
-        exchanges += _told_by(row, waiting)
-        told.append(row)
+        exchanges += _exchanges_of(row, waiting)
+        results.append(row)
         waiting = []
     if waiting:
         exchanges += from_events(waiting).exchanges
     if not exchanges:
         raise InvalidOptionError("there are no events to make a page of")
-    return _described(exchanges, told)
+    return _described(exchanges, results)
 
 
 class _Failure(msgspec.Struct):
@@ -185,7 +185,7 @@ def _line(number: int) -> Generator[None, None, None]:
         yield
     except UNDECODABLE as error:
         raise InvalidOptionError(
-            f"line {number} is nothing that `signedin run --json` writes: {error}"
+            f"line {number} is not output of `signedin run --json`: {error}"
         ) from None
 
 
@@ -197,8 +197,8 @@ def _event(raw: msgspec.Raw) -> AnyEvent:
         return OtherEvent(name=unknown.kind, text=unknown.text, payload=raw)
 
 
-def _told_by(row: _ResultRow, events: list[Event]) -> Sequence[Exchange]:
-    """The exchanges some events tell of, the last of them as its result has it."""
+def _exchanges_of(row: _ResultRow, events: list[Event]) -> Sequence[Exchange]:
+    """The exchanges in some events, the last of them as its result has it."""
     exchanges = from_events(events).exchanges if events else (Exchange(),)
     last = msgspec.structs.replace(
         exchanges[-1],
@@ -210,7 +210,7 @@ def _told_by(row: _ResultRow, events: list[Event]) -> Sequence[Exchange]:
     return [*exchanges[:-1], last]
 
 
-def _described(exchanges: list[Exchange], told: list[_ResultRow]) -> Conversation:
+def _described(exchanges: list[Exchange], results: list[_ResultRow]) -> Conversation:
     session = next(
         (
             event
@@ -220,7 +220,7 @@ def _described(exchanges: list[Exchange], told: list[_ResultRow]) -> Conversatio
         ),
         SessionEvent(session_id=""),
     )
-    row = told[-1] if told else _ResultRow("completed", 0.0)
+    row = results[-1] if results else _ResultRow("completed", 0.0)
     return Conversation(
         exchanges=tuple(exchanges),
         provider=row.provider,

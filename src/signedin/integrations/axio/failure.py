@@ -1,4 +1,4 @@
-"""Why an answer failed, as axio's programs expect to be told."""
+"""Why an answer failed, as axio's programs expect it."""
 
 # pyright: reportMissingModuleSource=false
 # axio needs Python 3.12; typings/ says what is used of it.

@@ -26,7 +26,7 @@ class SignInScreen(ModalScreen[dict[str, str] | None]):
     """Shows who is signed in to ChatGPT, signs in and signs out.
 
     It ends with the settings it was given when the login has changed, so that a program opens its
-    transport anew, and with ``None`` when it has not. No token is in them: logins are where
+    transport again, and with ``None`` when it has not. No token is in them: logins are where
     ``signedin auth login`` puts them.
 
     Args:
@@ -79,7 +79,7 @@ class SignInScreen(ModalScreen[dict[str, str] | None]):
             yield Button("Close", id="close")
 
     async def on_mount(self) -> None:
-        """Tells who is signed in."""
+        """Reports who is signed in."""
         self.watch_is_waiting(waiting=False)
         try:
             async with self._client() as client:
@@ -128,10 +128,10 @@ class SignInScreen(ModalScreen[dict[str, str] | None]):
         self.app.copy_to_clipboard(address)  # pyright: ignore[reportUnknownMemberType]
 
     def action_close(self) -> None:
-        """Gives up the attempt to sign in if there is one, else closes the screen."""
+        """Cancels the attempt to sign in if there is one, else closes the screen."""
         if self._attempt is not None and self._attempt.is_running:
             self._attempt.cancel()
-            self.status = "The sign-in was given up."
+            self.status = "The sign-in was cancelled."
         else:
             self.dismiss(None)
 

@@ -31,7 +31,7 @@ from signedin.providers.chatgpt.requests import ResponseRequest
 from signedin.providers.chatgpt.transport import ChatGPTTransport
 
 _FAILURES = {"response.failed", "error"}
-"""Told by the error that the answer ends with."""
+"""Reported by the error that the answer ends with."""
 
 
 class SignedInTransport:
@@ -90,7 +90,7 @@ class SignedInTransport:
             effort: How hard to think, such as ``low``.
 
         Raises:
-            TransportError: Nobody is signed in, or the models cannot be had.
+            TransportError: Nobody is signed in, or the models cannot be listed.
         """
         del session
         with _as_transport_error():
@@ -129,8 +129,8 @@ class SignedInTransport:
         try:
             async with self._connection.answer(self._request(messages, tools, system)) as answer:
                 async for event in answer:
-                    for told in _told(reader, event):
-                        yield told
+                    for translated in _translated(reader, event):
+                        yield translated
         except SignedinError as error:
             # Cut short and refused are ends like others to axio, where they are errors to us.
             if reader.stop_reason in (None, StopReason.end_turn, StopReason.tool_use):
@@ -154,7 +154,7 @@ class SignedInTransport:
         return f"SignedInTransport({self.model.id!r}, {self._connection!r})"
 
 
-def _told(reader: Responses, event: Event) -> list[StreamEvent]:
+def _translated(reader: Responses, event: Event) -> list[StreamEvent]:
     """What an event is to axio, whose reader wants every event of the server's exactly once."""
     payload = event.raw
     name = payload.get("type") if isinstance(payload, dict) else None

@@ -31,7 +31,7 @@ from signedin.model.events import (
 from signedin.providers.chatgpt.failure import error_of_report
 from signedin.providers.chatgpt.limits import limits_in_event
 from signedin.providers.chatgpt.messages import FunctionCall, Item, Response, StreamEvent
-from signedin.wire.jsonl import mended
+from signedin.wire.jsonl import repair_surrogates
 from signedin.wire.sse import ServerEvent
 
 _NO_MORE = b"[DONE]"
@@ -121,7 +121,7 @@ class AnswerNormaliser:
         try:
             events = translate(self, event, now, payload) if translate else ()
         except UNDECODABLE:
-            if (whole := mended(data)) != data:
+            if (whole := repair_surrogates(data)) != data:
                 return self.events([ServerEvent(b"", whole)])
             self._end_badly(event.type)
             return [self._unreadable(data, now)]
@@ -265,7 +265,7 @@ class AnswerNormaliser:
         """What is no event as they are known: with half a character, of another form, or none."""
         if data == _NO_MORE:
             return ()
-        if (whole := mended(data)) != data:
+        if (whole := repair_surrogates(data)) != data:
             return self.events([ServerEvent(b"", whole)])
         try:
             data.decode()

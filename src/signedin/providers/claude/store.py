@@ -23,7 +23,7 @@ from signedin.model.results import PastTurn, SessionInfo, SessionPage, answer_te
 from signedin.providers.base import SessionQuery
 from signedin.providers.claude.messages import ABSENT, UNREADABLE, Block, Message, ModelMessage
 from signedin.providers.claude.normalise import TurnNormaliser
-from signedin.wire.jsonl import mended
+from signedin.wire.jsonl import repair_surrogates
 
 _ENDS = 262_144
 """Bytes read from the beginning and from the end of a file to describe its conversation."""
@@ -289,7 +289,7 @@ def _entries(lines: Iterable[bytes]) -> Iterator[Entry]:
     for line in lines:
         whole = line if line.isascii() else line.decode(errors="replace").encode()
         try:
-            yield _decode(mended(whole))
+            yield _decode(repair_surrogates(whole))
         except UNREADABLE:
             continue  # cut off, or of a newer form
 

@@ -23,7 +23,7 @@ from signedin.model.events import AnyEvent, ItemStatus, MessageEvent, ReasoningE
 from signedin.model.results import PastTurn, SessionInfo, SessionPage, answer_text
 from signedin.providers.base import SessionQuery
 from signedin.providers.gemini.actions import COMMAND, ToolUse, action_event
-from signedin.wire.jsonl import mended
+from signedin.wire.jsonl import repair_surrogates
 
 _PREVIEW = 200
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -323,7 +323,7 @@ def _records(file: Path) -> Iterator[dict[str, object]]:
     for line in content.splitlines() if file.suffix == ".jsonl" else [content]:
         text = line if line.isascii() else line.decode(errors="replace").encode()
         try:
-            yield msgspec.json.decode(mended(text), type=dict[str, object])
+            yield msgspec.json.decode(repair_surrogates(text), type=dict[str, object])
         except _UNREADABLE:
             continue  # cut off, or of a newer form
 

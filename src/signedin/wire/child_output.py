@@ -16,7 +16,7 @@ PIPE_SIZE = 1 << 20
 """Bytes the pipe should hold: the most that Linux grants an ordinary user."""
 
 BUFFER_LIMIT = 1 << 18
-"""Bytes kept for a consumer that does not ask, before reading pauses."""
+"""Bytes buffered for a consumer that does not ask, before reading pauses."""
 
 INTERVAL = 0.004
 """Seconds between two reads of a stream that does not stop, and so the most that data waits."""
@@ -42,7 +42,7 @@ class Output:
     an answer writes them one by one. So, as network cards do with interrupts, the first reads are
     served at once, but in a stream that keeps coming the pipe rests for `INTERVAL` between reads
     and many lines arrive together. Credit for `BURST` immediate reads builds up again at one read
-    per `INTERVAL`, or at once with `hurry`.
+    per `INTERVAL`, or at once with `read_now`.
 
     If the consumer does not ask, reading stops at `BUFFER_LIMIT`, the pipe fills and the child
     waits in its write.
@@ -74,8 +74,8 @@ class Output:
             self._moderate()
         self._wake()
 
-    def hurry(self) -> None:
-        """Serves the next reads at once: somebody has asked something and waits for the answer."""
+    def read_now(self) -> None:
+        """Serves the next reads at once: somebody is waiting for an answer."""
         self._next_read = 0.0
         if self._rest is not None:
             self._rest.cancel()

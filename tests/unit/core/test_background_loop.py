@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 import pytest
 
 from signedin import SignedinError
-from signedin.runtime import background_loop as portal
+from signedin.runtime import background_loop
 
 
 async def _identity() -> int:
@@ -18,7 +18,7 @@ async def _identity() -> int:
 
 def test_one_loop_for_all_calls_and_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
-        loops = set(pool.map(lambda _: portal.call(_identity), range(32)))
+        loops = set(pool.map(lambda _: background_loop.call(_identity), range(32)))
     assert len(loops) == 1
     assert len([t for t in threading.enumerate() if t.name == "signedin"]) == 1
 
@@ -31,9 +31,9 @@ def test_results_and_errors_come_back() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(ZeroDivisionError, match="inside"):
-        portal.call(fail)
+        background_loop.call(fail)
     with pytest.raises(CancelledError):
-        portal.call(cancel_itself)
+        background_loop.call(cancel_itself)
 
 
 def test_an_interrupted_call_cleans_up_before_it_raises() -> None:
@@ -58,17 +58,17 @@ def test_an_interrupted_call_cleans_up_before_it_raises() -> None:
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        portal.call(work)
+        background_loop.call(work)
     thread.join()
     assert steps == ["started", "cleaned up"]
 
 
 def test_a_call_inside_the_loop_is_refused() -> None:
     async def nested() -> int:
-        return portal.call(_identity)
+        return background_loop.call(_identity)
 
     with pytest.raises(SignedinError, match="a blocking call was made from an async callback"):
-        portal.call(nested)
+        background_loop.call(nested)
 
 
 def test_what_nobody_holds_is_closed() -> None:
@@ -80,9 +80,9 @@ def test_what_nobody_holds_is_closed() -> None:
     async def close() -> None:
         closed.set()
 
-    portal.call(_identity)
+    background_loop.call(_identity)
     owner = Owner()
-    portal.close_with(owner, close)
+    background_loop.close_with(owner, close)
     gc.collect()
     assert not closed.is_set()
     del owner

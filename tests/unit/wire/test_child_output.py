@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from signedin.wire.output import (
+from signedin.wire.child_output import (
     BUFFER_LIMIT,
     BURST,
     INTERVAL,
@@ -128,13 +128,13 @@ async def test_whoever_asks_something_gets_the_next_reads_at_once(
 ) -> None:
     while pipe.reading:
         output.feed(b"x")
-    output.hurry()
+    output.read_now()
     for _ in range(BURST):
         assert pipe.reading
         output.feed(b"x")
     output.feed(bytes(BUFFER_LIMIT))
     assert not pipe.reading
-    output.hurry()
+    output.read_now()
     assert not pipe.reading
     await anext(output)
     assert pipe.reading
