@@ -40,11 +40,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    ".access": "Access AccessSource",
     ".messages": "FunctionCall",
     ".models": "Model",
-    ".profiles": "CODEX SIWC Profile",
     ".requests": "InputItem ResponseRequest function_output function_tool user_message",
+    ".sign_in.access": "Access AccessSource",
+    ".sign_in.profiles": "CODEX SIWC Profile",
     ".transport": "AnswerStream ChatGPTTransport",
 }
 
