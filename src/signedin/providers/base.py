@@ -227,7 +227,7 @@ class Provider(ABC):
     def auth(self, options: TurnOptions) -> AuthBackend:
         """Returns who looks after the account."""
         del options
-        hint = "it looks after its accounts itself"
+        hint = "it manages its accounts itself"
         raise UnsupportedOptionError(self.name, "auth", hint)
 
 

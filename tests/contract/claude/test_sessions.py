@@ -67,7 +67,7 @@ def test_sessions_are_listed_the_newest_first(client: Client, stage: Stage, tmp_
 def test_what_cannot_be_listed(client: Client) -> None:
     with pytest.raises(UnsupportedOptionError, match="archived"):
         client.sessions(archived=True)
-    with pytest.raises(InvalidOptionError, match="cursor 'bogus' does not come from"):
+    with pytest.raises(InvalidOptionError, match="invalid cursor 'bogus'"):
         client.sessions(cursor="bogus")
 
 

@@ -142,7 +142,7 @@ class ChatGPTAuth:
         hint = {
             "device": f"the profile {profile.name} has none; use the method browser, and on a "
             "machine without one paste the address it ends at",
-            "api-key": "an API key is no ChatGPT login",
+            "api-key": "an API key is not a ChatGPT login",
         }
         raise UnsupportedOptionError("chatgpt", f"method={method}", hint[method])
 
@@ -163,5 +163,5 @@ def check_source(config: ProviderConfig) -> None:
         raise UnsupportedOptionError(
             "chatgpt",
             "auth_source=external",
-            "a refresh would sign the other program out; signedin keeps a login of its own",
+            "a refresh would sign the other program out; signedin stores a login of its own",
         )

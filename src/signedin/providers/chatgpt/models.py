@@ -120,7 +120,7 @@ class Catalogue:
             except SignedinError as error:
                 if known is None or not error.transient:
                     raise
-                _log.warning("the list of models is an old one: %s", error)
+                _log.warning("using an outdated list of models: %s", error)
             else:
                 self._is_outdated = False
                 _keep(file, known)
@@ -184,4 +184,4 @@ def _keep(file: Path, known: _Known) -> None:
         write_private(file, msgspec.json.encode(known))
     except OSError as error:
         # A read-only home costs a request the next time, nothing else.
-        _log.info("the list of models was not kept: %s", error)
+        _log.info("the list of models was not stored: %s", error)

@@ -153,7 +153,7 @@ def client_settings(options: TurnOptions) -> ClientSettings:
     if settings.base_url is not None:
         check_trusted(settings.base_url)
     if isinstance(settings.access, str) and not is_token(settings.access):
-        raise InvalidOptionError("access is no access token: there are other characters in it")
+        raise InvalidOptionError("access contains characters that cannot be in a token")
     if settings.access is not None and not isinstance(settings.access, str):
         for method in ("current", "renewed"):
             if not callable(getattr(settings.access, method, None)):
@@ -173,7 +173,7 @@ def _check(options: TurnOptions) -> None:
         raise UnsupportedOptionError("chatgpt", "env", "there is no process to give it to")
     for name in options.provider_options:
         if name in REFUSED_BY_BACKEND:
-            raise UnsupportedOptionError("chatgpt", name, "the backend does not take it")
+            raise UnsupportedOptionError("chatgpt", name, "the backend does not accept it")
         if name not in _TURN | CLIENT_OPTIONS | SIGN_IN_OPTIONS:
             known = ", ".join(sorted(_TURN | CLIENT_OPTIONS | SIGN_IN_OPTIONS))
             raise UnsupportedOptionError("chatgpt", name, f"the options are: {known}")

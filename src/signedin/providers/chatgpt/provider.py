@@ -170,7 +170,7 @@ def _check_given_access(options: TurnOptions) -> None:
     """
     for name in ("allowed_accounts", "on_auth_refresh"):
         if options.provider_options.get(name):
-            hint = "it is about the stored login, and provider_options['access'] goes before that"
+            hint = "it applies to the stored login, but provider_options['access'] takes precedence"
             raise UnsupportedOptionError("chatgpt", name, hint)
 
 

@@ -95,7 +95,7 @@ class ConversationStore:
             archived = self._check(database, session_id)
             if archived and to_go_on:
                 raise InvalidOptionError(
-                    f"session {session_id} is put away; bring it back first: session.unarchive(), "
+                    f"session {session_id} is archived; unarchive it first: session.unarchive(), "
                     f"or signedin sessions unarchive --provider chatgpt {session_id}"
                 )
             rows = database.execute(
@@ -334,5 +334,5 @@ def _place(cursor: str | None) -> int:
     if cursor is None:
         return 0
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < _LONGEST_CURSOR):
-        raise InvalidOptionError(f"{cursor!r} is no cursor of chatgpt's; take next_cursor")
+        raise InvalidOptionError(f"invalid cursor {cursor!r}; use SessionPage.next_cursor")
     return int(cursor)

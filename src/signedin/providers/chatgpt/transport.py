@@ -126,7 +126,7 @@ class ChatGPTTransport:
         if not models or models[0].priority is None:
             known = ", ".join(model.slug for model in models) or "none"
             raise InvalidOptionError(
-                f"ChatGPT does not tell which model it prefers; choose one with model=: {known}"
+                f"ChatGPT does not report a default model; choose one with model=: {known}"
             )
         return models[0].slug
 
@@ -143,7 +143,7 @@ class ChatGPTTransport:
             if self.limits_seen is not None:
                 return self.limits_seen
             raise UnsupportedOptionError(
-                "chatgpt", "limits", f"the profile {self._profile.name!r} has no address for them"
+                "chatgpt", "limits", f"the profile {self._profile.name!r} has no endpoint for them"
             )
         url = f"{base}/wham/usage"
         async with self._connection.request("GET", url, {}) as response:

@@ -177,7 +177,7 @@ class ControlPeer:
     def _take(self, lines: Iterable[tuple[bytes, Message | BadLine]]) -> None:
         for line, message in lines:
             if isinstance(message, BadLine):
-                _log.warning("claude wrote a line that is no message: %s", message.reason)
+                _log.warning("claude wrote a line that is not a message: %s", message.reason)
             elif message.type == "control_response":
                 self.take_answer(message, line)
             elif message.type == "control_request" and message.request_id:

@@ -230,8 +230,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
 def _check_argument(flag: str, argument: str) -> None:
     if redact(argument) != argument:
         raise InvalidOptionError(
-            f"{flag} holds a secret, which would stand on a command line that every user can read; "
-            "give it through env="
+            f"{flag} holds a secret, and every user can read the command line; pass it through env="
         )
     if len(argument.encode("utf-8", "replace")) > _LARGEST_ARGUMENT:
         raise InvalidOptionError(f"{flag} is too large for a command line; use a file")
@@ -244,6 +243,6 @@ def _check_root(environment: Mapping[str, str]) -> None:
         return
     raise PermissionDeniedError(
         "claude refuses permissions='full-access' (bypassPermissions) to the user root. Run it as "
-        "another user; or, if this machine is a sandbox that may be broken, say so with "
+        "another user; or, if this machine is a disposable sandbox, set "
         "env={'IS_SANDBOX': '1'}"
     )

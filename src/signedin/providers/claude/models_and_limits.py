@@ -84,7 +84,7 @@ def limits_in(answer: msgspec.Raw) -> RateLimits | None:
     told = answered(answer, _Usage)
     if not told.rate_limits_available:
         raise AuthRequiredError(
-            f"claude knows limits only of the plan of a login. Sign in with: {SIGN_IN}"
+            f"claude reports limits only for a login with a plan. Sign in with: {SIGN_IN}"
         )
     if told.rate_limits is None:
         return None

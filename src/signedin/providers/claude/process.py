@@ -228,7 +228,7 @@ class ClaudeProcess:
         if asked.subtype == "mcp_message":
             return await self._tools.answer(request, self.call_tool)
         if asked.subtype != "can_use_tool" or self._turn is None:
-            raise ProtocolError(f"signedin has nobody to answer {asked.subtype!r}")
+            raise ProtocolError(f"signedin has no handler for {asked.subtype!r}")
         question = msgspec.json.decode(request, type=CanUseTool)
         return await self._turn.on_question(question, request)
 
@@ -254,7 +254,7 @@ class ClaudeProcess:
             ProtocolError: There is no turn.
         """
         if self._turn is None:
-            raise ProtocolError(f"there is no turn to call the tool {name!r} in")
+            raise ProtocolError(f"no turn is running in which the tool {name!r} could be called")
         return await self._turn.call_tool(name, arguments)
 
     def _new_peer(self, process: Process) -> ControlPeer:

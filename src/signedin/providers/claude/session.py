@@ -255,7 +255,7 @@ def _lost(process: ClaudeProcess) -> SignedinError:
     if process.closed is None:
         return InvalidOptionError(
             "an ephemeral session of claude lives in one process: only model and effort may change "
-            "between its turns. Give the others to session(), or do without ephemeral="
+            "between its turns. Pass the others to session(), or omit ephemeral="
         )
     return SignedinError(
         "the process of an ephemeral claude session has ended, and the conversation with it; begin "

@@ -227,7 +227,7 @@ def _after(
     files: list[tuple[str, tuple[float, Path]]], cursor: str | None
 ) -> Iterator[tuple[str, tuple[float, Path]]]:
     if cursor is not None and not re.fullmatch(r"\d{20}-[0-9a-f-]{36}", cursor):
-        raise InvalidOptionError(f"cursor {cursor!r} does not come from an earlier page")
+        raise InvalidOptionError(f"invalid cursor {cursor!r}; use SessionPage.next_cursor")
     return (file for file in files if cursor is None or file[0] < cursor)
 
 

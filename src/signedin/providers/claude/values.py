@@ -54,7 +54,7 @@ def setting_sources(options: TurnOptions) -> list[str]:
     if untrusted := [source for source in named if source in _OF_PROJECT]:
         raise InvalidOptionError(
             f"provider_options['setting_sources'] names {untrusted[0]!r}, which comes with the "
-            "project: say trust_project=True (--trust-project) to have the project's settings count"
+            "project: pass trust_project=True (--trust-project) to load the project's settings"
         )
     return named
 

@@ -122,8 +122,8 @@ def untrusted(provider: str, found: Path, effect: str) -> PermissionDeniedError:
     """
     return PermissionDeniedError(
         f"{provider} is not started: it would {effect} {found}, and has no switch for that. If you "
-        "trust this project, say trust_project=True (--trust-project); else move the file away, or "
-        "work in another folder"
+        "trust this project, pass trust_project=True (--trust-project); otherwise move the file away, "
+        "or work in another folder"
     )
 
 
@@ -142,5 +142,5 @@ def check_guarding(provider: str, env: Mapping[str, str], options: TurnOptions) 
         if options.env.get(variable, value) != value:
             raise InvalidOptionError(
                 f"env sets {variable}, which keeps {provider} from what the project configures; "
-                "say trust_project=True (--trust-project) if you trust this project"
+                "pass trust_project=True (--trust-project) if you trust this project"
             )

@@ -140,7 +140,7 @@ def _read(response: httpx2.Response) -> Answer:
     if response.status_code == 403 and "html" in response.headers.get("content-type", ""):
         ray = response.headers.get("cf-ray")
         raise SignInServerError(
-            f"{response.url.host} turns this machine or network away (HTTP status 403"
+            f"{response.url.host} blocks this machine or network (HTTP status 403"
             + (f", ray {ray})" if ray else ")"),
             ErrorKind.NETWORK,
         )

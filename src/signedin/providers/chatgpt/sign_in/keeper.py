@@ -128,7 +128,7 @@ class LoginKeeper:
                 await stored.delete()
         if not told:
             raise SignedinError(
-                "signed out of chatgpt on this machine, but OpenAI could not be told; end the "
+                "signed out of chatgpt on this machine, but OpenAI did not confirm it; end the "
                 "login in the settings of ChatGPT"
             )
 

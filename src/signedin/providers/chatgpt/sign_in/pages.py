@@ -60,7 +60,7 @@ SIGNED_IN = Page(
 NOT_OURS = Page(
     HTTPStatus.BAD_REQUEST,
     "Nothing to do here",
-    "This address does not belong to the sign-in that is waiting. Begin again from the terminal.",
+    "This address does not belong to the pending sign-in. Begin again from the terminal.",
 )
 NOT_FOUND = Page(HTTPStatus.NOT_FOUND, "Nothing to see here", "There is no such page.")
 NOT_ALLOWED = Page(HTTPStatus.METHOD_NOT_ALLOWED, "Nothing to do here", "Only GET is answered.")

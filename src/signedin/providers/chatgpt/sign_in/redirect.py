@@ -74,6 +74,6 @@ def _reason(error: str, description: str) -> str:
 
 
 _NOT_OURS = (
-    "this is not the address that the sign-in which waits ended at; give the whole address, "
+    "this address does not belong to the pending sign-in; paste the complete address, "
     "beginning with http://127.0.0.1"
 )

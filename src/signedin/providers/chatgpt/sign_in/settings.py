@@ -40,8 +40,8 @@ class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
         account_id = login.claims.account_id
         if self.allowed_accounts and account_id not in self.allowed_accounts:
             raise AuthRequiredError(
-                f"the chatgpt account {account_id or '(without an id)'} is none of those that are "
-                f"allowed: {', '.join(self.allowed_accounts)}"
+                f"the chatgpt account {account_id or '(without an id)'} is not in "
+                f"allowed_accounts: {', '.join(self.allowed_accounts)}"
             )
 
 

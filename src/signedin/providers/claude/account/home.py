@@ -89,7 +89,7 @@ def settings_findings(home: Path, cwd: Path, sources: Sequence[str]) -> tuple[st
     for source, file in files.items():
         for name in _other_payers(file):
             effect = (
-                "it goes before the login"
+                "it takes precedence over the login"
                 if source in (*sources, "managed")
                 else "signedin does not load it, but claude started by hand does"
             )

@@ -42,7 +42,7 @@ _OURS = {
     "client_app": "signedin names itself",
     "continue_conversation": 'use resume="latest"',
     "cwd": "use cwd=",
-    "debug_stderr": "errors tell what Claude Code wrote to stderr",
+    "debug_stderr": "errors include what Claude Code wrote to stderr",
     "effort": "use effort=",
     "enable_file_checkpointing": "signedin does not rewind files",
     "env": "use env=",
@@ -58,7 +58,7 @@ _OURS = {
     "session_id": "Claude Code chooses it",
     "session_store": "signedin does not use the SDK's session stores",
     "session_store_flush": "signedin does not use the SDK's session stores",
-    "stderr": "errors tell what Claude Code wrote to stderr",
+    "stderr": "errors include what Claude Code wrote to stderr",
     "user": "Claude Code runs as the user of this process",
     "verbatim_prompts": "prompts are always taken word for word",
 }

@@ -120,7 +120,7 @@ class SdkPeer(ControlPeer):
         """Takes an answer to us or to the SDK."""
         super().take_answer(message, line)
         if not self._hand_on(line, message.response, ControlAnswer):
-            _log.warning("an answer of claude's is kept from the SDK, which could not read it")
+            _log.warning("an answer of claude was not passed to the SDK, which could not read it")
 
     def take_request(self, message: Message, line: bytes) -> None:
         """Has the SDK answer a question; one that it could not read is answered here."""
