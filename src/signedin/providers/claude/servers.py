@@ -35,8 +35,8 @@ def servers(options: TurnOptions, environment: Mapping[str, str]) -> dict[str, o
         return named
     if SERVER in named:
         raise InvalidOptionError(
-            f"mcp_servers[{SERVER!r}] needs another name: signedin offers Python tools as an MCP server of "
-            "this name"
+            f"mcp_servers[{SERVER!r}] needs another name: signedin offers Python tools as an "
+            "MCP server of this name"
         )
     return {**named, SERVER: {"type": "sdk", "name": SERVER, "alwaysLoad": True}}
 

@@ -122,8 +122,8 @@ def untrusted(provider: str, found: Path, effect: str) -> PermissionDeniedError:
     """
     return PermissionDeniedError(
         f"{provider} is not started: it would {effect} {found}, and has no switch for that. If you "
-        "trust this project, pass trust_project=True (--trust-project); otherwise move the file away, "
-        "or work in another folder"
+        "trust this project, pass trust_project=True (--trust-project); otherwise move the file "
+        "away, or work in another folder"
     )
 
 
