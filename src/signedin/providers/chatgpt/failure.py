@@ -93,12 +93,12 @@ def error_of_response(status: int, headers: Mapping[str, str], body: bytes) -> S
     if _is_html(headers, body):
         return _blocked(status, headers, body)
     try:
-        told = msgspec.json.decode(body, type=_Body)
+        decoded = msgspec.json.decode(body, type=_Body)
     except UNDECODABLE:
         text = _shortened(body.decode("utf-8", "replace"))
         return _error(_Error(message=text), status, headers)
     return error_of_report(
-        told.error or told.detail or told.message, status=status, headers=headers
+        decoded.error or decoded.detail or decoded.message, status=status, headers=headers
     )
 
 
@@ -125,24 +125,24 @@ def unavailable(reason: str) -> TurnFailedError:
     return TurnFailedError(reason, ErrorKind.NETWORK)
 
 
-def _error(told: _Error, status: int | None, headers: Mapping[str, str]) -> SignedinError:
-    given = (told.code, told.error_code, told.type)
+def _error(report: _Error, status: int | None, headers: Mapping[str, str]) -> SignedinError:
+    given = (report.code, report.error_code, report.type)
     names = [_clean(name) for name in given if isinstance(name, str)]
-    text = _clean(told.message) if isinstance(told.message, str) else ""
+    text = _clean(report.message) if isinstance(report.message, str) else ""
     kind = _kind(names, text, status)
     text = text or ", ".join(names) or "no reason was given"
-    said = f"ChatGPT refused the request: {text}" if status else f"ChatGPT failed: {text}"
+    message = f"ChatGPT refused the request: {text}" if status else f"ChatGPT failed: {text}"
     if status:
-        said += f" (status {status}{_request_id(headers)})"
+        message += f" (status {status}{_request_id(headers)})"
     match kind:
         case ErrorKind.USAGE_LIMIT:
-            return _usage_limit(said, told, headers)
+            return _usage_limit(message, report, headers)
         case ErrorKind.RATE_LIMITED:
-            return RateLimitedError(said, retry_after=_wait(text, headers))
+            return RateLimitedError(message, retry_after=_wait(text, headers))
         case ErrorKind.AUTH_REQUIRED:
-            return AuthRequiredError(f"{said}. Sign in with: {SIGN_IN}")
+            return AuthRequiredError(f"{message}. Sign in with: {SIGN_IN}")
         case _:
-            return TurnFailedError(said, kind, status)
+            return TurnFailedError(message, kind, status)
 
 
 def _kind(names: list[str], text: str, status: int | None) -> ErrorKind:
@@ -156,21 +156,21 @@ def _kind(names: list[str], text: str, status: int | None) -> ErrorKind:
     return kind_of_status(status)
 
 
-def _usage_limit(said: str, told: _Error, headers: Mapping[str, str]) -> UsageLimitError:
+def _usage_limit(message: str, report: _Error, headers: Mapping[str, str]) -> UsageLimitError:
     limits = limits_in_headers(headers) or RateLimits({})
-    resets_at = finite(told.resets_at)
-    if resets_at is None and (left := finite(told.resets_in_seconds)) is not None:
+    resets_at = finite(report.resets_at)
+    if resets_at is None and (left := finite(report.resets_in_seconds)) is not None:
         resets_at = time.time() + left
     if resets_at is None and limits.windows:
         fullest = max(limits.windows.values(), key=lambda window: window.used_percent)
         resets_at = fullest.resets_at
-    plan = _clean(told.plan_type) if isinstance(told.plan_type, str) else limits.plan
+    plan = _clean(report.plan_type) if isinstance(report.plan_type, str) else limits.plan
     if plan:
-        said += f", plan {plan}"
+        message += f", plan {plan}"
     if resets_at:
         with suppress(OverflowError, ValueError, OSError):  # no moment that a calendar knows
-            said += f", resets at {time.strftime('%Y-%m-%d %H:%M', time.localtime(resets_at))}"
-    return UsageLimitError(said, resets_at=resets_at, plan=plan)
+            message += f", resets at {time.strftime('%Y-%m-%d %H:%M', time.localtime(resets_at))}"
+    return UsageLimitError(message, resets_at=resets_at, plan=plan)
 
 
 def _wait(text: str, headers: Mapping[str, str]) -> float | None:
@@ -191,10 +191,10 @@ def _blocked(status: int, headers: Mapping[str, str], body: bytes) -> SignedinEr
     """The error for a page of HTML, which comes from what stands between us and the backend."""
     page = body.decode("utf-8", "replace")
     title = _TITLE.search(page)
-    said = _shortened(title[1] if title else _TAG.sub(" ", page))
+    text = _shortened(title[1] if title else _TAG.sub(" ", page))
     ray = _clean(headers.get("cf-ray", ""))
     return TurnFailedError(
-        f"a web page came instead of ChatGPT's answer: {said or 'without any text'} "
+        f"a web page came instead of ChatGPT's answer: {text or 'without any text'} "
         f"(status {status}{f', cf-ray {ray}' if ray else ''}). The network or a proxy on the way "
         "is blocked",
         kind_of_status(status) if status >= 500 else ErrorKind.NETWORK,

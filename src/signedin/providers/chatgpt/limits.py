@@ -72,9 +72,9 @@ def limits_in_event(data: bytes) -> RateLimits:
     Raises:
         msgspec.DecodeError: It has another form.
     """
-    told = msgspec.json.decode(data, type=_Reported)
-    found = told.rate_limits or _Windows()
-    return _limits(found.primary, found.secondary, told.plan_type, told.credits)
+    event = msgspec.json.decode(data, type=_Reported)
+    found = event.rate_limits or _Windows()
+    return _limits(found.primary, found.secondary, event.plan_type, event.credits)
 
 
 def limits_in_usage(body: bytes) -> RateLimits:
@@ -83,9 +83,9 @@ def limits_in_usage(body: bytes) -> RateLimits:
     Raises:
         msgspec.DecodeError: It has another form.
     """
-    told = msgspec.json.decode(body, type=_Usage)
-    found = told.rate_limit or _RateLimit()
-    return _limits(found.primary_window, found.secondary_window, told.plan_type, told.credits)
+    usage = msgspec.json.decode(body, type=_Usage)
+    found = usage.rate_limit or _RateLimit()
+    return _limits(found.primary_window, found.secondary_window, usage.plan_type, usage.credits)
 
 
 def _limits(
@@ -94,16 +94,16 @@ def _limits(
     plan: str | None,
     account: _Credits | None,
 ) -> RateLimits:
-    told = zip(_WINDOWS, (primary, secondary), strict=True)
-    windows = {name: _window(window) for name, window in told if window is not None}
+    named = zip(_WINDOWS, (primary, secondary), strict=True)
+    windows = {name: _window(window) for name, window in named if window is not None}
     return RateLimits(windows, plan, account.balance if account else None)
 
 
-def _window(told: _Window) -> RateLimitWindow:
-    minutes = told.window_minutes
-    if minutes is None and told.limit_window_seconds is not None:
-        minutes = told.limit_window_seconds // 60
-    return RateLimitWindow(told.used_percent, minutes, told.reset_at)
+def _window(window: _Window) -> RateLimitWindow:
+    minutes = window.window_minutes
+    if minutes is None and window.limit_window_seconds is not None:
+        minutes = window.limit_window_seconds // 60
+    return RateLimitWindow(window.used_percent, minutes, window.reset_at)
 
 
 def number_in(text: str | None) -> float | None:

@@ -121,8 +121,8 @@ class AnswerNormaliser:
         try:
             events = translate(self, event, now, payload) if translate else ()
         except UNDECODABLE:
-            if (whole := mended(data)) != data:
-                return self.events([ServerEvent(b"", whole)])
+            if (repaired := mended(data)) != data:
+                return self.events([ServerEvent(b"", repaired)])
             self._end_badly(event.type)
             return [self._unreadable(data, now)]
         return events or [OtherEvent(name=event.type, timestamp=now, payload=payload)]
@@ -172,14 +172,16 @@ class AnswerNormaliser:
         """The answer has ended well."""
         response = self._closed(event)
         events = [
-            told for item in response.output or () for told in self._take_item(item, now, payload)
+            translated
+            for item in response.output or ()
+            for translated in self._take_item(item, now, payload)
         ]
         for item_id, text in self._growing.items():
             if item_id not in self._done:
-                whole = text.getvalue()
-                self.items.append(_message_item(whole))
+                full_text = text.getvalue()
+                self.items.append(_message_item(full_text))
                 events.append(
-                    MessageEvent(item_id=item_id, text=whole, timestamp=now, payload=payload)
+                    MessageEvent(item_id=item_id, text=full_text, timestamp=now, payload=payload)
                 )
         self._growing.clear()
         return [*events, OtherEvent(name=event.type, timestamp=now, payload=payload)]
@@ -191,12 +193,12 @@ class AnswerNormaliser:
         reason = response.incomplete_details.reason if response.incomplete_details else ""
         match reason:
             case "content_filter":
-                kind, said = ErrorKind.REFUSED, "a content filter stopped the answer"
+                kind, text = ErrorKind.REFUSED, "a content filter stopped the answer"
             case "max_output_tokens":
-                kind, said = ErrorKind.OUTPUT_LIMIT, "the answer is longer than the model allows"
+                kind, text = ErrorKind.OUTPUT_LIMIT, "the answer is longer than the model allows"
             case _:
-                kind, said = ErrorKind.OTHER, f"the answer is incomplete: {reason or 'no reason'}"
-        self.failure = TurnFailedError(said, kind)
+                kind, text = ErrorKind.OTHER, f"the answer is incomplete: {reason or 'no reason'}"
+        self.failure = TurnFailedError(text, kind)
         return ()
 
     def failed(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
@@ -210,15 +212,15 @@ class AnswerNormaliser:
         """The server gives up; the reason is in ``error``, nested once more, or beside ``type``."""
         del event, now
         self.ended = True
-        told = msgspec.json.decode(payload, type=dict[str, object])
-        status = told.get("status_code", told.get("status"))
-        report = told.get("error", told)
+        members = msgspec.json.decode(payload, type=dict[str, object])
+        status = members.get("status_code", members.get("status"))
+        report = members.get("error", members)
         if isinstance(report, Mapping):
             fields = cast("Mapping[str, object]", report)
             report = fields.get("error", fields)
-        if report is told:
-            report = {**told, "type": None}  # the type of the event, not of the error
-        headers = told.get("headers")
+        if report is members:
+            report = {**members, "type": None}  # the type of the event, not of the error
+        headers = members.get("headers")
         self.failure = error_of_report(
             report,
             status=status if isinstance(status, int) else None,
@@ -265,8 +267,8 @@ class AnswerNormaliser:
         """What is no event as they are known: with half a character, of another form, or none."""
         if data == _NO_MORE:
             return ()
-        if (whole := mended(data)) != data:
-            return self.events([ServerEvent(b"", whole)])
+        if (repaired := mended(data)) != data:
+            return self.events([ServerEvent(b"", repaired)])
         try:
             data.decode()
             name = msgspec.json.decode(data, type=_Named).type
@@ -324,8 +326,8 @@ def _message_item(text: str) -> msgspec.Raw:
 def _texts(headers: object) -> dict[str, str]:
     if not isinstance(headers, dict):
         return {}
-    told = cast("dict[str, object]", headers)
-    return {name: str(value) for name, value in told.items()}
+    members = cast("dict[str, object]", headers)
+    return {name: str(value) for name, value in members.items()}
 
 
 _Translate: TypeAlias = Callable[

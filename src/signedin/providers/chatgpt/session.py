@@ -76,7 +76,7 @@ class ChatGPTSession(ProviderSession):
         settings = turn_settings(options)
         session_id = self._id = self._id or str(uuid.uuid4())
         message = user_message(prompt, options.images)
-        self._turns = await self._told(to_go_on=True)
+        self._turns = await self._current_turns(to_go_on=True)
         turn = StoredTurn(
             id=str(uuid.uuid4()),
             prompt=prompt,
@@ -117,7 +117,7 @@ class ChatGPTSession(ProviderSession):
 
     async def history(self) -> list[PastTurn]:
         """Returns the turns, the oldest first."""
-        return [turn.past() for turn in await self._told()]
+        return [turn.past() for turn in await self._current_turns()]
 
     async def roll_back(self) -> None:
         """Takes the last turn out of the conversation; see `ProviderSession.roll_back`."""
@@ -148,7 +148,7 @@ class ChatGPTSession(ProviderSession):
     async def aclose(self) -> None:
         """Does nothing: the conversation is stored, turn by turn."""
 
-    async def _told(self, *, to_go_on: bool = False) -> list[StoredTurn]:
+    async def _current_turns(self, *, to_go_on: bool = False) -> list[StoredTurn]:
         """The turns, those included that another process or client has added."""
         if self._store is None or self._id is None or not self._is_stored:
             return self._turns

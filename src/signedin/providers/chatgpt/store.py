@@ -306,16 +306,16 @@ class ConversationStore:
 
 def _info(row: tuple[object, ...]) -> SessionInfo:
     """What a row tells; a cell that is damaged is left out, so that all others are listed."""
-    told = dict(zip(_COLUMNS, row, strict=True))
+    cells = dict(zip(_COLUMNS, row, strict=True))
     try:
-        return msgspec.convert(told, SessionInfo, strict=False)
+        return msgspec.convert(cells, SessionInfo, strict=False)
     except msgspec.ValidationError:
         sound = {
-            field.name: told[field.name]
+            field.name: cells[field.name]
             for field in msgspec.structs.fields(SessionInfo)
-            if field.name in told and _fits(told[field.name], field.type)
+            if field.name in cells and _fits(cells[field.name], field.type)
         }
-        return msgspec.convert({"id": str(told["id"]), **sound}, SessionInfo, strict=False)
+        return msgspec.convert({"id": str(cells["id"]), **sound}, SessionInfo, strict=False)
 
 
 def _text(data: bytes) -> str:

@@ -161,15 +161,18 @@ class ChatGPTTransport:
         """Returns how many tokens a model reads, as far as that is known without asking."""
         return self._catalogue.context_window(model)
 
-    def took(self, response: aiohttp.ClientResponse) -> list[Event]:
+    def record_headers(self, response: aiohttp.ClientResponse) -> list[Event]:
         """Takes in what the headers of an answer tell besides it."""
         self._catalogue.seen(response.headers.get("X-Models-Etag"))
         limits = limits_in_headers(response.headers)
         if limits is None:
             return []
         self.limits_seen = limits
-        told = {name: text for name, text in response.headers.items() if "x-codex" in name.lower()}
-        payload = msgspec.Raw(json.dumps(told).encode())  # as halves of characters cannot be UTF-8
+        reported = {
+            name: text for name, text in response.headers.items() if "x-codex" in name.lower()
+        }
+        # msgspec cannot encode lone surrogates.
+        payload = msgspec.Raw(json.dumps(reported).encode())
         return [RateLimitEvent(limits=limits, timestamp=time.time(), payload=payload)]
 
     async def __aenter__(self) -> Self:
@@ -291,7 +294,7 @@ class AnswerStream:
         async with AsyncExitStack() as stack:
             response = await stack.enter_async_context(self._asked())
             self.turn_state = response.headers.get("x-codex-turn-state", self.turn_state)
-            self._early = self._transport.took(response)
+            self._early = self._transport.record_headers(response)
             is_early = True
             chunks = await stack.enter_async_context(aclosing(self._connection.chunks(response)))
             async for chunk in chunks:

@@ -89,13 +89,13 @@ class ClaudeAuth:
             [str(program), loaded, "auth", "status"], env=environment, seconds=STATUS_SECONDS
         )
         try:
-            told = msgspec.json.decode(answer.stdout, type=ClaudeAccount)
+            reported = msgspec.json.decode(answer.stdout, type=ClaudeAccount)
         except UNREADABLE:
             raise ProtocolError(
                 f"claude auth status ended with exit code {answer.returncode} and no answer: "
                 f"{answer.stderr}"
             ) from None
-        status = interpret(basis, told)
+        status = interpret(basis, reported)
         if status.decided_by == TOKEN_VARIABLE and not environment.get(TOKEN_VARIABLE):
             # auth status calls every token by one name; this one is ANTHROPIC_AUTH_TOKEN.
             return msgspec.structs.replace(
@@ -198,10 +198,10 @@ class ClaudeLogin:
         Raises:
             CommandExecutionError: It ended without one.
         """
-        said = b""
+        output = b""
         async for chunk in self._process.chunks():
-            said += chunk
-            if (page := _PAGE.search(said)) and page.end() < len(said):
+            output += chunk
+            if (page := _PAGE.search(output)) and page.end() < len(output):
                 self.url = page[0].decode()
                 self._reading = asyncio.get_running_loop().create_task(self._read_on())
                 return

@@ -192,14 +192,14 @@ def initialize_fields(options: TurnOptions) -> dict[str, object]:
     Left to itself, 2.1.330 records the system prompt and the tools of a conversation, and sends
     these to the model again whatever it is told when the conversation is resumed or forked.
     """
-    said: dict[str, object] = {"systemPromptSnapshot": False}
+    fields: dict[str, object] = {"systemPromptSnapshot": False}
     if options.instructions:
-        said["appendSystemPrompt"] = options.instructions
+        fields["appendSystemPrompt"] = options.instructions
     if isinstance(prompt := options.provider_options.get("system_prompt"), str):
-        said["systemPrompt"] = prompt
+        fields["systemPrompt"] = prompt
     if options.output is not None:
-        said["jsonSchema"] = options.output.portable_schema
-    return said
+        fields["jsonSchema"] = options.output.portable_schema
+    return fields
 
 
 def permission_mode(options: TurnOptions, environment: Mapping[str, str]) -> str:

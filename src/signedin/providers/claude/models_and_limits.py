@@ -30,9 +30,11 @@ class _Initialized(msgspec.Struct, frozen=True):
 
 def models_in(answer: msgspec.Raw) -> list[ModelInfo]:
     """Returns the models that the answer to ``initialize`` names."""
-    told = answered(answer, _Initialized).models
-    default = next((model.resolved_model for model in told if model.value == VENDOR_DEFAULT), None)
-    offered = [model for model in told if model.value != VENDOR_DEFAULT]
+    models = answered(answer, _Initialized).models
+    default = next(
+        (model.resolved_model for model in models if model.value == VENDOR_DEFAULT), None
+    )
+    offered = [model for model in models if model.value != VENDOR_DEFAULT]
     first = next((model for model in offered if model.resolved_model == default), None)
     return [
         ModelInfo(
@@ -56,8 +58,10 @@ def check_effort(answer: msgspec.Raw, effort: str | None) -> None:
     Raises:
         InvalidOptionError: It is none of them.
     """
-    told = answered(answer, _Initialized).models
-    known = dict.fromkeys(level for model in told for level in model.supported_effort_levels or ())
+    models = answered(answer, _Initialized).models
+    known = dict.fromkeys(
+        level for model in models for level in model.supported_effort_levels or ()
+    )
     if effort is not None and known and effort not in known:
         raise InvalidOptionError(
             f"claude does not know the effort {effort!r}; known: {', '.join(known)}"
@@ -81,12 +85,12 @@ def limits_in(answer: msgspec.Raw) -> RateLimits | None:
     Raises:
         AuthRequiredError: Nobody is signed in with a plan.
     """
-    told = answered(answer, _Usage)
-    if not told.rate_limits_available:
+    usage = answered(answer, _Usage)
+    if not usage.rate_limits_available:
         raise AuthRequiredError(
             f"claude reports limits only for a login with a plan. Sign in with: {SIGN_IN}"
         )
-    if told.rate_limits is None:
+    if usage.rate_limits is None:
         return None
     windows = {
         name: RateLimitWindow(
@@ -94,17 +98,17 @@ def limits_in(answer: msgspec.Raw) -> RateLimits | None:
             minutes=_MINUTES.get("_".join(name.split("_")[:2])),
             resets_at=_seconds(window.resets_at),
         )
-        for name, raw in told.rate_limits.items()
+        for name, raw in usage.rate_limits.items()
         if name.startswith(tuple(_MINUTES))
         and (window := _window(raw)) is not None
         and window.utilization is not None
     }
-    return RateLimits(windows, plan=told.subscription_type)
+    return RateLimits(windows, plan=usage.subscription_type)
 
 
-def _window(told: msgspec.Raw) -> _Window | None:
+def _window(raw: msgspec.Raw) -> _Window | None:
     try:
-        return msgspec.json.decode(told, type=_Window | None)
+        return msgspec.json.decode(raw, type=_Window | None)
     except UNREADABLE:
         return None  # of a newer form
 

@@ -180,5 +180,5 @@ def _used(tokens: Tokens, cost: float | None = None) -> Usage:
 
 
 def _window(usage: Mapping[str, ModelUsage], model: str | None) -> int | None:
-    told = usage.get(model or "")
-    return told.context_window if told else None
+    used = usage.get(model or "")
+    return used.context_window if used else None

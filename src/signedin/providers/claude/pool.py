@@ -114,9 +114,9 @@ class WarmPool:
 
     async def store(self) -> None:
         """Ends the processes that wait after a conversation: only then all of it is stored."""
-        told = [idle for idle in self._idle if idle.process.prompted]
-        self._idle = [idle for idle in self._idle if idle not in told]
-        for idle in told:
+        prompted = [idle for idle in self._idle if idle.process.prompted]
+        self._idle = [idle for idle in self._idle if idle not in prompted]
+        for idle in prompted:
             await idle.cleared()
             await idle.process.aclose()
 
@@ -176,14 +176,14 @@ class _Cleared:
         if message.subtype != "session_state_changed" or self.done.done():
             return
         try:
-            told = msgspec.json.decode(line, type=SystemMessage)
+            change = msgspec.json.decode(line, type=SystemMessage)
         except UNREADABLE:
             return
-        if told.state == "running":
-            self._before = told.session_id
-        elif told.state == "idle" and told.session_id in {"", self._before}:
+        if change.state == "running":
+            self._before = change.session_id
+        elif change.state == "idle" and change.session_id in {"", self._before}:
             self.done.set_exception(ProtocolError("claude did not begin a new conversation"))
-        elif told.state == "idle":
+        elif change.state == "idle":
             self.done.set_result(None)
 
     async def on_question(self, question: CanUseTool, payload: msgspec.Raw) -> object:

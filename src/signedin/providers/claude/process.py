@@ -74,7 +74,7 @@ class ClaudeProcess:
     Attributes:
         launch: How it was started.
         ready: Done when it has answered for the first time, or ended.
-        told: What it told of itself when it was ready.
+        initialized: Its answer to ``initialize``.
         closed: Why it cannot be used any more, ``None`` while it can.
         total_cost: What it has cost so far, as it counts, in US dollars.
         prompted: Whether it has held a conversation.
@@ -87,7 +87,7 @@ class ClaudeProcess:
         loop = asyncio.get_running_loop()
         self.launch = launch
         self.ready: asyncio.Future[None] = loop.create_future()
-        self.told = msgspec.Raw(b"{}")
+        self.initialized = msgspec.Raw(b"{}")
         self.closed: SignedinError | None = None
         self.total_cost = 0.0
         self.prompted = False
@@ -203,7 +203,7 @@ class ClaudeProcess:
         self._turn = None
         self._tools.cancel_calls()
 
-    def told_version(self, version: str | None) -> None:
+    def remember_version(self, version: str | None) -> None:
         """Keeps the program's version, which it tells in each turn."""
         if version and version != self._version:
             self._version = version
@@ -267,11 +267,11 @@ class ClaudeProcess:
     async def _initialize(self) -> None:
         launch = self.launch
         try:
-            self.told = await self._peer.initialize(launch.initialize)
-            check_effort(self.told, launch.effort)
+            self.initialized = await self._peer.initialize(launch.initialize)
+            check_effort(self.initialized, launch.effort)
             if launch.billing is not None:
-                told = answered(self.told, _Initialized).account
-                assure_billing(interpret(_UNKNOWN, told), launch.billing)
+                account = answered(self.initialized, _Initialized).account
+                assure_billing(interpret(_UNKNOWN, account), launch.billing)
             if launch.mcp_servers:
                 await self._connect(dict(launch.mcp_servers))
         except SignedinError as error:

@@ -76,7 +76,7 @@ class ClaudeProvider(Provider):
 
         await self._load()
         async with self._pool.borrow(self._launch(options)) as process:
-            return models_in(process.told)
+            return models_in(process.initialized)
 
     async def limits(self, options: TurnOptions) -> RateLimits:
         """Tells what is left of the plan.

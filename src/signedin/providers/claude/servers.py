@@ -55,14 +55,14 @@ def startup(options: TurnOptions) -> dict[str, str]:
 
 def startup_seconds(environment: Mapping[str, str]) -> float:
     """Returns how long Claude Code waits for a server."""
-    told = environment.get(_TIMEOUT, "")
-    return int(told) / 1000 if told.isdecimal() else STARTUP_SECONDS
+    configured = environment.get(_TIMEOUT, "")
+    return int(configured) / 1000 if configured.isdecimal() else STARTUP_SECONDS
 
 
 def program_of(server: object) -> str:
     """Returns what a server is known by to who configured it."""
-    told = cast("Mapping[str, object]", server or {})
-    return str(told.get("command") or told.get("url") or told.get("type"))
+    settings = cast("Mapping[str, object]", server or {})
+    return str(settings.get("command") or settings.get("url") or settings.get("type"))
 
 
 def _server(name: str, server: McpServer, environment: Mapping[str, str]) -> dict[str, object]:

@@ -167,13 +167,13 @@ class _Turn:
             self._reason = "failed"
         elif any(block.text.startswith(_INTERRUPTED) for block in _blocks(entry)):
             self._reason = "interrupted"
-        told = {
+        message = {
             "type": entry.type,
             "uuid": entry.uuid,
             "message": _without_usage(entry.message),
             "tool_use_result": entry.tool_use_result,
         }
-        line = msgspec.json.encode(told)
+        line = msgspec.json.encode(message)
         try:
             events = self._normaliser.events(Message(type=entry.type), line)
         except UNREADABLE:
@@ -287,9 +287,9 @@ def _ends(file: Path) -> list[bytes]:
 
 def _entries(lines: Iterable[bytes]) -> Iterator[Entry]:
     for line in lines:
-        whole = line if line.isascii() else line.decode(errors="replace").encode()
+        decodable = line if line.isascii() else line.decode(errors="replace").encode()
         try:
-            yield _decode(mended(whole))
+            yield _decode(mended(decodable))
         except UNREADABLE:
             continue  # cut off, or of a newer form
 

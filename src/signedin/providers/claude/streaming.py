@@ -38,8 +38,8 @@ class _Growing:
         if not self.pieces:
             return []
         text = "".join(self.pieces)
-        whole = ReasoningEvent if self.kind == "thinking" else MessageEvent
-        return [whole(item_id=self.item_id, text=text, complete=False, timestamp=now)]
+        event_type = ReasoningEvent if self.kind == "thinking" else MessageEvent
+        return [event_type(item_id=self.item_id, text=text, complete=False, timestamp=now)]
 
 
 class _Stream:

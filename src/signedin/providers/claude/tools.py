@@ -189,15 +189,15 @@ def _command_end(block: Block, details: object, *, ran: bool) -> dict[str, objec
             return {"output": shown}
         return {"output": shown[match.end() :], "exit_code": int(match[1])}
     try:
-        told = msgspec.convert(details, _CommandResult)
+        result = msgspec.convert(details, _CommandResult)
     except msgspec.ValidationError:
         return {"output": shown, "exit_code": 0}
-    output = "\n".join(part for part in (told.stdout, told.stderr) if part)
-    if told.interrupted:
+    output = "\n".join(part for part in (result.stdout, result.stderr) if part)
+    if result.interrupted:
         return {"output": output, "status": "interrupted"}
     # A command that goes on in the background has no exit code yet. For some commands, such as
     # grep, a code that is not 0 is no failure; then only its meaning is told.
-    if told.background_task_id or told.return_code_interpretation:
+    if result.background_task_id or result.return_code_interpretation:
         return {"output": output or shown}
     return {"output": output, "exit_code": 0}
 
@@ -213,16 +213,16 @@ def _result(details: object) -> object:
 
 def _made_change(details: object) -> FileChange | None:
     try:
-        told = msgspec.convert(details, _FileResult)
+        result = msgspec.convert(details, _FileResult)
     except msgspec.ValidationError:
         return None
-    if not told.file_path:
+    if not result.file_path:
         return None
-    if told.type == "create":
-        return FileChange(told.file_path, "add", told.content)
-    if not told.structured_patch:
+    if result.type == "create":
+        return FileChange(result.file_path, "add", result.content)
+    if not result.structured_patch:
         return None
-    return FileChange(told.file_path, "update", "".join(map(_shown, told.structured_patch)))
+    return FileChange(result.file_path, "update", "".join(map(_shown, result.structured_patch)))
 
 
 def _shown(hunk: _Hunk) -> str:

@@ -106,7 +106,7 @@ class ClaudeTurn:
         self._process.detach()
         self._queue.close()
         self._process.total_cost = self._normaliser.outcome.total_cost
-        self._process.told_version(self._normaliser.version)
+        self._process.remember_version(self._normaliser.version)
         if self._sent and self._normaliser.outcome.reason != "completed":
             self._process.spent = True
         if self._normaliser.background:

@@ -89,7 +89,7 @@ class CallbackServer:
         redirect = read_redirect(address, self._state)
         if self._outcome is None:
             self._outcome = asyncio.ensure_future(self._complete(redirect))
-            self._outcome.add_done_callback(_told_to_all)
+            self._outcome.add_done_callback(_mark_retrieved)
             self._arrived.set()
         await asyncio.shield(self._outcome)
 
@@ -174,7 +174,7 @@ class CallbackServer:
         return pages.SIGNED_IN
 
 
-def _told_to_all(outcome: asyncio.Future[None]) -> None:
+def _mark_retrieved(outcome: asyncio.Future[None]) -> None:
     """Its failure goes to everybody who waits; that nobody does is no mistake."""
     if not outcome.cancelled():
         outcome.exception()

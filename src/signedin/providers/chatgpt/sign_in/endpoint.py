@@ -128,11 +128,11 @@ async def _ask(
         ):
             response = await client.request(method, url, data=form, json=json)
     except TimeoutError:
-        told = f"{host} did not answer within {seconds:g} s"
-        raise SignInServerError(told, ErrorKind.NETWORK) from None
+        message = f"{host} did not answer within {seconds:g} s"
+        raise SignInServerError(message, ErrorKind.NETWORK) from None
     except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError, ValueError) as error:
-        told = f"{host} could not be asked: {type(error).__name__}"
-        raise SignInServerError(told, ErrorKind.NETWORK) from None
+        message = f"{host} could not be asked: {type(error).__name__}"
+        raise SignInServerError(message, ErrorKind.NETWORK) from None
     return _read(response)
 
 

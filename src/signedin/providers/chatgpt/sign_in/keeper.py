@@ -78,7 +78,9 @@ class LoginKeeper:
         """
         login = await self.read()
         if login is None:
-            raise self._told(f"nobody is signed in: there is no login in {self.where}", None)
+            raise self._auth_required(
+                f"nobody is signed in: there is no login in {self.where}", None
+            )
         return self._profile_of(login)
 
     async def current(self) -> Access:
@@ -123,10 +125,12 @@ class LoginKeeper:
             if login is None:
                 return
             try:
-                told = await revoke(self._settings.profile or profile_named(login.profile), login)
+                revoked = await revoke(
+                    self._settings.profile or profile_named(login.profile), login
+                )
             finally:
                 await stored.delete()
-        if not told:
+        if not revoked:
             raise SignedinError(
                 "signed out of chatgpt on this machine, but OpenAI did not confirm it; end the "
                 "login in the settings of ChatGPT"
@@ -146,14 +150,14 @@ class LoginKeeper:
                 self._name, is_fresh, refresh, lock_seconds=lock_seconds
             )
         except AuthRequiredError as error:
-            raise self._told(error.message, await self.read()) from error
+            raise self._auth_required(error.message, await self.read()) from error
         except asyncio.CancelledError as cancelled:
             try:
-                await self._tell_of(renewals)
+                await self._report_refresh(renewals)
             except SignedinError as error:
                 cancelled.add_note(error.message)
             raise
-        await self._tell_of(renewals)
+        await self._report_refresh(renewals)
         self._settings.check_account(login)
         return login
 
@@ -177,16 +181,16 @@ class LoginKeeper:
             self._trusted = fresh.access_token
         return fresh
 
-    async def _tell_of(self, renewals: Sequence[ChatGPTLogin]) -> None:
+    async def _report_refresh(self, renewals: Sequence[ChatGPTLogin]) -> None:
         """Calls ``on_auth_refresh``, after a cancellation as well: the old tokens are worthless."""
         callback = self._settings.on_auth_refresh
         if callback is None or not renewals:
             return
         [login] = renewals
         try:
-            told = callback(login)
-            if isawaitable(told):
-                await finish(_awaited(told))
+            result = callback(login)
+            if isawaitable(result):
+                await finish(_awaited(result))
         except Exception as error:
             raise SignedinError(
                 f"on_auth_refresh failed: {type(error).__name__}: {error}. The login was refreshed "
@@ -212,7 +216,7 @@ class LoginKeeper:
             )
         return chosen
 
-    def _told(self, message: str, login: ChatGPTLogin | None) -> AuthRequiredError:
+    def _auth_required(self, message: str, login: ChatGPTLogin | None) -> AuthRequiredError:
         chosen = self._settings.profile
         profile = chosen.name if chosen else login.profile if login else None
         command = sign_in_command(
@@ -221,5 +225,5 @@ class LoginKeeper:
         return AuthRequiredError(f"{message}. Sign in with: {command}")
 
 
-async def _awaited(told: Awaitable[None]) -> None:
-    await told
+async def _awaited(result: Awaitable[None]) -> None:
+    await result

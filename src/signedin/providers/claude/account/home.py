@@ -50,24 +50,24 @@ def accounts_for(config: ProviderConfig) -> Accounts:
     return Accounts(VENDOR, config.auth_source, config.account, config.billing)
 
 
-def interpret(basis: AuthStatus, told: ClaudeAccount) -> AuthStatus:
+def interpret(basis: AuthStatus, reported: ClaudeAccount) -> AuthStatus:
     """Returns who pays.
 
     ``auth status`` of 2.1.197 names the login as its method even if a key goes before it, so the
     source of the key is looked at first.
     """
-    source = told.token_source or told.auth_method or ""
-    if not told.logged_in or source == "none":
+    source = reported.token_source or reported.auth_method or ""
+    if not reported.logged_in or source == "none":
         return basis
-    mode, payer, decided_by = _meaning(told, source)
+    mode, payer, decided_by = _meaning(reported, source)
     return msgspec.structs.replace(
         basis,
         authenticated=True,
         mode=mode,
         billing=payer,
         decided_by=decided_by,
-        plan=told.plan_tier or told.subscription_type,
-        email=told.email,
+        plan=reported.plan_tier or reported.subscription_type,
+        email=reported.email,
     )
 
 
@@ -97,13 +97,13 @@ def settings_findings(home: Path, cwd: Path, sources: Sequence[str]) -> tuple[st
     return tuple(found)
 
 
-def _meaning(told: ClaudeAccount, source: str) -> tuple[AuthMode, Payer, str]:
-    if told.api_provider != "firstParty":
-        return "cloud", "cloud", told.api_provider
-    if told.api_key_source == "apiKeyHelper" or source in ("apiKeyHelper", "api_key_helper"):
+def _meaning(reported: ClaudeAccount, source: str) -> tuple[AuthMode, Payer, str]:
+    if reported.api_provider != "firstParty":
+        return "cloud", "cloud", reported.api_provider
+    if reported.api_key_source == "apiKeyHelper" or source in ("apiKeyHelper", "api_key_helper"):
         return "helper", "api", "apiKeyHelper"
-    if told.api_key_source:
-        return "api-key", "api", told.api_key_source
+    if reported.api_key_source:
+        return "api-key", "api", reported.api_key_source
     if source in (TOKEN_VARIABLE, "oauth_token"):
         return "token", "subscription", TOKEN_VARIABLE
     if source == "ANTHROPIC_AUTH_TOKEN":
