@@ -1,4 +1,4 @@
-"""Why a request failed, in the words of `ErrorKind`.
+"""Why a request failed, mapped to `ErrorKind`.
 
 The bodies are those of the ChatGPT backend and of api.openai.com: an ``error`` object or string, a
 ``detail`` object or string, a page of HTML, or nothing.
@@ -61,7 +61,7 @@ _WAIT = re.compile(r"try again in\s*(\d+(?:\.\d+)?)\s*(ms|s|seconds?)", re.IGNOR
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _SHOWN = 300
-"""Characters of a body that is no JSON which are shown."""
+"""Characters shown of a body that is not JSON."""
 
 
 class _Error(msgspec.Struct):
@@ -83,12 +83,12 @@ class _Body(msgspec.Struct):
 
 
 def error_of_response(status: int, headers: Mapping[str, str], body: bytes) -> SignedinError:
-    """Returns the error for a response that is none to the question.
+    """Returns the error for a response that failed.
 
     Args:
         status: The HTTP status.
         headers: The response's headers; names in any case.
-        body: What it says.
+        body: The body.
     """
     if _is_html(headers, body):
         return _blocked(status, headers, body)
@@ -105,7 +105,7 @@ def error_of_response(status: int, headers: Mapping[str, str], body: bytes) -> S
 def error_of_report(
     report: object, *, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> SignedinError:
-    """Returns the error for what a body or an event says of it.
+    """Returns the error that a body or an event describes.
 
     Args:
         report: The ``error`` or ``detail``, an object or a text.
@@ -168,7 +168,7 @@ def _usage_limit(message: str, report: _Error, headers: Mapping[str, str]) -> Us
     if plan:
         message += f", plan {plan}"
     if resets_at:
-        with suppress(OverflowError, ValueError, OSError):  # no moment that a calendar knows
+        with suppress(OverflowError, ValueError, OSError):  # outside the range of dates
             message += f", resets at {time.strftime('%Y-%m-%d %H:%M', time.localtime(resets_at))}"
     return UsageLimitError(message, resets_at=resets_at, plan=plan)
 
@@ -188,7 +188,7 @@ def _wait(text: str, headers: Mapping[str, str]) -> float | None:
 
 
 def _blocked(status: int, headers: Mapping[str, str], body: bytes) -> SignedinError:
-    """The error for a page of HTML, which comes from what stands between us and the backend."""
+    """The error for a page of HTML, which comes from a proxy in front of the backend."""
     page = body.decode("utf-8", "replace")
     title = _TITLE.search(page)
     text = _shortened(title[1] if title else _TAG.sub(" ", page))
@@ -218,5 +218,5 @@ def _request_id(headers: Mapping[str, str]) -> str:
 
 
 def _clean(text: str) -> str:
-    """Text without halves of characters, which nothing could write."""
+    """Text without lone surrogates, which cannot be encoded."""
     return text.encode("utf-8", "replace").decode()

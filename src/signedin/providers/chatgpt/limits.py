@@ -1,4 +1,4 @@
-"""What is left of a plan: in the headers of an answer, in an event, and asked for.
+"""What is left of a plan: in the headers of an answer, in an event, and on request.
 
 Sources: the header names are those codex 0.169 reads; ``/wham/usage`` is what it asks.
 """
@@ -52,7 +52,7 @@ class _Usage(msgspec.Struct):
 
 
 def limits_in_headers(headers: Mapping[str, str]) -> RateLimits | None:
-    """Returns what the headers of an answer tell; ``None`` if they tell nothing."""
+    """Returns what the headers of an answer report; ``None`` if they report nothing."""
     windows: dict[str, RateLimitWindow] = {}
     for name in _WINDOWS:
         used = number_in(headers.get(f"{_PREFIX}{name}-used-percent"))
@@ -67,7 +67,7 @@ def limits_in_headers(headers: Mapping[str, str]) -> RateLimits | None:
 
 
 def limits_in_event(data: bytes) -> RateLimits:
-    """Returns what the event ``codex.rate_limits`` tells.
+    """Returns what the event ``codex.rate_limits`` reports.
 
     Raises:
         msgspec.DecodeError: It has another form.
@@ -107,7 +107,7 @@ def _window(window: _Window) -> RateLimitWindow:
 
 
 def number_in(text: str | None) -> float | None:
-    """Returns the number in a text, ``None`` for whatever is none to reckon with."""
+    """Returns the finite number in a text, ``None`` for anything else."""
     try:
         return finite(float(text)) if text else None
     except ValueError:
@@ -115,5 +115,5 @@ def number_in(text: str | None) -> float | None:
 
 
 def _text(value: str | None) -> str | None:
-    # A header's bytes that are no UTF-8 come as halves of characters, which nothing could write.
+    # A header's bytes that are not UTF-8 become lone surrogates, which cannot be encoded.
     return value.encode("utf-8", "replace").decode() if value else None

@@ -1,8 +1,8 @@
 """Server-sent events to events: a pure translation of one answer, with the state it needs.
 
 ``response.output_item.done`` is the truth and deltas are previews: the ChatGPT backend ends an
-answer with an empty ``output`` (reported since April 2026). A message of which there are only
-deltas is made of them.
+answer with an empty ``output`` (reported since April 2026). A message that only has
+deltas is assembled from them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AnswerNormaliser:
     Attributes:
         response_id: The id of the answer.
         model: The model that answers.
-        items: The whole items of the output as they came, to be sent back in the next request.
+        items: The complete items of the output, unchanged, to be sent back in the next request.
         calls: The functions the model wants to have called.
         usage: Tokens of this answer.
         ended: Whether the answer is over, well or not.
@@ -109,7 +109,7 @@ class AnswerNormaliser:
         return out
 
     def broken_off(self) -> None:
-        """Takes in that nothing more comes: makes items of the messages that were not finished."""
+        """Records that nothing more comes: makes items of the messages that were not finished."""
         for item_id, text in self._growing.items():
             if item_id not in self._done:
                 self.items.append(_message_item(text.getvalue()))
@@ -138,7 +138,7 @@ class AnswerNormaliser:
     def refusal_delta(
         self, event: StreamEvent, now: float, payload: msgspec.Raw
     ) -> Sequence[Event]:
-        """A piece of why the model does not answer; it is the message then."""
+        """A piece of the refusal, which becomes the message."""
         self._growing.setdefault(event.item_id, StringIO()).write(event.delta)
         return [
             MessageDeltaEvent(
@@ -165,7 +165,7 @@ class AnswerNormaliser:
         return self._reasoning(event.item_id, event.delta, now, payload, summary=False)
 
     def item_done(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
-        """A whole item."""
+        """A complete item."""
         return self._take_item(event.item, now, payload)
 
     def completed(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
@@ -209,7 +209,7 @@ class AnswerNormaliser:
         return ()
 
     def error(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
-        """The server gives up; the reason is in ``error``, nested once more, or beside ``type``."""
+        """The server failed; the reason is in ``error``, nested once more, or beside ``type``."""
         del event, now
         self.ended = True
         members = msgspec.json.decode(payload, type=dict[str, object])
@@ -229,7 +229,7 @@ class AnswerNormaliser:
         return ()
 
     def limits(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
-        """News of the plan."""
+        """New limits of the plan."""
         del event
         return [RateLimitEvent(limits=limits_in_event(payload), timestamp=now, payload=payload)]
 
@@ -257,14 +257,14 @@ class AnswerNormaliser:
     def _reasoning(
         self, item_id: str, text: str, now: float, payload: msgspec.Raw, *, summary: bool
     ) -> Sequence[Event]:
-        # A model may send a summary and the full text of the same reasoning. The whole will be the
-        # summary if there is one, so only the stream that came first is told as its deltas.
+        # A model may send a summary and the full text of the same reasoning. The complete item
+        # is the summary if there is one, so only the stream that came first becomes its deltas.
         if self._summarised.setdefault(item_id, summary) is not summary:
             return ()
         return [ReasoningDeltaEvent(item_id=item_id, text=text, timestamp=now, payload=payload)]
 
     def _odd(self, data: bytes, now: float) -> Sequence[Event]:
-        """What is no event as they are known: with half a character, of another form, or none."""
+        """Data that is not a known event: with a lone surrogate, of another form, or unreadable."""
         if data == _NO_MORE:
             return ()
         if (repaired := mended(data)) != data:
@@ -277,7 +277,7 @@ class AnswerNormaliser:
         return [OtherEvent(name=name, timestamp=now, payload=msgspec.Raw(data))]
 
     def _end_badly(self, name: str) -> None:
-        """Takes in that an event could not be read; an answer ends even so."""
+        """Records that an event could not be read; an answer ends nevertheless."""
         if name in _ENDS:
             self.ended = True
             if _ENDS[name] is not AnswerNormaliser.completed:
@@ -291,9 +291,9 @@ class AnswerNormaliser:
 
 
 def item_event(item: Item, now: float, payload: msgspec.Raw) -> Event | None:
-    """Returns the event that tells of a whole item, ``None`` if there is nothing to tell.
+    """Returns the event for a complete item, ``None`` if there is nothing to report.
 
-    Calls of functions are told of when they are made.
+    Calls of functions are reported when they are made.
     """
     match item.type:
         case "message":

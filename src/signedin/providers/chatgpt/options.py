@@ -1,4 +1,4 @@
-"""The keys of ``provider_options`` that are about requests, those about signing in aside."""
+"""The keys of ``provider_options`` for requests; those for signing in are in `sign_in.settings`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 
 class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to ask, as far as there is no keyword for it.
+    """Settings of a request that have no keyword.
 
     Attributes:
         verbosity: How much to say: ``low``, ``medium`` or ``high``.
@@ -76,13 +76,13 @@ class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks whom.
+    """Which backend is asked, with which access.
 
     Attributes:
-        access: An access token, or what gives them, instead of the stored login.
+        access: An access token or an `AccessSource`, instead of the stored login.
         base_url: The backend, instead of the profile's.
         client_version: Version of Codex whose models are listed.
-        request_max_retries: How often a request is tried again of whose answer nothing was seen.
+        request_max_retries: How often a request is retried whose answer has not begun.
         sessions: Folder of the conversations, instead of signedin's own.
     """
 
@@ -93,19 +93,19 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     request_max_retries: int = RETRY.max_retries
 
     def source(self) -> AccessSource | None:
-        """Returns what gives access instead of the stored login, ``None`` if nothing was given."""
+        """Returns the access that replaces the stored login, ``None`` if none was given."""
         if isinstance(self.access, str):
             return GivenToken(self.access)
         return cast("AccessSource | None", self.access)
 
 
 class GivenToken(msgspec.Struct, frozen=True):
-    """An `AccessSource` of one token that nobody refreshes."""
+    """An `AccessSource` of one token that is never refreshed."""
 
     token: str
 
     async def current(self) -> Access:
-        """Returns the token, with what it says of its account."""
+        """Returns the token and the account in its claims."""
         claims = read_claims(self.token)
         return Access(self.token, claims.account_id, claims.fedramp)
 
@@ -126,11 +126,11 @@ class GivenToken(msgspec.Struct, frozen=True):
 
 _TURN = frozenset(TurnSettings.__struct_fields__)
 CLIENT_OPTIONS = frozenset(ClientSettings.__struct_fields__)
-"""Keys that count when a session begins."""
+"""Keys that apply when a session begins."""
 
 
 def turn_settings(options: TurnOptions) -> TurnSettings:
-    """Reads how to ask.
+    """Reads the settings of a request.
 
     Raises:
         UnsupportedOptionError: There is no such option, or the backend refuses it.
@@ -144,10 +144,10 @@ def turn_settings(options: TurnOptions) -> TurnSettings:
 
 
 def client_settings(options: TurnOptions) -> ClientSettings:
-    """Reads who asks whom.
+    """Reads the settings of a client.
 
     Raises:
-        InvalidOptionError: A value cannot be used, or a token would go to a stranger.
+        InvalidOptionError: A value cannot be used, or a token would go to an untrusted host.
     """
     settings = _read(options.provider_options, CLIENT_OPTIONS, ClientSettings)
     if settings.base_url is not None:

@@ -34,12 +34,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ChatGPTTurn:
-    """A running turn: collects its events until they are asked for.
+    """A running turn: buffers its events until they are requested.
 
     Args:
-        transport: Answers.
-        stored: The turn as it is kept; filled while it runs.
-        prepare: Finds out what is asked, and returns the first request.
+        transport: Sends the requests.
+        stored: The turn as it is stored; filled while it runs.
+        prepare: Returns the first request.
         session: The event it begins with, without its model.
         host: Calls the functions.
         max_requests: How often the model is asked.
@@ -97,7 +97,7 @@ class ChatGPTTurn:
         self._work.cancel()
 
     async def aclose(self) -> None:
-        """Stops the turn if it still runs; what there is of it is stored."""
+        """Stops the turn if it is still running; its events so far are stored."""
         if not self._work.done():
             self._work.cancel()
             await asyncio.wait({self._work})
@@ -207,7 +207,7 @@ class ChatGPTTurn:
         return result
 
     async def _emit(self, events: Sequence[Event]) -> None:
-        """Gives events to the consumer, and waits while it has too many."""
+        """Passes events to the consumer, and waits while it has too many."""
         self._messages += [event for event in events if type(event) is MessageEvent]
         self._queue.put(events)
         self._queue.wake()
@@ -220,7 +220,7 @@ class ChatGPTTurn:
 
 
 def _shown(result: ToolResult) -> object:
-    """What a function gave, as `ToolEvent.result`: its text, or its parts if there are several."""
+    """The result of a function, as `ToolEvent.result`: its text, or several parts."""
     parts = [
         part.text if isinstance(part, TextContent) else part.data_url for part in result.content
     ]

@@ -1,4 +1,4 @@
-"""What Claude Code tells of the account: its models, and what is left of its plan."""
+"""What Claude Code reports about the account: its models, and what is left of its plan."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def models_in(answer: msgspec.Raw) -> list[ModelInfo]:
 
 
 def check_effort(answer: msgspec.Raw, effort: str | None) -> None:
-    """Refuses an effort of which Claude Code would only warn, and take its own choice.
+    """Raises for an effort that Claude Code would ignore with a warning.
 
     Args:
         answer: The answer to ``initialize``, which names the efforts of each model.
-        effort: What was asked for.
+        effort: The requested effort.
 
     Raises:
-        InvalidOptionError: It is none of them.
+        InvalidOptionError: It is not one of them.
     """
     models = answered(answer, _Initialized).models
     known = dict.fromkeys(
@@ -80,7 +80,7 @@ class _Usage(msgspec.Struct, frozen=True):
 
 
 def limits_in(answer: msgspec.Raw) -> RateLimits | None:
-    """Returns what the answer to ``get_usage`` tells of the plan; ``None`` if it is not known.
+    """Returns what the answer to ``get_usage`` reports about the plan; ``None`` if it is not known.
 
     Raises:
         AuthRequiredError: Nobody is signed in with a plan.

@@ -1,7 +1,7 @@
 """Messages of Claude Code to events: a pure translation, with the little state a turn needs.
 
 Wire facts seen with 2.1.197 and 2.1.330. Each content block of the model arrives twice: streamed,
-and then whole in an ``assistant`` message of its own. A prompt may have several results, since work
+and then complete in an ``assistant`` message of its own. A prompt may have several results: work
 in the background reports back; the turn is over when the session is idle.
 """
 
@@ -58,12 +58,12 @@ class TurnNormaliser:
         declined: Ids of tool calls that were not allowed.
         background: Descriptions of tasks that run in the background, by id.
         interrupting: Whether the turn was asked to stop.
-        session_id: The session's id, once told.
-        version: Claude Code's version, once told.
+        session_id: The session's id, once known.
+        version: Claude Code's version, once known.
         outcome: How the turn ends and what it used.
         last_said: The id of the last message of the model, once there is one.
         ended: Whether it is over.
-        warnings: What is told right after the session.
+        warnings: Reported right after the session.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class TurnNormaliser:
 
         Args:
             message: The message, as far as it is decoded.
-            line: The whole of it, for `Event.payload`.
+            line: The complete line, for `Event.payload`.
         """
         now = self._clock()
         payload = msgspec.Raw(line)
@@ -187,7 +187,7 @@ class TurnNormaliser:
                 MessageEvent(
                     item_id=item_id,
                     text=block.text,
-                    # What a subagent says is no answer to the user.
+                    # What a subagent says is not the answer to the user.
                     phase="commentary" if parent else None,
                     complete=not self.interrupting,
                     timestamp=now,
@@ -243,7 +243,7 @@ class TurnNormaliser:
             return []  # about work that an earlier process had left in the background
         else:
             events = self.outcome.take_result(result, self._model, now, payload)
-        # Without news of when it is idle, it is at its end with the result.
+        # Without reports of when it is idle, it ends with the result.
         return events if self._active else [*events, *self._done(now)]
 
     def _on_rate_limit(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:

@@ -1,4 +1,4 @@
-"""MCP servers in Claude Code's words."""
+"""MCP servers in Claude Code's format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def servers(options: TurnOptions, environment: Mapping[str, str]) -> dict[str, o
 
     Raises:
         InvalidOptionError: A server lacks its token, or has the name of the Python tools.
-        UnsupportedOptionError: One asks for what Claude Code cannot do.
+        UnsupportedOptionError: One uses an option that Claude Code lacks.
     """
     named: dict[str, object] = {
         name: _server(name, server, environment) for name, server in options.mcp_servers.items()
@@ -44,7 +44,7 @@ def servers(options: TurnOptions, environment: Mapping[str, str]) -> dict[str, o
 def startup(options: TurnOptions) -> dict[str, str]:
     """Returns the variable that says how long servers may take to start, if one of them does.
 
-    There is one for all of them: the most patient decides.
+    There is one for all of them: the longest timeout wins.
     """
     seconds = [server.startup_timeout for server in options.mcp_servers.values()]
     if all(each is None for each in seconds):
@@ -60,13 +60,13 @@ def startup_seconds(environment: Mapping[str, str]) -> float:
 
 
 def program_of(server: object) -> str:
-    """Returns what a server is known by to who configured it."""
+    """Returns what the user recognises a server by."""
     settings = cast("Mapping[str, object]", server or {})
     return str(settings.get("command") or settings.get("url") or settings.get("type"))
 
 
 def _server(name: str, server: McpServer, environment: Mapping[str, str]) -> dict[str, object]:
-    """An MCP server in Claude Code's words.
+    """An MCP server in Claude Code's format.
 
     Newer versions show the model a server's tools only when it searches for them; ``alwaysLoad``
     shows them at once (seen with 2.1.329).

@@ -1,4 +1,4 @@
-"""Keeps one login: on the disk, fresh, and the same for all tasks and processes."""
+"""Stores one login and refreshes it, shared by all tasks and processes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from signedin.runtime.aio import finish
 LOGIN_NAME = "login"
 
 PATIENCE_SECONDS = 60.0
-"""How long a refresh that failed is not tried again while the access it was for lasts."""
+"""How long a failed refresh is not retried while the access token is valid."""
 
 SHORT_WAIT = 5.0
-"""Seconds to wait for another process that refreshes, while the access lasts."""
+"""Seconds to wait for another process that refreshes, while the access token is valid."""
 
 
 class LoginKeeper:
@@ -35,12 +35,12 @@ class LoginKeeper:
 
     Args:
         account: Name of the account.
-        settings: What the caller chose.
+        settings: The caller's settings.
 
     Attributes:
-        folder: Where the login is kept from being changed twice at once, and usually the login.
+        folder: Where the lock of the login is, and usually the login.
         kept_in: The name of the login's file, or ``keyring``.
-        where: Where the login is, in words.
+        where: Where the login is, for messages.
 
     Raises:
         SignedinError: The system's keyring was chosen and cannot be used.
@@ -66,7 +66,7 @@ class LoginKeeper:
         return await self._store.read(self._name)
 
     async def save(self, login: ChatGPTLogin) -> None:
-        """Stores a login in the place of the one that is there."""
+        """Stores a login, replacing an existing one."""
         async with self._store.locked(self._name) as stored:
             await stored.write(login)
 
@@ -86,8 +86,8 @@ class LoginKeeper:
     async def current(self) -> Access:
         """Returns the access of the login, refreshed if it is about to end.
 
-        A refresh that fails without a word on the login itself does no harm while the old access
-        lasts: it is gone on with, and nobody is asked again for `PATIENCE_SECONDS`.
+        If a refresh fails for a transient reason, the old access is used while it is valid, and the
+        refresh is not retried for `PATIENCE_SECONDS`.
         """
         login = await self.read()
         lasts = login is not None and not login.has_ended
@@ -115,10 +115,10 @@ class LoginKeeper:
         return (await self._fresh(is_other)).access
 
     async def sign_out(self) -> None:
-        """Ends the login at OpenAI and forgets it.
+        """Revokes the login at OpenAI and deletes it.
 
         Raises:
-            SignedinError: It is forgotten, but OpenAI could not be told.
+            SignedinError: It is deleted, but OpenAI did not confirm that it is revoked.
         """
         async with self._store.locked(self._name) as stored:
             login = await stored.read()
@@ -163,7 +163,7 @@ class LoginKeeper:
 
     async def _refresh(self, login: ChatGPTLogin) -> ChatGPTLogin:
         if self._ended and self._ended[0] == login.refresh_token:
-            raise AuthRequiredError(self._ended[1])  # it was said before; asking again is useless
+            raise AuthRequiredError(self._ended[1])  # the same token was refused before
         earliest = login.earliest_refresh_at
         if earliest is not None and time.time() < earliest:
             raise AuthRequiredError(
@@ -177,12 +177,12 @@ class LoginKeeper:
             if login.refresh_token:
                 self._ended = (login.refresh_token, error.message)
             raise
-        if fresh.is_due(profile):  # by a clock that is wrong, or it is good for moments only
+        if fresh.is_due(profile):  # the clock is wrong, or it expires within moments
             self._trusted = fresh.access_token
         return fresh
 
     async def _report_refresh(self, renewals: Sequence[ChatGPTLogin]) -> None:
-        """Calls ``on_auth_refresh``, after a cancellation as well: the old tokens are worthless."""
+        """Calls ``on_auth_refresh``, after a cancellation as well: the old tokens are invalid."""
         callback = self._settings.on_auth_refresh
         if callback is None or not renewals:
             return

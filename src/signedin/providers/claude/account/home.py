@@ -22,7 +22,7 @@ _STATE_FILE = ".claude.json"
 
 
 class ClaudeAccount(msgspec.Struct, frozen=True, rename="camel"):
-    """Who pays, as ``initialize`` and ``claude auth status`` tell it.
+    """Who pays, as ``initialize`` and ``claude auth status`` report it.
 
     Attributes:
         api_provider: ``firstParty``, or the cloud that answers.
@@ -53,7 +53,7 @@ def accounts_for(config: ProviderConfig) -> Accounts:
 def interpret(basis: AuthStatus, reported: ClaudeAccount) -> AuthStatus:
     """Returns who pays.
 
-    ``auth status`` of 2.1.197 names the login as its method even if a key goes before it, so the
+    ``auth status`` of 2.1.197 names the login as its method even if a key takes precedence, so the
     source of the key is looked at first.
     """
     source = reported.token_source or reported.auth_method or ""
@@ -72,7 +72,7 @@ def interpret(basis: AuthStatus, reported: ClaudeAccount) -> AuthStatus:
 
 
 def settings_findings(home: Path, cwd: Path, sources: Sequence[str]) -> tuple[str, ...]:
-    """Says which settings files name another payer than the login; no value is looked at.
+    """Reports which settings files name another payer than the login; values are not read.
 
     Args:
         home: Where the user's settings are.
@@ -145,7 +145,7 @@ class _OAuth(msgspec.Struct, frozen=True, rename="camel"):
     refresh_token_expires_at: float | None = None
 
     def __repr__(self) -> str:
-        """Leaves out what is in it."""
+        """Shows no tokens."""
         return "_OAuth()"
 
 

@@ -1,4 +1,4 @@
-"""The words of `TurnOptions` in those of the official SDK, which builds the command line."""
+"""Translates `TurnOptions` into options of the official SDK, which builds the command line."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def sdk_launch(
     """Returns how to start Claude Code for a turn that the SDK drives.
 
     Args:
-        program: The native program, the same that tells who is signed in.
-        config: What the client was made with.
-        options: What the turn is asked for.
-        account: Whose login.
+        program: The native program, the same that reports who is signed in.
+        config: The client's configuration.
+        options: The options of the turn.
+        account: Which login.
 
     Raises:
         InvalidOptionError: An option cannot be used.
-        UnsupportedOptionError: An option of the SDK has no place here.
+        UnsupportedOptionError: An option of the SDK is not supported here.
         PermissionDeniedError: Claude Code would refuse ``full-access`` to the user root.
     """
     check_names(options, _KNOWN_OPTIONS)
