@@ -212,7 +212,7 @@ def test_models_are_listed(client: Client, stage: Stage) -> None:
 
 
 def test_limits_of_a_key_are_not_known(client: Client) -> None:
-    with pytest.raises(AuthRequiredError, match="only of the plan of a login"):
+    with pytest.raises(AuthRequiredError, match="only for a login with a plan"):
         client.limits()
 
 
