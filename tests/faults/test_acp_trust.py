@@ -98,7 +98,7 @@ def test_what_an_agent_would_follow_is_named_and_nothing_starts(
     words, place = raised.value.message.split(" is not started: it would follow ")
     assert words in {"gemini", "acp:opencode", "acp:qwen"}
     assert place.startswith(str(repository.parent))
-    assert "say trust_project=True (--trust-project)" in place
+    assert "pass trust_project=True (--trust-project)" in place
 
 
 @pytest.mark.parametrize("lure", [pytest.param(lure, id=name) for name, lure in GEMINI.items()])

@@ -1,7 +1,7 @@
 """The contract between the client and whatever answers prompts.
 
 A provider is created per client and opens sessions; a session starts turns, one at a time; a turn
-gives batches of events until it has ended. Providers normalise: nothing above them sees a vendor's
+yields batches of events until it has ended. Providers normalise: nothing above them sees a vendor's
 wire format except as the ``payload`` of events.
 """
 
@@ -29,12 +29,12 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         transport: One of the provider's transports.
-        binary: The program to run, if the caller named one.
-        command: The program and its arguments, for an agent that nothing is known of.
+        binary: The program to run, if the caller chose one.
+        command: The program and its arguments, for an unknown agent.
         auth_source: Which login is used.
         account: Name of an isolated login.
-        billing: Who is to pay; ``None`` lets a login pay if there is one.
-        env_policy: What of the parent's environment the child gets.
+        billing: Who should pay; ``None`` prefers a login if there is one.
+        env_policy: How much of the parent's environment the child gets.
     """
 
     transport: str
@@ -50,7 +50,7 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How a session begins.
 
     Attributes:
-        options: What holds for all its turns unless a turn says otherwise.
+        options: The defaults for all its turns.
         resume: The stored session to continue; ``None`` begins a new one.
         fork: Whether to continue in a copy, which leaves the stored session as it is.
     """
@@ -76,7 +76,7 @@ class ReviewTarget(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         base: Changes against this branch.
         commit: This commit.
-        instructions: Whatever these words say.
+        instructions: Whatever these instructions describe.
     """
 
     base: str | None = None
@@ -93,13 +93,13 @@ class ProviderTurn(Protocol):
         ...
 
     async def next_events(self) -> Sequence[Event]:
-        """Waits for what happens next.
+        """Waits for the next events.
 
         Returns:
             At least one event, the last batch ending with a `DoneEvent`.
 
         Raises:
-            SignedinError: The transport failed. No further call is made but `aclose`.
+            SignedinError: The transport failed. Only `aclose` may be called after that.
         """
         ...
 
@@ -112,9 +112,9 @@ class ProviderTurn(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Stops the turn if it still runs and leaves nothing of it behind. Idempotent, bounded.
+        """Stops the turn if it is still running and frees everything. Idempotent, bounded.
 
-        Who still waits for its events is given a `DoneEvent` that says ``interrupted``.
+        A pending `next_events` returns a `DoneEvent` with the reason ``interrupted``.
         """
         ...
 
@@ -122,13 +122,13 @@ class ProviderTurn(Protocol):
 class ProviderSession(ABC):
     """One conversation.
 
-    What a vendor cannot do is left as it is here and refused.
+    The default methods refuse what a vendor does not support.
 
     Attributes:
         provider: The vendor's name, for messages.
-        notices: What the user should know of how it was opened, told once at the first turn.
-        fixed_options: Names in ``provider_options`` that only count when the session begins; a
-            later turn that wants another value is refused.
+        notices: What the user should know about how it was opened; reported with the first turn.
+        fixed_options: Names in ``provider_options`` that only apply when the session begins; a
+            later turn that sets another value is refused.
     """
 
     provider: str
@@ -142,14 +142,14 @@ class ProviderSession(ABC):
 
     @abstractmethod
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ProviderTurn:
-        """Sends a prompt. The caller makes sure that no other turn of the session runs."""
+        """Sends a prompt. The caller ensures that no other turn of the session is running."""
 
     @abstractmethod
     async def aclose(self) -> None:
         """Frees what the session holds in the agent's process; the conversation stays stored."""
 
     async def roll_back(self) -> None:
-        """Takes the last turn, which has failed, out of the conversation, so it can be repeated."""
+        """Removes the last turn, which has failed, from the conversation, so it can be repeated."""
         raise UnsupportedOptionError(self.provider, "retry", "a session keeps its failed turns")
 
     async def history(self) -> list[PastTurn]:
@@ -162,7 +162,7 @@ class ProviderSession(ABC):
         raise UnsupportedOptionError(self.provider, "rename")
 
     async def set_archived(self, *, archived: bool) -> None:
-        """Puts the conversation away, or brings it back."""
+        """Archives or unarchives the conversation."""
         del archived
         raise UnsupportedOptionError(self.provider, "archive")
 
@@ -201,7 +201,7 @@ class Provider(ABC):
         """Ends every process and connection. Idempotent."""
 
     async def prewarm(self, options: TurnOptions) -> None:
-        """Starts what answers the first turn, and waits until it can.
+        """Starts the agent and waits until it is ready for the first turn.
 
         Raises:
             SignedinError: It cannot be started.
@@ -220,30 +220,30 @@ class Provider(ABC):
         raise UnsupportedOptionError(self.name, "models")
 
     async def limits(self, options: TurnOptions) -> RateLimits:
-        """Tells what is left of the plan."""
+        """Returns what is left of the plan."""
         del options
         raise UnsupportedOptionError(self.name, "limits")
 
     def auth(self, options: TurnOptions) -> AuthBackend:
-        """Returns who looks after the account."""
+        """Returns the object that manages the account."""
         del options
-        hint = "it looks after its accounts itself"
+        hint = "it manages its accounts itself"
         raise UnsupportedOptionError(self.name, "auth", hint)
 
 
 class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What the registry knows of a provider without starting anything.
+    """What the registry knows about a provider without starting anything.
 
     Attributes:
         name: As in ``Client(name)``.
         transports: What each of its transports can do, the default first.
-        create: Makes the provider for one client.
+        create: Creates the provider for one client.
         find: Looks for the program on this machine.
-        takes_command: Whether the caller says what to start.
-        takes_binary: Whether there is a program that another one could stand in for.
+        takes_command: Whether the caller passes the command to start.
+        takes_binary: Whether there is a program that the caller can replace.
         install: The command that installs what it needs.
         login: The command that signs in.
-        quirks: What users should know of it beside what it can do.
+        quirks: What users should know about it besides its capabilities.
         profiles: Names of the ways to sign in, the default first, if there are several.
         tested: The oldest and the newest version of the program that signedin is tested with.
     """
@@ -267,7 +267,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         path: Where it is, ``None`` if it is not installed.
         origin: How it was found: ``argument``, ``environment``, ``package`` or ``path``.
-        version: Its version, if it could be told without starting it or was probed before.
+        version: Its version, if it is known without starting it or was probed before.
         problem: Why it cannot be used.
         install: The command that installs it.
     """

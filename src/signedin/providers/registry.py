@@ -1,4 +1,4 @@
-"""Names of providers, each loaded when it is first asked for; open to other packages.
+"""Names of providers, each loaded on first use; open to other packages.
 
 A package adds a provider with an entry point in the group ``signedin.providers`` whose value is a
 `ProviderSpec`. A family of providers shares one module: ``acp:opencode`` is the member ``opencode``

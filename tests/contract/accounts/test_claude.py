@@ -282,7 +282,7 @@ def test_settings_that_are_loaded_are_reported(
     file = external / "settings.json"
     file.write_text(json.dumps({"env": {"ANTHROPIC_API_KEY": STRAY}}))
     with new_client(provider_options={"setting_sources": ["user"]}) as client:
-        told = [f"{file} sets ANTHROPIC_API_KEY; it goes before the login"]
+        told = [f"{file} sets ANTHROPIC_API_KEY; it takes precedence over the login"]
         assert warnings_of(client.run("hi").events) == told
         status = client.auth_status()
     assert list(status.warnings) == told

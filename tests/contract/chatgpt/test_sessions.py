@@ -1,4 +1,4 @@
-"""Conversations with ChatGPT that others change, put away or damage, and turns that are undone."""
+"""Conversations with ChatGPT that others change, archive or damage, and turns that are undone."""
 
 import sqlite3
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_what_is_put_away_goes_on_only_when_it_is_brought_back(stage, client, tm
         session.run("one")
         session.archive()
         for go_on in (session.run, lambda text: client.run(text, resume=session.id)):
-            with pytest.raises(InvalidOptionError, match=r"is put away; bring it back first"):
+            with pytest.raises(InvalidOptionError, match=r"is archived; unarchive it first"):
                 go_on("two")
         assert [turn.prompt for turn in session.history()] == ["one"]
         session.unarchive()

@@ -446,7 +446,7 @@ async def test_an_old_list_of_models_is_better_than_none(caplog):
             transport._catalogue.seen("another")
             model.close()
             assert await transport.models() == models
-            assert "the list of models is an old one" in caplog.text
+            assert "using an outdated list of models" in caplog.text
 
 
 async def test_models_in_the_form_of_the_public_api():

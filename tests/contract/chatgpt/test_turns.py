@@ -498,7 +498,7 @@ def test_a_parameter_the_backend_refuses_is_refused_before_anything_is_sent(stag
         ("max_requests", 0, "max_requests must be 1 to 1000"),
         ("base_url", "https://example.com", "a ChatGPT login is not sent to https://example.com"),
         ("access", 7, "access must be an access token or an AccessSource"),
-        ("access", "a token\n", "access is no access token"),
+        ("access", "a token\n", "access contains characters that cannot be in a token"),
         ("request_max_retries", -1, "request_max_retries must be 0 to 1000"),
     ],
 )

@@ -46,7 +46,7 @@ async def refresh_at(issuer: LoopbackIssuer, account: str, url: str) -> None:
 @pytest.mark.parametrize(
     ("status", "headers", "body", "message", "kind"),
     [
-        (403, HTML, b"<html>Just a moment", "turns this machine or network away", "network"),
+        (403, HTML, b"<html>Just a moment", "blocks this machine or network", "network"),
         (500, HTML, b"<html>Oops", "answered: HTTP status 500", "server"),
         (502, {}, b"", "answered: HTTP status 502", "server"),
         (429, {}, b'{"error": "slow_down"}', "answered: slow_down", "rate_limited"),

@@ -252,7 +252,7 @@ async def test_pasting_the_address_when_the_browser_cannot_reach_this_machine(
     async with httpx2.AsyncClient(trust_env=False, timeout=60) as browser:
         sent_back = (await browser.get(str(begun.url))).headers["location"]
     for wrong in ("", "code", sent_back.replace("state=", "state=x"), str(begun.url)):
-        with pytest.raises(InvalidOptionError, match="give the whole address"):
+        with pytest.raises(InvalidOptionError, match="paste the complete address"):
             await begun.submit_code(wrong)
     await begun.submit_code(f" {sent_back}\n")
     await begun.wait(30)
@@ -392,7 +392,7 @@ async def test_an_account_that_is_not_allowed_is_not_kept(
     await asyncio.to_thread(issuer.visit, str(begun.url))
     with pytest.raises(
         AuthRequiredError,
-        match="the chatgpt account acct-loopback is none of those that are allowed: acct-work",
+        match="the chatgpt account acct-loopback is not in allowed_accounts: acct-work",
     ):
         await begun.wait(30)
     assert not (await user.auth.status()).authenticated
@@ -447,7 +447,7 @@ def test_other_programs_logins_are_never_used() -> None:
 async def test_ways_that_do_not_exist_are_refused(user: SignedInUser) -> None:
     with pytest.raises(UnsupportedOptionError, match="the profile siwc has none; use the method"):
         await user.auth.start_login("device", None)
-    with pytest.raises(UnsupportedOptionError, match="an API key is no ChatGPT login"):
+    with pytest.raises(UnsupportedOptionError, match="an API key is not a ChatGPT login"):
         await user.auth.start_login("api-key", "sk-x")
 
 

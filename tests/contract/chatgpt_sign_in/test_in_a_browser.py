@@ -64,7 +64,7 @@ async def test_hostile_pages_get_nowhere(user: SignedInUser, tmp_path: Path) -> 
     assert "Only GET is answered." in (await visit(hostile.as_uri(), tmp_path / "a")).dom
 
     page = await visit(f"{at}?{urlencode(forged)}", tmp_path / "a")
-    assert "This address does not belong to the sign-in that is waiting." in page.dom
+    assert "This address does not belong to the pending sign-in." in page.dom
     assert "owned" not in page.dom
 
     # DNS rebinding: somebody else's name for this machine, with the state even.

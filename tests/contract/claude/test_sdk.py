@@ -122,7 +122,7 @@ def test_the_prompt_of_the_sdk_is_the_one_of_claude_code_unless_said_otherwise(
         ("cwd", "/", "use cwd="),
         ("env", {"A": "b"}, "use env="),
         ("resume", "x", "use resume="),
-        ("stderr", print, "errors tell what Claude Code wrote to stderr"),
+        ("stderr", print, "errors include what Claude Code wrote to stderr"),
     ],
 )
 def test_what_signedin_has_a_word_for_is_not_taken_twice(

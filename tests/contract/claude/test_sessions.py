@@ -67,7 +67,7 @@ def test_sessions_are_listed_the_newest_first(client: Client, stage: Stage, tmp_
 def test_what_cannot_be_listed(client: Client) -> None:
     with pytest.raises(UnsupportedOptionError, match="archived"):
         client.sessions(archived=True)
-    with pytest.raises(InvalidOptionError, match="cursor 'bogus' does not come from"):
+    with pytest.raises(InvalidOptionError, match="invalid cursor 'bogus'"):
         client.sessions(cursor="bogus")
 
 
@@ -212,7 +212,7 @@ def test_models_are_listed(client: Client, stage: Stage) -> None:
 
 
 def test_limits_of_a_key_are_not_known(client: Client) -> None:
-    with pytest.raises(AuthRequiredError, match="only of the plan of a login"):
+    with pytest.raises(AuthRequiredError, match="only for a login with a plan"):
         client.limits()
 
 

@@ -180,7 +180,7 @@ def test_the_projects_settings_are_not_a_way_round(
 ) -> None:
     with new_client(cwd=project.cwd) as client:
         for source in ("project", "local"):
-            with pytest.raises(InvalidOptionError, match=r"say trust_project=True \(--trust-pro"):
+            with pytest.raises(InvalidOptionError, match=r"pass trust_project=True \(--trust-p"):
                 client.run("one", provider_options={"setting_sources": [source]})
         client.run("two", provider_options={"setting_sources": ["user"]})
     assert project.worked() == set()

@@ -107,7 +107,7 @@ def test_a_refused_parameter_is_named():
         turn_settings(options(temperature=0.5))
     assert raised.value.option == "temperature"
     assert raised.value.message == (
-        "chatgpt does not support 'temperature': the backend does not take it"
+        "chatgpt does not support 'temperature': the backend does not accept it"
     )
 
 

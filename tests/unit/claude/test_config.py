@@ -256,8 +256,8 @@ def test_settings_of_a_project_want_trust(source: str) -> None:
     with pytest.raises(InvalidOptionError) as caught:
         launch(provider_options={"setting_sources": ["user", source]})
     assert str(caught.value) == (
-        f"provider_options['setting_sources'] names {source!r}, which comes with the project: say "
-        "trust_project=True (--trust-project) to have the project's settings count"
+        f"provider_options['setting_sources'] names {source!r}, which comes with the project: pass "
+        "trust_project=True (--trust-project) to load the project's settings"
     )
 
 

@@ -40,8 +40,8 @@ def test_a_folder_with_something_to_follow_is_refused_where_trust_is_needed(
         found = file.resolve() if name.endswith(".env") else work / Path(name).parts[0]
         assert raised.value.message == (
             f"gemini is not started: it would follow {found}, and has no switch for that. If you "
-            "trust this project, say trust_project=True (--trust-project); else move the file "
-            "away, or work in another folder"
+            "trust this project, pass trust_project=True (--trust-project); otherwise move the "
+            "file away, or work in another folder"
         )
         trusting = options(work, trust_project=True, **keywords)
         check_trust(trusting, headless=headless)

@@ -83,7 +83,7 @@ async def test_tools_are_listed_and_called(host, http, tmp_path) -> None:
     assert words.startswith("wrong arguments for shout")
     offered.end_turn(turn)
     failed, words = await called(http, offered, "shout", word="hi")
-    assert (failed, words) == (True, "no turn is running that this tool could be called in")
+    assert (failed, words) == (True, "no turn is running in which this tool could be called")
 
 
 @pytest.mark.parametrize(

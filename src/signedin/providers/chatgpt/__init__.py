@@ -1,7 +1,7 @@
 """ChatGPT over HTTP, with the user's own plan.
 
 Most programs use `signedin.Client`. `ChatGPTTransport` is one level below it: requests for answers
-in the form of the Responses API, the account's models, and what is left of the plan.
+in the format of the Responses API, the account's models, and what is left of the plan.
 """
 
 from typing import TYPE_CHECKING
@@ -40,11 +40,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    ".sign_in.access": "Access AccessSource",
     ".messages": "FunctionCall",
     ".models": "Model",
-    ".sign_in.profiles": "CODEX SIWC Profile",
     ".requests": "InputItem ResponseRequest function_output function_tool user_message",
+    ".sign_in.access": "Access AccessSource",
+    ".sign_in.profiles": "CODEX SIWC Profile",
     ".transport": "AnswerStream ChatGPTTransport",
 }
 

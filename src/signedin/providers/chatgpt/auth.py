@@ -1,4 +1,4 @@
-"""Looks after a ChatGPT account: who is signed in, signing in and out, moving a login."""
+"""Manages a ChatGPT account: who is signed in, signing in and out, moving a login."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from signedin.providers.chatgpt.sign_in.transfer import read_login, write_login
 
 
 class ChatGPTAuth:
-    """Looks after the account of one client.
+    """Manages the account of one client.
 
     Args:
-        config: What the client was made with.
+        config: The client's configuration.
         settings: How to sign in.
-        sign_ins: Keeps the logins that have not ended.
+        sign_ins: The pending logins.
 
     Raises:
-        UnsupportedOptionError: The login of another program was asked for.
+        UnsupportedOptionError: The login of another program was requested.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ChatGPTAuth:
         self._keeper = LoginKeeper(config.account, settings)
 
     async def status(self) -> AuthStatus:
-        """Tells whose login is stored; nobody is asked."""
+        """Returns whose login is stored, without a request."""
         basis = AuthStatus(
             provider="chatgpt",
             installed=True,
@@ -98,7 +98,7 @@ class ChatGPTAuth:
         return await self._sign_ins.start(self._flow(method))
 
     async def logout(self) -> None:
-        """Ends the login at OpenAI and forgets it; see `LoginKeeper.sign_out`."""
+        """Revokes the login at OpenAI and deletes it; see `LoginKeeper.sign_out`."""
         await self._keeper.sign_out()
 
     async def export_login(self, passphrase: str | None) -> str:
@@ -106,7 +106,7 @@ class ChatGPTAuth:
 
         Raises:
             AuthRequiredError: There is none.
-            UnsupportedOptionError: It was given to this machine only.
+            UnsupportedOptionError: It is valid on this machine only.
         """
         login = await self._keeper.read()
         if login is None:
@@ -142,7 +142,7 @@ class ChatGPTAuth:
         hint = {
             "device": f"the profile {profile.name} has none; use the method browser, and on a "
             "machine without one paste the address it ends at",
-            "api-key": "an API key is no ChatGPT login",
+            "api-key": "an API key is not a ChatGPT login",
         }
         raise UnsupportedOptionError("chatgpt", f"method={method}", hint[method])
 
@@ -154,14 +154,14 @@ class ChatGPTAuth:
 
 
 def check_source(config: ProviderConfig) -> None:
-    """Refuses the login of another program.
+    """Raises if the login of another program was requested.
 
     Raises:
-        UnsupportedOptionError: It was asked for.
+        UnsupportedOptionError: It was requested.
     """
     if config.auth_source == "external":
         raise UnsupportedOptionError(
             "chatgpt",
             "auth_source=external",
-            "a refresh would sign the other program out; signedin keeps a login of its own",
+            "a refresh would sign the other program out; signedin stores a login of its own",
         )

@@ -1,4 +1,4 @@
-"""What tokens say about themselves and their owner.
+"""The claims of tokens about themselves and their owner.
 
 They come from the issuer over TLS and are only read here; where a signature has to be checked,
 `identity.py` does it. Source of the claims: tokens as codex 0.169 reads them.
@@ -24,13 +24,13 @@ CLOCK_SKEW = 60.0
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
-    """What is used of a token.
+    """The claims of a token that are used.
 
     Attributes:
         expires_at: When it ends, in Unix seconds.
-        issued_at: When it was given, by the clock of who gave it.
-        subject: Whose it is, as the issuer names people.
-        email: Their address.
+        issued_at: When it was issued, by the issuer's clock.
+        subject: The owner, as the issuer identifies people.
+        email: The owner's address.
         account_id: The account or workspace that requests are for.
         plan: What is paid for there, such as ``plus``; new names appear any time.
         fedramp: Whether it is one of the US government's cloud.
@@ -45,7 +45,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     fedramp: bool = False
 
     def or_else(self, other: Claims) -> Claims:
-        """Returns these claims, those that are missing taken from other ones."""
+        """Returns these claims, with missing ones taken from others."""
         return Claims(
             expires_at=self.expires_at if self.expires_at is not None else other.expires_at,
             issued_at=self.issued_at if self.issued_at is not None else other.issued_at,
@@ -86,7 +86,7 @@ def _payload(token: str) -> dict[str, object]:
 
 
 def finite(value: object) -> float | None:
-    """Returns a number that somebody else gave, ``None`` for whatever is none to reckon with."""
+    """Returns a finite number, ``None`` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

@@ -1,4 +1,4 @@
-"""HTTP to one backend: who asks, time limits, and what comes back when nothing good does."""
+"""HTTP to one backend: credentials, time limits and failed responses."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import aiohttp
 
 CONNECT_TIMEOUT = 15.0
-"""Seconds until a connection must stand."""
+"""Seconds until a connection must be established."""
 
 IDLE_TIMEOUT = 300.0
-"""Seconds that may pass without a byte. There is no limit for an answer as a whole."""
+"""Seconds that may pass without a byte. There is no limit for a complete answer."""
 
 _LARGEST_ERROR = 64 * 1024
 """Bytes of a response that is an error which are read."""
@@ -38,7 +38,7 @@ class Connection:
     Tokens go to the backend's own address only: redirects are not followed.
 
     Args:
-        access: Gives the login's tokens.
+        access: Returns the login's tokens.
         profile: Which backend.
         idle_timeout: Seconds that may pass without a byte.
     """
@@ -53,7 +53,7 @@ class Connection:
         self._session: aiohttp.ClientSession | None = None
 
     async def account(self) -> str | None:
-        """Returns the account that is asked to answer, if the login tells.
+        """Returns the account that requests are for, if the login names one.
 
         Raises:
             AuthRequiredError: Nobody is signed in.
@@ -92,11 +92,11 @@ class Connection:
             response.close()
 
     async def chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-        """Yields what comes, as it comes.
+        """Yields data as it arrives.
 
         Raises:
-            SignedinError: The connection broke, or nothing came for too long. All that had come
-                was yielded before.
+            SignedinError: The connection broke, or nothing came for too long. All data before
+                that was yielded.
         """
         import aiohttp  # noqa: PLC0415 - see _opened
 
@@ -105,14 +105,14 @@ class Connection:
             while chunk := await content.readany():
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
-            # aiohttp raises before it gives what came before the connection broke.
+            # aiohttp raises before it returns what arrived before the connection broke.
             content.set_exception(None)  # pyright: ignore[reportArgumentType]
             if rest := content.read_nowait():
                 yield rest
             raise self._broken(error) from error
 
     async def read(self, response: aiohttp.ClientResponse) -> bytes:
-        """Returns a whole body.
+        """Returns a complete body.
 
         Raises:
             SignedinError: The connection broke, or nothing came for too long.
@@ -185,7 +185,7 @@ class Connection:
                 if len(body) > _LARGEST_ERROR:
                     break
         except SignedinError:
-            pass  # what came of the body has to do
+            pass  # the part of the body that arrived is enough
         return error_of_response(response.status, response.headers, bytes(body))
 
     def _broken(self, error: Exception) -> SignedinError:
@@ -199,7 +199,7 @@ class Connection:
 def proxy_for(url: str) -> str | None:
     """Returns the proxy that the environment or the system names for an address.
 
-    aiohttp's own way would also look for a login in ``~/.netrc``, and stumble over it.
+    aiohttp's own lookup would also read ``~/.netrc``, and fail if that is malformed.
     """
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - 20 ms, for HTTP only
 
@@ -212,7 +212,7 @@ def proxy_for(url: str) -> str | None:
 
 @cache
 def user_agent() -> str:
-    """Returns who we say we are: this program and its version, and no other."""
+    """Returns the user agent: this program and its version, and no other."""
     from importlib.metadata import version  # noqa: PLC0415 - 15 ms, and only HTTP needs it
 
     system = f"{platform.system()} {platform.machine()}"

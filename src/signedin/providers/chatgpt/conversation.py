@@ -29,7 +29,7 @@ class StoredTurn(msgspec.Struct, kw_only=True):
         started_at: When, in Unix seconds.
         text: The answer.
         reason: How it ended.
-        items: The user's message and all that came of it, in the form of the API.
+        items: The user's message and everything that followed, in the API's format.
     """
 
     id: str
@@ -42,7 +42,7 @@ class StoredTurn(msgspec.Struct, kw_only=True):
     items: list[msgspec.Raw] = []
 
     def past(self) -> PastTurn:
-        """Returns the turn as history tells it."""
+        """Returns the turn as part of the history."""
         return PastTurn(
             id=self.id,
             prompt=self.prompt,
@@ -58,7 +58,7 @@ def input_of(turns: Iterable[StoredTurn], model: str, account: str | None) -> li
 
     A prompt that was refused is left out: it would be refused again with every later one. Calls
     without an output are given one. Encrypted reasoning is for the model and the account it comes
-    from, and for the item that came of it.
+    from, and for the item that followed it.
     """
     sent: list[InputItem] = []
     for turn in turns:
@@ -85,7 +85,7 @@ def _accepted(items: Sequence[msgspec.Raw], *, keeps_reasoning: bool) -> list[In
 
 
 def _has_result(items: Sequence[Item], number: int) -> bool:
-    """Whether something came of the reasoning at a place: it is refused alone."""
+    """Whether an item follows the reasoning at a position: alone it is refused."""
     following = (item for item in items[number + 1 :] if item.type != "reasoning")
     return any(item.type == "message" or item.type.endswith("_call") for item in following)
 
@@ -118,7 +118,7 @@ def _events(items: Sequence[msgspec.Raw], started_at: float) -> Iterable[AnyEven
 
 
 def arguments_of(text: str) -> object:
-    """Returns the arguments of a call; what is no JSON stays as it is."""
+    """Returns the arguments of a call; text that is not JSON stays as it is."""
     try:
         return msgspec.json.decode(text or "{}")
     except UNDECODABLE:

@@ -1,4 +1,4 @@
-"""Why a request failed, in the words of `ErrorKind`.
+"""Why a request failed, mapped to `ErrorKind`.
 
 The bodies are those of the ChatGPT backend and of api.openai.com: an ``error`` object or string, a
 ``detail`` object or string, a page of HTML, or nothing.
@@ -61,7 +61,7 @@ _WAIT = re.compile(r"try again in\s*(\d+(?:\.\d+)?)\s*(ms|s|seconds?)", re.IGNOR
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _SHOWN = 300
-"""Characters of a body that is no JSON which are shown."""
+"""Characters shown of a body that is not JSON."""
 
 
 class _Error(msgspec.Struct):
@@ -83,29 +83,29 @@ class _Body(msgspec.Struct):
 
 
 def error_of_response(status: int, headers: Mapping[str, str], body: bytes) -> SignedinError:
-    """Returns the error for a response that is none to the question.
+    """Returns the error for a response that failed.
 
     Args:
         status: The HTTP status.
         headers: The response's headers; names in any case.
-        body: What it says.
+        body: The body.
     """
     if _is_html(headers, body):
         return _blocked(status, headers, body)
     try:
-        told = msgspec.json.decode(body, type=_Body)
+        decoded = msgspec.json.decode(body, type=_Body)
     except UNDECODABLE:
         text = _shortened(body.decode("utf-8", "replace"))
         return _error(_Error(message=text), status, headers)
     return error_of_report(
-        told.error or told.detail or told.message, status=status, headers=headers
+        decoded.error or decoded.detail or decoded.message, status=status, headers=headers
     )
 
 
 def error_of_report(
     report: object, *, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> SignedinError:
-    """Returns the error for what a body or an event says of it.
+    """Returns the error that a body or an event describes.
 
     Args:
         report: The ``error`` or ``detail``, an object or a text.
@@ -125,24 +125,24 @@ def unavailable(reason: str) -> TurnFailedError:
     return TurnFailedError(reason, ErrorKind.NETWORK)
 
 
-def _error(told: _Error, status: int | None, headers: Mapping[str, str]) -> SignedinError:
-    given = (told.code, told.error_code, told.type)
+def _error(report: _Error, status: int | None, headers: Mapping[str, str]) -> SignedinError:
+    given = (report.code, report.error_code, report.type)
     names = [_clean(name) for name in given if isinstance(name, str)]
-    text = _clean(told.message) if isinstance(told.message, str) else ""
+    text = _clean(report.message) if isinstance(report.message, str) else ""
     kind = _kind(names, text, status)
     text = text or ", ".join(names) or "no reason was given"
-    said = f"ChatGPT refused the request: {text}" if status else f"ChatGPT failed: {text}"
+    message = f"ChatGPT refused the request: {text}" if status else f"ChatGPT failed: {text}"
     if status:
-        said += f" (status {status}{_request_id(headers)})"
+        message += f" (status {status}{_request_id(headers)})"
     match kind:
         case ErrorKind.USAGE_LIMIT:
-            return _usage_limit(said, told, headers)
+            return _usage_limit(message, report, headers)
         case ErrorKind.RATE_LIMITED:
-            return RateLimitedError(said, retry_after=_wait(text, headers))
+            return RateLimitedError(message, retry_after=_wait(text, headers))
         case ErrorKind.AUTH_REQUIRED:
-            return AuthRequiredError(f"{said}. Sign in with: {SIGN_IN}")
+            return AuthRequiredError(f"{message}. Sign in with: {SIGN_IN}")
         case _:
-            return TurnFailedError(said, kind, status)
+            return TurnFailedError(message, kind, status)
 
 
 def _kind(names: list[str], text: str, status: int | None) -> ErrorKind:
@@ -156,21 +156,21 @@ def _kind(names: list[str], text: str, status: int | None) -> ErrorKind:
     return kind_of_status(status)
 
 
-def _usage_limit(said: str, told: _Error, headers: Mapping[str, str]) -> UsageLimitError:
+def _usage_limit(message: str, report: _Error, headers: Mapping[str, str]) -> UsageLimitError:
     limits = limits_in_headers(headers) or RateLimits({})
-    resets_at = finite(told.resets_at)
-    if resets_at is None and (left := finite(told.resets_in_seconds)) is not None:
+    resets_at = finite(report.resets_at)
+    if resets_at is None and (left := finite(report.resets_in_seconds)) is not None:
         resets_at = time.time() + left
     if resets_at is None and limits.windows:
         fullest = max(limits.windows.values(), key=lambda window: window.used_percent)
         resets_at = fullest.resets_at
-    plan = _clean(told.plan_type) if isinstance(told.plan_type, str) else limits.plan
+    plan = _clean(report.plan_type) if isinstance(report.plan_type, str) else limits.plan
     if plan:
-        said += f", plan {plan}"
+        message += f", plan {plan}"
     if resets_at:
-        with suppress(OverflowError, ValueError, OSError):  # no moment that a calendar knows
-            said += f", resets at {time.strftime('%Y-%m-%d %H:%M', time.localtime(resets_at))}"
-    return UsageLimitError(said, resets_at=resets_at, plan=plan)
+        with suppress(OverflowError, ValueError, OSError):  # outside the range of dates
+            message += f", resets at {time.strftime('%Y-%m-%d %H:%M', time.localtime(resets_at))}"
+    return UsageLimitError(message, resets_at=resets_at, plan=plan)
 
 
 def _wait(text: str, headers: Mapping[str, str]) -> float | None:
@@ -188,13 +188,13 @@ def _wait(text: str, headers: Mapping[str, str]) -> float | None:
 
 
 def _blocked(status: int, headers: Mapping[str, str], body: bytes) -> SignedinError:
-    """The error for a page of HTML, which comes from what stands between us and the backend."""
+    """The error for a page of HTML, which comes from a proxy in front of the backend."""
     page = body.decode("utf-8", "replace")
     title = _TITLE.search(page)
-    said = _shortened(title[1] if title else _TAG.sub(" ", page))
+    text = _shortened(title[1] if title else _TAG.sub(" ", page))
     ray = _clean(headers.get("cf-ray", ""))
     return TurnFailedError(
-        f"a web page came instead of ChatGPT's answer: {said or 'without any text'} "
+        f"a web page came instead of ChatGPT's answer: {text or 'without any text'} "
         f"(status {status}{f', cf-ray {ray}' if ray else ''}). The network or a proxy on the way "
         "is blocked",
         kind_of_status(status) if status >= 500 else ErrorKind.NETWORK,
@@ -218,5 +218,5 @@ def _request_id(headers: Mapping[str, str]) -> str:
 
 
 def _clean(text: str) -> str:
-    """Text without halves of characters, which nothing could write."""
+    """Text without lone surrogates, which cannot be encoded."""
     return text.encode("utf-8", "replace").decode()

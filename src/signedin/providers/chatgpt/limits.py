@@ -1,4 +1,4 @@
-"""What is left of a plan: in the headers of an answer, in an event, and asked for.
+"""What is left of a plan: in the headers of an answer, in an event, and on request.
 
 Sources: the header names are those codex 0.169 reads; ``/wham/usage`` is what it asks.
 """
@@ -52,7 +52,7 @@ class _Usage(msgspec.Struct):
 
 
 def limits_in_headers(headers: Mapping[str, str]) -> RateLimits | None:
-    """Returns what the headers of an answer tell; ``None`` if they tell nothing."""
+    """Returns what the headers of an answer report; ``None`` if they report nothing."""
     windows: dict[str, RateLimitWindow] = {}
     for name in _WINDOWS:
         used = number_in(headers.get(f"{_PREFIX}{name}-used-percent"))
@@ -67,14 +67,14 @@ def limits_in_headers(headers: Mapping[str, str]) -> RateLimits | None:
 
 
 def limits_in_event(data: bytes) -> RateLimits:
-    """Returns what the event ``codex.rate_limits`` tells.
+    """Returns what the event ``codex.rate_limits`` reports.
 
     Raises:
         msgspec.DecodeError: It has another form.
     """
-    told = msgspec.json.decode(data, type=_Reported)
-    found = told.rate_limits or _Windows()
-    return _limits(found.primary, found.secondary, told.plan_type, told.credits)
+    event = msgspec.json.decode(data, type=_Reported)
+    found = event.rate_limits or _Windows()
+    return _limits(found.primary, found.secondary, event.plan_type, event.credits)
 
 
 def limits_in_usage(body: bytes) -> RateLimits:
@@ -83,9 +83,9 @@ def limits_in_usage(body: bytes) -> RateLimits:
     Raises:
         msgspec.DecodeError: It has another form.
     """
-    told = msgspec.json.decode(body, type=_Usage)
-    found = told.rate_limit or _RateLimit()
-    return _limits(found.primary_window, found.secondary_window, told.plan_type, told.credits)
+    usage = msgspec.json.decode(body, type=_Usage)
+    found = usage.rate_limit or _RateLimit()
+    return _limits(found.primary_window, found.secondary_window, usage.plan_type, usage.credits)
 
 
 def _limits(
@@ -94,20 +94,20 @@ def _limits(
     plan: str | None,
     account: _Credits | None,
 ) -> RateLimits:
-    told = zip(_WINDOWS, (primary, secondary), strict=True)
-    windows = {name: _window(window) for name, window in told if window is not None}
+    named = zip(_WINDOWS, (primary, secondary), strict=True)
+    windows = {name: _window(window) for name, window in named if window is not None}
     return RateLimits(windows, plan, account.balance if account else None)
 
 
-def _window(told: _Window) -> RateLimitWindow:
-    minutes = told.window_minutes
-    if minutes is None and told.limit_window_seconds is not None:
-        minutes = told.limit_window_seconds // 60
-    return RateLimitWindow(told.used_percent, minutes, told.reset_at)
+def _window(window: _Window) -> RateLimitWindow:
+    minutes = window.window_minutes
+    if minutes is None and window.limit_window_seconds is not None:
+        minutes = window.limit_window_seconds // 60
+    return RateLimitWindow(window.used_percent, minutes, window.reset_at)
 
 
 def number_in(text: str | None) -> float | None:
-    """Returns the number in a text, ``None`` for whatever is none to reckon with."""
+    """Returns the finite number in a text, ``None`` for anything else."""
     try:
         return finite(float(text)) if text else None
     except ValueError:
@@ -115,5 +115,5 @@ def number_in(text: str | None) -> float | None:
 
 
 def _text(value: str | None) -> str | None:
-    # A header's bytes that are no UTF-8 come as halves of characters, which nothing could write.
+    # A header's bytes that are not UTF-8 become lone surrogates, which cannot be encoded.
     return value.encode("utf-8", "replace").decode() if value else None

@@ -1,4 +1,4 @@
-"""What the Responses API sends, as far as it matters here.
+"""What the Responses API sends, as far as it is used here.
 
 Captured from the ChatGPT backend's client codex 0.169 and from api.openai.com. Everything is
 optional: what is missing has no meaning, what is unknown is ignored.
@@ -101,7 +101,7 @@ class _Incomplete(msgspec.Struct):
 
 
 class Response(msgspec.Struct):
-    """What an answer says of itself when it begins and when it ends."""
+    """The metadata of an answer when it begins and when it ends."""
 
     id: str = ""
     model: str = ""

@@ -1,4 +1,4 @@
-"""Which models the account can use, as the backend tells; there is no list of our own to go stale.
+"""Which models the account can use, as the backend reports them; no list is built in.
 
 The form of the answer is that of the ChatGPT backend (codex 0.169), or that of api.openai.com.
 """
@@ -21,11 +21,11 @@ from signedin.model.results import ModelInfo
 from signedin.providers.chatgpt.connection import Connection
 
 CLIENT_VERSION = "0.169.0"
-"""The version of Codex whose wire format is spoken here. Models that want a newer one are not
+"""The version of Codex whose wire format is spoken here. Models that require a newer one are not
 listed by the backend."""
 
 FRESH = 3600.0
-"""Seconds for which a list is not asked for again, unless an answer says that it has changed."""
+"""Seconds for which a list is not requested again, unless an answer reports that it has changed."""
 
 _log = logging.getLogger("signedin.chatgpt")
 
@@ -35,19 +35,19 @@ class _Effort(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A model, as the backend describes it; what it does not tell is empty.
+    """A model, as the backend describes it; what it does not report is empty.
 
     Attributes:
-        slug: What to ask for.
+        slug: The name for requests.
         display_name: What it is called.
         priority: Its place in a list; the lowest is the default. ``None`` where no model is
             preferred.
         visibility: ``list`` if users are meant to choose it.
         context_window: Tokens it reads at most by default.
         max_context_window: Tokens it could read.
-        default_reasoning_level: The effort it makes if nobody says.
-        supported_reasoning_levels: The efforts it can make.
-        input_modalities: What it can see, such as ``text`` and ``image``.
+        default_reasoning_level: The effort if none is chosen.
+        supported_reasoning_levels: The efforts it supports.
+        input_modalities: The inputs it accepts, such as ``text`` and ``image``.
     """
 
     slug: str
@@ -88,11 +88,11 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 class Catalogue:
-    """The models of one account; asked for once an hour, and kept on disk in between.
+    """The models of one account; requested once an hour, and cached on disk in between.
 
     Args:
         connection: To the backend.
-        client_version: Models that want a newer Codex than this are not listed.
+        client_version: Models that require a newer Codex are not listed.
     """
 
     def __init__(self, connection: Connection, client_version: str) -> None:
@@ -106,7 +106,7 @@ class Catalogue:
         """Returns the models, the preferred one first.
 
         Raises:
-            SignedinError: They cannot be had, and were not before.
+            SignedinError: They cannot be loaded, and are not cached.
         """
         async with self._asking:
             return list((await self._up_to_date()).models)
@@ -120,7 +120,7 @@ class Catalogue:
             except SignedinError as error:
                 if known is None or not error.transient:
                     raise
-                _log.warning("the list of models is an old one: %s", error)
+                _log.warning("using an outdated list of models: %s", error)
             else:
                 self._is_outdated = False
                 _keep(file, known)
@@ -128,7 +128,7 @@ class Catalogue:
         return known
 
     def seen(self, etag: str | None) -> None:
-        """Takes in which list an answer was given by."""
+        """Records which version of the list an answer refers to."""
         if etag and self._known and etag != self._known.etag:
             self._is_outdated = True
 
@@ -184,4 +184,4 @@ def _keep(file: Path, known: _Known) -> None:
         write_private(file, msgspec.json.encode(known))
     except OSError as error:
         # A read-only home costs a request the next time, nothing else.
-        _log.info("the list of models was not kept: %s", error)
+        _log.info("the list of models was not stored: %s", error)

@@ -1,8 +1,8 @@
 """Server-sent events to events: a pure translation of one answer, with the state it needs.
 
 ``response.output_item.done`` is the truth and deltas are previews: the ChatGPT backend ends an
-answer with an empty ``output`` (reported since April 2026). A message of which there are only
-deltas is made of them.
+answer with an empty ``output`` (reported since April 2026). A message that only has
+deltas is assembled from them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AnswerNormaliser:
     Attributes:
         response_id: The id of the answer.
         model: The model that answers.
-        items: The whole items of the output as they came, to be sent back in the next request.
+        items: The complete items of the output, unchanged, to be sent back in the next request.
         calls: The functions the model wants to have called.
         usage: Tokens of this answer.
         ended: Whether the answer is over, well or not.
@@ -109,7 +109,7 @@ class AnswerNormaliser:
         return out
 
     def broken_off(self) -> None:
-        """Takes in that nothing more comes: makes items of the messages that were not finished."""
+        """Records that nothing more comes: makes items of the messages that were not finished."""
         for item_id, text in self._growing.items():
             if item_id not in self._done:
                 self.items.append(_message_item(text.getvalue()))
@@ -121,8 +121,8 @@ class AnswerNormaliser:
         try:
             events = translate(self, event, now, payload) if translate else ()
         except UNDECODABLE:
-            if (whole := repair_surrogates(data)) != data:
-                return self.events([ServerEvent(b"", whole)])
+            if (repaired := repair_surrogates(data)) != data:
+                return self.events([ServerEvent(b"", repaired)])
             self._end_badly(event.type)
             return [self._unreadable(data, now)]
         return events or [OtherEvent(name=event.type, timestamp=now, payload=payload)]
@@ -138,7 +138,7 @@ class AnswerNormaliser:
     def refusal_delta(
         self, event: StreamEvent, now: float, payload: msgspec.Raw
     ) -> Sequence[Event]:
-        """A piece of why the model does not answer; it is the message then."""
+        """A piece of the refusal, which becomes the message."""
         self._growing.setdefault(event.item_id, StringIO()).write(event.delta)
         return [
             MessageDeltaEvent(
@@ -165,21 +165,23 @@ class AnswerNormaliser:
         return self._reasoning(event.item_id, event.delta, now, payload, summary=False)
 
     def item_done(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
-        """A whole item."""
+        """A complete item."""
         return self._take_item(event.item, now, payload)
 
     def completed(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
         """The answer has ended well."""
         response = self._closed(event)
         events = [
-            told for item in response.output or () for told in self._take_item(item, now, payload)
+            translated
+            for item in response.output or ()
+            for translated in self._take_item(item, now, payload)
         ]
         for item_id, text in self._growing.items():
             if item_id not in self._done:
-                whole = text.getvalue()
-                self.items.append(_message_item(whole))
+                full_text = text.getvalue()
+                self.items.append(_message_item(full_text))
                 events.append(
-                    MessageEvent(item_id=item_id, text=whole, timestamp=now, payload=payload)
+                    MessageEvent(item_id=item_id, text=full_text, timestamp=now, payload=payload)
                 )
         self._growing.clear()
         return [*events, OtherEvent(name=event.type, timestamp=now, payload=payload)]
@@ -191,12 +193,12 @@ class AnswerNormaliser:
         reason = response.incomplete_details.reason if response.incomplete_details else ""
         match reason:
             case "content_filter":
-                kind, said = ErrorKind.REFUSED, "a content filter stopped the answer"
+                kind, text = ErrorKind.REFUSED, "a content filter stopped the answer"
             case "max_output_tokens":
-                kind, said = ErrorKind.OUTPUT_LIMIT, "the answer is longer than the model allows"
+                kind, text = ErrorKind.OUTPUT_LIMIT, "the answer is longer than the model allows"
             case _:
-                kind, said = ErrorKind.OTHER, f"the answer is incomplete: {reason or 'no reason'}"
-        self.failure = TurnFailedError(said, kind)
+                kind, text = ErrorKind.OTHER, f"the answer is incomplete: {reason or 'no reason'}"
+        self.failure = TurnFailedError(text, kind)
         return ()
 
     def failed(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
@@ -207,18 +209,18 @@ class AnswerNormaliser:
         return ()
 
     def error(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
-        """The server gives up; the reason is in ``error``, nested once more, or beside ``type``."""
+        """The server failed; the reason is in ``error``, nested once more, or beside ``type``."""
         del event, now
         self.ended = True
-        told = msgspec.json.decode(payload, type=dict[str, object])
-        status = told.get("status_code", told.get("status"))
-        report = told.get("error", told)
+        members = msgspec.json.decode(payload, type=dict[str, object])
+        status = members.get("status_code", members.get("status"))
+        report = members.get("error", members)
         if isinstance(report, Mapping):
             fields = cast("Mapping[str, object]", report)
             report = fields.get("error", fields)
-        if report is told:
-            report = {**told, "type": None}  # the type of the event, not of the error
-        headers = told.get("headers")
+        if report is members:
+            report = {**members, "type": None}  # the type of the event, not of the error
+        headers = members.get("headers")
         self.failure = error_of_report(
             report,
             status=status if isinstance(status, int) else None,
@@ -227,7 +229,7 @@ class AnswerNormaliser:
         return ()
 
     def limits(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
-        """News of the plan."""
+        """New limits of the plan."""
         del event
         return [RateLimitEvent(limits=limits_in_event(payload), timestamp=now, payload=payload)]
 
@@ -255,18 +257,18 @@ class AnswerNormaliser:
     def _reasoning(
         self, item_id: str, text: str, now: float, payload: msgspec.Raw, *, summary: bool
     ) -> Sequence[Event]:
-        # A model may send a summary and the full text of the same reasoning. The whole will be the
-        # summary if there is one, so only the stream that came first is told as its deltas.
+        # A model may send a summary and the full text of the same reasoning. The complete item
+        # is the summary if there is one, so only the stream that came first becomes its deltas.
         if self._summarised.setdefault(item_id, summary) is not summary:
             return ()
         return [ReasoningDeltaEvent(item_id=item_id, text=text, timestamp=now, payload=payload)]
 
     def _odd(self, data: bytes, now: float) -> Sequence[Event]:
-        """What is no event as they are known: with half a character, of another form, or none."""
+        """Data that is not a known event: with a lone surrogate, of another form, or unreadable."""
         if data == _NO_MORE:
             return ()
-        if (whole := repair_surrogates(data)) != data:
-            return self.events([ServerEvent(b"", whole)])
+        if (repaired := repair_surrogates(data)) != data:
+            return self.events([ServerEvent(b"", repaired)])
         try:
             data.decode()
             name = msgspec.json.decode(data, type=_Named).type
@@ -275,7 +277,7 @@ class AnswerNormaliser:
         return [OtherEvent(name=name, timestamp=now, payload=msgspec.Raw(data))]
 
     def _end_badly(self, name: str) -> None:
-        """Takes in that an event could not be read; an answer ends even so."""
+        """Records that an event could not be read; an answer ends nevertheless."""
         if name in _ENDS:
             self.ended = True
             if _ENDS[name] is not AnswerNormaliser.completed:
@@ -289,9 +291,9 @@ class AnswerNormaliser:
 
 
 def item_event(item: Item, now: float, payload: msgspec.Raw) -> Event | None:
-    """Returns the event that tells of a whole item, ``None`` if there is nothing to tell.
+    """Returns the event for a complete item, ``None`` if there is nothing to report.
 
-    Calls of functions are told of when they are made.
+    Calls of functions are reported when they are made.
     """
     match item.type:
         case "message":
@@ -324,8 +326,8 @@ def _message_item(text: str) -> msgspec.Raw:
 def _texts(headers: object) -> dict[str, str]:
     if not isinstance(headers, dict):
         return {}
-    told = cast("dict[str, object]", headers)
-    return {name: str(value) for name, value in told.items()}
+    members = cast("dict[str, object]", headers)
+    return {name: str(value) for name, value in members.items()}
 
 
 _Translate: TypeAlias = Callable[

@@ -1,4 +1,4 @@
-"""The keys of ``provider_options`` that are about requests, those about signing in aside."""
+"""The keys of ``provider_options`` for requests; those for signing in are in `sign_in.settings`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 
 class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to ask, as far as there is no keyword for it.
+    """Settings of a request that have no keyword.
 
     Attributes:
         verbosity: How much to say: ``low``, ``medium`` or ``high``.
@@ -76,13 +76,13 @@ class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks whom.
+    """Which backend is asked, with which access.
 
     Attributes:
-        access: An access token, or what gives them, instead of the stored login.
+        access: An access token or an `AccessSource`, instead of the stored login.
         base_url: The backend, instead of the profile's.
         client_version: Version of Codex whose models are listed.
-        request_max_retries: How often a request is tried again of whose answer nothing was seen.
+        request_max_retries: How often a request is retried whose answer has not begun.
         sessions: Folder of the conversations, instead of signedin's own.
     """
 
@@ -93,19 +93,19 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     request_max_retries: int = RETRY.max_retries
 
     def source(self) -> AccessSource | None:
-        """Returns what gives access instead of the stored login, ``None`` if nothing was given."""
+        """Returns the access that replaces the stored login, ``None`` if none was given."""
         if isinstance(self.access, str):
             return GivenToken(self.access)
         return cast("AccessSource | None", self.access)
 
 
 class GivenToken(msgspec.Struct, frozen=True):
-    """An `AccessSource` of one token that nobody refreshes."""
+    """An `AccessSource` of one token that is never refreshed."""
 
     token: str
 
     async def current(self) -> Access:
-        """Returns the token, with what it says of its account."""
+        """Returns the token and the account in its claims."""
         claims = read_claims(self.token)
         return Access(self.token, claims.account_id, claims.fedramp)
 
@@ -126,11 +126,11 @@ class GivenToken(msgspec.Struct, frozen=True):
 
 _TURN = frozenset(TurnSettings.__struct_fields__)
 CLIENT_OPTIONS = frozenset(ClientSettings.__struct_fields__)
-"""Keys that count when a session begins."""
+"""Keys that apply when a session begins."""
 
 
 def turn_settings(options: TurnOptions) -> TurnSettings:
-    """Reads how to ask.
+    """Reads the settings of a request.
 
     Raises:
         UnsupportedOptionError: There is no such option, or the backend refuses it.
@@ -144,16 +144,16 @@ def turn_settings(options: TurnOptions) -> TurnSettings:
 
 
 def client_settings(options: TurnOptions) -> ClientSettings:
-    """Reads who asks whom.
+    """Reads the settings of a client.
 
     Raises:
-        InvalidOptionError: A value cannot be used, or a token would go to a stranger.
+        InvalidOptionError: A value cannot be used, or a token would go to an untrusted host.
     """
     settings = _read(options.provider_options, CLIENT_OPTIONS, ClientSettings)
     if settings.base_url is not None:
         check_trusted(settings.base_url)
     if isinstance(settings.access, str) and not is_token(settings.access):
-        raise InvalidOptionError("access is no access token: there are other characters in it")
+        raise InvalidOptionError("access contains characters that cannot be in a token")
     if settings.access is not None and not isinstance(settings.access, str):
         for method in ("current", "renewed"):
             if not callable(getattr(settings.access, method, None)):
@@ -173,7 +173,7 @@ def _check(options: TurnOptions) -> None:
         raise UnsupportedOptionError("chatgpt", "env", "there is no process to give it to")
     for name in options.provider_options:
         if name in REFUSED_BY_BACKEND:
-            raise UnsupportedOptionError("chatgpt", name, "the backend does not take it")
+            raise UnsupportedOptionError("chatgpt", name, "the backend does not accept it")
         if name not in _TURN | CLIENT_OPTIONS | SIGN_IN_OPTIONS:
             known = ", ".join(sorted(_TURN | CLIENT_OPTIONS | SIGN_IN_OPTIONS))
             raise UnsupportedOptionError("chatgpt", name, f"the options are: {known}")

@@ -39,7 +39,7 @@ INSTALL = install_command("chatgpt")
 
 
 class ChatGPTProvider(Provider):
-    """Keeps the connections of one account, and where its conversations are."""
+    """Holds the connections of one account, and the folder of its conversations."""
 
     name = "chatgpt"
 
@@ -71,7 +71,7 @@ class ChatGPTProvider(Provider):
         return ChatGPTSession(transport, store, session_id)
 
     async def prewarm(self, options: TurnOptions) -> None:
-        """Loads what is needed, and the list of models if it is not a fresh one."""
+        """Loads what is needed, and the list of models if it is outdated."""
         await (await self._transport(options)).models()
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
@@ -88,11 +88,11 @@ class ChatGPTProvider(Provider):
         ]
 
     async def limits(self, options: TurnOptions) -> RateLimits:
-        """Tells what is left of the plan."""
+        """Returns what is left of the plan."""
         return await (await self._transport(options)).limits()
 
     def auth(self, options: TurnOptions) -> ChatGPTAuth:
-        """Looks after the account."""
+        """Returns the object that manages the account."""
         from signedin.providers.chatgpt.auth import ChatGPTAuth  # noqa: PLC0415
         from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns  # noqa: PLC0415
         from signedin.providers.chatgpt.sign_in.settings import sign_in_settings  # noqa: PLC0415
@@ -102,7 +102,7 @@ class ChatGPTProvider(Provider):
         return ChatGPTAuth(self._config, settings, self._sign_ins)
 
     async def aclose(self) -> None:
-        """Closes all connections, and gives up logins."""
+        """Closes all connections, and cancels pending logins."""
         transports, self._transports = self._transports, []
         for _, transport in transports:
             await transport.aclose()
@@ -163,14 +163,14 @@ class ChatGPTProvider(Provider):
 
 
 def _check_given_access(options: TurnOptions) -> None:
-    """Refuses what is about the login that is stored.
+    """Raises for options that apply to the stored login.
 
     Raises:
-        UnsupportedOptionError: It would mean nothing for access that the caller gives.
+        UnsupportedOptionError: One was given together with access from the caller.
     """
     for name in ("allowed_accounts", "on_auth_refresh"):
         if options.provider_options.get(name):
-            hint = "it is about the stored login, and provider_options['access'] goes before that"
+            hint = "it applies to the stored login, but provider_options['access'] takes precedence"
             raise UnsupportedOptionError("chatgpt", name, hint)
 
 

@@ -1,9 +1,9 @@
 """What is sent to the Responses API, within what the ChatGPT backend accepts.
 
-It wants ``store: false``, ``stream: true``, a list as ``input`` and instructions, knows no role
+It requires ``store: false``, ``stream: true``, a list as ``input`` and instructions, knows no role
 ``system`` and refuses sampling parameters (captured from codex 0.169, and reported by many of its
-users). Nothing is kept there, so every request carries the whole conversation, encrypted reasoning
-included.
+users). Nothing is stored there, so every request carries the complete conversation, encrypted
+reasoning included.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from signedin.tools.content import Content, ImageContent, TextContent
 from signedin.tools.tool import AnyTool, ToolResult
 
 InputItem: TypeAlias = "msgspec.Raw | Mapping[str, object]"
-"""A message, a call, the output of a call or a reasoning block, in the form of the API."""
+"""A message, a call, the output of a call or a reasoning block, in the API's format."""
 
 INSTRUCTIONS = "You are a helpful assistant."
 """Sent when there are no others: a request without any is refused."""
@@ -33,21 +33,21 @@ class ResponseRequest(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defau
     """One request for an answer.
 
     Attributes:
-        model: Its slug; any is let through.
-        input: The whole conversation, the newest last. Messages of the role ``system`` are sent as
+        model: Its slug; any is accepted.
+        input: The complete conversation, newest last. Messages of the role ``system`` are sent as
             ``developer``.
-        instructions: How the model shall behave.
-        tools: Tools in the form of the API, see `function_tool`.
-        tool_choice: ``auto``, ``none``, ``required``, or a tool in the form of the API.
+        instructions: How the model should behave.
+        tools: Tools in the API's format, see `function_tool`.
+        tool_choice: ``auto``, ``none``, ``required``, or a tool in the API's format.
         parallel_tool_calls: Whether an answer may have several calls.
         effort: How hard to think, such as ``low``; the model's own default if not given.
         summary: How reasoning is summarised: ``auto``, ``concise``, ``detailed`` or ``none``.
         verbosity: How much to say.
-        schema: JSON Schema that the answer shall fit, in OpenAI's strict form.
+        schema: JSON Schema that the answer should match, in OpenAI's strict form.
         service_tier: Such as ``priority``.
         conversation_id: Names the conversation.
         prompt_cache_key: Finds the cache again; the conversation if not given.
-        turn_state: What the answer before in the same turn gave as `AnswerStream.turn_state`.
+        turn_state: What the previous answer of the same turn returned as `AnswerStream.turn_state`.
     """
 
     model: str
@@ -66,7 +66,7 @@ class ResponseRequest(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defau
     turn_state: str | None = None
 
     def __repr__(self) -> str:
-        """Shows nothing of what is said."""
+        """Shows none of the content."""
         return f"ResponseRequest({self.model!r}, {len(self.input)} items, {len(self.tools)} tools)"
 
     def body(self) -> bytes:
@@ -137,19 +137,19 @@ def user_message(text: str, images: Iterable[Image] = ()) -> dict[str, object]:
 
 
 def function_tool(tool: AnyTool) -> dict[str, object]:
-    """Returns a tool in the form of the API."""
+    """Returns a tool in the API's format."""
     return {
         "type": "function",
         "name": tool.name,
         "description": tool.description,
         "parameters": tool.portable_schema,
-        # Left out, it would be taken for true wherever the schema allows it.
+        # If omitted, it counts as true wherever the schema allows it.
         "strict": False,
     }
 
 
 def function_output(call_id: str, result: ToolResult) -> dict[str, object]:
-    """Returns the output of a call in the form of the API."""
+    """Returns the output of a call in the API's format."""
     output: object = result.text
     if any(isinstance(part, ImageContent) for part in result.content):
         output = [_output_part(part) for part in result.content]

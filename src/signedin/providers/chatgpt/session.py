@@ -1,4 +1,4 @@
-"""A conversation with ChatGPT, kept on this machine."""
+"""A conversation with ChatGPT, stored on this machine."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class ChatGPTSession(ProviderSession):
     """A conversation; every request carries all of it.
 
     Args:
-        transport: Answers.
-        store: Keeps it; ``None`` keeps nothing.
+        transport: Sends the requests.
+        store: Stores it; ``None`` stores nothing.
         session_id: The conversation to continue; ``None`` begins one.
         turns: Its turns so far.
     """
@@ -70,13 +70,13 @@ class ChatGPTSession(ProviderSession):
         """Sends a prompt.
 
         Raises:
-            InvalidOptionError: An option or an image cannot be used, or the conversation is put
-                away or deleted.
+            InvalidOptionError: An option or an image cannot be used, or the conversation is
+                archived or deleted.
         """
         settings = turn_settings(options)
         session_id = self._id = self._id or str(uuid.uuid4())
         message = user_message(prompt, options.images)
-        self._turns = await self._told(to_go_on=True)
+        self._turns = await self._current_turns(to_go_on=True)
         turn = StoredTurn(
             id=str(uuid.uuid4()),
             prompt=prompt,
@@ -117,10 +117,10 @@ class ChatGPTSession(ProviderSession):
 
     async def history(self) -> list[PastTurn]:
         """Returns the turns, the oldest first."""
-        return [turn.past() for turn in await self._told()]
+        return [turn.past() for turn in await self._current_turns()]
 
     async def roll_back(self) -> None:
-        """Takes the last turn out of the conversation; see `ProviderSession.roll_back`."""
+        """Removes the last turn from the conversation; see `ProviderSession.roll_back`."""
         turn, self._latest = self._latest, None
         if turn is None or turn not in self._turns:
             return  # it failed before it was part of the conversation
@@ -134,7 +134,7 @@ class ChatGPTSession(ProviderSession):
         await store.rename(session_id, name)
 
     async def set_archived(self, *, archived: bool) -> None:
-        """Puts the conversation away, or brings it back."""
+        """Archives or unarchives the conversation."""
         store, session_id = self._stored("archive")
         await store.set_archived(session_id, archived=archived)
 
@@ -148,7 +148,7 @@ class ChatGPTSession(ProviderSession):
     async def aclose(self) -> None:
         """Does nothing: the conversation is stored, turn by turn."""
 
-    async def _told(self, *, to_go_on: bool = False) -> list[StoredTurn]:
+    async def _current_turns(self, *, to_go_on: bool = False) -> list[StoredTurn]:
         """The turns, those included that another process or client has added."""
         if self._store is None or self._id is None or not self._is_stored:
             return self._turns

@@ -1,4 +1,4 @@
-"""Conversations on the disk: the backend keeps none."""
+"""Conversations on the disk: the backend stores none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BUSY_SECONDS = 30.0
 _PREVIEW = 200
 _PAGE = 50
 _LONGEST_CURSOR = 18
-"""Digits that SQLite can reckon with."""
+"""Digits that fit an integer of SQLite."""
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS sessions (
@@ -63,14 +63,14 @@ class ConversationStore:
     """The conversations of one account, in a SQLite file that only its owner can read.
 
     Args:
-        folder: Where the file is; made when something is first written.
+        folder: Where the file is; created with the first write.
     """
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "sessions.db"
 
     async def check(self, session_id: str) -> None:
-        """Makes sure that there is a conversation, which may be damaged.
+        """Raises if there is no such conversation; it may be damaged.
 
         Raises:
             InvalidOptionError: There is none.
@@ -87,7 +87,8 @@ class ConversationStore:
             to_go_on: Whether another turn is to follow.
 
         Raises:
-            InvalidOptionError: There is no such conversation, or it is put away and shall go on.
+            InvalidOptionError: There is no such conversation, or it is archived and should
+                continue.
             SignedinError: A turn of it is damaged.
         """
 
@@ -95,7 +96,7 @@ class ConversationStore:
             archived = self._check(database, session_id)
             if archived and to_go_on:
                 raise InvalidOptionError(
-                    f"session {session_id} is put away; bring it back first: session.unarchive(), "
+                    f"session {session_id} is archived; unarchive it first: session.unarchive(), "
                     f"or signedin sessions unarchive --provider chatgpt {session_id}"
                 )
             rows = database.execute(
@@ -179,7 +180,7 @@ class ConversationStore:
         """Lists conversations, the one that was used last first.
 
         Raises:
-            InvalidOptionError: The cursor is not one of ours.
+            InvalidOptionError: The cursor is not from an earlier page.
         """
         conditions, values = ["archived = ?"], list[object]([query.archived])
         if query.cwd is not None:
@@ -211,7 +212,7 @@ class ConversationStore:
         await self._change(session_id, "UPDATE sessions SET name = ? WHERE id = ?", name)
 
     async def set_archived(self, session_id: str, *, archived: bool) -> None:
-        """Puts a conversation away, or brings it back.
+        """Archives or unarchives a conversation.
 
         Raises:
             InvalidOptionError: There is no such conversation.
@@ -234,7 +235,7 @@ class ConversationStore:
         await self._do(write, self._refuse_unknown(session_id))
 
     def _check(self, database: sqlite3.Connection, session_id: str) -> bool:
-        """Makes sure that there is a conversation; returns whether it is put away."""
+        """Raises if there is no such conversation; returns whether it is archived."""
         found = database.execute(
             "SELECT archived FROM sessions WHERE id = ?", (session_id,)
         ).fetchone()
@@ -265,7 +266,7 @@ class ConversationStore:
 
         Args:
             work: What to do.
-            otherwise: Called instead if there is no file; without it, one is made.
+            otherwise: Called instead if there is no file; without it, one is created.
         """
 
         def run() -> T:
@@ -305,17 +306,17 @@ class ConversationStore:
 
 
 def _info(row: tuple[object, ...]) -> SessionInfo:
-    """What a row tells; a cell that is damaged is left out, so that all others are listed."""
-    told = dict(zip(_COLUMNS, row, strict=True))
+    """The session in a row; a damaged cell is left out, so that all others are listed."""
+    cells = dict(zip(_COLUMNS, row, strict=True))
     try:
-        return msgspec.convert(told, SessionInfo, strict=False)
+        return msgspec.convert(cells, SessionInfo, strict=False)
     except msgspec.ValidationError:
         sound = {
-            field.name: told[field.name]
+            field.name: cells[field.name]
             for field in msgspec.structs.fields(SessionInfo)
-            if field.name in told and _fits(told[field.name], field.type)
+            if field.name in cells and _fits(cells[field.name], field.type)
         }
-        return msgspec.convert({"id": str(told["id"]), **sound}, SessionInfo, strict=False)
+        return msgspec.convert({"id": str(cells["id"]), **sound}, SessionInfo, strict=False)
 
 
 def _text(data: bytes) -> str:
@@ -334,5 +335,5 @@ def _place(cursor: str | None) -> int:
     if cursor is None:
         return 0
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < _LONGEST_CURSOR):
-        raise InvalidOptionError(f"{cursor!r} is no cursor of chatgpt's; take next_cursor")
+        raise InvalidOptionError(f"invalid cursor {cursor!r}; use SessionPage.next_cursor")
     return int(cursor)

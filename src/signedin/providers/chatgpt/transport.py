@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     import aiohttp
 
 RETRY = Retry(max_retries=4, backoff=0.5, backoff_max=30.0, jitter=0.5)
-"""How a request is tried again of whose answer nothing has been seen yet."""
+"""How a request is retried whose answer has not begun."""
 
 LONGEST_PAUSE = 60.0
-"""Seconds. A server that wants to be left alone for longer is not asked again by ourselves."""
+"""Seconds. A request is not retried if the server demands a longer pause."""
 
 TAIL_SECONDS = 0.5
 """How long a server may take to end a response after the last event of the answer."""
@@ -54,15 +54,15 @@ class ChatGPTTransport:
     """Speaks to one backend with one login; belongs to the event loop of its first request.
 
     Args:
-        access: Gives the login's tokens.
-        profile: Which way in the login came by, and so which backend answers.
-        retry: How a request is tried again of whose answer nothing has been seen yet. Only what
-            passes by itself is tried again, and never a plan that is used up.
+        access: Returns the login's tokens.
+        profile: How the login was signed in, and so which backend answers.
+        retry: How a request is retried whose answer has not begun. Only transient failures are
+            retried, and never a plan that is used up.
         idle_timeout: Seconds that may pass without a byte.
         client_version: Version of Codex whose models are listed; newer ones are held back.
 
     Attributes:
-        limits_seen: What the latest answer told of the plan.
+        limits_seen: What the latest answer reported about the plan.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class ChatGPTTransport:
         return AnswerStream(self, self._connection, request, self._retry)
 
     async def account(self) -> str | None:
-        """Returns the id of the account that asks, if the login tells.
+        """Returns the id of the account that asks, if the login names one.
 
         Raises:
             AuthRequiredError: Nobody is signed in.
@@ -112,7 +112,7 @@ class ChatGPTTransport:
         """Returns the models of the account, the preferred one first.
 
         Raises:
-            SignedinError: They cannot be had, and were not before.
+            SignedinError: They cannot be loaded, and are not cached.
         """
         return await self._catalogue.models()
 
@@ -120,30 +120,30 @@ class ChatGPTTransport:
         """Returns the slug of the preferred model.
 
         Raises:
-            SignedinError: The models cannot be had, or none is preferred.
+            SignedinError: The models cannot be loaded, or none is preferred.
         """
         models = await self.models()
         if not models or models[0].priority is None:
             known = ", ".join(model.slug for model in models) or "none"
             raise InvalidOptionError(
-                f"ChatGPT does not tell which model it prefers; choose one with model=: {known}"
+                f"ChatGPT does not report a default model; choose one with model=: {known}"
             )
         return models[0].slug
 
     async def limits(self) -> RateLimits:
-        """Asks what is left of the plan, or tells what the latest answer told.
+        """Requests what is left of the plan, or returns what the latest answer reported.
 
         Raises:
-            UnsupportedOptionError: The backend of this profile is not to be asked, and no answer
-                has told anything yet.
-            SignedinError: It cannot be had.
+            UnsupportedOptionError: The backend of this profile has no endpoint for it, and no
+                answer has reported anything yet.
+            SignedinError: The request failed.
         """
         base = self._connection.base_url.removesuffix("/codex")
         if base == self._connection.base_url:
             if self.limits_seen is not None:
                 return self.limits_seen
             raise UnsupportedOptionError(
-                "chatgpt", "limits", f"the profile {self._profile.name!r} has no address for them"
+                "chatgpt", "limits", f"the profile {self._profile.name!r} has no endpoint for them"
             )
         url = f"{base}/wham/usage"
         async with self._connection.request("GET", url, {}) as response:
@@ -161,15 +161,18 @@ class ChatGPTTransport:
         """Returns how many tokens a model reads, as far as that is known without asking."""
         return self._catalogue.context_window(model)
 
-    def took(self, response: aiohttp.ClientResponse) -> list[Event]:
-        """Takes in what the headers of an answer tell besides it."""
+    def record_headers(self, response: aiohttp.ClientResponse) -> list[Event]:
+        """Records what the headers of an answer report."""
         self._catalogue.seen(response.headers.get("X-Models-Etag"))
         limits = limits_in_headers(response.headers)
         if limits is None:
             return []
         self.limits_seen = limits
-        told = {name: text for name, text in response.headers.items() if "x-codex" in name.lower()}
-        payload = msgspec.Raw(json.dumps(told).encode())  # as halves of characters cannot be UTF-8
+        reported = {
+            name: text for name, text in response.headers.items() if "x-codex" in name.lower()
+        }
+        # msgspec cannot encode lone surrogates.
+        payload = msgspec.Raw(json.dumps(reported).encode())
         return [RateLimitEvent(limits=limits, timestamp=time.time(), payload=payload)]
 
     async def __aenter__(self) -> Self:
@@ -188,7 +191,7 @@ class ChatGPTTransport:
 
 
 class AnswerStream:
-    """One answer on its way: an async iterator of events, to be used in an ``async with`` block.
+    """A streaming answer: an async iterator of events, to be used in an ``async with`` block.
 
     It raises the error of an answer that did not end well, after all that was received.
 
@@ -214,7 +217,7 @@ class AnswerStream:
 
     @property
     def items(self) -> list[msgspec.Raw]:
-        """The whole items of the answer so far, as they are to be sent back in the next request."""
+        """The complete items of the answer so far, to be sent back in the next request."""
         return self._normaliser.items
 
     @property
@@ -242,7 +245,7 @@ class AnswerStream:
         return self._batches
 
     async def aclose(self) -> None:
-        """Stops the answer if it is still on its way. Idempotent."""
+        """Stops the answer if it is still streaming. Idempotent."""
         await finish(_closed(self._batches))
         self._normaliser.broken_off()
 
@@ -286,12 +289,12 @@ class AnswerStream:
                 return
 
     async def _attempt(self) -> AsyncGenerator[list[Event], None]:
-        """Asks once. What comes before any content waits for it: until then it can fail unseen."""
+        """Sends one request. Events before the first content wait, so it can be retried."""
         splitter, normaliser = EventSplitter(), self._normaliser
         async with AsyncExitStack() as stack:
             response = await stack.enter_async_context(self._asked())
             self.turn_state = response.headers.get("x-codex-turn-state", self.turn_state)
-            self._early = self._transport.took(response)
+            self._early = self._transport.record_headers(response)
             is_early = True
             chunks = await stack.enter_async_context(aclosing(self._connection.chunks(response)))
             async for chunk in chunks:

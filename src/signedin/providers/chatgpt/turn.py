@@ -34,12 +34,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ChatGPTTurn:
-    """A running turn: collects its events until they are asked for.
+    """A running turn: buffers its events until they are requested.
 
     Args:
-        transport: Answers.
-        stored: The turn as it is kept; filled while it runs.
-        prepare: Finds out what is asked, and returns the first request.
+        transport: Sends the requests.
+        stored: The turn as it is stored; filled while it runs.
+        prepare: Returns the first request.
         session: The event it begins with, without its model.
         host: Calls the functions.
         max_requests: How often the model is asked.
@@ -97,7 +97,7 @@ class ChatGPTTurn:
         self._work.cancel()
 
     async def aclose(self) -> None:
-        """Stops the turn if it still runs; what there is of it is stored."""
+        """Stops the turn if it is still running; its events so far are stored."""
         if not self._work.done():
             self._work.cancel()
             await asyncio.wait({self._work})
@@ -133,10 +133,10 @@ class ChatGPTTurn:
             answer = self._transport.answer(request)
             await self._receive(answer)
             self._stored.items += await self._outputs(answer.calls)
-            said = [user_message(text) for text in self._steered]
+            steered = [user_message(text) for text in self._steered]
             self._steered.clear()
-            self._stored.items += [msgspec.Raw(_encode(message)) for message in said]
-            if not answer.calls and not said:
+            self._stored.items += [msgspec.Raw(_encode(message)) for message in steered]
+            if not answer.calls and not steered:
                 self._is_over = True
                 return
             request = msgspec.structs.replace(
@@ -154,7 +154,7 @@ class ChatGPTTurn:
         try:
             async with answer:
                 async for batch in answer.batches():
-                    await self._tell(batch)
+                    await self._emit(batch)
         finally:
             self._stored.items += answer.items
         if answer.usage is not None:
@@ -165,7 +165,7 @@ class ChatGPTTurn:
                 context_window=self._transport.context_window(self._stored.model),
                 timestamp=time.time(),
             )
-            await self._tell([event])
+            await self._emit([event])
 
     async def _outputs(self, calls: Sequence[FunctionCall]) -> list[msgspec.Raw]:
         """Calls functions side by side; an exception is an output, too."""
@@ -188,11 +188,11 @@ class ChatGPTTurn:
             timestamp=time.time(),
             payload=msgspec.Raw(_encode(call)),
         )
-        await self._tell([started])
+        await self._emit([started])
         begin = time.monotonic()
         if isinstance(arguments, str):
-            told = f"wrong arguments for {call.name}: they are not a JSON object"
-            result = ToolResult((TextContent(told),), error=True)
+            text = f"wrong arguments for {call.name}: they are not a JSON object"
+            result = ToolResult((TextContent(text),), error=True)
         else:
             result = await self._host.call_tool(call.name, arguments)
         ended = msgspec.structs.replace(
@@ -203,11 +203,11 @@ class ChatGPTTurn:
             seconds=time.monotonic() - begin,
             timestamp=time.time(),
         )
-        await self._tell([ended])
+        await self._emit([ended])
         return result
 
-    async def _tell(self, events: Sequence[Event]) -> None:
-        """Gives events to the consumer, and waits while it has too many."""
+    async def _emit(self, events: Sequence[Event]) -> None:
+        """Passes events to the consumer, and waits while it has too many."""
         self._messages += [event for event in events if type(event) is MessageEvent]
         self._queue.put(events)
         self._queue.wake()
@@ -220,7 +220,7 @@ class ChatGPTTurn:
 
 
 def _shown(result: ToolResult) -> object:
-    """What a function gave, as `ToolEvent.result`: its text, or its parts if there are several."""
+    """The result of a function, as `ToolEvent.result`: its text, or several parts."""
     parts = [
         part.text if isinstance(part, TextContent) else part.data_url for part in result.content
     ]

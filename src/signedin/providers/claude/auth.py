@@ -1,4 +1,4 @@
-"""Looks after a Claude account, through Claude Code's own ``auth`` commands."""
+"""Manages a Claude account through Claude Code's own ``auth`` commands."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ STATUS_SECONDS = 10.0
 """How long ``auth status`` may take; 0.2 to 0.4 s when all is well."""
 
 ANSWER_SECONDS = 30.0
-"""How long ``auth logout`` may take, which tells the vendor."""
+"""How long ``auth logout`` may take, which informs the vendor."""
 
 _PAGE = re.compile(rb"https://\S+")
 
 
 class ClaudeAuth:
-    """Looks after the account of one client.
+    """Manages the account of one client.
 
     Args:
-        config: What the client was made with.
+        config: The client's configuration.
         accounts: Decides which login it uses.
-        options: What its turns are asked for.
+        options: The options of its turns.
         on_change: Called after somebody signed in or out.
     """
 
@@ -68,10 +68,10 @@ class ClaudeAuth:
         self._on_change = on_change
 
     async def status(self) -> AuthStatus:
-        """Asks Claude Code who is signed in; no token is read by us.
+        """Asks Claude Code who is signed in; signedin reads no token.
 
         Raises:
-            ProtocolError: It did not answer in the known form.
+            ProtocolError: The answer has an unknown form.
         """
         account = self._accounts.look_up(self._options.env)
         program = find_claude(self._config).usable
@@ -89,13 +89,13 @@ class ClaudeAuth:
             [str(program), loaded, "auth", "status"], env=environment, seconds=STATUS_SECONDS
         )
         try:
-            told = msgspec.json.decode(answer.stdout, type=ClaudeAccount)
+            reported = msgspec.json.decode(answer.stdout, type=ClaudeAccount)
         except UNREADABLE:
             raise ProtocolError(
                 f"claude auth status ended with exit code {answer.returncode} and no answer: "
                 f"{answer.stderr}"
             ) from None
-        status = interpret(basis, told)
+        status = interpret(basis, reported)
         if status.decided_by == TOKEN_VARIABLE and not environment.get(TOKEN_VARIABLE):
             # auth status calls every token by one name; this one is ANTHROPIC_AUTH_TOKEN.
             return msgspec.structs.replace(
@@ -107,8 +107,8 @@ class ClaudeAuth:
         """Runs ``claude auth login`` on the terminal.
 
         Raises:
-            ProviderNotInstalledError: Claude Code is not there.
-            CommandExecutionError: It did not end well.
+            ProviderNotInstalledError: Claude Code is not installed.
+            CommandExecutionError: The command failed.
         """
         program, environment = self._for_login()
         code = await run_in_terminal([program, "auth", "login"], env=environment)
@@ -130,7 +130,7 @@ class ClaudeAuth:
             hint = "claude signs in with a browser; an API key goes into ANTHROPIC_API_KEY"
             raise UnsupportedOptionError("claude", f"method={method}", hint)
         program, environment = self._for_login()
-        # Nothing is opened: whoever asked gets the address.
+        # No browser is opened: the caller gets the address.
         process = await Process.start(
             [program, "auth", "login"], env={**environment, "BROWSER": "true"}
         )
@@ -143,10 +143,10 @@ class ClaudeAuth:
         return login
 
     async def logout(self) -> None:
-        """Has Claude Code revoke the login and forget it.
+        """Has Claude Code revoke and delete the login.
 
         Raises:
-            CommandExecutionError: It did not end well.
+            CommandExecutionError: The command failed.
         """
         program = require("claude", find_claude(self._config))
         account = self._accounts.choose(self._options.env)
@@ -179,7 +179,7 @@ class ClaudeLogin:
 
     Attributes:
         url: The page to open.
-        user_code: There is none.
+        user_code: Always ``None``.
         wants_code: The page shows a code, which `submit_code` takes.
     """
 
@@ -198,10 +198,10 @@ class ClaudeLogin:
         Raises:
             CommandExecutionError: It ended without one.
         """
-        said = b""
+        output = b""
         async for chunk in self._process.chunks():
-            said += chunk
-            if (page := _PAGE.search(said)) and page.end() < len(said):
+            output += chunk
+            if (page := _PAGE.search(output)) and page.end() < len(output):
                 self.url = page[0].decode()
                 self._reading = asyncio.get_running_loop().create_task(self._read_on())
                 return
@@ -236,7 +236,7 @@ class ClaudeLogin:
         await finish(self._finished())
 
     async def cancel(self) -> None:
-        """Gives up."""
+        """Cancels the login."""
         await self._process.stop(stdin_grace=0)
         if self._reading is not None:
             await asyncio.wait({self._reading})
@@ -245,6 +245,6 @@ class ClaudeLogin:
         await self._on_success()
 
     async def _read_on(self) -> None:
-        """Takes what else it says, so that it never waits for a reader."""
+        """Reads the rest of its output, so that it never blocks on a full pipe."""
         async for _ in self._process.chunks():
             pass

@@ -1,4 +1,4 @@
-"""Claude Code's control protocol: its messages, requests of ours to it and of its to us.
+"""Claude Code's control protocol: its messages, and the requests of both sides.
 
 JSON lines on stdin and stdout. Requests of both sides are ``control_request`` messages with a
 ``request_id`` of the side that asks; the two kinds of ids have nothing to do with each other.
@@ -39,7 +39,7 @@ _log = logging.getLogger("signedin.claude")
 
 
 class ControlListener(Protocol):
-    """Who wants to know what Claude Code says."""
+    """Receives what Claude Code sends."""
 
     def on_message(self, message: Message, line: bytes) -> None:
         """Takes any message that is not part of the control protocol."""
@@ -50,7 +50,7 @@ class ControlListener(Protocol):
         ...
 
     def on_batch_end(self) -> None:
-        """Called after everything that arrived together has been handed out."""
+        """Called after everything that arrived together was passed on."""
         ...
 
     def on_close(self, error: SignedinError) -> None:
@@ -65,8 +65,8 @@ class ControlPeer:
     their own, so that a slow answer holds up nothing.
 
     Args:
-        process: What to talk to. The peer does not stop it.
-        listener: Who is told.
+        process: The running process. The peer does not stop it.
+        listener: Receives the messages.
 
     Attributes:
         gate: Holds the reader back while the listener is slow.
@@ -83,13 +83,13 @@ class ControlPeer:
         self._reader = asyncio.get_running_loop().create_task(self._read())
 
     async def initialize(self, fields: Mapping[str, object]) -> msgspec.Raw:
-        """Begins the conversation; returns what Claude Code tells of itself.
+        """Begins the conversation; returns what Claude Code reports about itself.
 
         Args:
-            fields: Prompts, agents and the shape of the answer.
+            fields: Prompts, agents and the output schema.
 
         Raises:
-            SignedinError: It refused, does not answer, or is gone.
+            SignedinError: It refused, does not answer, or has ended.
         """
         return await self.request("initialize", dict(fields), timeout=START_SECONDS)
 
@@ -113,7 +113,7 @@ class ControlPeer:
         Raises:
             InvalidOptionError: It refused.
             TimeoutExceededError: There was no answer in time.
-            TransportClosedError: It is gone.
+            TransportClosedError: It has ended.
         """
         number = f"signedin-{next(self._ids)}"
         answered = asyncio.get_running_loop().create_future()
@@ -146,7 +146,7 @@ class ControlPeer:
         """Sends a message.
 
         Raises:
-            TransportClosedError: Claude Code is gone.
+            TransportClosedError: Claude Code has ended.
         """
         await self._process.write(encode_line(message))
 
@@ -177,7 +177,7 @@ class ControlPeer:
     def _take(self, lines: Iterable[tuple[bytes, Message | BadLine]]) -> None:
         for line, message in lines:
             if isinstance(message, BadLine):
-                _log.warning("claude wrote a line that is no message: %s", message.reason)
+                _log.warning("claude wrote a line that is not a message: %s", message.reason)
             elif message.type == "control_response":
                 self.take_answer(message, line)
             elif message.type == "control_request" and message.request_id:
@@ -229,7 +229,7 @@ class ControlPeer:
             await self.send({"type": "control_response", "response": answer})
 
     def close(self, error: SignedinError) -> None:
-        """Tells everybody that nothing more will come."""
+        """Reports to everyone waiting that nothing more will come."""
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(copy(error))

@@ -1,7 +1,7 @@
-"""Why Claude Code says a turn failed, in the words of `ErrorKind`.
+"""Why a turn of Claude Code failed, mapped to `ErrorKind`.
 
-Seen with 2.1.197 and 2.1.330. A failed model request is told by an ``assistant`` message with an
-``error``, followed by a ``result`` whose subtype is ``success`` all the same.
+Seen with 2.1.197 and 2.1.330. A failed model request is reported by an ``assistant`` message with
+an ``error``, followed by a ``result`` whose subtype is ``success`` all the same.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ _BY_TEXT = (
 
 
 class ApiError(msgspec.Struct, frozen=True):
-    """What an ``assistant`` message told about a model request that failed.
+    """What an ``assistant`` message reported about a model request that failed.
 
     Attributes:
         error: Claude Code's word for it, such as ``rate_limit``.
-        text: What it says to the user.
+        text: The message for the user.
     """
 
     error: str
@@ -81,7 +81,7 @@ def failure_event(
     Args:
         result: The result.
         api_error: The latest failure of a model request in this turn.
-        limit: What was told about the plan, if it is used up.
+        limit: What was reported about the plan, if it is used up.
         timestamp: When it came.
         payload: The message it came in.
     """

@@ -37,19 +37,19 @@ ENVIRONMENT: Mapping[str, str] = {
     # ANTHROPIC_BASE_URL names another host; the second asks for the account's connectors.
     QUIET: "1",
     "ENABLE_CLAUDEAI_MCP_SERVERS": "false",
-    # A failure is told in seconds; the default is 10 retries, which take three minutes.
+    # A failure is reported within seconds; the default is 10 retries, which take three minutes.
     "CLAUDE_CODE_MAX_RETRIES": "2",
     # A stream that breaks is a failure. Otherwise a broken answer ends as an empty success.
     "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
-    # One answer per turn: how often one of the wrong shape is sent back, ``output_retries`` says.
+    # One answer per turn: ``output_retries`` decides how often invalid output is sent back.
     "MAX_STRUCTURED_OUTPUT_RETRIES": "1",
 }
-"""Set unless the caller or our own environment say otherwise; seen with 2.1.197 and 2.1.330."""
+"""Set unless the caller or the environment sets another value; seen with 2.1.197 and 2.1.330."""
 
 _PROTOCOL_ENVIRONMENT = {
     # What the end of a turn is known by.
     "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1",
-    # A turn is what the caller has said. Otherwise a project's .claude/scheduled_tasks.json speaks
+    # Only the caller prompts. Otherwise a project's .claude/scheduled_tasks.json speaks
     # as if it was the user, whatever sources of settings are loaded.
     "CLAUDE_CODE_DISABLE_CRON": "1",
 }
@@ -68,8 +68,8 @@ _NESTING = (
     "CLAUDE_EFFORT",
     "CLAUDE_PID",
 )
-"""Set for the commands of a Claude Code session; a new session must not take itself for a part
-of that one."""
+"""Set for the commands of a Claude Code session; a new session must not mistake itself for a
+part of that one."""
 
 PERMISSION_MODES = {
     "read-only": "default",
@@ -91,10 +91,10 @@ class Launch(msgspec.Struct, frozen=True):
     Attributes:
         program: The native program.
         arguments: Its command line.
-        environment: Its whole environment.
+        environment: Its complete environment.
         cwd: Its working directory.
-        initialize: What the ``initialize`` request says: prompts, agents and the shape of the
-            answer, which may be large. Sent again, it would change none of them.
+        initialize: What the ``initialize`` request says: prompts, agents and the output
+            schema, which may be large. Sending it again changes none of them.
         mcp_servers: MCP servers by name, which may hold secrets.
         tools: The Python tools that are offered.
         billing: Who has to pay, ``None`` if that does not matter.
@@ -130,10 +130,10 @@ class Launch(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, environment=environment)
 
     def can_become(self, other: Launch) -> bool:
-        """Tells whether a process can go on as if it had been started as ``other``.
+        """Returns whether a process can continue as if it had been started as ``other``.
 
         The model and the effort can be changed while it runs, the effort not back to the vendor's
-        choice, and only to those that may be kept as a setting.
+        choice, and only to those that may be stored as a setting.
         """
         same = msgspec.structs.replace(self, model=other.model, effort=other.effort) == other
         return same and other.effort in {self.effort, *_SETTABLE_EFFORTS}
@@ -162,7 +162,7 @@ def resume_arguments(
 def environment_for(
     config: ProviderConfig, options: TurnOptions, account: Account
 ) -> dict[str, str]:
-    """Returns the whole environment of Claude Code."""
+    """Returns the complete environment of Claude Code."""
     defaults = {name: value for name, value in ENVIRONMENT.items() if name not in os.environ}
     changes: dict[str, str | None] = {
         **dict.fromkeys(_NESTING),
@@ -187,19 +187,19 @@ def effort_of(options: TurnOptions) -> str | None:
 
 
 def initialize_fields(options: TurnOptions) -> dict[str, object]:
-    """Returns what the ``initialize`` request says: what may be large has no place elsewhere.
+    """Returns what the ``initialize`` request says: what may be large fits nowhere else.
 
     Left to itself, 2.1.330 records the system prompt and the tools of a conversation, and sends
-    these to the model again whatever it is told when the conversation is resumed or forked.
+    these to the model again when the conversation is resumed or forked, whatever the new options.
     """
-    said: dict[str, object] = {"systemPromptSnapshot": False}
+    fields: dict[str, object] = {"systemPromptSnapshot": False}
     if options.instructions:
-        said["appendSystemPrompt"] = options.instructions
+        fields["appendSystemPrompt"] = options.instructions
     if isinstance(prompt := options.provider_options.get("system_prompt"), str):
-        said["systemPrompt"] = prompt
+        fields["systemPrompt"] = prompt
     if options.output is not None:
-        said["jsonSchema"] = options.output.portable_schema
-    return said
+        fields["jsonSchema"] = options.output.portable_schema
+    return fields
 
 
 def permission_mode(options: TurnOptions, environment: Mapping[str, str]) -> str:
@@ -216,7 +216,7 @@ def permission_mode(options: TurnOptions, environment: Mapping[str, str]) -> str
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Refuses arguments that must not stand on a command line, or cannot.
+    """Raises if arguments must not be on a command line, or do not fit.
 
     Raises:
         InvalidOptionError: One holds a secret or is too large.
@@ -230,8 +230,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
 def _check_argument(flag: str, argument: str) -> None:
     if redact(argument) != argument:
         raise InvalidOptionError(
-            f"{flag} holds a secret, which would stand on a command line that every user can read; "
-            "give it through env="
+            f"{flag} holds a secret, and every user can read the command line; pass it through env="
         )
     if len(argument.encode("utf-8", "replace")) > _LARGEST_ARGUMENT:
         raise InvalidOptionError(f"{flag} is too large for a command line; use a file")
@@ -244,6 +243,6 @@ def _check_root(environment: Mapping[str, str]) -> None:
         return
     raise PermissionDeniedError(
         "claude refuses permissions='full-access' (bypassPermissions) to the user root. Run it as "
-        "another user; or, if this machine is a sandbox that may be broken, say so with "
+        "another user; or, if this machine is a disposable sandbox, set "
         "env={'IS_SANDBOX': '1'}"
     )

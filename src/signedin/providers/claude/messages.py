@@ -1,7 +1,7 @@
-"""The messages Claude Code writes in its stream-json format, as far as anybody here reads them.
+"""The messages Claude Code writes in its stream-json format, as far as signedin reads them.
 
-Seen with 2.1.197 and 2.1.330. Members that are not named are ignored, so that a new one is no
-error; everything that is handed on keeps the line it came in.
+Seen with 2.1.197 and 2.1.330. Members that are not named are ignored, so a new one is not
+an error; everything that is passed on includes the line it came in.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from signedin.model.errors import ProtocolError
 ABSENT = msgspec.Raw(b"null")
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for what is no JSON, in an unknown form, no text, or nested too deep."""
+"""What decoding raises for input that is not JSON or text, of unknown form, or nested too deep."""
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ class Tokens(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A content block of a whole message."""
+    """A content block of a complete message."""
 
     type: str = ""
     text: str = ""
@@ -132,7 +132,7 @@ class ModelMessage(msgspec.Struct, frozen=True):
 
 
 class AssistantMessage(msgspec.Struct, frozen=True):
-    """``assistant``: one whole content block of the model."""
+    """``assistant``: one complete content block of the model."""
 
     message: ModelMessage
     uuid: str = ""
@@ -197,7 +197,7 @@ class ResultMessage(msgspec.Struct, frozen=True):
 
 
 class SystemMessage(msgspec.Struct, frozen=True):
-    """``system``: what every turn depends on, so nothing else of these messages is looked at."""
+    """``system``: the fields every turn depends on; the others are ignored."""
 
     subtype: str = ""
     session_id: str = ""

@@ -1,4 +1,4 @@
-"""What Claude Code tells of the account: its models, and what is left of its plan."""
+"""What Claude Code reports about the account: its models, and what is left of its plan."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ class _Initialized(msgspec.Struct, frozen=True):
 
 def models_in(answer: msgspec.Raw) -> list[ModelInfo]:
     """Returns the models that the answer to ``initialize`` names."""
-    told = answered(answer, _Initialized).models
-    default = next((model.resolved_model for model in told if model.value == VENDOR_DEFAULT), None)
-    offered = [model for model in told if model.value != VENDOR_DEFAULT]
+    models = answered(answer, _Initialized).models
+    default = next(
+        (model.resolved_model for model in models if model.value == VENDOR_DEFAULT), None
+    )
+    offered = [model for model in models if model.value != VENDOR_DEFAULT]
     first = next((model for model in offered if model.resolved_model == default), None)
     return [
         ModelInfo(
@@ -47,17 +49,19 @@ def models_in(answer: msgspec.Raw) -> list[ModelInfo]:
 
 
 def check_effort(answer: msgspec.Raw, effort: str | None) -> None:
-    """Refuses an effort of which Claude Code would only warn, and take its own choice.
+    """Raises for an effort that Claude Code would ignore with a warning.
 
     Args:
         answer: The answer to ``initialize``, which names the efforts of each model.
-        effort: What was asked for.
+        effort: The requested effort.
 
     Raises:
-        InvalidOptionError: It is none of them.
+        InvalidOptionError: It is not one of them.
     """
-    told = answered(answer, _Initialized).models
-    known = dict.fromkeys(level for model in told for level in model.supported_effort_levels or ())
+    models = answered(answer, _Initialized).models
+    known = dict.fromkeys(
+        level for model in models for level in model.supported_effort_levels or ()
+    )
     if effort is not None and known and effort not in known:
         raise InvalidOptionError(
             f"claude does not know the effort {effort!r}; known: {', '.join(known)}"
@@ -76,17 +80,17 @@ class _Usage(msgspec.Struct, frozen=True):
 
 
 def limits_in(answer: msgspec.Raw) -> RateLimits | None:
-    """Returns what the answer to ``get_usage`` tells of the plan; ``None`` if it is not known.
+    """Returns what the answer to ``get_usage`` reports about the plan; ``None`` if it is not known.
 
     Raises:
         AuthRequiredError: Nobody is signed in with a plan.
     """
-    told = answered(answer, _Usage)
-    if not told.rate_limits_available:
+    usage = answered(answer, _Usage)
+    if not usage.rate_limits_available:
         raise AuthRequiredError(
-            f"claude knows limits only of the plan of a login. Sign in with: {SIGN_IN}"
+            f"claude reports limits only for a login with a plan. Sign in with: {SIGN_IN}"
         )
-    if told.rate_limits is None:
+    if usage.rate_limits is None:
         return None
     windows = {
         name: RateLimitWindow(
@@ -94,17 +98,17 @@ def limits_in(answer: msgspec.Raw) -> RateLimits | None:
             minutes=_MINUTES.get("_".join(name.split("_")[:2])),
             resets_at=_seconds(window.resets_at),
         )
-        for name, raw in told.rate_limits.items()
+        for name, raw in usage.rate_limits.items()
         if name.startswith(tuple(_MINUTES))
         and (window := _window(raw)) is not None
         and window.utilization is not None
     }
-    return RateLimits(windows, plan=told.subscription_type)
+    return RateLimits(windows, plan=usage.subscription_type)
 
 
-def _window(told: msgspec.Raw) -> _Window | None:
+def _window(raw: msgspec.Raw) -> _Window | None:
     try:
-        return msgspec.json.decode(told, type=_Window | None)
+        return msgspec.json.decode(raw, type=_Window | None)
     except UNREADABLE:
         return None  # of a newer form
 

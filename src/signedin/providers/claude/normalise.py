@@ -1,7 +1,7 @@
 """Messages of Claude Code to events: a pure translation, with the little state a turn needs.
 
 Wire facts seen with 2.1.197 and 2.1.330. Each content block of the model arrives twice: streamed,
-and then whole in an ``assistant`` message of its own. A prompt may have several results, since work
+and then complete in an ``assistant`` message of its own. A prompt may have several results: work
 in the background reports back; the turn is over when the session is idle.
 """
 
@@ -58,12 +58,12 @@ class TurnNormaliser:
         declined: Ids of tool calls that were not allowed.
         background: Descriptions of tasks that run in the background, by id.
         interrupting: Whether the turn was asked to stop.
-        session_id: The session's id, once told.
-        version: Claude Code's version, once told.
+        session_id: The session's id, once known.
+        version: Claude Code's version, once known.
         outcome: How the turn ends and what it used.
         last_said: The id of the last message of the model, once there is one.
         ended: Whether it is over.
-        warnings: What is told right after the session.
+        warnings: Reported right after the session.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class TurnNormaliser:
 
         Args:
             message: The message, as far as it is decoded.
-            line: The whole of it, for `Event.payload`.
+            line: The complete line, for `Event.payload`.
         """
         now = self._clock()
         payload = msgspec.Raw(line)
@@ -133,37 +133,37 @@ class TurnNormaliser:
         return early
 
     def _on_assistant(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
-        told = _decoded(line, AssistantMessage)
-        if told is None:
+        message = _decoded(line, AssistantMessage)
+        if message is None:
             return []
-        blocks = told.message.blocks
-        if told.parent_tool_use_id is None:
-            self.last_said = told.uuid or self.last_said
-        if told.error and told.parent_tool_use_id is None:
-            said = "".join(block.text for block in blocks)
-            self.outcome.api_error = ApiError(told.error, said)
+        blocks = message.message.blocks
+        if message.parent_tool_use_id is None:
+            self.last_said = message.uuid or self.last_said
+        if message.error and message.parent_tool_use_id is None:
+            text = "".join(block.text for block in blocks)
+            self.outcome.api_error = ApiError(message.error, text)
             return []
-        if told.parent_tool_use_id is None:
+        if message.parent_tool_use_id is None:
             self.outcome.api_error = None
-            self.outcome.latest = told.message.usage or self.outcome.latest
+            self.outcome.latest = message.message.usage or self.outcome.latest
         return [
             event
             for number, block in enumerate(blocks)
-            for event in self._block(told, number, block, now, payload)
+            for event in self._block(message, number, block, now, payload)
         ]
 
     def _block(
         self,
-        told: AssistantMessage,
+        message: AssistantMessage,
         number: int,
         block: Block,
         now: float,
         payload: msgspec.Raw,
     ) -> list[Event]:
-        parent = told.parent_tool_use_id
+        parent = message.parent_tool_use_id
         if block.type in _TOOL_CALLS and block.name == tools.OUTPUT_TOOL:
             self.outcome.output = msgspec.json.encode(block.input).decode()
-            self.outcome.output_item = self._streams.finish(parent, told.message.id, OUTPUT)
+            self.outcome.output_item = self._streams.finish(parent, message.message.id, OUTPUT)
             return []
         if block.type in _TOOL_CALLS:
             self.outcome.acted = True
@@ -178,8 +178,8 @@ class TurnNormaliser:
             return [item]
         if block.type.endswith("_tool_result"):
             return self._tool_result(block, block.content, now, payload)
-        streamed = self._streams.finish(parent, told.message.id, block.type)
-        item_id = streamed or f"{told.uuid or told.message.id}-{number}"
+        streamed = self._streams.finish(parent, message.message.id, block.type)
+        item_id = streamed or f"{message.uuid or message.message.id}-{number}"
         if block.type == "text" and (block.text or streamed):
             if parent is None:
                 self.outcome.last_text = block.text
@@ -187,7 +187,7 @@ class TurnNormaliser:
                 MessageEvent(
                     item_id=item_id,
                     text=block.text,
-                    # What a subagent says is no answer to the user.
+                    # What a subagent says is not the answer to the user.
                     phase="commentary" if parent else None,
                     complete=not self.interrupting,
                     timestamp=now,
@@ -201,19 +201,19 @@ class TurnNormaliser:
         return []
 
     def _on_user(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
-        told = _decoded(line, UserMessage)
-        if told is None:
+        message = _decoded(line, UserMessage)
+        if message is None:
             return []
         self.declined |= {
             meta.id
-            for meta in told.tool_result_meta
+            for meta in message.tool_result_meta
             if meta.permission_decision and meta.permission_decision.decision == "reject"
         }
         return [
             event
-            for block in told.message.blocks
+            for block in message.message.blocks
             if block.type == "tool_result"
-            for event in self._tool_result(block, told.tool_use_result, now, payload)
+            for event in self._tool_result(block, message.tool_use_result, now, payload)
         ]
 
     def _tool_result(
@@ -243,59 +243,59 @@ class TurnNormaliser:
             return []  # about work that an earlier process had left in the background
         else:
             events = self.outcome.take_result(result, self._model, now, payload)
-        # Without news of when it is idle, it is at its end with the result.
+        # Without reports of when it is idle, it ends with the result.
         return events if self._active else [*events, *self._done(now)]
 
     def _on_rate_limit(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
-        told = _decoded(line, RateLimitMessage)
-        return self.outcome.take_limit(told.rate_limit_info, now, payload) if told else []
+        message = _decoded(line, RateLimitMessage)
+        return self.outcome.take_limit(message.rate_limit_info, now, payload) if message else []
 
     def _on_system(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
-        told = _decoded(line, SystemMessage)
-        if told is None:
+        message = _decoded(line, SystemMessage)
+        if message is None:
             return []
-        match told.subtype:
+        match message.subtype:
             case "init":
-                return self._init(told, now, payload)
+                return self._init(message, now, payload)
             case "session_state_changed":
-                return self._state_changed(told.state, now, payload)
+                return self._state_changed(message.state, now, payload)
             case _:
                 return self._on_notice(line, now, payload)
 
     def _on_notice(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
-        told = _decoded(line, Notice)
-        if told is None:
+        notice = _decoded(line, Notice)
+        if notice is None:
             return []
-        match told.subtype:
+        match notice.subtype:
             case "api_retry":
-                return [_retry(told, now, payload)]
+                return [_retry(notice, now, payload)]
             case "permission_denied":
-                return [self._denied(told, now, payload)]
+                return [self._denied(notice, now, payload)]
             case "model_fallback":
-                text = told.message or "claude went on with its fallback model"
+                text = notice.message or "claude went on with its fallback model"
                 return [WarningEvent(text=text, timestamp=now, payload=payload)]
             case "compact_boundary":
                 self.outcome.acted = True
-            case "status" if told.compact_error:
-                self.outcome.compact_error = told.compact_error
-            case "task_started" if told.task_id:
-                self.background[told.task_id] = told.description or told.task_id
-            case "task_notification" if told.task_id:
-                self.background.pop(told.task_id, None)
+            case "status" if notice.compact_error:
+                self.outcome.compact_error = notice.compact_error
+            case "task_started" if notice.task_id:
+                self.background[notice.task_id] = notice.description or notice.task_id
+            case "task_notification" if notice.task_id:
+                self.background.pop(notice.task_id, None)
             case _:
                 pass
         return []
 
-    def _init(self, told: SystemMessage, now: float, payload: msgspec.Raw) -> list[Event]:
-        self.version = told.claude_code_version
-        self._cwd, self._model = told.cwd, told.model
+    def _init(self, message: SystemMessage, now: float, payload: msgspec.Raw) -> list[Event]:
+        self.version = message.claude_code_version
+        self._cwd, self._model = message.cwd, message.model
         if self.session_id is not None:
             return []
-        self.session_id = told.session_id
+        self.session_id = message.session_id
         session = SessionEvent(
-            session_id=told.session_id,
-            model=told.model,
-            cwd=told.cwd,
+            session_id=message.session_id,
+            model=message.model,
+            cwd=message.cwd,
             effort=self._effort,
             timestamp=now,
             payload=payload,
@@ -313,12 +313,12 @@ class TurnNormaliser:
             return [self.outcome.broken(reason, now, payload), *self._done(now)]
         return self._done(now)
 
-    def _denied(self, told: Notice, now: float, payload: msgspec.Raw) -> WarningEvent:
-        if told.tool_use_id:
-            self.declined.add(told.tool_use_id)
-        text = f"claude denied {told.tool_name or 'a tool'}"
+    def _denied(self, notice: Notice, now: float, payload: msgspec.Raw) -> WarningEvent:
+        if notice.tool_use_id:
+            self.declined.add(notice.tool_use_id)
+        text = f"claude denied {notice.tool_name or 'a tool'}"
         return WarningEvent(
-            text=f"{text}: {told.message}" if told.message else text,
+            text=f"{text}: {notice.message}" if notice.message else text,
             timestamp=now,
             payload=payload,
         )
@@ -352,12 +352,12 @@ def _arguments(block: Block) -> Mapping[str, object]:
     return cast("Mapping[str, object]", given) if isinstance(given, dict) else {}
 
 
-def _retry(told: Notice, now: float, payload: msgspec.Raw) -> RetryEvent:
-    reason = " ".join(str(part) for part in (told.error_status, told.error) if part)
+def _retry(notice: Notice, now: float, payload: msgspec.Raw) -> RetryEvent:
+    reason = " ".join(str(part) for part in (notice.error_status, notice.error) if part)
     return RetryEvent(
         text=f"the model request failed ({reason or 'no reason given'}); trying again",
-        attempt=told.attempt,
-        delay=None if told.retry_delay_ms is None else told.retry_delay_ms / 1000,
+        attempt=notice.attempt,
+        delay=None if notice.retry_delay_ms is None else notice.retry_delay_ms / 1000,
         timestamp=now,
         payload=payload,
     )

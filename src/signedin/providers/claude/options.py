@@ -1,4 +1,4 @@
-"""The words of `TurnOptions` in those of Claude Code's command line and ``initialize`` request."""
+"""Translates `TurnOptions` into Claude Code's command line and ``initialize`` request."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def launch_for(
 
     Args:
         program: The native program.
-        config: What the client was made with.
-        options: What the turn is asked for.
-        account: Whose login, if that is decided already.
+        config: The client's configuration.
+        options: The options of the turn.
+        account: Which login, if already decided.
 
     Raises:
         InvalidOptionError: An option cannot be used.
-        UnsupportedOptionError: An option is one of the SDK.
+        UnsupportedOptionError: Only the SDK has an option.
         PermissionDeniedError: Claude Code would refuse ``full-access`` to the user root.
     """
     for name in _OF_THE_SDK & options.provider_options.keys():

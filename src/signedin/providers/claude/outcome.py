@@ -52,7 +52,7 @@ class Outcome:
         last_text: The latest message of the agent.
         acted: Whether it did something, such as calling a tool.
         compact_error: Why the conversation could not be replaced by a summary.
-        output: Its latest answer in the shape that was asked for, as JSON; it may not fit.
+        output: Its latest structured output, as JSON; it may not match the schema.
         output_item: The item this answer was streamed as.
         latest: The tokens of the latest model request, those of its answer as far as it had come.
     """
@@ -89,8 +89,8 @@ class Outcome:
         return [used, *self._judge(result, now, payload)]
 
     def take_limit(self, info: RateLimitInfo, now: float, payload: msgspec.Raw) -> list[Event]:
-        """Returns the event for what is left of the plan, if that is told."""
-        # Too many requests in a short time are told in the same way, but for no window of the plan.
+        """Returns the event for what is left of the plan, if it is reported."""
+        # Too many requests in a short time are reported alike, but for no window of the plan.
         rejected = info.status == "rejected" and info.rate_limit_type is not None
         self._limit = info if rejected else None
         if info.utilization is None and not rejected:
@@ -152,7 +152,7 @@ class Outcome:
     def _cost(self, result: ResultMessage) -> float | None:
         """The cost since the last result.
 
-        2.1.330 tells it. 2.1.197 only tells the total of the process.
+        2.1.330 reports it. 2.1.197 only reports the total of the process.
         """
         before, self.total_cost = self.total_cost, result.total_cost_usd or 0.0
         if (since := result.model_usage_since_last_result) is not None:
@@ -180,5 +180,5 @@ def _used(tokens: Tokens, cost: float | None = None) -> Usage:
 
 
 def _window(usage: Mapping[str, ModelUsage], model: str | None) -> int | None:
-    told = usage.get(model or "")
-    return told.context_window if told else None
+    used = usage.get(model or "")
+    return used.context_window if used else None

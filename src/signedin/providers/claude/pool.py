@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from signedin.tools.tool import ToolResult
 
 LINGER_SECONDS = 10.0
-"""How long processes beyond the first are kept for a next prompt; each takes about 120 MB."""
+"""How long processes beyond the first wait for another prompt; each takes about 120 MB."""
 
 REST_SECONDS = 0.1
 """How long a process rests before it begins a new conversation, unless a prompt is there: a client
@@ -75,7 +75,7 @@ class WarmPool:
         return process
 
     async def take(self, launch: Launch) -> ClaudeProcess:
-        """Returns a process that waits, or else a new one."""
+        """Returns an idle process, or else a new one."""
         while warm := next((each for each in self._idle if each.process.launch == launch), None):
             self._idle.remove(warm)
             process = warm.process
@@ -90,7 +90,7 @@ class WarmPool:
         return await self.start(launch)
 
     def put(self, process: ClaudeProcess) -> None:
-        """Takes back a process; one that cannot be used again is ended."""
+        """Returns a process to the pool; one that cannot be reused is ended."""
         if process.spent or process.closed is not None or process.grown:
             self._spawn(process.aclose())
             return
@@ -103,7 +103,7 @@ class WarmPool:
         """Lends a process that is ready, for questions that begin no conversation.
 
         Raises:
-            SignedinError: It refused how it was started, or is gone.
+            SignedinError: It refused its options, or has ended.
         """
         process = await self.take(launch)
         try:
@@ -113,10 +113,10 @@ class WarmPool:
             self.put(process)
 
     async def store(self) -> None:
-        """Ends the processes that wait after a conversation: only then all of it is stored."""
-        told = [idle for idle in self._idle if idle.process.prompted]
-        self._idle = [idle for idle in self._idle if idle not in told]
-        for idle in told:
+        """Ends idle processes that held a conversation: only then is all of it stored."""
+        prompted = [idle for idle in self._idle if idle.process.prompted]
+        self._idle = [idle for idle in self._idle if idle not in prompted]
+        for idle in prompted:
             await idle.cleared()
             await idle.process.aclose()
 
@@ -176,23 +176,23 @@ class _Cleared:
         if message.subtype != "session_state_changed" or self.done.done():
             return
         try:
-            told = msgspec.json.decode(line, type=SystemMessage)
+            change = msgspec.json.decode(line, type=SystemMessage)
         except UNREADABLE:
             return
-        if told.state == "running":
-            self._before = told.session_id
-        elif told.state == "idle" and told.session_id in {"", self._before}:
+        if change.state == "running":
+            self._before = change.session_id
+        elif change.state == "idle" and change.session_id in {"", self._before}:
             self.done.set_exception(ProtocolError("claude did not begin a new conversation"))
-        elif told.state == "idle":
+        elif change.state == "idle":
             self.done.set_result(None)
 
     async def on_question(self, question: CanUseTool, payload: msgspec.Raw) -> object:
-        """Refuses: nothing is to be done."""
+        """Refuses: no tool should run."""
         del question, payload
         raise ProtocolError("nothing was asked for")
 
     async def call_tool(self, name: str, arguments: object) -> ToolResult:
-        """Refuses: nothing is to be done."""
+        """Refuses: no tool should run."""
         del name, arguments
         raise ProtocolError("nothing was asked for")
 

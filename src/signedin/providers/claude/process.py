@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from signedin.tools.tool import ToolResult
 
 DEATH_SIGNAL = signal.SIGINT
-"""What ends the commands it runs as well; 2.1.197 leaves them behind on SIGTERM."""
+"""Also ends the commands it runs; 2.1.197 leaves them behind on SIGTERM."""
 
 ANSWER_SECONDS = 60.0
 """How long it may take to answer a request of ours; MCP servers take seconds to start."""
@@ -74,20 +74,20 @@ class ClaudeProcess:
     Attributes:
         launch: How it was started.
         ready: Done when it has answered for the first time, or ended.
-        told: What it told of itself when it was ready.
+        initialized: Its answer to ``initialize``.
         closed: Why it cannot be used any more, ``None`` while it can.
         total_cost: What it has cost so far, as it counts, in US dollars.
         prompted: Whether it has held a conversation.
         used: Whether it holds one.
         spent: Whether it must not be used for another one.
-        warnings: What whoever begins a conversation in it has to know.
+        warnings: Reported to every conversation that begins in it.
     """
 
     def __init__(self, process: Process, launch: Launch) -> None:
         loop = asyncio.get_running_loop()
         self.launch = launch
         self.ready: asyncio.Future[None] = loop.create_future()
-        self.told = msgspec.Raw(b"{}")
+        self.initialized = msgspec.Raw(b"{}")
         self.closed: SignedinError | None = None
         self.total_cost = 0.0
         self.prompted = False
@@ -145,7 +145,7 @@ class ClaudeProcess:
         ``initialize`` request as if there was no such request.
 
         Raises:
-            SignedinError: It refused how it was started, or is gone.
+            SignedinError: It refused its options, or has ended.
         """
         await asyncio.shield(self._starting)
         if self.closed is not None:
@@ -155,17 +155,17 @@ class ClaudeProcess:
         """Sends a prompt, whose messages go to ``turn`` until `detach`.
 
         Raises:
-            TransportClosedError: It is gone.
+            TransportClosedError: It has ended.
         """
         self._turn = turn
         self.prompted = self.used = True
         await self.say(message)
 
     async def say(self, message: dict[str, object]) -> None:
-        """Adds a message to what it is told.
+        """Sends another message.
 
         Raises:
-            TransportClosedError: It is gone.
+            TransportClosedError: It has ended.
         """
         await self._peer.send(message)
 
@@ -173,7 +173,7 @@ class ClaudeProcess:
         """Goes on with the model and the effort of ``launch``; see `Launch.can_become`.
 
         Raises:
-            SignedinError: It does not answer, or is gone.
+            SignedinError: It does not answer, or has ended.
         """
         if launch == self.launch:
             return
@@ -185,7 +185,7 @@ class ClaudeProcess:
         """Asks it something; returns the answer, still undecoded.
 
         Raises:
-            SignedinError: It refuses, does not answer, or is gone.
+            SignedinError: It refuses, does not answer, or has ended.
         """
         await self.when_ready()
         return await self._peer.request(subtype, fields, timeout=ANSWER_SECONDS)
@@ -194,17 +194,17 @@ class ClaudeProcess:
         """Asks it to stop what it does.
 
         Raises:
-            SignedinError: It does not answer, or is gone.
+            SignedinError: It does not answer, or has ended.
         """
         await self._peer.request("interrupt", {}, timeout=ANSWER_SECONDS)
 
     def detach(self) -> None:
-        """Hands out no more messages, and cancels the turn's calls of Python tools."""
+        """Stops passing on messages, and cancels the turn's calls of Python tools."""
         self._turn = None
         self._tools.cancel_calls()
 
-    def told_version(self, version: str | None) -> None:
-        """Keeps the program's version, which it tells in each turn."""
+    def remember_version(self, version: str | None) -> None:
+        """Stores the program's version, which it reports in each turn."""
         if version and version != self._version:
             self._version = version
             remember_version(self.launch.program, version)
@@ -214,31 +214,31 @@ class ClaudeProcess:
         await finish(self._end())
 
     def on_message(self, message: Message, line: bytes) -> None:
-        """Hands a message to the running turn. Between turns there is nobody to tell."""
+        """Passes a message to the running turn; between turns it is dropped."""
         if self._turn is not None:
             self._turn.on_message(message, line)
 
     async def on_request(self, request: msgspec.Raw) -> object:
-        """Has a question answered by the running turn, or a message to the tools by them.
+        """Has the running turn answer a question, or the tools a message for them.
 
         Raises:
-            ProtocolError: There is no turn, or it is not a question that can be answered.
+            ProtocolError: No turn is running, or there is no handler for the question.
         """
         asked = msgspec.json.decode(request, type=_Request)
         if asked.subtype == "mcp_message":
             return await self._tools.answer(request, self.call_tool)
         if asked.subtype != "can_use_tool" or self._turn is None:
-            raise ProtocolError(f"signedin has nobody to answer {asked.subtype!r}")
+            raise ProtocolError(f"signedin has no handler for {asked.subtype!r}")
         question = msgspec.json.decode(request, type=CanUseTool)
         return await self._turn.on_question(question, request)
 
     def on_batch_end(self) -> None:
-        """Wakes who waits for events."""
+        """Wakes the consumer of events."""
         if self._turn is not None:
             self._turn.on_batch_end()
 
     def on_close(self, error: SignedinError) -> None:
-        """Takes in that the process cannot be used any more."""
+        """Records that the process can no longer be used."""
         if self.closed is not None:
             return
         self.closed = error if self.ready.done() else _refusal(error)
@@ -251,10 +251,10 @@ class ClaudeProcess:
         """Calls a Python tool of the running turn.
 
         Raises:
-            ProtocolError: There is no turn.
+            ProtocolError: No turn is running.
         """
         if self._turn is None:
-            raise ProtocolError(f"there is no turn to call the tool {name!r} in")
+            raise ProtocolError(f"no turn is running in which the tool {name!r} could be called")
         return await self._turn.call_tool(name, arguments)
 
     def _new_peer(self, process: Process) -> ControlPeer:
@@ -267,11 +267,11 @@ class ClaudeProcess:
     async def _initialize(self) -> None:
         launch = self.launch
         try:
-            self.told = await self._peer.initialize(launch.initialize)
-            check_effort(self.told, launch.effort)
+            self.initialized = await self._peer.initialize(launch.initialize)
+            check_effort(self.initialized, launch.effort)
             if launch.billing is not None:
-                told = answered(self.told, _Initialized).account
-                assure_billing(interpret(_UNKNOWN, told), launch.billing)
+                account = answered(self.initialized, _Initialized).account
+                assure_billing(interpret(_UNKNOWN, account), launch.billing)
             if launch.mcp_servers:
                 await self._connect(dict(launch.mcp_servers))
         except SignedinError as error:
@@ -302,7 +302,7 @@ class ClaudeProcess:
 
 
 def _refusal(error: SignedinError) -> SignedinError:
-    """What it means that Claude Code ended before it was ready: it refuses how it was started.
+    """The error for a Claude Code that ended before it was ready: it refused its options.
 
     It then ends with 1 and says on stderr why: an unknown session, or the value of an option. Any
     other end is a crash, or somebody killed it.

@@ -10,9 +10,9 @@ from signedin.providers.shared.images import image_address, inline_image
 
 
 def user_message(prompt: str, images: Sequence[Image] = ()) -> dict[str, object]:
-    """Returns the message that says ``prompt``, word for word.
+    """Returns the message with ``prompt``, verbatim.
 
-    Claude Code takes a message whose last text begins with ``/`` for a command, and replaces
+    Claude Code treats a message whose last text begins with ``/`` as a command, and replaces
     ``@path`` by the file. An empty text after the prompt, which it does not send on, prevents the
     first in 2.1.197 and 2.1.330 and the second in 2.1.197; ``client_composed`` prevents both in
     2.1.330.

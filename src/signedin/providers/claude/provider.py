@@ -35,7 +35,7 @@ SDK = "claude-agent-sdk"
 
 
 class ClaudeProvider(Provider):
-    """Starts a process per conversation and keeps those warm that can be used again."""
+    """Starts a process per conversation and keeps reusable ones warm."""
 
     name = "claude"
 
@@ -60,7 +60,7 @@ class ClaudeProvider(Provider):
         """Lists stored conversations, the newest first.
 
         Raises:
-            UnsupportedOptionError: For those that are put away; Claude Code puts none away.
+            UnsupportedOptionError: Archived ones were requested; Claude Code has no archive.
         """
         if query.archived:
             raise UnsupportedOptionError("claude", "archived")
@@ -76,13 +76,13 @@ class ClaudeProvider(Provider):
 
         await self._load()
         async with self._pool.borrow(self._launch(options)) as process:
-            return models_in(process.told)
+            return models_in(process.initialized)
 
     async def limits(self, options: TurnOptions) -> RateLimits:
-        """Tells what is left of the plan.
+        """Returns what is left of the plan.
 
-        Claude Code takes asking for it for traffic that can be done without. So where signedin
-        switched that off, it is asked again by a process that may.
+        Claude Code treats this request as nonessential traffic. Where signedin disabled that, a
+        process that may send it asks again.
 
         Raises:
             AuthRequiredError: Nobody is signed in with a plan.
@@ -108,14 +108,14 @@ class ClaudeProvider(Provider):
         """Starts a process for a turn to come, and waits until it can answer.
 
         Raises:
-            SignedinError: Claude Code is not there, or refused the options.
+            SignedinError: Claude Code is not installed, or refused the options.
         """
         await self._load()
         async with self._pool.borrow(self._launch(options)):
             pass
 
     def auth(self, options: TurnOptions) -> ClaudeAuth:
-        """Looks after the account."""
+        """Returns the object that manages the account."""
         return ClaudeAuth(self._config, self._accounts, options, self.aclose)
 
     async def aclose(self) -> None:

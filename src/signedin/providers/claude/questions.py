@@ -1,4 +1,4 @@
-"""Questions of Claude Code to its host: may a tool be used, and what does the user say."""
+"""Questions of Claude Code to its host: whether a tool may be used, and what the user answers."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _SESSION_RULES = frozenset({"addDirectories", "addRules"})
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What Claude Code is told, and what the caller sees of it.
+    """The answer to Claude Code, and the events the caller sees.
 
     Attributes:
-        response: The answer in Claude Code's words.
-        events: The events that tell of it.
+        response: The answer in Claude Code's format.
+        events: The events that report it.
         allowed: Whether the tool may be used.
         lasting: Whether the answer also holds for later questions.
     """

@@ -1,4 +1,4 @@
-"""MCP servers in Claude Code's words."""
+"""MCP servers in Claude Code's format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def servers(options: TurnOptions, environment: Mapping[str, str]) -> dict[str, o
 
     Raises:
         InvalidOptionError: A server lacks its token, or has the name of the Python tools.
-        UnsupportedOptionError: One asks for what Claude Code cannot do.
+        UnsupportedOptionError: One uses an option that Claude Code lacks.
     """
     named: dict[str, object] = {
         name: _server(name, server, environment) for name, server in options.mcp_servers.items()
@@ -35,7 +35,7 @@ def servers(options: TurnOptions, environment: Mapping[str, str]) -> dict[str, o
         return named
     if SERVER in named:
         raise InvalidOptionError(
-            f"mcp_servers[{SERVER!r}] needs another name: claude knows Python tools as those of an "
+            f"mcp_servers[{SERVER!r}] needs another name: signedin offers Python tools as an "
             "MCP server of this name"
         )
     return {**named, SERVER: {"type": "sdk", "name": SERVER, "alwaysLoad": True}}
@@ -44,7 +44,7 @@ def servers(options: TurnOptions, environment: Mapping[str, str]) -> dict[str, o
 def startup(options: TurnOptions) -> dict[str, str]:
     """Returns the variable that says how long servers may take to start, if one of them does.
 
-    There is one for all of them: the most patient decides.
+    There is one for all of them: the longest timeout wins.
     """
     seconds = [server.startup_timeout for server in options.mcp_servers.values()]
     if all(each is None for each in seconds):
@@ -55,18 +55,18 @@ def startup(options: TurnOptions) -> dict[str, str]:
 
 def startup_seconds(environment: Mapping[str, str]) -> float:
     """Returns how long Claude Code waits for a server."""
-    told = environment.get(_TIMEOUT, "")
-    return int(told) / 1000 if told.isdecimal() else STARTUP_SECONDS
+    configured = environment.get(_TIMEOUT, "")
+    return int(configured) / 1000 if configured.isdecimal() else STARTUP_SECONDS
 
 
 def program_of(server: object) -> str:
-    """Returns what a server is known by to who configured it."""
-    told = cast("Mapping[str, object]", server or {})
-    return str(told.get("command") or told.get("url") or told.get("type"))
+    """Returns what the user recognises a server by."""
+    settings = cast("Mapping[str, object]", server or {})
+    return str(settings.get("command") or settings.get("url") or settings.get("type"))
 
 
 def _server(name: str, server: McpServer, environment: Mapping[str, str]) -> dict[str, object]:
-    """An MCP server in Claude Code's words.
+    """An MCP server in Claude Code's format.
 
     Newer versions show the model a server's tools only when it searches for them; ``alwaysLoad``
     shows them at once (seen with 2.1.329).

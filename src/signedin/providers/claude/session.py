@@ -28,7 +28,7 @@ from signedin.providers.claude.turn import ClaudeTurn
 from signedin.runtime.aio import finish
 
 _LOOK_AGAIN = 0.02
-"""Seconds between two looks at what is stored: a file tells nobody that it has grown."""
+"""Seconds between two looks at what is stored: a file does not report that it has grown."""
 
 _LOOKS = 100
 """How often it is looked at; 2.1.197 stores an answer 0.03 s after it gave it, 2.1.330 at once."""
@@ -88,10 +88,10 @@ class ClaudeSession(ProviderSession):
         return await self._started_turn(user_message(prompt, options.images), options, host)
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> ClaudeTurn:
-        """Has the conversation replaced by a summary of it.
+        """Replaces the conversation by a summary of it.
 
         Raises:
-            SignedinError: Nothing was said in it yet.
+            SignedinError: It has no turn yet.
             UnsupportedOptionError: Images were given, which no summary takes.
         """
         if options.images:
@@ -101,12 +101,12 @@ class ClaudeSession(ProviderSession):
         return await self._started_turn(command_message("/compact"), options, host)
 
     async def roll_back(self) -> None:
-        """Takes the last turn out: the next one goes on from the answer before its prompt.
+        """Removes the last turn: the next one continues from the answer before its prompt.
 
         The files that it has changed stay as they are.
 
         Raises:
-            SessionBusyError: A turn of it still runs.
+            SessionBusyError: A turn of it is still running.
             UnsupportedOptionError: It is not stored.
         """
         self._check_idle()
@@ -136,7 +136,7 @@ class ClaudeSession(ProviderSession):
         return await asyncio.to_thread(read_history, self._home, begun)
 
     async def _until_stored(self, begun: str) -> None:
-        """Waits until the store has what was said last, which Claude Code writes a little later."""
+        """Waits until the store has the last message, which Claude Code writes a little later."""
         from signedin.providers.claude.store import is_stored  # noqa: PLC0415 - seldom needed
 
         for _ in range(_LOOKS):
@@ -148,15 +148,15 @@ class ClaudeSession(ProviderSession):
 
     @property
     def _begun(self) -> str | None:
-        """The conversation that has something in it: of a new copy, the one it copies."""
+        """The conversation that has turns: for a new fork, the original."""
         return self.id or self._request.resume
 
     async def rename(self, name: str) -> None:
         """Names the conversation; its process is ended, since only then the name is stored.
 
         Raises:
-            SessionBusyError: A turn of it still runs.
-            SignedinError: Nothing was said in it yet.
+            SessionBusyError: A turn of it is still running.
+            SignedinError: It has no turn yet.
             UnsupportedOptionError: It is not stored.
         """
         if self._id is None:
@@ -215,7 +215,7 @@ class ClaudeSession(ProviderSession):
             raise _lost(process)
         await self._end_process()
         if process is not None and process.launch.model is not None and launch.model is None:
-            # A conversation that is resumed keeps its model, which another turn had named.
+            # A resumed conversation has its own model, which another turn had chosen.
             named = msgspec.structs.replace(launch, model=process.launch.model)
             self._process = await self._started(named)
             await self._process.become(launch)
@@ -251,11 +251,11 @@ class ClaudeSession(ProviderSession):
 
 
 def _lost(process: ClaudeProcess) -> SignedinError:
-    """Why an ephemeral conversation cannot go on: no other process knows of it."""
+    """The reason an ephemeral conversation cannot continue: no other process has it."""
     if process.closed is None:
         return InvalidOptionError(
             "an ephemeral session of claude lives in one process: only model and effort may change "
-            "between its turns. Give the others to session(), or do without ephemeral="
+            "between its turns. Pass the others to session(), or omit ephemeral="
         )
     return SignedinError(
         "the process of an ephemeral claude session has ended, and the conversation with it; begin "

@@ -29,7 +29,7 @@ _ENDS = 262_144
 """Bytes read from the beginning and from the end of a file to describe its conversation."""
 
 _TAIL = 65_536
-"""Bytes read from the end of a file to tell when something was last said in it."""
+"""Bytes read from the end of a file to find the time of its last message."""
 
 _PREVIEW = 200
 _NAME_LENGTH = 200
@@ -37,11 +37,11 @@ _NAME_LENGTH = 200
 
 _INTERRUPTED = "[Request interrupted by user"
 _OWN_TEXT = re.compile(r"<(command-|local-command-|system-reminder>|bash-|task-notification)")
-"""How texts begin that Claude Code says in the user's name."""
+"""How texts begin that Claude Code writes in the user's name."""
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel"):
-    """A line of a file, as far as anybody here reads it."""
+    """A line of a file, as far as signedin reads it."""
 
     type: str = ""
     uuid: str = ""
@@ -167,13 +167,13 @@ class _Turn:
             self._reason = "failed"
         elif any(block.text.startswith(_INTERRUPTED) for block in _blocks(entry)):
             self._reason = "interrupted"
-        told = {
+        message = {
             "type": entry.type,
             "uuid": entry.uuid,
             "message": _without_usage(entry.message),
             "tool_use_result": entry.tool_use_result,
         }
-        line = msgspec.json.encode(told)
+        line = msgspec.json.encode(message)
         try:
             events = self._normaliser.events(Message(type=entry.type), line)
         except UNREADABLE:
@@ -181,7 +181,7 @@ class _Turn:
         self._events += [event for event in events if event.kind != "other"]  # pyright: ignore[reportAttributeAccessIssue]
 
     def past(self) -> PastTurn:
-        """The turn as it is told."""
+        """The turn as part of the history."""
         messages = [event for event in self._events if isinstance(event, MessageEvent)]
         return PastTurn(
             id=None,
@@ -212,9 +212,9 @@ def _files(home: Path, cwd: Path | None) -> list[tuple[str, tuple[float, Path]]]
 
 
 def _last_changed(file: Path) -> float:
-    """When something was last said in a conversation.
+    """The time of the last message of a conversation.
 
-    The time of the file does not tell: Claude Code writes late, and several files in one go.
+    The time of the file is not reliable: Claude Code writes late, and several files in one go.
     """
     with file.open("rb") as opened:
         opened.seek(max(0, os.fstat(opened.fileno()).st_size - _TAIL))
@@ -227,7 +227,7 @@ def _after(
     files: list[tuple[str, tuple[float, Path]]], cursor: str | None
 ) -> Iterator[tuple[str, tuple[float, Path]]]:
     if cursor is not None and not re.fullmatch(r"\d{20}-[0-9a-f-]{36}", cursor):
-        raise InvalidOptionError(f"cursor {cursor!r} does not come from an earlier page")
+        raise InvalidOptionError(f"invalid cursor {cursor!r}; use SessionPage.next_cursor")
     return (file for file in files if cursor is None or file[0] < cursor)
 
 
@@ -275,7 +275,7 @@ def _matches(info: SessionInfo, query: SessionQuery) -> bool:
 
 
 def _ends(file: Path) -> list[bytes]:
-    """The lines at both ends of a file, whole ones only."""
+    """The complete lines at both ends of a file."""
     with file.open("rb") as opened:
         head = opened.read(_ENDS)
         size = opened.seek(0, os.SEEK_END)
@@ -287,9 +287,9 @@ def _ends(file: Path) -> list[bytes]:
 
 def _entries(lines: Iterable[bytes]) -> Iterator[Entry]:
     for line in lines:
-        whole = line if line.isascii() else line.decode(errors="replace").encode()
+        decodable = line if line.isascii() else line.decode(errors="replace").encode()
         try:
-            yield _decode(repair_surrogates(whole))
+            yield _decode(repair_surrogates(decodable))
         except UNREADABLE:
             continue  # cut off, or of a newer form
 
@@ -333,7 +333,7 @@ def _blocks(entry: Entry) -> list[Block]:
 
 
 def _message(entry: Entry) -> ModelMessage:
-    """What was said; nothing if that cannot be read."""
+    """The message; an empty one if it cannot be read."""
     try:
         return _decode_message(_without_usage(entry.message))
     except UNREADABLE:
@@ -341,7 +341,7 @@ def _message(entry: Entry) -> ModelMessage:
 
 
 def _without_usage(message: msgspec.Raw) -> msgspec.Raw:
-    """A message without the figures, which nobody reads here, and which may be odd."""
+    """A message without the figures, which are not used here and may be malformed."""
     try:
         members = msgspec.json.decode(message, type=dict[str, msgspec.Raw])
     except UNREADABLE:

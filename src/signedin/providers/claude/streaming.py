@@ -1,6 +1,6 @@
-"""The model's answer while it is streamed: deltas, and which whole they belong to.
+"""The model's answer while it is streamed: deltas, and the complete item they belong to.
 
-Wire facts seen with Claude Code 2.1.197 and 2.1.330: the whole of a block comes right before its
+Wire facts seen with Claude Code 2.1.197 and 2.1.330: the complete block comes right before its
 ``content_block_stop`` and does not name its index.
 """
 
@@ -20,7 +20,7 @@ from signedin.providers.claude.messages import UNREADABLE, Message, StreamPart
 from signedin.providers.claude.tools import OUTPUT_TOOL
 
 OUTPUT = "output"
-"""The kind of a block that holds an answer of a given shape."""
+"""The kind of a block that holds structured output."""
 
 _decode = msgspec.json.Decoder(StreamPart).decode
 
@@ -34,12 +34,12 @@ class _Growing:
         self.pieces: list[str] = []
 
     def broken_off(self, now: float) -> list[Event]:
-        """The block as far as it came, if anything of it was seen."""
+        """The incomplete block, if any part of it was seen."""
         if not self.pieces:
             return []
         text = "".join(self.pieces)
-        whole = ReasoningEvent if self.kind == "thinking" else MessageEvent
-        return [whole(item_id=self.item_id, text=text, complete=False, timestamp=now)]
+        event_type = ReasoningEvent if self.kind == "thinking" else MessageEvent
+        return [event_type(item_id=self.item_id, text=text, complete=False, timestamp=now)]
 
 
 class _Stream:
@@ -59,7 +59,7 @@ class Streams:
     def events(self, message: Message, now: float, payload: msgspec.Raw) -> list[Event]:
         """Returns the events of a ``stream_event``.
 
-        The input of the tool for an answer of a given shape is the answer.
+        The input of the tool for structured output is the answer.
         """
         part = _read(message.event)
         parent = message.parent_tool_use_id
@@ -79,7 +79,7 @@ class Streams:
         return [*events, _other(part, now, payload)]
 
     def finish(self, parent: str | None, message_id: str, kind: str) -> str | None:
-        """Returns the item id of the block whose whole has come, ``None`` if none was streamed."""
+        """Returns the item id of the block that is complete, ``None`` if none was streamed."""
         stream = self._streams.get(parent)
         if stream is None or stream.message_id != message_id:
             return None

@@ -1,6 +1,6 @@
 """Python tools for Claude Code: an MCP server whose messages travel in the control protocol.
 
-Claude Code is told of the server in ``mcp_set_servers``, with all others since each such request
+``mcp_set_servers`` announces the server to Claude Code with all others, since each such request
 replaces them, and connects before it answers the first prompt; 2.1.197 does so twice. Seen with
 2.1.197 and 2.1.330.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from signedin.tools.tool import AnyTool, ToolResult
 
 SERVER = "signedin"
-"""The server's name, which is part of what the model calls its tools by."""
+"""The server's name, which becomes part of the names of its tools."""
 
 Listing: TypeAlias = Mapping[str, object]
 """A tool as MCP lists it."""
@@ -62,10 +62,10 @@ class ToolServer:
 
         Args:
             request: The request.
-            call_tool: Calls a tool; cancelled if Claude Code does not want the result any more.
+            call_tool: Calls a tool; cancelled if Claude Code no longer needs the result.
 
         Raises:
-            ProtocolError: It asks for what this server does not do.
+            ProtocolError: This server does not support the request.
         """
         message = msgspec.json.decode(request, type=_Request).message
         answer: dict[str, object] = {"jsonrpc": "2.0"}
@@ -120,7 +120,7 @@ class ToolServer:
 
 
 def shown(result: ToolResult) -> Mapping[str, object]:
-    """Returns the result of a call as MCP has it."""
+    """Returns the result of a call in MCP format."""
     from signedin.tools.content import ImageContent  # noqa: PLC0415 - costs 20 ms, seldom needed
 
     content = [

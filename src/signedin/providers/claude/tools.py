@@ -21,7 +21,7 @@ ToolItem = CommandEvent | FileChangeEvent | ToolEvent
 COMMAND_TOOL = "Bash"
 FILE_TOOLS = frozenset({"Edit", "MultiEdit", "NotebookEdit", "Write"})
 OUTPUT_TOOL = "StructuredOutput"
-"""What the model calls to answer in the shape that was asked for: no action, but its answer."""
+"""What the model calls for structured output: not an action, but its answer."""
 
 _EXIT_CODE = re.compile(r"Exit code (\d+)(?:\n|$)")
 _MCP_NAME = re.compile(r"mcp__(.+?)__(.+)", re.DOTALL)
@@ -36,7 +36,7 @@ class _Hunk(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _FileResult(msgspec.Struct, frozen=True, rename="camel"):
-    """What is told about a file that was written."""
+    """What is reported about a file that was written."""
 
     file_path: str = ""
     type: str = "update"
@@ -45,7 +45,7 @@ class _FileResult(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _CommandResult(msgspec.Struct, frozen=True, rename="camel"):
-    """What is told about a command that was run."""
+    """What is reported about a command that was run."""
 
     stdout: str = ""
     stderr: str = ""
@@ -114,7 +114,7 @@ def finished(
         declined: Whether it was not allowed to run.
         interrupted: Whether the turn is being stopped.
         timestamp: When it ended.
-        payload: The message that tells so.
+        payload: The message that reports it.
     """
     status: ItemStatus = "completed"
     if block.is_error:
@@ -135,7 +135,7 @@ def finished(
 def intended_change(name: str, arguments: Mapping[str, object]) -> FileChange:
     """Returns what a tool is about to do to a file.
 
-    Whether a file that is written as a whole is new is only known when it is done; line numbers in
+    Whether a completely written file is new is only known afterwards; line numbers in
     the diff of an edit count from the edited lines.
     """
     path = str(arguments.get("file_path") or arguments.get("notebook_path") or "")
@@ -163,7 +163,7 @@ def split_name(name: str) -> tuple[str | None, str]:
 
 
 def content_text(content: object) -> str:
-    """Returns the content of a tool result as text; parts that are no text are left out."""
+    """Returns the content of a tool result as text; parts that are not text are left out."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -189,21 +189,21 @@ def _command_end(block: Block, details: object, *, ran: bool) -> dict[str, objec
             return {"output": shown}
         return {"output": shown[match.end() :], "exit_code": int(match[1])}
     try:
-        told = msgspec.convert(details, _CommandResult)
+        result = msgspec.convert(details, _CommandResult)
     except msgspec.ValidationError:
         return {"output": shown, "exit_code": 0}
-    output = "\n".join(part for part in (told.stdout, told.stderr) if part)
-    if told.interrupted:
+    output = "\n".join(part for part in (result.stdout, result.stderr) if part)
+    if result.interrupted:
         return {"output": output, "status": "interrupted"}
     # A command that goes on in the background has no exit code yet. For some commands, such as
-    # grep, a code that is not 0 is no failure; then only its meaning is told.
-    if told.background_task_id or told.return_code_interpretation:
+    # grep, a code that is not 0 is not a failure; then only its meaning is reported.
+    if result.background_task_id or result.return_code_interpretation:
         return {"output": output or shown}
     return {"output": output, "exit_code": 0}
 
 
 def _result(details: object) -> object:
-    """The result of a tool; one of an MCP server is told as the parts of its content."""
+    """The result of a tool; one of an MCP server is reported as the parts of its content."""
     if not isinstance(details, list):
         return details
     parts = cast("list[object]", details)
@@ -213,16 +213,16 @@ def _result(details: object) -> object:
 
 def _made_change(details: object) -> FileChange | None:
     try:
-        told = msgspec.convert(details, _FileResult)
+        result = msgspec.convert(details, _FileResult)
     except msgspec.ValidationError:
         return None
-    if not told.file_path:
+    if not result.file_path:
         return None
-    if told.type == "create":
-        return FileChange(told.file_path, "add", told.content)
-    if not told.structured_patch:
+    if result.type == "create":
+        return FileChange(result.file_path, "add", result.content)
+    if not result.structured_patch:
         return None
-    return FileChange(told.file_path, "update", "".join(map(_shown, told.structured_patch)))
+    return FileChange(result.file_path, "update", "".join(map(_shown, result.structured_patch)))
 
 
 def _shown(hunk: _Hunk) -> str:

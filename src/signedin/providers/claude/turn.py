@@ -29,12 +29,12 @@ _log = logging.getLogger("signedin.claude")
 
 
 class ClaudeTurn:
-    """A running turn: collects its events until they are asked for.
+    """A running turn: buffers its events until they are requested.
 
     Args:
         process: The process it runs in.
         host: Who answers its questions.
-        on_end: Called once nothing of it is left.
+        on_end: Called once everything is freed.
     """
 
     def __init__(self, process: ClaudeProcess, host: Host, on_end: Callable[[], None]) -> None:
@@ -58,7 +58,7 @@ class ClaudeTurn:
 
     @property
     def session_id(self) -> str | None:
-        """The session's id, once told."""
+        """The session's id, once known."""
         return self._normaliser.session_id
 
     @property
@@ -70,7 +70,7 @@ class ClaudeTurn:
         """Sends the prompt.
 
         Raises:
-            SignedinError: Claude Code refused how it was started, or is gone.
+            SignedinError: Claude Code refused its options, or has ended.
         """
         await self._process.when_ready()
         if not self._process.used:
@@ -106,7 +106,7 @@ class ClaudeTurn:
         self._process.detach()
         self._queue.close()
         self._process.total_cost = self._normaliser.outcome.total_cost
-        self._process.told_version(self._normaliser.version)
+        self._process.remember_version(self._normaliser.version)
         if self._sent and self._normaliser.outcome.reason != "completed":
             self._process.spent = True
         if self._normaliser.background:
@@ -142,11 +142,11 @@ class ClaudeTurn:
         return await self._host.call_tool(name, arguments)
 
     def on_batch_end(self) -> None:
-        """Wakes the consumer if there is something for it."""
+        """Wakes the consumer if something is ready."""
         self._queue.wake()
 
     def on_close(self, error: SignedinError) -> None:
-        """Takes in that nothing more will come."""
+        """Records that nothing more will come."""
         if not self._normaliser.ended:
             self._queue.put(self._normaliser.closed())
             self._queue.fail(error)

@@ -1,4 +1,4 @@
-"""What callers give in ``provider_options``, checked as it is read."""
+"""What callers pass in ``provider_options``, checked as it is read."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _OF_PROJECT = ("project", "local")
 
 
 def check_names(options: TurnOptions, known: Collection[str]) -> None:
-    """Refuses options that Claude Code does not have.
+    """Raises if Claude Code does not have an option.
 
     Raises:
-        InvalidOptionError: With the first of them.
+        InvalidOptionError: Names the first of them.
     """
     for given in options.provider_options:
         if given not in known:
@@ -30,7 +30,7 @@ def check_names(options: TurnOptions, known: Collection[str]) -> None:
 def max_turns(options: TurnOptions) -> int | None:
     """Returns how often the model may be asked in a turn, ``None`` for no limit.
 
-    An answer of a given shape may need a second request, which reminds the model of it.
+    Structured output may need a second request, which reminds the model of it.
     """
     given = options.provider_options.get("max_turns")
     if given is None:
@@ -54,7 +54,7 @@ def setting_sources(options: TurnOptions) -> list[str]:
     if untrusted := [source for source in named if source in _OF_PROJECT]:
         raise InvalidOptionError(
             f"provider_options['setting_sources'] names {untrusted[0]!r}, which comes with the "
-            "project: say trust_project=True (--trust-project) to have the project's settings count"
+            "project: pass trust_project=True (--trust-project) to load the project's settings"
         )
     return named
 
@@ -79,7 +79,7 @@ def texts(value: object) -> list[str]:
 
 
 def text(value: object) -> str:
-    """Returns a string or a number as it stands on a command line; a mapping as JSON."""
+    """Returns a string or a number as it is written on a command line; a mapping as JSON."""
     match value:
         case bool():
             raise InvalidOptionError(f"claude wants a string or a number here, not {value!r}")

@@ -26,7 +26,7 @@ def locate(
     An explicit choice that does not exist is a problem, never a reason to look further.
 
     Args:
-        explicit: What the caller named.
+        explicit: What the caller chose.
         variable: Environment variable that names the program.
         packaged: Returns the program of an installed Python package.
         command: Name on ``PATH``.
@@ -72,7 +72,7 @@ def known_version(path: Path) -> str | None:
 
 
 def remember_version(path: Path, version: str) -> None:
-    """Keeps a program's version for as long as its modification time and size stay the same."""
+    """Stores a program's version for as long as its modification time and size stay the same."""
     if known_version(path) == version:
         return
     known = {**_read_cache(), str(path): _Facts(_fingerprint(path), version)}

@@ -20,7 +20,7 @@ _TABLES = {
 }
 
 _FLEETING = ("PYTEST_CURRENT_TEST",)
-"""Variables that change while a program runs. Agents are told apart by their environments: with
+"""Variables that change while a program runs. Agents are distinguished by their environments: with
 these, a program's tests would start one each."""
 
 

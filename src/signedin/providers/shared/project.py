@@ -1,8 +1,8 @@
-"""What a project brings that programs follow by themselves, and the refusal to work among it.
+"""Project files that programs follow automatically, and the refusal to start among them.
 
 A repository is text from somebody else. Agents read settings, hooks, MCP servers, environment
 files, commands and agents from it, and run or obey them. Without ``trust_project=True`` none of
-that counts: each provider switches it off by the means its program offers, and where there is none,
+that applies: each provider disables it with its program's own options, and where there is none,
 it looks for these files and refuses to start.
 """
 
@@ -19,7 +19,7 @@ from signedin.model.options import TurnOptions
 
 
 class ProjectFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """Files and folders that a program follows and that nothing switches off.
+    """Files and folders that a program follows and that no option disables.
 
     Attributes:
         inside: Looked for in the working directory.
@@ -30,7 +30,7 @@ class ProjectFiles(msgspec.Struct, frozen=True, kw_only=True):
     upwards: tuple[str, ...] = ()
 
     def found(self, cwd: Path, home: Path | None = None) -> Path | None:
-        """Returns the first of them that is there.
+        """Returns the first of them that exists.
 
         Args:
             cwd: The working directory.
@@ -93,8 +93,8 @@ RUN_BY_THEMSELVES = frozenset(
         "opencode.jsonc",
     }
 )
-"""Files and folders with what programs run or obey unasked, so that writing one is more than to
-change the project."""
+"""Files and folders that programs run or obey unasked, so writing one does more than change the
+project."""
 
 _IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 
@@ -102,7 +102,7 @@ _IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 def runs_by_itself(path: PurePath) -> bool:
     """Whether a path is, or leads into, one of `RUN_BY_THEMSELVES`.
 
-    Names count in every spelling that some file system takes for the same.
+    Names match in every spelling that some file system treats as the same.
     """
     return any(_plain(part) in RUN_BY_THEMSELVES for part in path.parts)
 
@@ -113,34 +113,34 @@ def _plain(name: str) -> str:
 
 
 def untrusted(provider: str, found: Path, effect: str) -> PermissionDeniedError:
-    """Returns the error of a run that a project's files stand in the way of.
+    """Returns the error for a run that a project's files prevent.
 
     Args:
         provider: Name of the provider.
-        found: What is in the way.
+        found: The file or folder that prevents it.
         effect: What the program would do with it, after "it would".
     """
     return PermissionDeniedError(
         f"{provider} is not started: it would {effect} {found}, and has no switch for that. If you "
-        "trust this project, say trust_project=True (--trust-project); else move the file away, or "
-        "work in another folder"
+        "trust this project, pass trust_project=True (--trust-project); otherwise move the file "
+        "away, or work in another folder"
     )
 
 
 def check_guarding(provider: str, env: Mapping[str, str], options: TurnOptions) -> None:
-    """Makes sure that the caller's ``env`` does not undo what keeps a program from the project.
+    """Raises if the caller's ``env`` overrides a variable that protects against the project.
 
     Args:
         provider: Name of the provider.
-        env: The variables that do.
-        options: What the caller asks for.
+        env: The protecting variables.
+        options: The caller's options.
 
     Raises:
-        InvalidOptionError: It says otherwise.
+        InvalidOptionError: It sets another value.
     """
     for variable, value in env.items():
         if options.env.get(variable, value) != value:
             raise InvalidOptionError(
                 f"env sets {variable}, which keeps {provider} from what the project configures; "
-                "say trust_project=True (--trust-project) if you trust this project"
+                "pass trust_project=True (--trust-project) if you trust this project"
             )

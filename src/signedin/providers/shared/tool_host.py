@@ -1,6 +1,6 @@
 """Python tools for agents that take them from an MCP server: one on 127.0.0.1 per client.
 
-Each session is given an address and a token of its own, so that it sees its tools and no others.
+Each session gets an address and a token of its own, so it sees only its own tools.
 The server itself is in `signedin.providers.shared.tool_http`, which is only imported when it is
 needed.
 """
@@ -28,7 +28,7 @@ SERVER = "signedin"
 _SERVER_MODULE = "signedin.providers.shared.tool_http"
 _TOKEN_BYTES = 32
 _OVER = "the turn in which this tool was called has ended"
-_IDLE = "no turn is running that this tool could be called in"
+_IDLE = "no turn is running in which this tool could be called"
 
 
 class ToolHost:
@@ -76,8 +76,8 @@ class OfferedTools:
 
     Attributes:
         tools: The tools by their names.
-        path: Path of their address, which is no secret.
-        token: What a request has to bring.
+        path: Path of their address, which is not a secret.
+        token: What a request must carry.
     """
 
     def __init__(
@@ -105,13 +105,13 @@ class OfferedTools:
             call.cancel()
 
     def withdraw(self) -> None:
-        """Offers them no longer."""
+        """Stops offering them."""
         for host in list(self._turns):
             self.end_turn(host)
         self._withdraw(self.path)
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
-        """Calls a tool in the newest turn; what goes wrong is an error result."""
+        """Calls a tool in the newest turn; failures become an error result."""
         if not self._turns:
             return _failure(_IDLE)
         host, calls = next(reversed(self._turns.items()))

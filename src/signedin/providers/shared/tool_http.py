@@ -1,8 +1,8 @@
 """The MCP server behind `signedin.providers.shared.tool_host`: streamable HTTP on 127.0.0.1.
 
-It runs on the caller's event loop. Each request stands for itself (no MCP sessions), so calls run
-side by side and nothing is kept for an agent that is gone. A request is answered only if it brings
-the token of its address and names this very host: a page in a browser can do neither.
+It runs on the caller's event loop. Requests are independent (no MCP sessions), so calls run
+side by side and nothing is stored for an agent that is gone. A request is answered only if it has
+the token of its address and names this host: a page in a browser can do neither.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class ToolHttpServer:
     async def _serve(self, listening: asyncio.Future[None]) -> None:
         manager = StreamableHTTPSessionManager(
             Server(SERVER, version=__version__, on_list_tools=_list, on_call_tool=_call),
-            # Events would need a stream that is polled; a call has one answer and no news.
+            # Events would need a stream that is polled; a call has one answer and no notifications.
             json_response=True,
             stateless=True,
             security_settings=TransportSecuritySettings(allowed_hosts=[self._authority]),
@@ -111,7 +111,7 @@ class ToolHttpServer:
                 await http.shutdown(sockets=[self._listener])
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
-        """The answer to a request that must not be served; else notes whose tools it is about."""
+        """The answer to a request that must not be served; else records whose tools it is about."""
         if scope["method"] != "POST":
             return PlainTextResponse("only POST", 405)
         offered = self._offers.get(scope["path"])
@@ -176,7 +176,7 @@ def _shown(result: ToolResult) -> mcp_types.CallToolResult:
 
 
 def _structured(result: ToolResult) -> dict[str, Any] | None:
-    """The result of a call as an object, where its text is JSON that is none.
+    """The result of a call as an object, if its text is JSON but not an object.
 
     Gemini CLI would take such JSON, as a number, for the structured content itself, and would then
     refuse it (seen with 0.61).

@@ -1,4 +1,4 @@
-"""What a running turn has given and its consumer has not taken yet."""
+"""Events of a running turn that its consumer has not taken yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from signedin.wire.gate import Gate
 
 HIGH_WATER = 4096
-"""Entries a turn keeps for a slow consumer before whoever gives them is made to wait."""
+"""Entries a turn buffers for a slow consumer before the producer has to wait."""
 
 T = TypeVar("T")
 
@@ -18,10 +18,10 @@ class TurnQueue(Generic[T]):
     """Has one consumer, who takes everything at once.
 
     Args:
-        gate: Holds back whoever gives while the consumer is slow.
+        gate: Holds the producer back while the consumer is slow.
 
     Attributes:
-        failed: Whether nothing more comes, since `fail` was called.
+        failed: Whether `fail` was called, so nothing more comes.
     """
 
     def __init__(self, gate: Gate) -> None:
@@ -36,12 +36,12 @@ class TurnQueue(Generic[T]):
         self._ready.extend(entries)
 
     def fail(self, error: BaseException) -> None:
-        """Says what to raise once everything is taken, as nothing more comes; the first counts."""
+        """Sets the error to raise once everything is taken; the first one wins."""
         self._error = self._error or error
         self.failed = True
 
     def wake(self) -> None:
-        """Wakes the consumer if there is something for it."""
+        """Wakes the consumer if something is ready."""
         if self._ready or self._error:
             self._wake.set()
         if len(self._ready) > HIGH_WATER:
@@ -51,12 +51,12 @@ class TurnQueue(Generic[T]):
         """Waits until there is something, and returns all there is.
 
         Raises:
-            BaseException: That of `fail`.
+            BaseException: The error passed to `fail`.
         """
         while not self._ready:
             if self._error is not None:
                 raise self._error
-            # Before the wait and never after it: what comes in between is not slept through.
+            # Before the wait and never after it: what arrives in between is not missed.
             self._wake.clear()
             self._gate.demand(self)
             try:
@@ -68,5 +68,5 @@ class TurnQueue(Generic[T]):
         return taken
 
     def close(self) -> None:
-        """Lets whoever gives go on: nothing more is taken."""
+        """Lets the producer continue: nothing more is taken."""
         self._gate.unblock(self)

@@ -1,1 +1,1 @@
-"""Signing in to ChatGPT, and the login that comes of it."""
+"""Signing in to ChatGPT, and the login that results."""

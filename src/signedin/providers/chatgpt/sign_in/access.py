@@ -1,4 +1,4 @@
-"""What a request needs of a login, and who gives it."""
+"""The access that a request needs, and its sources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 def is_token(text: str) -> bool:
-    """Tells whether a text can be sent as a bearer token."""
+    """Returns whether a text can be sent as a bearer token."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -22,7 +22,7 @@ class Access(msgspec.Struct, frozen=True):
 
     Attributes:
         token: The bearer token. It goes to the hosts that `hosts.check_trusted` lets through.
-        account_id: The account or workspace that is asked to answer, for ``ChatGPT-Account-ID``.
+        account_id: The account or workspace that requests are for, as ``ChatGPT-Account-ID``.
         fedramp: Whether that is one of the US government's cloud, for ``X-OpenAI-Fedramp``.
     """
 
@@ -31,7 +31,7 @@ class Access(msgspec.Struct, frozen=True):
     fedramp: bool = False
 
     def __post_init__(self) -> None:
-        """Has the token masked from now on, whoever quotes it."""
+        """Has the token masked wherever it would appear."""
         know([self.token])
 
     def __repr__(self) -> str:
@@ -39,7 +39,7 @@ class Access(msgspec.Struct, frozen=True):
 
 
 class AccessSource(Protocol):
-    """Gives what requests need, as fresh as they need it."""
+    """Returns valid access for requests."""
 
     async def current(self) -> Access:
         """Returns the access of the login, refreshed if it is about to end.

@@ -1,4 +1,4 @@
-"""Logins on their way."""
+"""Pending logins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 from signedin.model.errors import AuthRequiredError, TimeoutExceededError
 
 SIGN_IN_SECONDS = 900.0
-"""How long a user may take; codes for devices are good for as long."""
+"""How long a user may take; device codes are valid for as long."""
 
 
 class Flow(Protocol):
@@ -36,10 +36,10 @@ class Flow(Protocol):
 
 
 class ChatGPTSignIn:
-    """A login on its way; see `AsyncLogin`.
+    """A pending login; see `AsyncLogin`.
 
     Args:
-        flow: How; it has begun.
+        flow: The way to sign in; it has begun.
         on_end: Called when it has ended.
 
     Attributes:
@@ -76,14 +76,14 @@ class ChatGPTSignIn:
         self._task.result()
 
     async def cancel(self) -> None:
-        """Gives up. Idempotent."""
+        """Cancels the login. Idempotent."""
         self._task.cancel()
         await asyncio.wait({self._task})
         await self._flow.aclose()  # a task that is cancelled before its first step does nothing
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            task.exception()  # for `wait`; that nobody waits is no mistake
+            task.exception()  # for `wait`, which may never be called
         self._on_end(self)
 
     async def _run(self) -> None:
@@ -103,7 +103,7 @@ class ChatGPTSignIn:
 
 
 class OpenSignIns:
-    """The logins of one client that have not ended."""
+    """The pending logins of one client."""
 
     def __init__(self) -> None:
         self._open: set[ChatGPTSignIn] = set()
@@ -120,7 +120,7 @@ class OpenSignIns:
         return sign_in
 
     async def aclose(self) -> None:
-        """Gives up all logins."""
+        """Cancels all pending logins."""
         async with asyncio.TaskGroup() as group:
             for sign_in in self._open:
                 group.create_task(sign_in.cancel())

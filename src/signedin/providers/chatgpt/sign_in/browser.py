@@ -21,11 +21,11 @@ class BrowserFlow:
     """One sign-in with a browser.
 
     Args:
-        enrolment: Signs in with what it brings.
+        enrolment: Signs in with the code it brings.
 
     Attributes:
         url: What it has to open.
-        user_code: There is none to type.
+        user_code: Always ``None``.
     """
 
     def __init__(self, enrolment: Enrolment) -> None:
@@ -37,10 +37,10 @@ class BrowserFlow:
         self._server: CallbackServer | None = None
 
     async def begin(self) -> None:
-        """Waits for the browser from now on.
+        """Starts waiting for the browser.
 
         Raises:
-            SignedinError: There is no port it could come back to.
+            SignedinError: No redirect port is free.
         """
         profile = self._enrolment.profile
         client = await self._enrolment.client.parameters()
@@ -64,7 +64,7 @@ class BrowserFlow:
         """Waits until somebody has signed in.
 
         Raises:
-            SignedinError: Nobody was.
+            SignedinError: The sign-in failed.
         """
         await self._begun().wait()
 
@@ -78,7 +78,7 @@ class BrowserFlow:
         await self._begun().submit(address)
 
     async def aclose(self) -> None:
-        """Waits no more."""
+        """Stops waiting."""
         if self._server is not None:
             await self._server.aclose()
 
@@ -95,6 +95,6 @@ class BrowserFlow:
 
 
 def challenge_of(verifier: str) -> str:
-    """Returns what proves later that a code is used by whoever asked for it (S256)."""
+    """Returns the PKCE challenge of a verifier (S256)."""
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

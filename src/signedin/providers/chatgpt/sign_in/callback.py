@@ -21,10 +21,10 @@ HEAD_LIMIT = 16 * 1024
 """Bytes a request may have; the ones of browsers have 2,000."""
 
 HEAD_SECONDS = 30.0
-"""How long a client may take to say what it wants."""
+"""How long a client may take to send its request."""
 
 FAREWELL_SECONDS = 10.0
-"""How long a browser may take to read its page when nobody waits any more."""
+"""How long a browser may take to read its page after the server is closed."""
 
 MOST_VISITS = 32
 """Connections that are held open; a browser opens a few."""
@@ -38,7 +38,7 @@ Complete = Callable[[Redirect], Awaitable[None]]
 
 
 class CallbackServer:
-    """Answers a browser, and nobody who does not know the state.
+    """Answers a browser that knows the state, and no other client.
 
     Args:
         listener: The socket; it is closed with the server.
@@ -73,14 +73,14 @@ class CallbackServer:
         """Waits until somebody has signed in.
 
         Raises:
-            SignedinError: They refused, or it failed.
+            SignedinError: The user refused, or it failed.
         """
         await self._arrived.wait()
         assert self._outcome is not None  # noqa: S101 - set before the event
         await asyncio.shield(self._outcome)
 
     async def submit(self, address: str) -> None:
-        """Does what a browser does that comes to an address.
+        """Handles an address as if a browser had opened it.
 
         Raises:
             NotOursError: It is not the answer to this sign-in.
@@ -89,12 +89,12 @@ class CallbackServer:
         redirect = read_redirect(address, self._state)
         if self._outcome is None:
             self._outcome = asyncio.ensure_future(self._complete(redirect))
-            self._outcome.add_done_callback(_told_to_all)
+            self._outcome.add_done_callback(_mark_retrieved)
             self._arrived.set()
         await asyncio.shield(self._outcome)
 
     async def aclose(self) -> None:
-        """Stops to listen; a browser that waits for its page still gets it. Idempotent."""
+        """Stops listening; a browser that waits for its page still gets it. Idempotent."""
         await finish(self._close())
 
     async def _close(self) -> None:
@@ -157,7 +157,7 @@ class CallbackServer:
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
             return pages.UNREADABLE
         method, target, _ = words
-        # A page of somebody else whose name resolves to 127.0.0.1 speaks of that name.
+        # A foreign page whose name resolves to 127.0.0.1 sends that name.
         if _host_of(lines) not in (f"{HOST}:{self.port}", f"localhost:{self.port}"):
             return pages.WRONG_HOST
         if target.partition("?")[0] != PATH:
@@ -174,8 +174,8 @@ class CallbackServer:
         return pages.SIGNED_IN
 
 
-def _told_to_all(outcome: asyncio.Future[None]) -> None:
-    """Its failure goes to everybody who waits; that nobody does is no mistake."""
+def _mark_retrieved(outcome: asyncio.Future[None]) -> None:
+    """Marks the exception as retrieved, since there may be nobody waiting for it."""
     if not outcome.cancelled():
         outcome.exception()
 
@@ -183,7 +183,7 @@ def _told_to_all(outcome: asyncio.Future[None]) -> None:
 async def bind(ports: Sequence[int]) -> socket.socket:
     """Returns a socket that is bound to the first free one of some ports.
 
-    Whoever holds a port is asked to leave it, as an older sign-in of codex does.
+    The holder of a port is asked to release it, as an older sign-in of codex does.
 
     Raises:
         SignedinError: All are in use.
@@ -220,7 +220,7 @@ def _listen(port: int) -> socket.socket:
 
 
 async def _ask_to_leave(port: int) -> bool:
-    """Whether the holder of a port says that it leaves."""
+    """Whether the holder of a port agrees to release it."""
     with suppress(OSError, TimeoutError, asyncio.LimitOverrunError, ValueError):
         async with asyncio.timeout(2.0):
             reader, writer = await asyncio.open_connection(HOST, port)

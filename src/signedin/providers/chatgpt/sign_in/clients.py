@@ -1,4 +1,4 @@
-"""Who asks for a login: a program with a fixed client id, or one that registers itself."""
+"""OAuth clients: a program with a fixed client id, or one that registers itself."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 
 
 class OAuthClient(Protocol):
-    """Who asks for a login, in one sign-in."""
+    """The client of one sign-in."""
 
     async def parameters(self) -> Mapping[str, str]:
-        """Returns what an authorization request says of it."""
+        """Returns its parameters for the authorization request."""
         ...
 
     async def client_id(self, redirect: Redirect) -> str:
-        """Returns who may use the code that a browser has brought.
+        """Returns the id of the client that may use the code from a browser.
 
         Raises:
             AuthRequiredError: There is no code.
@@ -33,7 +33,7 @@ class OAuthClient(Protocol):
         """Checks who has signed in.
 
         Raises:
-            AuthRequiredError: That is not sure.
+            AuthRequiredError: The identity is not certain.
             SignInServerError: It could not be checked.
         """
         ...
@@ -43,7 +43,7 @@ class FixedClient:
     """A program that OpenAI knows.
 
     Args:
-        profile: Says as what.
+        profile: The way to sign in.
         allowed_accounts: Accounts that may be chosen.
     """
 
@@ -69,9 +69,9 @@ class AgentClient:
     """A program that its user names when they sign in, for *Sign in with ChatGPT*.
 
     Args:
-        profile: The way in.
+        profile: The way to sign in.
         registration: How it introduces itself.
-        registrations: Knows earlier sign-ins, and learns of this one.
+        registrations: Stores this and earlier sign-ins.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class AgentClient:
         self._known: Client | None = None
 
     async def parameters(self) -> Mapping[str, str]:
-        """Returns its id and its machine, and the first time what it wants to be called."""
+        """Returns its id and its machine, and the first time the suggested name."""
         self._known = await self._registrations.client()
         machine = {"ext_agent_host_id": await self._registrations.host_id(), "nonce": self._nonce}
         if self._known is not None:
@@ -93,7 +93,7 @@ class AgentClient:
         return {"client_id": self._profile.client_id, "agent_name_hint": name, **machine}
 
     async def client_id(self, redirect: Redirect) -> str:
-        """Returns the id that was given now or earlier."""
+        """Returns the id that was issued now or earlier."""
         if redirect.error in _UNKNOWN:
             await self._registrations.forget()
             raise AuthRequiredError(
@@ -109,7 +109,7 @@ class AgentClient:
         return given
 
     async def check(self, login: ChatGPTLogin) -> None:
-        """Checks the ID token, and that a known program was not given to somebody else."""
+        """Checks the ID token, and that a known program still belongs to the same person."""
         subject = await check_identity(
             login.id_token,
             keys_url=self._registration.jwks_url,

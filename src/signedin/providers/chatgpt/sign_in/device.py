@@ -10,14 +10,14 @@ from signedin.providers.chatgpt.sign_in.flow import Enrolment, Proof
 from signedin.providers.chatgpt.sign_in.profiles import DeviceCodes
 
 DEFAULT_INTERVAL = 5.0
-"""Seconds between two questions, if the server does not say."""
+"""Seconds between two polls, if the server does not set them."""
 
 LONGEST_INTERVAL = 60.0
 """Seconds that a user who has typed the code waits at most."""
 
 _PENDING = (403, 404)
 _GO_ON = ("authorization_pending", "deviceauth_authorization_pending", "slow_down")
-"""Codes that say, with whatever status, that the user has not typed the code yet (RFC 8628)."""
+"""Error codes, with any status, that the user has not typed the code yet (RFC 8628)."""
 
 
 class DeviceFlow:
@@ -41,10 +41,10 @@ class DeviceFlow:
         self._interval = DEFAULT_INTERVAL
 
     async def begin(self) -> None:
-        """Asks for a code.
+        """Requests a code.
 
         Raises:
-            AuthRequiredError: There is no such way to sign in.
+            AuthRequiredError: Device codes are not enabled.
             SignInServerError: The server could not be asked, or failed.
         """
         client_id = self._enrolment.profile.client_id
@@ -67,7 +67,7 @@ class DeviceFlow:
         """Waits until the user has typed the code.
 
         Raises:
-            AuthRequiredError: They refused, or the login is not one to keep.
+            AuthRequiredError: The user refused, or the login must not be stored.
             SignInServerError: The server gave no code.
         """
         answer = await self._approval()
@@ -78,7 +78,7 @@ class DeviceFlow:
         await self._enrolment.complete(self._enrolment.profile.client_id, proof)
 
     async def submit(self, address: str) -> None:
-        """Cannot be done: no browser comes back.
+        """Not supported: no browser comes back.
 
         Raises:
             UnsupportedOptionError: Always.
@@ -87,7 +87,7 @@ class DeviceFlow:
         raise UnsupportedOptionError("chatgpt", "submit_code", "type the code on the page instead")
 
     async def aclose(self) -> None:
-        """Leaves nothing behind: the code ends by itself."""
+        """Does nothing: the code expires by itself."""
 
     async def _approval(self) -> Answer:
         asked = {"device_auth_id": self._device_id, "user_code": self.user_code or ""}
@@ -98,7 +98,7 @@ class DeviceFlow:
             except SignInServerError as error:
                 if error.kind is not ErrorKind.NETWORK:
                     raise
-                continue  # a laptop that slept or changed networks; the code is still good
+                continue  # a laptop that slept or changed networks; the code is still valid
             if answer.status == 200:
                 return answer
             if answer.code == "slow_down" or answer.status == 429:

@@ -1,4 +1,4 @@
-"""Asks the servers that sign people in. What they answer is shown to nobody: it holds tokens."""
+"""Requests to the sign-in servers. Their answers are never shown, since they hold tokens."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class SignInServerError(SignedinError):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a server said.
+    """The answer of a server.
 
     Attributes:
         status: The HTTP status.
-        fields: Its JSON object; empty if it is none.
+        fields: Its JSON object; empty if it is not one.
     """
 
     status: int
@@ -47,7 +47,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def code(self) -> str:
-        """Its error code, wherever that stands; the status if there is none."""
+        """Its error code, wherever that is; the status if there is none."""
         error = self.fields.get("error")
         for found in (mapping_of(error).get("code"), error, self.fields.get("code")):
             if isinstance(found, str) and _CODE.fullmatch(found):
@@ -65,10 +65,10 @@ class Answer(msgspec.Struct, frozen=True):
         return number_in(value) if isinstance(value, str) else finite(value)
 
     def check(self) -> None:
-        """Refuses everything but success.
+        """Raises unless the request succeeded.
 
         Raises:
-            SignInServerError: The server failed, or asks to come back later.
+            SignInServerError: The server failed, or is busy.
         """
         if self.status == 200:
             return
@@ -81,7 +81,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 async def get(url: str) -> Answer:
-    """Asks for something that everybody may know.
+    """Requests something public.
 
     Raises:
         SignInServerError: There was no answer.
@@ -90,7 +90,7 @@ async def get(url: str) -> Answer:
 
 
 async def post_form(url: str, form: Mapping[str, str]) -> Answer:
-    """Asks with a form.
+    """Posts a form.
 
     Raises:
         SignInServerError: There was no answer.
@@ -101,7 +101,7 @@ async def post_form(url: str, form: Mapping[str, str]) -> Answer:
 async def post_json(
     url: str, fields: Mapping[str, str], *, seconds: float = REQUEST_SECONDS
 ) -> Answer:
-    """Asks with JSON.
+    """Posts JSON.
 
     Raises:
         SignInServerError: There was no answer.
@@ -123,16 +123,16 @@ async def _ask(
     try:
         async with (
             asyncio.timeout(seconds),
-            # A redirect would carry the secrets of the body to wherever it points.
+            # A redirect would carry the secrets of the body to its target.
             httpx2.AsyncClient(follow_redirects=False, timeout=seconds, headers=_HEADERS) as client,
         ):
             response = await client.request(method, url, data=form, json=json)
     except TimeoutError:
-        told = f"{host} did not answer within {seconds:g} s"
-        raise SignInServerError(told, ErrorKind.NETWORK) from None
+        message = f"{host} did not answer within {seconds:g} s"
+        raise SignInServerError(message, ErrorKind.NETWORK) from None
     except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError, ValueError) as error:
-        told = f"{host} could not be asked: {type(error).__name__}"
-        raise SignInServerError(told, ErrorKind.NETWORK) from None
+        message = f"{host} could not be asked: {type(error).__name__}"
+        raise SignInServerError(message, ErrorKind.NETWORK) from None
     return _read(response)
 
 
@@ -140,7 +140,7 @@ def _read(response: httpx2.Response) -> Answer:
     if response.status_code == 403 and "html" in response.headers.get("content-type", ""):
         ray = response.headers.get("cf-ray")
         raise SignInServerError(
-            f"{response.url.host} turns this machine or network away (HTTP status 403"
+            f"{response.url.host} blocks this machine or network (HTTP status 403"
             + (f", ray {ray})" if ray else ")"),
             ErrorKind.NETWORK,
         )

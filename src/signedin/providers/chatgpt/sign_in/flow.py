@@ -1,4 +1,4 @@
-"""What signing in comes down to in each way: a code becomes a login, which is checked and kept."""
+"""Steps common to every sign-in: a code becomes a login, which is checked and stored."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from signedin.providers.chatgpt.sign_in.tokens import Grant, exchange_code, revo
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """What tokens are given for.
+    """An authorization code and its proof.
 
     Attributes:
         code: The authorization code.
         redirect_uri: The address it belongs to.
-        verifier: Proves that it was asked for from here.
+        verifier: Proves that this program requested it.
     """
 
     code: str
@@ -34,9 +34,9 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     """Turns codes into a login of one account.
 
     Attributes:
-        profile: The way in.
-        client: Who asks.
-        keeper: Keeps the login.
+        profile: The way to sign in.
+        client: The OAuth client.
+        keeper: Stores the login.
         settings: Which accounts it may be for.
     """
 
@@ -46,11 +46,11 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     settings: SignInSettings
 
     async def complete(self, client_id: str, proof: Proof) -> None:
-        """Signs in. What was stored before stays until the new login is known to be good.
+        """Signs in. The stored login is only replaced once the new one is checked.
 
         Raises:
-            AuthRequiredError: The login is refused, or not one to keep.
-            SignInServerError: OpenAI could not be asked.
+            AuthRequiredError: The login is refused, or must not be stored.
+            SignInServerError: OpenAI could not be reached.
         """
         grant = await exchange_code(
             self.profile,

@@ -16,7 +16,7 @@ def check_trusted(url: str) -> str:
     """Returns an address that may get a token.
 
     Raises:
-        InvalidOptionError: It may not: whoever answers there would own the user's account.
+        InvalidOptionError: It may not: that host would control the user's account.
     """
     try:
         parts = urlsplit(url)

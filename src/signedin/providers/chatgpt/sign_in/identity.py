@@ -1,4 +1,4 @@
-"""Checks an ID token, which says who has signed in: its signature, and that it is for us."""
+"""Checks an ID token, which identifies the user: its signature, and that it is for this program."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ async def check_identity(
         token: The ID token.
         keys_url: The issuer's keys.
         issuer: Who must have signed it.
-        client_id: Whom it must be for.
-        nonce: What was asked for, so that it belongs to this sign-in.
+        client_id: The required audience.
+        nonce: The nonce of this sign-in.
 
     Raises:
-        AuthRequiredError: It is not what it has to be.
+        AuthRequiredError: It is not valid.
         SignInServerError: The keys could not be read.
     """
     with from_extra("chatgpt", "signing in to chatgpt"):

@@ -1,4 +1,4 @@
-"""Keeps one login: on the disk, fresh, and the same for all tasks and processes."""
+"""Stores one login and refreshes it, shared by all tasks and processes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from signedin.runtime.aio import finish
 LOGIN_NAME = "login"
 
 PATIENCE_SECONDS = 60.0
-"""How long a refresh that failed is not tried again while the access it was for lasts."""
+"""How long a failed refresh is not retried while the access token is valid."""
 
 SHORT_WAIT = 5.0
-"""Seconds to wait for another process that refreshes, while the access lasts."""
+"""Seconds to wait for another process that refreshes, while the access token is valid."""
 
 
 class LoginKeeper:
@@ -35,12 +35,12 @@ class LoginKeeper:
 
     Args:
         account: Name of the account.
-        settings: What the caller chose.
+        settings: The caller's settings.
 
     Attributes:
-        folder: Where the login is kept from being changed twice at once, and usually the login.
+        folder: Where the lock of the login is, and usually the login.
         kept_in: The name of the login's file, or ``keyring``.
-        where: Where the login is, in words.
+        where: Where the login is, for messages.
 
     Raises:
         SignedinError: The system's keyring was chosen and cannot be used.
@@ -66,7 +66,7 @@ class LoginKeeper:
         return await self._store.read(self._name)
 
     async def save(self, login: ChatGPTLogin) -> None:
-        """Stores a login in the place of the one that is there."""
+        """Stores a login, replacing an existing one."""
         async with self._store.locked(self._name) as stored:
             await stored.write(login)
 
@@ -78,14 +78,16 @@ class LoginKeeper:
         """
         login = await self.read()
         if login is None:
-            raise self._told(f"nobody is signed in: there is no login in {self.where}", None)
+            raise self._auth_required(
+                f"nobody is signed in: there is no login in {self.where}", None
+            )
         return self._profile_of(login)
 
     async def current(self) -> Access:
         """Returns the access of the login, refreshed if it is about to end.
 
-        A refresh that fails without a word on the login itself does no harm while the old access
-        lasts: it is gone on with, and nobody is asked again for `PATIENCE_SECONDS`.
+        If a refresh fails for a transient reason, the old access is used while it is valid, and the
+        refresh is not retried for `PATIENCE_SECONDS`.
         """
         login = await self.read()
         lasts = login is not None and not login.has_ended
@@ -113,22 +115,24 @@ class LoginKeeper:
         return (await self._fresh(is_other)).access
 
     async def sign_out(self) -> None:
-        """Ends the login at OpenAI and forgets it.
+        """Revokes the login at OpenAI and deletes it.
 
         Raises:
-            SignedinError: It is forgotten, but OpenAI could not be told.
+            SignedinError: It is deleted, but OpenAI did not confirm that it is revoked.
         """
         async with self._store.locked(self._name) as stored:
             login = await stored.read()
             if login is None:
                 return
             try:
-                told = await revoke(self._settings.profile or profile_named(login.profile), login)
+                revoked = await revoke(
+                    self._settings.profile or profile_named(login.profile), login
+                )
             finally:
                 await stored.delete()
-        if not told:
+        if not revoked:
             raise SignedinError(
-                "signed out of chatgpt on this machine, but OpenAI could not be told; end the "
+                "signed out of chatgpt on this machine, but OpenAI did not confirm it; end the "
                 "login in the settings of ChatGPT"
             )
 
@@ -146,20 +150,20 @@ class LoginKeeper:
                 self._name, is_fresh, refresh, lock_seconds=lock_seconds
             )
         except AuthRequiredError as error:
-            raise self._told(error.message, await self.read()) from error
+            raise self._auth_required(error.message, await self.read()) from error
         except asyncio.CancelledError as cancelled:
             try:
-                await self._tell_of(renewals)
+                await self._report_refresh(renewals)
             except SignedinError as error:
                 cancelled.add_note(error.message)
             raise
-        await self._tell_of(renewals)
+        await self._report_refresh(renewals)
         self._settings.check_account(login)
         return login
 
     async def _refresh(self, login: ChatGPTLogin) -> ChatGPTLogin:
         if self._ended and self._ended[0] == login.refresh_token:
-            raise AuthRequiredError(self._ended[1])  # it was said before; asking again is useless
+            raise AuthRequiredError(self._ended[1])  # the same token was refused before
         earliest = login.earliest_refresh_at
         if earliest is not None and time.time() < earliest:
             raise AuthRequiredError(
@@ -173,20 +177,20 @@ class LoginKeeper:
             if login.refresh_token:
                 self._ended = (login.refresh_token, error.message)
             raise
-        if fresh.is_due(profile):  # by a clock that is wrong, or it is good for moments only
+        if fresh.is_due(profile):  # the clock is wrong, or it expires within moments
             self._trusted = fresh.access_token
         return fresh
 
-    async def _tell_of(self, renewals: Sequence[ChatGPTLogin]) -> None:
-        """Calls ``on_auth_refresh``, after a cancellation as well: the old tokens are worthless."""
+    async def _report_refresh(self, renewals: Sequence[ChatGPTLogin]) -> None:
+        """Calls ``on_auth_refresh``, after a cancellation as well: the old tokens are invalid."""
         callback = self._settings.on_auth_refresh
         if callback is None or not renewals:
             return
         [login] = renewals
         try:
-            told = callback(login)
-            if isawaitable(told):
-                await finish(_awaited(told))
+            result = callback(login)
+            if isawaitable(result):
+                await finish(_awaited(result))
         except Exception as error:
             raise SignedinError(
                 f"on_auth_refresh failed: {type(error).__name__}: {error}. The login was refreshed "
@@ -212,7 +216,7 @@ class LoginKeeper:
             )
         return chosen
 
-    def _told(self, message: str, login: ChatGPTLogin | None) -> AuthRequiredError:
+    def _auth_required(self, message: str, login: ChatGPTLogin | None) -> AuthRequiredError:
         chosen = self._settings.profile
         profile = chosen.name if chosen else login.profile if login else None
         command = sign_in_command(
@@ -221,5 +225,5 @@ class LoginKeeper:
         return AuthRequiredError(f"{message}. Sign in with: {command}")
 
 
-async def _awaited(told: Awaitable[None]) -> None:
-    await told
+async def _awaited(result: Awaitable[None]) -> None:
+    await result

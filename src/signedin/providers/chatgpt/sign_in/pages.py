@@ -1,4 +1,4 @@
-"""The pages a browser is shown when it comes back from signing in. They load and run nothing."""
+"""The pages that a browser shows after signing in. They load and run nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Page(msgspec.Struct, frozen=True):
     Attributes:
         status: Its HTTP status.
         title: Its heading.
-        text: What it says, as plain text.
+        text: Its text, not HTML.
     """
 
     status: HTTPStatus
@@ -22,7 +22,7 @@ class Page(msgspec.Struct, frozen=True):
     text: str
 
     def response(self) -> bytes:
-        """Returns the whole HTTP response, after which the connection ends."""
+        """Returns the complete HTTP response, after which the connection ends."""
         title, text = escape(self.title), escape(self.text)
         body = (
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -60,7 +60,7 @@ SIGNED_IN = Page(
 NOT_OURS = Page(
     HTTPStatus.BAD_REQUEST,
     "Nothing to do here",
-    "This address does not belong to the sign-in that is waiting. Begin again from the terminal.",
+    "This address does not belong to the pending sign-in. Begin again from the terminal.",
 )
 NOT_FOUND = Page(HTTPStatus.NOT_FOUND, "Nothing to see here", "There is no such page.")
 NOT_ALLOWED = Page(HTTPStatus.METHOD_NOT_ALLOWED, "Nothing to do here", "Only GET is answered.")

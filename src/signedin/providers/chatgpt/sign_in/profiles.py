@@ -17,17 +17,17 @@ from signedin.providers.chatgpt.sign_in.hosts import check_trusted
 ProfileName: TypeAlias = Literal["siwc", "codex"]
 
 APP_NAME = "signedin"
-"""How this program calls itself wherever OpenAI wants to know."""
+"""The name of this program in requests to OpenAI."""
 
 
 class DeviceCodes(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses for signing in with a code that is typed on any device.
 
     Attributes:
-        code_url: Gives a code.
-        token_url: Says whether the user has typed it.
+        code_url: Issues a code.
+        token_url: Reports whether the user has typed it.
         page: Where the user types it.
-        redirect_uri: What the authorization belongs to that follows.
+        redirect_uri: The redirect address of the resulting authorization.
     """
 
     code_url: str
@@ -40,7 +40,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """How an app becomes known to OpenAI while its user signs in, instead of beforehand.
 
     Attributes:
-        app_name: What the user is shown.
+        app_name: The name shown to the user.
         jwks_url: The keys with which ID tokens are signed.
     """
 
@@ -55,19 +55,19 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         name: ``siwc`` or ``codex``.
         issuer: Who signs ID tokens.
         authorize_url: Where the user signs in.
-        token_url: Gives and refreshes tokens.
+        token_url: Issues and refreshes tokens.
         revoke_url: Ends a login.
         device: For signing in with a code, if there is such a way.
-        client_id: Who asks; with ``registration`` only the first time.
+        client_id: The OAuth client; with ``registration`` only the first time.
         registration: For an app that registers itself.
-        scope: What is asked for, separated by spaces.
+        scope: The requested scopes, separated by spaces.
         required_scope: What must be granted for requests to be answered.
         parameters: Further parameters of the authorization request.
         base_url: Where requests for models go, without a slash at the end.
-        originator: How this program calls itself, for the header ``originator``.
+        originator: The name of this program, for the header ``originator``.
         redirect_ports: Ports for the callback, tried in this order; 0 is any free one.
         refresh_margin: Seconds before its end when an access token is refreshed, unless the server
-            says when.
+            sets the time.
     """
 
     name: ProfileName
@@ -87,7 +87,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     refresh_margin: float = 300.0
 
     def __post_init__(self) -> None:
-        """Checks that no token would go to a stranger.
+        """Raises if a token would go to an untrusted host.
 
         Raises:
             InvalidOptionError: One of the addresses is not trusted.
@@ -159,7 +159,7 @@ def profile_named(name: str) -> Profile:
 
 
 def relocated(profile: Profile, issuer: str, base_url: str) -> Profile:
-    """Returns a profile that signs in and asks elsewhere, such as at `signedin.loopback`.
+    """Returns a profile with other addresses, such as those of `signedin.loopback`.
 
     Args:
         profile: One of the profiles here.

@@ -14,18 +14,18 @@ _LONGEST_REASON = 300
 
 
 class NotOursError(InvalidOptionError):
-    """An address that does not answer the sign-in that waits."""
+    """An address that does not belong to the pending sign-in."""
 
 
 class Redirect(msgspec.Struct, frozen=True, kw_only=True):
     """What the browser brings back.
 
     Attributes:
-        code: What tokens are given for, once.
-        client_id: Who may use it, if the issuer gave this program a name of its own.
-        issuer: Who answers, if they say so (RFC 9207).
+        code: The single-use authorization code.
+        client_id: Who may use it, if the issuer registered this program.
+        issuer: Who answered, if given (RFC 9207).
         error: The kind of refusal, if there is no code.
-        refusal: The refusal in words.
+        refusal: The refusal as a message.
     """
 
     code: str = ""
@@ -41,8 +41,8 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True):
 def read_redirect(address: str, state: str) -> Redirect:
     """Reads an address, or its path and query only.
 
-    The state is compared before anything else is looked at: whoever does not know it, such as a
-    page in the same browser, can neither end a sign-in nor say anything in it.
+    The state is compared first: a client that does not know it, such as another page in the same
+    browser, can neither end a sign-in nor affect it.
 
     Raises:
         NotOursError: It does not have the state, or neither a code nor a refusal.
@@ -74,6 +74,6 @@ def _reason(error: str, description: str) -> str:
 
 
 _NOT_OURS = (
-    "this is not the address that the sign-in which waits ended at; give the whole address, "
+    "this address does not belong to the pending sign-in; paste the complete address, "
     "beginning with http://127.0.0.1"
 )

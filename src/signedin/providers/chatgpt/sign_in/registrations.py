@@ -1,7 +1,7 @@
-"""What OpenAI has to recognise when somebody signs in again: this machine, and this program on it.
+"""What identifies this machine, and this program on it, when a user signs in again.
 
 With *Sign in with ChatGPT* a program is named by the user the first time they sign in, and gets a
-client id of its own for that account, which it keeps after signing out.
+client id of its own for that account, which stays valid after signing out.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _RECORD = "agent-host"
 
 
 class Client(msgspec.Struct, frozen=True):
-    """What one account knows this program as.
+    """The registration of this program in one account.
 
     Attributes:
-        client_id: The name it was given.
-        subject: Whose account it is.
+        client_id: The id it was given.
+        subject: The owner of the account.
     """
 
     client_id: str
@@ -30,14 +30,14 @@ class Client(msgspec.Struct, frozen=True):
 
 
 class AgentHost(msgspec.Struct, frozen=True):
-    """This machine, and the program's names by the login they belong to."""
+    """This machine, and the program's registrations by login."""
 
     host_id: str
     clients: Mapping[str, Client] = {}
 
 
 class Registrations:
-    """What is known of earlier sign-ins to one login.
+    """The registrations of one login.
 
     Args:
         account: Name of the login.
@@ -48,7 +48,7 @@ class Registrations:
         self._store = CredentialStore(AgentHost, isolated_home("chatgpt"))
 
     async def host_id(self) -> str:
-        """Returns the name of this machine, which it gets the first time."""
+        """Returns the id of this machine, created on first use."""
         async with self._store.locked(_RECORD) as record:
             host = await record.read()
             if host is None:
@@ -57,16 +57,16 @@ class Registrations:
             return host.host_id
 
     async def client(self) -> Client | None:
-        """Returns what the login knows this program as, if it does."""
+        """Returns the registration of the login, if there is one."""
         host = await self._store.read(_RECORD)
         return host.clients.get(self._login) if host else None
 
     async def remember(self, client: Client) -> None:
-        """Keeps a name for the next sign-in."""
+        """Stores a registration for the next sign-in."""
         await self._change({self._login: client})
 
     async def forget(self) -> None:
-        """Has the next sign-in ask for a new name."""
+        """Has the next sign-in register anew."""
         await self._change({})
 
     async def _change(self, client: Mapping[str, Client]) -> None:

@@ -1,4 +1,4 @@
-"""The keys of ``provider_options`` that are about signing in."""
+"""The keys of ``provider_options`` for signing in."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to sign in, and what to do when tokens change.
 
     Attributes:
-        profile: The way in, if one was chosen.
+        profile: The way to sign in, if one was chosen.
         allowed_accounts: Ids of the accounts or workspaces that may be signed in to; none allows
             all.
-        on_auth_refresh: Told of every refresh.
+        on_auth_refresh: Called after every refresh.
     """
 
     profile: Profile | None = None
@@ -32,21 +32,21 @@ class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
     on_auth_refresh: OnAuthRefresh | None = None
 
     def check_account(self, login: ChatGPTLogin) -> None:
-        """Refuses the login of an account that is not allowed.
+        """Raises if the account of a login is not allowed.
 
         Raises:
-            AuthRequiredError: It is one.
+            AuthRequiredError: It is not allowed.
         """
         account_id = login.claims.account_id
         if self.allowed_accounts and account_id not in self.allowed_accounts:
             raise AuthRequiredError(
-                f"the chatgpt account {account_id or '(without an id)'} is none of those that are "
-                f"allowed: {', '.join(self.allowed_accounts)}"
+                f"the chatgpt account {account_id or '(without an id)'} is not in "
+                f"allowed_accounts: {', '.join(self.allowed_accounts)}"
             )
 
 
 def sign_in_settings(options: Mapping[str, object]) -> SignInSettings:
-    """Reads ``provider_options``; other keys are left to others.
+    """Reads ``provider_options``; other keys are ignored.
 
     Raises:
         InvalidOptionError: A value cannot be used.

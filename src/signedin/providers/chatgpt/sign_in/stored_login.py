@@ -13,14 +13,14 @@ from signedin.providers.chatgpt.sign_in.profiles import Profile, ProfileName
 
 
 class ChatGPTLogin(msgspec.Struct, frozen=True, kw_only=True):
-    """The tokens of one account. Its text form shows none of them.
+    """The tokens of one account. Its repr shows none of them.
 
     Attributes:
         profile: The way it was signed in.
         client_id: Who may refresh it.
-        access_token: What requests carry.
-        refresh_token: Gives the next access token, once.
-        id_token: Says whose it is.
+        access_token: The token of requests.
+        refresh_token: A single-use token for the next access token.
+        id_token: Identifies the owner.
         expires_at: When the access token ends, in Unix seconds, if that is known.
         earliest_refresh_at: Before then a refresh is refused and spends the refresh token.
     """
@@ -34,7 +34,7 @@ class ChatGPTLogin(msgspec.Struct, frozen=True, kw_only=True):
     earliest_refresh_at: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what could not be sent.
+        """Raises if a token could not be sent.
 
         Raises:
             ValueError: A token has characters that no token has.
@@ -45,7 +45,7 @@ class ChatGPTLogin(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def claims(self) -> Claims:
-        """Whose it is and what they pay for."""
+        """The owner and the plan."""
         return read_claims(self.access_token).or_else(read_claims(self.id_token))
 
     @property
@@ -64,7 +64,7 @@ class ChatGPTLogin(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_ended(self) -> bool:
-        """Whether its access token is known to be over."""
+        """Whether its access token has expired, as far as known."""
         return self.expires_at is not None and time.time() >= self.expires_at
 
     def __repr__(self) -> str:

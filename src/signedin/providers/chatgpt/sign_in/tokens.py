@@ -1,4 +1,4 @@
-"""The token endpoint: codes become tokens, tokens become newer ones, and are ended.
+"""The token endpoint: exchanges codes, refreshes and revokes tokens.
 
 Source: the exchanges of codex 0.169, and the documentation of *Sign in with ChatGPT*.
 """
@@ -35,10 +35,10 @@ _ENDED = {
     "refresh_token_reused": "its refresh token was used by somebody else before",
     "token_expired": "it was not used for too long",
 }
-"""Errors of a refresh that no repetition mends."""
+"""Errors of a refresh that are permanent."""
 
 _MILLISECONDS = 1e11
-"""Times above are no Unix seconds: that would be the year 5138."""
+"""Greater times are not Unix seconds: that would be the year 5138."""
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class Grant(msgspec.Struct, frozen=True):
 
     Attributes:
         login: The login.
-        scope: What it may be used for, if the server told.
+        scope: What it may be used for, if the server reported it.
     """
 
     login: ChatGPTLogin
@@ -56,11 +56,11 @@ class Grant(msgspec.Struct, frozen=True):
 async def exchange_code(
     profile: Profile, *, client_id: str, code: str, redirect_uri: str, verifier: str
 ) -> Grant:
-    """Returns what an authorization code stands for.
+    """Exchanges an authorization code for a login.
 
     Raises:
         AuthRequiredError: The server refused.
-        SignInServerError: It could not be asked, or made no sense.
+        SignInServerError: It could not be reached, or its answer was invalid.
     """
     answer = await post_form(
         profile.token_url,
@@ -82,7 +82,7 @@ async def exchange_code(
 
 
 async def refresh_login(profile: Profile, login: ChatGPTLogin) -> ChatGPTLogin:
-    """Returns the login that follows; the old one is worthless from then on.
+    """Returns the login that follows; the old one is invalid from then on.
 
     Raises:
         AuthRequiredError: The login has ended.
@@ -106,7 +106,7 @@ async def refresh_login(profile: Profile, login: ChatGPTLogin) -> ChatGPTLogin:
 
 
 async def revoke(profile: Profile, login: ChatGPTLogin) -> bool:
-    """Ends a login at OpenAI; returns whether that is sure."""
+    """Ends a login at OpenAI; returns whether that was confirmed."""
     token, kind = login.access_token, "access_token"
     if login.refresh_token:
         token, kind = login.refresh_token, "refresh_token"
@@ -118,7 +118,7 @@ async def revoke(profile: Profile, login: ChatGPTLogin) -> bool:
 
 
 def _merged(login: ChatGPTLogin, answer: Answer) -> ChatGPTLogin:
-    """The login with what the server gave; what it left out stays as it was."""
+    """The login updated with the server's answer; omitted fields are unchanged."""
     access_token = _token(answer, "access_token")
     if not access_token and not login.access_token:
         raise SignInServerError("the sign-in server gave no access token", ErrorKind.PROTOCOL)
@@ -148,7 +148,7 @@ def _token(answer: Answer, name: str) -> str | None:
 
 
 def _clock_ahead(issued_at: float | None) -> float:
-    """Seconds by which the clock here is wrong, going by a token that was given this moment."""
+    """Seconds by which the local clock is ahead of the issuer of a fresh token."""
     ahead = 0.0 if issued_at is None else time.time() - issued_at
     return ahead if abs(ahead) > CLOCK_SKEW else 0.0
 
@@ -159,7 +159,7 @@ def _in_seconds(value: object) -> float | None:
 
 
 def _moment(value: object) -> float | None:
-    """A time, which may be Unix seconds, milliseconds, or in words."""
+    """A time, which may be Unix seconds, milliseconds, or ISO 8601."""
     if isinstance(value, str):
         with suppress(ValueError, OverflowError, OSError):
             return datetime.fromisoformat(value).timestamp()

@@ -1,4 +1,4 @@
-"""A ChatGPT login as a line of text, and as axio-transport-codex has its users save it."""
+"""A ChatGPT login as a line of text, and in the format of axio-transport-codex."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_login(login: ChatGPTLogin, passphrase: str | None) -> str:
     """Returns a login as one line, plain without a passphrase.
 
     Raises:
-        UnsupportedOptionError: It was given to this machine only.
+        UnsupportedOptionError: It is valid on this machine only.
     """
     if login.profile != CODEX.name:
         raise UnsupportedOptionError(
@@ -35,11 +35,11 @@ def write_login(login: ChatGPTLogin, passphrase: str | None) -> str:
 def read_login(line: str, passphrase: Callable[[], str]) -> ChatGPTLogin:
     """Returns the login in a line.
 
-    Besides our own lines it takes the JSON that axio-transport-codex gives (0.12): the keys
+    Besides these lines it accepts the JSON of axio-transport-codex (0.12): the keys
     ``access_token`` or ``api_key``, ``refresh_token`` and ``expires_at``.
 
     Raises:
-        InvalidOptionError: There is none.
+        InvalidOptionError: There is no login in it.
         AuthRequiredError: The passphrase is wrong.
     """
     data = read_line("chatgpt", line, passphrase)
@@ -57,7 +57,7 @@ class _AxioLogin(msgspec.Struct, frozen=True):
     expires_at: str = ""
 
     def __repr__(self) -> str:
-        """Leaves out what is in it."""
+        """Shows no tokens."""
         return "_AxioLogin()"
 
     def login(self) -> ChatGPTLogin:

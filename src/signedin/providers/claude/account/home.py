@@ -22,7 +22,7 @@ _STATE_FILE = ".claude.json"
 
 
 class ClaudeAccount(msgspec.Struct, frozen=True, rename="camel"):
-    """Who pays, as ``initialize`` and ``claude auth status`` tell it.
+    """Who pays, as ``initialize`` and ``claude auth status`` report it.
 
     Attributes:
         api_provider: ``firstParty``, or the cloud that answers.
@@ -50,29 +50,29 @@ def accounts_for(config: ProviderConfig) -> Accounts:
     return Accounts(VENDOR, config.auth_source, config.account, config.billing)
 
 
-def interpret(basis: AuthStatus, told: ClaudeAccount) -> AuthStatus:
+def interpret(basis: AuthStatus, reported: ClaudeAccount) -> AuthStatus:
     """Returns who pays.
 
-    ``auth status`` of 2.1.197 names the login as its method even if a key goes before it, so the
+    ``auth status`` of 2.1.197 names the login as its method even if a key takes precedence, so the
     source of the key is looked at first.
     """
-    source = told.token_source or told.auth_method or ""
-    if not told.logged_in or source == "none":
+    source = reported.token_source or reported.auth_method or ""
+    if not reported.logged_in or source == "none":
         return basis
-    mode, payer, decided_by = _meaning(told, source)
+    mode, payer, decided_by = _meaning(reported, source)
     return msgspec.structs.replace(
         basis,
         authenticated=True,
         mode=mode,
         billing=payer,
         decided_by=decided_by,
-        plan=told.plan_tier or told.subscription_type,
-        email=told.email,
+        plan=reported.plan_tier or reported.subscription_type,
+        email=reported.email,
     )
 
 
 def settings_findings(home: Path, cwd: Path, sources: Sequence[str]) -> tuple[str, ...]:
-    """Says which settings files name another payer than the login; no value is looked at.
+    """Reports which settings files name another payer than the login; values are not read.
 
     Args:
         home: Where the user's settings are.
@@ -89,7 +89,7 @@ def settings_findings(home: Path, cwd: Path, sources: Sequence[str]) -> tuple[st
     for source, file in files.items():
         for name in _other_payers(file):
             effect = (
-                "it goes before the login"
+                "it takes precedence over the login"
                 if source in (*sources, "managed")
                 else "signedin does not load it, but claude started by hand does"
             )
@@ -97,13 +97,13 @@ def settings_findings(home: Path, cwd: Path, sources: Sequence[str]) -> tuple[st
     return tuple(found)
 
 
-def _meaning(told: ClaudeAccount, source: str) -> tuple[AuthMode, Payer, str]:
-    if told.api_provider != "firstParty":
-        return "cloud", "cloud", told.api_provider
-    if told.api_key_source == "apiKeyHelper" or source in ("apiKeyHelper", "api_key_helper"):
+def _meaning(reported: ClaudeAccount, source: str) -> tuple[AuthMode, Payer, str]:
+    if reported.api_provider != "firstParty":
+        return "cloud", "cloud", reported.api_provider
+    if reported.api_key_source == "apiKeyHelper" or source in ("apiKeyHelper", "api_key_helper"):
         return "helper", "api", "apiKeyHelper"
-    if told.api_key_source:
-        return "api-key", "api", told.api_key_source
+    if reported.api_key_source:
+        return "api-key", "api", reported.api_key_source
     if source in (TOKEN_VARIABLE, "oauth_token"):
         return "token", "subscription", TOKEN_VARIABLE
     if source == "ANTHROPIC_AUTH_TOKEN":
@@ -145,7 +145,7 @@ class _OAuth(msgspec.Struct, frozen=True, rename="camel"):
     refresh_token_expires_at: float | None = None
 
     def __repr__(self) -> str:
-        """Leaves out what is in it."""
+        """Shows no tokens."""
         return "_OAuth()"
 
 

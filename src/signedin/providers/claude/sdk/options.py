@@ -1,4 +1,4 @@
-"""The words of `TurnOptions` in those of the official SDK, which builds the command line."""
+"""Translates `TurnOptions` into options of the official SDK, which builds the command line."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _OURS = {
     "client_app": "signedin names itself",
     "continue_conversation": 'use resume="latest"',
     "cwd": "use cwd=",
-    "debug_stderr": "errors tell what Claude Code wrote to stderr",
+    "debug_stderr": "errors include what Claude Code wrote to stderr",
     "effort": "use effort=",
     "enable_file_checkpointing": "signedin does not rewind files",
     "env": "use env=",
@@ -58,7 +58,7 @@ _OURS = {
     "session_id": "Claude Code chooses it",
     "session_store": "signedin does not use the SDK's session stores",
     "session_store_flush": "signedin does not use the SDK's session stores",
-    "stderr": "errors tell what Claude Code wrote to stderr",
+    "stderr": "errors include what Claude Code wrote to stderr",
     "user": "Claude Code runs as the user of this process",
     "verbatim_prompts": "prompts are always taken word for word",
 }
@@ -77,14 +77,14 @@ def sdk_launch(
     """Returns how to start Claude Code for a turn that the SDK drives.
 
     Args:
-        program: The native program, the same that tells who is signed in.
-        config: What the client was made with.
-        options: What the turn is asked for.
-        account: Whose login.
+        program: The native program, the same that reports who is signed in.
+        config: The client's configuration.
+        options: The options of the turn.
+        account: Which login.
 
     Raises:
         InvalidOptionError: An option cannot be used.
-        UnsupportedOptionError: An option of the SDK has no place here.
+        UnsupportedOptionError: An option of the SDK is not supported here.
         PermissionDeniedError: Claude Code would refuse ``full-access`` to the user root.
     """
     check_names(options, _KNOWN_OPTIONS)
@@ -100,9 +100,11 @@ def sdk_launch(
     arguments = _Command(program, sdk).arguments
     check_arguments(arguments)
     own = cast("dict[str, dict[str, Any]]", sdk.mcp_servers)
-    told = {name: {k: v for k, v in each.items() if k != "instance"} for name, each in own.items()}
+    described = {
+        name: {k: v for k, v in each.items() if k != "instance"} for name, each in own.items()
+    }
     named = servers(options, environment)
-    if both := told.keys() & named.keys():
+    if both := described.keys() & named.keys():
         raise InvalidOptionError(f"two MCP servers have the name {min(both)!r}")
     return Launch(
         program,
@@ -110,7 +112,7 @@ def sdk_launch(
         environment,
         options.cwd,
         initialize_fields(options),
-        {**told, **named},
+        {**described, **named},
         tuple(listing(tool) for tool in options.tools),
         config.billing,
         sdk,
@@ -136,8 +138,8 @@ class _Command(SubprocessCLITransport):
 
 
 def _as_the_sdk_sets(environment: Mapping[str, str], options: TurnOptions) -> dict[str, str]:
-    told = {"CLAUDE_CODE_ENTRYPOINT": "sdk-py", "CLAUDE_AGENT_SDK_VERSION": sdk_version}
-    return {**environment, **{k: v for k, v in told.items() if k not in options.env}}
+    variables = {"CLAUDE_CODE_ENTRYPOINT": "sdk-py", "CLAUDE_AGENT_SDK_VERSION": sdk_version}
+    return {**environment, **{k: v for k, v in variables.items() if k not in options.env}}
 
 
 def _sdk_options(options: TurnOptions, mode: str) -> ClaudeAgentOptions:
@@ -149,7 +151,7 @@ def _sdk_options(options: TurnOptions, mode: str) -> ClaudeAgentOptions:
     if options.ephemeral:
         flags["no-session-persistence"] = None
     ours: dict[str, object] = {
-        "agents": {name: _agent(name, told) for name, told in mapping(options, "agents").items()},
+        "agents": {name: _agent(name, agent) for name, agent in mapping(options, "agents").items()},
         "allowed_tools": [*texts(given.get("allowed_tools")), *trusted(options)],
         "extra_args": flags,
         "include_partial_messages": True,
@@ -164,10 +166,10 @@ def _sdk_options(options: TurnOptions, mode: str) -> ClaudeAgentOptions:
     return ClaudeAgentOptions(**cast("dict[str, Any]", {**given, **ours}))
 
 
-def _agent(name: str, told: object) -> AgentDefinition:
-    if isinstance(told, AgentDefinition):
-        return told
+def _agent(name: str, given: object) -> AgentDefinition:
+    if isinstance(given, AgentDefinition):
+        return given
     try:
-        return AgentDefinition(**cast("dict[str, Any]", told))
+        return AgentDefinition(**cast("dict[str, Any]", given))
     except TypeError as error:
         raise InvalidOptionError(f"provider_options['agents'][{name!r}]: {error}") from error

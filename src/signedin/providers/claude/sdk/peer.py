@@ -50,7 +50,7 @@ _PermissionResult = PermissionResultAllow | PermissionResultDeny
 
 
 class SdkListener(ControlListener, Protocol):
-    """Who wants to know what Claude Code says, and calls the tools."""
+    """Receives what Claude Code sends, and calls the tools."""
 
     async def call_tool(self, name: str, arguments: object) -> ToolResult:
         """Calls a Python tool."""
@@ -61,8 +61,8 @@ class SdkPeer(ControlPeer):
     """The control protocol as the SDK speaks it.
 
     Args:
-        process: What to talk to.
-        listener: Who is told.
+        process: The running process.
+        listener: Receives the messages.
         launch: How the process was started.
         options: The SDK's options.
     """
@@ -91,7 +91,7 @@ class SdkPeer(ControlPeer):
         )
 
     async def initialize(self, fields: Mapping[str, object]) -> msgspec.Raw:
-        """Has the SDK begin the conversation, and adds to what it says."""
+        """Has the SDK begin the conversation, and adds to its request."""
         self._wire.added = fields
         connecting = asyncio.get_running_loop().create_task(self._client.connect())
         try:
@@ -120,7 +120,7 @@ class SdkPeer(ControlPeer):
         """Takes an answer to us or to the SDK."""
         super().take_answer(message, line)
         if not self._hand_on(line, message.response, ControlAnswer):
-            _log.warning("an answer of claude's is kept from the SDK, which could not read it")
+            _log.warning("an answer of claude was not passed to the SDK, which could not read it")
 
     def take_request(self, message: Message, line: bytes) -> None:
         """Has the SDK answer a question; one that it could not read is answered here."""
@@ -135,7 +135,7 @@ class SdkPeer(ControlPeer):
         self._hand_on(line, message.response, object)
 
     def close(self, error: SignedinError) -> None:
-        """Tells everybody that nothing more will come."""
+        """Reports to everyone waiting that nothing more will come."""
         if not self._closed.done():
             self._closed.set_result(error)
         self._wire.feed(None)
@@ -191,7 +191,7 @@ class _Wire(Transport):
         """Does nothing: the process runs."""
 
     async def write(self, data: str) -> None:
-        """Sends a message. One that nobody reads any more is dropped."""
+        """Sends a message. One that is no longer read is dropped."""
         message: dict[str, Any] = msgspec.json.decode(data)
         if message.get("request", {}).get("subtype") == "initialize":
             message["request"] |= self.added
@@ -204,18 +204,18 @@ class _Wire(Transport):
             yield message
 
     async def close(self) -> None:
-        """Does nothing: whoever started the process ends it."""
+        """Does nothing: the owner of the process ends it."""
 
     def is_ready(self) -> bool:
-        """Tells whether messages can be sent."""
+        """Returns whether messages can be sent."""
         return self._process.returncode is None
 
     async def end_input(self) -> None:
-        """Does nothing: whoever started the process ends it."""
+        """Does nothing: the owner of the process ends it."""
 
 
 class _Request(msgspec.Struct, frozen=True):
-    """What the SDK takes for granted of any question."""
+    """What the SDK requires of any question."""
 
     subtype: str
 
