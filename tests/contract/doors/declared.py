@@ -10,11 +10,13 @@ from typing import Literal, NamedTuple
 
 from signedin.client.conversations import _FIXED_AT_START
 from signedin.model.capabilities import _NEEDS, Capabilities
+from signedin.providers.acp.provider import KnownDialect
 from signedin.providers.chatgpt.session import ChatGPTSession
 from signedin.providers.claude.session import ClaudeSession
 from signedin.providers.codex.app_server.session import CodexSession
 from signedin.providers.codex.exec.session import ExecSession
 from signedin.providers.gemini.acp import GeminiDialect
+from signedin.providers.gemini.headless.session import HeadlessSession
 from signedin.providers.registry import load_provider
 
 Outcome = Literal["effect", "refused", "fixed", "nothing"]
@@ -187,6 +189,7 @@ _CHATGPT = (
     "web_search",
 )
 _GEMINI = ("approval_mode", "extra_argv", "include_directories", "sandbox", "yolo")
+_ACP = ("config", "mode")
 
 WAYS = {
     way.name: way
@@ -196,13 +199,12 @@ WAYS = {
         Way("claude", "claude-cli", _CLAUDE, ClaudeSession.fixed_options),
         Way("claude", "claude-agent-sdk", (*_CLAUDE, *_SDK, *_SDK_REFUSED)),
         Way("gemini", "gemini-acp", _GEMINI, GeminiDialect.fixed_options),
+        Way("gemini", "gemini-cli", _GEMINI, HeadlessSession.fixed_options),
+        Way("acp:opencode", "acp", _ACP, KnownDialect.fixed_options),
+        Way("acp:qwen", "acp", _ACP, KnownDialect.fixed_options),
         Way("chatgpt", "chatgpt-responses", _CHATGPT, ChatGPTSession.fixed_options),
     )
 }
-
-
-UNTRIED = ("gemini-cli", "acp:opencode", "acp:qwen")
-"""Ways whose doors nobody has gone through yet: nothing is declared of them."""
 
 
 TRIED: Mapping[str, tuple[str, ...]] = {
@@ -210,8 +212,12 @@ TRIED: Mapping[str, tuple[str, ...]] = {
     "codex-app-server-0.169.0": ("later", "resume", "fork"),
     "codex-exec-wheel": tuple(DOORS),
     "claude-cli-2.1.330": tuple(DOORS),
+    "claude-cli-2.1.197": ("later", "resume", "fork"),
     "claude-agent-sdk-2.1.330": ("run", "compact"),
-    "gemini-acp-0.61.0": ("run", "resume"),
+    "gemini-acp-0.61.0": tuple(DOORS),
+    "gemini-cli-0.61.0": tuple(DOORS),
+    "opencode-1.18.33": tuple(DOORS),
+    "qwen-0.15.10": tuple(DOORS),
     "chatgpt-responses": tuple(DOORS),
 }
 """The doors that are tried of each row; what shares its code with another is tried at fewer."""
@@ -331,22 +337,28 @@ EXCEPTIONS = (
         Cell("refused", "they are functions"),
     ),
     _Exception(
-        ("gemini-acp",),
+        ("gemini-acp", "gemini-cli"),
         ("effort",),
         _ANY_DOOR,
         Cell("refused"),
     ),
     _Exception(
-        ("gemini-acp",),
+        ("gemini-acp", "acp:opencode", "acp:qwen"),
         ("cwd",),
         ("later", "shared"),
         Cell("fixed", "it is that of the session"),
     ),
     _Exception(
-        ("gemini-acp",),
+        ("gemini-acp", "acp:qwen"),
         ("cwd",),
         ("resume",),
         Cell("fixed", "within a client, where the process holds the session still"),
+    ),
+    _Exception(
+        ("gemini-acp", "acp:qwen"),
+        ("tools", "mcp_servers"),
+        ("resume",),
+        Cell("effect", "within a client, those it began with; others are refused by name"),
     ),
     _Exception(
         ("claude-agent-sdk",),

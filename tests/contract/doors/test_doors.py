@@ -9,7 +9,6 @@ from contract.doors.declared import (
     BEGUN,
     KEYWORDS,
     RETRY_OPTIONS,
-    UNTRIED,
     WAYS,
     Way,
     cell,
@@ -17,7 +16,9 @@ from contract.doors.declared import (
 )
 from contract.doors.doors import Doors
 from contract.doors.probes import Scene, Seen, probes_of, script_of
-from signedin.model.options import _RETRY_OPTIONS, TurnKeywords
+from signedin.model.options import TurnKeywords
+from signedin.model.retry import _OPTIONS as _RETRY_OPTIONS
+from signedin.providers.acp import provider as acp
 from signedin.providers.chatgpt import options as chatgpt
 from signedin.providers.chatgpt.sign_in import settings
 from signedin.providers.claude import options as claude
@@ -27,7 +28,7 @@ from signedin.providers.gemini import options as gemini
 from signedin.providers.registry import BUILT_IN, load_provider
 from support.rows import ROWS
 
-KEPT = ("codex-app-server", "gemini-acp")
+KEPT = ("codex-app-server", "gemini-acp", "acp:qwen")
 """Ways that, within a client, go on with a conversation only with what it began with."""
 
 _CHATGPT = chatgpt._TURN | chatgpt.CLIENT_OPTIONS | settings.SIGN_IN_OPTIONS
@@ -37,6 +38,9 @@ KNOWN = {
     "claude-cli": claude._KNOWN_OPTIONS,
     "claude-agent-sdk": sdk._KNOWN_OPTIONS,
     "gemini-acp": gemini._KNOWN_OPTIONS,
+    "gemini-cli": gemini._KNOWN_OPTIONS,
+    "acp:opencode": acp._OPTIONS,
+    "acp:qwen": acp._OPTIONS,
     "chatgpt-responses": _CHATGPT,
 }
 
@@ -44,7 +48,7 @@ KNOWN = {
 def test_every_keyword_is_declared() -> None:
     taken = TurnKeywords.__annotations__.keys() - {"provider_options"}
     assert set(KEYWORDS) == taken | {"output", "resume", "fork"}
-    assert set(RETRY_OPTIONS) == _RETRY_OPTIONS
+    assert set(RETRY_OPTIONS) == _RETRY_OPTIONS.keys()
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -60,7 +64,7 @@ def test_every_transport_is_declared() -> None:
         if transport != "acp"
     }
     agents = {row.provider for row in ROWS if row.transport == "acp"}
-    assert WAYS.keys() | {*UNTRIED} == built_in | agents
+    assert WAYS.keys() == built_in | agents
 
 
 def test_what_has_an_effect(doors: Doors, way: Way, door: str) -> None:
@@ -120,7 +124,7 @@ def _fixed(way: Way, door: str, turn: str) -> list[str]:
     if turn != "main":
         return []
     names = ("env", "tools", "mcp_servers", "instructions") if door in BEGUN else ()
-    if door in {"resume", "elsewhere", "fork"} and way.name in KEPT:
+    if door in {"resume", "fork"} and way.name in KEPT:
         names = ("env", "tools", "mcp_servers")
     return [name for name in names if cell(way, name, "first").outcome == "effect"]
 
