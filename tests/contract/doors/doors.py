@@ -318,6 +318,7 @@ def _qwen_model(env: dict[str, Any]) -> None:
         "name": "another",
         "baseUrl": env["OPENAI_BASE_URL"],
         "envKey": "OPENAI_API_KEY",
+        "generationConfig": {"modalities": {"image": True}, "maxRetries": 0},
     }
     settings = json.loads(file.read_text())
     file.write_text(json.dumps({**settings, "modelProviders": {"openai": [another]}}))
