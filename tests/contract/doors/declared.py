@@ -222,6 +222,12 @@ TRIED: Mapping[str, tuple[str, ...]] = {
 }
 """The doors that are tried of each row; what shares its code with another is tried at fewer."""
 
+SLOW: Mapping[str, tuple[str, ...]] = {
+    row: tuple(door for door in DOORS if door not in {"run", "later", "resume"})
+    for row in ("gemini-cli-0.61.0", "opencode-1.18.33")
+}
+"""Those of them that take a minute each: a process per turn, or seconds to begin in a folder."""
+
 
 class Cell(NamedTuple):
     """One combination.
@@ -341,6 +347,12 @@ EXCEPTIONS = (
         ("effort",),
         _ANY_DOOR,
         Cell("refused"),
+    ),
+    _Exception(
+        ("gemini-cli",),
+        ("cwd",),
+        ("later", "resume", "shared", "elsewhere"),
+        Cell("fixed", "it is that of the session"),
     ),
     _Exception(
         ("gemini-acp", "acp:opencode", "acp:qwen"),

@@ -43,6 +43,10 @@ _REFUSALS: Mapping[str, Sequence[Reply | Refusal]] = {
 IMPATIENCE = {"claude": {"CLAUDE_CODE_MAX_RETRIES": "0"}}
 
 
+Refused = Callable[[Mapping[str, Any]], str | None]
+"""Returns with what words something is refused, ``None`` if it is taken."""
+
+
 class WatchingStage(Stage):
     """A stage that looks which processes there are when the model is asked."""
 
@@ -147,18 +151,21 @@ class Doors:
                 self.stage.refusals = []  # where it failed without asking the model
         return Seen(scene, self.stage.requests, list(self.stage.agents), result, error, given)
 
-    def try_to_go_through(
-        self, door: str, given: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> str | None:
-        """Returns with what words something is refused, ``None`` if it is taken."""
+    @contextmanager
+    def refusals_at(self, door: str, fixed: Mapping[str, Any]) -> Iterator[Refused]:
+        """Goes to a door once, to try there what it refuses."""
         with ExitStack() as stack:
             turn = _ways_in(self, stack, fixed)[door]()
-            self.stage.play("Done.")
-            try:
-                turn(dict(given))
-            except (InvalidOptionError, SessionBusyError, UnsupportedOptionError) as error:
-                return str(error)
-        return None
+
+            def refused(given: Mapping[str, Any]) -> str | None:
+                self.stage.play("Done.")
+                try:
+                    turn(dict(given))
+                except (InvalidOptionError, SessionBusyError, UnsupportedOptionError) as error:
+                    return str(error)
+                return None
+
+            yield refused
 
     def refused_at_the_command_line(self, given: Mapping[str, Any], words: list[str]) -> str | None:
         """Returns what ``signedin run`` says to an option it does not take."""

@@ -30,7 +30,9 @@ def _section(way: Way) -> str:
     notes = [f"[{number}] {reason}" for number, reason in enumerate(reasons, 1)]
     probes = probes_of(way.name)
     if arguments := [f"`{name}`" for name in way.names if name in probes and probes[name].argued]:
-        notes.append(f"Seen in the arguments of the agent, and no further: {' '.join(arguments)}")
+        notes.append(
+            f"Only seen in the arguments that the agent is started with: {' '.join(arguments)}"
+        )
     if closed := [door for door in DOORS if not is_door(way, door)]:
         notes.append(f"Refused, whatever is given: {', '.join(closed)}")
     return f"\n### {way.name}\n\n{_tried(way)}\n{_table(lines)}" + "".join(

@@ -14,7 +14,7 @@ from contract.doors.declared import (
     cell,
     is_door,
 )
-from contract.doors.doors import Doors
+from contract.doors.doors import Doors, Refused
 from contract.doors.probes import Scene, Seen, probes_of, script_of
 from signedin.model.options import TurnKeywords
 from signedin.model.retry import _OPTIONS as _RETRY_OPTIONS
@@ -176,19 +176,24 @@ def test_a_conversation_goes_on(doors: Doors, way: Way, door: str) -> None:
 
 def test_what_is_refused(doors: Doors, way: Way, door: str) -> None:
     if not is_door(way, door):
-        assert doors.try_to_go_through(door, {}, {}) is not None
+        with doors.refusals_at(door, {}) as refused:
+            assert refused({}) is not None
         return
     wrong: list[str] = []
-    for name in way.names:
-        outcome = cell(way, name, door).outcome
-        if outcome not in {"refused", "fixed"}:
-            continue
-        if complaint := _refusal_of(doors, way, door, name, outcome):
-            wrong.append(f"{name}: {complaint}")
+    fixed = _begun_with(doors, way, door, "main") if door in BEGUN else {}
+    with doors.refusals_at(door, fixed) as refused:
+        for name in way.names:
+            outcome = cell(way, name, door).outcome
+            if outcome not in {"refused", "fixed"}:
+                continue
+            if complaint := _refusal_of(doors, way, door, name, outcome, refused):
+                wrong.append(f"{name}: {complaint}")
     assert not wrong, "\n".join(wrong)
 
 
-def _refusal_of(doors: Doors, way: Way, door: str, name: str, outcome: str) -> str | None:
+def _refusal_of(
+    doors: Doors, way: Way, door: str, name: str, outcome: str, refused: Refused
+) -> str | None:
     """What is wrong with how something is refused."""
     probe = probes_of(way.name).get(name)
     value: object = "x" if name == "resume" else True
@@ -199,18 +204,14 @@ def _refusal_of(doors: Doors, way: Way, door: str, name: str, outcome: str) -> s
         name = name[1:]
         more = {"max_retries": 1} if name in RETRY_OPTIONS else {}
         keywords = {"provider_options": {**more, name: value}}
-    if door == "cli":
-        refused = _refused_by_the_program(doors, name, keywords)
-    else:
-        fixed = _begun_with(doors, way, door, "main") if door in BEGUN else {}
-        refused = doors.try_to_go_through(door, keywords, fixed)
-    if refused is None:
+    told = _refused_by_the_program(doors, name, keywords) if door == "cli" else refused(keywords)
+    if told is None:
         return f"it was taken: {value!r}"
     words = "fixed when" if outcome == "fixed" else ""
     if name in RETRY_OPTIONS:
         name = "retry"
-    if name not in refused or words not in refused:
-        return f"it was refused with other words: {refused}"
+    if name not in told or words not in told:
+        return f"it was refused with other words: {told}"
     if doors.stage.requests:
         return f"the model was asked all the same: {doors.stage.requests}"
     return None
