@@ -200,7 +200,9 @@ def test_a_conversation_goes_on_where_it_began(
     store: GeminiStore, chats: Path, tmp_path: Path
 ) -> None:
     write(chats, FIRST, header(FIRST), asked(1, "One?"), answered(2, "Yes."))
-    with pytest.raises(InvalidOptionError, match="'cwd' of a gemini session is fixed .* to /work$"):
+    with pytest.raises(
+        InvalidOptionError, match=r"'cwd' of a gemini session is fixed .* to /work$"
+    ):
         store.check_place(FIRST, tmp_path)
     store.check_place(FIRST, Path("/work"))
     store.check_place(SECOND, tmp_path)  # nothing is known of it: Gemini CLI says what it thinks
