@@ -349,13 +349,13 @@ EXCEPTIONS = (
         Cell("refused"),
     ),
     _Exception(
-        ("gemini-cli",),
+        ("gemini-cli", "acp:opencode"),
         ("cwd",),
         ("later", "resume", "shared", "elsewhere"),
         Cell("fixed", "it is that of the session"),
     ),
     _Exception(
-        ("gemini-acp", "acp:opencode", "acp:qwen"),
+        ("gemini-acp", "acp:qwen"),
         ("cwd",),
         ("later", "shared"),
         Cell("fixed", "it is that of the session"),

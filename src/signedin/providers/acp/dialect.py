@@ -93,6 +93,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def keeps_folder(self) -> bool:
+        """Whether a stored session goes on only in the folder it began in."""
+        ...
+
+    @property
     def free_models(self) -> str:
         """How the names of models begin that need no account, empty if there are none."""
         ...

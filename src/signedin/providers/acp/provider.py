@@ -244,6 +244,7 @@ class KnownDialect:
         self.name = name
         self.install = known.install
         self.login = known.login
+        self.keeps_folder = known.keeps_folder
         self.free_models = known.free_models
         self.scratch = known.scratch
         self._known = known

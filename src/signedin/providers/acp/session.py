@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -357,11 +358,26 @@ class ACPSession(ProviderSession):
                 self._dialect.name, "resume", f"{agent.name} {agent.version} cannot load sessions"
             )
         self._dialect.before_load(self._id, running.launch)
+        if self._dialect.keeps_folder:
+            await self._check_folder(agent, self._id)
         state, payload = await agent.load_session(self._id, cwd, servers)
         if self._dialect.late_replay and state.modes is not None:
             agent.listen(self._id, self)
             await self._end_of_replay(agent, self._id, state.modes.current_mode_id)
         return self._opened_session(self._id, agent, state, payload)
+
+    async def _check_folder(self, agent: ACPAgent, session_id: str) -> None:
+        cwd, cursor = self._options.cwd, None
+        while True:
+            page = await agent.list_sessions(None, cursor)
+            begun = [each.cwd for each in page.sessions if each.session_id == session_id]
+            if any(begun) and begun[0] not in {str(cwd), os.path.realpath(cwd)}:
+                raise InvalidOptionError(
+                    f"'cwd' of a {self._dialect.name} session is fixed when it begins, to {begun[0]}"
+                )
+            cursor = page.next_cursor
+            if begun or not cursor:
+                return
 
     async def _end_of_replay(self, agent: ACPAgent, session_id: str, mode: str) -> None:
         """Waits until the history was told again, so that no turn takes it for news.

@@ -34,6 +34,7 @@ class GeminiDialect:
     late_replay = True
     # It says so if the prompt does not fit; of an answer that is cut it tells nothing (0.61).
     stop_failures = {**STOP_FAILURES, "max_tokens": ErrorKind.CONTEXT_WINDOW}  # noqa: RUF012
+    keeps_folder = False
     free_models = ""
     scratch: Mapping[str, str] = {}
     fixed_options = frozenset({"extra_argv", "include_directories", "sandbox"})
