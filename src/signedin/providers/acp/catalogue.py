@@ -53,8 +53,8 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         trusting: The option that takes the MCP servers whose tools run unasked, if it has one that
             its client cannot give an answer for: it does not say whose tool it asks about.
         shares_servers: Whether the sessions of a process see each other's MCP servers.
-        keeps_folder: Whether a stored session goes on only where it began: taken up in another folder,
-            it waits for ever for what it asks.
+        keeps_folder: Whether a stored session goes on only where it began: taken up in another
+            folder, it waits for ever for what it asks.
         can: Which of `SESSION_METHODS` it has, and what else others have not.
         cannot: Capabilities that other agents have and it has not.
         features: What it may have done by its client.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -367,13 +366,15 @@ class ACPSession(ProviderSession):
         return self._opened_session(self._id, agent, state, payload)
 
     async def _check_folder(self, agent: ACPAgent, session_id: str) -> None:
-        cwd, cursor = self._options.cwd, None
+        place, cursor = self._options.cwd, None
+        here = {str(place), str(await asyncio.to_thread(place.resolve))}
         while True:
             page = await agent.list_sessions(None, cursor)
             begun = [each.cwd for each in page.sessions if each.session_id == session_id]
-            if any(begun) and begun[0] not in {str(cwd), os.path.realpath(cwd)}:
+            if any(begun) and begun[0] not in here:
                 raise InvalidOptionError(
-                    f"'cwd' of a {self._dialect.name} session is fixed when it begins, to {begun[0]}"
+                    f"'cwd' of a {self._dialect.name} session is fixed when it begins, "
+                    f"to {begun[0]}"
                 )
             cursor = page.next_cursor
             if begun or not cursor:
