@@ -2,7 +2,17 @@
 
 from collections.abc import Sequence
 
-from contract.doors.declared import DOORS, TRIED, WAYS, Way, cell, combinations, is_door
+from contract.doors.declared import (
+    DOORS,
+    OLDER,
+    TRIED,
+    UNTRIED,
+    WAYS,
+    Way,
+    cell,
+    combinations,
+    is_door,
+)
 from contract.doors.probes import probes_of
 
 _WORDS = {"effect": "yes", "refused": "refused", "fixed": "fixed", "nothing": "nothing"}
@@ -51,7 +61,11 @@ def _tried(way: Way) -> str:
         f"`{name}` at {'every door' if len(doors) == len(DOORS) else ', '.join(doors)}"
         for name, doors in rows.items()
     ]
-    return f"Held to {'; '.join(told)}.\n"
+    told += [
+        f"`{name}` not for `{OLDER[name][0]}`: {OLDER[name][1]}" for name in rows.keys() & OLDER
+    ]
+    untried = f" Not tried: {UNTRIED[way.name]}." if way.name in UNTRIED else ""
+    return f"Held to {'; '.join(told)}.{untried}\n"
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:

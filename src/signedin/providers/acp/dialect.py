@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -154,7 +155,7 @@ class Dialect(Protocol):
         """Takes in that the agent runs."""
         ...
 
-    def before_load(self, session_id: str, launch: Launch) -> None:
+    def before_load(self, session_id: str, launch: Launch, cwd: Path) -> None:
         """Makes sure that a stored session can be loaded without harm to it.
 
         Raises:

@@ -304,7 +304,7 @@ class KnownDialect:
         if agent.version:
             remember_version(Path(launch.argv[0]), agent.version)
 
-    def before_load(self, session_id: str, launch: Launch) -> None:
+    def before_load(self, session_id: str, launch: Launch, cwd: Path) -> None:
         """Nothing is known that would harm a stored session."""
 
     def _trusting(self, options: TurnOptions) -> tuple[str, ...]:

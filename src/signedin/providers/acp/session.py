@@ -356,7 +356,7 @@ class ACPSession(ProviderSession):
             raise UnsupportedOptionError(
                 self._dialect.name, "resume", f"{agent.name} {agent.version} cannot load sessions"
             )
-        self._dialect.before_load(self._id, running.launch)
+        self._dialect.before_load(self._id, running.launch, self._options.cwd)
         if self._dialect.keeps_folder:
             await self._check_folder(agent, self._id)
         state, payload = await agent.load_session(self._id, cwd, servers)
