@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from contract.doors.declared import TRIED, WAYS, Way, is_door
+from contract.doors.declared import SLOW, TRIED, WAYS, Way, is_door
 from contract.doors.doors import Doors
 from support.rows import ROWS, Row
 
@@ -30,13 +30,17 @@ def _way(row: Row) -> Way:
     return WAYS[row.provider if row.transport == "acp" else row.transport]
 
 
+def _marks(row: Row, door: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if door in SLOW.get(row.name, ()) else []
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Pairs rows with doors."""
     if "door" not in metafunc.fixturenames:
         return
     is_wanted = _WANTED[metafunc.function.__name__]
     pairs = [
-        pytest.param(row, door, id=f"{row.name}-{door}")
+        pytest.param(row, door, id=f"{row.name}-{door}", marks=_marks(row, door))
         for row in ROWS
         for door in TRIED.get(row.name, ())
         if is_wanted(_way(row), door)

@@ -10,11 +10,13 @@ from typing import Literal, NamedTuple
 
 from signedin.client.conversations import _FIXED_AT_START
 from signedin.model.capabilities import _NEEDS, Capabilities
+from signedin.providers.acp.provider import KnownDialect
 from signedin.providers.chatgpt.session import ChatGPTSession
 from signedin.providers.claude.session import ClaudeSession
 from signedin.providers.codex.app_server.session import CodexSession
 from signedin.providers.codex.exec.session import ExecSession
 from signedin.providers.gemini.acp import GeminiDialect
+from signedin.providers.gemini.headless.session import HeadlessSession
 from signedin.providers.registry import load_provider
 
 Outcome = Literal["effect", "refused", "fixed", "nothing"]
@@ -187,6 +189,7 @@ _CHATGPT = (
     "web_search",
 )
 _GEMINI = ("approval_mode", "extra_argv", "include_directories", "sandbox", "yolo")
+_ACP = ("config", "mode")
 
 WAYS = {
     way.name: way
@@ -196,13 +199,12 @@ WAYS = {
         Way("claude", "claude-cli", _CLAUDE, ClaudeSession.fixed_options),
         Way("claude", "claude-agent-sdk", (*_CLAUDE, *_SDK, *_SDK_REFUSED)),
         Way("gemini", "gemini-acp", _GEMINI, GeminiDialect.fixed_options),
+        Way("gemini", "gemini-cli", _GEMINI, HeadlessSession.fixed_options),
+        Way("acp:opencode", "acp", _ACP, KnownDialect.fixed_options),
+        Way("acp:qwen", "acp", _ACP, KnownDialect.fixed_options),
         Way("chatgpt", "chatgpt-responses", _CHATGPT, ChatGPTSession.fixed_options),
     )
 }
-
-
-UNTRIED = ("gemini-cli", "acp:opencode", "acp:qwen")
-"""Ways whose doors nobody has gone through yet: nothing is declared of them."""
 
 
 TRIED: Mapping[str, tuple[str, ...]] = {
@@ -211,10 +213,34 @@ TRIED: Mapping[str, tuple[str, ...]] = {
     "codex-exec-wheel": tuple(DOORS),
     "claude-cli-2.1.330": tuple(DOORS),
     "claude-agent-sdk-2.1.330": ("run", "compact"),
-    "gemini-acp-0.61.0": ("run", "resume"),
+    "gemini-acp-0.61.0": tuple(door for door in DOORS if door not in {"elsewhere", "cli"}),
+    "gemini-cli-0.61.0": ("run", "later", "resume"),
+    "opencode-1.18.33": ("run", "later"),
+    "qwen-0.15.10": ("run", "later", "resume", "shared"),
     "chatgpt-responses": tuple(DOORS),
 }
 """The doors that are tried of each row; what shares its code with another is tried at fewer."""
+
+SLOW: Mapping[str, tuple[str, ...]] = {
+    "gemini-cli-0.61.0": ("run", "resume"),
+    "opencode-1.18.33": ("run",),
+}
+"""Those of them that take a minute each: a process per turn, or seconds to begin in a folder."""
+
+UNTRIED = {
+    "gemini-acp": "elsewhere: hooks of a trusted project did not run in a session that another "
+    "process had begun; cli",
+    "claude-cli": "2.1.197, which finds conversations only in the folder they began in",
+    "acp:qwen": "the others, for want of time",
+    "gemini-cli": "the others, each of which takes a minute",
+    "acp:opencode": "the others, each of which takes a minute",
+}
+"""What is declared by the rules alone, and why nobody has seen it."""
+
+OLDER = {
+    "claude-cli-2.1.197": ("cwd", "it finds conversations only in the folder they began in"),
+}
+"""What an older version has not, and why; it refuses that in its own words."""
 
 
 class Cell(NamedTuple):
@@ -331,22 +357,34 @@ EXCEPTIONS = (
         Cell("refused", "they are functions"),
     ),
     _Exception(
-        ("gemini-acp",),
+        ("gemini-acp", "gemini-cli"),
         ("effort",),
         _ANY_DOOR,
         Cell("refused"),
     ),
     _Exception(
-        ("gemini-acp",),
+        ("gemini-acp", "gemini-cli", "acp:opencode"),
+        ("cwd",),
+        ("later", "resume", "shared", "elsewhere"),
+        Cell("fixed", "it is that of the session"),
+    ),
+    _Exception(
+        ("acp:qwen",),
         ("cwd",),
         ("later", "shared"),
         Cell("fixed", "it is that of the session"),
     ),
     _Exception(
-        ("gemini-acp",),
+        ("acp:qwen",),
         ("cwd",),
         ("resume",),
         Cell("fixed", "within a client, where the process holds the session still"),
+    ),
+    _Exception(
+        ("gemini-acp", "acp:qwen"),
+        ("tools", "mcp_servers"),
+        ("resume",),
+        Cell("effect", "within a client, those it began with; others are refused by name"),
     ),
     _Exception(
         ("claude-agent-sdk",),

@@ -24,7 +24,7 @@ from signedin import (
 )
 from signedin.cli.documents import RunDocument
 from signedin.cli.loopback import run_arguments
-from signedin.loopback import HttpError, ModelRequest, Script, Text
+from signedin.loopback import Cut, HttpError, ModelRequest, Script, Text
 from signedin.loopback.script import Refusal, Reply
 from support.folders import outside_of_sandboxes
 from support.processes import command_of, environment_of, processes_with
@@ -33,8 +33,18 @@ from support.rows import Row
 from support.stage import Stage
 
 ECHO = Text.echo("You said: {prompt}")
-_FULL = HttpError(503, "The model is overloaded.")
+
+_FULL = "The model is overloaded."
+_REFUSALS: Mapping[str, Sequence[Reply | Refusal]] = {
+    "acp:opencode": [HttpError(503, _FULL, headers={"retry-after-ms": "1"})] * 6,  # as it tries
+    "acp:qwen": [Reply("one two three", ending=Cut(after=1))],  # others it tries for minutes
+}
+"""What agents give up at and tell at once, where it is not the first refusal."""
 IMPATIENCE = {"claude": {"CLAUDE_CODE_MAX_RETRIES": "0"}}
+
+
+Refused = Callable[[Mapping[str, Any]], str | None]
+"""Returns with what words something is refused, ``None`` if it is taken."""
 
 
 class WatchingStage(Stage):
@@ -45,12 +55,20 @@ class WatchingStage(Stage):
     def __init__(self, provider: str) -> None:
         super().__init__(provider)
         self.agents: list[Agent] = []
-        self.fails_once = False
+        self.refusals: list[Reply | Refusal] = []
+
+    @property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """Keywords for a client of this model, for whose agent there is another to choose."""
+        options = super().options
+        add = _OTHER_MODELS.get(self._provider)
+        if add is not None:
+            add(options["env"])
+        return options
 
     def _choose(self, request: ModelRequest) -> Reply | Refusal:
-        if self.fails_once:
-            self.fails_once = False
-            return _FULL
+        if self.refusals:
+            return self.refusals.pop(0)
         if self.marker:
             self.agents += [
                 Agent(command_of(pid), environment_of(pid)) for pid in processes_with(self.marker)
@@ -123,27 +141,31 @@ class Doors:
             scene.sprung.unlink(missing_ok=True)
             self.stage.play(script(scene))
             self.stage.agents.clear()
-            self.stage.fails_once = fails_once
+            refusals = _REFUSALS.get(self.row.provider, [HttpError(503, _FULL)])
+            self.stage.refusals = [*refusals] if fails_once else []
             try:
                 result = turn(dict(given))
             except SignedinError as raised:
                 error = raised
             finally:
-                self.stage.fails_once = False  # where it failed without asking the model
+                self.stage.refusals = []  # where it failed without asking the model
         return Seen(scene, self.stage.requests, list(self.stage.agents), result, error, given)
 
-    def try_to_go_through(
-        self, door: str, given: Mapping[str, Any], fixed: Mapping[str, Any]
-    ) -> str | None:
-        """Returns with what words something is refused, ``None`` if it is taken."""
+    @contextmanager
+    def refusals_at(self, door: str, fixed: Mapping[str, Any]) -> Iterator[Refused]:
+        """Goes to a door once, to try there what it refuses."""
         with ExitStack() as stack:
             turn = _ways_in(self, stack, fixed)[door]()
-            self.stage.play("Done.")
-            try:
-                turn(dict(given))
-            except (InvalidOptionError, SessionBusyError, UnsupportedOptionError) as error:
-                return str(error)
-        return None
+
+            def refused(given: Mapping[str, Any]) -> str | None:
+                self.stage.play("Done.")
+                try:
+                    turn(dict(given))
+                except (InvalidOptionError, SessionBusyError, UnsupportedOptionError) as error:
+                    return str(error)
+                return None
+
+            yield refused
 
     def refused_at_the_command_line(self, given: Mapping[str, Any], words: list[str]) -> str | None:
         """Returns what ``signedin run`` says to an option it does not take."""
@@ -287,6 +309,29 @@ def _ways_in(
         "map": lambda: many,
         "cli": lambda: doors.command_line,
     }
+
+
+def _opencode_model(env: dict[str, Any]) -> None:
+    config = json.loads(env["OPENCODE_CONFIG_CONTENT"])
+    models = config["provider"]["loopback"]["models"]
+    models["another"] = {**models["scripted"], "name": "another"}
+    env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
+
+
+def _qwen_model(env: dict[str, Any]) -> None:
+    file = Path(env["HOME"], ".qwen", "settings.json")
+    another = {
+        "id": "another",
+        "name": "another",
+        "baseUrl": env["OPENAI_BASE_URL"],
+        "envKey": "OPENAI_API_KEY",
+        "generationConfig": {"modalities": {"image": True}, "maxRetries": 0},
+    }
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps({**settings, "modelProviders": {"openai": [another]}}))
+
+
+_OTHER_MODELS = {"acp:opencode": _opencode_model, "acp:qwen": _qwen_model}
 
 
 def _home(provider: str, stage: Stage) -> Path:

@@ -2,7 +2,18 @@
 
 from collections.abc import Sequence
 
-from contract.doors.declared import DOORS, TRIED, UNTRIED, WAYS, Way, cell, combinations, is_door
+from contract.doors.declared import (
+    DOORS,
+    OLDER,
+    TRIED,
+    UNTRIED,
+    WAYS,
+    Way,
+    cell,
+    combinations,
+    is_door,
+)
+from contract.doors.probes import probes_of
 
 _WORDS = {"effect": "yes", "refused": "refused", "fixed": "fixed", "nothing": "nothing"}
 
@@ -12,9 +23,7 @@ def page() -> str:
     named = "".join(f"- **{door}**: {meaning}\n" for door, meaning in DOORS.items())
     count = sum(1 for _ in combinations())
     tables = "".join(map(_section, WAYS.values()))
-    untried = ", ".join(f"`{name}`" for name in UNTRIED)
-    rest = f"Nothing is declared yet of {untried}." if untried else ""
-    return f"\n{named}\nThese are {count:,} combinations. {rest}\n{tables}\n"
+    return f"\n{named}\nThese are {count:,} combinations.\n{tables}\n"
 
 
 def _section(way: Way) -> str:
@@ -29,6 +38,11 @@ def _section(way: Way) -> str:
     lines = [("", *open_doors), ("---",) * (len(open_doors) + 1)]
     lines += [(" ".join(names), *told) for told, names in rows.items()]
     notes = [f"[{number}] {reason}" for number, reason in enumerate(reasons, 1)]
+    probes = probes_of(way.name)
+    if arguments := [f"`{name}`" for name in way.names if name in probes and probes[name].argued]:
+        notes.append(
+            f"Only seen in the arguments that the agent is started with: {' '.join(arguments)}"
+        )
     if closed := [door for door in DOORS if not is_door(way, door)]:
         notes.append(f"Refused, whatever is given: {', '.join(closed)}")
     return f"\n### {way.name}\n\n{_tried(way)}\n{_table(lines)}" + "".join(
@@ -38,12 +52,20 @@ def _section(way: Way) -> str:
 
 def _tried(way: Way) -> str:
     """Which programs it is held to, and where not at every door."""
-    rows = {name: doors for name, doors in TRIED.items() if name.startswith(way.name)}
+    rows = {
+        name: doors
+        for name, doors in TRIED.items()
+        if name.startswith(way.name.removeprefix("acp:"))
+    }
     told = [
         f"`{name}` at {'every door' if len(doors) == len(DOORS) else ', '.join(doors)}"
         for name, doors in rows.items()
     ]
-    return f"Held to {'; '.join(told)}.\n"
+    told += [
+        f"`{name}` not for `{OLDER[name][0]}`: {OLDER[name][1]}" for name in rows.keys() & OLDER
+    ]
+    untried = f" Not tried: {UNTRIED[way.name]}." if way.name in UNTRIED else ""
+    return f"Held to {'; '.join(told)}.{untried}\n"
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:

@@ -5,6 +5,7 @@ Probes of the same turn are given together: one run shows the effects of all of 
 
 import base64
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ MODELS = {
     "codex": "gpt-5.6-luna",
     "claude": "claude-sonnet-5",
     "gemini": "gemini-2.5-flash",
+    "acp:opencode": "loopback/another",
+    "acp:qwen": "another(openai)",
     "chatgpt": "scripted-small",
 }
 """A model of each provider that is not the one it is asked for otherwise."""
@@ -185,6 +188,7 @@ class Probe(NamedTuple):
         acts: What the model does for it.
         turn: Which turn it is given in.
         other: Another value, for where it is refused.
+        argued: Whether it is only seen that the agent is started with it.
     """
 
     value: Callable[[Scene], object]
@@ -192,6 +196,7 @@ class Probe(NamedTuple):
     acts: Callable[[Scene], Answer] | None = None
     turn: str = "main"
     other: Callable[[Scene], object] | None = None
+    argued: bool = False
 
 
 def _place(seen: Seen) -> str:
@@ -258,6 +263,7 @@ KEYWORD_PROBES: dict[str, Probe] = {
         lambda _: {"DOORS": "open", "GEMINI_CLI_CUSTOM_HEADERS": "X-Doors: open"},
         lambda seen: (
             any("DOORS=open" in agent.environment for agent in seen.agents)
+            or "door:open" in seen.outputs
             # Where Gemini has its title stands over its environment.
             or seen.requests[-1].headers.get("x-doors") == "open"
         ),
@@ -376,6 +382,7 @@ def _flag(name: str, value: object, *, turn: str = "main", shown: str | None = N
             for agent in seen.agents
         ),
         turn=turn,
+        argued=True,
     )
 
 
@@ -383,6 +390,7 @@ _CLAUDE = {
     "add_dirs": Probe(
         lambda scene: [str(scene.trusted)],
         lambda seen: any(str(seen.scene.trusted) in " ".join(a.command) for a in seen.agents),
+        argued=True,
     ),
     "agents": Probe(
         lambda _: {"otter": {"description": "OTTERWORDS", "prompt": "Be an otter."}},
@@ -465,16 +473,19 @@ _SDK = _CLAUDE | {
         lambda scene: [{"type": "local", "path": str(scene.trusted)}],
         lambda seen: any("--plugin-dir" in agent.command for agent in seen.agents),
         turn="third",
+        argued=True,
     ),
     "sandbox": Probe(
         lambda _: {"enabled": False},
         lambda seen: any('"sandbox"' in " ".join(agent.command) for agent in seen.agents),
         turn="third",
+        argued=True,
     ),
     "skills": Probe(
         lambda _: ["otter"],
         lambda seen: any("Skill(otter)" in " ".join(agent.command) for agent in seen.agents),
         turn="third",
+        argued=True,
     ),
     "strict_mcp_config": _flag("--strict-mcp-config", True, shown="", turn="second"),
     "task_budget": _flag("--task-budget", {"total": 20000}, shown="20000", turn="third"),
@@ -495,10 +506,24 @@ _GEMINI = {
         lambda scene: [str(scene.trusted)],
         lambda seen: any(str(seen.scene.trusted) in agent.command for agent in seen.agents),
         turn="second",
+        argued=True,
     ),
     "sandbox": Probe(lambda _: True, lambda seen: seen.scene.sprung.exists(), turn="boxed"),
     "yolo": Probe(
         lambda _: True, lambda seen: seen.scene.made.exists(), _write_by_shell, "trusted acting"
+    ),
+}
+
+_ACP = {
+    "mode": Probe(
+        lambda _: "plan",
+        lambda seen: re.search("plan mode (is )?active", seen.said.lower()),
+        turn="second",
+    ),
+    "config": Probe(
+        lambda scene: {"model": MODELS[scene.provider]},
+        lambda seen: seen.requests[-1].model == "another",
+        turn="second",
     ),
 }
 
@@ -562,6 +587,9 @@ OPTION_PROBES: dict[str, dict[str, Probe]] = {
     "claude-cli": _CLAUDE,
     "claude-agent-sdk": _SDK,
     "gemini-acp": _GEMINI,
+    "gemini-cli": _GEMINI,
+    "acp:opencode": _ACP,
+    "acp:qwen": _ACP,
     "chatgpt-responses": _CHATGPT,
 }
 

@@ -8,16 +8,18 @@ import pytest
 from contract.doors.declared import (
     BEGUN,
     KEYWORDS,
+    OLDER,
     RETRY_OPTIONS,
-    UNTRIED,
     WAYS,
     Way,
     cell,
     is_door,
 )
-from contract.doors.doors import Doors
+from contract.doors.doors import Doors, Refused
 from contract.doors.probes import Scene, Seen, probes_of, script_of
-from signedin.model.options import _RETRY_OPTIONS, TurnKeywords
+from signedin.model.options import TurnKeywords
+from signedin.model.retry import _OPTIONS as _RETRY_OPTIONS
+from signedin.providers.acp import provider as acp
 from signedin.providers.chatgpt import options as chatgpt
 from signedin.providers.chatgpt.sign_in import settings
 from signedin.providers.claude import options as claude
@@ -25,9 +27,9 @@ from signedin.providers.claude.sdk import options as sdk
 from signedin.providers.codex import options as codex
 from signedin.providers.gemini import options as gemini
 from signedin.providers.registry import BUILT_IN, load_provider
-from support.rows import ROWS
+from support.rows import ROWS, Row
 
-KEPT = ("codex-app-server", "gemini-acp")
+KEPT = ("codex-app-server", "gemini-acp", "acp:qwen")
 """Ways that, within a client, go on with a conversation only with what it began with."""
 
 _CHATGPT = chatgpt._TURN | chatgpt.CLIENT_OPTIONS | settings.SIGN_IN_OPTIONS
@@ -37,6 +39,9 @@ KNOWN = {
     "claude-cli": claude._KNOWN_OPTIONS,
     "claude-agent-sdk": sdk._KNOWN_OPTIONS,
     "gemini-acp": gemini._KNOWN_OPTIONS,
+    "gemini-cli": gemini._KNOWN_OPTIONS,
+    "acp:opencode": acp._OPTIONS,
+    "acp:qwen": acp._OPTIONS,
     "chatgpt-responses": _CHATGPT,
 }
 
@@ -44,7 +49,7 @@ KNOWN = {
 def test_every_keyword_is_declared() -> None:
     taken = TurnKeywords.__annotations__.keys() - {"provider_options"}
     assert set(KEYWORDS) == taken | {"output", "resume", "fork"}
-    assert set(RETRY_OPTIONS) == _RETRY_OPTIONS
+    assert set(RETRY_OPTIONS) == _RETRY_OPTIONS.keys()
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -60,16 +65,17 @@ def test_every_transport_is_declared() -> None:
         if transport != "acp"
     }
     agents = {row.provider for row in ROWS if row.transport == "acp"}
-    assert WAYS.keys() | {*UNTRIED} == built_in | agents
+    assert WAYS.keys() == built_in | agents
 
 
-def test_what_has_an_effect(doors: Doors, way: Way, door: str) -> None:
+def test_what_has_an_effect(doors: Doors, row: Row, way: Way, door: str) -> None:
     probes = probes_of(way.name)
+    lacking, _ = OLDER.get(row.name, ("", ""))
     outcomes = {name: cell(way, name, door).outcome for name in way.names}
     accepted = [
         name
         for name, outcome in outcomes.items()
-        if outcome in {"effect", "nothing"} and name not in {"resume", "fork"}
+        if outcome in {"effect", "nothing"} and name not in {"resume", "fork", lacking}
     ]
     unseen = {*accepted} - {*probes}
     wrong = [f"{name}: nobody has said how its effect shows" for name in unseen]
@@ -120,7 +126,7 @@ def _fixed(way: Way, door: str, turn: str) -> list[str]:
     if turn != "main":
         return []
     names = ("env", "tools", "mcp_servers", "instructions") if door in BEGUN else ()
-    if door in {"resume", "elsewhere", "fork"} and way.name in KEPT:
+    if door in {"resume", "fork"} and way.name in KEPT:
         names = ("env", "tools", "mcp_servers")
     return [name for name in names if cell(way, name, "first").outcome == "effect"]
 
@@ -172,19 +178,24 @@ def test_a_conversation_goes_on(doors: Doors, way: Way, door: str) -> None:
 
 def test_what_is_refused(doors: Doors, way: Way, door: str) -> None:
     if not is_door(way, door):
-        assert doors.try_to_go_through(door, {}, {}) is not None
+        with doors.refusals_at(door, {}) as refused:
+            assert refused({}) is not None
         return
     wrong: list[str] = []
-    for name in way.names:
-        outcome = cell(way, name, door).outcome
-        if outcome not in {"refused", "fixed"}:
-            continue
-        if complaint := _refusal_of(doors, way, door, name, outcome):
-            wrong.append(f"{name}: {complaint}")
+    fixed = _begun_with(doors, way, door, "main") if door in BEGUN else {}
+    with doors.refusals_at(door, fixed) as refused:
+        for name in way.names:
+            outcome = cell(way, name, door).outcome
+            if outcome not in {"refused", "fixed"}:
+                continue
+            if complaint := _refusal_of(doors, way, door, name, outcome, refused):
+                wrong.append(f"{name}: {complaint}")
     assert not wrong, "\n".join(wrong)
 
 
-def _refusal_of(doors: Doors, way: Way, door: str, name: str, outcome: str) -> str | None:
+def _refusal_of(
+    doors: Doors, way: Way, door: str, name: str, outcome: str, refused: Refused
+) -> str | None:
     """What is wrong with how something is refused."""
     probe = probes_of(way.name).get(name)
     value: object = "x" if name == "resume" else True
@@ -195,18 +206,14 @@ def _refusal_of(doors: Doors, way: Way, door: str, name: str, outcome: str) -> s
         name = name[1:]
         more = {"max_retries": 1} if name in RETRY_OPTIONS else {}
         keywords = {"provider_options": {**more, name: value}}
-    if door == "cli":
-        refused = _refused_by_the_program(doors, name, keywords)
-    else:
-        fixed = _begun_with(doors, way, door, "main") if door in BEGUN else {}
-        refused = doors.try_to_go_through(door, keywords, fixed)
-    if refused is None:
+    told = _refused_by_the_program(doors, name, keywords) if door == "cli" else refused(keywords)
+    if told is None:
         return f"it was taken: {value!r}"
     words = "fixed when" if outcome == "fixed" else ""
     if name in RETRY_OPTIONS:
         name = "retry"
-    if name not in refused or words not in refused:
-        return f"it was refused with other words: {refused}"
+    if name not in told or words not in told:
+        return f"it was refused with other words: {told}"
     if doors.stage.requests:
         return f"the model was asked all the same: {doors.stage.requests}"
     return None

@@ -23,6 +23,10 @@ def _hooks(touch: str, *names: str) -> dict[str, object]:
     return {"hooks": dict.fromkeys(names, hook)}
 
 
+def _server(touch: str) -> dict[str, object]:
+    return {"type": "local", "command": ["/bin/sh", "-c", f"{touch}; cat > /dev/null"]}
+
+
 _PROJECTS: dict[str, Callable[[str], dict[str, Any]]] = {
     "codex": lambda touch: {
         ".codex/config.toml": (
@@ -32,4 +36,6 @@ _PROJECTS: dict[str, Callable[[str], dict[str, Any]]] = {
     },
     "claude": lambda touch: {".claude/settings.json": _hooks(touch, "UserPromptSubmit")},
     "gemini": lambda touch: {".gemini/settings.json": _hooks(touch, "BeforeModel")},
+    "acp:opencode": lambda touch: {"opencode.json": {"mcp": {"x": _server(touch)}}},
+    "acp:qwen": lambda touch: {".qwen/settings.json": _hooks(touch, "UserPromptSubmit")},
 }

@@ -66,7 +66,7 @@ def test_the_events_of_a_turn(headless: Client, stage: Stage, tmp_path: Path) ->
         MessageDeltaEvent(item_id="1", text="lo"),
         MessageDeltaEvent(item_id="1", text=" you."),
         MessageEvent(item_id="1", text="Hello you."),
-        UsageEvent(usage=USAGE),
+        UsageEvent(usage=USAGE, model="gemini-2.5-pro"),
         DoneEvent(text="Hello you.", reason="completed"),
     ]
     assert stage.requests[0].prompt == "Say hello."

@@ -194,3 +194,24 @@ def test_deleting_takes_all_that_belongs_to_it(store: GeminiStore, chats: Path) 
     for unknown in (FIRST, "../../../etc", ""):
         with pytest.raises(InvalidOptionError, match="gemini has no stored session"):
             store.delete(unknown)
+
+
+def test_a_conversation_goes_on_where_it_began(
+    store: GeminiStore, chats: Path, tmp_path: Path
+) -> None:
+    write(chats, FIRST, header(FIRST), asked(1, "One?"), answered(2, "Yes."))
+    with pytest.raises(
+        InvalidOptionError, match=r"'cwd' of a gemini session is fixed .* to /work$"
+    ):
+        store.check_place(FIRST, tmp_path)
+    store.check_place(FIRST, Path("/work"))
+    store.check_place(SECOND, tmp_path)  # nothing is known of it: Gemini CLI says what it thinks
+
+
+def test_a_conversation_in_a_linked_folder_goes_on(
+    store: GeminiStore, chats: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    (chats.parent / ".project_root").write_text(str(tmp_path.resolve()))
+    write(chats, FIRST, header(FIRST), asked(1, "One?"), answered(2, "Yes."))
+    store.check_place(FIRST, tmp_path / "link")

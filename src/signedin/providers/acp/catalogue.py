@@ -53,6 +53,8 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         trusting: The option that takes the MCP servers whose tools run unasked, for an agent that
             does not report whose tool it asks about.
         shares_servers: Whether the sessions of a process see each other's MCP servers.
+        keeps_folder: Whether a stored session continues only in the folder it began in: in another one
+            it would wait for ever for what it asks.
         can: Which of `SESSION_METHODS` it has, and what else others lack.
         cannot: Capabilities that other agents have and it lacks.
         features: What it may ask its client to do.
@@ -72,6 +74,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     guard: ProjectGuard | None = None
     trusting: str | None = None
     shares_servers: bool = False
+    keeps_folder: bool = False
     can: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
     features: ClientFeatures = ClientFeatures()
@@ -117,6 +120,7 @@ AGENTS: Mapping[str, KnownAgent] = {
             files=ProjectFiles(upwards=(".opencode", "opencode.json", "opencode.jsonc"))
         ),
         shares_servers=True,
+        keeps_folder=True,
         free_models="opencode/",
         scratch={"OPENCODE_DB": ":memory:"},
         can=(*SESSION_METHODS, "command_output"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -93,6 +94,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def keeps_folder(self) -> bool:
+        """Whether a stored session goes on only in the folder it began in."""
+        ...
+
+    @property
     def free_models(self) -> str:
         """Prefix of the models that need no account, empty if there are none."""
         ...
@@ -149,7 +155,7 @@ class Dialect(Protocol):
         """Called when the agent has started."""
         ...
 
-    def before_load(self, session_id: str, launch: Launch) -> None:
+    def before_load(self, session_id: str, launch: Launch, cwd: Path) -> None:
         """Makes a stored session loadable without damage.
 
         Raises:

@@ -242,6 +242,7 @@ class KnownDialect:
         self.name = name
         self.install = known.install
         self.login = known.login
+        self.keeps_folder = known.keeps_folder
         self.free_models = known.free_models
         self.scratch = known.scratch
         self._known = known
@@ -301,7 +302,7 @@ class KnownDialect:
         if agent.version:
             remember_version(Path(launch.argv[0]), agent.version)
 
-    def before_load(self, session_id: str, launch: Launch) -> None:
+    def before_load(self, session_id: str, launch: Launch, cwd: Path) -> None:
         """Does nothing: no damage to stored sessions is known."""
 
     def _trusting(self, options: TurnOptions) -> tuple[str, ...]:

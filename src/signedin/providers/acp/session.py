@@ -356,12 +356,29 @@ class ACPSession(ProviderSession):
             raise UnsupportedOptionError(
                 self._dialect.name, "resume", f"{agent.name} {agent.version} cannot load sessions"
             )
-        self._dialect.before_load(self._id, running.launch)
+        self._dialect.before_load(self._id, running.launch, self._options.cwd)
+        if self._dialect.keeps_folder:
+            await self._check_folder(agent, self._id)
         state, payload = await agent.load_session(self._id, cwd, servers)
         if self._dialect.late_replay and state.modes is not None:
             agent.listen(self._id, self)
             await self._end_of_replay(agent, self._id, state.modes.current_mode_id)
         return self._opened_session(self._id, agent, state, payload)
+
+    async def _check_folder(self, agent: ACPAgent, session_id: str) -> None:
+        place, cursor = self._options.cwd, None
+        here = {str(place), str(await asyncio.to_thread(place.resolve))}
+        while True:
+            page = await agent.list_sessions(None, cursor)
+            begun = [each.cwd for each in page.sessions if each.session_id == session_id]
+            if any(begun) and begun[0] not in here:
+                raise InvalidOptionError(
+                    f"'cwd' of a {self._dialect.name} session is fixed when it begins, "
+                    f"to {begun[0]}"
+                )
+            cursor = page.next_cursor
+            if begun or not cursor:
+                return
 
     async def _end_of_replay(self, agent: ACPAgent, session_id: str, mode: str) -> None:
         """Waits until the history is replayed, so that no turn receives it as its own.

@@ -12,7 +12,7 @@ from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.gemini import options as gemini
-from signedin.providers.gemini.account.home import LOGIN, find_folder
+from signedin.providers.gemini.account.home import LOGIN, find_folder, gemini_folder
 from signedin.providers.gemini.storage import make_loadable
 from signedin.providers.gemini.store import GeminiStore
 from signedin.providers.shared.binary import remember_version, require
@@ -34,6 +34,7 @@ class GeminiDialect:
     late_replay = True
     # It reports a prompt that does not fit, but not an answer that is cut off (0.61).
     stop_failures = {**STOP_FAILURES, "max_tokens": ErrorKind.CONTEXT_WINDOW}  # noqa: RUF012
+    keeps_folder = False
     free_models = ""
     scratch: Mapping[str, str] = {}
     fixed_options = frozenset({"extra_argv", "include_directories", "sandbox"})
@@ -84,6 +85,7 @@ class GeminiDialect:
         """Remembers Gemini's version."""
         remember_version(Path(launch.argv[0]), agent.version)
 
-    def before_load(self, session_id: str, launch: Launch) -> None:
+    def before_load(self, session_id: str, launch: Launch, cwd: Path) -> None:
         """Makes a session loadable without damage; see `make_loadable`."""
         make_loadable(session_id, launch.env)
+        GeminiStore(gemini_folder(launch.env)).check_place(session_id, cwd)

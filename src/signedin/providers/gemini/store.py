@@ -190,6 +190,21 @@ class GeminiStore:
         except OSError as error:
             raise InvalidOptionError(f"session {session_id} cannot be deleted: {error}") from error
 
+    def check_place(self, session_id: str, cwd: Path) -> None:
+        """Refuses to go on with a conversation elsewhere than where it began.
+
+        Gemini CLI, started in another folder, says that there is no such session.
+
+        Raises:
+            InvalidOptionError: It began in another folder.
+        """
+        files = self._folder.glob(f"tmp/*/chats/session-*-{session_id[:8]}.json*")
+        begun = {_root(file.parent.parent) for file in files} - {""}
+        if begun and begun.isdisjoint({str(cwd), os.path.realpath(cwd)}):
+            raise InvalidOptionError(
+                f"'cwd' of a gemini session is fixed when it begins, to {min(begun)}"
+            )
+
     def _files(self, session_id: str) -> Sequence[Path]:
         """The files of a conversation: those with messages first, the newest first."""
         found: list[tuple[bool, str, Path]] = []

@@ -106,6 +106,7 @@ class HeadlessSession(ProviderSession):
         env = dict(gemini.start(self._config, options).env)
         if self._id is not None:
             check_retention(env)
+            self._store.check_place(_checked_id(self._id), options.cwd)
         turn = HeadlessTurn(self, str(options.cwd))
         try:
             await turn.start([str(program), *_arguments(options, self._id)], env, text)
