@@ -53,8 +53,8 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         trusting: The option that takes the MCP servers whose tools run unasked, for an agent that
             does not report whose tool it asks about.
         shares_servers: Whether the sessions of a process see each other's MCP servers.
-        keeps_folder: Whether a stored session continues only in the folder it began in: in another one
-            it would wait for ever for what it asks.
+        keeps_folder: Whether a stored session continues only in the folder it began in: in another
+            one it would wait for ever for what it asks.
         can: Which of `SESSION_METHODS` it has, and what else others lack.
         cannot: Capabilities that other agents have and it lacks.
         features: What it may ask its client to do.
