@@ -78,7 +78,7 @@ READERS: dict[str, tuple[str, Cases, Callable[[Path], object]]] = {
     "codex config, to write in": (
         "config.toml",
         (texts, TOML),
-        lambda f: codex._make_home(f.parent, isolated=True),
+        lambda f: codex._make_isolated(f.parent),
     ),
     "codex config, of instructions": (
         "config.toml",
