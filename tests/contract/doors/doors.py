@@ -97,7 +97,7 @@ class Doors:
         else:
             stage.marker = str(self.home)
         self.path = f"{work / 'bin'}:{os.environ['PATH']}"
-        self.client = self._new_client()
+        self.client = self.new_client()
 
     @classmethod
     @contextmanager
@@ -192,7 +192,8 @@ class Doors:
         words = ["--resume", session_id, *(["--fork"] if fork else [])]
         return self._written(self._program({}, words))
 
-    def _new_client(self) -> Client:
+    def new_client(self) -> Client:
+        """Makes a client with processes of its own."""
         keywords: dict[str, Any] = {"cwd": self.scene.work}
         if self.row.binary:
             keywords["binary"] = self.row.binary
@@ -264,7 +265,7 @@ def _ways_in(
         return lambda given: client.run(word, resume=session.id, **{**fixed, **given})
 
     def elsewhere() -> Turn:
-        other = stack.enter_context(doors._new_client())
+        other = stack.enter_context(doors.new_client())
         session = stack.enter_context(other.session(**fixed))
         doors.stage.play(ECHO)
         session.run("begin")
