@@ -164,7 +164,7 @@ def test_signing_in_with_a_code_on_a_terminal(
     env = {**env, **{name: str(value) for name, value in issuer.codex_env.items()}}
     arguments = [PROGRAM, "auth", "login", "--method", "device"]
     with Terminal(arguments, env=env, cwd=Path(env["HOME"])) as terminal:
-        terminal.wait_for("never type somebody else's code.")
+        terminal.wait_for("never type someone else's code.")
         shown = terminal.written
         assert f"Open this page to sign in: {issuer.url}/codex/device" in shown
         code = shown.partition("Type this code there: ")[2].split()[0]

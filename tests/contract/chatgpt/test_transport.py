@@ -478,5 +478,5 @@ async def test_limits_where_only_answers_tell_them():
 
 async def test_limits_where_nobody_tells_them():
     async with transport_to(SIWC) as transport:
-        with pytest.raises(UnsupportedOptionError, match="profile 'siwc' has no address"):
+        with pytest.raises(UnsupportedOptionError, match="profile 'siwc' has no endpoint"):
             await transport.limits()

@@ -122,7 +122,7 @@ def test_signing_in_with_a_code(program: Program) -> None:
         assert process.stdout is not None
         assert page_of(process.stdout) == f"{program.issuer.url}/codex/device"
         typed = process.stdout.readline().removeprefix("Type this code there: ").strip()
-        assert "never type somebody else's code" in process.stdout.readline()
+        assert "never type someone else's code" in process.stdout.readline()
         program.issuer.approve_device(typed)
         code, out, err = ended(process)
     assert (code, err) == (0, "")
@@ -164,7 +164,7 @@ async def test_the_list_of_logins_has_every_account(
     ("arguments", "reason"),
     [
         ((*LOGIN, "--profile", "pro"), "choose one of: siwc, codex"),
-        (("auth", "login", "--provider", "codex", "--profile", "siwc"), "one way in only"),
+        (("auth", "login", "--provider", "codex", "--profile", "siwc"), "only one way to sign in"),
         ((*LOGIN, "--method", "device", "--paste"), "--paste requires --method browser"),
         ((*LOGIN, "--source", "external"), "would sign the other program out"),
     ],
