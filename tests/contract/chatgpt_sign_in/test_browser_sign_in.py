@@ -405,7 +405,9 @@ async def test_a_stored_login_of_an_account_that_is_not_allowed_is_not_used(
     await user.sign_in()
     options = {"allowed_accounts": ["acct-work"]}
     other = SignedInUser(user.issuer, user.keeper.folder.name, options=options)
-    with pytest.raises(AuthRequiredError, match="the chatgpt account acct-loopback is not in allowed_accounts"):
+    with pytest.raises(
+        AuthRequiredError, match="the chatgpt account acct-loopback is not in allowed_accounts"
+    ):
         await other.keeper.current()
 
 
