@@ -103,7 +103,7 @@ class TestConversation:
             leave(terminal)
         used = "tokens in (8 cached), 10 out · session ID"
         assert said(terminal) == [
-            f"You are talking with codex in {work}. /help explains.",
+            f"Talking with codex in {work}. /help explains.",
             f"{PROMPT} Look",
             "codex>",
             "Let me see.",

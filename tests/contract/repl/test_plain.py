@@ -41,7 +41,7 @@ def talk(
 def test_a_conversation(loopback_model: Models, tmp_path: Path):
     model = loopback_model(SCRIPT)
     lines = ["One \\", "line", "", "/x", "/re", "/events maybe", "And now?", "/exit", "Never"]
-    greeting = f"You are talking with codex in {tmp_path}/work. /help explains."
+    greeting = f"Talking with codex in {tmp_path}/work. /help explains."
     done = "completed in 0.0 s · 10 tokens in (4 cached), 5 out · session ID"
     assert talk(model, tmp_path, *lines) == (
         f"{greeting}\n"

@@ -85,7 +85,7 @@ class Loop(Shell):
 
     def _greeting(self) -> str:
         chat = self.chat
-        return f"You are talking with {chat.settings.provider} in {chat.folder}. /help explains."
+        return f"Talking with {chat.settings.provider} in {chat.folder}. /help explains."
 
 
 async def _cancelled(*tasks: asyncio.Task[None] | None) -> None:
