@@ -70,6 +70,59 @@ def write(chats: Path, session_id: str, *records: object, minute: str = "16-45")
     return file
 
 
+SPLIT = (
+    # Loaded in its first minute: what this process says afterwards goes into a file of its own.
+    (header(FIRST), asked(1, "One?"), answered(2, "1."), asked(5, "Three?"), answered(6, "3.")),
+    (header(FIRST), asked(1, "One?"), answered(2, "1."), asked(3, "Two?"), answered(4, "2.")),
+)
+
+
+def write_split(chats: Path) -> Path:
+    newest, older = SPLIT
+    write(chats, FIRST, *older, {"$set": {"lastUpdated": moment(4)}}, minute="16-44")
+    return write(chats, FIRST, *newest, {"$set": {"lastUpdated": moment(6)}})
+
+
+def prompts(store: GeminiStore) -> list[str]:
+    return [turn.prompt for turn in store.history(FIRST)]
+
+
+def test_a_conversation_in_two_files_is_read_as_one(store: GeminiStore, chats: Path) -> None:
+    newest = write_split(chats)
+    before = newest.read_bytes()
+    assert prompts(store) == ["One?", "Two?", "Three?"]
+    assert newest.read_bytes() == before
+
+
+def test_joining_makes_the_newest_file_whole(store: GeminiStore, chats: Path) -> None:
+    newest = write_split(chats)
+    store.join(FIRST)
+    last = json.loads(newest.read_text().splitlines()[-1])
+    assert [message["id"] for message in last["$set"]["messages"]] == [
+        "u1", "g2", "u3", "g4", "u5", "g6",
+    ]  # fmt: skip
+    (chats / f"session-2026-11-22T16-44-{FIRST[:8]}.jsonl").unlink()
+    assert prompts(store) == ["One?", "Two?", "Three?"]
+
+
+def test_a_whole_file_is_not_joined(store: GeminiStore, chats: Path) -> None:
+    newest = write_split(chats)
+    store.join(FIRST)
+    joined = newest.read_bytes()
+    store.join(FIRST)
+    assert newest.read_bytes() == joined
+
+
+def test_messages_that_were_taken_back_stay_away(store: GeminiStore, chats: Path) -> None:
+    write(chats, FIRST, header(FIRST), asked(1, "One?"), asked(3, "Two?"), minute="16-44")
+    back = [{"$rewindTo": "u3"}, {"$set": {"lastUpdated": moment(9)}}]
+    newest = write(chats, FIRST, header(FIRST), asked(1, "One?"), asked(3, "Two?"), *back)
+    before = newest.read_bytes()
+    store.join(FIRST)
+    assert newest.read_bytes() == before
+    assert prompts(store) == ["One?"]
+
+
 def test_the_list(store: GeminiStore, chats: Path) -> None:
     first = [header(FIRST), asked(1, "One?"), answered(2, "Yes.")]
     write(chats, FIRST, *first, {"$set": {"summary": "A title", "lastUpdated": moment(9)}})

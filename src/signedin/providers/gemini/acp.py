@@ -87,5 +87,7 @@ class GeminiDialect:
 
     def before_load(self, session_id: str, launch: Launch, cwd: Path) -> None:
         """Makes a session loadable without damage; see `make_loadable`."""
+        store = GeminiStore(gemini_folder(launch.env))
+        store.check_place(session_id, cwd)
+        store.join(session_id)
         make_loadable(session_id, launch.env)
-        GeminiStore(gemini_folder(launch.env)).check_place(session_id, cwd)

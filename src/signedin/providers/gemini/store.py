@@ -74,6 +74,10 @@ class _Conversation(msgspec.Struct):
     start_time: str = ""
     last_updated: str = ""
     messages: dict[str, _Message] = {}
+    records: dict[str, object] = {}
+    """The messages as they are written."""
+    seen: set[str] = set()
+    """The ids of these and of messages that were taken back."""
 
     def take(self, record: dict[str, object]) -> None:
         """Applies one record."""
@@ -81,7 +85,7 @@ class _Conversation(msgspec.Struct):
             ids = list(self.messages)
             start = ids.index(first) if isinstance(first, str) and first in ids else 0
             for removed in ids[start:]:
-                del self.messages[removed]
+                del self.messages[removed], self.records[removed]
             return
         if "id" in record:
             self._add(record)
@@ -98,6 +102,7 @@ class _Conversation(msgspec.Struct):
         self.last_updated = _text(changes, "lastUpdated") or self.last_updated
         if isinstance(messages := changes.get("messages"), list):
             self.messages.clear()
+            self.records.clear()
             for message in cast("list[object]", messages):
                 self._add(message)
 
@@ -107,6 +112,19 @@ class _Conversation(msgspec.Struct):
         except _UNREADABLE:
             return  # of a newer form
         self.messages[message.id] = message
+        self.records[message.id] = record
+        self.seen.add(message.id)
+
+    def add_missing(self, older: _Conversation) -> None:
+        """Adds the messages of an older file that this one never had."""
+        for missing in older.records.keys() - self.seen:
+            self._add(older.records[missing])
+        self.seen |= older.seen
+
+    def sort(self) -> None:
+        """Sorts the messages by time."""
+        self.messages = dict(sorted(self.messages.items(), key=lambda item: item[1].timestamp))
+        self.records = {message: self.records[message] for message in self.messages}
 
     @property
     def is_stub(self) -> bool:
@@ -158,7 +176,7 @@ class GeminiStore:
         Raises:
             InvalidOptionError: There is no such conversation.
         """
-        messages = [*_read(self._files(session_id)[0]).messages.values()]
+        messages = [*self._read_all(session_id).messages.values()]
         turns = [_Turn(message) for message in messages if message.is_prompt]
         count = 0
         for message in messages:
@@ -204,6 +222,36 @@ class GeminiStore:
             raise InvalidOptionError(
                 f"'cwd' of a gemini session is fixed when it begins, to {min(begun)}"
             )
+
+    def join(self, session_id: str) -> None:
+        """Adds to the newest file of a conversation the messages that only older ones have.
+
+        Where another process continues a conversation that was loaded in the minute it began, each
+        of the two writes into a file of its own. Gemini loads the newest, and would miss the rest.
+
+        Raises:
+            InvalidOptionError: There is no such conversation, or the system refused.
+        """
+        newest = self._files(session_id)[0]
+        conversation = self._read_all(session_id)
+        if len(conversation.records) == len(_read(newest).records) or newest.suffix != ".jsonl":
+            return
+        line = msgspec.json.encode({"$set": {"messages": [*conversation.records.values()]}})
+        try:
+            with newest.open("ab") as file:
+                file.write(b"\n" + line + b"\n")  # the last line may have been cut off
+        except OSError as error:
+            raise InvalidOptionError(f"session {session_id} cannot be loaded: {error}") from error
+
+    def _read_all(self, session_id: str) -> _Conversation:
+        """Reads the newest file of a conversation, and what only older ones have."""
+        newest, *older = map(_read, self._files(session_id))
+        count = len(newest.records)
+        for conversation in older:
+            newest.add_missing(conversation)
+        if len(newest.records) > count:
+            newest.sort()
+        return newest
 
     def _files(self, session_id: str) -> Sequence[Path]:
         """The files of a conversation: those with messages first, the newest first."""

@@ -107,6 +107,7 @@ class HeadlessSession(ProviderSession):
         if self._id is not None:
             check_retention(env)
             self._store.check_place(_checked_id(self._id), options.cwd)
+            self._store.join(self._id)
         turn = HeadlessTurn(self, str(options.cwd))
         try:
             await turn.start([str(program), *_arguments(options, self._id)], env, text)
