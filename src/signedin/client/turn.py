@@ -61,7 +61,6 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             deadline: When its time is up, in the time of the event loop; by default its ``timeout``
                 begins with it.
         """
-        super().__init__()
         self._opener = opener
         self._recorder = recorder
         self._options = options

@@ -175,7 +175,8 @@ class JsonRpcPeer:
             TimeoutExceededError: There was no answer in time.
             TransportClosedError: The other side is gone.
         """
-        self._ensure_open()
+        if self._closed is not None:
+            raise copy(self._closed)
         number = next(self._ids)
         answered = asyncio.get_running_loop().create_future()
         self._waiting[number] = answered
@@ -206,7 +207,8 @@ class JsonRpcPeer:
         Raises:
             TransportClosedError: The other side is gone.
         """
-        self._ensure_open()
+        if self._closed is not None:
+            raise copy(self._closed)
         await self._send({}, method, params)
 
     async def aclose(self) -> None:
@@ -273,7 +275,10 @@ class JsonRpcPeer:
         if message.id is None or (isinstance(message.id, float) and message.id % 1):
             self._on_bad_line(BadLine(line, "neither a request, a notification nor an answer"))
             return
-        answered = self._waiting.get(_own_id(message.id))
+        number = message.id
+        if isinstance(number, str) and number.isdecimal():  # some peers return strings
+            number = int(number)
+        answered = self._waiting.get(number)
         if answered is None or answered.done():
             return
         self.gate.satisfy(answered)  # here, not when the waiter wakes: the next chunk may be ready
@@ -316,10 +321,6 @@ class JsonRpcPeer:
             message["params"] = params
         await self._stream.write(encode_line(message))
 
-    def _ensure_open(self) -> None:
-        if self._closed is not None:
-            raise copy(self._closed)
-
     def _close(self, reason: Closed) -> None:
         if self._closed is not None:
             return
@@ -354,11 +355,6 @@ def _nothing(*_: object) -> None:
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _own_id(number: str | float) -> str | float:
-    """Returns an id as we gave it. JavaScript has no integers, and some peers return strings."""
-    return int(number) if isinstance(number, str) and number.isdecimal() else number
 
 
 def _read_error(raw: msgspec.Raw) -> JsonRpcError:

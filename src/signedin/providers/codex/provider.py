@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
@@ -83,7 +84,7 @@ class AppServerProvider(Provider):
         session = CodexSession(connect, request, asked, account)
         session.notices = (*account.warnings(), *self._age(server.version))
         if request.resume is None or request.fork or request.options.ephemeral:
-            await session.open()
+            await session.open(server)
         return session
 
     def _age(self, version: str) -> tuple[str, ...]:
@@ -241,6 +242,7 @@ def _key(env: Mapping[str, str | None], *, trusting: bool) -> ServerKey:
     return tuple(sorted(env.items())), trusting
 
 
+@cache
 def _parts(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)[:2]]
 

@@ -32,7 +32,6 @@ from signedin.providers.codex.protocol import (
     decoder,
 )
 from signedin.runtime.aio import finish
-from signedin.wire.gate import Gate
 from signedin.wire.jsonl import UNDECODABLE, BadLine
 from signedin.wire.jsonrpc import IncomingRequest, JsonRpcPeer, Params
 from signedin.wire.process import Process
@@ -122,6 +121,8 @@ class AppServer:
         mcp_startups: How MCP servers started.
         signed_in: Whether somebody is known to be signed in.
         threads: The ids of all threads that it has had.
+        closed: Why the process cannot be used any more, ``None`` while it can.
+        gate: Holds back the reader while threads are slow to consume.
         retired: Whether another one has taken its place; it ends with its last handle.
     """
 
@@ -131,7 +132,7 @@ class AppServer:
         self._listeners: dict[str, Listener] = {}
         self._handles: Counter[str] = Counter()
         self._touched: set[Listener] = set()
-        self._closed: SignedinError | None = None
+        self.closed: SignedinError | None = None
         self._background: set[asyncio.Task[None]] = set()
         self.identity = InitializeResponse()
         self.logins = LoginOutcomes()
@@ -147,6 +148,7 @@ class AppServer:
             on_bad_line=self._on_bad_line,
             on_close=self._on_close,
         )
+        self.gate = self._peer.gate
 
     @property
     def version(self) -> str:
@@ -157,16 +159,6 @@ class AppServer:
     def stderr(self) -> str:
         """The end of what the process wrote to stderr, without secrets it may have named."""
         return redact(self._process.stderr)
-
-    @property
-    def closed(self) -> SignedinError | None:
-        """Why the process cannot be used any more, ``None`` while it can."""
-        return self._closed
-
-    @property
-    def gate(self) -> Gate:
-        """Holds back the reader while threads are slow to consume."""
-        return self._peer.gate
 
     async def shake_hands(self, client: ClientInfo = CLIENT) -> None:
         """Begins the conversation; comes before everything else.
@@ -270,9 +262,10 @@ class AppServer:
         """Returns the listener of a thread."""
         return self._listeners.get(thread_id)
 
-    def forget(self, thread_id: str) -> None:
-        """Removes the listener of a thread."""
-        self._listeners.pop(thread_id, None)
+    def forget(self, thread_id: str, listener: Listener) -> None:
+        """Removes the listener of a thread, if it is this one."""
+        if self._listeners.get(thread_id) is listener:
+            del self._listeners[thread_id]
 
     async def aclose(self) -> None:
         """Ends the process. Idempotent."""
@@ -329,8 +322,8 @@ class AppServer:
         _log.warning("the app-server sent a line that is not a message: %s", line.reason)
 
     def _on_close(self, error: SignedinError) -> None:
-        if self._closed is None:
-            self._closed = error
+        if self.closed is None:
+            self.closed = error
             self.logins.close(error)
             for listener in list(self._others(None)):
                 listener.on_close(error)

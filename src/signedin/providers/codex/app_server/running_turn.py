@@ -64,19 +64,19 @@ class RunningTurn(Generic[ReceivedT]):
         """Whether the server has begun it."""
         return self._started.is_set()
 
-    async def start(self, begin: Callable[[], Awaitable[str | None]]) -> None:
+    async def start(self, begin: Awaitable[str | None]) -> None:
         """Sends the request that begins the turn.
 
         Whatever this raises, no turn is left running.
 
         Args:
-            begin: Sends it and returns the turn's id, if the answer has it.
+            begin: Sends it when awaited, and returns the turn's id if the answer has it.
 
         Raises:
             JsonRpcError: The server refused it.
         """
         try:
-            turn_id = await begin()
+            turn_id = await begin
         except (JsonRpcError, InvalidOptionError):
             self.release()
             raise

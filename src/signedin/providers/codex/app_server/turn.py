@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +23,7 @@ class CodexTurn(RunningTurn[Event]):
 
     Attributes:
         refusal: Why it could not begin, if it could not.
+        awaited: MCP servers whose start the session waits for, and reports itself.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class CodexTurn(RunningTurn[Event]):
         cwd: Path,
         file: str | None,
         stale: str | None,
+        awaited: Container[str] = (),
         may_not_begin: bool = False,
     ) -> None:
         super().__init__(server, thread_id, on_release)
@@ -43,6 +45,7 @@ class CodexTurn(RunningTurn[Event]):
         self.may_not_begin = may_not_begin
         self._normaliser = TurnNormaliser(counted, cwd, stale)
         self.refusal: str | None = None
+        self.awaited = awaited
         self._file = file
         self._request_handler = RequestHandler(host, self._normaliser, self._emit)
 
@@ -74,10 +77,21 @@ class CodexTurn(RunningTurn[Event]):
         """Receives a message about the thread."""
         if self.queue.failed:
             return
+        if isinstance(params, p.McpServerStatusUpdatedNotification) and params.name in self.awaited:
+            return
         try:
             self._take(method, params, line)
         except Exception as error:
             self.fail(not_understood("codex", method, error))
+
+    def on_batch_end(self) -> None:
+        """Wakes who waits for events."""
+        self.queue.wake()
+
+    def release(self) -> None:
+        """Stops listening to the thread; see `RunningTurn.release`."""
+        self._server.forget(self.thread_id, self)
+        super().release()
 
     async def on_request(self, request: IncomingRequest) -> object:
         """Answers a request of the server."""
