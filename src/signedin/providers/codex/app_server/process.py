@@ -8,8 +8,9 @@ import mmap
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, Union, cast
 
 import msgspec
 
@@ -33,13 +34,14 @@ from signedin.providers.codex.protocol import (
 )
 from signedin.runtime.aio import finish
 from signedin.wire.jsonl import UNDECODABLE, BadLine
-from signedin.wire.jsonrpc import IncomingRequest, JsonRpcPeer, Params
+from signedin.wire.jsonrpc import Frequent, IncomingRequest, JsonRpcPeer, Params
 from signedin.wire.process import Process
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 
 if TYPE_CHECKING:
     from signedin.providers.codex.protocol import (
         AccountLoginCompletedNotification,
+        AgentMessageDeltaNotification,
         McpServerStatusUpdatedNotification,
     )
 
@@ -56,6 +58,15 @@ short thread 1.7 MB more, which Codex keeps for minutes after its end (seen with
 
 CLIENT = ClientInfo(name="signedin", title="signedin", version=__version__)
 """The name of the program that drives the server."""
+
+_FREQUENT = (
+    "item/agentMessage/delta",
+    "item/commandExecution/outputDelta",
+    "item/plan/delta",
+    "item/reasoning/summaryTextDelta",
+    "item/reasoning/textDelta",
+)
+"""The notifications of which an answer is made; there may be thousands in a second."""
 
 _PAGE = mmap.PAGESIZE
 
@@ -90,6 +101,24 @@ class _Addressed(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """The part of any notification that says which thread it is about."""
 
     thread_id: str | None = None
+
+
+class _Delta(Frequent, frozen=True, gc=False):
+    """What all types of `_frequent_decoder` have."""
+
+    params: AgentMessageDeltaNotification
+
+
+@cache
+def _frequent_decoder() -> msgspec.json.Decoder[Frequent]:
+    """Decodes the lines of frequent notifications; their types take a while to import."""
+    kinds = [
+        msgspec.defstruct(
+            "Delta", [("params", NOTIFICATIONS[method])], bases=(Frequent,), tag=method
+        )
+        for method in _FREQUENT
+    ]
+    return msgspec.json.Decoder(cast("type[Frequent]", Union[*kinds]))
 
 
 def _memory(pid: int) -> int:
@@ -174,6 +203,7 @@ class AppServer:
             client_info=client, capabilities=InitializeCapabilities(experimental_api=True)
         )
         self.identity = await self.call("initialize", params, InitializeResponse)
+        self._peer.expect(_frequent_decoder().decode, self._on_frequent)
         await self._peer.notify("initialized")
 
     async def call(
@@ -275,6 +305,13 @@ class AppServer:
         self._on_close(TransportClosedError("the codex app-server was closed by its client"))
         await self._peer.aclose()
         await self._process.stop()
+
+    def _on_frequent(self, message: Frequent, line: bytes) -> None:
+        params = cast("_Delta", message).params
+        listener = self._listeners.get(params.thread_id, self._rest)
+        if listener is not None:
+            listener.on_notification(cast("str", message.__struct_config__.tag), params, line)
+            self._touched.add(listener)
 
     def _on_notification(self, method: str, params: msgspec.Raw, line: bytes) -> None:
         decoded = self._decode(method, params)

@@ -77,8 +77,6 @@ class CodexTurn(RunningTurn[Event]):
         """Receives a message about the thread."""
         if self.queue.failed:
             return
-        if isinstance(params, p.McpServerStatusUpdatedNotification) and params.name in self.awaited:
-            return
         try:
             self._take(method, params, line)
         except Exception as error:
@@ -98,18 +96,20 @@ class CodexTurn(RunningTurn[Event]):
         return await self.answer(self._request_handler.answer(request))
 
     def _take(self, method: str, params: p.Incoming | None, line: bytes) -> None:
-        if method == "turn/started" and isinstance(params, p.TurnStartedNotification):
-            self.mark_started(params.turn.id)
-        refused = (
-            self.may_not_begin
-            and not self.has_started
-            and isinstance(params, p.ErrorNotification)
-            and not params.will_retry
-        )
-        if refused:
-            error = cast("p.ErrorNotification", params)
-            self.id = self.id or error.turn_id
-            self.refusal = error.error.message
+        refused = False
+        match params:
+            case p.AgentMessageDeltaNotification():  # first, as there are thousands
+                pass
+            case p.TurnStartedNotification():
+                self.mark_started(params.turn.id)
+            case p.McpServerStatusUpdatedNotification() if params.name in self.awaited:
+                return
+            case p.ErrorNotification() if self.may_not_begin and not self.has_started:
+                if refused := not params.will_retry:
+                    self.id = self.id or params.turn_id
+                    self.refusal = params.error.message
+            case _:
+                pass
         events = self._normaliser.events(method, params, line, turn_id=self.id)
         if refused:
             events.append(DoneEvent(reason="failed", timestamp=time.time()))
