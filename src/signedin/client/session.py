@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar, Unpack, overload
@@ -149,9 +149,7 @@ class AsyncSession:
             options: Everything else.
             deadline: When the ``timeout`` of its run is over, in the time of the event loop.
         """
-        return self._turn(
-            options, lambda session, host: session.start_turn(prompt, options, host), deadline
-        )
+        return self._turn(options, sending(prompt, options), deadline)
 
     async def roll_back(self) -> None:
         """Takes the last turn, which has failed, out of the conversation, if it got there."""
@@ -279,23 +277,11 @@ class AsyncSession:
         state = "closed" if self._held is None else "busy" if self._held.busy else "open"
         return f"{type(self).__name__}({self._name!r}, id={self.id!r}, {state})"
 
-    def running_turn(
-        self, prompt: str, options: TurnOptions, recorder: TurnRecorder
-    ) -> AbstractAsyncContextManager[ProviderTurn]:
-        """Starts a turn for the length of a ``with`` block.
-
-        Raises:
-            SessionBusyError: Another turn of this conversation still runs.
-        """
-        return self._running(
-            options, lambda session, host: session.start_turn(prompt, options, host), recorder
-        )
-
     def _turn(
         self, options: TurnOptions, start: TurnStart, deadline: float | None = None
     ) -> AsyncTurn:
         return AsyncTurn(
-            partial(self._running, options, start),
+            partial(self.running, options, start),
             new_recorder(self._name, self._transport, options),
             options,
             lambda cleanup: self._leftovers.leave(cleanup, self),
@@ -303,9 +289,14 @@ class AsyncSession:
         )
 
     @asynccontextmanager
-    async def _running(
+    async def running(
         self, options: TurnOptions, start: TurnStart, recorder: TurnRecorder
     ) -> AsyncGenerator[ProviderTurn, None]:
+        """Runs a turn for the length of a ``with`` block.
+
+        Raises:
+            SessionBusyError: Another turn of this conversation still runs.
+        """
         self._began_turn = False
         await self._leftovers.ended(self)
         conversation = await self._open(options)
@@ -348,6 +339,11 @@ class AsyncSession:
         asked = {**self._defaults, **checked, "output": output}
         check_supported(self._name, self._capabilities, asked)
         return resolve(self._defaults, checked, output)
+
+
+def sending(prompt: str, options: TurnOptions) -> TurnStart:
+    """Returns what starts a turn by sending a prompt."""
+    return lambda session, host: session.start_turn(prompt, options, host)
 
 
 async def _latest_session(provider: Provider, options: TurnOptions) -> str:
