@@ -119,12 +119,13 @@ class JsonLines(Generic[T]):
         messages: list[tuple[bytes, T | BadLine]] = []
         for line in lines:
             try:
-                # msgspec does not look at the bytes of members that it skips or keeps as Raw.
+                message = decode(line)
                 if not line.isascii():
-                    line.decode()
-                messages.append((line, decode(line)))
+                    line.decode()  # msgspec does not look at the bytes of members that it skips
             except UNDECODABLE:
                 messages.append(self._read_otherwise(line))
+            else:
+                messages.append((line, message))
         return messages
 
     def _read_otherwise(self, line: bytes) -> tuple[bytes, T | BadLine]:

@@ -138,6 +138,7 @@ class AppServerProvider(Provider):
         *,
         trusting: bool = False,
         thread_id: str | None = None,
+        assured: bool = True,
     ) -> AppServer:
         """Returns the live server for these environment changes, and starts one if there is none.
 
@@ -146,22 +147,13 @@ class AppServerProvider(Provider):
             trusting: Whether it is for sessions that trust their project.
             thread_id: The stored thread it is for. The server that had it may still have it loaded,
                 and stops others from writing to it.
+            assured: Whether it has to be billed as the caller chose.
 
         Raises:
             ProviderNotInstalledError: Codex is not installed.
             BillingError: It would be billed in another way than the caller chose.
             TransportClosedError: It ended during the handshake.
         """
-        return await self._server(env, assured=True, trusting=trusting, thread_id=thread_id)
-
-    async def _server(
-        self,
-        env: Mapping[str, str | None],
-        *,
-        assured: bool,
-        trusting: bool = False,
-        thread_id: str | None = None,
-    ) -> AppServer:
         key = _key(env, trusting=trusting)
         account = self._accounts.choose(env)
         async with self._starting:
@@ -210,7 +202,7 @@ class AppServerProvider(Provider):
 
         @asynccontextmanager
         async def connect() -> AsyncGenerator[AppServer, None]:
-            server = await self._server(options.env, assured=False)
+            server = await self.server(options.env, assured=False)
             with server.in_use():
                 yield server
 

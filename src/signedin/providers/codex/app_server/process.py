@@ -17,6 +17,7 @@ import msgspec
 from signedin import __version__
 from signedin.model.errors import (
     ProtocolError,
+    SessionBusyError,
     SignedinError,
     TransportClosedError,
 )
@@ -252,7 +253,16 @@ class AppServer:
         task.add_done_callback(self._background.discard)
 
     def listen(self, thread_id: str, listener: Listener) -> None:
-        """Routes everything about a thread to a listener, until `forget`."""
+        """Routes everything about a thread to a listener, until `forget`.
+
+        Raises:
+            SessionBusyError: Another one listens, a turn of another handle. Codex would add the
+                prompt to that turn, and do as it says with the permissions of that one.
+        """
+        if thread_id in self._listeners:
+            raise SessionBusyError(
+                f"session {thread_id} is busy with a turn of another handle; wait for it"
+            )
         self._listeners[thread_id] = listener
 
     @property
@@ -287,10 +297,6 @@ class AppServer:
         del self._handles[thread_id]
         self.mcp_startups.forget(thread_id)
         return True
-
-    def listener(self, thread_id: str) -> Listener | None:
-        """Returns the listener of a thread."""
-        return self._listeners.get(thread_id)
 
     def forget(self, thread_id: str, listener: Listener) -> None:
         """Removes the listener of a thread, if it is this one."""

@@ -273,12 +273,6 @@ class CodexSession(ProviderSession):
         opening = msgspec.structs.replace(opened, effort=asked.effort)
         if self._needs_login and not server.signed_in:
             await _require_account(server, self._account)
-        if server.listener(opening.session_id) is not None:
-            # Codex would add the prompt to the running turn, and do as it says with the
-            # permissions of that one.
-            raise SessionBusyError(
-                f"session {opening.session_id} is busy with a turn of another handle; wait for it"
-            )
         turn = CodexTurn(
             server,
             opening.session_id,
