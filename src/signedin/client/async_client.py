@@ -21,7 +21,7 @@ from signedin.client.attempts import run_to_end
 from signedin.client.conversations import Conversations
 from signedin.client.keywords import check_keywords, check_prompt, merge_keywords, resolve
 from signedin.client.many import map_prompts
-from signedin.client.session import AsyncSession, sending
+from signedin.client.session import AsyncSession, send
 from signedin.client.turn import AsyncTurn, new_recorder
 from signedin.model.capabilities import (
     Capabilities,
@@ -533,7 +533,7 @@ class AsyncClient:
         """A turn in its own session, which is freed with it."""
         async with (
             self._closing(self.session(resume=resume)) as session,
-            session.running(options, sending(prompt, options), recorder) as turn,
+            session.running(options, partial(send, prompt, options), recorder) as turn,
         ):
             yield turn
 

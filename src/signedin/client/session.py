@@ -149,7 +149,7 @@ class AsyncSession:
             options: Everything else.
             deadline: When the ``timeout`` of its run is over, in the time of the event loop.
         """
-        return self._turn(options, sending(prompt, options), deadline)
+        return self._turn(options, partial(send, prompt, options), deadline)
 
     async def roll_back(self) -> None:
         """Takes the last turn, which has failed, out of the conversation, if it got there."""
@@ -341,9 +341,11 @@ class AsyncSession:
         return resolve(self._defaults, checked, output)
 
 
-def sending(prompt: str, options: TurnOptions) -> TurnStart:
-    """Returns what starts a turn by sending a prompt."""
-    return lambda session, host: session.start_turn(prompt, options, host)
+def send(
+    prompt: str, options: TurnOptions, session: ProviderSession, host: Host
+) -> Awaitable[ProviderTurn]:
+    """Starts a turn by sending a prompt; see `TurnStart`."""
+    return session.start_turn(prompt, options, host)
 
 
 async def _latest_session(provider: Provider, options: TurnOptions) -> str:
