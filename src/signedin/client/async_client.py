@@ -333,6 +333,7 @@ class AsyncClient:
         options = self._options(check_keywords(keywords), output)
 
         async def run(prompt: str) -> RunResult[object]:
+            check_prompt(prompt)
             return await run_to_end(self._own_session, prompt, options)
 
         return map_prompts(run, prompts, concurrency, ordered=ordered)
