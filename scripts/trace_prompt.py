@@ -87,13 +87,17 @@ def _files(codes: list[CodeType]) -> int:
     return len({code.co_filename for code in codes})
 
 
-def report(title: str, trace: Trace) -> None:
-    """Prints the way down."""
+def report(title: str, trace: Trace, *, calls: bool) -> None:
+    """Prints the way down, and what is called on it if that is asked for."""
     down = trace.calls[: trace.written]
     print(f"{title}: {len(down)} calls in {_files(down)} files until the prompt is written,")
     print(f"{len(trace.stack)} frames deep in {_files(trace.stack)} files:")
     for code in trace.stack:
         print(f"  {_where(code)}")
+    if calls:
+        print("called:")
+        for code, times in Counter(down).items():
+            print(f"  {times:4}  {_where(code)}")
     print()
 
 
@@ -119,25 +123,29 @@ def _answer(request: ModelRequest) -> str | Text:
     return Text.deltas(int(request.prompt)) if request.prompt.isdecimal() else "Done."
 
 
-async def trace_all(provider: str) -> None:
+async def trace_all(provider: str, *, calls: bool) -> None:
     """Traces a run, a turn of an open session, and a delta."""
     with LoopbackModel(_answer) as model:
         async with AsyncClient(provider, **model.client_options(provider)) as client:
             await client.run("first")
             with traced() as trace:
                 await client.run(PROMPT)
-            report("client.run", trace)
+            report("client.run", trace, calls=calls)
             async with client.session() as session:
                 await session.run("first")
                 with traced() as trace:
                     await session.run(PROMPT)
-            report("session.run", trace)
+            report("session.run", trace, calls=calls)
             await report_deltas(client)
 
 
-def main(provider: Annotated[str, typer.Argument()] = "codex") -> None:
+def main(
+    provider: Annotated[str, typer.Argument()] = "codex",
+    *,
+    calls: Annotated[bool, typer.Option("--calls", help="Name every function called.")] = False,
+) -> None:
     """Prints the way of a prompt and of a delta."""
-    asyncio.run(trace_all(provider))
+    asyncio.run(trace_all(provider, calls=calls))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, cast, get_args, overload
@@ -20,7 +21,7 @@ from signedin.client.attempts import run_to_end
 from signedin.client.conversations import Conversations
 from signedin.client.keywords import check_keywords, check_prompt, merge_keywords, resolve
 from signedin.client.many import map_prompts
-from signedin.client.session import AsyncSession
+from signedin.client.session import AsyncSession, send
 from signedin.client.turn import AsyncTurn, new_recorder
 from signedin.model.capabilities import (
     Capabilities,
@@ -136,6 +137,7 @@ class AsyncClient:
             billing=billing,
             env_policy=env_policy,
         )
+        self._capabilities = self._spec.transports[self._config.transport]
         self._auth_backend = auth_backend
         self._defaults = check_keywords(defaults)
         self._conversations: Conversations | None = None
@@ -161,7 +163,7 @@ class AsyncClient:
     @property
     def capabilities(self) -> Capabilities:
         """What the provider can do through this transport."""
-        return self._spec.transports[self._config.transport]
+        return self._capabilities
 
     def installation(self) -> Installation:
         """Looks for the provider's program, without starting it."""
@@ -218,8 +220,8 @@ class AsyncClient:
         check_prompt(prompt)
         if resume is not None:
             return await self._resumed_run(prompt, resume, output, keywords)
-        options = self._options(keywords, output)
-        return await run_to_end(lambda: self._closing(self.session()), prompt, options)
+        options = self._options(check_keywords(keywords), output)
+        return await run_to_end(self._own_session, prompt, options)
 
     @overload
     def stream(
@@ -262,8 +264,9 @@ class AsyncClient:
         seen cannot be taken back. Defaults of the client for them are ignored here.
         """
         check_prompt(prompt)
-        check_single_try(self.provider, check_keywords(keywords))
-        options = self._options(keywords, output)
+        checked = check_keywords(keywords)
+        check_single_try(self.provider, checked)
+        options = self._options(checked, output)
         return AsyncTurn(
             lambda recorder: self._single_turn(prompt, resume, options, recorder),
             new_recorder(self.provider, self.transport, options),
@@ -327,10 +330,11 @@ class AsyncClient:
         Returns:
             The outcome of each prompt.
         """
-        options = self._options(keywords, output)
+        options = self._options(check_keywords(keywords), output)
 
         async def run(prompt: str) -> RunResult[object]:
-            return await run_to_end(lambda: self._closing(self.session()), prompt, options)
+            check_prompt(prompt)
+            return await run_to_end(self._own_session, prompt, options)
 
         return map_prompts(run, prompts, concurrency, ordered=ordered)
 
@@ -356,16 +360,7 @@ class AsyncClient:
         defaults = self._defaults
         if not self.capabilities.roll_back:  # to try again is for conversations of one turn then
             defaults = merge_keywords(defaults, {"retry": None})
-        return AsyncSession(
-            self._conversing,
-            leftovers=self._leftovers,
-            name=self.provider,
-            transport=self.transport,
-            capabilities=self.capabilities,
-            defaults=merge_keywords(defaults, checked),
-            resume=resume,
-            fork=fork,
-        )
+        return self._session(merge_keywords(defaults, checked), resume=resume, fork=fork)
 
     async def sessions(
         self,
@@ -539,9 +534,27 @@ class AsyncClient:
         """A turn in its own session, which is freed with it."""
         async with (
             self._closing(self.session(resume=resume)) as session,
-            session.running_turn(prompt, options, recorder) as turn,
+            session.running(options, partial(send, prompt, options), recorder) as turn,
         ):
             yield turn
+
+    def _session(
+        self, defaults: TurnKeywords, *, resume: str | None = None, fork: bool = False
+    ) -> AsyncSession:
+        return AsyncSession(
+            self._conversing,
+            leftovers=self._leftovers,
+            name=self._spec.name,
+            transport=self._config.transport,
+            capabilities=self._capabilities,
+            defaults=defaults,
+            resume=resume,
+            fork=fork,
+        )
+
+    def _own_session(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session for one attempt of a run, which has its options already."""
+        return self._closing(self._session({}))
 
     @asynccontextmanager
     async def _closing(self, session: AsyncSession) -> AsyncGenerator[AsyncSession, None]:
@@ -564,13 +577,12 @@ class AsyncClient:
             options = msgspec.structs.replace(options, retry=None)
         async with self._closing(self.session(resume=resume)) as session:
             return await run_to_end(
-                lambda: nullcontext(session), prompt, options, roll_back=session.roll_back
+                partial(nullcontext, session), prompt, options, roll_back=session.roll_back
             )
 
-    def _options(self, keywords: TurnKeywords, output: Output | None) -> TurnOptions:
-        checked = check_keywords(keywords)
+    def _options(self, checked: TurnKeywords, output: Output | None) -> TurnOptions:
         asked = {**self._defaults, **checked, "output": output}
-        check_supported(self.provider, self.capabilities, asked)
+        check_supported(self._spec.name, self._capabilities, asked)
         return resolve(self._defaults, checked, output)
 
     def _portable(self) -> PortableLogin:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from signedin.client.turn import AsyncTurn
 from signedin.model.errors import CommandExecutionError, OutputError, SignedinError
 from signedin.model.events import DoneEvent, Event, RetryEvent, SessionEvent
 from signedin.model.options import TurnOptions
@@ -18,16 +19,11 @@ from signedin.runtime.aio import running_loop
 
 if TYPE_CHECKING:
     from signedin.client.session import AsyncSession
-    from signedin.client.turn import AsyncTurn
     from signedin.model.retry import Retry
 
 
-ResultOf: TypeAlias = "Callable[[AsyncTurn[object]], Awaitable[RunResult[object]]]"
+ResultOf: TypeAlias = Callable[[AsyncTurn[object]], Awaitable[RunResult[object]]]
 """Follows a turn to its end."""
-
-
-async def _result(turn: AsyncTurn[object]) -> RunResult[object]:
-    return await turn.result()
 
 
 async def run_to_end(
@@ -37,7 +33,7 @@ async def run_to_end(
     *,
     on_retry: Callable[[RetryEvent], None] | None = None,
     roll_back: Callable[[], Awaitable[None]] | None = None,
-    result_of: ResultOf = _result,
+    result_of: ResultOf = AsyncTurn.result,
 ) -> RunResult[object]:
     """Runs a prompt.
 
@@ -97,7 +93,7 @@ class _Run:
     ) -> None:
         self._started = started
         self._deadline = None if options.timeout is None else started + options.timeout
-        self._options = msgspec.structs.replace(options, deadline=self._deadline)
+        self._options = options
         self._on_retry = on_retry or _ignore_retry
         self._result_of = result_of
         self._attempts: list[RunResult[object]] = []
@@ -109,7 +105,8 @@ class _Run:
         self._repairs = 0
         while True:
             try:
-                return await self._result_of(session.turn(prompt, self._options))
+                turn = session.turn(prompt, self._options, self._deadline)
+                return await self._result_of(turn)
             except OutputError as error:
                 output = self._options.output
                 if error.result is None or output is None:

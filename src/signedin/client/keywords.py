@@ -145,14 +145,15 @@ def _mapping(name: str, value: object) -> Mapping[str, object]:
     for key in cast("Mapping[object, object]", value):
         if not isinstance(key, str):
             raise InvalidOptionError(f"{name} must have names, not {key!r}")
-    return cast("Mapping[str, object]", value)
+    return dict(cast("Mapping[str, object]", value))  # as it is now, whatever becomes of it
 
 
 def _variables(name: str, value: object) -> object:
-    for key, each in _mapping(name, value).items():
+    variables = _mapping(name, value)
+    for key, each in variables.items():
         if each is not None and not isinstance(each, str):
             raise InvalidOptionError(f"{name}[{key!r}] must be a string or None, not {each!r}")
-    return value
+    return variables
 
 
 def _mcp_servers(name: str, value: object) -> object:
@@ -236,10 +237,10 @@ def merge_keywords(defaults: TurnKeywords, keywords: TurnKeywords) -> TurnKeywor
     """Lays checked keywords over checked defaults, merging mappings by key, two levels deep."""
     merged: dict[str, object] = {**defaults, **keywords}
     for name in _MERGED:
-        if name in merged:
+        if name in defaults and name in keywords:
             merged[name] = _merge_mappings(
-                cast("Mapping[str, object]", defaults.get(name, {})),
-                cast("Mapping[str, object]", keywords.get(name, {})),
+                cast("Mapping[str, object]", defaults.get(name)),
+                cast("Mapping[str, object]", keywords.get(name)),
             )
     return cast("TurnKeywords", merged)
 
@@ -263,11 +264,11 @@ def resolve(
     defaults: TurnKeywords, keywords: TurnKeywords, output: Output | None = None
 ) -> TurnOptions:
     """Fills a turn's checked keywords up with checked defaults; mappings are merged by key."""
-    merged = dict(merge_keywords(defaults, keywords))
+    merged: dict[str, Any] = {**merge_keywords(defaults, keywords)}
     merged["cwd"] = merged.get("cwd") or Path.cwd()
     spec: OutputSpec[object] | None = None
     if output is not None:
         from signedin.schemas.structured_output import OutputSpec  # noqa: PLC0415 - costs 20 ms, seldom needed
 
         spec = OutputSpec.of(output)
-    return TurnOptions(output=spec, **cast("dict[str, Any]", merged))
+    return TurnOptions(output=spec, **merged)

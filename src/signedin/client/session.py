@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar, Unpack, overload
 
@@ -109,7 +110,7 @@ class AsyncSession:
         check_retry(self._name, self._capabilities, checked.get("retry"))
         options = self._options(checked, output)
         return await run_to_end(
-            lambda: nullcontext(self), prompt, options, roll_back=self.roll_back
+            partial(nullcontext, self), prompt, options, roll_back=self.roll_back
         )
 
     @overload
@@ -135,14 +136,20 @@ class AsyncSession:
         Raises:
             InvalidOptionError: A keyword has an unusable value.
         """
+        check_prompt(prompt)
         checked = check_keywords(keywords)
         check_single_try(self._name, checked)
         return self.turn(prompt, self._options(checked, output))
 
-    def turn(self, prompt: str, options: TurnOptions) -> AsyncTurn:
-        """Makes a turn with complete options; what `run` and `stream` are made of."""
-        check_prompt(prompt)
-        return self._turn(options, lambda session, host: session.start_turn(prompt, options, host))
+    def turn(self, prompt: str, options: TurnOptions, deadline: float | None = None) -> AsyncTurn:
+        """Makes a turn with complete options; what `run` and `stream` are made of.
+
+        Args:
+            prompt: What to ask.
+            options: Everything else.
+            deadline: When the ``timeout`` of its run is over, in the time of the event loop.
+        """
+        return self._turn(options, partial(send, prompt, options), deadline)
 
     async def roll_back(self) -> None:
         """Takes the last turn, which has failed, out of the conversation, if it got there."""
@@ -208,8 +215,9 @@ class AsyncSession:
 
     def compact(self, **keywords: Unpack[TurnKeywords]) -> AsyncTurn:
         """Returns a turn in which the agent replaces the conversation by a summary of it."""
-        check_single_try(self._name, check_keywords(keywords))
-        options = self._options(keywords, None)
+        checked = check_keywords(keywords)
+        check_single_try(self._name, checked)
+        options = self._options(checked, None)
         return self._turn(options, lambda session, host: session.start_compaction(options, host))
 
     def review(
@@ -229,11 +237,12 @@ class AsyncSession:
             commit: Review this commit. Without any of the three: what is not committed.
             **keywords: See `TurnKeywords`.
         """
-        check_single_try(self._name, check_keywords(keywords))
+        checked = check_keywords(keywords)
+        check_single_try(self._name, checked)
         if sum(part is not None for part in (focus, base, commit)) > 1:
             raise InvalidOptionError("a review takes one of base=, commit= and words, not several")
         target = ReviewTarget(base=base, commit=commit, instructions=focus)
-        options = self._options(keywords, None)
+        options = self._options(checked, None)
         return self._turn(
             options, lambda session, host: session.start_review(target, options, host)
         )
@@ -268,30 +277,26 @@ class AsyncSession:
         state = "closed" if self._held is None else "busy" if self._held.busy else "open"
         return f"{type(self).__name__}({self._name!r}, id={self.id!r}, {state})"
 
-    def running_turn(
-        self, prompt: str, options: TurnOptions, recorder: TurnRecorder
-    ) -> AbstractAsyncContextManager[ProviderTurn]:
-        """Starts a turn for the length of a ``with`` block.
+    def _turn(
+        self, options: TurnOptions, start: TurnStart, deadline: float | None = None
+    ) -> AsyncTurn:
+        return AsyncTurn(
+            partial(self.running, options, start),
+            new_recorder(self._name, self._transport, options),
+            options,
+            lambda cleanup: self._leftovers.leave(cleanup, self),
+            deadline,
+        )
+
+    @asynccontextmanager
+    async def running(
+        self, options: TurnOptions, start: TurnStart, recorder: TurnRecorder
+    ) -> AsyncGenerator[ProviderTurn, None]:
+        """Runs a turn for the length of a ``with`` block.
 
         Raises:
             SessionBusyError: Another turn of this conversation still runs.
         """
-        return self._running(
-            options, lambda session, host: session.start_turn(prompt, options, host), recorder
-        )
-
-    def _turn(self, options: TurnOptions, start: TurnStart) -> AsyncTurn:
-        return AsyncTurn(
-            lambda recorder: self._running(options, start, recorder),
-            new_recorder(self._name, self._transport, options),
-            options,
-            lambda cleanup: self._leftovers.leave(cleanup, self),
-        )
-
-    @asynccontextmanager
-    async def _running(
-        self, options: TurnOptions, start: TurnStart, recorder: TurnRecorder
-    ) -> AsyncGenerator[ProviderTurn, None]:
         self._began_turn = False
         await self._leftovers.ended(self)
         conversation = await self._open(options)
@@ -330,11 +335,17 @@ class AsyncSession:
                 self._fork = False
             return self._held
 
-    def _options(self, keywords: TurnKeywords, output: Output | None) -> TurnOptions:
-        checked = check_keywords(keywords)
+    def _options(self, checked: TurnKeywords, output: Output | None) -> TurnOptions:
         asked = {**self._defaults, **checked, "output": output}
         check_supported(self._name, self._capabilities, asked)
         return resolve(self._defaults, checked, output)
+
+
+def send(
+    prompt: str, options: TurnOptions, session: ProviderSession, host: Host
+) -> Awaitable[ProviderTurn]:
+    """Starts a turn by sending a prompt; see `TurnStart`."""
+    return session.start_turn(prompt, options, host)
 
 
 async def _latest_session(provider: Provider, options: TurnOptions) -> str:

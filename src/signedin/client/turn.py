@@ -49,6 +49,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         recorder: TurnRecorder,
         options: TurnOptions,
         leave: Callable[[Coroutine[object, object, None]], Awaitable[None]] = finish,
+        deadline: float | None = None,
     ) -> None:
         """Prepares a turn.
 
@@ -57,8 +58,9 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             recorder: Records it.
             options: How it was asked for.
             leave: Takes over the clean-up of a turn whose time is up.
+            deadline: When its time is up, in the time of the event loop; by default its ``timeout``
+                begins with it.
         """
-        super().__init__()
         self._opener = opener
         self._recorder = recorder
         self._options = options
@@ -67,7 +69,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self._stack = AsyncExitStack()
         self._opening: asyncio.Task[ProviderTurn] | None = None
         self._turn: ProviderTurn | None = None
-        self._deadline: float | None = None
+        self._deadline = deadline
         self._closed = False
         self._error: SignedinError | None = None
 
@@ -212,7 +214,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         now = running_loop().time()
         total, idle = self._options.timeout, self._options.idle_timeout
         if self._deadline is None and total is not None:
-            self._deadline = self._options.deadline or now + total
+            self._deadline = now + total
         if idle is not None and (self._deadline is None or now + idle < self._deadline):
             return now + idle, f"nothing happened for {idle:g} s (idle_timeout)"
         return self._deadline, f"the turn took longer than {total} s (timeout)"

@@ -139,14 +139,14 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     ephemeral: bool = False
     trust_project: bool = False
     provider_options: Mapping[str, object] = {}
-    deadline: float | None = None
-    """When the ``timeout`` of the run is over, in the time of the event loop."""
 
     def __post_init__(self) -> None:
         """Masks the secrets from now on, wherever they are quoted."""
-        know_variables(self.env)
-        bearers = [server.bearer_token_variable or "" for server in self.mcp_servers.values()]
-        know(self.env.get(name) or os.environ.get(name) for name in bearers)
+        if self.env:
+            know_variables(self.env)
+        if self.mcp_servers:
+            bearers = [server.bearer_token_variable or "" for server in self.mcp_servers.values()]
+            know(self.env.get(name) or os.environ.get(name) for name in bearers)
 
     def __repr__(self) -> str:
         """Leaves out what may hold secrets, such as the variables."""

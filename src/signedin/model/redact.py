@@ -132,8 +132,8 @@ def know(values: Iterable[str | None]) -> None:
     they would be found where they mean something else. Of more than 1,000 values those go first
     that have not been named for the longest time.
     """
-    stripped = {value.strip() for value in values if value}
-    _KNOWN.add(filter(_is_telling, stripped))
+    if stripped := {value.strip() for value in values if value}:
+        _KNOWN.add(filter(_is_telling, stripped))
 
 
 def know_variables(variables: Mapping[str, str | None]) -> None:

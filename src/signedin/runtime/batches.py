@@ -19,9 +19,8 @@ T = TypeVar("T")
 class AsyncBatches(ABC, Generic[T]):
     """Batches of things that are waited for."""
 
-    def __init__(self) -> None:
-        self._rest: Iterator[T] = iter(())
-        self._entered = False
+    _rest: Iterator[T] = iter(())
+    _entered = False
 
     @abstractmethod
     async def next_batch(self) -> list[T]:

@@ -42,7 +42,7 @@ class Gate:
     def demand(self, key: Hashable) -> None:
         """Says that ``key`` waits for something that only further reading can bring."""
         self._demands.add(key)
-        self._update()
+        self._open.set()
 
     def satisfy(self, key: Hashable) -> None:
         """Says that ``key`` has got what it waited for, or gave up."""
@@ -55,7 +55,7 @@ class Gate:
             await self._open.wait()
 
     def _update(self) -> None:
-        if self.is_open:
+        if not self._blocks or self._demands:
             self._open.set()
         else:
             self._open.clear()

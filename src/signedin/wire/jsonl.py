@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Generic, TypeVar, cast, final
 
 import msgspec
@@ -96,18 +97,39 @@ class JsonLines(Generic[T]):
     def __init__(self, message_type: type[T]) -> None:
         self._splitter = LineSplitter()
         self._decode = msgspec.json.Decoder(message_type).decode
+        self._decode_first: Callable[[bytes], T] = self._decode
+
+    def expect(self, decode: Callable[[bytes], T]) -> None:
+        """Has ``decode`` tried first from now on, as it reads the most frequent lines in full.
+
+        It raises `msgspec.ValidationError` for all others.
+        """
+        self._decode_first = decode
 
     def feed(self, chunk: bytes) -> list[tuple[bytes, T | BadLine]]:
         """Returns each line that ``chunk`` completes, and the message it holds."""
-        return [self._read(line) for line in self._splitter.feed(chunk)]
+        return self._read(self._splitter.feed(chunk))
 
     def close(self) -> list[tuple[bytes, T | BadLine]]:
         """Returns what an unfinished last line holds."""
-        return [self._read(line) for line in self._splitter.close()]
+        return self._read(self._splitter.close())
 
-    def _read(self, line: bytes) -> tuple[bytes, T | BadLine]:
+    def _read(self, lines: list[bytes]) -> list[tuple[bytes, T | BadLine]]:
+        decode = self._decode_first
+        messages: list[tuple[bytes, T | BadLine]] = []
+        for line in lines:
+            try:
+                message = decode(line)
+                if not line.isascii():
+                    line.decode()  # msgspec does not look at the bytes of members that it skips
+            except UNDECODABLE:
+                messages.append(self._read_otherwise(line))
+            else:
+                messages.append((line, message))
+        return messages
+
+    def _read_otherwise(self, line: bytes) -> tuple[bytes, T | BadLine]:
         try:
-            # msgspec does not look at the bytes of members that it skips or keeps as Raw.
             if not line.isascii():
                 line.decode()
             return line, self._decode(line)
@@ -115,7 +137,7 @@ class JsonLines(Generic[T]):
             reason = str(error)
         repaired = repair_surrogates(line)
         if repaired != line:
-            return self._read(repaired)
+            return self._read_otherwise(repaired)
         return line, BadLine(line, reason)
 
 

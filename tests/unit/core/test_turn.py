@@ -11,6 +11,7 @@ from signedin import (
     ErrorEvent,
     ErrorKind,
     Event,
+    InvalidOptionError,
     MessageDeltaEvent,
     MessageEvent,
     SignedinError,
@@ -203,6 +204,18 @@ async def test_a_turn_that_is_closed_before_it_began(
     assert [event async for event in turn] == []
     with pytest.raises(TurnInterruptedError):
         await turn.result()
+    assert provider.turns == []
+
+
+async def test_an_empty_prompt_is_refused_at_every_door(
+    client: AsyncClient, provider: FakeProvider
+) -> None:
+    session = client.session()
+    for ask in (client.run, client.stream, session.run, session.stream):
+        with pytest.raises(InvalidOptionError, match="the prompt is empty"):
+            await ask(" ")
+    [outcome] = [outcome async for outcome in client.map([""])]
+    assert isinstance(outcome.error, InvalidOptionError)
     assert provider.turns == []
 
 

@@ -15,7 +15,7 @@ from signedin.model.errors import (
     TransportClosedError,
 )
 from signedin.wire.jsonl import BadLine
-from signedin.wire.jsonrpc import IncomingRequest, JsonRpcPeer
+from signedin.wire.jsonrpc import Frequent, IncomingRequest, JsonRpcPeer
 from signedin.wire.rpc_errors import (
     InternalRpcError,
     InvalidParamsError,
@@ -192,6 +192,38 @@ async def test_notifications_come_in_order_with_their_lines_once_per_batch(
         ("c", b"null", b'{"method":"c","params":null}'),
         "batch end",
     ]
+
+
+class Piece(msgspec.Struct):
+    text: str
+
+
+class PieceOfText(Frequent, tag="text"):
+    params: Piece
+
+
+async def test_frequent_notifications_are_decoded_at_once_and_the_rest_as_before(
+    connect: Connect, far: Far, log: Log
+) -> None:
+    peer = connect()
+    peer.expect(
+        msgspec.json.Decoder(PieceOfText).decode, lambda piece, line: log.add((piece, line))
+    )
+    halved = b'{"params":{"text":"\\ud83d"},"method":"text"}'
+    far.sends(b'{"method":"text","params":{"text":"a"}}\n' + halved + b"\n")
+    far.sends(b'{"method":"text","params":{"text":1}}\n{"method":"text"}\n{"method":"b"}\n')
+    far.sends(b'{"method":"text","params":{"text":"a"}\n{"method":"text","params":{"text":"c"}}\n')
+    entries = await log.reaches(7)
+    assert entries[:2] == [
+        (PieceOfText(Piece("a")), b'{"method":"text","params":{"text":"a"}}'),
+        ("text", {"text": "\ufffd"}),
+    ]
+    assert entries[2:5] == [("text", {"text": 1}), ("text", {}), ("b", {})]
+    assert isinstance(entries[5], BadLine)
+    assert entries[6] == (
+        PieceOfText(Piece("c")),
+        b'{"method":"text","params":{"text":"c"}}',
+    )
 
 
 async def test_what_precedes_an_answer_is_delivered_before_it(

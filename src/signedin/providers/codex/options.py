@@ -50,6 +50,8 @@ _SAID_OTHERWISE = {
 }
 """Configuration that decides what an agent may do. There is one way to say that."""
 
+_AROUND_ROOT = " \"'"
+
 _KNOWN_OPTIONS = frozenset(
     {
         "config",
@@ -76,6 +78,9 @@ class CodexOptions:
         workspace_write: What ``workspace-write`` means. That is for the caller to say, in
             ``provider_options``, and not for the user's ``config.toml``: its folders would be added
             even to a turn that says its sandbox itself (seen with codex 0.163 and 0.169).
+        model: The model to ask for, ``None`` for the vendor's own default.
+        effort: The reasoning effort to ask for, likewise.
+        summary: The summary of reasoning to ask for, likewise.
 
     Raises:
         InvalidOptionError: There is an unknown provider option, one of another type, or
@@ -88,12 +93,13 @@ class CodexOptions:
         self.workspace_write = dict(_WORKSPACE_WRITE)
         self._given = _checked(turn.provider_options)
         for key, value in cast("Mapping[str, object]", self._given.get("config") or {}).items():
-            if keyword := keyword_instead_of(key):
+            root, _, name = key.partition(".")
+            root = root.strip(_AROUND_ROOT)
+            if keyword := _SAID_OTHERWISE.get(root):
                 raise InvalidOptionError(
                     f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
                 )
-            name = key.partition(".")[2]
-            if _root(key) != WORKSPACE_WRITE_KEY:
+            if root != WORKSPACE_WRITE_KEY:
                 self.config[key] = value
             else:
                 self.workspace_write |= {name: value} if name else _mapping(value)
@@ -102,32 +108,20 @@ class CodexOptions:
                 f"{WORKSPACE_WRITE_KEY} has no {min(unknown)!r}; "
                 f"known: {', '.join(_WORKSPACE_WRITE)}"
             )
+        effort = (
+            turn.effort
+            or self._given.get("reasoning_effort")
+            or self._given.get("model_reasoning_effort")
+            or self.config.get("model_reasoning_effort")
+            or DEFAULT_EFFORT
+        )
+        self.effort = None if effort == VENDOR_DEFAULT else str(effort)
+        self.summary = self._given.get("summary") or self.config.get("model_reasoning_summary")
+        self.model = None if turn.model == VENDOR_DEFAULT else turn.model
 
     def get(self, name: str) -> str | None:
         """Returns a provider option other than ``config``; ``None`` if it was not given."""
         return cast("str | None", self._given.get(name))
-
-    @property
-    def effort(self) -> str | None:
-        """The reasoning effort to ask for, ``None`` for the vendor's own default."""
-        chosen = (
-            self.turn.effort
-            or self.get("reasoning_effort")
-            or self.get("model_reasoning_effort")
-            or self.config.get("model_reasoning_effort")
-            or DEFAULT_EFFORT
-        )
-        return None if chosen == VENDOR_DEFAULT else str(chosen)
-
-    @property
-    def summary(self) -> object:
-        """The summary of reasoning to ask for, ``None`` for the vendor's own default."""
-        return self.get("summary") or self.config.get("model_reasoning_summary")
-
-    @property
-    def model(self) -> str | None:
-        """The model to ask for, ``None`` for the vendor's own default."""
-        return None if self.turn.model in (None, VENDOR_DEFAULT) else self.turn.model
 
     @property
     def sandbox_policy(self) -> p.SandboxPolicyParam:
@@ -153,11 +147,7 @@ class CodexOptions:
 
 def keyword_instead_of(key: str) -> str | None:
     """Returns the keyword that stands for a key of the configuration that decides what may be."""
-    return _SAID_OTHERWISE.get(_root(key))
-
-
-def _root(key: str) -> str:
-    return key.partition(".")[0].strip(" \"'")
+    return _SAID_OTHERWISE.get(key.partition(".")[0].strip(_AROUND_ROOT))
 
 
 def _checked(given: Mapping[str, object]) -> Mapping[str, object]:

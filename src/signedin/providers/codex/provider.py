@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
@@ -83,7 +84,7 @@ class AppServerProvider(Provider):
         session = CodexSession(connect, request, asked, account)
         session.notices = (*account.warnings(), *self._age(server.version))
         if request.resume is None or request.fork or request.options.ephemeral:
-            await session.open()
+            await session.open(server)
         return session
 
     def _age(self, version: str) -> tuple[str, ...]:
@@ -137,6 +138,7 @@ class AppServerProvider(Provider):
         *,
         trusting: bool = False,
         thread_id: str | None = None,
+        assured: bool = True,
     ) -> AppServer:
         """Returns the live server for these environment changes, and starts one if there is none.
 
@@ -145,22 +147,13 @@ class AppServerProvider(Provider):
             trusting: Whether it is for sessions that trust their project.
             thread_id: The stored thread it is for. The server that had it may still have it loaded,
                 and stops others from writing to it.
+            assured: Whether it has to be billed as the caller chose.
 
         Raises:
             ProviderNotInstalledError: Codex is not installed.
             BillingError: It would be billed in another way than the caller chose.
             TransportClosedError: It ended during the handshake.
         """
-        return await self._server(env, assured=True, trusting=trusting, thread_id=thread_id)
-
-    async def _server(
-        self,
-        env: Mapping[str, str | None],
-        *,
-        assured: bool,
-        trusting: bool = False,
-        thread_id: str | None = None,
-    ) -> AppServer:
         key = _key(env, trusting=trusting)
         account = self._accounts.choose(env)
         async with self._starting:
@@ -209,7 +202,7 @@ class AppServerProvider(Provider):
 
         @asynccontextmanager
         async def connect() -> AsyncGenerator[AppServer, None]:
-            server = await self._server(options.env, assured=False)
+            server = await self.server(options.env, assured=False)
             with server.in_use():
                 yield server
 
@@ -241,6 +234,7 @@ def _key(env: Mapping[str, str | None], *, trusting: bool) -> ServerKey:
     return tuple(sorted(env.items())), trusting
 
 
+@cache
 def _parts(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)[:2]]
 

@@ -66,9 +66,8 @@ def require_login(account: Account, config: ProviderConfig, asked: CodexOptions)
         AuthRequiredError: There is no login, no variable that stands for one, and no other model
             provider.
     """
-    if _paid_otherwise(account, config, asked):
-        return
-    if account.source == "isolated" and not account.home.is_dir():
+    no_login = account.source == "isolated" and not account.home.is_dir()
+    if no_login and not _paid_otherwise(account, config, asked):
         raise nobody_signed_in(account)
 
 

@@ -92,7 +92,7 @@ class Router:
             )
         turn = RoutedTurn(server, opening, lambda: self._forget(thread_id, turn))
         self._running[thread_id] = turn
-        await turn.start(begin)
+        await turn.start(begin())
         return turn
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:

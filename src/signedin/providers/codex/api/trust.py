@@ -48,7 +48,8 @@ class Trust:
         policy = sandbox_policy(asked.pop("sandbox", None))
         opened = await server.call("thread/start", params, p.ThreadStartResponse)
         given = cast("Mapping[str, object]", wire.get("config") or {})
-        await give_instructions(server, opened, given, cwd)
+        trusted = trust.trusted_folders(Path(server.identity.codex_home))
+        await give_instructions(server, opened, given, cwd, trusted)
         if policy is None and not asked:
             return opened
         settings = {"threadId": opened.thread.id, **asked}

@@ -25,7 +25,6 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
     """
 
     def __init__(self, turn: RoutedTurn, router: Router) -> None:
-        super().__init__()
         self._turn = turn
         self._router = router
         self._over = False

@@ -8,14 +8,16 @@ import mmap
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, Union, cast
 
 import msgspec
 
 from signedin import __version__
 from signedin.model.errors import (
     ProtocolError,
+    SessionBusyError,
     SignedinError,
     TransportClosedError,
 )
@@ -32,15 +34,15 @@ from signedin.providers.codex.protocol import (
     decoder,
 )
 from signedin.runtime.aio import finish
-from signedin.wire.gate import Gate
 from signedin.wire.jsonl import UNDECODABLE, BadLine
-from signedin.wire.jsonrpc import IncomingRequest, JsonRpcPeer, Params
+from signedin.wire.jsonrpc import Frequent, IncomingRequest, JsonRpcPeer, Params
 from signedin.wire.process import Process
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 
 if TYPE_CHECKING:
     from signedin.providers.codex.protocol import (
         AccountLoginCompletedNotification,
+        AgentMessageDeltaNotification,
         McpServerStatusUpdatedNotification,
     )
 
@@ -57,6 +59,15 @@ short thread 1.7 MB more, which Codex keeps for minutes after its end (seen with
 
 CLIENT = ClientInfo(name="signedin", title="signedin", version=__version__)
 """The name of the program that drives the server."""
+
+_FREQUENT = (
+    "item/agentMessage/delta",
+    "item/commandExecution/outputDelta",
+    "item/plan/delta",
+    "item/reasoning/summaryTextDelta",
+    "item/reasoning/textDelta",
+)
+"""The notifications of which an answer is made; there may be thousands in a second."""
 
 _PAGE = mmap.PAGESIZE
 
@@ -93,6 +104,24 @@ class _Addressed(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     thread_id: str | None = None
 
 
+class _Delta(Frequent, frozen=True, gc=False):
+    """What all types of `_frequent_decoder` have."""
+
+    params: AgentMessageDeltaNotification
+
+
+@cache
+def _frequent_decoder() -> msgspec.json.Decoder[Frequent]:
+    """Decodes the lines of frequent notifications; their types take a while to import."""
+    kinds = [
+        msgspec.defstruct(
+            "Delta", [("params", NOTIFICATIONS[method])], bases=(Frequent,), tag=method
+        )
+        for method in _FREQUENT
+    ]
+    return msgspec.json.Decoder(cast("type[Frequent]", Union[*kinds]))
+
+
 def _memory(pid: int) -> int:
     """Bytes of memory that a process occupies; 0 where there is no ``/proc``."""
     try:
@@ -122,6 +151,8 @@ class AppServer:
         mcp_startups: How MCP servers started.
         signed_in: Whether somebody is known to be signed in.
         threads: The ids of all threads that it has had.
+        closed: Why the process cannot be used any more, ``None`` while it can.
+        gate: Holds back the reader while threads are slow to consume.
         retired: Whether another one has taken its place; it ends with its last handle.
     """
 
@@ -131,7 +162,7 @@ class AppServer:
         self._listeners: dict[str, Listener] = {}
         self._handles: Counter[str] = Counter()
         self._touched: set[Listener] = set()
-        self._closed: SignedinError | None = None
+        self.closed: SignedinError | None = None
         self._background: set[asyncio.Task[None]] = set()
         self.identity = InitializeResponse()
         self.logins = LoginOutcomes()
@@ -147,6 +178,7 @@ class AppServer:
             on_bad_line=self._on_bad_line,
             on_close=self._on_close,
         )
+        self.gate = self._peer.gate
 
     @property
     def version(self) -> str:
@@ -157,16 +189,6 @@ class AppServer:
     def stderr(self) -> str:
         """The end of what the process wrote to stderr, without secrets it may have named."""
         return redact(self._process.stderr)
-
-    @property
-    def closed(self) -> SignedinError | None:
-        """Why the process cannot be used any more, ``None`` while it can."""
-        return self._closed
-
-    @property
-    def gate(self) -> Gate:
-        """Holds back the reader while threads are slow to consume."""
-        return self._peer.gate
 
     async def shake_hands(self, client: ClientInfo = CLIENT) -> None:
         """Begins the conversation; comes before everything else.
@@ -182,6 +204,7 @@ class AppServer:
             client_info=client, capabilities=InitializeCapabilities(experimental_api=True)
         )
         self.identity = await self.call("initialize", params, InitializeResponse)
+        self._peer.expect(_frequent_decoder().decode, self._on_frequent)
         await self._peer.notify("initialized")
 
     async def call(
@@ -230,7 +253,16 @@ class AppServer:
         task.add_done_callback(self._background.discard)
 
     def listen(self, thread_id: str, listener: Listener) -> None:
-        """Routes everything about a thread to a listener, until `forget`."""
+        """Routes everything about a thread to a listener, until `forget`.
+
+        Raises:
+            SessionBusyError: Another one listens, a turn of another handle. Codex would add the
+                prompt to that turn, and do as it says with the permissions of that one.
+        """
+        if thread_id in self._listeners:
+            raise SessionBusyError(
+                f"session {thread_id} is busy with a turn of another handle; wait for it"
+            )
         self._listeners[thread_id] = listener
 
     @property
@@ -266,13 +298,10 @@ class AppServer:
         self.mcp_startups.forget(thread_id)
         return True
 
-    def listener(self, thread_id: str) -> Listener | None:
-        """Returns the listener of a thread."""
-        return self._listeners.get(thread_id)
-
-    def forget(self, thread_id: str) -> None:
-        """Removes the listener of a thread."""
-        self._listeners.pop(thread_id, None)
+    def forget(self, thread_id: str, listener: Listener) -> None:
+        """Removes the listener of a thread, if it is this one."""
+        if self._listeners.get(thread_id) is listener:
+            del self._listeners[thread_id]
 
     async def aclose(self) -> None:
         """Ends the process. Idempotent."""
@@ -282,6 +311,13 @@ class AppServer:
         self._on_close(TransportClosedError("the codex app-server was closed by its client"))
         await self._peer.aclose()
         await self._process.stop()
+
+    def _on_frequent(self, message: Frequent, line: bytes) -> None:
+        params = cast("_Delta", message).params
+        listener = self._listeners.get(params.thread_id, self._rest)
+        if listener is not None:
+            listener.on_notification(cast("str", message.__struct_config__.tag), params, line)
+            self._touched.add(listener)
 
     def _on_notification(self, method: str, params: msgspec.Raw, line: bytes) -> None:
         decoded = self._decode(method, params)
@@ -329,8 +365,8 @@ class AppServer:
         _log.warning("the app-server sent a line that is not a message: %s", line.reason)
 
     def _on_close(self, error: SignedinError) -> None:
-        if self._closed is None:
-            self._closed = error
+        if self.closed is None:
+            self.closed = error
             self.logins.close(error)
             for listener in list(self._others(None)):
                 listener.on_close(error)

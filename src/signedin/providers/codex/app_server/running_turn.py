@@ -64,19 +64,19 @@ class RunningTurn(Generic[ReceivedT]):
         """Whether the server has begun it."""
         return self._started.is_set()
 
-    async def start(self, begin: Callable[[], Awaitable[str | None]]) -> None:
+    async def start(self, begin: Awaitable[str | None]) -> None:
         """Sends the request that begins the turn.
 
         Whatever this raises, no turn is left running.
 
         Args:
-            begin: Sends it and returns the turn's id, if the answer has it.
+            begin: Sends it when awaited, and returns the turn's id if the answer has it.
 
         Raises:
             JsonRpcError: The server refused it.
         """
         try:
-            turn_id = await begin()
+            turn_id = await begin
         except (JsonRpcError, InvalidOptionError):
             self.release()
             raise
@@ -126,21 +126,21 @@ class RunningTurn(Generic[ReceivedT]):
 
     async def aclose(self) -> None:
         """Interrupts the turn if it still runs and waits until the server has ended it."""
-        if not self._ended.is_set():
-            gate = self._server.gate
-            gate.demand(self._ended)  # its end may be queued behind more than anybody will read
-            try:
+        gate = self._server.gate
+        try:
+            if not self._ended.is_set():
+                gate.demand(self._ended)  # its end may be queued behind more than anybody reads
                 async with asyncio.timeout(STOP_SECONDS):
                     await self.interrupt()
                     await self._ended.wait()
-            except (SignedinError, TimeoutError) as error:
-                # A server that cannot end a turn is of no use; a new one takes its place.
-                _log.warning("the app-server did not stop a turn (%s); ending it", error)
-                if self._server.closed is None:
-                    await finish(self._server.aclose())
-            finally:
-                gate.satisfy(self._ended)
-        self.release()
+        except (SignedinError, TimeoutError) as error:
+            # A server that cannot end a turn is of no use; a new one takes its place.
+            _log.warning("the app-server did not stop a turn (%s); ending it", error)
+            if self._server.closed is None:
+                await finish(self._server.aclose())
+        finally:
+            gate.satisfy(self._ended)
+            self.release()
 
     async def answer(self, work: Coroutine[object, object, T]) -> T:
         """Runs the answer to a request of the server; cancelled if the turn ends first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +17,6 @@ from signedin.model.approvals import Host
 from signedin.model.errors import (
     InvalidOptionError,
     SessionBusyError,
-    SignedinError,
     UnsupportedOptionError,
 )
 from signedin.model.events import SessionEvent
@@ -43,14 +42,7 @@ from signedin.providers.codex.options import (
 )
 from signedin.providers.shared.images import image_url
 from signedin.wire.jsonl import UNDECODABLE
-from signedin.wire.jsonrpc import IncomingRequest
-from signedin.wire.rpc_errors import (
-    METHOD_NOT_FOUND,
-    InternalRpcError,
-    InvalidParamsError,
-    InvalidRequestError,
-    JsonRpcError,
-)
+from signedin.wire.rpc_errors import InternalRpcError, InvalidParamsError, InvalidRequestError
 
 if TYPE_CHECKING:
     from signedin.tools.tool import AnyTool
@@ -95,7 +87,6 @@ class CodexSession(ProviderSession):
         self._opening: SessionEvent | None = None
         self._file: str | None = None
         self._stale: str | None = None
-        self._turn: CodexTurn | None = None
         self._counted: p.TokenUsageBreakdown | None = None
 
     @property
@@ -103,31 +94,32 @@ class CodexSession(ProviderSession):
         """The thread's id."""
         return self._id
 
-    @property
-    def busy(self) -> bool:
-        """Whether a turn of this handle runs."""
-        return self._turn is not None
-
-    async def open(self) -> AppServer:
+    async def open(self, server: AppServer) -> None:
         """Starts the thread, or resumes it, on a live server.
 
         Raises:
             InvalidOptionError: The server refused the options, or knows no such thread.
         """
-        server = await self._reach()
-        if server is self._server:
-            return server
         with server.in_use():
-            return await self._open_on(server)
+            await self._open_on(server)
 
-    async def _open_on(self, server: AppServer) -> AppServer:
-        settings = _thread_settings(self._begun_with, Path(server.identity.codex_home))
+    async def _opened(self) -> AppServer:
+        """Returns the server that has the thread; if there is none, opens it on another one."""
+        server = await self._reach()
+        if server is not self._server:
+            await self.open(server)
+        return server
+
+    async def _open_on(self, server: AppServer) -> None:
+        home = Path(server.identity.codex_home)
+        trusted = trust.trusted_folders(home)
+        settings = _thread_settings(self._begun_with, home, trusted)
         async with refusals():
             if self._id is None:
                 params = _start_params(self._begun_with.turn, settings)
                 opened = await server.call("thread/start", params, p.ThreadStartResponse)
                 await give_instructions(
-                    server, opened, self._begun_with.config, self._begun_with.turn.cwd
+                    server, opened, self._begun_with.config, self._begun_with.turn.cwd, trusted
                 )
             elif self._fork:
                 fork = _fork_params(self._id, self._begun_with.turn, settings)
@@ -145,11 +137,11 @@ class CodexSession(ProviderSession):
         self._file = opened.thread.path
         self._needs_login = opened.model_provider == OWN_PROVIDER
         server.hold(opened.thread.id)
-        return server
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> CodexTurn:
         """Sends a prompt."""
-        asked = CodexOptions(options)
+        opened_with = self._begun_with
+        asked = opened_with if options is opened_with.turn else CodexOptions(options)
         if options.on_question and not self._begun_with.turn.on_question:
             raise InvalidOptionError(
                 "'on_question' is fixed when a session of codex begins: in one that began without, "
@@ -209,13 +201,13 @@ class CodexSession(ProviderSession):
 
     async def history(self) -> list[PastTurn]:
         """Returns the thread's turns, the oldest first."""
-        server = await self.open()
+        server = await self._opened()
         async with refusals():
             return await store.read_history(server, cast("str", self._id))
 
     async def rename(self, name: str) -> None:
         """Names the thread."""
-        server = await self.open()
+        server = await self._opened()
         params = p.ThreadSetNameParams(thread_id=cast("str", self._id), name=name)
         async with refusals():
             await server.call("thread/name/set", params, p.ThreadSetNameResponse)
@@ -256,35 +248,9 @@ class CodexSession(ProviderSession):
                 server.send("thread/backgroundTerminals/clean", clean)
             server.send("thread/unsubscribe", p.ThreadUnsubscribeParams(thread_id=thread_id))
 
-    def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
-        """Hands a message to the running turn. Between turns there is nobody to tell."""
-        if (
-            isinstance(params, p.McpServerStatusUpdatedNotification)
-            and params.name in self._awaited
-        ):
-            return
-        if self._turn is not None:
-            self._turn.on_notification(method, params, line)
-
-    def on_batch_end(self) -> None:
-        """Wakes who waits for events."""
-        if self._turn is not None:
-            self._turn.queue.wake()
-
-    def on_close(self, error: SignedinError) -> None:
-        """Tells the running turn that the process has ended."""
-        if self._turn is not None:
-            self._turn.on_close(error)
-
-    async def on_request(self, request: IncomingRequest) -> object:
-        """Has a question answered by the host of the running turn."""
-        if self._turn is None:
-            raise JsonRpcError(METHOD_NOT_FOUND, f"no turn is running to answer {request.method}")
-        return await self._turn.on_request(request)
-
     async def roll_back(self) -> None:
         """Takes the last turn out of the thread."""
-        server = await self.open()
+        server = await self._opened()
         thread_id = cast("str", self._id)
         newest = p.ThreadTurnsListParams(thread_id=thread_id, sort_direction="desc", limit=1)
         async with refusals():
@@ -299,63 +265,45 @@ class CodexSession(ProviderSession):
         params = _ThreadSettings(thread_id=opening.session_id, **settings)
         await server.call("thread/settings/update", params, msgspec.Raw)
 
-    async def _instruct(self, server: AppServer) -> None:
-        """Gives the instructions to a model that has not seen them, since its thread was stored."""
-        if self._untold and self._id:
-            injected = _injected(self._id, self._untold, role="developer")
-            await server.call("thread/inject_items", injected, msgspec.Raw)
-        self._untold = None
-
     async def _start(
         self, asked: CodexOptions, host: Host, begin: TurnStarter, *, may_not_begin: bool = False
     ) -> CodexTurn:
-        server = await self.open()
+        server = await self._opened()
         opened = cast("SessionEvent", self._opening)
         opening = msgspec.structs.replace(opened, effort=asked.effort)
         if self._needs_login and not server.signed_in:
             await _require_account(server, self._account)
-        self._take_over(server, opening.session_id)
-        turn = self._turn = CodexTurn(
+        turn = CodexTurn(
             server,
             opening.session_id,
             host,
-            self._turn_over,
+            lambda: self._turn_over(turn),
             counted=self._counted,
             cwd=asked.turn.cwd,
             file=self._file,
             stale=self._stale,
+            awaited=self._awaited,
             may_not_begin=may_not_begin,
         )
         turn.queue.put([opening])
+        server.listen(opening.session_id, turn)
         async with refusals():
-            await turn.start(lambda: self._begin(server, opening, begin))
+            await turn.start(self._begin(turn, server, opening, begin))
         return turn
 
     async def _begin(
-        self, server: AppServer, opening: SessionEvent, begin: TurnStarter
+        self, turn: CodexTurn, server: AppServer, opening: SessionEvent, begin: TurnStarter
     ) -> str | None:
         if self._awaited:
             failed = await server.mcp_startups.settled(opening.session_id, self._awaited)
-            self._awaited = {}
-            turn = cast("CodexTurn", self._turn)
+            self._awaited = turn.awaited = {}
             turn.queue.put(failed)
             turn.queue.wake()
-        await self._instruct(server)
+        if self._untold:
+            injected = _injected(opening.session_id, self._untold, role="developer")
+            await server.call("thread/inject_items", injected, msgspec.Raw)
+            self._untold = None
         return await begin(server, opening)
-
-    def _take_over(self, server: AppServer, thread_id: str) -> None:
-        """Listens to the thread, which another handle may have done before.
-
-        Raises:
-            SessionBusyError: A turn of another handle runs. Codex would add this one's prompt to
-                it, and do as it says with the permissions of the other.
-        """
-        other = server.listener(thread_id)
-        if other is not self and isinstance(other, CodexSession) and other.busy:
-            raise SessionBusyError(
-                f"session {thread_id} is busy with a turn of another handle; wait for it"
-            )
-        server.listen(thread_id, self)
 
     async def _reach(self) -> AppServer:
         """Returns the server that has the thread, else another one."""
@@ -376,19 +324,15 @@ class CodexSession(ProviderSession):
         server, self._server = self._server, None
         if server is None:
             return False
-        if server.listener(thread_id) is self:
-            server.forget(thread_id)
         last = server.release(thread_id)
         if server.retired and not server.held:
             await server.aclose()
         return last
 
-    def _turn_over(self) -> None:
-        if self._turn is not None:
-            self._counted = self._turn.counted
-            self._stale = self._turn.refusal
-            self._left_running |= self._turn.left_running
-            self._turn = None
+    def _turn_over(self, turn: CodexTurn) -> None:
+        self._counted = turn.counted
+        self._stale = turn.refusal
+        self._left_running |= turn.left_running
 
 
 @asynccontextmanager
@@ -423,11 +367,15 @@ def _in_our_words(refusal: str) -> str:
 
 
 async def give_instructions(
-    server: AppServer, opened: p.ThreadStartResponse, given: Mapping[str, object], cwd: Path
+    server: AppServer,
+    opened: p.ThreadStartResponse,
+    given: Mapping[str, object],
+    cwd: Path,
+    trusted: Iterable[Path],
 ) -> None:
     """Gives a new thread the project's instructions if Codex left them out for want of trust."""
     home = Path(server.identity.codex_home)
-    distrusted = trust.concerning(cwd, trust.trusted_folders(home))
+    distrusted = trust.concerning(cwd, trusted)
     read = any(Path(source).parent != home for source in opened.instruction_sources)
     if distrusted and not read and (text := trust.instructions(home, cwd, given)):
         await server.call("thread/inject_items", _injected(opened.thread.id, text), msgspec.Raw)
@@ -530,7 +478,7 @@ def _fork_params(
     )
 
 
-def _thread_settings(asked: CodexOptions, home: Path) -> dict[str, Any]:
+def _thread_settings(asked: CodexOptions, home: Path, trusted: Iterable[Path]) -> dict[str, Any]:
     """What starting and resuming a thread have in common."""
     options = asked.turn
     settings = with_mcp_servers(asked.config, options.mcp_servers)
@@ -544,11 +492,7 @@ def _thread_settings(asked: CodexOptions, home: Path) -> dict[str, Any]:
         # Else it warns, now and then, of a feature that the user has not switched on.
         settings.setdefault("suppress_unstable_features_warning", True)
     settings[WORKSPACE_WRITE_KEY] = asked.workspace_write
-    settings |= (
-        trust.trusting(options.cwd)
-        if options.trust_project
-        else trust.distrusting(trust.trusted_folders(home))
-    )
+    settings |= trust.trusting(options.cwd) if options.trust_project else trust.distrusting(trusted)
     return {
         "cwd": str(options.cwd),
         "sandbox": SANDBOX_MODES[options.permissions],

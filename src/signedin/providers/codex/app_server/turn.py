@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +23,7 @@ class CodexTurn(RunningTurn[Event]):
 
     Attributes:
         refusal: Why it could not begin, if it could not.
+        awaited: MCP servers whose start the session waits for, and reports itself.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class CodexTurn(RunningTurn[Event]):
         cwd: Path,
         file: str | None,
         stale: str | None,
+        awaited: Container[str] = (),
         may_not_begin: bool = False,
     ) -> None:
         super().__init__(server, thread_id, on_release)
@@ -43,6 +45,7 @@ class CodexTurn(RunningTurn[Event]):
         self.may_not_begin = may_not_begin
         self._normaliser = TurnNormaliser(counted, cwd, stale)
         self.refusal: str | None = None
+        self.awaited = awaited
         self._file = file
         self._request_handler = RequestHandler(host, self._normaliser, self._emit)
 
@@ -79,23 +82,34 @@ class CodexTurn(RunningTurn[Event]):
         except Exception as error:
             self.fail(not_understood("codex", method, error))
 
+    def on_batch_end(self) -> None:
+        """Wakes who waits for events."""
+        self.queue.wake()
+
+    def release(self) -> None:
+        """Stops listening to the thread; see `RunningTurn.release`."""
+        self._server.forget(self.thread_id, self)
+        super().release()
+
     async def on_request(self, request: IncomingRequest) -> object:
         """Answers a request of the server."""
         return await self.answer(self._request_handler.answer(request))
 
     def _take(self, method: str, params: p.Incoming | None, line: bytes) -> None:
-        if method == "turn/started" and isinstance(params, p.TurnStartedNotification):
-            self.mark_started(params.turn.id)
-        refused = (
-            self.may_not_begin
-            and not self.has_started
-            and isinstance(params, p.ErrorNotification)
-            and not params.will_retry
-        )
-        if refused:
-            error = cast("p.ErrorNotification", params)
-            self.id = self.id or error.turn_id
-            self.refusal = error.error.message
+        refused = False
+        match params:
+            case p.AgentMessageDeltaNotification():  # first, as there are thousands
+                pass
+            case p.TurnStartedNotification():
+                self.mark_started(params.turn.id)
+            case p.McpServerStatusUpdatedNotification() if params.name in self.awaited:
+                return
+            case p.ErrorNotification() if self.may_not_begin and not self.has_started:
+                if refused := not params.will_retry:
+                    self.id = self.id or params.turn_id
+                    self.refusal = params.error.message
+            case _:
+                pass
         events = self._normaliser.events(method, params, line, turn_id=self.id)
         if refused:
             events.append(DoneEvent(reason="failed", timestamp=time.time()))
