@@ -9,6 +9,12 @@ import pytest
 from msgspec import Meta
 
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.providers.acp.provider import AgentKeys
+from signedin.providers.chatgpt.options import ChatGPTKeys
+from signedin.providers.claude.options import CliKeys
+from signedin.providers.claude.sdk.options import SdkKeys
+from signedin.providers.codex.options import CodexKeys
+from signedin.providers.gemini.options import GeminiKeys
 from signedin.providers.shared.provider_options import (
     ProviderOptions,
     Switch,
@@ -109,6 +115,17 @@ def test_what_a_provider_checks_itself_is_said_in_its_words() -> None:
     with pytest.raises(InvalidOptionError) as raised:
         read(name="nobody")
     assert raised.value.message == "nobody is not a name"
+
+
+@pytest.mark.parametrize("keys", [AgentKeys, ChatGPTKeys, CliKeys, CodexKeys, GeminiKeys, SdkKeys])
+def test_every_key_says_what_it_must_be(keys: type[ProviderOptions]) -> None:
+    class Odd: ...
+
+    for name in keys.__struct_fields__:
+        if keys.__annotations__.get(name) in ("object", object):
+            continue  # the SDK or the provider itself looks at it
+        with pytest.raises(InvalidOptionError, match=f"^provider_options: {name} must "):
+            keys.read("agent", {name: Odd()})
 
 
 def test_no_value_is_shown() -> None:

@@ -56,18 +56,21 @@ class ChatGPTKeys(SignInSettings, frozen=True, kw_only=True):
     """The keys of ``provider_options``, with those for signing in.
 
     Attributes:
-        access: An access token or an `AccessSource`, instead of the stored login.
-        base_url: The backend, instead of the profile's.
-        client_version: Version of Codex whose models are listed.
-        request_max_retries: How often a request is retried whose answer has not begun.
-        sessions: Folder of the conversations, instead of signedin's own.
-        max_requests: How often one turn may ask the model, the first time included.
+        access: An access token, or an object that gives them
+            (``signedin.providers.chatgpt.AccessSource``), instead of the stored login.
+        base_url: Another address of the backend: one of OpenAI's, or one on 127.0.0.1 for tests.
+        client_version: Models that need a newer Codex than this are not listed.
+        request_max_retries: How often a request is retried while nothing of its answer was
+            received, 4 by default.
+        sessions: Another folder for the conversations.
+        max_requests: How often one turn may ask the model, 50 by default; limits loops of tool
+            calls.
         parallel_tool_calls: Whether an answer may have several calls.
-        prompt_cache_key: Finds the cache again; the conversation's id if not given.
-        reasoning_summary: ``auto``, ``concise``, ``detailed`` or ``none``.
+        prompt_cache_key: Identifies the cache; by default the id of the conversation.
+        reasoning_summary: ``auto`` (default), ``concise``, ``detailed`` or ``none``.
         service_tier: Such as ``priority``.
         tool_choice: ``auto``, ``none``, ``required``, or a tool in the form of the API.
-        verbosity: How much to say: ``low``, ``medium`` or ``high``.
+        verbosity: ``low``, ``medium`` or ``high``.
         web_search: Whether the model may search the web, on OpenAI's side.
     """
 

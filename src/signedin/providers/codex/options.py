@@ -62,7 +62,7 @@ class CodexKeys(ProviderOptions, frozen=True, kw_only=True):
 
     Attributes:
         base_instructions: Replaces Codex's own prompt.
-        config: Anything of ``config.toml``, by dotted key.
+        config: Anything of ``config.toml`` that no keyword decides, by dotted key.
         model_reasoning_effort: The same as ``reasoning_effort``.
         personality: How Codex talks, such as ``pragmatic``.
         reasoning_effort: The same as ``effort=``, which takes precedence.

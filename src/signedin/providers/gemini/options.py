@@ -55,8 +55,10 @@ class GeminiKeys(ProviderOptions, frozen=True, kw_only=True):
     """The keys of ``provider_options``, the same for both transports.
 
     Attributes:
-        approval_mode: What is approved, instead of what ``permissions`` says.
-        extra_argv: More arguments of the command line.
+        approval_mode: ``default``, ``auto_edit``, ``yolo`` or ``plan``, instead of what
+            ``permissions`` says; over ACP ``auto_edit`` and ``yolo`` need ``trust_project=True``.
+        extra_argv: More arguments of the command line; no secrets. What Gemini CLI does not know is
+            an `InvalidOptionError`.
         include_directories: More folders of the workspace.
         sandbox: Whether tools run in Gemini CLI's sandbox.
         yolo: The same as ``approval_mode="yolo"``, which takes precedence.

@@ -20,10 +20,13 @@ class SignInSettings(ProviderOptions, frozen=True, kw_only=True):
     """How to sign in, and what to do when tokens change.
 
     Attributes:
-        profile: The way to sign in, if one was chosen.
-        allowed_accounts: Ids of the accounts or workspaces that may be signed in to; none allows
-            all.
-        on_auth_refresh: Called after every refresh.
+        profile: ``"siwc"``, ``"codex"``, or a `Profile` of your own
+            (``signedin.providers.chatgpt.sign_in.profiles``).
+        allowed_accounts: Ids of the accounts or workspaces that may be used, all without any; a new
+            login of any other is revoked at once, a stored one is refused; refused beside
+            ``access``.
+        on_auth_refresh: Called with the new `ChatGPTLogin` after each refresh. It is stored by
+            then; if the function fails, the turn fails too, so that you notice.
     """
 
     profile: Annotated[Profile, Meta(description="be 'siwc', 'codex' or a Profile")] | None = None
