@@ -20,7 +20,7 @@ from signedin.model.errors import (
     UnsupportedOptionError,
     UnsupportedProviderError,
 )
-from signedin.model.options import VENDOR_DEFAULT, TurnOptions
+from signedin.model.options import TurnOptions, chosen
 from signedin.model.results import ModelInfo, SessionPage
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.auth import ACPAuth
@@ -276,8 +276,8 @@ class KnownDialect:
         keys = AgentKeys.read(self.name, options.provider_options)
         usual = self._known.modes.get(options.permissions, self._known.mode)
         return TurnSettings(
-            model=_chosen(options.model),
-            effort=_chosen(options.effort),
+            model=chosen(options.model),
+            effort=chosen(options.effort),
             mode=usual if keys.mode is None else keys.mode,
             config=keys.config,
         )
@@ -431,7 +431,3 @@ def _check_guard(name: str, guard: ProjectGuard, options: TurnOptions) -> None:
     if found := guard.files.found(options.cwd):
         raise untrusted(name, found, "follow")
     check_guarding(name, guard.env, options)
-
-
-def _chosen(value: str | None) -> str | None:
-    return None if value == VENDOR_DEFAULT else value

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from signedin.model.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
-from signedin.model.options import VENDOR_DEFAULT, TurnOptions
+from signedin.model.options import TurnOptions
 from signedin.providers.chatgpt.claims import read_claims
 from signedin.providers.chatgpt.failure import SIGN_IN
 from signedin.providers.chatgpt.models import CLIENT_VERSION
@@ -169,8 +169,3 @@ def read_keys(options: TurnOptions) -> ChatGPTKeys:
     if options.env:
         raise UnsupportedOptionError("chatgpt", "env", "there is no process to give it to")
     return ChatGPTKeys.read("chatgpt", options.provider_options)
-
-
-def chosen(value: str | None) -> str | None:
-    """Returns a model or effort, ``None`` if the choice is left to the vendor."""
-    return None if value == VENDOR_DEFAULT else value

@@ -11,11 +11,11 @@ import msgspec
 from signedin.model.approvals import Host
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import SessionEvent
-from signedin.model.options import TurnOptions
+from signedin.model.options import TurnOptions, chosen
 from signedin.model.results import PastTurn
 from signedin.providers.base import ProviderSession
 from signedin.providers.chatgpt.conversation import StoredTurn, input_of
-from signedin.providers.chatgpt.options import FIXED_OPTIONS, ChatGPTKeys, chosen, read_keys
+from signedin.providers.chatgpt.options import FIXED_OPTIONS, ChatGPTKeys, read_keys
 from signedin.providers.chatgpt.requests import (
     INSTRUCTIONS,
     InputItem,

@@ -13,7 +13,7 @@ from signedin import __version__
 from signedin.accounts.billing import Account
 from signedin.model.choices import Billing
 from signedin.model.errors import InvalidOptionError, PermissionDeniedError
-from signedin.model.options import VENDOR_DEFAULT, TurnOptions
+from signedin.model.options import TurnOptions, chosen
 from signedin.model.redact import redact
 from signedin.providers.base import ProviderConfig
 from signedin.providers.claude.keys import ClaudeKeys
@@ -176,14 +176,12 @@ def environment_for(
 
 def model_of(options: TurnOptions) -> str | None:
     """Returns the model, ``None`` for the vendor's choice."""
-    model = options.model or DEFAULT_MODEL
-    return None if model == VENDOR_DEFAULT else model
+    return chosen(options.model or DEFAULT_MODEL)
 
 
 def effort_of(options: TurnOptions, keys: ClaudeKeys) -> str | None:
     """Returns the reasoning effort, ``None`` for the vendor's choice."""
-    effort = options.effort or keys.reasoning_effort or DEFAULT_EFFORT
-    return None if effort == VENDOR_DEFAULT else effort
+    return chosen(options.effort or keys.reasoning_effort or DEFAULT_EFFORT)
 
 
 def initialize_fields(options: TurnOptions, keys: ClaudeKeys) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 from msgspec import Meta
 
 from signedin.model.errors import InvalidOptionError
-from signedin.model.options import VENDOR_DEFAULT, Image, McpServer, TurnOptions
+from signedin.model.options import Image, McpServer, TurnOptions, chosen
 from signedin.providers.codex import protocol as p
 from signedin.providers.shared.images import image_address
 from signedin.providers.shared.provider_options import ProviderOptions, Text
@@ -124,14 +124,14 @@ class CodexOptions:
     @property
     def effort(self) -> str | None:
         """The reasoning effort to ask for, ``None`` for the vendor's own default."""
-        chosen = (
+        effort = (
             self.turn.effort
             or self.keys.reasoning_effort
             or self.keys.model_reasoning_effort
             or self.config.get("model_reasoning_effort")
             or DEFAULT_EFFORT
         )
-        return None if chosen == VENDOR_DEFAULT else str(chosen)
+        return chosen(str(effort))
 
     @property
     def summary(self) -> object:
@@ -141,7 +141,7 @@ class CodexOptions:
     @property
     def model(self) -> str | None:
         """The model to ask for, ``None`` for the vendor's own default."""
-        return None if self.turn.model in (None, VENDOR_DEFAULT) else self.turn.model
+        return chosen(self.turn.model)
 
     @property
     def sandbox_policy(self) -> p.SandboxPolicyParam:

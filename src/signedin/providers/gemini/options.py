@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from signedin.accounts.billing import assure_billing
 from signedin.model.errors import UnsupportedOptionError
-from signedin.model.options import VENDOR_DEFAULT, TurnOptions
+from signedin.model.options import TurnOptions, chosen
 from signedin.providers.acp.dialect import NO_SHARED_FOLDER
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.gemini.account.billing import NOBODY, interpret
@@ -111,11 +111,11 @@ def start(config: ProviderConfig, options: TurnOptions) -> Start:
         BillingError: It would be billed in another way than the caller chose.
     """
     check_trust(options, headless=config.transport != ACP)
-    chosen = start_with(config, options, home_changes(config))
+    begun = start_with(config, options, home_changes(config))
     if config.billing is not None:
-        assure_billing(interpret(NOBODY, chosen), config.billing)
-    check_signed_in(chosen)
-    return chosen
+        assure_billing(interpret(NOBODY, begun), config.billing)
+    check_signed_in(begun)
+    return begun
 
 
 def start_with(
@@ -159,7 +159,7 @@ def start_with(
 def model(options: TurnOptions) -> str | None:
     """Returns the model to ask for, ``None`` for the vendor's own default."""
     if options.model is not None:
-        return None if options.model == VENDOR_DEFAULT else options.model
+        return chosen(options.model)
     named = {**os.environ, **options.env}.get(MODEL_VARIABLE)
     return None if named else DEFAULT_MODEL
 
@@ -171,7 +171,7 @@ def read_keys(options: TurnOptions) -> GeminiKeys:
         UnsupportedOptionError: Gemini does not support a keyword.
         InvalidOptionError: A provider option cannot be used.
     """
-    if options.effort not in (None, VENDOR_DEFAULT):
+    if chosen(options.effort) is not None:
         raise UnsupportedOptionError(
             "gemini", "effort", "its models choose their effort themselves"
         )
