@@ -77,7 +77,8 @@ SdkKeys = cast(
         ],
         bases=(ClaudeKeys,),
         namespace={
-            "refused": {name: f"not in provider_options; {why}" for name, why in _OURS.items()}
+            "__repr__": ClaudeKeys.__repr__,
+            "refused": {name: f"not in provider_options; {why}" for name, why in _OURS.items()},
         },
         frozen=True,
         kw_only=True,
