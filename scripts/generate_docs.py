@@ -10,6 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, get_args, get_origin
@@ -24,10 +25,17 @@ from signedin.cli.interactive.commands import COMMANDS as SLASH_COMMANDS
 from signedin.model.capabilities import Capabilities
 from signedin.providers.acp.catalogue import AGENTS
 from signedin.providers.base import ProviderSpec
+from signedin.providers.chatgpt.options import ChatGPTKeys
+from signedin.providers.chatgpt.sign_in.settings import SignInSettings
+from signedin.providers.claude.keys import ClaudeKeys
+from signedin.providers.codex.options import CodexKeys
+from signedin.providers.gemini.options import GeminiKeys
 from signedin.providers.registry import BUILT_IN, load_provider
+from signedin.providers.shared.provider_options import ProviderOptions
 
 ROOT = Path(__file__).parent.parent
 _KEPT = re.compile(r"\x08\n(.+(?:\n.+)*)")
+_ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 _PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -110,6 +118,13 @@ def slash_commands() -> str:
     return "\n| | |\n|---|---|\n" + "".join(rows) + "\n"
 
 
+def provider_options(keys: type[ProviderOptions]) -> str:
+    """Returns a table of the keys of ``provider_options`` that a struct adds to its base."""
+    meanings = dict(_ATTRIBUTE.findall(inspect.getdoc(keys) or ""))
+    rows = [(f"`{name}`", _prose(meanings[name])) for name in keys.__annotations__]
+    return _table(("key", "meaning"), rows)
+
+
 def doors() -> str:
     """Returns what comes of each keyword at each door, as the tests declare and measure it."""
     tests = str(ROOT / "tests")
@@ -119,13 +134,20 @@ def doors() -> str:
 
 
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "docs/chatgpt.md": {
+        "sign-in-options": partial(provider_options, SignInSettings),
+        "provider-options": partial(provider_options, ChatGPTKeys),
+    },
+    "docs/claude.md": {"provider-options": partial(provider_options, ClaudeKeys)},
     "docs/cli.md": {"commands": commands, "exit-codes": exit_codes},
     "docs/doors.md": {"doors": doors},
+    "docs/gemini.md": {"provider-options": partial(provider_options, GeminiKeys)},
     "docs/interactive.md": {"slash-commands": slash_commands},
     "docs/providers.md": {
         "providers": providers,
         "capabilities": capabilities,
         "quirks": quirks,
+        "codex-options": partial(provider_options, CodexKeys),
         "agents": agents,
     },
 }
@@ -172,6 +194,11 @@ def _providers(*, agents: bool = False) -> list[tuple[str, ProviderSpec]]:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+
+
+def _prose(text: str) -> str:
+    """Returns a part of a docstring in one line of Markdown."""
+    return " ".join(text.split()).replace("``", "`")
 
 
 def _code(command: str) -> str:

@@ -180,9 +180,9 @@ def test_each_turn_has_the_settings_it_names(tmp_path: Path) -> None:
     ("options", "complaint"),
     [
         ({"typo": 1}, "has no provider option 'typo'"),
-        ({"mode": 3}, "'mode' must be a string"),
-        ({"config": [1]}, "'config' must be a dictionary"),
-        ({"config": {"style": 3.5}}, "'config' must be a dictionary"),
+        ({"mode": 3}, "mode must be a string"),
+        ({"config": [1]}, "config must be a dictionary"),
+        ({"config": {"style": 3.5}}, "config must be a dictionary"),
     ],
 )
 def test_the_options_of_every_turn_are_checked(

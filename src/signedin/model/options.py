@@ -156,6 +156,11 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def chosen(value: str | None) -> str | None:
+    """Returns a model or effort, ``None`` if the choice is left to the vendor."""
+    return None if value == VENDOR_DEFAULT else value
+
+
 def check_switch(name: str, value: object) -> object:
     """Returns what is True or False.
 

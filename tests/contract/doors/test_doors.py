@@ -21,7 +21,6 @@ from signedin.model.options import TurnKeywords
 from signedin.model.retry import _OPTIONS as _RETRY_OPTIONS
 from signedin.providers.acp import provider as acp
 from signedin.providers.chatgpt import options as chatgpt
-from signedin.providers.chatgpt.sign_in import settings
 from signedin.providers.claude import options as claude
 from signedin.providers.claude.sdk import options as sdk
 from signedin.providers.codex import options as codex
@@ -32,17 +31,16 @@ from support.rows import ROWS, Row
 KEPT = ("codex-app-server", "gemini-acp", "acp:qwen")
 """Ways that, within a client, go on with a conversation only with what it began with."""
 
-_CHATGPT = chatgpt._TURN | chatgpt.CLIENT_OPTIONS | settings.SIGN_IN_OPTIONS
 KNOWN = {
-    "codex-app-server": codex._KNOWN_OPTIONS,
-    "codex-exec": codex._KNOWN_OPTIONS,
-    "claude-cli": claude._KNOWN_OPTIONS,
-    "claude-agent-sdk": sdk._KNOWN_OPTIONS,
-    "gemini-acp": gemini._KNOWN_OPTIONS,
-    "gemini-cli": gemini._KNOWN_OPTIONS,
-    "acp:opencode": acp._OPTIONS,
-    "acp:qwen": acp._OPTIONS,
-    "chatgpt-responses": _CHATGPT,
+    "codex-app-server": set(codex.CodexKeys.__struct_fields__),
+    "codex-exec": set(codex.CodexKeys.__struct_fields__),
+    "claude-cli": set(claude.CliKeys.__struct_fields__),
+    "claude-agent-sdk": set(sdk.SdkKeys.__struct_fields__) | sdk.SdkKeys.refused.keys(),
+    "gemini-acp": set(gemini.GeminiKeys.__struct_fields__),
+    "gemini-cli": set(gemini.GeminiKeys.__struct_fields__),
+    "acp:opencode": set(acp.AgentKeys.__struct_fields__),
+    "acp:qwen": set(acp.AgentKeys.__struct_fields__),
+    "chatgpt-responses": set(chatgpt.ChatGPTKeys.__struct_fields__),
 }
 
 

@@ -10,7 +10,7 @@ from signedin import tool
 from signedin.client.keywords import resolve
 from signedin.loopback.chatgpt_api import ChatGPTAPI
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.providers.chatgpt.options import client_settings, turn_settings
+from signedin.providers.chatgpt.options import read_keys
 from signedin.providers.chatgpt.requests import (
     ResponseRequest,
     function_output,
@@ -97,14 +97,14 @@ def options(**given):
 
 
 def test_options_are_read_by_their_names():
-    settings = turn_settings(options(verbosity="low", max_requests=3, web_search=True))
-    assert (settings.verbosity, settings.max_requests, settings.web_search) == ("low", 3, True)
-    assert client_settings(options(client_version="1.2.3")).client_version == "1.2.3"
+    keys = read_keys(options(verbosity="low", max_requests=3, web_search=True))
+    assert (keys.verbosity, keys.max_requests, keys.web_search) == ("low", 3, True)
+    assert read_keys(options(client_version="1.2.3")).client_version == "1.2.3"
 
 
 def test_a_refused_parameter_is_named():
     with pytest.raises(UnsupportedOptionError) as raised:
-        turn_settings(options(temperature=0.5))
+        read_keys(options(temperature=0.5))
     assert raised.value.option == "temperature"
     assert raised.value.message == (
         "chatgpt does not support 'temperature': the backend does not accept it"
@@ -112,22 +112,28 @@ def test_a_refused_parameter_is_named():
 
 
 def test_an_unknown_option_is_answered_with_the_known_ones():
-    with pytest.raises(UnsupportedOptionError, match=r"the options are: .*verbosity"):
-        turn_settings(options(verbosty="low"))
+    with pytest.raises(InvalidOptionError) as raised:
+        read_keys(options(verbosty="low"))
+    assert raised.value.message == (
+        "chatgpt has no provider option 'verbosty'; known: access, allowed_accounts, base_url, "
+        "client_version, max_requests, on_auth_refresh, parallel_tool_calls, profile, "
+        "prompt_cache_key, reasoning_summary, request_max_retries, service_tier, sessions, "
+        "tool_choice, verbosity, web_search; did you mean 'verbosity'?"
+    )
 
 
 async def test_a_token_that_was_given_says_whose_it_is():
     claims = {"https://api.openai.com/auth": {"chatgpt_account_id": "acct-7"}}
     token = f"head.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()}.signature"
-    access = await client_settings(options(access=token)).source().current()
+    access = await read_keys(options(access=token)).source().current()
     assert (access.token, access.account_id) == (token, "acct-7")
     assert "signature" not in repr(access)
-    assert (await client_settings(options(access="opaque")).source().current()).account_id is None
+    assert (await read_keys(options(access="opaque")).source().current()).account_id is None
 
 
 def test_a_token_does_not_go_to_strangers():
     with pytest.raises(InvalidOptionError, match="is not sent to"):
-        client_settings(options(base_url="https://chatgpt.com.example.com/backend-api/codex"))
+        read_keys(options(base_url="https://chatgpt.com.example.com/backend-api/codex"))
 
 
 @pytest.mark.parametrize(

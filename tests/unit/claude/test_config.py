@@ -224,8 +224,8 @@ def test_mcp_servers_and_their_secrets_stay_off_the_command_line() -> None:
     ("options", "message"),
     [
         ({"nonsense": 1}, "claude has no provider option 'nonsense'; known: add_dirs, agents"),
-        ({"allowed_tools": "Bash"}, "claude wants a list of strings here, not 'Bash'"),
-        ({"max_budget_usd": True}, "claude wants a string or a number here, not True"),
+        ({"allowed_tools": "Bash"}, "allowed_tools must be a list of strings, not 'Bash'"),
+        ({"max_budget_usd": True}, "max_budget_usd must be a string or a number, not True"),
         ({"agents": ["a"]}, "must be a mapping"),
         ({"settings": "sk-ant-api03-abcdefgh"}, "--settings holds a secret"),
         ({"settings": "x" * 200_000}, "--settings is too large for a command line"),
@@ -295,7 +295,7 @@ def test_a_shape_may_need_a_second_turn() -> None:
     shaped = launch(output=OutputSpec.of({"type": "object"}), **limited)
     assert "--max-turns=2" in shaped.arguments
     for wrong in (True, 0, "3", 1.5):
-        with pytest.raises(InvalidOptionError, match=r"'max_turns'\] must be a whole number"):
+        with pytest.raises(InvalidOptionError, match="max_turns must be a whole number"):
             launch(provider_options={"max_turns": wrong})
 
 

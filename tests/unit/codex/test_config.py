@@ -91,8 +91,8 @@ def test_no_network_is_granted() -> None:
 
 def test_provider_options() -> None:
     given_options = options(provider_options={"summary": "detailed", "config": {"a.b": 1}})
-    assert given_options.get("summary") == "detailed"
-    assert given_options.get("personality") is None
+    assert given_options.keys.summary == "detailed"
+    assert given_options.keys.personality is None
     assert given_options.config == {"a.b": 1}
     assert options().config == {}
 

@@ -32,14 +32,14 @@ def test_models(given: dict, model: str | None) -> None:
 
 
 def test_effort_is_refused() -> None:
-    config.check_options(options(effort="default"))
+    config.read_keys(options(effort="default"))
     with pytest.raises(UnsupportedOptionError, match="gemini does not support 'effort'"):
-        config.check_options(options(effort="low"))
+        config.read_keys(options(effort="low"))
 
 
 def test_unknown_provider_options_are_refused() -> None:
     with pytest.raises(InvalidOptionError, match="no provider option 'all_files'"):
-        config.check_options(options(provider_options={"all_files": True}))
+        config.read_keys(options(provider_options={"all_files": True}))
 
 
 @pytest.mark.parametrize(
@@ -52,24 +52,24 @@ def test_unknown_provider_options_are_refused() -> None:
     ],
 )
 def test_approval_modes(given: dict, mode: str | None) -> None:
-    assert config.approval_mode(options(provider_options=given)) == mode
+    assert config.read_keys(options(provider_options=given)).mode == mode
 
 
 def test_an_approval_mode_that_is_none() -> None:
     with pytest.raises(InvalidOptionError, match="approval_mode must be one of default,"):
-        config.approval_mode(options(provider_options={"approval_mode": "all"}))
+        config.read_keys(options(provider_options={"approval_mode": "all"}))
 
 
 def test_arguments() -> None:
     given = {"sandbox": True, "include_directories": ["../a"], "extra_argv": ["--debug"]}
-    assert config.arguments(options(provider_options=given)) == [
+    assert config.read_keys(options(provider_options=given)).arguments == [
         "--sandbox",
         "--include-directories",
         "../a",
         "--debug",
     ]
     with pytest.raises(InvalidOptionError, match="extra_argv must be a list of strings"):
-        config.arguments(options(provider_options={"extra_argv": "--debug"}))
+        config.read_keys(options(provider_options={"extra_argv": "--debug"}))
 
 
 @pytest.fixture
@@ -115,4 +115,4 @@ def test_what_only_counts_when_a_session_begins() -> None:
 def test_switches_are_true_or_false(tmp_path: Path, name: str) -> None:
     options = TurnOptions(cwd=tmp_path, provider_options={name: "yes"})
     with pytest.raises(InvalidOptionError, match=f"{name} must be True or False, not 'yes'"):
-        config.check_options(options)
+        config.read_keys(options)

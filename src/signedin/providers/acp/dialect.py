@@ -44,6 +44,22 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         return f"Launch({redact(' '.join(self.argv))!r})"
 
 
+class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn sets in its session; ``None`` leaves the agent's own choice.
+
+    Attributes:
+        model: The model to ask.
+        effort: Its reasoning effort.
+        mode: The mode to work in.
+        config: Other settings by their ids.
+    """
+
+    model: str | None = None
+    effort: str | None = None
+    mode: str | None = None
+    config: Mapping[str, object] = {}
+
+
 class SessionStore(Protocol):
     """Reads what an agent has stored and does not report over the protocol."""
 
@@ -112,11 +128,13 @@ class Dialect(Protocol):
         """Looks for the program."""
         ...
 
-    def check(self, options: TurnOptions) -> None:
-        """Refuses what the agent cannot honour; done for every turn.
+    def settings(self, options: TurnOptions) -> TurnSettings:
+        """Returns what a turn sets in its session.
+
+        Its mode is one in which the agent asks before it acts, unless the caller names another.
 
         Raises:
-            UnsupportedOptionError: It does not support a keyword.
+            UnsupportedOptionError: The agent does not support a keyword.
             InvalidOptionError: A provider option is unknown or has a bad value.
         """
         ...
@@ -138,17 +156,6 @@ class Dialect(Protocol):
 
     def notices(self, options: TurnOptions) -> tuple[str, ...]:
         """Returns what the user should know before a session begins."""
-        ...
-
-    def model(self, options: TurnOptions) -> str | None:
-        """Returns the model to ask for, ``None`` for the agent's own choice."""
-        ...
-
-    def mode(self, options: TurnOptions) -> str | None:
-        """Returns the mode to work in; ``None`` leaves the agent's own.
-
-        It is one in which the agent asks before it acts, unless the caller names another.
-        """
         ...
 
     def started(self, launch: Launch, agent: ACPAgent) -> None:

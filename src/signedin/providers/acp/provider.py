@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from signedin.accounts.status import AuthBackend
 from signedin.model.capabilities import Capabilities
@@ -19,7 +20,7 @@ from signedin.model.errors import (
     UnsupportedOptionError,
     UnsupportedProviderError,
 )
-from signedin.model.options import VENDOR_DEFAULT, TurnOptions
+from signedin.model.options import TurnOptions, chosen
 from signedin.model.results import ModelInfo, SessionPage
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.auth import ACPAuth
@@ -30,7 +31,7 @@ from signedin.providers.acp.catalogue import (
     agent_names,
     find_agent,
 )
-from signedin.providers.acp.dialect import NO_SHARED_FOLDER, Dialect, Launch
+from signedin.providers.acp.dialect import NO_SHARED_FOLDER, Dialect, Launch, TurnSettings
 from signedin.providers.acp.failure import refused_arguments
 from signedin.providers.acp.mcp import servers_key
 from signedin.providers.acp.normalise import STOP_FAILURES
@@ -48,6 +49,7 @@ from signedin.providers.base import (
 from signedin.providers.shared.binary import locate, remember_version, require
 from signedin.providers.shared.environment import child_environment
 from signedin.providers.shared.project import check_guarding, untrusted
+from signedin.providers.shared.provider_options import ProviderOptions, Text
 from signedin.providers.shared.tool_host import ToolHost
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
@@ -71,7 +73,24 @@ CAPABILITIES = Capabilities(
 )
 """What the protocol allows. What an agent lacks is refused when it runs."""
 
-_OPTIONS = frozenset({"mode", "config"})
+
+class AgentKeys(ProviderOptions, frozen=True, kw_only=True):
+    """The keys of ``provider_options``.
+
+    Attributes:
+        config: Settings of the agent by their ids.
+        mode: The mode to work in, instead of what ``permissions`` says.
+    """
+
+    elsewhere = "settings of the agent go into provider_options={'config': {'id': value}}"
+
+    config: Annotated[
+        Mapping[str, str | bool],
+        Meta(description="be a dictionary of names to strings or booleans"),
+    ] = {}
+    mode: Text | None = None
+
+
 _CUSTOM = KnownAgent(
     command=(),
     install="see the documentation of the agent",
@@ -252,13 +271,20 @@ class KnownDialect:
         """Looks for the program."""
         return _find(self._known, self._config)
 
-    def check(self, options: TurnOptions) -> None:
-        """Raises if an option is for no agent; see `Dialect.check`."""
-        _check_options(self.name, options)
+    def settings(self, options: TurnOptions) -> TurnSettings:
+        """Returns what a turn sets; see `Dialect.settings`."""
+        keys = AgentKeys.read(self.name, options.provider_options)
+        usual = self._known.modes.get(options.permissions, self._known.mode)
+        return TurnSettings(
+            model=chosen(options.model),
+            effort=chosen(options.effort),
+            mode=usual if keys.mode is None else keys.mode,
+            config=keys.config,
+        )
 
     def launch(self, options: TurnOptions) -> Launch:
         """Returns how to start the agent; see `Dialect.launch`."""
-        self.check(options)
+        AgentKeys.read(self.name, options.provider_options)
         _check_account(self.name, self._config)
         guard = ProjectGuard() if options.trust_project else self._known.guard or ProjectGuard()
         _check_guard(self.name, guard, options)
@@ -285,17 +311,6 @@ class KnownDialect:
             "trust_project=True (--trust-project)"
         )
         return (notice,)
-
-    def model(self, options: TurnOptions) -> str | None:
-        """Returns the model to ask for, ``None`` for the agent's own choice."""
-        return None if options.model in (None, VENDOR_DEFAULT) else options.model
-
-    def mode(self, options: TurnOptions) -> str | None:
-        """Returns the mode that the caller names, else the one in which the agent asks."""
-        named = options.provider_options.get("mode")
-        if named is not None:
-            return str(named)
-        return self._known.modes.get(options.permissions, self._known.mode)
 
     def started(self, launch: Launch, agent: ACPAgent) -> None:
         """Remembers the agent's version."""
@@ -416,27 +431,3 @@ def _check_guard(name: str, guard: ProjectGuard, options: TurnOptions) -> None:
     if found := guard.files.found(options.cwd):
         raise untrusted(name, found, "follow")
     check_guarding(name, guard.env, options)
-
-
-def _check_options(name: str, options: TurnOptions) -> None:
-    for given in options.provider_options:
-        if given not in _OPTIONS:
-            raise InvalidOptionError(
-                f"{name} has no provider option {given!r}; known: {', '.join(sorted(_OPTIONS))}. "
-                "Settings of the agent go into provider_options={'config': {'id': value}}"
-            )
-    mode, config = (options.provider_options.get(key) for key in ("mode", "config"))
-    if mode is not None and not isinstance(mode, str):
-        raise InvalidOptionError(f"provider option 'mode' must be a string, not {mode!r}")
-    if config is not None and not _is_config(config):
-        raise InvalidOptionError(
-            "provider option 'config' must be a dictionary of names to strings or booleans, "
-            f"not {config!r}"
-        )
-
-
-def _is_config(config: object) -> bool:
-    return isinstance(config, Mapping) and all(
-        isinstance(name, str) and isinstance(value, str | bool)
-        for name, value in cast("Mapping[object, object]", config).items()
-    )

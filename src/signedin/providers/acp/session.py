@@ -192,7 +192,7 @@ class ACPSession(ProviderSession):
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ACPTurn:
         """Sends a prompt."""
-        self._dialect.check(options)
+        settings = self._dialect.settings(options)
         running = await self.open()
         opened = self._opened
         assert opened is not None  # noqa: S101 - open() did
@@ -201,7 +201,7 @@ class ACPSession(ProviderSession):
                 f"'cwd' of a {self._dialect.name} session is fixed when it begins, to {opened.cwd}"
             )
         blocks = self._blocks(prompt, options, running.agent)
-        await opened.settings.apply(options)
+        await opened.settings.apply(settings)
         if opened.offered is not None:
             opened.offered.begin_turn(host)
         turn = self._turn = ACPTurn(

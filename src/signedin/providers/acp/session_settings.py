@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import cast
 
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.model.options import VENDOR_DEFAULT, TurnOptions
 from signedin.providers.acp import protocol as acp
-from signedin.providers.acp.dialect import Dialect
+from signedin.providers.acp.dialect import Dialect, TurnSettings
 from signedin.providers.acp.process import ACPAgent
 from signedin.wire.rpc_errors import JsonRpcError
 
@@ -51,27 +49,25 @@ class SessionSettings:
         value = None if option is None else self._value(option)
         return value if isinstance(value, str) else None
 
-    async def apply(self, options: TurnOptions) -> None:
-        """Makes the session fit the options of a turn.
+    async def apply(self, turn: TurnSettings) -> None:
+        """Makes the session fit what a turn sets.
 
         Raises:
             UnsupportedOptionError: The agent has no such setting.
             InvalidOptionError: It does not accept the value.
         """
-        model, mode = self._dialect.model(options), self._dialect.mode(options)
         wanted: dict[str, object] = {}
         if self.state.models is not None:
-            await self._apply_model(model or self._own_model)
-        elif model is not None:
-            wanted[self._option_for("model", "model")] = model
-        if options.effort not in (None, VENDOR_DEFAULT):
-            wanted[self._option_for("effort", "thought_level")] = options.effort
+            await self._apply_model(turn.model or self._own_model)
+        elif turn.model is not None:
+            wanted[self._option_for("model", "model")] = turn.model
+        if turn.effort is not None:
+            wanted[self._option_for("effort", "thought_level")] = turn.effort
         if self.state.modes is not None:
-            await self._apply_mode(mode or self._own_mode)
-        elif mode is not None:
-            wanted[self._option_for("mode", "mode")] = mode
-        config = cast("Mapping[str, object] | None", options.provider_options.get("config"))
-        wanted |= config or {}
+            await self._apply_mode(turn.mode or self._own_mode)
+        elif turn.mode is not None:
+            wanted[self._option_for("mode", "mode")] = turn.mode
+        wanted |= turn.config
         for option in [*self._changed, *wanted]:
             await self._set_option(option, wanted.get(option, self._own.get(option)))
 

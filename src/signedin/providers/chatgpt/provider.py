@@ -29,6 +29,7 @@ from signedin.providers.base import (
 
 if TYPE_CHECKING:
     from signedin.providers.chatgpt.auth import ChatGPTAuth
+    from signedin.providers.chatgpt.options import ChatGPTKeys
     from signedin.providers.chatgpt.session import ChatGPTSession
     from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns
     from signedin.providers.chatgpt.store import ConversationStore
@@ -55,12 +56,11 @@ class ChatGPTProvider(Provider):
             AuthRequiredError: Nobody is signed in.
             InvalidOptionError: An option cannot be used, or there is no such conversation.
         """
-        from signedin.providers.chatgpt.options import turn_settings  # noqa: PLC0415
         from signedin.providers.chatgpt.session import ChatGPTSession  # noqa: PLC0415
 
-        turn_settings(request.options)
-        transport = await self._transport(request.options)
-        store, session_id = self._store(request.options), request.resume
+        keys = _keys(request.options)
+        transport = await self._transport(keys)
+        store, session_id = self._store(keys), request.resume
         if request.options.ephemeral:
             turns = await store.turns(session_id) if session_id else []
             return ChatGPTSession(transport, None, None if request.fork else session_id, turns)
@@ -72,15 +72,15 @@ class ChatGPTProvider(Provider):
 
     async def prewarm(self, options: TurnOptions) -> None:
         """Loads what is needed, and the list of models if it is outdated."""
-        await (await self._transport(options)).models()
+        await (await self._transport(_keys(options))).models()
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored conversations, the newest first."""
-        return await self._store(options).sessions(query)
+        return await self._store(_keys(options)).sessions(query)
 
     async def models(self, options: TurnOptions) -> list[ModelInfo]:
         """Lists the models the account can choose from."""
-        models = await (await self._transport(options)).models()
+        models = await (await self._transport(_keys(options))).models()
         listed = [model for model in models if model.visibility == "list"]
         return [
             model.info(default=number == 0 and model.priority is not None)
@@ -89,7 +89,7 @@ class ChatGPTProvider(Provider):
 
     async def limits(self, options: TurnOptions) -> RateLimits:
         """Returns what is left of the plan."""
-        return await (await self._transport(options)).limits()
+        return await (await self._transport(_keys(options))).limits()
 
     def auth(self, options: TurnOptions) -> ChatGPTAuth:
         """Returns the object that manages the account."""
@@ -109,36 +109,33 @@ class ChatGPTProvider(Provider):
         if self._sign_ins is not None:
             await self._sign_ins.aclose()
 
-    async def _transport(self, options: TurnOptions) -> ChatGPTTransport:
+    async def _transport(self, keys: ChatGPTKeys) -> ChatGPTTransport:
         from signedin.providers.chatgpt.auth import check_source  # noqa: PLC0415
-        from signedin.providers.chatgpt.options import client_settings  # noqa: PLC0415
         from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper  # noqa: PLC0415
         from signedin.providers.chatgpt.sign_in.profiles import CODEX  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.settings import sign_in_settings  # noqa: PLC0415
         from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport  # noqa: PLC0415
 
-        client, sign_in = client_settings(options), sign_in_settings(options.provider_options)
-        access = client.source()
+        access = keys.source()
         if access is None:
             check_source(self._config)
-            access = LoginKeeper(self._config.account, sign_in)
+            access = LoginKeeper(self._config.account, keys)
             profile = await access.profile()
             self._assure_billing("subscription", "the login")
         else:
-            _check_given_access(options)
-            profile = sign_in.profile or CODEX
+            _check_given_access(keys)
+            profile = keys.profile or CODEX
             self._assure_billing("unknown", "provider_options['access']")
-        if client.base_url is not None:
-            profile = msgspec.structs.replace(profile, base_url=client.base_url.rstrip("/"))
-        key = (client, sign_in, profile)
+        if keys.base_url is not None:
+            profile = msgspec.structs.replace(profile, base_url=keys.base_url.rstrip("/"))
+        key = (keys.fixed, profile)
         for known, transport in self._transports:
             if known == key:
                 return transport
         transport = ChatGPTTransport(
             access,
             profile=profile,
-            retry=msgspec.structs.replace(RETRY, max_retries=client.request_max_retries),
-            client_version=client.client_version,
+            retry=msgspec.structs.replace(RETRY, max_retries=keys.request_max_retries),
+            client_version=keys.client_version,
         )
         self._transports.append((key, transport))
         return transport
@@ -153,23 +150,27 @@ class ChatGPTProvider(Provider):
         )
         assure_billing(status, self._config.billing)
 
-    def _store(self, options: TurnOptions) -> ConversationStore:
-        from signedin.providers.chatgpt.options import client_settings  # noqa: PLC0415
+    def _store(self, keys: ChatGPTKeys) -> ConversationStore:
         from signedin.providers.chatgpt.store import ConversationStore  # noqa: PLC0415
 
-        chosen = client_settings(options).sessions
         own = isolated_home("chatgpt", self._config.account)
-        return ConversationStore(Path(chosen).expanduser() if chosen else own)
+        return ConversationStore(Path(keys.sessions).expanduser() if keys.sessions else own)
 
 
-def _check_given_access(options: TurnOptions) -> None:
+def _keys(options: TurnOptions) -> ChatGPTKeys:
+    from signedin.providers.chatgpt.options import read_keys  # noqa: PLC0415
+
+    return read_keys(options)
+
+
+def _check_given_access(keys: ChatGPTKeys) -> None:
     """Raises for options that apply to the stored login.
 
     Raises:
         UnsupportedOptionError: One was given together with access from the caller.
     """
     for name in ("allowed_accounts", "on_auth_refresh"):
-        if options.provider_options.get(name):
+        if getattr(keys, name):
             hint = "it applies to the stored login, but provider_options['access'] takes precedence"
             raise UnsupportedOptionError("chatgpt", name, hint)
 

@@ -11,16 +11,11 @@ import msgspec
 from signedin.model.approvals import Host
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import SessionEvent
-from signedin.model.options import TurnOptions
+from signedin.model.options import TurnOptions, chosen
 from signedin.model.results import PastTurn
 from signedin.providers.base import ProviderSession
 from signedin.providers.chatgpt.conversation import StoredTurn, input_of
-from signedin.providers.chatgpt.options import (
-    CLIENT_OPTIONS,
-    TurnSettings,
-    chosen,
-    turn_settings,
-)
+from signedin.providers.chatgpt.options import FIXED_OPTIONS, ChatGPTKeys, read_keys
 from signedin.providers.chatgpt.requests import (
     INSTRUCTIONS,
     InputItem,
@@ -28,7 +23,6 @@ from signedin.providers.chatgpt.requests import (
     function_tool,
     user_message,
 )
-from signedin.providers.chatgpt.sign_in.settings import SIGN_IN_OPTIONS
 from signedin.providers.chatgpt.store import ConversationStore
 from signedin.providers.chatgpt.transport import ChatGPTTransport
 from signedin.providers.chatgpt.turn import ChatGPTTurn
@@ -45,7 +39,7 @@ class ChatGPTSession(ProviderSession):
     """
 
     provider = "chatgpt"
-    fixed_options = CLIENT_OPTIONS | SIGN_IN_OPTIONS
+    fixed_options = FIXED_OPTIONS
 
     def __init__(
         self,
@@ -73,7 +67,7 @@ class ChatGPTSession(ProviderSession):
             InvalidOptionError: An option or an image cannot be used, or the conversation is
                 archived or deleted.
         """
-        settings = turn_settings(options)
+        keys = read_keys(options)
         session_id = self._id = self._id or str(uuid.uuid4())
         message = user_message(prompt, options.images)
         self._turns = await self._current_turns(to_go_on=True)
@@ -92,7 +86,7 @@ class ChatGPTSession(ProviderSession):
             self._turns.append(turn)
             self._latest = turn
             return _request(
-                turn.model, [*earlier, *turn.items], session_id, options=options, settings=settings
+                turn.model, [*earlier, *turn.items], session_id, options=options, keys=keys
             )
 
         async def keep() -> None:
@@ -111,7 +105,7 @@ class ChatGPTSession(ProviderSession):
                 timestamp=time.time(),
             ),
             host,
-            max_requests=settings.max_requests,
+            max_requests=keys.max_requests,
             keep=keep,
         )
 
@@ -166,23 +160,23 @@ def _request(
     session_id: str,
     *,
     options: TurnOptions,
-    settings: TurnSettings,
+    keys: ChatGPTKeys,
 ) -> ResponseRequest:
     tools: list[Mapping[str, object]] = [function_tool(tool) for tool in options.tools]
-    if settings.web_search:
+    if keys.web_search:
         tools.append({"type": "web_search", "external_web_access": True})
     return ResponseRequest(
         model=model,
         input=items,
         instructions=options.instructions or INSTRUCTIONS,
         tools=tools,
-        tool_choice=settings.tool_choice,
-        parallel_tool_calls=settings.parallel_tool_calls,
+        tool_choice=keys.tool_choice,
+        parallel_tool_calls=keys.parallel_tool_calls,
         effort=chosen(options.effort),
-        summary=settings.reasoning_summary,
-        verbosity=settings.verbosity,
+        summary=keys.reasoning_summary,
+        verbosity=keys.verbosity,
         schema=options.output.strict_schema if options.output else None,
-        service_tier=settings.service_tier,
+        service_tier=keys.service_tier,
         conversation_id=session_id,
-        prompt_cache_key=settings.prompt_cache_key,
+        prompt_cache_key=keys.prompt_cache_key,
     )

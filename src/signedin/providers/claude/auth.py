@@ -27,9 +27,9 @@ from signedin.providers.claude.account.home import (
 )
 from signedin.providers.claude.account.variables import TOKEN_VARIABLE
 from signedin.providers.claude.binary import find_claude
+from signedin.providers.claude.keys import setting_sources
 from signedin.providers.claude.launch import environment_for
 from signedin.providers.claude.messages import UNREADABLE
-from signedin.providers.claude.values import setting_sources
 from signedin.providers.shared.binary import require
 from signedin.runtime.aio import finish
 from signedin.wire.capture import capture

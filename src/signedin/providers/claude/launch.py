@@ -13,11 +13,11 @@ from signedin import __version__
 from signedin.accounts.billing import Account
 from signedin.model.choices import Billing
 from signedin.model.errors import InvalidOptionError, PermissionDeniedError
-from signedin.model.options import VENDOR_DEFAULT, TurnOptions
+from signedin.model.options import TurnOptions, chosen
 from signedin.model.redact import redact
 from signedin.providers.base import ProviderConfig
+from signedin.providers.claude.keys import ClaudeKeys
 from signedin.providers.claude.tool_server import Listing
-from signedin.providers.claude.values import text
 from signedin.providers.shared.environment import child_environment
 
 if TYPE_CHECKING:
@@ -176,17 +176,15 @@ def environment_for(
 
 def model_of(options: TurnOptions) -> str | None:
     """Returns the model, ``None`` for the vendor's choice."""
-    model = options.model or DEFAULT_MODEL
-    return None if model == VENDOR_DEFAULT else model
+    return chosen(options.model or DEFAULT_MODEL)
 
 
-def effort_of(options: TurnOptions) -> str | None:
+def effort_of(options: TurnOptions, keys: ClaudeKeys) -> str | None:
     """Returns the reasoning effort, ``None`` for the vendor's choice."""
-    effort = options.effort or options.provider_options.get("reasoning_effort") or DEFAULT_EFFORT
-    return None if effort == VENDOR_DEFAULT else text(effort)
+    return chosen(options.effort or keys.reasoning_effort or DEFAULT_EFFORT)
 
 
-def initialize_fields(options: TurnOptions) -> dict[str, object]:
+def initialize_fields(options: TurnOptions, keys: ClaudeKeys) -> dict[str, object]:
     """Returns what the ``initialize`` request says: what may be large fits nowhere else.
 
     Left to itself, 2.1.330 records the system prompt and the tools of a conversation, and sends
@@ -195,21 +193,20 @@ def initialize_fields(options: TurnOptions) -> dict[str, object]:
     fields: dict[str, object] = {"systemPromptSnapshot": False}
     if options.instructions:
         fields["appendSystemPrompt"] = options.instructions
-    if isinstance(prompt := options.provider_options.get("system_prompt"), str):
-        fields["systemPrompt"] = prompt
+    if isinstance(keys.system_prompt, str):
+        fields["systemPrompt"] = keys.system_prompt
     if options.output is not None:
         fields["jsonSchema"] = options.output.portable_schema
     return fields
 
 
-def permission_mode(options: TurnOptions, environment: Mapping[str, str]) -> str:
+def permission_mode(options: TurnOptions, keys: ClaudeKeys, environment: Mapping[str, str]) -> str:
     """Returns the mode Claude Code works in.
 
     Raises:
         PermissionDeniedError: Claude Code would refuse ``full-access`` to the user root.
     """
-    chosen = options.provider_options.get("permission_mode")
-    mode = PERMISSION_MODES[options.permissions] if chosen is None else text(chosen)
+    mode = keys.permission_mode or PERMISSION_MODES[options.permissions]
     if mode == "bypassPermissions":
         _check_root(environment)
     return mode

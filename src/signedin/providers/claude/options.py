@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from signedin.accounts.billing import Account
 from signedin.accounts.homes import make_private
-from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.claude.account.home import accounts_for
+from signedin.providers.claude.keys import ClaudeKeys, written
 from signedin.providers.claude.launch import (
     Launch,
     check_arguments,
@@ -21,14 +22,7 @@ from signedin.providers.claude.launch import (
 )
 from signedin.providers.claude.servers import servers, startup, trusted
 from signedin.providers.claude.tool_server import listing
-from signedin.providers.claude.values import (
-    check_names,
-    mapping,
-    max_turns,
-    setting_sources,
-    text,
-    texts,
-)
+from signedin.providers.shared.provider_options import Text, Texts
 
 _FLAGS = (
     "--print",
@@ -50,22 +44,16 @@ _LIST_FLAGS = {
     "disallowed_tools": "--disallowedTools",
     "tools": "--tools",
 }
-_KNOWN_OPTIONS = frozenset(
-    {
-        "max_turns",
-        *_TEXT_FLAGS,
-        *_LIST_FLAGS,
-        "add_dirs",
-        "agents",
-        "permission_mode",
-        "reasoning_effort",
-        "setting_sources",
-        "system_prompt",
-    }
-)
 
-_OF_THE_SDK = frozenset({"hooks", "mcp_servers"})
-"""Of the options that only the SDK has, those that are asked for."""
+
+class CliKeys(ClaudeKeys, frozen=True, kw_only=True):
+    """The keys of ``claude-cli``."""
+
+    # Of the options that only the SDK has, those that are asked for.
+    refused = dict.fromkeys(("hooks", "mcp_servers"), 'transport="claude-agent-sdk" takes it')
+
+    system_prompt: Text | None = None
+    tools: Texts | None = None
 
 
 def launch_for(
@@ -84,60 +72,44 @@ def launch_for(
         UnsupportedOptionError: Only the SDK has an option.
         PermissionDeniedError: Claude Code would refuse ``full-access`` to the user root.
     """
-    for name in _OF_THE_SDK & options.provider_options.keys():
-        hint = 'transport="claude-agent-sdk" takes it'
-        raise UnsupportedOptionError("claude", f"provider_options[{name!r}]", hint)
-    check_names(options, _KNOWN_OPTIONS)
+    keys = CliKeys.read("claude", options.provider_options)
     account = account or accounts_for(config).choose(options.env)
     if account.source == "isolated":
         make_private(account.home)
     environment = environment_for(config, options, account) | startup(options)
-    mode = permission_mode(options, environment)
-    arguments = (*_FLAGS, f"--permission-mode={mode}", *_arguments(options))
+    mode = permission_mode(options, keys, environment)
+    arguments = (*_FLAGS, f"--permission-mode={mode}", *_arguments(options, keys))
     check_arguments(arguments)
     return Launch(
         program,
         arguments,
         environment,
         options.cwd,
-        _initialize(options),
+        {**initialize_fields(options, keys), **({"agents": keys.agents} if keys.agents else {})},
         servers(options, environment),
         tuple(listing(tool) for tool in options.tools),
         config.billing,
         model=model_of(options),
-        effort=effort_of(options),
+        effort=effort_of(options, keys),
     )
 
 
-def _arguments(options: TurnOptions) -> list[str]:
-    given = options.provider_options
-    sources = setting_sources(options)
+def _arguments(options: TurnOptions, keys: CliKeys) -> list[str]:
+    sources = keys.sources(options)
     arguments = [f"--setting-sources={','.join(sources)}"]
     if not sources:
         arguments.append("--strict-mcp-config")
     for name, flag in _TEXT_FLAGS.items():
-        if (value := given.get(name)) is not None:
-            arguments.append(f"{flag}={text(value)}")
-    if (limit := max_turns(options)) is not None:
+        if (value := getattr(keys, name)) is not None:
+            arguments.append(f"{flag}={written(value)}")
+    if (limit := keys.turns(options)) is not None:
         arguments.append(f"--max-turns={limit}")
     for name, flag in _LIST_FLAGS.items():
-        values = texts(given.get(name))
+        values: Sequence[str] | None = getattr(keys, name)
         if name == "allowed_tools":
-            values += trusted(options)
-        if values or given.get(name) is not None:
+            values = [*(values or ()), *trusted(options)] or values
+        if values is not None:
             arguments.append(f"{flag}={','.join(values)}")
     if options.ephemeral:
         arguments.append("--no-session-persistence")
-    directories = texts(given.get("add_dirs"))
-    arguments += [f"--add-dir={directory}" for directory in directories]
-    return arguments
-
-
-def _initialize(options: TurnOptions) -> dict[str, object]:
-    prompt = options.provider_options.get("system_prompt")
-    if prompt is not None and not isinstance(prompt, str):
-        raise InvalidOptionError(
-            f"provider_options['system_prompt'] must be a string, not {prompt!r}"
-        )
-    agents = mapping(options, "agents")
-    return {**initialize_fields(options), **({"agents": agents} if agents else {})}
+    return [*arguments, *(f"--add-dir={directory}" for directory in keys.add_dirs)]

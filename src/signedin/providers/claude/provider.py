@@ -23,11 +23,11 @@ from signedin.providers.base import (
 from signedin.providers.claude.account.home import accounts_for, settings_findings
 from signedin.providers.claude.auth import ClaudeAuth
 from signedin.providers.claude.binary import INSTALL, find_claude
+from signedin.providers.claude.keys import setting_sources
 from signedin.providers.claude.launch import QUIET, Launch
 from signedin.providers.claude.options import launch_for
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.session import ClaudeSession
-from signedin.providers.claude.values import setting_sources
 from signedin.providers.shared.binary import require
 
 CLI = "claude-cli"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
+
+from msgspec import Meta
 
 from signedin.model.errors import InvalidOptionError
-from signedin.model.options import VENDOR_DEFAULT, Image, McpServer, TurnOptions
+from signedin.model.options import Image, McpServer, TurnOptions, chosen
 from signedin.providers.codex import protocol as p
 from signedin.providers.shared.images import image_address
+from signedin.providers.shared.provider_options import ProviderOptions, Text
 
 DEFAULT_EFFORT = "low"
 
@@ -52,21 +55,35 @@ _SAID_OTHERWISE = {
 
 _AROUND_ROOT = " \"'"
 
-_KNOWN_OPTIONS = frozenset(
-    {
-        "config",
-        "reasoning_effort",
-        "model_reasoning_effort",
-        "base_instructions",
-        "service_tier",
-        "summary",
-        "personality",
-    }
-)
-
-
 FIXED_OPTIONS = frozenset({"config", "base_instructions", "personality"})
 """Provider options that count when a thread begins or is opened, and not later."""
+
+
+class CodexKeys(ProviderOptions, frozen=True, kw_only=True):
+    """The keys of ``provider_options``.
+
+    Attributes:
+        base_instructions: Replaces Codex's own prompt.
+        config: Anything of ``config.toml`` that no keyword decides, by dotted key.
+        model_reasoning_effort: The same as ``reasoning_effort``.
+        personality: How Codex talks, such as ``pragmatic``.
+        reasoning_effort: The same as ``effort=``, which takes precedence.
+        service_tier: Such as ``flex``.
+        summary: How much of its reasoning is shown, such as ``detailed``.
+    """
+
+    elsewhere = (
+        "anything of Codex's config.toml goes into "
+        "provider_options={'config': {'dotted.key': value}}"
+    )
+
+    base_instructions: Text | None = None
+    config: Annotated[Mapping[str, object], Meta(description="map dotted keys to values")] = {}
+    model_reasoning_effort: Text | None = None
+    personality: Text | None = None
+    reasoning_effort: Text | None = None
+    service_tier: Text | None = None
+    summary: Text | None = None
 
 
 class CodexOptions:
@@ -74,6 +91,7 @@ class CodexOptions:
 
     Attributes:
         turn: The options of the turn.
+        keys: Its ``provider_options``.
         config: The caller's configuration by dotted key, without that of `workspace_write`.
         workspace_write: What ``workspace-write`` means. That is for the caller to say, in
             ``provider_options``, and not for the user's ``config.toml``: its folders would be added
@@ -91,8 +109,8 @@ class CodexOptions:
         self.turn = turn
         self.config: dict[str, object] = {}
         self.workspace_write = dict(_WORKSPACE_WRITE)
-        self._given = _checked(turn.provider_options)
-        for key, value in cast("Mapping[str, object]", self._given.get("config") or {}).items():
+        self.keys = CodexKeys.read("codex", turn.provider_options)
+        for key, value in self.keys.config.items():
             root, _, name = key.partition(".")
             root = root.strip(_AROUND_ROOT)
             if keyword := _SAID_OTHERWISE.get(root):
@@ -110,18 +128,14 @@ class CodexOptions:
             )
         effort = (
             turn.effort
-            or self._given.get("reasoning_effort")
-            or self._given.get("model_reasoning_effort")
+            or self.keys.reasoning_effort
+            or self.keys.model_reasoning_effort
             or self.config.get("model_reasoning_effort")
             or DEFAULT_EFFORT
         )
-        self.effort = None if effort == VENDOR_DEFAULT else str(effort)
-        self.summary = self._given.get("summary") or self.config.get("model_reasoning_summary")
-        self.model = None if turn.model == VENDOR_DEFAULT else turn.model
-
-    def get(self, name: str) -> str | None:
-        """Returns a provider option other than ``config``; ``None`` if it was not given."""
-        return cast("str | None", self._given.get(name))
+        self.effort = chosen(str(effort))
+        self.summary = self.keys.summary or self.config.get("model_reasoning_summary")
+        self.model = chosen(turn.model)
 
     @property
     def sandbox_policy(self) -> p.SandboxPolicyParam:
@@ -148,24 +162,6 @@ class CodexOptions:
 def keyword_instead_of(key: str) -> str | None:
     """Returns the keyword that stands for a key of the configuration that decides what may be."""
     return _SAID_OTHERWISE.get(key.partition(".")[0].strip(_AROUND_ROOT))
-
-
-def _checked(given: Mapping[str, object]) -> Mapping[str, object]:
-    for name, value in given.items():
-        if name not in _KNOWN_OPTIONS:
-            raise InvalidOptionError(
-                f"codex has no provider option {name!r}; known: "
-                f"{', '.join(sorted(_KNOWN_OPTIONS))}. Anything of Codex's config.toml goes into "
-                "provider_options={'config': {'dotted.key': value}}"
-            )
-        if value is not None and name != "config" and not isinstance(value, str):
-            raise InvalidOptionError(f"provider_options[{name!r}] must be a string, not {value!r}")
-    config = given.get("config")
-    if config is not None and not isinstance(config, Mapping):
-        raise InvalidOptionError(
-            f"provider_options['config'] must map dotted keys to values, not {config!r}"
-        )
-    return given
 
 
 def _mapping(value: object) -> Mapping[str, object]:

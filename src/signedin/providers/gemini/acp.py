@@ -7,7 +7,7 @@ from pathlib import Path
 
 from signedin.model.errors import ErrorKind, UnsupportedOptionError
 from signedin.model.options import TurnOptions
-from signedin.providers.acp.dialect import Launch
+from signedin.providers.acp.dialect import Launch, TurnSettings
 from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, ProviderConfig
@@ -46,21 +46,20 @@ class GeminiDialect:
         """Looks for Gemini CLI."""
         return gemini.find_gemini(self._config)
 
-    def check(self, options: TurnOptions) -> None:
-        """Refuses what Gemini cannot honour; see `Dialect.check`."""
-        gemini.check_options(options)
-        mode = gemini.approval_mode(options)
-        if mode in _OF_TRUSTED_FOLDERS and not options.trust_project:
-            name = "approval_mode" if options.provider_options.get("approval_mode") else "yolo"
-            hint = f"Gemini allows the mode {mode} in trusted folders only; pass trust_project=True"
-            raise UnsupportedOptionError(self.name, name, hint)
+    def settings(self, options: TurnOptions) -> TurnSettings:
+        """Returns what a turn sets; the mode is the one that asks unless the caller names another.
+
+        See `Dialect.settings`.
+        """
+        mode = self._keys(options).mode or "default"
+        return TurnSettings(model=gemini.model(options), mode=_MODES[mode])
 
     def launch(self, options: TurnOptions) -> Launch:
         """Returns how to start Gemini; see `Dialect.launch`."""
-        self.check(options)
+        keys = self._keys(options)
         program = require(self.name, gemini.find_gemini(self._config))
         return Launch(
-            argv=(str(program), "--acp", *gemini.arguments(options)),
+            argv=(str(program), "--acp", *keys.arguments),
             env=gemini.start(self._config, options).env,
             features=_FEATURES,
         )
@@ -73,14 +72,6 @@ class GeminiDialect:
         """Returns what the user should know about how Gemini signs in."""
         return gemini.findings_for(self._config, options)
 
-    def model(self, options: TurnOptions) -> str | None:
-        """Returns the model to ask for, ``None`` for Gemini's own default."""
-        return gemini.model(options)
-
-    def mode(self, options: TurnOptions) -> str | None:
-        """Returns the mode: the one that asks, unless the caller names another."""
-        return _MODES[gemini.approval_mode(options) or "default"]
-
     def started(self, launch: Launch, agent: ACPAgent) -> None:
         """Remembers Gemini's version."""
         remember_version(Path(launch.argv[0]), agent.version)
@@ -91,3 +82,14 @@ class GeminiDialect:
         store.check_place(session_id, cwd)
         store.join(session_id)
         make_loadable(session_id, launch.env)
+
+    def _keys(self, options: TurnOptions) -> gemini.GeminiKeys:
+        keys = gemini.read_keys(options)
+        if keys.mode in _OF_TRUSTED_FOLDERS and not options.trust_project:
+            name = "approval_mode" if keys.approval_mode else "yolo"
+            hint = (
+                f"Gemini allows the mode {keys.mode} in trusted folders only; pass "
+                "trust_project=True"
+            )
+            raise UnsupportedOptionError(self.name, name, hint)
+        return keys

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import cast
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
+from msgspec import Meta
 
 from signedin.accounts.billing import assure_billing
-from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.model.options import VENDOR_DEFAULT, TurnOptions
+from signedin.model.errors import UnsupportedOptionError
+from signedin.model.options import TurnOptions, chosen
 from signedin.providers.acp.dialect import NO_SHARED_FOLDER
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.gemini.account.billing import NOBODY, interpret
@@ -27,6 +28,7 @@ from signedin.providers.gemini.account.variables import ADDRESS_VARIABLE
 from signedin.providers.gemini.trust import VARIABLE as TRUST_VARIABLE, check_trust, trust
 from signedin.providers.shared.binary import locate
 from signedin.providers.shared.environment import child_environment
+from signedin.providers.shared.provider_options import ProviderOptions, Switch, Texts
 
 ACP = "gemini-acp"
 HEADLESS = "gemini-cli"
@@ -45,11 +47,43 @@ PROCESS_DEFAULTS: Mapping[str, str] = {
 }
 """Set for every process; a caller's ``env`` takes precedence."""
 
-APPROVAL_MODES = ("default", "auto_edit", "yolo", "plan")
+ApprovalMode: TypeAlias = Literal["default", "auto_edit", "yolo", "plan"]
+_MODES = Meta(description=f"be one of {', '.join(get_args(ApprovalMode))}")
 
-_KNOWN_OPTIONS = frozenset(
-    {"approval_mode", "extra_argv", "include_directories", "sandbox", "yolo"}
-)
+
+class GeminiKeys(ProviderOptions, frozen=True, kw_only=True):
+    """The keys of ``provider_options``, the same for both transports.
+
+    Attributes:
+        approval_mode: ``default``, ``auto_edit``, ``yolo`` or ``plan``, instead of what
+            ``permissions`` says; over ACP ``auto_edit`` and ``yolo`` need ``trust_project=True``.
+        extra_argv: More arguments of the command line; no secrets. What Gemini CLI does not know is
+            an `InvalidOptionError`.
+        include_directories: More folders of the workspace.
+        sandbox: Whether tools run in Gemini CLI's sandbox.
+        yolo: The same as ``approval_mode="yolo"``, which takes precedence.
+    """
+
+    approval_mode: Annotated[ApprovalMode, _MODES] | None = None
+    extra_argv: Texts = ()
+    include_directories: Texts = ()
+    sandbox: Switch = False
+    yolo: Switch = False
+
+    @property
+    def mode(self) -> ApprovalMode | None:
+        """The approval mode that was named, ``None`` without one."""
+        return self.approval_mode or ("yolo" if self.yolo else None)
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments that both transports take."""
+        folders = [
+            part
+            for folder in self.include_directories
+            for part in ("--include-directories", folder)
+        ]
+        return [*(["--sandbox"] if self.sandbox else []), *folders, *self.extra_argv]
 
 
 def find_gemini(config: ProviderConfig) -> Installation:
@@ -77,11 +111,11 @@ def start(config: ProviderConfig, options: TurnOptions) -> Start:
         BillingError: It would be billed in another way than the caller chose.
     """
     check_trust(options, headless=config.transport != ACP)
-    chosen = start_with(config, options, home_changes(config))
+    begun = start_with(config, options, home_changes(config))
     if config.billing is not None:
-        assure_billing(interpret(NOBODY, chosen), config.billing)
-    check_signed_in(chosen)
-    return chosen
+        assure_billing(interpret(NOBODY, begun), config.billing)
+    check_signed_in(begun)
+    return begun
 
 
 def start_with(
@@ -125,68 +159,20 @@ def start_with(
 def model(options: TurnOptions) -> str | None:
     """Returns the model to ask for, ``None`` for the vendor's own default."""
     if options.model is not None:
-        return None if options.model == VENDOR_DEFAULT else options.model
+        return chosen(options.model)
     named = {**os.environ, **options.env}.get(MODEL_VARIABLE)
     return None if named else DEFAULT_MODEL
 
 
-def check_options(options: TurnOptions) -> None:
-    """Refuses what Gemini cannot honour.
+def read_keys(options: TurnOptions) -> GeminiKeys:
+    """Returns the ``provider_options`` of a turn.
 
     Raises:
-        UnsupportedOptionError: It does not support a keyword.
-        InvalidOptionError: A provider option that is not one of Gemini's.
+        UnsupportedOptionError: Gemini does not support a keyword.
+        InvalidOptionError: A provider option cannot be used.
     """
-    if options.effort not in (None, VENDOR_DEFAULT):
+    if chosen(options.effort) is not None:
         raise UnsupportedOptionError(
             "gemini", "effort", "its models choose their effort themselves"
         )
-    for given in options.provider_options:
-        if given not in _KNOWN_OPTIONS:
-            raise InvalidOptionError(
-                f"gemini has no provider option {given!r}; known: "
-                f"{', '.join(sorted(_KNOWN_OPTIONS))}"
-            )
-    for name in ("sandbox", "yolo"):
-        if not isinstance(value := options.provider_options.get(name, False), bool):
-            raise InvalidOptionError(f"{name} must be True or False, not {value!r}")
-    approval_mode(options)
-    arguments(options)
-
-
-def approval_mode(options: TurnOptions) -> str | None:
-    """Returns the approval mode the caller names, ``None`` without one.
-
-    Raises:
-        InvalidOptionError: There is no such mode.
-    """
-    chosen = options.provider_options.get("approval_mode")
-    if chosen is None:
-        return "yolo" if options.provider_options.get("yolo") else None
-    if chosen not in APPROVAL_MODES:
-        raise InvalidOptionError(
-            f"approval_mode must be one of {', '.join(APPROVAL_MODES)}, not {chosen!r}"
-        )
-    return str(chosen)
-
-
-def arguments(options: TurnOptions) -> list[str]:
-    """Returns the arguments that both transports take.
-
-    Raises:
-        InvalidOptionError: A value that cannot be an argument.
-    """
-    argv: list[str] = []
-    if options.provider_options.get("sandbox"):
-        argv.append("--sandbox")
-    for folder in _strings(options, "include_directories"):
-        argv += ["--include-directories", folder]
-    return [*argv, *_strings(options, "extra_argv")]
-
-
-def _strings(options: TurnOptions, name: str) -> list[str]:
-    given = options.provider_options.get(name, ())
-    values = cast("list[object]", given) if isinstance(given, list | tuple) else [None]
-    if not all(isinstance(value, str) for value in values):
-        raise InvalidOptionError(f"{name} must be a list of strings, not {given!r}")
-    return [str(value) for value in values]
+    return GeminiKeys.read("gemini", options.provider_options)

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeAlias, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Self, TypeAlias
 
-import msgspec
+from msgspec import Meta
 
-from signedin.model.errors import AuthRequiredError, InvalidOptionError
+from signedin.model.errors import AuthRequiredError
 from signedin.providers.chatgpt.sign_in.profiles import Profile, profile_named
 from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
+from signedin.providers.shared.provider_options import ProviderOptions
 
 OnAuthRefresh: TypeAlias = Callable[[ChatGPTLogin], Awaitable[None] | None]
 """Called with every login that a refresh gives, after it was stored."""
 
-SIGN_IN_OPTIONS = frozenset({"profile", "allowed_accounts", "on_auth_refresh"})
 
-
-class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):
+class SignInSettings(ProviderOptions, frozen=True, kw_only=True):
     """How to sign in, and what to do when tokens change.
 
     Attributes:
-        profile: The way to sign in, if one was chosen.
-        allowed_accounts: Ids of the accounts or workspaces that may be signed in to; none allows
-            all.
-        on_auth_refresh: Called after every refresh.
+        profile: ``"siwc"``, ``"codex"``, or a `Profile` of your own
+            (``signedin.providers.chatgpt.sign_in.profiles``).
+        allowed_accounts: Ids of the accounts or workspaces that may be used, all without any; a new
+            login of any other is revoked at once, a stored one is refused; refused beside
+            ``access``.
+        on_auth_refresh: Called with the new `ChatGPTLogin` after each refresh. It is stored by
+            then; if the function fails, the turn fails too, so that you notice.
     """
 
-    profile: Profile | None = None
-    allowed_accounts: tuple[str, ...] = ()
-    on_auth_refresh: OnAuthRefresh | None = None
+    profile: Annotated[Profile, Meta(description="be 'siwc', 'codex' or a Profile")] | None = None
+    allowed_accounts: Annotated[tuple[str, ...], Meta(description="be a list of account ids")] = ()
+    on_auth_refresh: (
+        Annotated[OnAuthRefresh, Meta(description="be a function of a ChatGPTLogin")] | None
+    ) = None
+
+    @classmethod
+    def read(cls, provider: str, given: Mapping[str, object]) -> Self:
+        """Looks up a profile that was given by its name; see `ProviderOptions.read`."""
+        if isinstance(name := given.get("profile"), str):
+            given = {**given, "profile": profile_named(name)}
+        return super().read(provider, given)
 
     def check_account(self, login: ChatGPTLogin) -> None:
         """Raises if the account of a login is not allowed.
@@ -51,20 +62,5 @@ def sign_in_settings(options: Mapping[str, object]) -> SignInSettings:
     Raises:
         InvalidOptionError: A value cannot be used.
     """
-    profile = options.get("profile")
-    if isinstance(profile, str):
-        profile = profile_named(profile)
-    if profile is not None and not isinstance(profile, Profile):
-        raise InvalidOptionError("profile must be 'siwc', 'codex' or a Profile")
-    allowed = options.get("allowed_accounts", ())
-    is_list = isinstance(allowed, Sequence) and not isinstance(allowed, str | bytes)
-    if not is_list or not all(isinstance(a, str) for a in cast("Sequence[object]", allowed)):
-        raise InvalidOptionError("allowed_accounts must be a list of account ids")
-    on_refresh = options.get("on_auth_refresh")
-    if on_refresh is not None and not callable(on_refresh):
-        raise InvalidOptionError("on_auth_refresh must be a function of a ChatGPTLogin")
-    return SignInSettings(
-        profile=profile,
-        allowed_accounts=tuple(cast("Sequence[str]", allowed)),
-        on_auth_refresh=cast("OnAuthRefresh | None", on_refresh),
-    )
+    names = SignInSettings.__struct_fields__
+    return SignInSettings.read("chatgpt", {k: v for k, v in options.items() if k in names})

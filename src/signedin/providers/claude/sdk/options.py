@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 from claude_agent_sdk import AgentDefinition, ClaudeAgentOptions, __version__ as sdk_version
 from claude_agent_sdk._internal.transport.subprocess_cli import (
     SubprocessCLITransport,
 )
+from msgspec.structs import asdict
 
 from signedin.accounts.billing import Account
 from signedin.accounts.homes import make_private
-from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.errors import InvalidOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
+from signedin.providers.claude.keys import ClaudeKeys, written
 from signedin.providers.claude.launch import (
     Launch,
     check_arguments,
@@ -28,13 +31,7 @@ from signedin.providers.claude.launch import (
 )
 from signedin.providers.claude.servers import servers, startup, trusted
 from signedin.providers.claude.tool_server import listing
-from signedin.providers.claude.values import (
-    check_names,
-    mapping,
-    max_turns,
-    setting_sources,
-    texts,
-)
+from signedin.providers.shared.provider_options import Table
 
 _OURS = {
     "can_use_tool": "use on_approval=",
@@ -64,11 +61,30 @@ _OURS = {
 }
 """Options of the SDK that are not passed on, and why."""
 
+_TYPES = {"extra_args": Table, "mcp_servers": Table}
+"""What the SDK itself does not check."""
+
 _CLAUDE_CODE = {"type": "preset", "preset": "claude_code"}
 
-_KNOWN_OPTIONS = frozenset(
-    {field.name for field in dataclasses.fields(ClaudeAgentOptions)} | {"reasoning_effort"}
+SdkKeys = cast(
+    "type[ClaudeKeys]",
+    msgspec.defstruct(
+        "SdkKeys",
+        [
+            (field.name, _TYPES.get(field.name, object), None)
+            for field in dataclasses.fields(ClaudeAgentOptions)
+            if field.name not in _OURS.keys() | set(ClaudeKeys.__struct_fields__)
+        ],
+        bases=(ClaudeKeys,),
+        namespace={
+            "__repr__": ClaudeKeys.__repr__,
+            "refused": {name: f"not in provider_options; {why}" for name, why in _OURS.items()},
+        },
+        frozen=True,
+        kw_only=True,
+    ),
 )
+"""The keys of ``claude-agent-sdk``: also those options of the SDK that signedin has no word for."""
 
 
 def sdk_launch(
@@ -87,16 +103,13 @@ def sdk_launch(
         UnsupportedOptionError: An option of the SDK is not supported here.
         PermissionDeniedError: Claude Code would refuse ``full-access`` to the user root.
     """
-    check_names(options, _KNOWN_OPTIONS)
-    for name in options.provider_options:
-        if name in _OURS:
-            raise UnsupportedOptionError("claude", f"provider_options[{name!r}]", _OURS[name])
+    keys = SdkKeys.read("claude", options.provider_options)
     if account.source == "isolated":
         make_private(account.home)
     environment = _as_the_sdk_sets(environment_for(config, options, account), options)
     environment |= startup(options)
-    mode = permission_mode(options, environment)
-    sdk = _sdk_options(options, mode)
+    mode = permission_mode(options, keys, environment)
+    sdk = _sdk_options(options, keys, mode)
     arguments = _Command(program, sdk).arguments
     check_arguments(arguments)
     own = cast("dict[str, dict[str, Any]]", sdk.mcp_servers)
@@ -111,13 +124,13 @@ def sdk_launch(
         arguments,
         environment,
         options.cwd,
-        initialize_fields(options),
+        initialize_fields(options, keys),
         {**described, **named},
         tuple(listing(tool) for tool in options.tools),
         config.billing,
         sdk,
         model_of(options),
-        effort_of(options),
+        effort_of(options, keys),
     )
 
 
@@ -142,26 +155,28 @@ def _as_the_sdk_sets(environment: Mapping[str, str], options: TurnOptions) -> di
     return {**environment, **{k: v for k, v in variables.items() if k not in options.env}}
 
 
-def _sdk_options(options: TurnOptions, mode: str) -> ClaudeAgentOptions:
-    given = dict(options.provider_options)
+def _sdk_options(options: TurnOptions, keys: ClaudeKeys, mode: str) -> ClaudeAgentOptions:
+    given = {name: value for name, value in asdict(keys).items() if value is not None}
     given.pop("reasoning_effort", None)
-    prompt = given.get("system_prompt")
-    sources = setting_sources(options)
-    flags = cast("dict[str, str | None]", mapping(options, "extra_args"))
+    sources = keys.sources(options)
+    flags = {**given.get("extra_args", {})}
     if options.ephemeral:
         flags["no-session-persistence"] = None
     ours: dict[str, object] = {
-        "agents": {name: _agent(name, agent) for name, agent in mapping(options, "agents").items()},
-        "allowed_tools": [*texts(given.get("allowed_tools")), *trusted(options)],
+        "agents": {name: _agent(name, agent) for name, agent in (keys.agents or {}).items()},
+        "allowed_tools": [*(keys.allowed_tools or ()), *trusted(options)],
         "extra_args": flags,
         "include_partial_messages": True,
-        "max_turns": max_turns(options),
-        "mcp_servers": mapping(options, "mcp_servers"),
+        "max_turns": keys.turns(options),
+        "mcp_servers": given.get("mcp_servers", {}),
         "permission_mode": mode,
         "permission_prompt_tool_name": "stdio",
         "setting_sources": sources,
+        "settings": None if keys.settings is None else written(keys.settings),
         "strict_mcp_config": given.get("strict_mcp_config", not sources),
-        "system_prompt": _CLAUDE_CODE if prompt is None or isinstance(prompt, str) else prompt,
+        "system_prompt": keys.system_prompt
+        if isinstance(keys.system_prompt, Mapping)
+        else _CLAUDE_CODE,
     }
     return ClaudeAgentOptions(**cast("dict[str, Any]", {**given, **ours}))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import TypedDict, TypeVar, cast
 
 import msgspec
 
@@ -21,7 +21,17 @@ from signedin.model.events import (
 from signedin.providers.codex import protocol as p
 
 _ItemT = TypeVar("_ItemT", bound=p.ThreadItem)
-_Translate = Callable[[_ItemT, ItemStatus, float, msgspec.Raw], "Event | None"]
+
+
+class _Common(TypedDict):
+    """What every event of an item has."""
+
+    item_id: str
+    timestamp: float
+    payload: msgspec.Raw
+
+
+_Translate = Callable[[_ItemT, ItemStatus, _Common], "Event | None"]
 
 
 def item_event(
@@ -36,63 +46,48 @@ def item_event(
     if translate is None:
         return None
     status: ItemStatus = "started" if started else _end(getattr(item, "status", ""))
-    return translate(item, status, timestamp, payload)
+    common = _Common(item_id=item.id, timestamp=timestamp, payload=payload)
+    return translate(item, status, common)
 
 
-def _message(
-    item: p.AgentMessageThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
-) -> Event | None:
+def _message(item: p.AgentMessageThreadItem, status: ItemStatus, common: _Common) -> Event | None:
     if status == "started":
         return None
-    return MessageEvent(
-        item_id=item.id, text=item.text, phase=item.phase, timestamp=timestamp, payload=payload
-    )
+    return MessageEvent(text=item.text, phase=item.phase, **common)
 
 
-def _reasoning(
-    item: p.ReasoningThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
-) -> Event | None:
+def _reasoning(item: p.ReasoningThreadItem, status: ItemStatus, common: _Common) -> Event | None:
     if status == "started":
         return None
     text = "\n\n".join(item.summary) if item.summary else "".join(item.content)
-    return ReasoningEvent(item_id=item.id, text=text, timestamp=timestamp, payload=payload)
+    return ReasoningEvent(text=text, **common)
 
 
-def _plan(
-    item: p.PlanThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
-) -> Event | None:
+def _plan(item: p.PlanThreadItem, status: ItemStatus, common: _Common) -> Event | None:
     if status == "started":
         return None
-    return PlanEvent(item_id=item.id, text=item.text, timestamp=timestamp, payload=payload)
+    return PlanEvent(text=item.text, **common)
 
 
-def _command(
-    item: p.CommandExecutionThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
-) -> Event:
+def _command(item: p.CommandExecutionThreadItem, status: ItemStatus, common: _Common) -> Event:
     return CommandEvent(
-        item_id=item.id,
         command=item.command,
         status=status,
         cwd=item.cwd or None,
         output=item.aggregated_output or "",
         exit_code=item.exit_code,
         seconds=_seconds(item.duration_ms),
-        timestamp=timestamp,
-        payload=payload,
+        **common,
     )
 
 
-def _file_change(
-    item: p.FileChangeThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
-) -> Event:
+def _file_change(item: p.FileChangeThreadItem, status: ItemStatus, common: _Common) -> Event:
     changes = tuple(_change(change) for change in item.changes)
     return FileChangeEvent(
-        item_id=item.id,
         changes=changes,
         status=status,
         text=", ".join(change.path for change in changes),
-        timestamp=timestamp,
-        payload=payload,
+        **common,
     )
 
 
@@ -101,14 +96,11 @@ def _change(change: p.FileUpdateChange) -> FileChange:
     return FileChange(change.path, kind, change.diff, change.kind.move_path)
 
 
-def _mcp_call(
-    item: p.McpToolCallThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
-) -> Event:
+def _mcp_call(item: p.McpToolCallThreadItem, status: ItemStatus, common: _Common) -> Event:
     result: object = None
     if item.result is not None:
         result = item.result.structured_content or list(item.result.content)
     return ToolEvent(
-        item_id=item.id,
         name=item.tool,
         status=status,
         server=item.server or None,
@@ -116,21 +108,17 @@ def _mcp_call(
         result=result,
         error=item.error.message if item.error else None,
         seconds=_seconds(item.duration_ms),
-        timestamp=timestamp,
-        payload=payload,
+        **common,
     )
 
 
-def _dynamic_call(
-    item: p.DynamicToolCallThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
-) -> Event:
+def _dynamic_call(item: p.DynamicToolCallThreadItem, status: ItemStatus, common: _Common) -> Event:
     contents = [
         content.text if content.text is not None else msgspec.to_builtins(content)
         for content in item.content_items or ()
     ]
     result: object = contents[0] if len(contents) == 1 else contents or None
     return ToolEvent(
-        item_id=item.id,
         name=item.tool,
         status=status,
         server=item.namespace,
@@ -138,52 +126,36 @@ def _dynamic_call(
         result=None if status == "failed" else result,
         error=str(result) if status == "failed" else None,
         seconds=_seconds(item.duration_ms),
-        timestamp=timestamp,
-        payload=payload,
+        **common,
     )
 
 
-def _web_search(
-    item: p.WebSearchThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
-) -> Event:
+def _web_search(item: p.WebSearchThreadItem, status: ItemStatus, common: _Common) -> Event:
     return ToolEvent(
-        item_id=item.id,
         name="web_search",
         status=status,
         arguments={"query": item.query},
         result=list(item.results) if item.results else None,
-        timestamp=timestamp,
-        payload=payload,
+        **common,
     )
 
 
-def _subagent(
-    item: p.CollabAgentToolCallThreadItem,
-    status: ItemStatus,
-    timestamp: float,
-    payload: msgspec.Raw,
-) -> Event:
+def _subagent(item: p.CollabAgentToolCallThreadItem, status: ItemStatus, common: _Common) -> Event:
     return ToolEvent(
-        item_id=item.id,
         name=item.tool,
         status=status,
         server="agents",
         arguments={"prompt": item.prompt, "threads": list(item.receiver_thread_ids)},
-        timestamp=timestamp,
-        payload=payload,
+        **common,
     )
 
 
-def _image_view(
-    item: p.ImageViewThreadItem, status: ItemStatus, timestamp: float, payload: msgspec.Raw
-) -> Event:
+def _image_view(item: p.ImageViewThreadItem, status: ItemStatus, common: _Common) -> Event:
     return ToolEvent(
-        item_id=item.id,
         name="view_image",
         status=status,
         arguments={"path": item.path},
-        timestamp=timestamp,
-        payload=payload,
+        **common,
     )
 
 

@@ -501,9 +501,9 @@ def _thread_settings(asked: CodexOptions, home: Path, trusted: Iterable[Path]) -
         "config": settings,
         "model": asked.model or UNSET,
         "developer_instructions": options.instructions or UNSET,
-        "base_instructions": asked.get("base_instructions") or UNSET,
-        "service_tier": asked.get("service_tier") or UNSET,
-        "personality": asked.get("personality") or UNSET,
+        "base_instructions": asked.keys.base_instructions or UNSET,
+        "service_tier": asked.keys.service_tier or UNSET,
+        "personality": asked.keys.personality or UNSET,
     }
 
 

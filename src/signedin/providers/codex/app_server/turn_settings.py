@@ -41,7 +41,7 @@ class TurnSettings:
         chosen: dict[str, object] = {
             "effort": asked.effort,
             "summary": asked.summary,
-            "service_tier": asked.get("service_tier"),
+            "service_tier": asked.keys.service_tier,
         }
         said = {name: value for name, value in chosen.items() if value is not None}
         if forgotten := self._said - said.keys():

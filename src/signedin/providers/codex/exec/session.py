@@ -345,17 +345,15 @@ def _arguments(asked: CodexOptions, home: Path, distrusted: list[Path]) -> list[
         "approval_policy": "never",
         "approvals_reviewer": REVIEWER,
     }
-    if chosen := asked.model:
-        config["model"] = chosen
-    if chosen := asked.effort:
-        config["model_reasoning_effort"] = chosen
-    if chosen := asked.summary:
-        config["model_reasoning_summary"] = chosen
-    for name in ("service_tier", "personality"):
-        if chosen := asked.get(name):
-            config[name] = chosen
-    if options.instructions:
-        config["developer_instructions"] = options.instructions
+    chosen: dict[str, object] = {
+        "model": asked.model,
+        "model_reasoning_effort": asked.effort,
+        "model_reasoning_summary": asked.summary,
+        "service_tier": asked.keys.service_tier,
+        "personality": asked.keys.personality,
+        "developer_instructions": options.instructions,
+    }
+    config |= {name: value for name, value in chosen.items() if value}
     arguments = [part for image in options.images for part in ("--image", _file_of(image))]
     arguments += ["--ephemeral"] if options.ephemeral else []
     arguments += config_arguments(config)
@@ -373,7 +371,7 @@ def _files(asked: CodexOptions) -> tuple[TemporaryFolder | None, list[str]]:
     contents: dict[str, bytes] = {}
     if (output := asked.turn.output) is not None:
         contents[_SCHEMA_FILE] = msgspec.json.encode(output.strict_schema)
-    if words := asked.get("base_instructions"):
+    if words := asked.keys.base_instructions:
         contents[_INSTRUCTIONS_FILE] = words.encode("utf-8", "replace")
     if not contents:
         return None, []
@@ -431,7 +429,8 @@ def _check_continued(request: SessionRequest, asked: CodexOptions) -> None:
         "instructions": options.instructions,
         "ephemeral": options.ephemeral,
         "summary": asked.summary,
-        **{name: asked.get(name) for name in ("service_tier", "personality")},
+        "service_tier": asked.keys.service_tier,
+        "personality": asked.keys.personality,
     }
     for name, value in given.items():
         if value:

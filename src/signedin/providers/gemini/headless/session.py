@@ -101,7 +101,7 @@ class HeadlessSession(ProviderSession):
                 f"the prompt has {len(text)} bytes, more than the {LARGEST_PROMPT} that "
                 f"{gemini.HEADLESS} reads; use transport={gemini.ACP!r}"
             )
-        gemini.check_options(options)
+        keys = gemini.read_keys(options)
         program = require("gemini", gemini.find_gemini(self._config))
         env = dict(gemini.start(self._config, options).env)
         if self._id is not None:
@@ -110,7 +110,7 @@ class HeadlessSession(ProviderSession):
             self._store.join(self._id)
         turn = HeadlessTurn(self, str(options.cwd))
         try:
-            await turn.start([str(program), *_arguments(options, self._id)], env, text)
+            await turn.start([str(program), *_arguments(options, keys, self._id)], env, text)
         except BaseException:
             await turn.aclose()
             raise
@@ -225,14 +225,14 @@ async def _ends_within(process: Process, seconds: float) -> None:
         return
 
 
-def _arguments(options: TurnOptions, resume: str | None) -> list[str]:
-    mode = gemini.approval_mode(options) or _MODES[options.permissions]
+def _arguments(options: TurnOptions, keys: gemini.GeminiKeys, resume: str | None) -> list[str]:
+    mode = keys.mode or _MODES[options.permissions]
     argv = ["--output-format", "stream-json", "--approval-mode", mode]
     if chosen := gemini.model(options):
         argv.append(f"--model={chosen}")
     if resume is not None:
         argv.append(f"--resume={_checked_id(resume)}")
-    return [*argv, *gemini.arguments(options)]
+    return [*argv, *keys.arguments]
 
 
 def _checked_id(session_id: str) -> str:
