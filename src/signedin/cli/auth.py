@@ -321,7 +321,7 @@ async def _login(
     if method == "api-key" and not key:
         raise UsageError("--method api-key reads the key from standard input, which is empty")
     async with _client(provider, source, account, options) as client:
-        pending = await client.start_login(method, key)
+        pending = await client.login(method=method, api_key=key)
         if pending is not None:
             if pending.url:
                 write(f"Open this page to sign in: {pending.url}\n")
