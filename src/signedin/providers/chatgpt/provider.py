@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from signedin.accounts.billing import assure_billing
-from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AuthStatus, Payer
-from signedin.model.capabilities import Capabilities
 from signedin.model.errors import UnsupportedOptionError
 from signedin.model.events import RateLimits
-from signedin.model.extras import install_command
 from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, SessionPage
 from signedin.providers.base import (
-    Installation,
     Provider,
     ProviderConfig,
-    ProviderSpec,
     SessionQuery,
     SessionRequest,
 )
-
-if TYPE_CHECKING:
-    from signedin.providers.chatgpt.auth import ChatGPTAuth
-    from signedin.providers.chatgpt.session import ChatGPTSession
-    from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns
-    from signedin.providers.chatgpt.store import ConversationStore
-    from signedin.providers.chatgpt.transport import ChatGPTTransport
-
-RESPONSES = "chatgpt-responses"
-INSTALL = install_command("chatgpt")
+from signedin.providers.chatgpt.auth import ChatGPTAuth, check_source
+from signedin.providers.chatgpt.options import client_settings, turn_settings
+from signedin.providers.chatgpt.session import ChatGPTSession
+from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns
+from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.profiles import CODEX
+from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
+from signedin.providers.chatgpt.store import ConversationStore
+from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport
 
 
 class ChatGPTProvider(Provider):
@@ -55,9 +47,6 @@ class ChatGPTProvider(Provider):
             AuthRequiredError: Nobody is signed in.
             InvalidOptionError: An option cannot be used, or there is no such conversation.
         """
-        from signedin.providers.chatgpt.options import turn_settings  # noqa: PLC0415
-        from signedin.providers.chatgpt.session import ChatGPTSession  # noqa: PLC0415
-
         turn_settings(request.options)
         transport = await self._transport(request.options)
         store, session_id = self._store(request.options), request.resume
@@ -93,10 +82,6 @@ class ChatGPTProvider(Provider):
 
     def auth(self, options: TurnOptions) -> ChatGPTAuth:
         """Returns the object that manages the account."""
-        from signedin.providers.chatgpt.auth import ChatGPTAuth  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.settings import sign_in_settings  # noqa: PLC0415
-
         self._sign_ins = self._sign_ins or OpenSignIns()
         settings = sign_in_settings(options.provider_options)
         return ChatGPTAuth(self._config, settings, self._sign_ins)
@@ -110,13 +95,6 @@ class ChatGPTProvider(Provider):
             await self._sign_ins.aclose()
 
     async def _transport(self, options: TurnOptions) -> ChatGPTTransport:
-        from signedin.providers.chatgpt.auth import check_source  # noqa: PLC0415
-        from signedin.providers.chatgpt.options import client_settings  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.profiles import CODEX  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.settings import sign_in_settings  # noqa: PLC0415
-        from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport  # noqa: PLC0415
-
         client, sign_in = client_settings(options), sign_in_settings(options.provider_options)
         access = client.source()
         if access is None:
@@ -154,9 +132,6 @@ class ChatGPTProvider(Provider):
         assure_billing(status, self._config.billing)
 
     def _store(self, options: TurnOptions) -> ConversationStore:
-        from signedin.providers.chatgpt.options import client_settings  # noqa: PLC0415
-        from signedin.providers.chatgpt.store import ConversationStore  # noqa: PLC0415
-
         chosen = client_settings(options).sessions
         own = isolated_home("chatgpt", self._config.account)
         return ConversationStore(Path(chosen).expanduser() if chosen else own)
@@ -172,55 +147,3 @@ def _check_given_access(options: TurnOptions) -> None:
         if options.provider_options.get(name):
             hint = "it applies to the stored login, but provider_options['access'] takes precedence"
             raise UnsupportedOptionError("chatgpt", name, hint)
-
-
-def find_client(config: ProviderConfig) -> Installation:
-    """Looks for the HTTP client; there is no program."""
-    del config
-    found = find_spec("aiohttp")
-    if found is None or found.origin is None:
-        return Installation(
-            path=None, origin="none", problem="aiohttp is not installed", install=INSTALL
-        )
-    return Installation(path=Path(found.origin), origin="package")
-
-
-SPEC = ProviderSpec(
-    name="chatgpt",
-    transports={
-        RESPONSES: Capabilities(
-            deltas=True,
-            failures=True,
-            sessions=True,
-            resume=True,
-            fork=True,
-            list_sessions=True,
-            history=True,
-            rename=True,
-            archive=True,
-            delete=True,
-            roll_back=True,
-            ephemeral=True,
-            steer=True,
-            interrupt=True,
-            images=True,
-            effort=True,
-            instructions=True,
-            tools=True,
-            output_schema=True,
-            models=True,
-            limits=True,
-            prewarm=True,
-        ),
-    },
-    create=ChatGPTProvider,
-    find=find_client,
-    install=INSTALL,
-    login=sign_in_command("chatgpt", method="browser"),
-    profiles=("siwc", "codex"),
-    takes_binary=False,
-    quirks=(
-        "works in no folder: it runs no commands and changes no files of its own",
-        "conversations are stored on this machine, and sent whole with every request",
-    ),
-)
