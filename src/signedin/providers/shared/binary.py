@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from signedin.accounts.files import write_private
-from signedin.accounts.homes import make_private
+from signedin.accounts.homes import cache_folder, make_private
 from signedin.model.errors import InvalidOptionError, ProviderNotInstalledError
 from signedin.providers.base import Installation
 
@@ -108,9 +108,7 @@ def _fingerprint(path: Path) -> tuple[int, int]:
 
 
 def _cache_file() -> Path:
-    from platformdirs import user_cache_path  # noqa: PLC0415 - 3 ms, not needed to find a program
-
-    return user_cache_path("signedin") / "programs.json"
+    return cache_folder() / "programs.json"
 
 
 def _read_cache() -> dict[str, _Facts]:
