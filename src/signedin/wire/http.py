@@ -6,6 +6,8 @@ from http.client import responses
 
 from msgspec import Struct
 
+from signedin.model.redact import MASK
+
 
 class HttpRequest(Struct, frozen=True):
     """A request as it was read.
@@ -21,6 +23,9 @@ class HttpRequest(Struct, frozen=True):
     target: str
     headers: Mapping[str, str]
     body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"HttpRequest({self.method!r}, {MASK})"
 
 
 class HttpResponse:
