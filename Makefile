@@ -47,6 +47,7 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python scripts/generate_docs.py
+	$(BIN)/python scripts/generate_blocking.py
 
 clean:
 	rm -rf $(VENV) .agents build dist

@@ -9,12 +9,13 @@ from typing import Self, TypeAlias
 import msgspec
 
 from signedin.loopback import LoopbackModel
-from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
+from signedin.loopback.server import HttpServer
 from signedin.model.errors import AuthRequiredError
 from signedin.model.retry import Retry
 from signedin.providers.chatgpt.sign_in.access import Access, AccessSource
 from signedin.providers.chatgpt.sign_in.profiles import CODEX, Profile
 from signedin.providers.chatgpt.transport import ChatGPTTransport
+from signedin.wire.http import HttpRequest, HttpResponse
 
 AT_ONCE = Retry(max_retries=4, backoff=0.0, jitter=0.0)
 """Tries again without waiting."""

@@ -9,7 +9,8 @@ from typing import Self
 
 import msgspec
 
-from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
+from signedin.loopback.server import HttpServer
+from signedin.wire.http import HttpRequest, HttpResponse
 
 
 class Login(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 
 from signedin.model.errors import InvalidOptionError
@@ -18,6 +19,17 @@ def signedin_home() -> Path:
     """Returns ``SIGNEDIN_HOME``, or ``~/.signedin``. It need not exist."""
     configured = os.environ.get(HOME_VARIABLE)
     return Path(configured).expanduser() if configured else Path.home() / ".signedin"
+
+
+def cache_folder() -> Path:
+    """Returns the folder of what can be lost, where the system has such folders."""
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    if not Path(caches).is_absolute():
+        caches = {
+            "darwin": "~/Library/Caches",
+            "win32": os.environ.get("LOCALAPPDATA", "~/AppData/Local"),
+        }.get(sys.platform, "~/.cache")
+    return Path(caches).expanduser() / "signedin"
 
 
 def isolated_home(provider: str, account: str | None = None) -> Path:

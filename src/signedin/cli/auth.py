@@ -7,8 +7,10 @@ import codecs
 import os
 import sys
 import threading
+import webbrowser
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -321,7 +323,7 @@ async def _login(
     if method == "api-key" and not key:
         raise UsageError("--method api-key reads the key from standard input, which is empty")
     async with _client(provider, source, account, options) as client:
-        pending = await client.start_login(method, key)
+        pending = await client.login(method=method, api_key=key)
         if pending is not None:
             if pending.url:
                 write(f"Open this page to sign in: {pending.url}\n")
@@ -342,8 +344,6 @@ async def _login(
 
 def open_page(url: str) -> None:
     """Opens a page in the user's browser, where there is one that has a window."""
-    import webbrowser  # noqa: PLC0415 - seldom needed
-
     has_window = sys.platform in ("darwin", "win32") or any(
         os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
     )
@@ -375,8 +375,6 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
         return _line_in(_content(file)).rstrip("\r\n")
     if not sys.stderr.isatty():
         raise UsageError("there is no terminal to ask for the passphrase; use --passphrase-file")
-    from getpass import getpass  # noqa: PLC0415 - seldom needed
-
     given = getpass("Passphrase: ")
     if confirm and getpass("Once more: ") != given:
         raise UsageError("the passphrases differ")

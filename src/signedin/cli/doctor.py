@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
+from signedin.accounts.billing import choose_account
 from signedin.accounts.homes import HOME_VARIABLE, signedin_home
 from signedin.cli.errors import FAILURE, SUCCESS
 from signedin.cli.output import write, write_json
@@ -20,6 +21,8 @@ from signedin.client.async_client import AsyncClient
 from signedin.loopback import LoopbackModel
 from signedin.model.errors import SignedinError
 from signedin.providers.base import Installation
+from signedin.providers.codex.account.home import VENDOR
+from signedin.providers.codex.trust import CONFIG_FILE, trusted_in
 from signedin.providers.registry import BUILT_IN, load_provider
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.capture import capture
@@ -227,10 +230,6 @@ def _writable(name: str, home: Path, variable: str) -> Finding:
 
 def _trusted(home: Path) -> Iterator[Finding]:
     """What Codex's configuration trusts, which may be the doing of an earlier signedin."""
-    from signedin.accounts.billing import choose_account  # noqa: PLC0415 - only if asked for
-    from signedin.providers.codex.account.home import VENDOR  # noqa: PLC0415
-    from signedin.providers.codex.trust import CONFIG_FILE, trusted_in  # noqa: PLC0415
-
     own = choose_account(VENDOR, source="external", name=None, billing=None, env={}).home
     for file in dict.fromkeys(folder / CONFIG_FILE for folder in (home, own)):
         try:

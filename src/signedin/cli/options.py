@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from signedin.cli import suggestions
 from signedin.model import choices
 from signedin.model.errors import ErrorKind, SignedinError
 
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from signedin.client.async_client import AsyncClient
 
 DEFAULT_PROVIDER = "codex"
+
+
+def suggesting(values: str) -> Callable[[typer.Context, str], list[str]]:
+    """Returns what asks a function of `suggestions` once a shell completes a value."""
+
+    def complete(context: typer.Context, incomplete: str) -> list[str]:
+        suggestions = import_module("signedin.cli.suggestions")
+        return getattr(suggestions, values)(context, incomplete)
+
+    return complete
+
 
 Provider = Annotated[
     str,
@@ -27,7 +38,7 @@ Provider = Annotated[
         show_envvar=False,
         metavar="NAME",
         help="The provider to use; see `signedin providers`.",
-        autocompletion=suggestions.providers,
+        autocompletion=suggesting("providers"),
     ),
 ]
 Model = Annotated[
@@ -37,7 +48,7 @@ Model = Annotated[
         "-m",
         metavar="NAME",
         help="A model name of the provider; see `signedin models`.",
-        autocompletion=suggestions.models,
+        autocompletion=suggesting("models"),
     ),
 ]
 Effort = Annotated[
@@ -45,7 +56,7 @@ Effort = Annotated[
     typer.Option(
         metavar="LEVEL",
         help="Reasoning effort, in the provider's words.",
-        autocompletion=suggestions.efforts,
+        autocompletion=suggesting("efforts"),
     ),
 ]
 Transport = Annotated[
@@ -53,7 +64,7 @@ Transport = Annotated[
     typer.Option(
         metavar="NAME",
         help="How to drive the provider, if not in its default way.",
-        autocompletion=suggestions.transports,
+        autocompletion=suggesting("transports"),
     ),
 ]
 Source = Annotated[
@@ -63,7 +74,7 @@ Source = Annotated[
 Account = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Name of an isolated login.", autocompletion=suggestions.accounts
+        metavar="NAME", help="Name of an isolated login.", autocompletion=suggesting("accounts")
     ),
 ]
 TrustProject = Annotated[

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from signedin.cli import options, suggestions
+from signedin.cli import options
 from signedin.cli.errors import StoppedError, UsageError
 from signedin.model.choices import Permissions
 
@@ -58,7 +58,7 @@ def run(
         typer.Option(
             metavar="ID",
             help="Continue this session, or latest: the newest of the working directory.",
-            autocompletion=suggestions.sessions,
+            autocompletion=options.suggesting("sessions"),
         ),
     ] = None,
     fork: Annotated[

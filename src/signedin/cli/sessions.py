@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from signedin.cli import suggestions
 from signedin.cli.documents import ChangeWord, SessionChange, SessionDocument
 from signedin.cli.errors import FAILURE, SUCCESS, UsageError
 from signedin.cli.options import (
@@ -21,6 +20,7 @@ from signedin.cli.options import (
     Source,
     client_of,
     naming_sessions,
+    suggesting,
 )
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, local_time, one_line
@@ -38,7 +38,7 @@ SessionId = Annotated[
     typer.Argument(
         metavar="ID",
         help="The session, or latest for the newest of the working directory.",
-        autocompletion=suggestions.sessions,
+        autocompletion=suggesting("sessions"),
     ),
 ]
 

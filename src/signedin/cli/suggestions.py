@@ -1,4 +1,4 @@
-"""What a shell offers when a value is asked for.
+"""What a shell offers when a value is asked for; loaded only then, see `options.suggesting`.
 
 Suggestions never fail and never wait for long: a shell has no place for an error, so that what
 cannot be found out is not offered.
@@ -6,14 +6,17 @@ cannot be found out is not offered.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 import typer
 
-if TYPE_CHECKING:
-    from signedin.client.async_client import AsyncClient
-    from signedin.model.choices import AuthSource
+from signedin.accounts.homes import account_names
+from signedin.client.async_client import AsyncClient
+from signedin.model.choices import AuthSource
+from signedin.model.errors import SignedinError
+from signedin.providers.registry import load_provider, provider_names
 
 Suggestion: TypeAlias = tuple[str, str]
 """A value, and what it is."""
@@ -26,18 +29,14 @@ LATEST_SESSIONS = 20
 T = TypeVar("T")
 
 
-def providers(incomplete: str) -> list[str]:
+def providers(context: typer.Context, incomplete: str) -> list[str]:
     """Returns the providers."""
-    from signedin.providers.registry import provider_names  # noqa: PLC0415 - for shells only
-
+    del context
     return [name for name in provider_names() if name.startswith(incomplete)]
 
 
 def transports(context: typer.Context, incomplete: str) -> list[str]:
     """Returns the transports of the provider that was chosen."""
-    from signedin.model.errors import SignedinError  # noqa: PLC0415 - for shells only
-    from signedin.providers.registry import load_provider  # noqa: PLC0415
-
     try:
         known = load_provider(_given(context, "provider")).transports
     except SignedinError:
@@ -47,8 +46,6 @@ def transports(context: typer.Context, incomplete: str) -> list[str]:
 
 def accounts(context: typer.Context, incomplete: str) -> list[str]:
     """Returns the named logins of the provider that was chosen."""
-    from signedin.accounts.homes import account_names  # noqa: PLC0415 - for shells only
-
     known = account_names(_given(context, "provider"))
     return [name for name in known if name and name.startswith(incomplete)]
 
@@ -89,10 +86,6 @@ def _beginning(incomplete: str, suggestions: Iterable[Suggestion]) -> list[Sugge
 
 def _asked(context: typer.Context, ask: Callable[[AsyncClient], Awaitable[T]]) -> T | None:
     """Returns what the chosen provider answers; ``None`` if it does not, or not in time."""
-    import asyncio  # noqa: PLC0415 - for shells only
-
-    from signedin.client.async_client import AsyncClient  # noqa: PLC0415
-    from signedin.model.errors import SignedinError  # noqa: PLC0415
 
     async def answer() -> T:
         source = cast("AuthSource", context.params.get("source") or "auto")

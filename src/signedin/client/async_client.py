@@ -419,6 +419,10 @@ class AsyncClient:
     async def login(self, *, method: Literal["browser", "device"]) -> AsyncLogin: ...
     @overload
     async def login(self, *, method: Literal["api-key"], api_key: str) -> AsyncLogin: ...
+    @overload
+    async def login(
+        self, *, method: LoginMethod | None, api_key: str | None
+    ) -> AsyncLogin | None: ...
     async def login(
         self, *, method: LoginMethod | None = None, api_key: str | None = None
     ) -> AsyncLogin | None:
@@ -438,12 +442,6 @@ class AsyncClient:
             UnsupportedOptionError: The vendor has no such method.
             CommandExecutionError: The vendor's program did not end well.
         """
-        return await self.start_login(method, api_key)
-
-    async def start_login(
-        self, method: LoginMethod | None, api_key: str | None
-    ) -> AsyncLogin | None:
-        """Does what `login` does, for a method that is not known beforehand."""
         if (method == "api-key") != bool(api_key):
             raise InvalidOptionError("method='api-key' needs api_key=, and nothing else takes it")
         if method is None:

@@ -2,160 +2,184 @@
 
 All blocking clients of a process share one background thread with one event loop, so they work in
 scripts, in threads and inside a running event loop (a notebook) alike.
+
+Generated from the asynchronous classes: python scripts/generate_blocking.py
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Literal, Self, TypeVar, Unpack, overload
+from typing import Literal, Self, TypeVar, Unpack, overload
 
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod
 from signedin.client.async_client import AsyncClient
 from signedin.client.session import AsyncSession
-from signedin.client.turn import AsyncTurn
+from signedin.client.turn import BlockingTurn
 from signedin.model.capabilities import Capabilities
 from signedin.model.choices import AuthSource, Billing, EnvPolicy
-from signedin.model.events import AnyEvent, RateLimits
-from signedin.model.items import AnyItem, ItemFeed
+from signedin.model.events import RateLimits
 from signedin.model.options import Output, StrPath, TurnKeywords
 from signedin.model.results import ModelInfo, Outcome, OutputT_co, PastTurn, RunResult, SessionPage
 from signedin.providers.base import Installation
 from signedin.runtime.background_loop import call, clean_up, close_with
-from signedin.runtime.batches import Batches
+from signedin.runtime.handles import Handle, each_of
 
 T = TypeVar("T")
 
 
-class Turn(Batches[AnyEvent], Generic[OutputT_co]):
+class Turn(BlockingTurn[OutputT_co]):
     """A running turn: an iterator of events that ends in a result.
 
-    It starts when it is iterated, entered or asked for its result. Leaving a loop over it early
-    stops it, unless it is used as a context manager: then leaving the block does.
-    """
+    It starts when it is iterated, entered or asked for its result. Iterating it
+    directly (``for event in client.stream(...)``) stops the turn when the loop is left early;
+    as a context manager (``with client.stream(...) as turn``) it is stopped when the block is
+    left, and iteration can be paused and resumed.
 
-    def __init__(self, turn: AsyncTurn[OutputT_co], owner: object) -> None:
-        super().__init__(turn, owner)
-        self._turn = turn
+    A failed turn raises its error after the last event; a turn that was interrupted just ends.
+    """
 
     @property
     def id(self) -> str | None:
         """The provider's id of the turn, once it has started and if it has one."""
-        return self._turn.id
+        return self._async.id
 
     def result(self) -> RunResult[OutputT_co]:
-        """Waits for the end of the turn; see `AsyncTurn.result`."""
-        return call(self._turn.result)
+        """Waits for the end of the turn.
 
-    def items(self) -> Iterator[AnyItem]:
-        """Iterates over the items of the turn, each as soon as it has begun.
-
-        Use it in a turn that is a context manager. ``for piece in item.stream()`` and
-        ``item.wait()`` wait for more of an item.
+        Raises:
+            OutputError: The answer does not fit the ``output=`` that was asked for.
+            SignedinError: The turn failed, timed out or was interrupted; ``error.result`` has what
+                was received.
         """
-        return self._iterate_items(
-            ItemFeed(self._turn.next_batch, lambda feed, ready: call(lambda: feed.until(ready)))
-        )
+        return call(self._async.result)
 
     def steer(self, text: str) -> None:
-        """Adds to the prompt while the agent works."""
-        call(lambda: self._turn.steer(text))
+        """Adds to the prompt while the agent works; it takes it into account at once."""
+        call(lambda: self._async.steer(text))
 
     def interrupt(self) -> None:
-        """Asks the agent to stop. The remaining events, ending with ``done``, still arrive."""
-        call(self._turn.interrupt)
+        """Asks the agent to stop. The remaining events, ending with ``done``, still arrive.
 
-    def __iter__(self) -> Iterator[AnyEvent]:
-        """Iterates over the events."""
-        return self._iterate()
+        Does nothing if the turn has ended meanwhile.
+        """
+        call(self._async.interrupt)
 
     def __repr__(self) -> str:
-        return repr(self._turn).removeprefix("Async")
-
-    def _iterate_items(self, feed: ItemFeed) -> Generator[AnyItem, None, None]:
-        try:
-            yield from feed
-        finally:
-            self._leave()
-        self._turn.raise_failure()
+        return repr(self._async).removeprefix("Async")
 
 
-class Session:
-    """One conversation with a provider; made by `Client.session`."""
+class Session(Handle[AsyncSession]):
+    """One conversation with a provider; made by `Client.session`.
 
-    def __init__(self, session: AsyncSession, owner: object) -> None:
-        self._session = session
-        self._owner = owner  # a client without references is closed
+    It opens with its first turn, or when entered as a context manager. Keywords given to the
+    session hold for all its turns, those given to a turn for that turn.
+    """
 
     @property
     def id(self) -> str | None:
         """The id that resumes the conversation; ``None`` before the first turn of a new one."""
-        return self._session.id
+        return self._async.id
 
     @overload
     def run(
         self, prompt: str, *, output: None = None, **keywords: Unpack[TurnKeywords]
     ) -> RunResult[None]: ...
+
     @overload
     def run(
         self, prompt: str, *, output: type[T], **keywords: Unpack[TurnKeywords]
     ) -> RunResult[T]: ...
+
     @overload
     def run(
         self, prompt: str, *, output: Output | None, **keywords: Unpack[TurnKeywords]
     ) -> RunResult[object]: ...
+
     def run(
         self, prompt: str, *, output: Output | None = None, **keywords: Unpack[TurnKeywords]
     ) -> RunResult[object]:
-        """Runs one turn to its end; see `AsyncSession.run`."""
-        return call(lambda: self._session.run(prompt, output=output, **keywords))
+        """Runs one turn to its end.
+
+        Args:
+            prompt: What to ask; may be of any size and may begin with any character.
+            output: A type or JSON Schema the answer has to fit; `RunResult.output` has it then.
+            **keywords: See `TurnKeywords`; they take precedence over the session's.
+
+        Raises:
+            SignedinError: The turn failed; ``error.result`` has what was received.
+            SessionBusyError: Another turn of this session still runs.
+        """
+        return call(lambda: self._async.run(prompt, output=output, **keywords))
 
     @overload
     def stream(
         self, prompt: str, *, output: None = None, **keywords: Unpack[TurnKeywords]
     ) -> Turn[None]: ...
+
     @overload
     def stream(
         self, prompt: str, *, output: type[T], **keywords: Unpack[TurnKeywords]
     ) -> Turn[T]: ...
+
     @overload
     def stream(
         self, prompt: str, *, output: Output | None, **keywords: Unpack[TurnKeywords]
     ) -> Turn[object]: ...
+
     def stream(
         self, prompt: str, *, output: Output | None = None, **keywords: Unpack[TurnKeywords]
     ) -> Turn[object]:
-        """Returns a turn that starts when it is iterated, entered or asked for its result."""
-        return Turn(self._session.stream(prompt, output=output, **keywords), self._owner)
+        """Returns a turn that starts when it is iterated, entered or asked for its result.
+
+        Takes the arguments of `run`, except ``retry`` and ``output_retries``: what the caller has
+        seen cannot be taken back. Defaults of the client or session for them are ignored here.
+
+        Raises:
+            InvalidOptionError: A keyword has an unusable value.
+        """
+        return Turn(self._async.stream(prompt, output=output, **keywords), self._owner)
 
     def fork(self) -> Session:
-        """Copies the conversation; the copy and the original go on independently."""
-        return Session(call(self._session.fork), self._owner)
+        """Copies the conversation; the copy and the original go on independently.
+
+        Raises:
+            SessionBusyError: A turn of it runs.
+        """
+        return Session(call(self._async.fork), self._owner)
 
     def history(self) -> list[PastTurn]:
-        """Returns the turns of the conversation, the oldest first."""
-        return call(self._session.history)
+        """Returns the turns of the conversation, the oldest first; also while a turn runs."""
+        return call(self._async.history)
 
     def rename(self, name: str) -> None:
         """Names the conversation in the provider's store."""
-        call(lambda: self._session.rename(name))
+        call(lambda: self._async.rename(name))
 
     def archive(self) -> None:
-        """Archives the conversation; unarchive it before continuing."""
-        call(self._session.archive)
+        """Archives the conversation; unarchive it before continuing.
+
+        Raises:
+            SessionBusyError: A turn of it runs.
+        """
+        call(self._async.archive)
 
     def unarchive(self) -> None:
         """Unarchives the conversation."""
-        call(self._session.unarchive)
+        call(self._async.unarchive)
 
     def delete(self) -> None:
-        """Deletes the conversation from the provider's store, permanently."""
-        call(self._session.delete)
+        """Deletes the conversation from the provider's store, permanently.
+
+        Raises:
+            SessionBusyError: A turn of it runs.
+        """
+        call(self._async.delete)
 
     def compact(self, **keywords: Unpack[TurnKeywords]) -> Turn:
         """Returns a turn in which the agent replaces the conversation by a summary of it."""
-        return Turn(self._session.compact(**keywords), self._owner)
+        return Turn(self._async.compact(**keywords), self._owner)
 
     def review(
         self,
@@ -166,16 +190,25 @@ class Session:
         commit: str | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> Turn:
-        """Returns a turn in which the agent reviews changes; see `AsyncSession.review`."""
-        turn = self._session.review(focus, base=base, commit=commit, **keywords)
-        return Turn(turn, self._owner)
+        """Returns a turn in which the agent reviews changes.
+
+        Args:
+            focus: Review what these words say.
+            base: Review against this branch.
+            commit: Review this commit. Without any of the three: what is not committed.
+            **keywords: See `TurnKeywords`.
+        """
+        return Turn(self._async.review(focus, base=base, commit=commit, **keywords), self._owner)
 
     def close(self) -> None:
-        """Frees what the session holds. The conversation stays stored and can be resumed."""
-        call(self._session.aclose)
+        """Frees what the session holds. The conversation stays stored and can be resumed.
+
+        Other sessions on the same conversation go on.
+        """
+        clean_up(self._async.aclose)
 
     def __enter__(self) -> Self:
-        call(self._session.__aenter__)
+        call(self._async.__aenter__)
         return self
 
     def __exit__(
@@ -187,55 +220,83 @@ class Session:
         self.close()
 
     def __repr__(self) -> str:
-        return repr(self._session).removeprefix("Async")
+        return repr(self._async).removeprefix("Async")
 
 
-class Login:
-    """A pending login; made by `Client.login`."""
-
-    def __init__(self, login: AsyncLogin, owner: object) -> None:
-        self._login = login
-        self._owner = owner  # a client without references is closed
+class Login(Handle[AsyncLogin]):
+    """A pending login."""
 
     @property
     def url(self) -> str | None:
         """The page to open; ``None`` if there is nothing to do."""
-        return self._login.url
+        return self._async.url
 
     @property
     def user_code(self) -> str | None:
         """The code to type there, for the method ``device``."""
-        return self._login.user_code
+        return self._async.user_code
 
     @property
     def wants_code(self) -> bool:
         """Whether the page shows a code in the end, which `submit_code` takes."""
-        return self._login.wants_code
+        return self._async.wants_code
 
     def submit_code(self, code: str) -> None:
         """Gives the vendor's program the code that the page shows."""
-        call(lambda: self._login.submit_code(code))
+        call(lambda: self._async.submit_code(code))
 
     def wait(self, timeout: float | None = None) -> None:
-        """Waits until the user has signed in; see `AsyncLogin.wait`."""
-        call(lambda: self._login.wait(timeout))
+        """Waits until the user has signed in.
+
+        Raises:
+            AuthRequiredError: It was refused, cancelled, or replaced by another login.
+            TimeoutExceededError: It took longer than ``timeout`` seconds; it can be waited for
+                again.
+        """
+        call(lambda: self._async.wait(timeout))
 
     def cancel(self) -> None:
         """Gives up. Idempotent."""
-        call(self._login.cancel)
+        call(self._async.cancel)
 
 
 class Client:
-    """Drives one provider with one account, blocking; takes the arguments of `AsyncClient`.
+    """Drives one provider with one account.
 
-    It may be used from several threads. The provider's process stays warm until the client is
-    closed or garbage collected, and at the latest ends with the interpreter.
+    Nothing starts until the first turn; then the provider's process stays warm until the client is
+    closed. It may be used from several threads.
+    It ends with its last reference, at the latest with the interpreter.
 
     Every turn takes the keywords of `TurnKeywords`, which says what they mean; given here they are
     defaults: ``cwd``, ``model``, ``effort``, ``timeout``, ``idle_timeout``, ``env``,
     ``permissions``, ``instructions``, ``images``, ``on_approval``, ``on_question``, ``tools``,
     ``mcp_servers``, ``output_retries``, ``retry``, ``ephemeral``, ``trust_project``,
     ``provider_options``.
+
+    Args:
+        provider: Name of the provider, such as ``codex``.
+        transport: How to drive it, if not in the default way.
+        binary: The program to run instead of the installed one.
+        auth_source: Whose login to use: signedin's isolated state, the vendor's own (``external``),
+            or the first of them that is signed in (``auto``).
+        account: Name of an isolated login.
+        billing: Who has to pay: ``subscription``, the plan of a login, or ``api``, an API key. What
+            cannot be guaranteed is refused with a `BillingError`. By default a login pays if there
+            is one, and variables that would take precedence are removed from the agent's
+            environment.
+        auth_backend: Manages the account instead of the provider.
+        env_policy: ``minimal`` keeps other vendors' credentials from the agent.
+        command: The agent and its arguments, for the provider ``acp``. No secrets: every user can
+            read them.
+        prewarm: Whether to start the provider's process ahead of the first turn.
+            What goes wrong is reported by the
+            first turn.
+        **defaults: Defaults for all turns, see `TurnKeywords`.
+
+    Raises:
+        UnsupportedProviderError: There is no such provider.
+        UnsupportedOptionError: The provider has no such transport, or cannot honour a keyword.
+        InvalidOptionError: An option has an unusable value.
     """
 
     def __init__(
@@ -253,7 +314,7 @@ class Client:
         prewarm: bool = False,
         **defaults: Unpack[TurnKeywords],
     ) -> None:
-        self._client = AsyncClient(
+        self._async = AsyncClient(
             provider,
             transport=transport,
             binary=binary,
@@ -266,28 +327,28 @@ class Client:
             prewarm=prewarm,
             **defaults,
         )
-        close_with(self, self._client.aclose)
+        close_with(self, self._async.aclose)
         if prewarm:
-            call(self._client.__aenter__)
+            call(self._async.__aenter__)
 
     @property
     def provider(self) -> str:
         """Name of the provider."""
-        return self._client.provider
+        return self._async.provider
 
     @property
     def transport(self) -> str:
         """How the provider is driven."""
-        return self._client.transport
+        return self._async.transport
 
     @property
     def capabilities(self) -> Capabilities:
         """What the provider can do through this transport."""
-        return self._client.capabilities
+        return self._async.capabilities
 
     def installation(self) -> Installation:
         """Looks for the provider's program, without starting it."""
-        return self._client.installation()
+        return self._async.installation()
 
     @overload
     def run(
@@ -298,6 +359,7 @@ class Client:
         output: None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[None]: ...
+
     @overload
     def run(
         self,
@@ -307,6 +369,7 @@ class Client:
         output: type[T],
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[T]: ...
+
     @overload
     def run(
         self,
@@ -316,6 +379,7 @@ class Client:
         output: Output | None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[object]: ...
+
     def run(
         self,
         prompt: str,
@@ -324,8 +388,18 @@ class Client:
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[object]:
-        """Runs one prompt to its end; see `AsyncClient.run`."""
-        return call(lambda: self._client.run(prompt, resume=resume, output=output, **keywords))
+        """Runs one prompt to its end.
+
+        Args:
+            prompt: What to ask; may be of any size and may begin with any character.
+            resume: Id of a session to continue, or ``"latest"`` for the newest one of ``cwd``.
+            output: A type or JSON Schema the answer has to fit; `RunResult.output` has it then.
+            **keywords: See `TurnKeywords`; they take precedence over the client's.
+
+        Raises:
+            SignedinError: The turn failed; ``error.result`` has what was received.
+        """
+        return call(lambda: self._async.run(prompt, resume=resume, output=output, **keywords))
 
     @overload
     def stream(
@@ -336,6 +410,7 @@ class Client:
         output: None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> Turn[None]: ...
+
     @overload
     def stream(
         self,
@@ -345,6 +420,7 @@ class Client:
         output: type[T],
         **keywords: Unpack[TurnKeywords],
     ) -> Turn[T]: ...
+
     @overload
     def stream(
         self,
@@ -354,6 +430,7 @@ class Client:
         output: Output | None,
         **keywords: Unpack[TurnKeywords],
     ) -> Turn[object]: ...
+
     def stream(
         self,
         prompt: str,
@@ -362,8 +439,12 @@ class Client:
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> Turn[object]:
-        """Returns a turn that starts when it is iterated, entered or asked for its result."""
-        return Turn(self._client.stream(prompt, resume=resume, output=output, **keywords), self)
+        """Returns a turn that starts when it is iterated, entered or asked for its result.
+
+        Takes the arguments of `run`, except ``retry`` and ``output_retries``: what the caller has
+        seen cannot be taken back. Defaults of the client for them are ignored here.
+        """
+        return Turn(self._async.stream(prompt, resume=resume, output=output, **keywords), self)
 
     @overload
     def map(
@@ -375,6 +456,7 @@ class Client:
         output: None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> Iterator[Outcome[None]]: ...
+
     @overload
     def map(
         self,
@@ -385,6 +467,7 @@ class Client:
         output: type[T],
         **keywords: Unpack[TurnKeywords],
     ) -> Iterator[Outcome[T]]: ...
+
     @overload
     def map(
         self,
@@ -395,6 +478,7 @@ class Client:
         output: Output | None,
         **keywords: Unpack[TurnKeywords],
     ) -> Iterator[Outcome[object]]: ...
+
     def map(
         self,
         prompts: Iterable[str],
@@ -404,21 +488,45 @@ class Client:
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> Iterator[Outcome[object]]:
-        """Runs many prompts, a few at a time; see `AsyncClient.map`."""
-        outcomes = self._client.map(
-            prompts, concurrency=concurrency, ordered=ordered, output=output, **keywords
+        """Runs many prompts, each in its own session, a few at a time.
+
+        A prompt that fails does not stop the others: its outcome carries the error. Once the plan
+        is used up the others fail without being sent. Prompts are
+        taken as they are needed and outcomes are not stored, so there may be any number of them.
+        Leaving the loop early stops what is running.
+
+        Args:
+            prompts: What to ask.
+            concurrency: How many run at once.
+            ordered: Whether outcomes come in the order of the prompts rather than as they finish.
+            output: As in `run`.
+            **keywords: As in `run`.
+
+        Returns:
+            The outcome of each prompt.
+        """
+        return each_of(
+            self._async.map(
+                prompts, concurrency=concurrency, ordered=ordered, output=output, **keywords
+            ),
+            self,
         )
-        try:
-            while (outcome := call(lambda: _next_of(outcomes))) is not None:
-                yield outcome
-        finally:
-            clean_up(outcomes.aclose)
 
     def session(
         self, *, resume: str | None = None, fork: bool = False, **keywords: Unpack[TurnKeywords]
     ) -> Session:
-        """Returns a conversation of several turns; see `AsyncClient.session`."""
-        return Session(self._client.session(resume=resume, fork=fork, **keywords), self)
+        """Returns a conversation of several turns.
+
+        Args:
+            resume: Id of a session to continue, or ``"latest"`` for the newest one of ``cwd``;
+                without it, a new one begins.
+            fork: Continue in a copy of it.
+            **keywords: See `TurnKeywords`; they hold for all turns of the session.
+
+        Raises:
+            UnsupportedOptionError: The provider cannot continue sessions, or not in copies.
+        """
+        return Session(self._async.session(resume=resume, fork=fork, **keywords), self)
 
     def sessions(
         self,
@@ -429,61 +537,119 @@ class Client:
         limit: int | None = None,
         cursor: str | None = None,
     ) -> SessionPage:
-        """Lists stored conversations, the newest first; see `AsyncClient.sessions`."""
+        """Lists stored conversations, the newest first.
+
+        Args:
+            cwd: Sessions of this working directory only.
+            search: Sessions whose title or first prompt contains these words only.
+            archived: Archived sessions only.
+            limit: Maximum number to return.
+            cursor: Continue where an earlier page ended (`SessionPage.next_cursor`).
+        """
         return call(
-            lambda: self._client.sessions(
+            lambda: self._async.sessions(
                 cwd=cwd, search=search, archived=archived, limit=limit, cursor=cursor
             )
         )
 
     def models(self) -> list[ModelInfo]:
         """Lists the models the account can use."""
-        return call(self._client.models)
+        return call(self._async.models)
 
     def limits(self) -> RateLimits:
         """Returns what is left of the plan."""
-        return call(self._client.limits)
+        return call(self._async.limits)
 
     def auth_status(self) -> AuthStatus:
-        """Reports who is signed in and who pays; see `AsyncClient.auth_status`."""
-        return call(self._client.auth_status)
+        """Reports who is signed in and who pays, without changing anything, in bounded time.
+
+        A status that cannot be determined is reported as such, see `AuthStatus.reason`.
+
+        An ACP agent is asked by beginning a session; it does not report who pays.
+        """
+        return call(self._async.auth_status)
 
     def available(self) -> bool:
         """Returns whether the provider is installed and somebody is signed in."""
-        return call(self._client.available)
+        return call(self._async.available)
 
     @overload
     def login(self) -> None: ...
+
     @overload
     def login(self, *, method: Literal["browser", "device"]) -> Login: ...
+
     @overload
     def login(self, *, method: Literal["api-key"], api_key: str) -> Login: ...
+
+    @overload
+    def login(self, *, method: LoginMethod | None, api_key: str | None) -> Login | None: ...
+
     def login(
         self, *, method: LoginMethod | None = None, api_key: str | None = None
     ) -> Login | None:
-        """Signs in; see `AsyncClient.login`."""
-        started = call(lambda: self._client.start_login(method, api_key))
-        return None if started is None else Login(started, self)
+        """Signs in: on the terminal with the vendor's own program, or with a method without one.
+
+        With ``auth_source="auto"`` the isolated login is signed in to.
+
+        Args:
+            method: ``browser`` and ``device`` give a page to open, where the vendor has them, and
+                ``api-key`` stores a key.
+            api_key: The key, for the method ``api-key``.
+
+        Returns:
+            With a method, the pending login; without one, nothing, after it has succeeded.
+
+        Raises:
+            UnsupportedOptionError: The vendor has no such method.
+            CommandExecutionError: The vendor's program did not end well.
+        """
+        made = call(lambda: self._async.login(method=method, api_key=api_key))
+        return None if made is None else Login(made, self)
 
     def logout(self) -> None:
-        """Ends the login; see `AsyncClient.logout`."""
-        call(self._client.logout)
+        """Ends the login, also at the vendor where it allows that."""
+        call(self._async.logout)
 
     def export_login(self, passphrase: str | None) -> str:
-        """Returns the login as one line of text; see `AsyncClient.export_login`."""
-        return call(lambda: self._client.export_login(passphrase))
+        """Returns the login as one line of text, to be carried to another machine.
+
+        Use it on one machine only from then on: its tokens are single-use, and logging out on
+        either ends it on both.
+
+        Args:
+            passphrase: Encrypts it; ``None`` leaves it readable by anyone.
+
+        Raises:
+            UnsupportedOptionError: The vendor's logins cannot be exported.
+        """
+        return call(lambda: self._async.export_login(passphrase))
 
     def import_login(
         self, line: str, passphrase: Callable[[], str], *, force: bool = False
     ) -> Path:
-        """Imports an exported login as an isolated one; see `AsyncClient.import_login`."""
-        return call(lambda: self._client.import_login(line, passphrase, force=force))
+        """Imports an exported login as an isolated login.
+
+        Args:
+            line: What `export_login` returned.
+            passphrase: Returns the passphrase; called if there is one.
+            force: Replace an existing login.
+
+        Returns:
+            The file the login is in.
+
+        Raises:
+            InvalidOptionError: It is not a login of this provider, or there is one already.
+            AuthRequiredError: The passphrase is wrong.
+        """
+        return call(lambda: self._async.import_login(line, passphrase, force=force))
 
     def close(self) -> None:
         """Ends the provider's processes. Idempotent; a later turn starts them again."""
-        call(self._client.aclose)
+        clean_up(self._async.aclose)
 
     def __enter__(self) -> Self:
+        call(self._async.__aenter__)
         return self
 
     def __exit__(
@@ -495,8 +661,4 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Client({self.provider!r}, transport={self.transport!r})"
-
-
-async def _next_of(outcomes: AsyncGenerator[Outcome[object], None]) -> Outcome[object] | None:
-    return await anext(outcomes, None)
+        return repr(self._async).removeprefix("Async")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -83,8 +84,6 @@ def check_prompt(prompt: object) -> None:
 
 def _instead_of(name: str) -> str:
     """Suggests what to give instead of an unknown keyword."""
-    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
-
     if name in _OF_CLIENTS:
         return "it is given to the client"
     if name in _OF_CALLS:

@@ -11,6 +11,7 @@ from collections.abc import (
     Callable,
     Coroutine,
     Generator,
+    Iterator,
 )
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Generic, Self, cast
@@ -25,7 +26,8 @@ from signedin.model.results import OutputT_co, RunResult
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 from signedin.providers.base import ProviderTurn
 from signedin.runtime.aio import Unwatched, check_process, finish, running_loop
-from signedin.runtime.batches import AsyncBatches
+from signedin.runtime.background_loop import call
+from signedin.runtime.batches import AsyncBatches, Batches
 
 TurnOpener = Callable[[TurnRecorder], AbstractAsyncContextManager[ProviderTurn]]
 """Starts a turn when entered, warns in its record of how that came about, and leaves nothing of the
@@ -256,6 +258,32 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             state = "has ended" if self._closed else "has not started"
             raise SignedinError(f"the turn {state}; steer and interrupt need a running turn")
         return self._turn
+
+
+class BlockingTurn(Batches[AnyEvent], Generic[OutputT_co]):
+    """What a turn without ``await`` has that is iterated."""
+
+    def __init__(self, turn: AsyncTurn[OutputT_co], owner: object) -> None:
+        super().__init__(turn, owner)
+        self._async = turn
+
+    def items(self) -> Iterator[AnyItem]:
+        """Iterates over the items of the turn, each as soon as it has begun.
+
+        Use it in a turn that is a context manager. ``for piece in item.stream()`` and
+        ``item.wait()`` wait for more of an item.
+        """
+        try:
+            yield from ItemFeed(
+                self._async.next_batch, lambda feed, ready: call(lambda: feed.until(ready))
+            )
+        finally:
+            self._leave()
+        self._async.raise_failure()
+
+    def __iter__(self) -> Iterator[AnyEvent]:
+        """Iterates over the events."""
+        return self._iterate()
 
 
 def new_recorder(provider: str, transport: str, options: TurnOptions) -> TurnRecorder:

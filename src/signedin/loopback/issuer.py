@@ -11,8 +11,9 @@ from msgspec import Struct
 
 from signedin.loopback.agent_sign_in import AgentSignIn
 from signedin.loopback.grants import GrantError, Grants, LoopbackAccount, Tokens
-from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
+from signedin.loopback.server import HttpServer
 from signedin.model.extras import from_extra
+from signedin.wire.http import HttpRequest, HttpResponse
 
 _SECRET_FIELDS = frozenset(
     {

@@ -25,8 +25,9 @@ from signedin.loopback.player import NoReplyError, Player, Written, read_script
 from signedin.loopback.request import Concealed, ModelRequest, Reading
 from signedin.loopback.responses_api import ResponsesAPI
 from signedin.loopback.script import Answer, HttpError, Refusal, Reply, as_reply
-from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
+from signedin.loopback.server import HttpServer
 from signedin.runtime.temporary import TemporaryFolder
+from signedin.wire.http import HttpRequest, HttpResponse
 
 APIS: Sequence[ModelAPI] = (
     ChatGPTAPI(),

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from signedin.loopback.api import Delta, Stream
 from signedin.loopback.parts import Hold
 from signedin.loopback.script import Cut, Hang, HttpError, Reply
-from signedin.loopback.server import HttpResponse
+from signedin.wire.http import HttpResponse
 
 _BATCH = 64 * 1024
 """Bytes gathered before they are written, so that thousands of deltas take few writes."""

@@ -15,6 +15,7 @@ from msgspec import Struct
 from signedin.loopback.api import Delta, Piece
 from signedin.loopback.parts import (
     AskUser,
+    Call,
     EditFile,
     FreeformCall,
     Hold,
@@ -180,22 +181,8 @@ class ResponseStream:
                     yield from self._reasoning(part)
                 case RawItem():
                     yield from self._whole(dict(part.item))
-                case Shell():
-                    yield from self._function_call(_exec_command(part))
-                case ToolCall():
-                    yield from self._function_call(part)
-                case WriteFile() | EditFile():
-                    yield from self._custom_call(FreeformCall("apply_patch", _patch(part), part.id))
-                case FreeformCall():
-                    yield from self._custom_call(part)
-                case ReadFile():
-                    read = Shell(shlex.join(["cat", part.path]), id=part.id)
-                    yield from self._function_call(_exec_command(read))
-                case AskUser():
-                    arguments = part.arguments({"id": "answer"})
-                    yield from self._function_call(
-                        ToolCall("request_user_input", arguments, id=part.id)
-                    )
+                case _:
+                    yield from self._tool_use(part)
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The event that says how the response ended."""
@@ -260,6 +247,23 @@ class ResponseStream:
             yield self._event("response.reasoning_text.done", **where, text=reasoning.raw)
             done["content"] = [{"type": "reasoning_text", "text": reasoning.raw}]
         yield self._done(done)
+
+    def _tool_use(self, part: Call) -> Iterator[Piece]:
+        match part:
+            case Shell():
+                return self._function_call(_exec_command(part))
+            case ToolCall():
+                return self._function_call(part)
+            case WriteFile() | EditFile():
+                return self._custom_call(FreeformCall("apply_patch", _patch(part), part.id))
+            case FreeformCall():
+                return self._custom_call(part)
+            case ReadFile():
+                read = Shell(shlex.join(["cat", part.path]), id=part.id)
+                return self._function_call(_exec_command(read))
+            case AskUser():
+                arguments = part.arguments({"id": "answer"})
+                return self._function_call(ToolCall("request_user_input", arguments, id=part.id))
 
     def _function_call(self, call: ToolCall) -> Iterator[Piece]:
         whole = call.arguments if isinstance(call.arguments, str) else _encode(call.arguments)

@@ -1,7 +1,7 @@
 """A small HTTP/1.1 server on 127.0.0.1 that runs in its own thread.
 
-It knows nothing of models: it parses requests, hands each to a handler, writes what the handler
-says, and notices when a client goes away in the middle of an answer.
+It knows nothing of models: it hands each request to a handler, and notices when a client goes away
+in the middle of an answer.
 """
 
 import asyncio
@@ -9,12 +9,13 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from http.client import responses
 from typing import TypeAlias
 
-from msgspec import Struct
+import msgspec
+
+from signedin.wire.http import HttpRequest, HttpResponse, read_body, read_head
 
 _HEAD_LIMIT = 256 * 1024
 """Bytes that request line and headers may have."""
@@ -27,63 +28,6 @@ _CLOSE_TIMEOUT = 10.0
 """Seconds that a handler may block the server when it is closed."""
 
 _log = logging.getLogger("signedin.loopback")
-
-
-class HttpRequest(Struct, frozen=True):
-    """A request as it was read.
-
-    Attributes:
-        method: In upper case.
-        target: Path and query.
-        headers: By lower-case name; repeated headers are joined by `", "`.
-        body: Without its transfer encoding, with its content encoding.
-    """
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class HttpResponse:
-    """Writes one response; at once with `send`, or streamed with `start`, `write` and `finish`."""
-
-    def __init__(self, writer: asyncio.StreamWriter, *, head_only: bool) -> None:
-        self._writer = writer
-        self._head_only = head_only
-        self.complete = False
-
-    async def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Send a complete response."""
-        await self._head(status, {**headers, "Content-Length": str(len(body))})
-        if not self._head_only:
-            self._writer.write(body)
-        await self._writer.drain()
-        self.complete = True
-
-    async def start(self, status: int, headers: Mapping[str, str]) -> None:
-        """Begin a streamed response."""
-        await self._head(status, {**headers, "Transfer-Encoding": "chunked"})
-
-    async def write(self, data: bytes) -> None:
-        """Send some of a streamed response; waits while the client reads slowly."""
-        if data:
-            self._writer.write(b"%x\r\n%b\r\n" % (len(data), data))
-        await self._writer.drain()
-
-    async def finish(self) -> None:
-        """End a streamed response; one that is never finished is cut off."""
-        self._writer.write(b"0\r\n\r\n")
-        await self._writer.drain()
-        self.complete = True
-
-    async def _head(self, status: int, headers: Mapping[str, str]) -> None:
-        lines = [
-            f"HTTP/1.1 {status} {responses.get(status, '')}",
-            *(f"{k}: {v}" for k, v in headers.items()),
-        ]
-        self._writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        await self._writer.drain()
 
 
 Handler: TypeAlias = Callable[[HttpRequest, HttpResponse], Coroutine[object, object, None]]
@@ -220,9 +164,8 @@ class _Connection:
     async def serve(self) -> None:
         """Answer requests until the client or an unfinished answer ends the connection."""
         try:
-            while request := await self._read_request():
-                if not await self._answer(request):
-                    break
+            while await self._answer(await self._read_request()):
+                pass
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # The client went away; whoever was answering it has been notified.
         except (ValueError, asyncio.LimitOverrunError) as error:
@@ -256,44 +199,11 @@ class _Connection:
             raise answered
         return response.complete and request.headers.get("connection", "").lower() != "close"
 
-    async def _read_request(self) -> HttpRequest | None:
-        """The next request, or None when the client has no more."""
-        try:
-            head = self._early + await self._reader.readuntil(b"\r\n\r\n")
-        except asyncio.IncompleteReadError as error:
-            if error.partial or self._early:
-                raise
-            return None
+    async def _read_request(self) -> HttpRequest:
+        request = await read_head(self._reader, self._early)
         self._early = b""
-        request_line, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-        method, target, version = request_line.split(" ")
-        if version != "HTTP/1.1":
-            raise ValueError(f"the request line is {request_line[:200]!r}")
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            key = name.lower()
-            headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
-        if headers.get("expect", "").lower() == "100-continue":
+        if request.headers.get("expect", "").lower() == "100-continue":
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        most = _BODY_LIMIT if target.startswith(self._prefix) else _STRANGERS_LIMIT
-        return HttpRequest(method.upper(), target, headers, await self._read_body(headers, most))
-
-    async def _read_body(self, headers: Mapping[str, str], most: int) -> bytes:
-        if headers.get("transfer-encoding", "").lower() != "chunked":
-            size = int(headers.get("content-length", "0"))
-            _check_size(size, most)
-            return await self._reader.readexactly(size)
-        body = bytearray()
-        while size := int((await self._reader.readline()).split(b";")[0], 16):
-            _check_size(len(body) + size, most)
-            body += await self._reader.readexactly(size)
-            await self._reader.readline()
-        while (await self._reader.readline()).strip():
-            pass  # trailers
-        return bytes(body)
-
-
-def _check_size(size: int, most: int) -> None:
-    if not 0 <= size <= most:
-        raise ValueError(f"a body of {size} bytes, of which {most} are taken")
+        most = _BODY_LIMIT if request.target.startswith(self._prefix) else _STRANGERS_LIMIT
+        body = await read_body(self._reader, request.headers, most)
+        return msgspec.structs.replace(request, body=body)

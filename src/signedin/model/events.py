@@ -28,6 +28,7 @@ from signedin.model.errors import (
     TurnInterruptedError,
     UsageLimitError,
 )
+from signedin.model.redact import redact
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 """A decoded JSON value."""
@@ -104,8 +105,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
 
     def __repr__(self) -> str:
         """Shows the event without the provider's payload, secrets masked."""
-        from signedin.model.redact import redact  # noqa: PLC0415 - not needed on the hot path
-
         shown = (
             f"{name}={value!r}"
             for name in self.__struct_fields__

@@ -9,6 +9,7 @@ import msgspec
 
 from signedin.model.errors import SignedinError
 from signedin.model.events import AnyEvent, DoneReason, MessageEvent, Usage
+from signedin.model.redact import redact
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
@@ -54,8 +55,6 @@ class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Short on purpose: who, how long, and the start of the text."""
-        from signedin.model.redact import redact  # noqa: PLC0415 - keeps results importable in 1 ms
-
         shown = self.text if len(self.text) <= 80 else self.text[:77] + "…"
         return redact(
             f"RunResult({self.provider}/{self.transport}, {self.reason}, {self.elapsed:.2f} s, "

@@ -17,7 +17,7 @@ BUILT_IN = {
     "codex": "signedin.providers.codex.provider:SPEC",
     "claude": "signedin.providers.claude.provider:SPEC",
     "gemini": "signedin.providers.gemini.provider:SPEC",
-    "chatgpt": "signedin.providers.chatgpt.provider:SPEC",
+    "chatgpt": "signedin.providers.chatgpt.spec:SPEC",
     "acp": "signedin.providers.acp.provider:SPEC",
 }
 FAMILIES = {"acp": "signedin.providers.acp.provider"}

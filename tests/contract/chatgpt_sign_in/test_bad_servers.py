@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from signedin.loopback import LoopbackIssuer
-from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
+from signedin.loopback.server import HttpServer
 from signedin.model.errors import AuthRequiredError, ErrorKind, SignedinError
 from signedin.providers.chatgpt.sign_in import device, endpoint, flow
 from signedin.providers.chatgpt.sign_in.endpoint import Answer, SignInServerError
+from signedin.wire.http import HttpRequest, HttpResponse
 from support.chatgpt_account import SignedInUser, profile_at
 
 HTML = {"Content-Type": "text/html; charset=UTF-8", "cf-ray": "8f-OSL"}

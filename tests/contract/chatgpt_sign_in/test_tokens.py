@@ -14,7 +14,7 @@ import pytest
 
 from signedin.accounts.files import write_private
 from signedin.loopback import LoopbackIssuer
-from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
+from signedin.loopback.server import HttpServer
 from signedin.model.errors import (
     AuthRequiredError,
     ErrorKind,
@@ -28,6 +28,7 @@ from signedin.providers.chatgpt.sign_in.endpoint import SignInServerError
 from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
 from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
+from signedin.wire.http import HttpRequest, HttpResponse
 from support.chatgpt_account import SignedInUser, profile_at
 
 COMMAND = "Sign in with: signedin auth login --provider chatgpt --method browser --profile siwc"

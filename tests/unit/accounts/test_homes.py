@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from signedin import InvalidOptionError
 from signedin.accounts.homes import (
     account_names,
+    cache_folder,
     isolated_home,
     make_missing,
     make_private,
@@ -131,11 +133,32 @@ def test_a_file_in_the_way(home: Path) -> None:
         make_private(isolated_home("codex"))
 
 
+@pytest.mark.parametrize(
+    ("platform", "variables", "folder"),
+    [
+        ("linux", {}, "~/.cache/signedin"),
+        ("linux", {"XDG_CACHE_HOME": "relative"}, "~/.cache/signedin"),
+        ("linux", {"XDG_CACHE_HOME": "/caches"}, "/caches/signedin"),
+        ("darwin", {}, "~/Library/Caches/signedin"),
+        ("win32", {}, "~/AppData/Local/signedin"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/signedin"),
+    ],
+)
+def test_caches_are_where_the_system_has_them(
+    monkeypatch: pytest.MonkeyPatch, platform: str, variables: dict[str, str], folder: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == Path(folder).expanduser()
+
+
 @pytest.mark.usefixtures("umask")
 def test_versions_of_programs_are_kept_privately(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     program = tmp_path / "program"
     program.touch()
     remember_version(program, "1.2.3")

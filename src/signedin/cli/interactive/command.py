@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from signedin.cli import options, suggestions, values
+from signedin.cli import options, values
 from signedin.cli.streams import can_draw_on
 from signedin.model.choices import Permissions
 
@@ -48,7 +48,7 @@ def interactive(
         typer.Option(
             metavar="ID",
             help="Continue this session, or latest: the newest of DIR.",
-            autocompletion=suggestions.sessions,
+            autocompletion=options.suggesting("sessions"),
         ),
     ] = None,
     instructions: options.Instructions = None,

@@ -10,6 +10,12 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import (
+    get_lexer_by_name,  # pyright: ignore[reportUnknownVariableType] - a gap in its stubs
+)
+from pygments.util import ClassNotFound
 
 from signedin.cli.blocks import printable
 from signedin.model.redact import redact
@@ -79,13 +85,6 @@ def _highlighted(code: str, language: str, attributes: str) -> str:
     del attributes
     if not language or len(code) > _LONGEST_HIGHLIGHTED:
         return ""
-    from pygments import highlight  # noqa: PLC0415 - 30 ms, and not every page has code
-    from pygments.formatters import HtmlFormatter  # noqa: PLC0415 - as above
-    from pygments.lexers import (  # noqa: PLC0415 - as above
-        get_lexer_by_name,  # pyright: ignore[reportUnknownVariableType] - a gap in its stubs
-    )
-    from pygments.util import ClassNotFound  # noqa: PLC0415 - as above
-
     try:
         lexer = get_lexer_by_name(language)
     except ClassNotFound:

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from signedin.accounts.files import UNDECODABLE, write_private
+from signedin.accounts.homes import cache_folder
 from signedin.model.errors import ErrorKind, SignedinError, TurnFailedError
 from signedin.model.results import ModelInfo
 from signedin.providers.chatgpt.connection import Connection
@@ -148,11 +149,9 @@ class Catalogue:
         return _Known(_decoded(body), etag, time.time())
 
     async def _file(self) -> Path:
-        from platformdirs import user_cache_path  # noqa: PLC0415 - 3 ms, seldom needed
-
         whose = (self._connection.base_url, self._client_version, await self._connection.account())
         name = sha256(repr(whose).encode()).hexdigest()[:16]
-        return user_cache_path("signedin") / f"chatgpt-models-{name}.json"
+        return cache_folder() / f"chatgpt-models-{name}.json"
 
     @property
     def _query(self) -> dict[str, str]:

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from signedin.accounts.billing import assure_billing
-from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AuthStatus, Payer
-from signedin.model.capabilities import Capabilities
 from signedin.model.errors import UnsupportedOptionError
 from signedin.model.events import RateLimits
-from signedin.model.extras import install_command
 from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, SessionPage
 from signedin.providers.base import (
-    Installation,
     Provider,
     ProviderConfig,
-    ProviderSpec,
     SessionQuery,
     SessionRequest,
 )
-
-if TYPE_CHECKING:
-    from signedin.providers.chatgpt.auth import ChatGPTAuth
-    from signedin.providers.chatgpt.options import ChatGPTKeys
-    from signedin.providers.chatgpt.session import ChatGPTSession
-    from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns
-    from signedin.providers.chatgpt.store import ConversationStore
-    from signedin.providers.chatgpt.transport import ChatGPTTransport
-
-RESPONSES = "chatgpt-responses"
-INSTALL = install_command("chatgpt")
+from signedin.providers.chatgpt.auth import ChatGPTAuth, check_source
+from signedin.providers.chatgpt.options import ChatGPTKeys, read_keys
+from signedin.providers.chatgpt.session import ChatGPTSession
+from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns
+from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.profiles import CODEX
+from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
+from signedin.providers.chatgpt.store import ConversationStore
+from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport
 
 
 class ChatGPTProvider(Provider):
@@ -56,9 +47,7 @@ class ChatGPTProvider(Provider):
             AuthRequiredError: Nobody is signed in.
             InvalidOptionError: An option cannot be used, or there is no such conversation.
         """
-        from signedin.providers.chatgpt.session import ChatGPTSession  # noqa: PLC0415
-
-        keys = _keys(request.options)
+        keys = read_keys(request.options)
         transport = await self._transport(keys)
         store, session_id = self._store(keys), request.resume
         if request.options.ephemeral:
@@ -72,15 +61,15 @@ class ChatGPTProvider(Provider):
 
     async def prewarm(self, options: TurnOptions) -> None:
         """Loads what is needed, and the list of models if it is outdated."""
-        await (await self._transport(_keys(options))).models()
+        await (await self._transport(read_keys(options))).models()
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored conversations, the newest first."""
-        return await self._store(_keys(options)).sessions(query)
+        return await self._store(read_keys(options)).sessions(query)
 
     async def models(self, options: TurnOptions) -> list[ModelInfo]:
         """Lists the models the account can choose from."""
-        models = await (await self._transport(_keys(options))).models()
+        models = await (await self._transport(read_keys(options))).models()
         listed = [model for model in models if model.visibility == "list"]
         return [
             model.info(default=number == 0 and model.priority is not None)
@@ -89,14 +78,10 @@ class ChatGPTProvider(Provider):
 
     async def limits(self, options: TurnOptions) -> RateLimits:
         """Returns what is left of the plan."""
-        return await (await self._transport(_keys(options))).limits()
+        return await (await self._transport(read_keys(options))).limits()
 
     def auth(self, options: TurnOptions) -> ChatGPTAuth:
         """Returns the object that manages the account."""
-        from signedin.providers.chatgpt.auth import ChatGPTAuth  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.settings import sign_in_settings  # noqa: PLC0415
-
         self._sign_ins = self._sign_ins or OpenSignIns()
         settings = sign_in_settings(options.provider_options)
         return ChatGPTAuth(self._config, settings, self._sign_ins)
@@ -110,11 +95,6 @@ class ChatGPTProvider(Provider):
             await self._sign_ins.aclose()
 
     async def _transport(self, keys: ChatGPTKeys) -> ChatGPTTransport:
-        from signedin.providers.chatgpt.auth import check_source  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.profiles import CODEX  # noqa: PLC0415
-        from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport  # noqa: PLC0415
-
         access = keys.source()
         if access is None:
             check_source(self._config)
@@ -151,16 +131,8 @@ class ChatGPTProvider(Provider):
         assure_billing(status, self._config.billing)
 
     def _store(self, keys: ChatGPTKeys) -> ConversationStore:
-        from signedin.providers.chatgpt.store import ConversationStore  # noqa: PLC0415
-
         own = isolated_home("chatgpt", self._config.account)
         return ConversationStore(Path(keys.sessions).expanduser() if keys.sessions else own)
-
-
-def _keys(options: TurnOptions) -> ChatGPTKeys:
-    from signedin.providers.chatgpt.options import read_keys  # noqa: PLC0415
-
-    return read_keys(options)
 
 
 def _check_given_access(keys: ChatGPTKeys) -> None:
@@ -173,55 +145,3 @@ def _check_given_access(keys: ChatGPTKeys) -> None:
         if getattr(keys, name):
             hint = "it applies to the stored login, but provider_options['access'] takes precedence"
             raise UnsupportedOptionError("chatgpt", name, hint)
-
-
-def find_client(config: ProviderConfig) -> Installation:
-    """Looks for the HTTP client; there is no program."""
-    del config
-    found = find_spec("aiohttp")
-    if found is None or found.origin is None:
-        return Installation(
-            path=None, origin="none", problem="aiohttp is not installed", install=INSTALL
-        )
-    return Installation(path=Path(found.origin), origin="package")
-
-
-SPEC = ProviderSpec(
-    name="chatgpt",
-    transports={
-        RESPONSES: Capabilities(
-            deltas=True,
-            failures=True,
-            sessions=True,
-            resume=True,
-            fork=True,
-            list_sessions=True,
-            history=True,
-            rename=True,
-            archive=True,
-            delete=True,
-            roll_back=True,
-            ephemeral=True,
-            steer=True,
-            interrupt=True,
-            images=True,
-            effort=True,
-            instructions=True,
-            tools=True,
-            output_schema=True,
-            models=True,
-            limits=True,
-            prewarm=True,
-        ),
-    },
-    create=ChatGPTProvider,
-    find=find_client,
-    install=INSTALL,
-    login=sign_in_command("chatgpt", method="browser"),
-    profiles=("siwc", "codex"),
-    takes_binary=False,
-    quirks=(
-        "works in no folder: it runs no commands and changes no files of its own",
-        "conversations are stored on this machine, and sent whole with every request",
-    ),
-)

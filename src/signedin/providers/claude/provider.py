@@ -25,6 +25,7 @@ from signedin.providers.claude.auth import ClaudeAuth
 from signedin.providers.claude.binary import INSTALL, find_claude
 from signedin.providers.claude.keys import setting_sources
 from signedin.providers.claude.launch import QUIET, Launch
+from signedin.providers.claude.models_and_limits import limits_in, models_in
 from signedin.providers.claude.options import launch_for
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.session import ClaudeSession
@@ -72,8 +73,6 @@ class ClaudeProvider(Provider):
 
     async def models(self, options: TurnOptions) -> list[ModelInfo]:
         """Lists the models the account can choose from."""
-        from signedin.providers.claude.models_and_limits import models_in  # noqa: PLC0415 - seldom needed
-
         await self._load()
         async with self._pool.borrow(self._launch(options)) as process:
             return models_in(process.initialized)
@@ -88,8 +87,6 @@ class ClaudeProvider(Provider):
             AuthRequiredError: Nobody is signed in with a plan.
             ProtocolError: Claude Code could not find out.
         """
-        from signedin.providers.claude.models_and_limits import limits_in  # noqa: PLC0415 - seldom needed
-
         await self._load()
         launch = self._launch(options)
         async with self._pool.borrow(launch) as process:

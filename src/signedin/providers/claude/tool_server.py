@@ -16,6 +16,7 @@ import msgspec
 from signedin import __version__
 from signedin.model.errors import ProtocolError
 from signedin.providers.claude.messages import ABSENT
+from signedin.tools.content import ImageContent
 
 if TYPE_CHECKING:
     from signedin.tools.tool import AnyTool, ToolResult
@@ -121,8 +122,6 @@ class ToolServer:
 
 def shown(result: ToolResult) -> Mapping[str, object]:
     """Returns the result of a call in MCP format."""
-    from signedin.tools.content import ImageContent  # noqa: PLC0415 - costs 20 ms, seldom needed
-
     content = [
         {"type": "image", "data": part.base64, "mimeType": part.mime_type}
         if isinstance(part, ImageContent)

@@ -12,9 +12,9 @@ from signedin._lazy import attach
 if TYPE_CHECKING:
     from signedin.model.retry import async_retry_on_overload, retry_on_overload
     from signedin.providers.codex.account.login import AsyncChatgptLogin, AsyncDeviceCodeLogin
-    from signedin.providers.codex.api.blocking import Codex
-    from signedin.providers.codex.api.blocking_handles import (
+    from signedin.providers.codex.api.blocking import (
         ChatgptLogin,
+        Codex,
         DeviceCodeLogin,
         Thread,
         TurnHandle,
@@ -83,9 +83,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "signedin.providers.codex.api.blocking": "Codex",
-    "signedin.providers.codex.api.blocking_handles": (
-        "ChatgptLogin DeviceCodeLogin Thread TurnHandle"
+    "signedin.providers.codex.api.blocking": (
+        "ChatgptLogin Codex DeviceCodeLogin Thread TurnHandle"
     ),
     "signedin.providers.codex.api.client": "AsyncCodex",
     "signedin.providers.codex.api.connection": "ServerMetadata",

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from signedin.accounts.files import write_private
+from signedin.accounts.homes import cache_folder, make_private
 from signedin.model.errors import InvalidOptionError, ProviderNotInstalledError
 from signedin.providers.base import Installation
 
@@ -106,9 +108,7 @@ def _fingerprint(path: Path) -> tuple[int, int]:
 
 
 def _cache_file() -> Path:
-    from platformdirs import user_cache_path  # noqa: PLC0415 - 3 ms, not needed to find a program
-
-    return user_cache_path("signedin") / "programs.json"
+    return cache_folder() / "programs.json"
 
 
 def _read_cache() -> dict[str, _Facts]:
@@ -119,9 +119,6 @@ def _read_cache() -> dict[str, _Facts]:
 
 
 def _write_cache(facts: dict[str, _Facts]) -> None:
-    from signedin.accounts.files import write_private  # noqa: PLC0415 - for a new program only
-    from signedin.accounts.homes import make_private  # noqa: PLC0415
-
     target = _cache_file()
     make_private(target.parent)
     write_private(target, msgspec.json.encode(facts))

@@ -13,6 +13,7 @@ from signedin.model.errors import SignedinError
 from signedin.providers.chatgpt.sign_in import pages
 from signedin.providers.chatgpt.sign_in.redirect import NotOursError, Redirect, read_redirect
 from signedin.runtime.aio import finish
+from signedin.wire.http import HttpResponse, read_head
 
 PATH = "/auth/callback"
 HOST = "127.0.0.1"
@@ -127,8 +128,8 @@ class CallbackServer:
         task.add_done_callback(self._waiting.discard)
         try:
             page = await self._page(reader, task)
-            writer.write(page.response())
-            await writer.drain()
+            response = HttpResponse(writer, head_only=False)
+            await response.send(page.status, pages.HEADERS, page.body())
         except (ConnectionError, asyncio.CancelledError):
             pass  # the browser left, or nobody waits for it any more
         finally:
@@ -149,24 +150,20 @@ class CallbackServer:
     async def _page(self, reader: asyncio.StreamReader, task: asyncio.Task[None]) -> pages.Page:
         try:
             async with asyncio.timeout(HEAD_SECONDS):
-                head = await reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+                request = await read_head(reader)
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, ValueError):
             return pages.UNREADABLE
-        request, *lines = head.decode("latin-1").split("\r\n")
-        words = request.split(" ")
-        if len(words) != 3 or not words[2].startswith("HTTP/1."):
-            return pages.UNREADABLE
-        method, target, _ = words
         # A foreign page whose name resolves to 127.0.0.1 sends that name.
-        if _host_of(lines) not in (f"{HOST}:{self.port}", f"localhost:{self.port}"):
+        host = request.headers.get("host", "").lower()
+        if host not in (f"{HOST}:{self.port}", f"localhost:{self.port}"):
             return pages.WRONG_HOST
-        if target.partition("?")[0] != PATH:
+        if request.target.partition("?")[0] != PATH:
             return pages.NOT_FOUND
-        if method != "GET":
+        if request.method != "GET":
             return pages.NOT_ALLOWED
         self._waiting.add(task)
         try:
-            await self.submit(target)
+            await self.submit(request.target)
         except NotOursError:
             return pages.NOT_OURS
         except SignedinError as error:
@@ -232,12 +229,3 @@ async def _ask_to_leave(port: int) -> bool:
                 writer.close()
             return len(words) > 1 and words[1] == b"200"
     return False
-
-
-def _host_of(lines: Sequence[str]) -> str:
-    hosts = [
-        value.strip().lower()
-        for name, _, value in (line.partition(":") for line in lines)
-        if name.strip().lower() == "host"
-    ]
-    return hosts[0] if len(hosts) == 1 else ""

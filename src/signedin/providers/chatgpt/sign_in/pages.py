@@ -21,38 +21,28 @@ class Page(msgspec.Struct, frozen=True):
     title: str
     text: str
 
-    def response(self) -> bytes:
-        """Returns the complete HTTP response, after which the connection ends."""
+    def body(self) -> bytes:
+        """Returns the page as HTML."""
         title, text = escape(self.title), escape(self.text)
-        body = (
+        return (
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
             f"</head><body><h1>{title}</h1><p>{text}</p></body></html>"
         ).encode()
-        head = "\r\n".join(
-            [
-                f"HTTP/1.1 {self.status.value} {self.status.phrase}",
-                "Content-Type: text/html; charset=utf-8",
-                f"Content-Length: {len(body)}",
-                *_HEADERS,
-                "",
-                "",
-            ]
-        )
-        return head.encode() + body
 
 
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """Neither scripts nor anything else is loaded, and nobody frames the page."""
 
-_HEADERS = (
-    "Connection: close",
-    "Cache-Control: no-store",
-    f"Content-Security-Policy: {_NOTHING}",
-    "Cross-Origin-Resource-Policy: same-origin",
+HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Connection": "close",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": _NOTHING,
+    "Cross-Origin-Resource-Policy": "same-origin",
     # The address of the page has the code in it.
-    "Referrer-Policy: no-referrer",
-    "X-Content-Type-Options: nosniff",
-)
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 SIGNED_IN = Page(
     HTTPStatus.OK, "Signed in to ChatGPT", "You can close this page and go back to the terminal."

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from signedin.accounts.billing import Account, Accounts, Vendor
-from signedin.accounts.files import read_private
+from signedin.accounts.files import read_private, write_private
 from signedin.accounts.homes import make_private
 from signedin.model.errors import AuthRequiredError, BillingError, InvalidOptionError
 from signedin.providers.base import ProviderConfig
@@ -151,8 +151,6 @@ def _make_isolated(home: Path) -> None:
     if _STORE_IS_SET.search(text):
         return
     import tomllib  # noqa: PLC0415 - as above
-
-    from signedin.accounts.files import write_private  # noqa: PLC0415
 
     try:
         tomllib.loads(text)

@@ -287,6 +287,15 @@ class AsyncCodex:
         *,
         timeout: float | None = REQUEST_TIMEOUT,
     ) -> T: ...
+    @overload
+    async def request(
+        self,
+        method: str,
+        params: p.Outgoing | Mapping[str, object] | None,
+        result_type: type[T] | None,
+        *,
+        timeout: float | None = REQUEST_TIMEOUT,
+    ) -> T | dict[str, object]: ...
     async def request(
         self,
         method: str,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from signedin.model.errors import SignedinError
 from signedin.providers.codex import protocol as p
@@ -11,7 +11,7 @@ from signedin.providers.codex.api.notifications import Notification
 from signedin.providers.codex.api.record import TurnResult
 from signedin.providers.codex.api.router import RoutedTurn, Router
 from signedin.runtime.aio import finish
-from signedin.runtime.batches import AsyncBatches
+from signedin.runtime.batches import AsyncBatches, Batches
 
 
 class AsyncTurnHandle(AsyncBatches[Notification]):
@@ -120,3 +120,21 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         """Raises the error of a turn that has failed; does nothing for any other."""
         if self._error is not None:
             raise self._error
+
+
+class BlockingTurnHandle(Batches[Notification]):
+    """What a turn's handle without ``await`` has that is iterated."""
+
+    def __init__(self, turn: AsyncTurnHandle, owner: object) -> None:
+        super().__init__(turn, owner)
+        self._async = turn
+
+    def stream(self) -> Iterator[Notification]:
+        """Iterates over what the server reports about this turn; see `AsyncTurnHandle.stream`."""
+        return self._iterate()
+
+    def stream_text(self) -> Iterator[str]:
+        """Iterates over the pieces of the agent's messages; see `stream`."""
+        for notification in self._iterate():
+            if isinstance(notification.params, p.AgentMessageDeltaNotification):
+                yield notification.params.delta

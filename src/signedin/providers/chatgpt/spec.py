@@ -1,0 +1,71 @@
+"""What is known of ChatGPT before it is used."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from signedin.accounts.hints import sign_in_command
+from signedin.model.capabilities import Capabilities
+from signedin.model.extras import install_command
+from signedin.providers.base import Installation, Provider, ProviderConfig, ProviderSpec
+
+INSTALL = install_command("chatgpt")
+
+
+def _create(config: ProviderConfig) -> Provider:
+    from signedin.providers.chatgpt.provider import ChatGPTProvider  # noqa: PLC0415 - if chosen
+
+    return ChatGPTProvider(config)
+
+
+def find_client(config: ProviderConfig) -> Installation:
+    """Looks for the HTTP client; there is no program."""
+    del config
+    found = find_spec("aiohttp")
+    if found is None or found.origin is None:
+        return Installation(
+            path=None, origin="none", problem="aiohttp is not installed", install=INSTALL
+        )
+    return Installation(path=Path(found.origin), origin="package")
+
+
+SPEC = ProviderSpec(
+    name="chatgpt",
+    transports={
+        "chatgpt-responses": Capabilities(
+            deltas=True,
+            failures=True,
+            sessions=True,
+            resume=True,
+            fork=True,
+            list_sessions=True,
+            history=True,
+            rename=True,
+            archive=True,
+            delete=True,
+            roll_back=True,
+            ephemeral=True,
+            steer=True,
+            interrupt=True,
+            images=True,
+            effort=True,
+            instructions=True,
+            tools=True,
+            output_schema=True,
+            models=True,
+            limits=True,
+            prewarm=True,
+        ),
+    },
+    create=_create,
+    find=find_client,
+    install=INSTALL,
+    login=sign_in_command("chatgpt", method="browser"),
+    profiles=("siwc", "codex"),
+    takes_binary=False,
+    quirks=(
+        "works in no folder: it runs no commands and changes no files of its own",
+        "conversations are stored on this machine, and sent whole with every request",
+    ),
+)
