@@ -76,7 +76,7 @@ def _command(
         cwd=item.cwd or None,
         output=item.aggregated_output or "",
         exit_code=item.exit_code,
-        seconds=_seconds(item.duration_ms),
+        seconds=seconds(item.duration_ms),
         timestamp=timestamp,
         payload=payload,
     )
@@ -115,7 +115,7 @@ def _mcp_call(
         arguments=item.arguments,
         result=result,
         error=item.error.message if item.error else None,
-        seconds=_seconds(item.duration_ms),
+        seconds=seconds(item.duration_ms),
         timestamp=timestamp,
         payload=payload,
     )
@@ -137,7 +137,7 @@ def _dynamic_call(
         arguments=item.arguments,
         result=None if status == "failed" else result,
         error=str(result) if status == "failed" else None,
-        seconds=_seconds(item.duration_ms),
+        seconds=seconds(item.duration_ms),
         timestamp=timestamp,
         payload=payload,
     )
@@ -191,7 +191,8 @@ def _end(status: str) -> ItemStatus:
     return status if status in ("failed", "declined") else "completed"
 
 
-def _seconds(milliseconds: int | None) -> float | None:
+def seconds(milliseconds: int | None) -> float | None:
+    """Returns how long something took, ``None`` if that cannot be."""
     return None if milliseconds is None or abs(milliseconds) > 1 << 62 else milliseconds / 1000
 
 
