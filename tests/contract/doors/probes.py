@@ -312,7 +312,7 @@ KEYWORD_PROBES: dict[str, Probe] = {
     "ephemeral": Probe(
         lambda _: True,
         lambda seen: seen.result is not None and not _stored(seen.scene.home, seen.scene.word),
-        turn="second",
+        turn="trusting",
     ),
     "trust_project": Probe(
         lambda _: True,
