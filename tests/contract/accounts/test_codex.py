@@ -22,8 +22,6 @@ from support.agents import program, versions
 from support.codex_home import KEY
 from support.processes import Watch, processes_with
 
-pytestmark = pytest.mark.xdist_group("the ports that codex signs in at")
-
 STRAY = "sk-proj-stray-key-9876543210"
 KEPT_AWAY = (
     "CODEX_API_KEY is set and would take precedence over the codex login; it is removed "
@@ -46,7 +44,7 @@ def model() -> Iterator[LoopbackModel]:
 
 
 @pytest.fixture
-def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackIssuer]:
+def issuer(login_ports: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackIssuer]:
     with LoopbackIssuer() as issuer:
         for name, value in issuer.codex_env.items():
             monkeypatch.setenv(name, str(value))

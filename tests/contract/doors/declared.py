@@ -212,11 +212,12 @@ TRIED: Mapping[str, tuple[str, ...]] = {
     "codex-app-server-0.169.0": ("later", "resume", "fork"),
     "codex-exec-wheel": tuple(DOORS),
     "claude-cli-2.1.330": tuple(DOORS),
-    "claude-agent-sdk-2.1.330": ("run", "compact"),
+    "claude-cli-2.1.197": ("later", "resume", "fork"),
+    "claude-agent-sdk-2.1.330": ("run", "later", "resume", "fork", "compact"),
     "gemini-acp-0.61.0": tuple(door for door in DOORS if door not in {"elsewhere", "cli"}),
-    "gemini-cli-0.61.0": ("run", "later", "resume"),
-    "opencode-1.18.33": ("run", "later"),
-    "qwen-0.15.10": ("run", "later", "resume", "shared"),
+    "gemini-cli-0.61.0": ("run", "first", "later", "resume"),
+    "opencode-1.18.33": ("run", "later", "resume"),
+    "qwen-0.15.10": ("run", "stream", "first", "later", "resume", "shared", "map", "cli"),
     "chatgpt-responses": tuple(DOORS),
 }
 """The doors that are tried of each row; what shares its code with another is tried at fewer."""
