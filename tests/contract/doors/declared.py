@@ -213,10 +213,10 @@ TRIED: Mapping[str, tuple[str, ...]] = {
     "codex-exec-wheel": tuple(DOORS),
     "claude-cli-2.1.330": tuple(DOORS),
     "claude-cli-2.1.197": ("later", "resume", "fork"),
-    "claude-agent-sdk-2.1.330": ("run", "later", "resume", "fork", "compact"),
+    "claude-agent-sdk-2.1.330": ("run", "compact"),
     "gemini-acp-0.61.0": tuple(door for door in DOORS if door not in {"elsewhere", "cli"}),
-    "gemini-cli-0.61.0": ("run", "first", "later", "resume"),
-    "opencode-1.18.33": ("run", "later", "resume"),
+    "gemini-cli-0.61.0": ("run", "later", "resume"),
+    "opencode-1.18.33": ("run", "later"),
     "qwen-0.15.10": ("run", "stream", "first", "later", "resume", "shared", "map", "cli"),
     "chatgpt-responses": tuple(DOORS),
 }
