@@ -231,10 +231,10 @@ SLOW: Mapping[str, tuple[str, ...]] = {
 UNTRIED = {
     "gemini-acp": "elsewhere: hooks of a trusted project did not run in a session that another "
     "process had begun; cli",
-    "claude-cli": "2.1.197, which finds conversations only in the folder they began in",
-    "acp:qwen": "the others, for want of time",
+    "claude-agent-sdk": "the others, which share the code of claude-cli",
+    "acp:qwen": "elsewhere",
     "gemini-cli": "the others, each of which takes a minute",
-    "acp:opencode": "the others, each of which takes a minute",
+    "acp:opencode": "the others; resume takes two minutes",
 }
 """What is declared by the rules alone, and why nobody has seen it."""
 
