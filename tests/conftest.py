@@ -2,10 +2,12 @@
 no test makes signedin tell a secret."""
 
 import logging
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from signedin.model.redact import redact
@@ -37,6 +39,16 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     ours = [home / "cache" / "signedin", home / "signedin" / "chatgpt"]
     kept = [path for folder in ours for path in folder.rglob("*") if path.is_file()]
     assert [path for path in kept if CANARY.encode() in path.read_bytes()] == []
+
+
+@pytest.fixture
+def login_ports() -> Iterator[None]:
+    """Keeps the ports that Codex signs in at for one test of all that run on this machine.
+
+    A Codex that begins to sign in has the one that waits at its port give up: "Login cancelled".
+    """
+    with FileLock(Path(tempfile.gettempdir()) / "signedin-tests-login-ports.lock"):
+        yield
 
 
 class _Suspicions(logging.Handler):

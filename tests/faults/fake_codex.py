@@ -314,6 +314,8 @@ def execute() -> int:
 SILENT_AT = os.environ.get("FAKE_SILENT_AT")
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--version":
+        sys.exit(print("codex-cli", os.environ.get("FAKE_VERSION", "0.169.0")))
     if sys.argv[1] == "exec":
         sys.exit(execute())
     serve()

@@ -6,6 +6,7 @@ prompt that begins with `HOLD`.
 """
 
 from dataclasses import dataclass, field
+from itertools import count
 
 import pytest
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, precondition, rul
 
 from signedin import Client, SessionBusyError
 from signedin.client.blocking import Session, Turn
+
+NUMBERS = count(1)
 
 HOLD = "hold"
 """How the prompts of turns begin that go on until they are stopped."""
@@ -43,7 +46,6 @@ class HandleMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.client = self.new_client()
-        self.number = 0
         self.all: list[Handle] = []
 
     def new_client(self) -> Client:
@@ -154,5 +156,5 @@ class HandleMachine(RuleBasedStateMachine):
         assert {prompt for prompt in answered if prompt in sent} == set(told.prompts)
 
     def prompt(self) -> str:
-        self.number += 1
-        return f"prompt {self.number:03}"
+        # Never the same again: the model may hear late of a turn that an earlier run stopped.
+        return f"prompt {next(NUMBERS):06}"

@@ -9,7 +9,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from getpass import getpass
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ from signedin.cli.signals import calling_on_stop
 from signedin.cli.tables import aligned
 from signedin.client.async_client import AsyncClient
 from signedin.model.choices import AuthSource
-from signedin.model.errors import UnsupportedOptionError
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.providers.registry import load_provider, provider_names
 from signedin.runtime.aio import in_thread
 
@@ -260,10 +260,14 @@ async def _status(provider: str, source: AuthSource, account: str | None) -> Aut
 async def _all() -> list[AuthStatus]:
     found: list[AuthStatus] = []
     for provider in provider_names():
-        with suppress(UnsupportedOptionError):
+        try:
             status = await _status(provider, "external", None)
             if status.installed or not provider.startswith("acp"):
                 found.append(status)
+        except UnsupportedOptionError:
+            pass
+        except InvalidOptionError as error:  # a mistyped home hides no other login
+            typer.echo(f"warning: {error.message}", err=True)
         for name in account_names(provider):
             status = await _status(provider, "isolated", name)
             if status.reason not in ("not_signed_in", "not_installed"):

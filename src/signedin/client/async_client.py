@@ -124,6 +124,8 @@ class AsyncClient:
             raise UnsupportedOptionError(provider, "binary", "there is no program to run")
         check_choice("auth_source", auth_source, get_args(AuthSource))
         check_choice("env_policy", env_policy, get_args(EnvPolicy))
+        if env_policy != "minimal" and not self._spec.takes_binary:
+            raise UnsupportedOptionError(provider, "env_policy", "there is no program to run")
         if billing is not None:
             check_choice("billing", billing, get_args(Billing))
         if account is not None:

@@ -22,8 +22,6 @@ from support.agents import program, versions
 from support.codex_home import KEY
 from support.processes import Watch, processes_with
 
-pytestmark = pytest.mark.xdist_group("the ports that codex signs in at")
-
 STRAY = "sk-proj-stray-key-9876543210"
 KEPT_AWAY = (
     "CODEX_API_KEY is set and would take precedence over the codex login; it is removed "
@@ -46,7 +44,7 @@ def model() -> Iterator[LoopbackModel]:
 
 
 @pytest.fixture
-def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackIssuer]:
+def issuer(login_ports: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackIssuer]:
     with LoopbackIssuer() as issuer:
         for name, value in issuer.codex_env.items():
             monkeypatch.setenv(name, str(value))
@@ -57,6 +55,7 @@ def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackIssuer]:
 def external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where Codex keeps its own login, as far as this test goes."""
     home = tmp_path / "external"
+    home.mkdir()
     monkeypatch.setenv("CODEX_HOME", str(home))
     monkeypatch.setenv("SIGNEDIN_HOME", str(tmp_path / "signedin"))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -93,14 +92,28 @@ def expected(home: Path, **facts: object) -> AuthStatus:
 
 def test_nobody_is_signed_in(external: Path, transport: str) -> None:
     assert status_of(transport=transport) == expected(external, authenticated=False)
-    external.mkdir()
-    assert status_of(transport=transport) == expected(external, authenticated=False)
     with Client("codex", transport=transport) as client:
         assert client.available() is False
 
 
-def test_asking_makes_no_home(external: Path, isolated: Path, transport: str) -> None:
-    status_of(transport=transport)
+def test_a_mistyped_home_is_no_home(
+    external: Path, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistyped = external.with_name("extrenal")
+    monkeypatch.setenv("CODEX_HOME", str(mistyped))
+    with Client("codex", transport=transport) as client:
+        for ask in (client.auth_status, client.available):
+            with pytest.raises(InvalidOptionError, match=f"CODEX_HOME={mistyped} is no folder"):
+                ask()
+    assert not mistyped.exists()
+
+
+def test_asking_makes_no_home(
+    tmp_path: Path, isolated: Path, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CODEX_HOME")
+    external = tmp_path / ".codex"
+    assert status_of(transport=transport) == expected(external, authenticated=False)
     assert status_of(transport=transport, auth_source="isolated") == expected(
         isolated, authenticated=False, source="isolated"
     )
@@ -133,7 +146,6 @@ def test_a_login_pays_by_its_plan(
 
 
 def test_a_damaged_login_is_nobody(external: Path, transport: str) -> None:
-    external.mkdir()
     (external / "auth.json").write_text('{"tokens":')
     assert status_of(transport=transport) == expected(
         external, authenticated=False, reason="damaged"

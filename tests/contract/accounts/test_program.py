@@ -48,6 +48,17 @@ def test_status_of_nobody(env: Mapping[str, str]) -> None:
     assert run(env, "auth", "status") == (1, told, "")
 
 
+def test_a_mistyped_home_is_no_login(env: Mapping[str, str], tmp_path: Path) -> None:
+    env = {**env, "CODEX_HOME": str(tmp_path / "hmoe"), "CODEX_API_KEY": "sk-stray-0123456789"}
+    told = f"CODEX_HOME={tmp_path}/hmoe is no folder; correct it, or make the folder first\n"
+    for command in ("status", "logout"):
+        assert run(env, "auth", command, "--source", "external") == (2, "", f"error: {told}")
+    code, out, err = run(env, "auth", "list")
+    assert (code, err) == (0, f"warning: {told}")
+    assert [line.split()[0] for line in out.splitlines()] == ["PROVIDER", "claude", "gemini"]
+    assert not (tmp_path / "hmoe").exists()
+
+
 def test_status_as_json(env: Mapping[str, str], isolated: Path) -> None:
     codex_home.sign_in_with_key(isolated)
     stray = {**env, "CODEX_API_KEY": "sk-stray-0123456789"}
@@ -96,6 +107,18 @@ def test_signing_in_and_out_with_a_key(env: Mapping[str, str], isolated: Path) -
     )
     assert run(env, "auth", "status", "--account", "work")[0] == 1
     assert not (isolated / "accounts" / "work" / "auth.json").exists()
+
+
+def test_how_the_vendors_own_login_ended(env: Mapping[str, str], tmp_path: Path) -> None:
+    fake = tmp_path / "codex"
+    for ending, told in (("exit 3", 3), ("kill -9 $$", -9)):
+        fake.write_text(f"#!/bin/sh\n{ending}\n")
+        fake.chmod(0o755)
+        assert run({**env, "SIGNEDIN_CODEX_BINARY": str(fake)}, "auth", "login") == (
+            1,
+            "",
+            f"error: codex login ended with exit code {told}; nobody was signed in\n",
+        )
 
 
 def test_signing_out_says_what_it_did_and_what_stays(env: Mapping[str, str]) -> None:

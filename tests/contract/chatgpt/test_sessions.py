@@ -122,6 +122,8 @@ def test_looking_makes_no_folder(stage, tmp_path):
     assert not folder.exists()
 
 
-def test_a_program_is_refused_by_name():
-    with pytest.raises(UnsupportedOptionError, match="does not support 'binary'"):
-        Client("chatgpt", binary="/bin/true")
+@pytest.mark.parametrize("given", [{"binary": "/bin/true"}, {"env_policy": "inherit"}])
+def test_a_program_is_refused_by_name(given):
+    [name] = given
+    with pytest.raises(UnsupportedOptionError, match=f"does not support '{name}': there is no pro"):
+        Client("chatgpt", **given)

@@ -60,11 +60,10 @@ def test_the_wheel_of_the_extra(stage: Stage, transport: str) -> None:
         assert found.version is None
         assert program_of_a_turn(stage, client) == str(found.path)
         known = client.installation().version
-        # The version is learned from the app-server and remembered.
-        assert (known is not None) is (transport == "codex-app-server")
-    if known is not None:
-        assert known.count(".") == 2
-        assert Client("codex").installation().version == known
+    # The version is learned on the way and remembered.
+    assert known is not None
+    assert known.count(".") == 2
+    assert Client("codex").installation().version == known
 
 
 @pytest.mark.usefixtures("_nothing_known")

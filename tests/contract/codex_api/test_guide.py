@@ -10,8 +10,6 @@ import pytest
 from signedin.loopback import LoopbackIssuer, LoopbackModel, Rule, Script, Shell, ToolCall
 from signedin.providers.codex.options import to_toml
 
-pytestmark = pytest.mark.xdist_group("the ports that codex signs in at")
-
 DOCS = Path(__file__).parents[3] / "docs"
 GUIDE = DOCS / "codex-client.md"
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,7 +32,9 @@ SCRIPT = Script(
 
 
 @pytest.fixture
-def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackIssuer]:
+def issuer(
+    login_ports: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LoopbackIssuer]:
     """A folder to stand in, and a Codex set up for a scripted model and an issuer."""
     (tmp_path / "main.py").write_text("print('hello')\n")
     monkeypatch.chdir(tmp_path)

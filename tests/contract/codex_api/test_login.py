@@ -12,13 +12,11 @@ from signedin.loopback import HttpError, LoopbackAccount, LoopbackIssuer, Text
 from signedin.providers.codex import AsyncCodex, Codex, InvalidRequestError, protocol as p
 from support.stage import Stage
 
-pytestmark = pytest.mark.xdist_group("the ports that codex signs in at")
-
 ADA = LoopbackAccount(email="ada@example.com", account_id="acct-ada", plan="plus", used_percent=7)
 
 
 @pytest.fixture
-def issuer() -> Iterator[LoopbackIssuer]:
+def issuer(login_ports: None) -> Iterator[LoopbackIssuer]:
     with LoopbackIssuer(ADA) as issuer:
         yield issuer
 

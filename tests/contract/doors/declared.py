@@ -212,11 +212,12 @@ TRIED: Mapping[str, tuple[str, ...]] = {
     "codex-app-server-0.169.0": ("later", "resume", "fork"),
     "codex-exec-wheel": tuple(DOORS),
     "claude-cli-2.1.330": tuple(DOORS),
+    "claude-cli-2.1.197": ("later", "resume", "fork"),
     "claude-agent-sdk-2.1.330": ("run", "compact"),
     "gemini-acp-0.61.0": tuple(door for door in DOORS if door not in {"elsewhere", "cli"}),
     "gemini-cli-0.61.0": ("run", "later", "resume"),
     "opencode-1.18.33": ("run", "later"),
-    "qwen-0.15.10": ("run", "later", "resume", "shared"),
+    "qwen-0.15.10": ("run", "stream", "first", "later", "resume", "shared", "map", "cli"),
     "chatgpt-responses": tuple(DOORS),
 }
 """The doors that are tried of each row; what shares its code with another is tried at fewer."""
@@ -230,10 +231,10 @@ SLOW: Mapping[str, tuple[str, ...]] = {
 UNTRIED = {
     "gemini-acp": "elsewhere: hooks of a trusted project did not run in a session that another "
     "process had begun; cli",
-    "claude-cli": "2.1.197, which finds conversations only in the folder they began in",
-    "acp:qwen": "the others, for want of time",
+    "claude-agent-sdk": "the others, which share the code of claude-cli",
+    "acp:qwen": "elsewhere",
     "gemini-cli": "the others, each of which takes a minute",
-    "acp:opencode": "the others, each of which takes a minute",
+    "acp:opencode": "the others; resume takes two minutes",
 }
 """What is declared by the rules alone, and why nobody has seen it."""
 

@@ -312,7 +312,7 @@ KEYWORD_PROBES: dict[str, Probe] = {
     "ephemeral": Probe(
         lambda _: True,
         lambda seen: seen.result is not None and not _stored(seen.scene.home, seen.scene.word),
-        turn="apart",
+        turn="trusting",
     ),
     "trust_project": Probe(
         lambda _: True,
@@ -338,7 +338,7 @@ RETRY_PROBES = {
     name: Probe(
         lambda _, value=value: value,
         _try_twice,
-        turn="spelt",
+        turn="second",
     )
     for name, value in _RETRY_VALUES.items()
 }
@@ -407,7 +407,7 @@ _CLAUDE = {
     "fallback_model": Probe(
         lambda _: "claude-haiku-4-5",
         lambda seen: seen.requests[-1].model == "claude-haiku-4-5",
-        turn="failing",
+        turn="trusting",
     ),
     "max_budget_usd": _flag("--max-budget-usd", 5),
     "max_thinking_tokens": _flag("--max-thinking-tokens", 2048),

@@ -130,7 +130,7 @@ def _fixed(way: Way, door: str, turn: str) -> list[str]:
 
 
 def _begun_with(doors: Doors, way: Way, door: str, turn: str) -> Mapping[str, Any]:
-    if turn == "trusting":
+    if turn == "trusting" and way.capabilities.workspace:
         return {"cwd": doors.scene.trusted, "trust_project": True}
     if turn.startswith("trusted"):
         return {"cwd": doors.scene.inner, "trust_project": True}

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from signedin import Client, CommandEvent, InvalidOptionError
-from signedin.loopback import Shell, Text
+from signedin.loopback import Shell, Text, WriteFile
 from support.stage import Stage
 
 ECHO = Text.echo("You said: {prompt}")
 TRANSPORTS = ("gemini-acp", "gemini-cli")
+
+GEMINIS_OWN = {"history", "projects.json", "tmp"}
+"""What Gemini CLI itself writes into its home (seen with 0.61)."""
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -41,6 +44,31 @@ def test_a_session_goes_on_at_once_in_another_client(
             assert client.sessions(cwd=tmp_path).sessions == ()
             with pytest.raises(InvalidOptionError, match="gemini has no stored session"):
                 session.history()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_nothing_of_the_users_configuration_changes(
+    new_client: Callable[..., Client], stage: Stage, transport: str, tmp_path: Path
+) -> None:
+    stage.play(WriteFile(str(tmp_path / "made"), "made\n"), "Done.")
+    client = new_client(transport, cwd=tmp_path, permissions="full-access", trust_project=True)
+    home = Path(str(stage.options["env"]["GEMINI_CLI_HOME"])) / ".gemini"
+    own = {
+        "GEMINI.md": "Be kind.",
+        "policies/own.toml": '[[rule]]\ntoolName="glob"\ndecision = "allow"\npriority = 100\n',
+        "settings.json": f"// Mine.\n{(home / 'settings.json').read_text()}",
+        "trustedFolders.json": '{"/somewhere":"TRUST_FOLDER"}',
+    }
+    (home / "policies").mkdir(exist_ok=True)
+    for name, content in own.items():
+        (home / name).write_text(content)
+    with client:
+        client.run("go", model="gemini-2.5-flash")
+        client.auth_status()
+    assert (tmp_path / "made").exists()
+    files = {str(file.relative_to(home)): file for file in home.rglob("*.*") if file.is_file()}
+    theirs = {name for name in files if name.split("/")[0] in GEMINIS_OWN}
+    assert {name: files[name].read_text() for name in files.keys() - theirs} == own
 
 
 def test_a_past_command_has_its_output_and_exit_code(

@@ -166,10 +166,17 @@ def _other(random: Random, part: Json) -> Json:
             return random.choice([-part, part + 0.5, str(part), part * 10**18, _odd(random)])
         case str():
             return random.choice(
-                [part + "\0", part[: len(part) // 2], [part], part * 300, SECRET, _odd(random)]
+                [
+                    *(part + "\0", part[: len(part) // 2], [part], part[:_ENOUGH] * 300),
+                    *(SECRET, _odd(random)),
+                ]
             )
         case _:
             return _odd(random)
+
+
+_ENOUGH = 1_000
+"""Of a text, this much is repeated: repeated again and again, a long one would fill the memory."""
 
 
 def _odd(random: Random) -> Json:

@@ -17,6 +17,7 @@ from signedin import (
 )
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.items import item_event
+from signedin.providers.codex.app_server.store import _past_turn
 
 RAW = msgspec.Raw(b'{"the": "message"}')
 
@@ -238,3 +239,9 @@ def test_ended_items(item: dict[str, object], event: Event | None) -> None:
 def test_started_items(item: dict[str, object], event: Event | None) -> None:
     """Texts have no start of their own: their deltas tell it."""
     assert event_of(item, started=True) == event
+
+
+def test_a_moment_that_cannot_be_is_none_at_all() -> None:
+    item = p.AgentMessageThreadItem(id="m", text="said")
+    turn = p.Turn(id="t", status="completed", completed_at=10**400, items=[item])
+    assert [event.timestamp for event in _past_turn(turn).events] == [0.0]

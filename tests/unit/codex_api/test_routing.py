@@ -203,6 +203,12 @@ async def test_an_unknown_end_is_a_failure(router: Router, server: AppServer) ->
     assert handle.result.status == "evaporated"
 
 
+async def test_a_duration_that_cannot_be_is_none(router: Router, server: AppServer) -> None:
+    handle = await started(router, server)
+    tell(router, "turn/completed", turn_of("u", "completed", durationMs=msgspec.Raw(b"9" * 400)))
+    assert (await handle.run()).duration is None
+
+
 async def test_the_end_of_the_server_ends_every_turn(router: Router, server: AppServer) -> None:
     handle = await started(router, server)
     tell(router, "item/started", item("u", type="agentMessage", id="m"))

@@ -16,6 +16,7 @@ from signedin.providers.codex import protocol as p
 from signedin.providers.codex.account.home import (
     CREDENTIALS_FILE,
     launch_environment,
+    require_home,
 )
 from signedin.providers.codex.account.login_file import login_is_whole
 from signedin.providers.codex.account.sign_in import OpenLogins, PendingLogin
@@ -65,7 +66,11 @@ class CodexAuth:
         self._key_counts = key_counts
 
     async def status(self) -> AuthStatus:
-        """Asks Codex who is signed in; reads no token."""
+        """Asks Codex who is signed in; reads no token.
+
+        Raises:
+            InvalidOptionError: The home that was named is not there.
+        """
         account = self._accounts.look_up(self._env)
         basis = account.status(find_codex(self._config).usable)
         if not basis.installed:
@@ -73,6 +78,8 @@ class CodexAuth:
         environment = child_environment(
             "codex", self._config.env_policy, {**account.changes, **self._env}
         )
+        if account.source == "external":
+            require_home(environment)
         if self._key_counts and environment.get(API_KEY_VARIABLE):
             return _decided(basis, "api-key", "api", API_KEY_VARIABLE)
         if not account.home.is_dir() and TOKEN_VARIABLE not in environment:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from signedin.providers.shared.binary import locate
 
 VARIABLE = "SIGNEDIN_CODEX_BINARY"
 INSTALL = install_command("codex")
+OLDEST, NEWEST = "0.163", "0.169"
+"""The versions that signedin is tested with."""
+
 _PROGRAM = "codex.exe" if sys.platform == "win32" else "codex"
 
 
@@ -49,6 +54,26 @@ def native_program(path: Path) -> Path:
         if natives := sorted(root.glob(pattern)):
             return natives[0]
     return path
+
+
+class AgeNotice:
+    """Warns once that the program is too old; Codex itself ignores what it does not know."""
+
+    def __init__(self) -> None:
+        self._was_told = False
+
+    def of(self, version: str | None) -> tuple[str, ...]:
+        """Returns the warning about a version, if there is one that was not yet told."""
+        if version is None or self._was_told or _parts(version) >= _parts(OLDEST):
+            return ()
+        self._was_told = True
+        tested = f"the oldest that signedin is tested with is {OLDEST}"
+        return (f"codex {version} is too old: {tested}; update it, or use: {INSTALL}",)
+
+
+@cache
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)[:2]]
 
 
 def _from_wheel() -> Path | None:

@@ -6,10 +6,8 @@ What is needed only when the app-server answers is imported after it was started
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
@@ -28,7 +26,7 @@ from signedin.providers.base import (
 from signedin.providers.codex.account.home import accounts_for, refuse_other_payer, require_login
 from signedin.providers.codex.account.sign_in import OpenLogins
 from signedin.providers.codex.app_server.launch import launch
-from signedin.providers.codex.binary import INSTALL, find_codex
+from signedin.providers.codex.binary import INSTALL, NEWEST, OLDEST, AgeNotice, find_codex
 from signedin.providers.codex.options import CodexOptions
 
 if TYPE_CHECKING:
@@ -38,9 +36,6 @@ if TYPE_CHECKING:
 
 ServerKey: TypeAlias = tuple[tuple[tuple[str, str | None], ...], bool]
 """The changes to the environment, and whether projects are trusted."""
-
-OLDEST, NEWEST = "0.163", "0.169"
-"""The versions that signedin is tested with."""
 
 APP_SERVER = "codex-app-server"
 EXEC = "codex-exec"
@@ -62,7 +57,7 @@ class AppServerProvider(Provider):
         self._servers: dict[ServerKey, AppServer] = {}
         self._retired: dict[AppServer, ServerKey] = {}
         self._assured: WeakSet[AppServer] = WeakSet()
-        self._age_told = False
+        self._age = AgeNotice()
         self._logins = OpenLogins()
         self._starting = asyncio.Lock()
 
@@ -82,18 +77,10 @@ class AppServerProvider(Provider):
             return self.server(env, trusting=trusting, thread_id=thread_id)
 
         session = CodexSession(connect, request, asked, account)
-        session.notices = (*account.warnings(), *self._age(server.version))
+        session.notices = (*account.warnings(), *self._age.of(server.version))
         if request.resume is None or request.fork or request.options.ephemeral:
             await session.open(server)
         return session
-
-    def _age(self, version: str) -> tuple[str, ...]:
-        """Warns once that the program is too old; Codex itself ignores what it does not know."""
-        if self._age_told or _parts(version) >= _parts(OLDEST):
-            return ()
-        self._age_told = True
-        tested = f"the oldest that signedin is tested with is {OLDEST}"
-        return (f"codex {version} is too old: {tested}; update it, or use: {INSTALL}",)
 
     async def prewarm(self, options: TurnOptions) -> None:
         """Starts the app-server."""
@@ -232,11 +219,6 @@ class AppServerProvider(Provider):
 
 def _key(env: Mapping[str, str | None], *, trusting: bool) -> ServerKey:
     return tuple(sorted(env.items())), trusting
-
-
-@cache
-def _parts(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)[:2]]
 
 
 def _create(config: ProviderConfig) -> Provider:

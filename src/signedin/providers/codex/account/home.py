@@ -48,15 +48,24 @@ def launch_environment(
     unneeded = VARIABLES.secrets if spared and config.billing != "api" else ()
     changes = {**dict.fromkeys(unneeded), **account.changes, **env}
     environment = child_environment("codex", config.env_policy, changes)
-    if home := environment.get(HOME_VARIABLE):
-        if account.source == "isolated":
-            _make_isolated(Path(home))
-        elif not Path(home).is_dir():
-            # Made on the way, a mistyped one would be a new home where nobody is signed in.
-            raise InvalidOptionError(
-                f"{HOME_VARIABLE}={home} is no folder; correct it, or make the folder first"
-            )
+    if account.source == "external":
+        require_home(environment)
+    elif home := environment.get(HOME_VARIABLE):
+        _make_isolated(Path(home))
     return environment
+
+
+def require_home(environment: Mapping[str, str]) -> None:
+    """Refuses a mistyped home: made on the way, it would be a new one where nobody is signed in.
+
+    Raises:
+        InvalidOptionError: The home that the environment names is not there.
+    """
+    home = environment.get(HOME_VARIABLE)
+    if home and not Path(home).is_dir():
+        raise InvalidOptionError(
+            f"{HOME_VARIABLE}={home} is no folder; correct it, or make the folder first"
+        )
 
 
 def require_login(account: Account, config: ProviderConfig, asked: CodexOptions) -> None:

@@ -13,6 +13,7 @@ from signedin.model.results import answer_among
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.api.notifications import Notification
+from signedin.providers.codex.app_server.items import seconds
 from signedin.providers.codex.app_server.normalise import TurnNormaliser
 
 
@@ -118,7 +119,7 @@ class TurnRecord:
             status=turn.status,
             started_at=turn.started_at,
             completed_at=turn.completed_at,
-            duration=None if turn.duration_ms is None else turn.duration_ms / 1000,
+            duration=seconds(turn.duration_ms),
             final_response=answer.text if answer else None,
             items=tuple(items),
             unfinished=tuple(

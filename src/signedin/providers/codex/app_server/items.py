@@ -76,7 +76,7 @@ def _command(item: p.CommandExecutionThreadItem, status: ItemStatus, common: _Co
         cwd=item.cwd or None,
         output=item.aggregated_output or "",
         exit_code=item.exit_code,
-        seconds=_seconds(item.duration_ms),
+        seconds=seconds(item.duration_ms),
         **common,
     )
 
@@ -107,7 +107,7 @@ def _mcp_call(item: p.McpToolCallThreadItem, status: ItemStatus, common: _Common
         arguments=item.arguments,
         result=result,
         error=item.error.message if item.error else None,
-        seconds=_seconds(item.duration_ms),
+        seconds=seconds(item.duration_ms),
         **common,
     )
 
@@ -125,7 +125,7 @@ def _dynamic_call(item: p.DynamicToolCallThreadItem, status: ItemStatus, common:
         arguments=item.arguments,
         result=None if status == "failed" else result,
         error=str(result) if status == "failed" else None,
-        seconds=_seconds(item.duration_ms),
+        seconds=seconds(item.duration_ms),
         **common,
     )
 
@@ -163,7 +163,8 @@ def _end(status: str) -> ItemStatus:
     return status if status in ("failed", "declined") else "completed"
 
 
-def _seconds(milliseconds: int | None) -> float | None:
+def seconds(milliseconds: int | None) -> float | None:
+    """Returns how long something took, ``None`` if that cannot be."""
     return None if milliseconds is None or abs(milliseconds) > 1 << 62 else milliseconds / 1000
 
 

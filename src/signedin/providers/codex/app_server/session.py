@@ -250,6 +250,8 @@ class CodexSession(ProviderSession):
 
     async def roll_back(self) -> None:
         """Takes the last turn out of the thread."""
+        if self._begun_with.turn.ephemeral:
+            raise UnsupportedOptionError("codex", "retry", "an ephemeral session is not stored")
         server = await self._opened()
         thread_id = cast("str", self._id)
         newest = p.ThreadTurnsListParams(thread_id=thread_id, sort_direction="desc", limit=1)

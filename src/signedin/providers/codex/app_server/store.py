@@ -10,7 +10,7 @@ from signedin.model.events import AnyEvent, DoneReason, Event, MessageEvent
 from signedin.model.results import ModelInfo, PastTurn, SessionInfo, SessionPage, answer_text
 from signedin.providers.base import ReviewTarget, SessionQuery
 from signedin.providers.codex import protocol as p
-from signedin.providers.codex.app_server.items import item_event
+from signedin.providers.codex.app_server.items import item_event, seconds
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.failure import SIGN_IN
 from signedin.wire.rpc_errors import InvalidRequestError
@@ -152,7 +152,7 @@ def _past_turn(turn: p.Turn) -> PastTurn:
         event: Event | None = item_event(
             item,
             started=False,
-            timestamp=float(turn.completed_at or turn.started_at or 0),
+            timestamp=seconds((turn.completed_at or turn.started_at or 0) * 1000) or 0.0,
             payload=msgspec.Raw(msgspec.json.encode(item)),
         )
         if event is not None:

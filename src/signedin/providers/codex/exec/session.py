@@ -9,8 +9,8 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,7 @@ from signedin.model.approvals import Host
 from signedin.model.errors import (
     CommandExecutionError,
     InvalidOptionError,
+    TimeoutExceededError,
     TransportClosedError,
     UnsupportedOptionError,
 )
@@ -41,7 +42,7 @@ from signedin.providers.codex.account.sign_in import OpenLogins
 from signedin.providers.codex.app_server.launch import launch
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.auth import CodexAuth
-from signedin.providers.codex.binary import find_codex
+from signedin.providers.codex.binary import AgeNotice, find_codex
 from signedin.providers.codex.exec.normalise import ExecRows, TokenCounts
 from signedin.providers.codex.failure import refusal_in
 from signedin.providers.codex.options import (
@@ -55,8 +56,10 @@ from signedin.providers.codex.options import (
     image_file,
 )
 from signedin.providers.codex.refused import refused_in
-from signedin.providers.shared.binary import require
+from signedin.providers.shared.binary import known_version, remember_version, require
+from signedin.providers.shared.environment import child_environment
 from signedin.runtime.temporary import TemporaryFolder
+from signedin.wire.capture import capture
 from signedin.wire.jsonl import BadLine, JsonLines
 from signedin.wire.process import Process
 
@@ -87,6 +90,7 @@ class ExecProvider(Provider):
         self._config = config
         self._accounts = accounts_for(config)
         self._assured: set[Path] = set()
+        self._age = AgeNotice()
         self._logins = OpenLogins()
 
     async def open_session(self, request: SessionRequest) -> ExecSession:
@@ -106,7 +110,8 @@ class ExecProvider(Provider):
         if account.home not in self._assured:
             await self._assure(account, asked)
         session = ExecSession(self._config, self._accounts, request)
-        session.notices = account.warnings()
+        version = await _version(self._config, request.options.env)
+        session.notices = (*account.warnings(), *self._age.of(version))
         return session
 
     def auth(self, options: TurnOptions) -> CodexAuth:
@@ -151,6 +156,24 @@ class ExecProvider(Provider):
 
     async def _forget(self) -> None:
         self._assured.clear()
+
+
+async def _version(config: ProviderConfig, env: Mapping[str, str | None]) -> str | None:
+    """Returns the program's version, which its rows do not tell; ``None`` if it does not, either.
+
+    Raises:
+        ProviderNotInstalledError: There is no such program.
+    """
+    program = require("codex", find_codex(config))
+    if version := known_version(program):
+        return version
+    environment = child_environment("codex", config.env_policy, env)
+    with suppress(TimeoutExceededError, OSError):  # the turn tells what is wrong with it
+        ended = await capture([str(program), "--version"], env=environment, seconds=10)
+        if told := re.search(rb"\d+(\.\d+)+", ended.stdout):
+            remember_version(program, told[0].decode())
+            return told[0].decode()
+    return None
 
 
 class ExecSession(ProviderSession):
