@@ -10,9 +10,9 @@ from signedin.providers.base import ProviderConfig
 from signedin.providers.chatgpt.auth import ChatGPTAuth
 from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns
 from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile, profile_named, relocated
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 
 MODELS = "http://127.0.0.1:9/v1"
 """Where nobody answers: signing in does not ask a model."""

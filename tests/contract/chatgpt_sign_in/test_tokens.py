@@ -26,8 +26,8 @@ from signedin.providers.chatgpt.sign_in import keeper as keeping
 from signedin.providers.chatgpt.sign_in.access import Access
 from signedin.providers.chatgpt.sign_in.endpoint import SignInServerError
 from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 from support.chatgpt_account import SignedInUser, profile_at
 
 COMMAND = "Sign in with: signedin auth login --provider chatgpt --method browser --profile siwc"

@@ -31,8 +31,8 @@ from signedin.providers.chatgpt.sign_in import endpoint
 from signedin.providers.chatgpt.sign_in.device import DeviceFlow
 from signedin.providers.chatgpt.sign_in.flow import Enrolment
 from signedin.providers.chatgpt.sign_in.identity import check_identity
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import CODEX
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.tokens import exchange_code, refresh_login
 from signedin.providers.chatgpt.sign_in.transfer import read_login
 from signedin.providers.chatgpt.store import ConversationStore

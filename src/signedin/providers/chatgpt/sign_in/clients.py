@@ -8,10 +8,10 @@ from typing import Protocol
 
 from signedin.model.errors import AuthRequiredError
 from signedin.providers.chatgpt.sign_in.identity import check_identity
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile, Registration
 from signedin.providers.chatgpt.sign_in.redirect import Redirect
 from signedin.providers.chatgpt.sign_in.registrations import Client, Registrations
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 
 
 class OAuthClient(Protocol):

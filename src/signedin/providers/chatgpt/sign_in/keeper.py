@@ -15,9 +15,9 @@ from signedin.accounts.vaults import FileVault, KeyringVault, Vault, is_keyring_
 from signedin.model.errors import AuthRequiredError, SignedinError, TimeoutExceededError
 from signedin.providers.chatgpt.sign_in.access import Access
 from signedin.providers.chatgpt.sign_in.endpoint import SignInServerError
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile, profile_named
 from signedin.providers.chatgpt.sign_in.settings import SignInSettings
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.tokens import refresh_login, revoke
 from signedin.runtime.aio import finish
 

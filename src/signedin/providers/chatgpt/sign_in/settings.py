@@ -8,8 +8,8 @@ from typing import TypeAlias, cast
 import msgspec
 
 from signedin.model.errors import AuthRequiredError, InvalidOptionError
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile, profile_named
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 
 OnAuthRefresh: TypeAlias = Callable[[ChatGPTLogin], Awaitable[None] | None]
 """Called with every login that a refresh gives, after it was stored."""

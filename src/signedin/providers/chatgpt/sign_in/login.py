@@ -1,4 +1,4 @@
-"""A login as it is stored."""
+"""The login of one account: its tokens."""
 
 from __future__ import annotations
 
