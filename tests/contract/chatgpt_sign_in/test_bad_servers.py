@@ -40,7 +40,7 @@ async def refresh_at(issuer: LoopbackIssuer, account: str, url: str) -> None:
     await user.sign_in()
     await user.age()
     moved = msgspec.structs.replace(profile_at(issuer.url), token_url=f"{url}/token")
-    await SignedInUser(issuer, account, moved).keeper.current()
+    await SignedInUser(issuer, account, moved).stored_login.current()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ async def test_an_answer_that_is_none_keeps_the_login(
             assert caught.value.kind == kind
             assert "secret" not in str(caught.value)
     assert (await SignedInUser(issuer, account).auth.status()).authenticated
-    assert issuer.is_good((await SignedInUser(issuer, account).keeper.current()).token)
+    assert issuer.is_good((await SignedInUser(issuer, account).stored_login.current()).token)
 
 
 async def test_a_cloudflare_page_is_named_by_its_ray(issuer: LoopbackIssuer, account: str) -> None:
@@ -102,7 +102,7 @@ async def test_silence_has_an_end(
     async with serving(answer) as url:
         moved = msgspec.structs.replace(profile_at(issuer.url), token_url=f"{url}/token")
         with pytest.raises(SignInServerError, match=r"127\.0\.0\.1") as caught:
-            await SignedInUser(issuer, account, moved).keeper.current()
+            await SignedInUser(issuer, account, moved).stored_login.current()
     assert caught.value.kind is ErrorKind.NETWORK
 
 

@@ -15,7 +15,7 @@ from signedin.providers.acp.mcp import (
     servers_on_the_wire,
     tools_on_the_wire,
 )
-from signedin.providers.shared.tool_host import OfferedTools
+from signedin.providers.shared.tool_service import OfferedTools
 from signedin.tools.tool import tool
 
 HTTP = acp.McpCapabilities(http=True)

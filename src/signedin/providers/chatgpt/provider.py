@@ -30,7 +30,7 @@ from signedin.providers.base import (
 if TYPE_CHECKING:
     from signedin.providers.chatgpt.auth import ChatGPTAuth
     from signedin.providers.chatgpt.session import ChatGPTSession
-    from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns
+    from signedin.providers.chatgpt.sign_in.attempt import PendingSignIns
     from signedin.providers.chatgpt.store import ConversationStore
     from signedin.providers.chatgpt.transport import ChatGPTTransport
 
@@ -46,7 +46,7 @@ class ChatGPTProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
         self._transports: list[tuple[object, ChatGPTTransport]] = []
-        self._sign_ins: OpenSignIns | None = None
+        self._sign_ins: PendingSignIns | None = None
 
     async def open_session(self, request: SessionRequest) -> ChatGPTSession:
         """Begins, resumes or forks a conversation.
@@ -94,10 +94,10 @@ class ChatGPTProvider(Provider):
     def auth(self, options: TurnOptions) -> ChatGPTAuth:
         """Returns the object that manages the account."""
         from signedin.providers.chatgpt.auth import ChatGPTAuth  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns  # noqa: PLC0415
+        from signedin.providers.chatgpt.sign_in.attempt import PendingSignIns  # noqa: PLC0415
         from signedin.providers.chatgpt.sign_in.settings import sign_in_settings  # noqa: PLC0415
 
-        self._sign_ins = self._sign_ins or OpenSignIns()
+        self._sign_ins = self._sign_ins or PendingSignIns()
         settings = sign_in_settings(options.provider_options)
         return ChatGPTAuth(self._config, settings, self._sign_ins)
 
@@ -112,16 +112,16 @@ class ChatGPTProvider(Provider):
     async def _transport(self, options: TurnOptions) -> ChatGPTTransport:
         from signedin.providers.chatgpt.auth import check_source  # noqa: PLC0415
         from signedin.providers.chatgpt.options import client_settings  # noqa: PLC0415
-        from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper  # noqa: PLC0415
         from signedin.providers.chatgpt.sign_in.profiles import CODEX  # noqa: PLC0415
         from signedin.providers.chatgpt.sign_in.settings import sign_in_settings  # noqa: PLC0415
+        from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin  # noqa: PLC0415
         from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport  # noqa: PLC0415
 
         client, sign_in = client_settings(options), sign_in_settings(options.provider_options)
         access = client.source()
         if access is None:
             check_source(self._config)
-            access = LoginKeeper(self._config.account, sign_in)
+            access = StoredLogin(self._config.account, sign_in)
             profile = await access.profile()
             self._assure_billing("subscription", "the login")
         else:

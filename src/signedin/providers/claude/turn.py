@@ -105,9 +105,9 @@ class ClaudeTurn:
             await self._stop()
         self._process.detach()
         self._queue.close()
-        self._process.total_cost = self._normaliser.outcome.total_cost
+        self._process.total_cost = self._normaliser.tracker.total_cost
         self._process.remember_version(self._normaliser.version)
-        if self._sent and self._normaliser.outcome.reason != "completed":
+        if self._sent and self._normaliser.tracker.reason != "completed":
             self._process.spent = True
         if self._normaliser.background:
             await self._process.aclose()

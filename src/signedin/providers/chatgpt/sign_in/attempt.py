@@ -102,7 +102,7 @@ class ChatGPTSignIn:
             await self._flow.aclose()
 
 
-class OpenSignIns:
+class PendingSignIns:
     """The pending logins of one client."""
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ from signedin.providers.codex.account.home import (
     refuse_other_payer,
     require_login,
 )
-from signedin.providers.codex.account.sign_in import OpenLogins
+from signedin.providers.codex.account.sign_in import PendingLogins
 from signedin.providers.codex.app_server.launch import launch
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.auth import CodexAuth
@@ -87,7 +87,7 @@ class ExecProvider(Provider):
         self._config = config
         self._accounts = accounts_for(config)
         self._assured: set[Path] = set()
-        self._logins = OpenLogins()
+        self._logins = PendingLogins()
 
     async def open_session(self, request: SessionRequest) -> ExecSession:
         """Makes a session; nothing starts before its first turn, unless it must be known who pays.

@@ -30,7 +30,7 @@ SHORT_WAIT = 5.0
 """Seconds to wait for another process that refreshes, while the access token is valid."""
 
 
-class LoginKeeper:
+class StoredLogin:
     """The login of one account; an `AccessSource`.
 
     Args:
@@ -39,7 +39,7 @@ class LoginKeeper:
 
     Attributes:
         folder: Where the lock of the login is, and usually the login.
-        kept_in: The name of the login's file, or ``keyring``.
+        stored_in: The name of the login's file, or ``keyring``.
         where: Where the login is, for messages.
 
     Raises:
@@ -50,10 +50,10 @@ class LoginKeeper:
         self.folder: Path = isolated_home("chatgpt", account)
         self._account = account
         self._settings = settings
-        self._name, self.kept_in = LOGIN_NAME, f"{LOGIN_NAME}.json"
+        self._name, self.stored_in = LOGIN_NAME, f"{LOGIN_NAME}.json"
         vault: Vault = FileVault(self.folder)
         if is_keyring_chosen():
-            self._name, self.kept_in = f"chatgpt-{account}" if account else "chatgpt", "keyring"
+            self._name, self.stored_in = f"chatgpt-{account}" if account else "chatgpt", "keyring"
             vault = KeyringVault()
         self._store = CredentialStore(ChatGPTLogin, self.folder, vault=vault)
         self.where: str = vault.where(self._name)

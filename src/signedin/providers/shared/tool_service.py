@@ -31,7 +31,7 @@ _OVER = "the turn in which this tool was called has ended"
 _IDLE = "no turn is running in which this tool could be called"
 
 
-class ToolHost:
+class ToolService:
     """The tool server of one client; it starts with the first session that has tools.
 
     Args:

@@ -38,7 +38,7 @@ _DIGITS = 12
 """Of a cost; what is behind them comes of adding and subtracting fractions."""
 
 
-class Outcome:
+class ResultTracker:
     """What is known about the end of a turn, which may have several results.
 
     Args:
