@@ -28,8 +28,7 @@ from signedin.providers.shared.binary import remember_version
 from signedin.providers.shared.mcp_startup import server_failed
 from signedin.runtime.aio import finish
 from signedin.wire.gate import Gate
-from signedin.wire.memory import resident_bytes
-from signedin.wire.process import Process
+from signedin.wire.process import Process, resident_bytes
 
 if TYPE_CHECKING:
     from signedin.tools.tool import ToolResult
