@@ -157,7 +157,7 @@ def test_every_door_is_guarded(visit: Callable[..., Client], kind: str) -> None:
 
 def test_a_variable_does_not_open_it(visit: Callable[..., Client]) -> None:
     env = {"GEMINI_CLI_TRUST_WORKSPACE": "true"}
-    words = "env sets GEMINI_CLI_TRUST_WORKSPACE, which keeps gemini from what the project"
+    words = "env changes GEMINI_CLI_TRUST_WORKSPACE, which makes gemini ignore the project"
     with (
         visit("gemini-acp", GEMINI["hooks"], env=env) as client,
         pytest.raises(InvalidOptionError, match=words),

@@ -65,7 +65,7 @@ class Tool(msgspec.Struct, Generic[P, R_co], frozen=True, eq=False, dict=True):
 
     Attributes:
         name: What the model calls it by.
-        description: What the model is told about it.
+        description: The description that the model gets.
         function: The function itself.
         parameters: What it can be called with.
         needs_self: Whether it is a method that is not yet bound to an object.

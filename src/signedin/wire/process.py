@@ -182,7 +182,7 @@ class Process:
 
         Closes stdin, then sends SIGTERM, then SIGKILL, each time waiting for the exit. Can be
         called any number of times; of calls that overlap the one with the shortest grace decides. A
-        cancelled call ends the process all the same before it raises.
+        cancelled call ends the process nevertheless before it raises.
 
         Args:
             stdin_grace: Seconds to wait after closing stdin.
@@ -338,7 +338,7 @@ class _Child(asyncio.SubprocessProtocol):
             return
         for pipe in self._pipes.values():
             pipe.transport.pause_reading()
-        # What asyncio has read already is queued before this call, so the order is kept.
+        # What asyncio has read already is queued before this call, so the order is preserved.
         self._loop.call_soon(self._collect)
 
     def _collect(self) -> None:

@@ -200,7 +200,9 @@ def test_servers_that_do_not_start_are_reported(client: Client, stage: Stage, wo
         ["no such program", "no licence", "http://127.0.0.1:9/mcp", "no answer within 0.3 s"],
         strict=True,
     ):
-        assert text.startswith(f"MCP server {name!r} did not start, the turn goes on without it: ")
+        assert text.startswith(
+            f"MCP server {name!r} did not start, the turn continues without it: "
+        )
         assert reason in text
 
 

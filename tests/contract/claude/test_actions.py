@@ -372,7 +372,7 @@ def test_servers_that_do_not_start_are_told_of(client: Client, stage: Stage, fol
     assert "mcp__words__shout" in stage.requests[0].tools
     told = {event.text for event in result.events[1:4] if isinstance(event, WarningEvent)}
     starts = {
-        f"MCP server '{name}' did not start, the turn goes on without it: {program}: "
+        f"MCP server '{name}' did not start, the turn continues without it: {program}: "
         for name, program in [
             ("gone", folder / "missing"),
             ("slow", sys.executable),

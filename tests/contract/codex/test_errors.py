@@ -316,7 +316,7 @@ def test_a_home_that_is_no_folder(transport: str, stage: Stage) -> None:
     with stage.client(transport, env={"CODEX_HOME": "/dev/null"}) as client:
         _, error = failed(client.stream("go"), InvalidOptionError)
     assert error.message == (
-        "CODEX_HOME=/dev/null is no folder; correct it, or make the folder first"
+        "CODEX_HOME=/dev/null is not a folder; correct it, or create the folder first"
     )
 
 

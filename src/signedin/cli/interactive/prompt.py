@@ -45,7 +45,7 @@ _STYLE = Style.from_dict(
 
 
 class PromptScreen:
-    """Reads with an editable line, also while a turn runs, and draws what is going on above it."""
+    """Reads with an editable line, also during a turn, and draws the current activity above it."""
 
     reads_ahead = True
 
@@ -115,7 +115,7 @@ class PromptScreen:
             yield
 
     def watch(self, view: View | None) -> None:
-        """Draws what a view says is going on, from now on and at each `refresh`."""
+        """Draws the current activity of a view, now and at each `refresh`."""
         self._view = view
         self.refresh()
 
@@ -276,7 +276,7 @@ class _LinePresenter(Presenter):
         self._screen.show(*self._view.end(end.result))
 
     async def __aenter__(self) -> Self:
-        """Begins to draw what is going on."""
+        """Begins to draw the current activity."""
         self._screen.watch(self._view)
         self._drawing = asyncio.create_task(self._draw())
         return self

@@ -51,7 +51,7 @@ class SignedInTransport:
     """Answers of ChatGPT for an axio agent, with the login that signedin has stored.
 
     `open` is the way to get one. ``session`` and ``on_auth_refresh`` of axio's own transports have
-    no counterpart: the connection and the tokens are looked after.
+    no counterpart: the connection and the tokens are managed here.
 
     Args:
         connection: Answers; it stays the caller's.
@@ -132,7 +132,7 @@ class SignedInTransport:
     ) -> AsyncGenerator[StreamEvent, None]:
         """Asks once and gives the answer as axio's events, of which ``IterationEnd`` is the last.
 
-        A request of whose answer nothing was seen yet is tried again. What axio has no event for,
+        A request of whose answer nothing was seen yet is retried. What axio has no event for,
         such as a retry or the plan's limits, is a ``ProviderEvent``.
 
         Raises:

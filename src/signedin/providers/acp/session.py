@@ -306,7 +306,7 @@ class ACPSession(ProviderSession):
         """Does nothing: the running prompt gets the same error."""
 
     async def on_request(self, request: IncomingRequest) -> object:
-        """Has the running turn answer a request."""
+        """Passes a request on to the running turn."""
         if self._turn is None:
             raise JsonRpcError(METHOD_NOT_FOUND, f"no turn is running to answer {request.method}")
         return await self._turn.on_request(request)

@@ -134,7 +134,7 @@ class ClaudeProcess:
 
     @property
     def grown(self) -> bool:
-        """Whether it has become so large that another one should go on in its place."""
+        """Whether it has become so large that another one should replace it."""
         return (resident_bytes(self._process.pid) or 0) > MOST_BYTES
 
     async def when_ready(self) -> None:
@@ -218,7 +218,7 @@ class ClaudeProcess:
             self._turn.on_message(message, line)
 
     async def on_request(self, request: msgspec.Raw) -> object:
-        """Has the running turn answer a question, or the tools a message for them.
+        """Passes a question on to the running turn, or a message to the tools.
 
         Raises:
             ProtocolError: No turn is running, or there is no handler for the question.

@@ -194,7 +194,7 @@ class GeminiStore:
             raise InvalidOptionError(f"session {session_id} cannot be deleted: {error}") from error
 
     def check_place(self, session_id: str, cwd: Path) -> None:
-        """Refuses to go on with a conversation elsewhere than where it began.
+        """Refuses to continue a conversation in another folder than the one it began in.
 
         Gemini CLI, started in another folder, says that there is no such session.
 

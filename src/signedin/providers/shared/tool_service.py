@@ -96,7 +96,7 @@ class OfferedTools:
         return f"{self._origin}{self.path}"
 
     def begin_turn(self, host: Host) -> None:
-        """Has the host of a turn called from now on."""
+        """Calls the host of a turn from now on."""
         self._turns[host] = set()
 
     def end_turn(self, host: Host) -> None:

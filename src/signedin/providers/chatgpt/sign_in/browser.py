@@ -1,4 +1,4 @@
-"""Signing in with a browser, which comes back to 127.0.0.1 with a code.
+"""Signing in with a browser, which is redirected to 127.0.0.1 with a code.
 
 Source: RFC 7636 (PKCE), RFC 8252 (loopback redirects), the requests of codex 0.169 and the
 documentation of *Sign in with ChatGPT*.

@@ -78,7 +78,7 @@ class DeviceFlow:
         await self._exchange.complete(self._exchange.profile.client_id, authorization)
 
     async def submit(self, address: str) -> None:
-        """Not supported: no browser comes back.
+        """Not supported: no browser is redirected.
 
         Raises:
             UnsupportedOptionError: Always.

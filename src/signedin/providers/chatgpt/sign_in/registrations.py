@@ -66,7 +66,7 @@ class Registrations:
         await self._change({self._login: client})
 
     async def forget(self) -> None:
-        """Has the next sign-in register anew."""
+        """Makes the next sign-in register again."""
         await self._change({})
 
     async def _change(self, client: Mapping[str, Client]) -> None:
