@@ -1,6 +1,6 @@
 """Uses a ChatGPT login in five tasks, as a program of its own: URL ACCOUNT.
 
-It says that it is ready, begins when it is told to, and says which token it got, as a hash.
+It says that it is ready, begins on request, and says which token it got, as a hash.
 """
 
 import asyncio

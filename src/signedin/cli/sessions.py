@@ -213,7 +213,7 @@ def delete(
     """Delete a conversation permanently. Asks on a terminal; elsewhere it needs --yes."""
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError("there is no terminal to ask on; delete it for good with --yes")
+            raise UsageError("there is no terminal to ask on; delete it with --yes")
         if not typer.confirm(f"Delete session {session_id} permanently?", err=True):
             typer.echo("nothing was deleted", err=True)
             return FAILURE

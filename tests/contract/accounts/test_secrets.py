@@ -311,7 +311,7 @@ def test_keys_are_masked_by_their_values(
 
 
 @pytest.mark.parametrize(
-    ("provider", "transport", "told"),
+    ("provider", "transport", "reported"),
     [
         ("codex", "codex-app-server", "JSON-RPC error: -32000: refused: ***"),
         # Claude Code masks it itself, and begins no turn without the server.
@@ -321,7 +321,7 @@ def test_keys_are_masked_by_their_values(
 def test_what_an_mcp_server_says_of_its_key(
     provider: str,
     transport: str,
-    told: str,
+    reported: str,
     folder: Path,
     answers: list[Reply | HttpError],
     request: pytest.FixtureRequest,
@@ -342,7 +342,7 @@ def test_what_an_mcp_server_says_of_its_key(
             leaks.look_at_error(error)
             said.append(str(error))
     assert leaks.found == []
-    assert told in "".join(said)
+    assert reported in "".join(said)
 
 
 @pytest.mark.parametrize("value", [GIVEN, *BY_VALUE.values()], ids=["form", *BY_VALUE])

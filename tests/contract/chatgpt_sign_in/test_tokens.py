@@ -100,9 +100,9 @@ async def test_a_cancelled_refresh_leaves_the_user_signed_in(
 
     monkeypatch.setattr(storing, "refresh_login", slow_to_arrive)
     old = await user.age()
-    told: list[ChatGPTLogin] = []
+    refreshed: list[ChatGPTLogin] = []
     user.stored_login._settings = msgspec.structs.replace(
-        user.stored_login._settings, on_auth_refresh=told.append
+        user.stored_login._settings, on_auth_refresh=refreshed.append
     )
     task = asyncio.create_task(user.stored_login.current())
     await replaced.wait()
@@ -112,26 +112,26 @@ async def test_a_cancelled_refresh_leaves_the_user_signed_in(
         await task
     stored = await user.stored()
     assert stored.refresh_token != old.refresh_token
-    assert told == [stored]
+    assert refreshed == [stored]
     assert user.issuer.is_good((await user.stored_login.current()).token)
     assert user.token_requests("refresh_token") == 1
 
 
 async def test_who_asks_for_it_is_told_of_the_login_that_is_stored(user: SignedInUser) -> None:
-    told: list[ChatGPTLogin] = []
+    refreshed: list[ChatGPTLogin] = []
 
     async def remember(login: ChatGPTLogin) -> None:
         assert await user.stored() == login  # stored before it is used
-        told.append(login)
+        refreshed.append(login)
 
     client = SignedInUser(
         user.issuer, user.stored_login.folder.name, options={"on_auth_refresh": remember}
     )
     await user.age()
     access = await client.stored_login.current()
-    assert [login.access_token for login in told] == [access.token]
+    assert [login.access_token for login in refreshed] == [access.token]
     await client.stored_login.current()
-    assert len(told) == 1
+    assert len(refreshed) == 1
 
 
 async def test_a_failing_on_auth_refresh_is_an_error_and_the_login_is_kept(
@@ -205,9 +205,9 @@ async def test_nobody_signed_in_says_how(issuer: LoopbackIssuer, account: str) -
     for ask in (user.stored_login.current, user.stored_login.profile):
         with pytest.raises(
             AuthRequiredError, match="nobody is signed in: there is no login"
-        ) as told:
+        ) as caught:
             await ask()
-        assert COMMAND in str(told.value)
+        assert COMMAND in str(caught.value)
 
 
 async def test_a_failing_server_does_not_stop_a_login_that_still_lasts(user: SignedInUser) -> None:
@@ -228,9 +228,9 @@ async def test_a_server_that_cannot_be_reached_is_named(user: SignedInUser) -> N
     user.issuer.close()
     with pytest.raises(
         SignedinError, match=r"127\.0\.0\.1 could not be asked: ConnectError"
-    ) as told:
+    ) as caught:
         await user.stored_login.current()
-    assert told.value.kind is ErrorKind.NETWORK
+    assert caught.value.kind is ErrorKind.NETWORK
 
 
 async def test_an_early_refresh_never_spends_the_token(
@@ -273,7 +273,7 @@ async def test_what_an_answer_leaves_out_stays_as_it_was(
 
 
 @pytest.mark.parametrize(
-    ("told", "understood"),
+    ("earliest", "understood"),
     [
         (1_900_000_000, 1_900_000_000.0),
         ("1900000000.5", 1_900_000_000.5),
@@ -285,9 +285,9 @@ async def test_what_an_answer_leaves_out_stays_as_it_was(
     ],
 )
 async def test_a_token_that_says_nothing_lasts_as_long_as_the_server_says(
-    user: SignedInUser, monkeypatch: pytest.MonkeyPatch, told: object, understood: float | None
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch, earliest: object, understood: float | None
 ) -> None:
-    opaque = {"access_token": "opaque", "expires_in": 1000, "earliest_refresh_at": told}
+    opaque = {"access_token": "opaque", "expires_in": 1000, "earliest_refresh_at": earliest}
     monkeypatch.setattr(user.issuer.agents, "answer", lambda *_: opaque)
     await user.age()
     began = time.time()
@@ -342,9 +342,9 @@ async def test_a_damaged_login_is_left_as_it_is(user: SignedInUser) -> None:
     write_private(user.file, b"{not json")
     with pytest.raises(SignedinError, match="it is damaged") as caught:
         await user.stored_login.current()
-    told = await user.auth.status()
-    assert (told.authenticated, told.reason) == (False, "damaged")
-    assert told.warnings == (caught.value.message,)
+    status = await user.auth.status()
+    assert (status.authenticated, status.reason) == (False, "damaged")
+    assert status.warnings == (caught.value.message,)
     assert "not json" not in caught.value.message
     assert user.file.read_bytes() == b"{not json"
 

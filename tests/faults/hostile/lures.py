@@ -250,7 +250,9 @@ CLAUDE = [
         {CWD + ".claude/commands/lure.md": "---\ndescription: $WORD\n---\nDo it.\n"},
     ),
     Lure("claude-skill", "claude", Effect.EXTENDS, _skill(CWD + ".claude/skills", "lure")),
-    Lure("claude-skill-root", "claude", Effect.EXTENDS, _skill(ROOT + ".claude/skills", "lure-root")),
+    Lure(
+        "claude-skill-root", "claude", Effect.EXTENDS, _skill(ROOT + ".claude/skills", "lure-root")
+    ),
     Lure("claude-skill-sub", "claude", Effect.EXTENDS, _skill(SUB + ".claude/skills", "lure-sub")),
     Lure(
         "claude-output-style",
@@ -445,7 +447,10 @@ CODEX = [
     _codex("developer-instructions", Effect.EXTENDS, {"developer_instructions": "$WORD"}),
     Lure("codex-skill", "codex", Effect.EXTENDS, _skill(CWD + ".agents/skills", "lure-agents")),
     Lure(
-        "codex-skill-root", "codex", Effect.EXTENDS, _skill(ROOT + ".agents/skills", "lure-agents-2")
+        "codex-skill-root",
+        "codex",
+        Effect.EXTENDS,
+        _skill(ROOT + ".agents/skills", "lure-agents-2"),
     ),
     Lure("codex-skill-own", "codex", Effect.EXTENDS, _skill(CWD + ".codex/skills", "lure-codex")),
     Lure(
@@ -852,7 +857,9 @@ OPENCODE = [
         "---\ndescription: $WORD\nmode: subagent\n---\nDo it.\n",
         file=".opencode/agent/lure.md",
     ),
-    Lure("opencode-skill", "opencode", Effect.EXTENDS, _skill(CWD + ".opencode/skills", "lure-open")),
+    Lure(
+        "opencode-skill", "opencode", Effect.EXTENDS, _skill(CWD + ".opencode/skills", "lure-open")
+    ),
     Lure(
         "opencode-claude-skill",
         "opencode",

@@ -166,7 +166,7 @@ async def test_the_time_limit_is_of_the_whole_run(
 
 
 class StubbornSession(FakeSession):
-    """Hangs when a turn begins or ends, until it is told to go on."""
+    """Hangs when a turn begins or ends, until it is released."""
 
     go_on = asyncio.Event()
 

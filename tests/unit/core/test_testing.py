@@ -59,7 +59,7 @@ KEPT: dict[str, list[Event]] = {
         PlanEvent(item_id="p", timestamp=1.0),
         DONE,
     ],
-    "a plan that is told again": [
+    "a plan that is reported again": [
         SESSION,
         PlanEvent(item_id="p", timestamp=1.0),
         PlanEvent(item_id="p", timestamp=1.0),
