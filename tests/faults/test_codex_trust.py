@@ -36,12 +36,6 @@ KEPT = {".sandbox_migration", "installation_id", "sessions", "skills", "thread-w
 """What Codex itself keeps in its home, beside databases: their names have ``.sqlite`` in them."""
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage("codex") as stage:
-        yield stage
-
-
 @pytest.fixture(params=["wheel", *versions("codex")])
 def binary(request: pytest.FixtureRequest) -> Path | None:
     return None if request.param == "wheel" else program("codex", request.param)

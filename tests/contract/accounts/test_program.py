@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -148,12 +148,6 @@ def test_signing_in_needs_a_key_to_read(env: Mapping[str, str]) -> None:
     code, out, err = run(env, "auth", "login", "--method", "api-key")
     assert (code, out) == (2, "")
     assert "reads the key from standard input, which is empty" in err
-
-
-@pytest.fixture
-def issuer() -> Iterator[LoopbackIssuer]:
-    with LoopbackIssuer() as issuer:
-        yield issuer
 
 
 def test_signing_in_with_a_code_on_a_terminal(

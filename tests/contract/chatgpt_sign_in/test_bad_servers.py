@@ -12,7 +12,7 @@ import pytest
 from signedin.loopback import LoopbackIssuer
 from signedin.loopback.server import HttpRequest, HttpResponse, HttpServer
 from signedin.model.errors import AuthRequiredError, ErrorKind, SignedinError
-from signedin.providers.chatgpt.sign_in import device, endpoint, flow
+from signedin.providers.chatgpt.sign_in import code_exchange, device, endpoint
 from signedin.providers.chatgpt.sign_in.endpoint import Answer, SignInServerError
 from support.chatgpt_account import SignedInUser, profile_at
 
@@ -136,7 +136,7 @@ async def test_cancelling_while_tokens_are_given_signs_nobody_in(
         asked.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(flow, "exchange_code", never)
+    monkeypatch.setattr(code_exchange, "exchange_code", never)
     user = SignedInUser(issuer, account)
     begun = await user.auth.start_login("browser", None)
     visit = asyncio.create_task(asyncio.to_thread(issuer.visit, str(begun.url)))

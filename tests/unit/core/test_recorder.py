@@ -31,6 +31,7 @@ from signedin import (
 )
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 from signedin.testing import assert_event_contract
+from support.events import command, delta, message
 
 SESSION = SessionEvent(session_id="s", model="m-1", timestamp=1.0)
 DONE = DoneEvent(reason="completed", timestamp=9.0)
@@ -38,18 +39,6 @@ DONE = DoneEvent(reason="completed", timestamp=9.0)
 
 def recorder() -> TurnRecorder:
     return TurnRecorder(provider="fake", transport="wire", cwd="/w", model="asked")
-
-
-def delta(text: str, item_id: str = "m") -> MessageDeltaEvent:
-    return MessageDeltaEvent(item_id=item_id, text=text, timestamp=2.0)
-
-
-def message(text: str, item_id: str = "m", **fields: object) -> MessageEvent:
-    return MessageEvent(item_id=item_id, text=text, timestamp=2.0, **fields)
-
-
-def command(status: str, item_id: str = "c", **fields: object) -> CommandEvent:
-    return CommandEvent(item_id=item_id, command="ls", status=status, timestamp=3.0, **fields)
 
 
 def recorded(*events: Event) -> tuple[list[Event], TurnRecorder]:

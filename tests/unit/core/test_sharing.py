@@ -20,7 +20,8 @@ from signedin import (
 )
 from signedin.model.events import RetryEvent
 from signedin.providers.base import ProviderTurn
-from support.fakes import Batch, FakeProvider, FakeSession, answer, session_event
+from support.events import session_event
+from support.fakes import Batch, FakeProvider, FakeSession, answer
 
 
 async def test_handles_of_one_conversation_share_it(

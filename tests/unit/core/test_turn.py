@@ -21,14 +21,11 @@ from signedin import (
     UsageLimitError,
 )
 from signedin.testing import assert_event_contract
-from support.fakes import FakeProvider, answer, done, message, session_event
+from support.events import delta, done, message, session_event
+from support.fakes import FakeProvider, answer
 from support.turns import comparable
 
 Play = Callable[..., None]
-
-
-def delta(text: str) -> MessageDeltaEvent:
-    return MessageDeltaEvent(item_id="m", text=text, timestamp=1.0)
 
 
 def error(kind: ErrorKind, text: str = "why") -> ErrorEvent:

@@ -24,7 +24,8 @@ from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.render import View
 from signedin.model.capabilities import Capabilities
 from signedin.providers.base import ProviderSpec
-from support.fakes import FakeProvider, FakeTurn, answer, message, session_event, spec_of
+from support.events import message, session_event
+from support.fakes import FakeProvider, FakeTurn, answer, spec_of
 
 Step = str | Callable[[], Awaitable[object]]
 
