@@ -97,7 +97,7 @@ class AgentClient:
         if redirect.error in _UNKNOWN:
             await self._registrations.forget()
             raise AuthRequiredError(
-                "nobody was signed in to chatgpt: the account does not know this program any more "
+                "nobody was signed in to chatgpt: the account no longer knows this program "
                 f"({redirect.error}); sign in once more to register it again"
             )
         _check_accepted(redirect)
@@ -120,7 +120,7 @@ class AgentClient:
         if self._known is not None and subject != self._known.subject:
             raise AuthRequiredError(
                 "nobody was signed in to chatgpt: this is another person's account than before; "
-                "keep it apart with --account NAME"
+                "store it separately with --account NAME"
             )
         await self._registrations.remember(Client(login.client_id, subject))
 

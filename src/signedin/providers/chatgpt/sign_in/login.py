@@ -41,7 +41,7 @@ class ChatGPTLogin(msgspec.Struct, frozen=True, kw_only=True):
         """
         for token in (self.access_token, self.refresh_token, self.id_token):
             if token and not is_token(token):
-                raise ValueError("a token has characters that no token has")
+                raise ValueError("a token has characters that a token cannot have")
 
     @property
     def claims(self) -> Claims:
