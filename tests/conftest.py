@@ -1,5 +1,5 @@
 """What all tests share: nothing of the machine's own accounts and caches is read or written, and
-no test makes signedin tell a secret."""
+no test makes signedin log a secret."""
 
 import logging
 import tempfile
@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from signedin.loopback import LoopbackIssuer
 from signedin.model.redact import redact
 from signedin.providers.shared.environment import vendor_variables
 
@@ -82,6 +83,13 @@ def nothing_secret_is_logged(suspicions: list[str]) -> Iterator[None]:
     found = suspicions.copy()
     suspicions.clear()
     assert found == []
+
+
+@pytest.fixture
+def issuer() -> Iterator[LoopbackIssuer]:
+    """An issuer of logins on this machine."""
+    with LoopbackIssuer() as issuer:
+        yield issuer
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -182,7 +182,7 @@ CUT = "stream disconnected before completion: Transport error: network error: er
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "message"),
     [
         (HttpError(400, "why"), OPENAI_ERROR.format(code="invalid_request_error")),
         (HttpError(401, "why"), UNEXPECTED.replace("{status}", "401 Unauthorized")),
@@ -200,13 +200,13 @@ CUT = "stream disconnected before completion: Transport error: network error: er
     ],
     ids=repr,
 )
-def test_failures_are_those_that_codex_knows(loopback_model, codex, failure, told):
+def test_failures_are_those_that_codex_knows(loopback_model, codex, failure, message):
     model = loopback_model(failure)
     run = codex(model)
     assert run.code == 1
     error, failed = run.events
     assert error["type"] == "error"
-    assert error["message"].startswith(told.replace("{url}", model.url))
+    assert error["message"].startswith(message.replace("{url}", model.url))
     assert failed == {"type": "turn.failed", "error": {"message": error["message"]}}
     assert len(model.requests) == 1
 

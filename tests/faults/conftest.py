@@ -2,19 +2,13 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.stage import Stage
+from support.stage import stage_of
 
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    """The model that a real Codex talks to."""
-    with Stage("codex") as stage:
-        yield stage
+stage = stage_of("codex")
 
 
 @pytest.fixture(scope="module")

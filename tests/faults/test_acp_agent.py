@@ -29,14 +29,14 @@ from signedin.model.approvals import allow, deny
 from signedin.model.errors import ErrorKind, InvalidOptionError, UnsupportedOptionError
 from signedin.providers.acp.session import MOST_UNUSED
 from support.processes import EndlessCommand, Watch, processes_with
-from support.turns import checked, events_of_async, failed, of_type, told
+from support.turns import checked, comparable, events_of_async, failed, of_type
 
 AGENT = Path(__file__).parents[1] / "support" / "acp_agent.py"
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., object]:
-    """Runs one prompt with an agent that behaves as told."""
+    """Runs one prompt with an agent that behaves as configured."""
 
     def run(*behaviour: str, **keywords: object) -> object:
         with Client("acp", command=command(*behaviour), trust_project=True) as client:
@@ -239,7 +239,7 @@ async def test_news_of_one_command_is_put_together(tmp_path: Path) -> None:
     async with client("upsert") as agent:
         events = await events_of_async(agent.stream("Hi", cwd=tmp_path))
     ls = {"item_id": "1", "command": "ls"}
-    assert of_type(told(events), CommandEvent) == [
+    assert of_type(comparable(events), CommandEvent) == [
         CommandEvent(**ls, status="started", cwd=str(tmp_path)),
         CommandEvent(**ls, status="output", text="a\n"),
         CommandEvent(**ls, status="output", text="b\n"),

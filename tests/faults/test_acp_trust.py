@@ -157,7 +157,7 @@ def test_every_door_is_guarded(visit: Callable[..., Client], kind: str) -> None:
 
 def test_a_variable_does_not_open_it(visit: Callable[..., Client]) -> None:
     env = {"GEMINI_CLI_TRUST_WORKSPACE": "true"}
-    words = "env sets GEMINI_CLI_TRUST_WORKSPACE, which keeps gemini from what the project"
+    words = "env changes GEMINI_CLI_TRUST_WORKSPACE, which makes gemini ignore the project"
     with (
         visit("gemini-acp", GEMINI["hooks"], env=env) as client,
         pytest.raises(InvalidOptionError, match=words),
@@ -176,8 +176,8 @@ def test_of_an_unknown_agent_one_is_warned_once(tmp_path: Path) -> None:
     )
     with Client("acp", command=played("hello"), cwd=tmp_path) as client:
         with client.session() as session:
-            told = [session.run("hi") for _ in range(2)]
-        warned = [[event.text for event in of_type(each.events, WarningEvent)] for each in told]
+            results = [session.run("hi") for _ in range(2)]
+        warned = [[event.text for event in of_type(each.events, WarningEvent)] for each in results]
         assert warned == [[notice], []]
         trusted = client.run("hi", trust_project=True)
     assert of_type(trusted.events, WarningEvent) == []

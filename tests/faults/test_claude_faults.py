@@ -62,7 +62,7 @@ TRANSPORTS = ["claude-cli", "claude-agent-sdk"]
 
 @pytest.fixture(params=TRANSPORTS)
 def fake(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., AsyncClient]:
-    """Makes a client of a program that speaks as told."""
+    """Makes a client of a scripted program."""
 
     def make(body: str, setup: str = "") -> AsyncClient:
         path = tmp_path / "claude"

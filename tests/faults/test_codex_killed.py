@@ -29,7 +29,7 @@ from signedin.testing import assert_event_contract
 from support.processes import EndlessCommand, Watch, children_with, processes_with
 from support.programs import program
 from support.stage import Stage
-from support.turns import checked, events_of_async, failed, of_type, told
+from support.turns import checked, comparable, events_of_async, failed, of_type
 
 HALF = Reply("one two three", ending=Hang(after=2))
 """Two deltas, then silence."""
@@ -76,7 +76,7 @@ def test_the_server_is_killed_in_the_middle_of_a_turn(client: Client, stage: Sta
         assert (error.result.text, error.result.reason) == ("one two ", "failed")
         assert error.result.session_id == first.session_id
         assert_event_contract(seen)
-        assert told(seen)[-3:] == [
+        assert comparable(seen)[-3:] == [
             ErrorEvent(text=error.message, error=ErrorKind.PROCESS),
             MessageEvent(item_id="1", text="one two ", complete=False),
             DoneEvent(text="one two ", reason="failed"),

@@ -33,7 +33,7 @@ from signedin import (
 )
 from signedin.providers.codex.app_server import running_turn as live
 from signedin.providers.codex.app_server.process import AppServer
-from support.turns import events_of, failed, of_type, told
+from support.turns import comparable, events_of, failed, of_type
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def fresh(fake_codex: Path) -> Iterator[Client]:
 
 def body(events: list[Event]) -> list[Event]:
     """Everything but the session and the end."""
-    plain = told(events)
+    plain = comparable(events)
     assert isinstance(plain[0], SessionEvent)
     assert isinstance(plain[-1], DoneEvent)
     return plain[1:-1]
@@ -83,7 +83,7 @@ def test_unknown_methods_fields_and_values(client: Client) -> None:
     assert "unheardOf/everywhere" in names
     [unheard] = [event for event in others if event.name == "thread/unheardOf"]
     assert unheard.raw["params"]["what"] == {"is": "this"}
-    assert told(events)[-1] == DoneEvent(text="known and unknown", reason="completed")
+    assert comparable(events)[-1] == DoneEvent(text="known and unknown", reason="completed")
 
 
 def test_questions_nobody_can_answer_are_refused(client: Client) -> None:
@@ -101,7 +101,7 @@ def test_questions_nobody_can_answer_are_refused(client: Client) -> None:
 def test_a_line_of_30_mb(client: Client) -> None:
     events = events_of(client.stream("huge"))
     assert [len(event.text) for event in of_type(events, MessageDeltaEvent)] == [30_000_000]
-    assert told(events)[-1] == DoneEvent(text="after 30 MB", reason="completed")
+    assert comparable(events)[-1] == DoneEvent(text="after 30 MB", reason="completed")
 
 
 def test_a_codex_that_is_too_old_is_told_of_once(fake_codex: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_turn_ends_once(client: Client) -> None:
         MessageDeltaEvent(item_id="1", text="once "),
         MessageEvent(item_id="1", text="once"),
     ]
-    assert told(events)[-1] == DoneEvent(text="once", reason="completed")
+    assert comparable(events)[-1] == DoneEvent(text="once", reason="completed")
     assert client.run("quick").text == "quick"
 
 
@@ -160,7 +160,7 @@ def test_what_is_left_open_is_closed(client: Client) -> None:
         FileChangeEvent(item_id="5", changes=changes, text="/f", status="interrupted"),
         ToolEvent(item_id="6", name="add", status="interrupted"),
     ]
-    assert told(events)[-1] == DoneEvent(text="half a mess", reason="completed")
+    assert comparable(events)[-1] == DoneEvent(text="half a mess", reason="completed")
 
 
 def test_disorder(client: Client) -> None:
@@ -204,7 +204,7 @@ def test_a_process_that_dies(fresh: Client) -> None:
         assert error.stderr == "panicked at 'out of luck'; token=***"
         assert error.result is not None
         assert error.result.text == "last words "
-        assert told(events)[-2:] == [
+        assert comparable(events)[-2:] == [
             MessageEvent(item_id="1", text="last words ", complete=False),
             DoneEvent(text="last words ", reason="failed"),
         ]
@@ -275,13 +275,16 @@ def test_exec_rows_that_are_none(
     assert error.result is not None
     assert error.result.text == "said"
     command = CommandEvent(item_id="c", command="ls", status="interrupted")
-    assert told([e for e in events if isinstance(e, CommandEvent)])[-1] == told([command])[0]
+    assert (
+        comparable([e for e in events if isinstance(e, CommandEvent)])[-1]
+        == comparable([command])[0]
+    )
 
 
 def test_exec_rows_of_a_later_version(fake_codex: Path) -> None:
     with exec_client(fake_codex) as client:
         events = events_of(client.stream("completed"))
-    assert told(events)[-1] == DoneEvent(text="said", reason="completed")
+    assert comparable(events)[-1] == DoneEvent(text="said", reason="completed")
     warnings = [e.text for e in events if isinstance(e, WarningEvent)]
     assert len(warnings) >= 10
     assert all(

@@ -36,12 +36,6 @@ KEPT = {".sandbox_migration", "installation_id", "sessions", "skills", "thread-w
 """What Codex itself keeps in its home, beside databases: their names have ``.sqlite`` in them."""
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage("codex") as stage:
-        yield stage
-
-
 @pytest.fixture(params=["wheel", *versions("codex")])
 def binary(request: pytest.FixtureRequest) -> Path | None:
     return None if request.param == "wheel" else program("codex", request.param)
@@ -142,7 +136,7 @@ def nothing_counted(project: Project, stage: Stage, before: dict[str, str]) -> N
     assert not any(b"PLANTED" in json.dumps(r.body).encode() for r in stage.requests)
 
 
-def told(stage: Stage, words: str) -> int:
+def occurrences(stage: Stage, words: str) -> int:
     """How often the last request has these words."""
     return json.dumps(stage.requests[-1].body["input"]).count(words)
 
@@ -187,7 +181,7 @@ def test_a_new_project(
         session.run("one")
         session.run("two")
     nothing_counted(project, stage, before)
-    assert (told(stage, "Words of repo."), told(stage, "Words of inner.")) == (1, 1)
+    assert (occurrences(stage, "Words of repo."), occurrences(stage, "Words of inner.")) == (1, 1)
 
 
 @pytest.mark.parametrize("where", ["root", "inner", "link", "linked", "worktree"])
@@ -211,7 +205,7 @@ def test_a_project_that_the_users_configuration_trusts(
     client = new_client(transport, cwd=cwd, permissions="workspace-write")
     client.run("go")
     nothing_counted(project, stage, before)
-    assert told(stage, "Words of repo.") == 1
+    assert occurrences(stage, "Words of repo.") == 1
 
 
 @pytest.mark.parametrize("listed", [False, True])
@@ -233,7 +227,7 @@ def test_a_project_that_the_caller_trusts(
     )
     client.run("go")
     assert "inner-mcp" in project.done
-    assert told(stage, "PLANTED") == told(stage, "Words of repo.") == 1
+    assert occurrences(stage, "PLANTED") == occurrences(stage, "Words of repo.") == 1
     assert project.kept() == before
 
 
@@ -305,7 +299,10 @@ def test_the_typed_client(
     with Codex(**options, config=config) as codex:
         thread = codex.thread_start(sandbox=sandbox)
         thread.run("one")
-        assert (told(stage, "Words of repo."), told(stage, "Words of inner.")) == (1, 1)
+        assert (occurrences(stage, "Words of repo."), occurrences(stage, "Words of inner.")) == (
+            1,
+            1,
+        )
         thread.run("two", sandbox="workspace-write")
         codex.thread_fork(thread.id, sandbox=sandbox).run("three")
     with Codex(**options, config=config) as codex:
@@ -379,7 +376,7 @@ def test_the_users_configuration_widens_nothing(
         stage.play(Shell(f"touch {outside}/made", extra), "done")
         client.run("go")
         assert not (outside / "made").exists()
-        assert told(stage, "Network access is restricted")
+        assert occurrences(stage, "Network access is restricted")
     nothing_counted(project, stage, before)
 
 

@@ -32,7 +32,7 @@ def test_asking_who_is_signed_in_takes_less_than_ten_seconds(
     homes = dict.fromkeys(("HOME", "CODEX_HOME", "SIGNEDIN_TEST"), str(tmp_path))
     with Client(provider, binary=program, env=homes) as client:
         begun = time.monotonic()
-        told = client.auth_status()
-    assert (told.authenticated, told.reason) == (False, "timeout")
+        found = client.auth_status()
+    assert (found.authenticated, found.reason) == (False, "timeout")
     assert time.monotonic() - begun < 0.5 + end
     assert processes_with(tmp_path) == set()

@@ -50,7 +50,7 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 async def test_killed_in_the_middle_of_requests(connect: Connect) -> None:
-    """Everybody who waits is told what happened; so is everybody who comes later."""
+    """The error reaches everybody who waits, and everybody who waits later."""
     reading = asyncio.Event()
     closed: list[TransportClosedError] = []
     process, peer = await connect(
@@ -132,8 +132,8 @@ import select
 line = json.dumps({"method": "delta", "params": {"text": "x" * 200}}).encode() + b"\\n"
 for _ in range(200_000):
     if not select.select([], [1], [], 0.5)[1]:
-        with open(sys.argv[1], "w") as told:
-            told.write("nobody reads")
+        with open(sys.argv[1], "w") as report:
+            report.write("nobody reads")
         select.select([], [1], [])
     os.write(1, line)
 """
@@ -157,19 +157,19 @@ async def test_a_consumer_that_does_not_read_costs_no_memory(
         if not nobody_reads.is_set():
             peer.gate.block("slow consumer")
 
-    os.mkfifo(tmp_path / "told")
-    told = os.open(tmp_path / "told", os.O_RDONLY | os.O_NONBLOCK)
-    asyncio.get_running_loop().add_reader(told, nobody_reads.set)
+    os.mkfifo(tmp_path / "report")
+    pipe = os.open(tmp_path / "report", os.O_RDONLY | os.O_NONBLOCK)
+    asyncio.get_running_loop().add_reader(pipe, nobody_reads.set)
     before = resident()
     _, peer = await connect(
         FLOOD,
-        str(tmp_path / "told"),
+        str(tmp_path / "report"),
         on_notification=on_notification,
         on_close=lambda _: closed.set(),
     )
     await nobody_reads.wait()
-    asyncio.get_running_loop().remove_reader(told)
-    os.close(told)
+    asyncio.get_running_loop().remove_reader(pipe)
+    os.close(pipe)
     assert 0 < received < 20_000
     assert resident() - before < 20_000_000
     peer.gate.unblock("slow consumer")

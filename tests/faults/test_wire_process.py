@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from signedin.model.errors import TransportClosedError
-from signedin.wire.process import Process
-from signedin.wire.stderr import TAIL_LIMIT
+from signedin.wire.process import TAIL_LIMIT, Process
 
 IGNORE_TERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 HANG = "print('ready', flush=True); signal.pause()\n"

@@ -31,12 +31,12 @@ SCHEMA = {"output": {"type": "object", "properties": {"n": {"type": "integer"}}}
 TOOLS = """
 import asyncio
 from signedin import tool
-from signedin.providers.shared.tool_host import ToolHost
+from signedin.providers.shared.tool_service import ToolService
 async def main():
-    host = ToolHost("gemini")
-    offered = await host.offer((distance,))
+    service = ToolService("gemini")
+    offered = await service.offer((distance,))
     print(list(offered.tools), offered.url.partition(":")[0])
-    await host.aclose()
+    await service.aclose()
 @tool
 def distance(n: int) -> int:
     "The distance to nothing."

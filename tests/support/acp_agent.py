@@ -1,4 +1,4 @@
-"""An agent that speaks ACP as badly as it is told: acp_agent.py BEHAVIOUR [ARGUMENT…].
+"""An agent that speaks ACP as badly as configured: acp_agent.py BEHAVIOUR [ARGUMENT…].
 
 It is a program of its own, and knows nothing of signedin.
 """

@@ -121,12 +121,12 @@ async def answered(transport: CompletionTransport, *messages: Message) -> list[o
     """The events of an answer and, if it failed, what is known of the error."""
     events: list[object] = []
     try:
-        async for told in transport.stream(list(messages) or [user("Hi")], [], "Be brief."):
-            events.append(told)
+        async for event in transport.stream(list(messages) or [user("Hi")], [], "Be brief."):
+            events.append(event)
     except StreamError as error:
         return [*map(plain, events), described(error)]
     assert_stream_contract(events)
-    return [plain(told) for told in events]
+    return [plain(event) for event in events]
 
 
 def described(error: StreamError) -> list[object]:
@@ -145,8 +145,8 @@ async def text() -> object:
             events = await answered(transport, user("Look:", IMAGE))
         body = model.requests[0].body
     return {
-        "events": [told for told in events if told[0] != "ReasoningSignature"],
-        "signed": [told[0] for told in events].count("ReasoningSignature"),
+        "events": [event for event in events if event[0] != "ReasoningSignature"],
+        "signed": [event[0] for event in events].count("ReasoningSignature"),
         "instructions": body["instructions"],
         "input": body["input"],
         "include": body["include"],
@@ -180,7 +180,7 @@ async def agent() -> object:
 
 @scenario
 async def errors() -> object:
-    """How a failure is told, and what was seen before it."""
+    """How a failure is reported, and what was seen before it."""
     replies = {
         "usage limit": UsageLimit(plan="plus", resets_at=1800000000),
         "login": HttpError(401, "no"),
@@ -188,13 +188,13 @@ async def errors() -> object:
         "in the answer": Reply(Text(["a", "b"]), ending=Failed("server_error", "boom", after=1)),
         "cut": Reply(Text(["a", "b"]), ending=Cut(after=1)),
     }
-    told: dict[str, object] = {}
+    failures: dict[str, object] = {}
     for name, reply in replies.items():
         with LoopbackModel(reply) as model:
             async with transport_of(model) as transport:
                 events = await answered(transport)
-        told[name] = [seen for seen in events if seen[0] in ("TextDelta", *events[-1][:1])]
-    return told
+        failures[name] = [seen for seen in events if seen[0] in ("TextDelta", *events[-1][:1])]
+    return failures
 
 
 @scenario
@@ -205,18 +205,18 @@ async def ends() -> object:
         "filtered": Reply("a", ending=Incomplete("content_filter")),
         "another": Reply("a", ending=Incomplete("tired")),
     }
-    told: dict[str, object] = {}
+    ends: dict[str, object] = {}
     for name, reply in replies.items():
         with LoopbackModel(reply) as model:
             async with transport_of(model) as transport:
-                told[name] = (await answered(transport))[-1][2]
+                ends[name] = (await answered(transport))[-1][2]
     refusal = event("response.refusal.delta", item_id="msg-1", output_index=0, delta="No.")
     whole = event("response.output_item.done", output_index=0, item=REFUSED)
     with RawBackend(Sent([created(), refusal, whole, completed()])) as backend:
         async with transport_to(backend.profile) as connection:
             events = await answered(SignedInTransport(connection, model=MODEL))
-    told["refused"] = [events[1][:3], events[-1][2]]
-    return told
+    ends["refused"] = [events[1][:3], events[-1][2]]
+    return ends
 
 
 @scenario
@@ -235,29 +235,29 @@ async def stopped() -> object:
     with LoopbackModel(Text(["Hel", Hold("middle"), "lo"])) as model:
         async with transport_of(model) as transport:
             async with aclosing(transport.stream([user("Hi")], [], "")) as answer:
-                async for told in answer:
-                    if plain(told)[0] == "TextDelta":
+                async for event in answer:
+                    if plain(event)[0] == "TextDelta":
                         break
             await asyncio.to_thread(model.wait_for_disconnect, 1, 60)
-        return plain(told)
+        return plain(event)
 
 
 @scenario
 async def plug_in() -> object:
     """As an axio program finds it: nobody is signed in, then somebody is."""
     entry = discover_transports().require("signedin")
-    told: dict[str, object] = {"name": entry.display_name}
+    report: dict[str, object] = {"name": entry.display_name}
     async with aiohttp.ClientSession() as session:
         try:
             async with entry.open(session=session, account="axio"):
                 raise AssertionError("opened without a login")
         except TransportError as error:
-            told["without a login"] = str(error)
+            report["without a login"] = str(error)
         with LoopbackIssuer() as issuer, LoopbackModel("Hello") as model:
             await signed_in(issuer, model, "axio")
             async with entry.open(session=session, account="axio", effort="low") as transport:
                 assert_static_model_transport_contract(transport)
-                told["models"] = [
+                report["models"] = [
                     (spec.id, sorted(spec.capabilities), spec.context_window)
                     for spec in transport.models.values()
                 ]
@@ -267,8 +267,8 @@ async def plug_in() -> object:
             async with entry.open(session=session, account="axio", model="unlisted") as transport:
                 await answered(transport)
             asked = [request.body for request in model.requests if request.method == "POST"]
-            told["asked"] = [(body["model"], body["reasoning"].get("effort")) for body in asked]
-    return told
+            report["asked"] = [(body["model"], body["reasoning"].get("effort")) for body in asked]
+    return report
 
 
 @scenario
@@ -287,8 +287,8 @@ async def guide() -> object:
 
 
 async def main() -> None:
-    told = {name: await run() for name, run in SCENARIOS.items()}
-    json.dump(told, sys.stdout)
+    report = {name: await run() for name, run in SCENARIOS.items()}
+    json.dump(report, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ def chromium() -> str:
     """Path of the browser; without one the test is skipped, which CI must not do."""
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
-        told = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        told("there is no Chromium on this machine; see scripts/install_browser.py")
+        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        give_up("there is no Chromium on this machine; see scripts/install_browser.py")
     return found
 
 

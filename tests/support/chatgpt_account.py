@@ -8,11 +8,11 @@ import msgspec
 from signedin.loopback import LoopbackIssuer
 from signedin.providers.base import ProviderConfig
 from signedin.providers.chatgpt.auth import ChatGPTAuth
-from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns
-from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.attempt import PendingSignIns
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile, profile_named, relocated
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
+from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 
 MODELS = "http://127.0.0.1:9/v1"
 """Where nobody answers: signing in does not ask a model."""
@@ -44,11 +44,11 @@ class SignedInUser:
         self.issuer = issuer
         chosen = profile_at(issuer.url, profile) if isinstance(profile, str) else profile
         settings = sign_in_settings({"profile": chosen, **(options or {})})
-        self.sign_ins = OpenSignIns()
+        self.sign_ins = PendingSignIns()
         config = ProviderConfig(transport="chatgpt-responses", account=account)
         self.auth = ChatGPTAuth(config, settings, self.sign_ins)
-        self.keeper = LoginKeeper(account, settings)
-        self.file = self.keeper.folder / "login.json"
+        self.stored_login = StoredLogin(account, settings)
+        self.file = self.stored_login.folder / "login.json"
 
     async def sign_in(self) -> ChatGPTLogin:
         """Signs in with a browser."""
@@ -60,14 +60,14 @@ class SignedInUser:
 
     async def stored(self) -> ChatGPTLogin:
         """The login that is stored."""
-        login = await self.keeper.read()
+        login = await self.stored_login.read()
         assert login is not None
         return login
 
     async def age(self) -> ChatGPTLogin:
         """Lets the access token have ended; returns the login it belongs to."""
         aged = msgspec.structs.replace(await self.stored(), expires_at=1.0)
-        await self.keeper.save(aged)
+        await self.stored_login.save(aged)
         return aged
 
     def token_requests(self, grant_type: str) -> int:

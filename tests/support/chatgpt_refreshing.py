@@ -1,6 +1,6 @@
 """Uses a ChatGPT login in five tasks, as a program of its own: URL ACCOUNT.
 
-It says that it is ready, begins when it is told to, and says which token it got, as a hash.
+It says that it is ready, begins on request, and says which token it got, as a hash.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
+from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 from support.chatgpt_account import profile_at
 
 TASKS = 5
@@ -23,10 +23,10 @@ def fingerprint(token: str) -> str:
 
 async def _main() -> None:
     url, account = sys.argv[1:]
-    keeper = LoginKeeper(account, sign_in_settings({"profile": profile_at(url)}))
+    stored_login = StoredLogin(account, sign_in_settings({"profile": profile_at(url)}))
     print("ready", flush=True)
     sys.stdin.readline()
-    for access in await asyncio.gather(*(keeper.current() for _ in range(TASKS))):
+    for access in await asyncio.gather(*(stored_login.current() for _ in range(TASKS))):
         print(fingerprint(access.token))
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from signedin.model.approvals import Host
 from signedin.model.capabilities import Capabilities
-from signedin.model.events import DoneEvent, DoneReason, Event, MessageEvent, SessionEvent
+from signedin.model.events import Event
 from signedin.model.options import TurnOptions
 from signedin.model.results import PastTurn
 from signedin.providers.base import (
@@ -18,21 +18,10 @@ from signedin.providers.base import (
     ProviderSpec,
     SessionRequest,
 )
+from support.events import done, message, session_event
 
 Batch = Sequence[Event] | BaseException
 """What a turn gives at once, or raises."""
-
-
-def session_event() -> SessionEvent:
-    return SessionEvent(session_id="s1", model="fake-1", timestamp=1.0)
-
-
-def message(text: str, item_id: str = "m") -> MessageEvent:
-    return MessageEvent(item_id=item_id, text=text, timestamp=1.0)
-
-
-def done(reason: DoneReason = "completed") -> DoneEvent:
-    return DoneEvent(reason=reason, timestamp=1.0)
 
 
 def answer(text: str) -> list[Batch]:

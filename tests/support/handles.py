@@ -22,7 +22,7 @@ HOLD = "hold"
 
 
 @dataclass
-class Told:
+class Expectation:
     """What a conversation must know: the prompts that were answered."""
 
     session_id: str
@@ -35,7 +35,7 @@ class Handle:
     """A session object and the conversation it is a handle on."""
 
     session: Session
-    told: Told
+    expected: Expectation
 
 
 class HandleMachine(RuleBasedStateMachine):
@@ -62,11 +62,11 @@ class HandleMachine(RuleBasedStateMachine):
         prompt = self.prompt()
         assert session.run(prompt).text == prompt
         assert session.id is not None
-        return self.known(session, Told(session.id, [prompt]), prompt)
+        return self.known(session, Expectation(session.id, [prompt]), prompt)
 
     @rule(target=handles, handle=handles)
     def take_another(self, handle: Handle) -> Handle:
-        return self.known(self.client.session(resume=handle.told.session_id), handle.told)
+        return self.known(self.client.session(resume=handle.expected.session_id), handle.expected)
 
     @rule(handle=handles, once=st.booleans())
     def run(self, handle: Handle, once: bool) -> None:
@@ -74,32 +74,32 @@ class HandleMachine(RuleBasedStateMachine):
 
         def run() -> str:
             if once:
-                return self.client.run(prompt, resume=handle.told.session_id).text
+                return self.client.run(prompt, resume=handle.expected.session_id).text
             return handle.session.run(prompt).text
 
-        if handle.told.running:
+        if handle.expected.running:
             with pytest.raises(SessionBusyError):
                 run()
         else:
             assert run() == prompt
-            handle.told.prompts.append(prompt)
-            self.check_known(handle.told, prompt)
+            handle.expected.prompts.append(prompt)
+            self.check_known(handle.expected, prompt)
 
     @rule(handle=handles)
     def start(self, handle: Handle) -> None:
         turn = handle.session.stream(f"{HOLD} {self.prompt()}")
-        if handle.told.running:
+        if handle.expected.running:
             with pytest.raises(SessionBusyError):
                 turn.result()
             return
         turn.__enter__()
         assert next(iter(turn)).kind == "session"
-        handle.told.running = turn
+        handle.expected.running = turn
 
-    @precondition(lambda self: any(handle.told.running for handle in self.all))
+    @precondition(lambda self: any(handle.expected.running for handle in self.all))
     @rule(data=st.data(), interrupt=st.booleans())
     def stop(self, data: st.DataObject, interrupt: bool) -> None:
-        busy = [handle.told for handle in self.all if handle.told.running]
+        busy = [handle.expected for handle in self.all if handle.expected.running]
         self.end(data.draw(st.sampled_from(busy)), interrupt=interrupt)
 
     @precondition(lambda self: self.client.capabilities.history)
@@ -107,35 +107,37 @@ class HandleMachine(RuleBasedStateMachine):
     def read(self, handle: Handle) -> None:
         kept = [turn.prompt for turn in handle.session.history()]
         answered = [prompt for prompt in kept if not prompt.startswith(HOLD)]
-        assert answered == handle.told.prompts
+        assert answered == handle.expected.prompts
 
     @precondition(lambda self: self.client.capabilities.fork)
     @rule(target=handles, handle=handles)
     def fork(self, handle: Handle) -> Handle:
-        if handle.told.running:
+        if handle.expected.running:
             with pytest.raises(SessionBusyError):
                 handle.session.fork()
             return handle
         copy = handle.session.fork()
         prompt = self.prompt()
         assert copy.run(prompt).text == prompt
-        assert copy.id not in {None, handle.told.session_id}
-        return self.known(copy, Told(str(copy.id), [*handle.told.prompts, prompt]), prompt)
+        assert copy.id not in {None, handle.expected.session_id}
+        return self.known(
+            copy, Expectation(str(copy.id), [*handle.expected.prompts, prompt]), prompt
+        )
 
     @rule(handle=handles)
     def close(self, handle: Handle) -> None:
-        if handle.told.running:
-            self.end(handle.told, interrupt=False)
+        if handle.expected.running:
+            self.end(handle.expected, interrupt=False)
         handle.session.close()
 
     def teardown(self) -> None:
         for handle in self.all:
-            if handle.told.running:
-                self.end(handle.told, interrupt=False)
+            if handle.expected.running:
+                self.end(handle.expected, interrupt=False)
             handle.session.close()
 
-    def end(self, told: Told, *, interrupt: bool) -> None:
-        turn, told.running = told.running, None
+    def end(self, expected: Expectation, *, interrupt: bool) -> None:
+        turn, expected.running = expected.running, None
         assert turn is not None
         if interrupt:
             turn.interrupt()
@@ -143,17 +145,17 @@ class HandleMachine(RuleBasedStateMachine):
             assert (done.kind, done.reason) == ("done", "interrupted")
         turn.__exit__(None, None, None)
 
-    def known(self, session: Session, told: Told, prompt: str = "") -> Handle:
-        self.all.append(Handle(session, told))
+    def known(self, session: Session, expected: Expectation, prompt: str = "") -> Handle:
+        self.all.append(Handle(session, expected))
         if prompt:
-            self.check_known(told, prompt)
+            self.check_known(expected, prompt)
         return self.all[-1]
 
-    def check_known(self, told: Told, prompt: str) -> None:
+    def check_known(self, expected: Expectation, prompt: str) -> None:
         """The model saw the whole conversation, and nothing of any other."""
-        answered = {prompt for handle in self.all for prompt in handle.told.prompts}
+        answered = {prompt for handle in self.all for prompt in handle.expected.prompts}
         sent = self.sent_with(prompt)
-        assert {prompt for prompt in answered if prompt in sent} == set(told.prompts)
+        assert {prompt for prompt in answered if prompt in sent} == set(expected.prompts)
 
     def prompt(self) -> str:
         # Never the same again: the model may hear late of a turn that an earlier run stopped.

@@ -1,8 +1,11 @@
 """A loopback model that plays another script for each test, so that clients can stay warm."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+import pytest
 
 from signedin import AsyncClient, Client
 from signedin.loopback import LoopbackModel, ModelRequest, Script
@@ -102,3 +105,16 @@ class Stage:
 
     def _choose(self, request: ModelRequest) -> Reply | Refusal:
         return self._player.choose(request)
+
+
+def stage_of(
+    provider: str, scope: Literal["function", "module"] = "module"
+) -> Callable[[], Iterator[Stage]]:
+    """Makes the fixture ``stage``: the model that the clients of a module talk to."""
+
+    @pytest.fixture(scope=scope, name="stage")
+    def stage() -> Iterator[Stage]:
+        with Stage(provider) as stage:
+            yield stage
+
+    return stage

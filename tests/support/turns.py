@@ -1,11 +1,20 @@
-"""Reads turns the way a user does, and holds every stream to its promises."""
+"""Reads turns the way a user does, and checks the event contract of every stream."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
 
-from signedin import AsyncTurn, Event, OtherEvent, RunResult, SignedinError, Turn
+from signedin import (
+    AsyncTurn,
+    Event,
+    MessageDeltaEvent,
+    OtherEvent,
+    ReasoningDeltaEvent,
+    RunResult,
+    SignedinError,
+    Turn,
+)
 from signedin.model.events import EMPTY_PAYLOAD
 from signedin.testing import assert_event_contract
 
@@ -41,15 +50,15 @@ def failed(turn: Turn, expected: type[ErrorT]) -> tuple[list[Event], ErrorT]:
 
 
 def checked(result: RunResult[object]) -> RunResult[object]:
-    """A result whose events keep their promises."""
+    """A result whose events follow the event contract."""
     assert_event_contract(result.events)
     return result
 
 
-def told(events: Iterable[Event]) -> list[Event]:
-    """Events as they can be compared: without times and payloads, and items numbered.
+def comparable(events: Iterable[Event]) -> list[Event]:
+    """Events without what differs from run to run: times, payloads and ids of items.
 
-    Messages of the provider that have no word of their own here are left out.
+    Messages of the provider without an event type of their own are left out.
     """
     numbers: dict[str, str] = {}
     plain: list[Event] = []
@@ -63,6 +72,11 @@ def told(events: Iterable[Event]) -> list[Event]:
             changes["seconds"] = None
         plain.append(msgspec.structs.replace(event, **changes))
     return plain
+
+
+def without_deltas(events: Iterable[Event]) -> list[Event]:
+    """Events as a result has them, with complete items only."""
+    return [e for e in events if not isinstance(e, MessageDeltaEvent | ReasoningDeltaEvent)]
 
 
 def of_type(events: Sequence[Event], kind: type[Event]) -> list[Event]:

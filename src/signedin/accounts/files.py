@@ -22,7 +22,7 @@ LARGEST_FILE = 16 << 20
 
 
 def read_private(path: Path) -> bytes:
-    """Reads a file that should hold a login, whatever lies there.
+    """Reads a file that should hold a login, whatever is there.
 
     Raises:
         FileNotFoundError: There is nothing.
@@ -75,7 +75,7 @@ def remove_leftovers(path: Path) -> None:
 
 
 def remove_private(path: Path) -> bool:
-    """Removes a file for good; returns whether it was there."""
+    """Removes a file; returns whether it was there."""
     try:
         path.unlink()
     except FileNotFoundError:

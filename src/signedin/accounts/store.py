@@ -30,7 +30,7 @@ LOCK_SECONDS = 120.0
 """How long to wait for another process; a refresh takes seconds at most."""
 
 POLL_SECONDS = 0.02
-"""How often a lock that another process holds is tried again."""
+"""How often a lock that another process holds is requested again."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -117,7 +117,7 @@ class CredentialStore(Generic[T]):
             name: Name of the credential.
             is_fresh: Whether a credential can be used as it is.
             refresh: Returns the credential that follows. It raises `AuthRequiredError` if the
-                server refuses for good, any other error if that is not known.
+                server refuses permanently, any other error if that is not known.
             lock_seconds: How long to wait for another process.
 
         Raises:

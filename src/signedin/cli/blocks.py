@@ -218,7 +218,7 @@ def plan(event: PlanEvent) -> RenderableType:
 
 
 def retry(event: RetryEvent) -> RenderableType:
-    """Shows that something is tried again."""
+    """Shows that something is retried."""
     number = f" {event.attempt}" if event.attempt is not None else ""
     delay = f" in {event.delay:g} s" if event.delay is not None else ""
     return Text(f"retry{number}{delay}: {printable(event.text)}", style="yellow")
@@ -250,7 +250,7 @@ def summary(result: RunResult[object], limits: RateLimitEvent | None) -> Rendera
 
 
 def _repeats(request: ApprovalRequest) -> bool:
-    """Whether the agent's reason is no more than what it wants to do."""
+    """Whether the agent's reason only repeats what it wants to do."""
     said = [request.command or "", *(change.path for change in request.changes)]
     return any(each.endswith(request.reason) for each in said)
 

@@ -91,7 +91,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         signed_in: Whether somebody is signed in; ``None`` if that is not known: it is not
-            installed, looks after its logins itself, or was not asked (``--abilities``).
+            installed, manages its logins itself, or was not asked (``--abilities``).
     """
 
     provider: str

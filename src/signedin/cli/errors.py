@@ -60,7 +60,7 @@ class StoppedError(Exception):
     Attributes:
         signum: Which one.
         result: What there is of a result.
-        hint: How to go on, for the user.
+        hint: What to do next, for the user.
     """
 
     def __init__(self, signum: int, result: RunResult[object]) -> None:

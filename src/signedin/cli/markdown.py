@@ -12,7 +12,7 @@ class MarkdownStream:
     """Markdown that arrives in pieces.
 
     A paragraph, list or code block is released once it is complete, so that it can be formatted and
-    put on the screen for good. The work per piece does not grow with the text.
+    put on the screen permanently. The work per piece does not grow with the text.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Events of a turn as they come, in terms of what is shown of them.
 
-A view is a small state machine: it takes events one by one, gives back what each adds to the
-screen for good, and knows what the agent is doing at the moment. It writes nothing itself.
+A view is a small state machine: it takes events one by one, returns what each adds to the
+screen permanently, and knows what the agent is doing at the moment. It writes nothing itself.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class View(Protocol):
     """What a terminal needs to show a turn."""
 
     def feed(self, event: Event) -> list[RenderableType]:
-        """Takes in an event and returns what it adds to the screen for good."""
+        """Takes an event and returns what it adds to the screen permanently."""
         ...
 
     def aside(self, block: RenderableType) -> list[RenderableType]:
@@ -63,7 +63,7 @@ class View(Protocol):
         ...
 
     def now(self) -> RenderableType:
-        """Returns what is going on at the moment, to be replaced by the next such."""
+        """Returns the current activity, to be replaced by the next such."""
         ...
 
 
@@ -131,7 +131,7 @@ class TurnView:
         self._is_first = True
 
     def feed(self, event: Event) -> list[RenderableType]:
-        """Takes in an event and returns what it adds to the screen for good."""
+        """Takes an event and returns what it adds to the screen permanently."""
         self._activity.follow(event)
         return list(self._added_by(event))
 
@@ -227,7 +227,7 @@ class NoticeView:
         self._activity = Activity()
 
     def feed(self, event: Event) -> list[RenderableType]:
-        """Takes in an event and returns what it adds to the screen for good."""
+        """Takes an event and returns what it adds to the screen permanently."""
         self._activity.follow(event)
         return notices(event)
 

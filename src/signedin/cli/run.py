@@ -1,4 +1,4 @@
-"""``signedin run``: one prompt, and what comes back.
+"""``signedin run``: one prompt, and the answer.
 
 Its functions import what they need, so that ``signedin run --help`` does not load the client.
 """
@@ -94,8 +94,7 @@ def run(
         int | None,
         typer.Option(
             metavar="NUMBER",
-            help="How often a failure that may pass by itself is tried again, as long as the "
-            "agent has not begun to act.",
+            help="How often to retry a transient failure, unless the agent has begun to act.",
         ),
     ] = None,
     source: options.Source = "auto",

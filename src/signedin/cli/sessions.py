@@ -210,11 +210,11 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> int:
-    """Delete a conversation for good. Asks on a terminal; elsewhere it needs --yes."""
+    """Delete a conversation permanently. Asks on a terminal; elsewhere it needs --yes."""
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError("there is no terminal to ask on; delete it for good with --yes")
-        if not typer.confirm(f"Delete session {session_id} for good?", err=True):
+            raise UsageError("there is no terminal to ask on; delete it with --yes")
+        if not typer.confirm(f"Delete session {session_id} permanently?", err=True):
             typer.echo("nothing was deleted", err=True)
             return FAILURE
 

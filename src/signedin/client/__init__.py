@@ -1,1 +1,1 @@
-"""Clients, sessions and turns: the way of a prompt down to its provider."""
+"""Clients, sessions and turns: the path of a prompt down to its provider."""

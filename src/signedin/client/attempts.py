@@ -37,7 +37,7 @@ async def run_to_end(
 ) -> RunResult[object]:
     """Runs a prompt.
 
-    A transient failure is tried again if ``options.retry`` says so and the agent has not begun to
+    A transient failure is retried if ``options.retry`` says so and the agent has not begun to
     act. An answer that does not fit ``options.output`` is sent back with the reasons. All of it
     together has ``options.timeout``.
 
@@ -69,7 +69,7 @@ async def run_to_end(
                 if roll_back is not None:
                     await roll_back()
             except SignedinError as refusal:
-                error.add_note(f"it is not tried again: {refusal}")
+                error.add_note(f"it is not retried: {refusal}")
                 run.finish_error(error)
                 raise error from refusal
 
@@ -140,7 +140,7 @@ class _Run:
     def delay_before_retry(self, error: SignedinError, *, in_conversation: bool) -> float | None:
         """Notes a failed attempt; returns how long to wait, ``None`` if it must not be repeated.
 
-        Within a conversation the repair of an answer is not tried again: its first turn is not
+        Within a conversation the repair of an answer is not retried: its first turn is not
         a failure that could be taken back.
         """
         if in_conversation and self._repairs:
@@ -164,7 +164,7 @@ def _ignore_retry(event: RetryEvent) -> None:
 
 
 def _delay_before_retry(error: SignedinError, attempt: int, retry: Retry | None) -> float | None:
-    """Seconds to wait before a failed run is tried again; ``None`` if it must not be."""
+    """Seconds to wait before a failed run is retried; ``None`` if it must not be."""
     if retry is None or attempt > retry.max_retries:
         return None
     from signedin.model.retry import has_acted, is_retryable  # noqa: PLC0415 - only if asked for

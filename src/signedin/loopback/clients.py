@@ -146,7 +146,7 @@ def gemini_options(url: str, home: Path) -> ClientOptions:
 def chatgpt_options(url: str, home: Path) -> ClientOptions:
     """Options for ChatGPT: the loopback server as its backend, with a token that is none.
 
-    Conversations are stored in the empty home. Nothing is tried again, so that a failure is seen at
+    Conversations are stored in the empty home. Nothing is retried, so that a failure is seen at
     once.
     """
     return {

@@ -83,7 +83,7 @@ class Grants:
 
     Args:
         account: Whose they are.
-        lifetime: Seconds an access token is good for.
+        lifetime: Seconds for which an access token is valid.
     """
 
     def __init__(self, account: LoopbackAccount, lifetime: int) -> None:

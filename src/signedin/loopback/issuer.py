@@ -60,7 +60,7 @@ class LoopbackIssuer:
 
     Args:
         account: Who signs in.
-        lifetime: Seconds an access token is good for.
+        lifetime: Seconds for which an access token is valid.
         port: The port to bind; 0 for any free one.
 
     Attributes:

@@ -57,7 +57,7 @@ class Journal:
 
 
 class Gates:
-    """Places where answers stop until the test lets them go on; closed until released."""
+    """Places where answers stop until the test lets them continue; closed until released."""
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], None]) -> None:
         self._call_soon = call_soon
@@ -86,7 +86,7 @@ class Gates:
             self._open.discard(name)
 
     def release(self, name: str) -> None:
-        """Open a gate: answers that wait at it, or come to it later, go on."""
+        """Open a gate: answers that wait at it, or get to it later, continue."""
         with self._changed:
             self._open.add(name)
             waiting = self._waiting.pop(name, set())

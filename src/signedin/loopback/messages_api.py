@@ -2,7 +2,7 @@
 
 Seen with Claude Code 2.1.197 and 2.1.330: they stream, and ask again without streaming after a
 stream that broke; the user's prompt is the last text of a user message that is not a reminder of
-the program's own; conversations are told apart by `metadata.user_id`. Structured output is
+the program's own; conversations are distinguished by `metadata.user_id`. Structured output is
 the input of a tool, `StructuredOutput`; Python tools and those of MCP servers have the server's
 name before their own.
 """

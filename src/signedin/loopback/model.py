@@ -216,7 +216,7 @@ class LoopbackModel:
         self._gates.wait_until_held(name, count, timeout)
 
     def release(self, name: str) -> None:
-        """Let the answers go on that are held at `Hold(name)`, and those that come there later."""
+        """Let the answers at `Hold(name)` continue, and those that get there later."""
         self._gates.release(name)
 
     def hold(self, name: str) -> None:

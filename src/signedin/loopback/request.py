@@ -32,7 +32,7 @@ class Reading(Struct, frozen=True, kw_only=True):
         prompt: The text of the last user message.
         tool_outputs: The tool answers that came after that message, in order.
         tools: The names of the tools offered to the model.
-        conversation: Whatever the vendor uses to tell conversations apart; empty when nothing does.
+        conversation: How the vendor distinguishes conversations; empty when it does not.
     """
 
     model: str = ""
@@ -88,7 +88,7 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
 
     @property
     def conversation(self) -> str:
-        """What the vendor uses to tell conversations apart; empty when nothing does."""
+        """What the vendor uses to distinguish conversations; empty when nothing does."""
         return self.reading.conversation
 
     def credential_is(self, secret: str) -> bool:

@@ -1,7 +1,7 @@
 """The wire format of the OpenAI Responses API, as Codex speaks it.
 
 Seen with codex 0.163 and 0.169: they stream always, send the user's prompt as the last message of
-role `user`, and tell conversations apart by `prompt_cache_key`.
+role `user`, and distinguish conversations by `prompt_cache_key`.
 """
 
 import re

@@ -20,7 +20,7 @@ class Failed(Struct, frozen=True, forbid_unknown_fields=True, tag="failed"):
         code: The vendor's code, such as `"context_length_exceeded"`.
         message: What went wrong.
         after: Fail after this many deltas; after all of the content when not given.
-        times: Fail this often, then go on to the next reply; always when not given.
+        times: Fail this often, then continue with the next reply; always when not given.
     """
 
     code: str
@@ -35,7 +35,7 @@ class Incomplete(Struct, frozen=True, forbid_unknown_fields=True, tag="incomplet
     Attributes:
         reason: The vendor's reason, such as `"max_output_tokens"` or `"content_filter"`.
         after: Stop after this many deltas; after all of the content when not given.
-        times: Stop this often, then go on to the next reply; always when not given.
+        times: Stop this often, then continue with the next reply; always when not given.
     """
 
     reason: str = "max_output_tokens"
@@ -48,7 +48,7 @@ class Cut(Struct, frozen=True, forbid_unknown_fields=True, tag="cut"):
 
     Attributes:
         after: Close after this many deltas; after all of the content when not given.
-        times: Close this often, then go on to the next reply; always when not given.
+        times: Close this often, then continue with the next reply; always when not given.
     """
 
     after: int | None = None
@@ -60,7 +60,7 @@ class Hang(Struct, frozen=True, forbid_unknown_fields=True, tag="hang"):
 
     Attributes:
         after: Fall silent after this many deltas; after all of the content when not given.
-        times: Do so this often, then go on to the next reply; always when not given.
+        times: Do so this often, then continue with the next reply; always when not given.
     """
 
     after: int | None = None
@@ -134,7 +134,7 @@ class HttpError(Struct, frozen=True, forbid_unknown_fields=True, tag="http_error
         code: The vendor's error code in that form; one that fits the status when not given.
         body: A body to send instead of that form.
         headers: More headers of the HTTP response, such as `Retry-After`.
-        times: Refuse this often, then go on to the next reply; always when not given.
+        times: Refuse this often, then continue with the next reply; always when not given.
     """
 
     status: int
@@ -153,7 +153,7 @@ class UsageLimit(Struct, frozen=True, forbid_unknown_fields=True, tag="usage_lim
         resets_in: Seconds until the limit is lifted.
         resets_at: When it is lifted, in Unix seconds; `resets_in` from now when not given.
         headers: More headers of the HTTP response.
-        times: Refuse this often, then go on to the next reply; always when not given.
+        times: Refuse this often, then continue with the next reply; always when not given.
     """
 
     plan: str = "plus"

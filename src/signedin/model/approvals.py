@@ -51,7 +51,7 @@ class Decision(msgspec.Struct, frozen=True):
     """The answer to an `ApprovalRequest`; made by `allow`, `deny` and their like.
 
     Attributes:
-        verdict: ``allow`` once, ``allow_for_session``, ``deny`` and go on, or ``stop`` the turn.
+        verdict: ``allow`` once, ``allow_for_session``, ``deny`` and continue, or ``stop`` the turn.
         reason: Passed to the agent where its protocol has room for it.
         hint: What the caller can do about an automatic denial; it is reported as a warning.
     """

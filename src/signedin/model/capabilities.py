@@ -31,7 +31,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         history: The past turns of a session can be read.
         rename: A session is named.
         archive: A session can be archived and unarchived.
-        delete: A session is deleted for good.
+        delete: A session is deleted permanently.
         ephemeral: A session is left out of the vendor's store.
         roll_back: A failed turn is taken out of its session, so ``retry`` works in sessions too.
         compact: A session is replaced by a summary of it.

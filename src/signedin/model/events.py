@@ -260,7 +260,7 @@ class ToolEvent(Event, frozen=True, kw_only=True, tag="tool"):
         status: How far it is.
         server: The MCP server or namespace the tool belongs to.
         arguments: What it is called with, decoded JSON.
-        result: What it gave back, decoded JSON.
+        result: What it returned, decoded JSON.
         error: Why it failed.
         seconds: How long it took, if reported.
     """
@@ -385,7 +385,7 @@ class RateLimitEvent(Event, frozen=True, kw_only=True, tag="rate_limit"):
 
 
 class RetryEvent(Event, frozen=True, kw_only=True, tag="retry"):
-    """A request or a whole turn is tried again; ``text`` says why.
+    """A request or a whole turn is retried; ``text`` says why.
 
     Attributes:
         attempt: The retry about to be made, counted from 1, if reported.

@@ -210,7 +210,7 @@ class ToolItem(_ActionItem):
         status: How far it is.
         server: The MCP server or namespace it belongs to.
         arguments: What it is called with.
-        result: What it gave back.
+        result: What it returned.
         error: Why it failed.
     """
 

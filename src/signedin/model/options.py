@@ -52,7 +52,7 @@ class TurnKeywords(TypedDict, total=False):
         tools: Python functions the agent may call, see `signedin.tools.tool.tool`.
         mcp_servers: MCP servers the agent may use, by name.
         output_retries: How often an answer that does not fit ``output=`` is sent back.
-        retry: Whether and how a failed run is tried again.
+        retry: Whether and how a failed run is retried.
         ephemeral: Whether the conversation is left out of the vendor's store.
         trust_project: Whether what the project configures counts: settings, hooks, MCP servers,
             environment files, commands and agents of the working directory. Off by default.

@@ -57,7 +57,7 @@ _FORMS = (
     ("r8_", r"[A-Za-z0-9]{20,}"),  # Replicate
     ("tgp_v1_", r"[A-Za-z0-9_-]{20,}"),  # Together
 )
-"""How secrets begin, and how they go on."""
+"""How secrets begin, and which characters follow."""
 
 _JWT = r"""eyJ(?<![A-Za-z0-9]eyJ)[A-Za-z0-9_-]{6,}+
     (\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+)?  # a run that is not one is read completely, too
@@ -126,7 +126,7 @@ _KNOWN = _KnownValues()
 
 
 def know(values: Iterable[str | None]) -> None:
-    """Has these values masked from now on, in every form in which they may be quoted.
+    """Registers values to be masked from now on, in every form in which they may be quoted.
 
     Values of fewer than 8 characters, and plain words and numbers of fewer than 16, are left out:
     they would be found where they mean something else. Of more than 1,000 values those go first
@@ -179,8 +179,8 @@ def redact_message(text: str) -> str:
 def redact_json(text: bytes) -> bytes:
     """Returns JSON with every secret in its strings replaced by ``***``.
 
-    It need not be sound: numbers and nesting are not looked at, and what is not a string is kept.
-    JSON that is too large for that is replaced by words that say so.
+    It need not be valid: numbers and nesting are not examined, and all but strings stays as it is.
+    JSON that is too large for that is replaced by a text that says so.
     """
     if len(text) > LARGEST_JSON:
         return _LEFT_OUT % len(text)

@@ -1,4 +1,4 @@
-"""What a turn gives back."""
+"""What a turn returns."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
         usage: Tokens of this turn, ``None`` where the provider does not report them.
         reason: How the turn ended.
         elapsed: Seconds from the call to the end.
-        retries: How often the turn was tried again.
+        retries: How often the turn was retried.
     """
 
     provider: str

@@ -1,4 +1,4 @@
-"""When and how a failed turn is tried again.
+"""When and how a failed turn is retried.
 
 Nothing is retried unless the caller asks for it: an agent that is run again does its work again,
 costs again, and may act twice.
@@ -27,7 +27,7 @@ from signedin.model.events import CommandEvent, Event, FileChangeEvent, ToolEven
 T = TypeVar("T")
 
 LONGEST_WAIT = 300.0
-"""Seconds. A provider that wants to be left alone for longer is not tried again."""
+"""Seconds. If a provider asks for a longer pause, the turn is not retried."""
 
 _OPTIONS = {
     "max_retries": "max_retries",
@@ -39,7 +39,7 @@ _OPTIONS = {
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """How often, and after how long, a failed turn is tried again.
+    """How often, and after how long, a failed turn is retried.
 
     Attributes:
         max_retries: How often after the first try.
@@ -47,7 +47,7 @@ class Retry(msgspec.Struct, frozen=True):
         backoff_max: Seconds at which the doubling ends.
         jitter: Up to this many seconds come on top at random, so that clients that failed together
             do not return together.
-        on_timeout: Whether a turn in which nothing happened for ``idle_timeout`` is tried again.
+        on_timeout: Whether a turn in which nothing happened for ``idle_timeout`` is retried.
 
     Raises:
         InvalidOptionError: A value cannot be used.

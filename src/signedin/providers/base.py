@@ -167,18 +167,18 @@ class ProviderSession(ABC):
         raise UnsupportedOptionError(self.provider, "archive")
 
     async def delete(self) -> None:
-        """Deletes the conversation for good."""
+        """Deletes the conversation permanently."""
         raise UnsupportedOptionError(self.provider, "delete")
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> ProviderTurn:
-        """Has the agent replace the conversation by a summary of it."""
+        """Asks the agent to replace the conversation by a summary of it."""
         del options, host
         raise UnsupportedOptionError(self.provider, "compact")
 
     async def start_review(
         self, target: ReviewTarget, options: TurnOptions, host: Host
     ) -> ProviderTurn:
-        """Has the agent review changes."""
+        """Asks the agent to review changes."""
         del target, options, host
         raise UnsupportedOptionError(self.provider, "review")
 

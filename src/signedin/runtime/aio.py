@@ -110,7 +110,7 @@ async def aside(function: Callable[[], object]) -> None:
 
 
 class Leftovers:
-    """Clean-ups that go on after the call that began them, for callers whose time is up."""
+    """Clean-ups that continue after the call that began them, for callers whose time is up."""
 
     def __init__(self) -> None:
         self._owners: dict[asyncio.Task[None], object] = {}

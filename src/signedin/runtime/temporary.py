@@ -1,7 +1,7 @@
 """Temporary folders that only their owner can read, and that do not outlive it for long.
 
 A process that is killed leaves its folders behind. Each has a file in it that its owner keeps
-locked; the system lets go of the lock when the owner is dead, so the next program that makes such a
+locked; the system releases the lock when the owner is dead, so the next program that makes such a
 folder can find those without an owner, and removes them.
 """
 
@@ -99,7 +99,7 @@ else:
     import fcntl
 
     def _claim(folder: Path) -> BinaryIO | None:
-        """Locks the file that says whose the folder is, before others can see it."""
+        """Locks the file that names the owner of the folder, before others can see it."""
         claim = folder / _CLAIM
         file = claim.open("xb")
         try:

@@ -70,7 +70,7 @@ def _with_described_parts(schema: Schema, annotation: object) -> Schema:
 
 
 def _with_described_alternative(schema: Schema, arguments: tuple[object, ...]) -> Schema:
-    """Follows ``X | None``; several alternatives cannot be told apart."""
+    """Follows ``X | None``; several alternatives cannot be distinguished."""
     inner = [argument for argument in arguments if argument is not NoneType]
     branches = alternatives(schema)
     if len(inner) != 1 or len(branches) != 2:

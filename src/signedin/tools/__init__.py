@@ -1,1 +1,1 @@
-"""Python functions that an agent may call, and what they give back."""
+"""Python functions that an agent may call, and what they return."""

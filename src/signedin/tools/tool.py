@@ -21,7 +21,6 @@ from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
 from signedin.model.redact import redact
 from signedin.runtime.aio import in_thread
-from signedin.schemas.docstrings import read_docstring
 from signedin.schemas.parameters import Parameters, parameters_of
 from signedin.schemas.plain import Schema
 from signedin.schemas.shape import MismatchError
@@ -33,6 +32,13 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+_SECTION = re.compile(
+    r"(Args|Arguments|Parameters|Keyword Args|Other Parameters|Attributes|Returns?|Yields?|Raises"
+    r"|Examples?|Notes?|See Also|References|Todo|Warnings?|Warns):\s*$"
+)
+_PARAMETERS = frozenset({"Args", "Arguments", "Parameters", "Keyword Args", "Other Parameters"})
+_ENTRY = re.compile(r"\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)$")
 
 
 class ToolResult(msgspec.Struct, frozen=True):
@@ -59,7 +65,7 @@ class Tool(msgspec.Struct, Generic[P, R_co], frozen=True, eq=False, dict=True):
 
     Attributes:
         name: What the model calls it by.
-        description: What the model is told about it.
+        description: The description that the model gets.
         function: The function itself.
         parameters: What it can be called with.
         needs_self: Whether it is a method that is not yet bound to an object.
@@ -259,3 +265,28 @@ def _described(error: BaseException) -> str:
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def read_docstring(text: str | None) -> tuple[str, dict[str, str]]:
+    """Returns the text before the first section, and what is said of each parameter."""
+    description: list[str] = []
+    entries: dict[str, list[str]] = {}
+    section: str | None = None
+    entry_indent = 0
+    entry: list[str] = []
+    for line in inspect.cleandoc(text or "").splitlines():
+        bare, indent = line.strip(), len(line) - len(line.lstrip())
+        if indent == 0 and (heading := _SECTION.match(line)):
+            section, entry_indent = heading[1], 0
+        elif section is None:
+            description.append(line)
+        elif section in _PARAMETERS and bare:
+            starts = _ENTRY.match(bare) if not entry_indent or indent <= entry_indent else None
+            if starts:
+                entry_indent = indent
+                entry = entries.setdefault(starts[1], [])
+                entry.append(starts[2])
+            else:
+                entry.append(bare)
+    parameters = {name: " ".join(lines).strip() for name, lines in entries.items()}
+    return "\n".join(description).strip(), parameters

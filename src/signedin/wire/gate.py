@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 
 class Gate:
-    """Decides whether the reader of a shared stream may go on.
+    """Decides whether the reader of a shared stream may continue.
 
     Many consumers live on one stream. One that has too much to digest blocks the gate, so that the
     writer at the far end is slowed down instead of memory growing. But what another consumer waits

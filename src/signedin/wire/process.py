@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,7 +26,6 @@ from signedin.wire.groups import (
     find_program,
     new_mark,
 )
-from signedin.wire.stderr import Tail
 
 STDIN_GRACE = 0.3
 """Seconds a process has to end by itself after its stdin was closed.
@@ -44,6 +44,18 @@ SWEEP_GRACE = 0.5
 
 EXIT_GRACE = 1.0
 """Seconds to wait for the exit code of a process that closed its pipes."""
+
+TAIL_LIMIT = 1 << 16
+"""Bytes of standard error that are retained."""
+
+_TERMINAL_CODES = re.compile(
+    r"""\x1b(?:
+        \[[0-?]*[ -/]*[@-~]           # colours, cursor movements
+      | \][^\x07\x1b]*(?:\x07|\x1b\\)?  # window titles, links
+      | [@-Z\\^_]
+    )""",
+    re.VERBOSE,
+)
 
 _SHOWN_STDERR = 2000
 
@@ -170,7 +182,7 @@ class Process:
 
         Closes stdin, then sends SIGTERM, then SIGKILL, each time waiting for the exit. Can be
         called any number of times; of calls that overlap the one with the shortest grace decides. A
-        cancelled call ends the process all the same before it raises.
+        cancelled call ends the process nevertheless before it raises.
 
         Args:
             stdin_grace: Seconds to wait after closing stdin.
@@ -326,7 +338,7 @@ class _Child(asyncio.SubprocessProtocol):
             return
         for pipe in self._pipes.values():
             pipe.transport.pause_reading()
-        # What asyncio has read already is queued before this call, so the order is kept.
+        # What asyncio has read already is queued before this call, so the order is preserved.
         self._loop.call_soon(self._collect)
 
     def _collect(self) -> None:
@@ -384,3 +396,29 @@ def _describe_exit(returncode: int | None) -> str:
         return f"was killed by {signal.Signals(-returncode).name}"
     except ValueError:
         return f"was killed by signal {-returncode}"
+
+
+class Tail:
+    """Retains the last `TAIL_LIMIT` bytes of a stream."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Takes what was read."""
+        self._data += data
+        del self._data[:-TAIL_LIMIT]
+
+    @property
+    def text(self) -> str:
+        """The tail as text, without terminal codes; undecodable bytes become U+FFFD."""
+        return _TERMINAL_CODES.sub("", self._data.decode(errors="replace"))
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Returns the memory a process takes, ``None`` where the system has no ``/proc``."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -156,8 +156,8 @@ def test_whatever_goes_before_a_login_is_kept_away(
     with new_client(billing="subscription", inherits=stray) as client:
         result = client.run("hi")
         assert client.auth_status().removed == tuple(stray)
-    told = [KEPT_AWAY.replace("ANTHROPIC_API_KEY", name) for name in stray]
-    assert warnings_of(result.events) == told
+    expected = [KEPT_AWAY.replace("ANTHROPIC_API_KEY", name) for name in stray]
+    assert warnings_of(result.events) == expected
     [request] = prompts(model)
     assert request.credential_is(TOKEN)
     assert not request.credential_is(STRAY)
@@ -282,10 +282,10 @@ def test_settings_that_are_loaded_are_reported(
     file = external / "settings.json"
     file.write_text(json.dumps({"env": {"ANTHROPIC_API_KEY": STRAY}}))
     with new_client(provider_options={"setting_sources": ["user"]}) as client:
-        told = [f"{file} sets ANTHROPIC_API_KEY; it takes precedence over the login"]
-        assert warnings_of(client.run("hi").events) == told
+        expected = [f"{file} sets ANTHROPIC_API_KEY; it takes precedence over the login"]
+        assert warnings_of(client.run("hi").events) == expected
         status = client.auth_status()
-    assert list(status.warnings) == told
+    assert list(status.warnings) == expected
     assert (status.billing, status.decided_by) == ("api", "ANTHROPIC_API_KEY")
 
 

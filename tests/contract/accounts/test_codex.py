@@ -44,11 +44,13 @@ def model() -> Iterator[LoopbackModel]:
 
 
 @pytest.fixture
-def issuer(login_ports: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackIssuer]:
-    with LoopbackIssuer() as issuer:
-        for name, value in issuer.codex_env.items():
-            monkeypatch.setenv(name, str(value))
-        yield issuer
+def issuer(
+    login_ports: None, issuer: LoopbackIssuer, monkeypatch: pytest.MonkeyPatch
+) -> LoopbackIssuer:
+    """The issuer that Codex is configured to sign in at."""
+    for name, value in issuer.codex_env.items():
+        monkeypatch.setenv(name, str(value))
+    return issuer
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from signedin import (
 )
 from signedin.accounts.status import AuthStatus
 from signedin.loopback import LoopbackModel, ModelRequest
-from signedin.providers.gemini.account.billing import RETIRED
+from signedin.providers.gemini.account.method import RETIRED
 from support import google_login
 from support.agents import program, versions
 from support.google_login import choose

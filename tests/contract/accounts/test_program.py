@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ def run(env: Mapping[str, str], *arguments: str | Path, stdin: str = "") -> tupl
 
 
 def test_status_of_nobody(env: Mapping[str, str]) -> None:
-    told = (
+    expected = (
         "provider   codex\n"
         f"installed  {CODEX}\n"
         "signed in  no\n"
@@ -45,7 +45,7 @@ def test_status_of_nobody(env: Mapping[str, str]) -> None:
         "source     external\n"
         f"home       {env['HOME']}/.codex\n"
     )
-    assert run(env, "auth", "status") == (1, told, "")
+    assert run(env, "auth", "status") == (1, expected, "")
 
 
 def test_a_mistyped_home_is_no_login(env: Mapping[str, str], tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ def test_how_the_vendors_own_login_ended(env: Mapping[str, str], tmp_path: Path)
 
 def test_signing_out_says_what_it_did_and_what_stays(env: Mapping[str, str]) -> None:
     codex_home.sign_in_with_key(Path(env["HOME"]) / ".codex")
-    told = "nobody was signed in to signedin's own codex login; codex's own login is untouched\n"
-    assert run(env, "auth", "logout") == (0, "", told)
+    reply = "nobody was signed in to signedin's own codex login; codex's own login is untouched\n"
+    assert run(env, "auth", "logout") == (0, "", reply)
     code, out, err = run(env, "auth", "logout", "--json")
     assert (code, err) == (0, "")
     assert document("auth-logout", out)["was_signed_in"] is False
@@ -162,7 +162,7 @@ def test_a_damaged_login_does_not_win(env: Mapping[str, str], isolated: Path) ->
     code, out, _ = run(env, "auth", "status", "--json", "--source", "isolated")
     assert (code, json.loads(out)["reason"]) == (1, "damaged")
     _, out, _ = run(env, "auth", "list", "--json")
-    assert [told["reason"] for told in json.loads(out) if told["source"] == "isolated"] == [
+    assert [login["reason"] for login in json.loads(out) if login["source"] == "isolated"] == [
         "damaged"
     ]
 
@@ -171,12 +171,6 @@ def test_signing_in_needs_a_key_to_read(env: Mapping[str, str]) -> None:
     code, out, err = run(env, "auth", "login", "--method", "api-key")
     assert (code, out) == (2, "")
     assert "reads the key from standard input, which is empty" in err
-
-
-@pytest.fixture
-def issuer() -> Iterator[LoopbackIssuer]:
-    with LoopbackIssuer() as issuer:
-        yield issuer
 
 
 def test_signing_in_with_a_code_on_a_terminal(

@@ -49,14 +49,14 @@ class Planted(msgspec.Struct, frozen=True, kw_only=True):
         provider: Its name.
         options: What makes a client of it.
         secrets: What must be found nowhere.
-        kept_in: Where the agent itself keeps them, and what was said in its conversations.
+        stored_in: Where the agent itself keeps them, and what was said in its conversations.
         stray: A key in the environment.
     """
 
     provider: str
     options: dict[str, object]
     secrets: list[str]
-    kept_in: list[str]
+    stored_in: list[str]
     stray: str
 
 
@@ -115,8 +115,10 @@ def codex(folder: Path, model: LoopbackModel, monkeypatch: pytest.MonkeyPatch) -
         codex_home.configure(home, model, issuer)
         access = codex_home.sign_in(home, issuer)
         tokens = [access, *codex_home.tokens_in((home / "auth.json").read_bytes())]
-        kept_in = ["*/auth.json", "*/codex/sessions/*", "*/thread_history_*.sqlite*"]
-        yield Planted(provider="codex", options={}, secrets=tokens, kept_in=kept_in, stray=stray)
+        stored_in = ["*/auth.json", "*/codex/sessions/*", "*/thread_history_*.sqlite*"]
+        yield Planted(
+            provider="codex", options={}, secrets=tokens, stored_in=stored_in, stray=stray
+        )
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def claude(folder: Path, model: LoopbackModel, monkeypatch: pytest.MonkeyPatch) 
         provider="claude",
         options={"env": env, "binary": program("claude", versions("claude")[0])},
         secrets=[claude_login.TOKEN, claude_login.REFRESH],
-        kept_in=["*/.credentials.json", "*/claude/projects/*"],
+        stored_in=["*/.credentials.json", "*/claude/projects/*"],
         stray=stray,
     )
 
@@ -158,7 +160,7 @@ def gemini(
                 "trust_project": True,
             },
             secrets=[google_login.TOKEN, google_login.REFRESH],
-            kept_in=["*/oauth_creds.json", "project/.env", "*/chats/*"],
+            stored_in=["*/oauth_creds.json", "project/.env", "*/chats/*"],
             stray=stray,
         )
 
@@ -182,7 +184,7 @@ def chatgpt(
                 "provider_options": {"profile": profile, "request_max_retries": 0},
             },
             secrets=[login.access_token, login.refresh_token, login.id_token],
-            kept_in=["*/login.json"],
+            stored_in=["*/login.json"],
             stray=stray,
         )
 
@@ -248,7 +250,7 @@ def test_no_secret_is_left_anywhere(
     leaks.look("requests", repr(model.requests))
     leaks.look("log", caplog.text, *(repr(record.args) for record in caplog.records))
     leaks.look("output", *capfd.readouterr())
-    leaks.look_at_files(folder, besides=planted.kept_in)
+    leaks.look_at_files(folder, besides=planted.stored_in)
     assert leaks.found == []
     assert any(request.credential_is(planted.secrets[0]) for request in model.requests)
 
@@ -309,7 +311,7 @@ def test_keys_are_masked_by_their_values(
 
 
 @pytest.mark.parametrize(
-    ("provider", "transport", "told"),
+    ("provider", "transport", "reported"),
     [
         ("codex", "codex-app-server", "JSON-RPC error: -32000: refused: ***"),
         # Claude Code masks it itself, and begins no turn without the server.
@@ -319,7 +321,7 @@ def test_keys_are_masked_by_their_values(
 def test_what_an_mcp_server_says_of_its_key(
     provider: str,
     transport: str,
-    told: str,
+    reported: str,
     folder: Path,
     answers: list[Reply | HttpError],
     request: pytest.FixtureRequest,
@@ -340,7 +342,7 @@ def test_what_an_mcp_server_says_of_its_key(
             leaks.look_at_error(error)
             said.append(str(error))
     assert leaks.found == []
-    assert told in "".join(said)
+    assert reported in "".join(said)
 
 
 @pytest.mark.parametrize("value", [GIVEN, *BY_VALUE.values()], ids=["form", *BY_VALUE])

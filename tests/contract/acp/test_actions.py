@@ -105,10 +105,10 @@ def test_a_failing_command_says_how_it_ended(client, driver, stage: Stage, work:
     stage.play(Shell("echo hello; exit 3"), "Done.")
     events = events_of(client.stream("Go.", cwd=work, permissions="full-access"))
     last = of_type(events, CommandEvent)[-1]
-    told = (last.status, last.output.strip(), last.exit_code)
+    end = (last.status, last.output.strip(), last.exit_code)
     # Gemini tells its client nothing of it.
     silent = driver.provider == "gemini"
-    assert told == (("completed", "", None) if silent else ("failed", "hello", 3))
+    assert end == (("completed", "", None) if silent else ("failed", "hello", 3))
     assert client.capabilities.command_output is not silent
 
 

@@ -79,7 +79,7 @@ def test_a_tool_is_called_and_its_result_shown(
     events = events_of(client.stream("Weather?", cwd=work, tools=TOOLS))
     started, completed = calls(events)
     # opencode may begin a call before it knows what with.
-    assert started in [("weather", None, "started", told) for told in (given, {})]
+    assert started in [("weather", None, "started", arguments) for arguments in (given, {})]
     assert completed == ("weather", None, "completed", given)
     assert of_type(events, ApprovalEvent) == []
     assert '"sky":"blue"' in stage.requests[-1].tool_outputs[0].text
@@ -165,7 +165,7 @@ def test_a_server_that_is_not_trusted_is_asked_about(
     # When it asks, qwen does not tell whose tool it is.
     known = None if driver.agent == "qwen" else "toy"
     started, completed = calls(events)
-    assert started in [("shout", known, "started", told) for told in (given, {})]
+    assert started in [("shout", known, "started", arguments) for arguments in (given, {})]
     assert completed == ("shout", "toy", "completed", given)
     assert "HELLO!" in stage.requests[-1].tool_outputs[0].text
     assert [(e.subject, e.tool, e.server) for e in asked] == [("tool", "shout", known)]
@@ -192,15 +192,17 @@ def test_servers_that_do_not_start_are_reported(client: Client, stage: Stage, wo
     }
     result = client.run("Hi", cwd=work, mcp_servers=servers)
     assert result.text == "Hello."
-    told = [event.text for event in of_type(result.events, WarningEvent)]
-    assert len(told) == 4
+    warnings = [event.text for event in of_type(result.events, WarningEvent)]
+    assert len(warnings) == 4
     for text, name, reason in zip(
-        told,
+        warnings,
         ["missing", "dies", "closed", "mute"],
         ["no such program", "no licence", "http://127.0.0.1:9/mcp", "no answer within 0.3 s"],
         strict=True,
     ):
-        assert text.startswith(f"MCP server {name!r} did not start, the turn goes on without it: ")
+        assert text.startswith(
+            f"MCP server {name!r} did not start, the turn continues without it: "
+        )
         assert reason in text
 
 

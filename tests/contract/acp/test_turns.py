@@ -19,7 +19,7 @@ from signedin import (
 )
 from signedin.loopback import Hold, Reasoning, Text
 from support.stage import Stage
-from support.turns import checked, events_of, of_type, told
+from support.turns import checked, comparable, events_of, of_type
 
 
 def test_one_shot(client: Client, driver, stage: Stage, work: Path) -> None:
@@ -41,7 +41,7 @@ def test_the_events_of_a_stream(client: Client, driver, stage: Stage, work: Path
     events = events_of(client.stream("Say hello.", cwd=work))
     session = events[0]
     assert isinstance(session, SessionEvent)
-    seen = told(events)
+    seen = comparable(events)
     usage = UsageEvent(usage=driver.usage)
     used = [event for event in seen if isinstance(event, UsageEvent)]
     assert [event.usage for event in used] == [usage.usage]

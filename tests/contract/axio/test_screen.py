@@ -1,7 +1,7 @@
 """Signing in on the screen of the axio plug-in, in a Textual program."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,13 +20,14 @@ SECONDS = 60
 
 
 @pytest.fixture
-def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackIssuer]:
+def issuer(
+    issuer: LoopbackIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> LoopbackIssuer:
     """An issuer in the place of OpenAI's, and a user who has no login."""
     monkeypatch.setenv("SIGNEDIN_HOME", str(tmp_path))
-    with LoopbackIssuer() as issuer:
-        for name in list(profiles.PROFILES):
-            monkeypatch.setitem(profiles.PROFILES, name, profile_at(issuer.url, name))
-        yield issuer
+    for name in list(profiles.PROFILES):
+        monkeypatch.setitem(profiles.PROFILES, name, profile_at(issuer.url, name))
+    return issuer
 
 
 class Shown:

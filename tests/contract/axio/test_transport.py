@@ -33,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(home: Path) -> dict[str, Any]:
+def report(home: Path) -> dict[str, Any]:
     """What all scenarios of the program gave."""
     done = subprocess.run(
         [python_with_axio(), "-m", "support.axio_program"],
@@ -53,10 +53,10 @@ def told(home: Path) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def test_an_answer_is_told_in_axios_events(told: dict[str, Any]) -> None:
+def test_an_answer_is_told_in_axios_events(report: dict[str, Any]) -> None:
     image = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
     content = [{"type": "input_text", "text": "Look:"}, image]
-    assert told["text"] == {
+    assert report["text"] == {
         "events": [
             ["IterationStart", 0, "resp_1", "scripted-large"],
             ["ReasoningDelta", 0, "Thinking."],
@@ -73,8 +73,8 @@ def test_an_answer_is_told_in_axios_events(told: dict[str, Any]) -> None:
     }
 
 
-def test_an_agent_calls_its_tools(told: dict[str, Any]) -> None:
-    assert told["agent"] == {
+def test_an_agent_calls_its_tools(report: dict[str, Any]) -> None:
+    assert report["agent"] == {
         "said": "It is large.",
         "tools": [["population", False]],
         "items": ["user", "reasoning", "function_call", "function_call_output"],
@@ -83,8 +83,8 @@ def test_an_agent_calls_its_tools(told: dict[str, Any]) -> None:
     }
 
 
-def test_an_error_is_axios_and_keeps_what_was_seen(told: dict[str, Any]) -> None:
-    errors = told["errors"]
+def test_an_error_is_axios_and_keeps_what_was_seen(report: dict[str, Any]) -> None:
+    errors = report["errors"]
     seen = {name: [event[1:] for event in events[:-1]] for name, events in errors.items()}
     assert seen == {
         "usage limit": [],
@@ -104,8 +104,8 @@ def test_an_error_is_axios_and_keeps_what_was_seen(told: dict[str, Any]) -> None
     assert "signedin auth login --provider chatgpt" in errors["login"][-1][4]
 
 
-def test_an_answer_that_ends_early_says_why(told: dict[str, Any]) -> None:
-    assert told["ends"] == {
+def test_an_answer_that_ends_early_says_why(report: dict[str, Any]) -> None:
+    assert report["ends"] == {
         "too long": "max_tokens",
         "filtered": "refusal",
         "another": "unknown",
@@ -113,9 +113,9 @@ def test_an_answer_that_ends_early_says_why(told: dict[str, Any]) -> None:
     }
 
 
-def test_nothing_is_lost_and_nothing_told_twice(told: dict[str, Any]) -> None:
+def test_nothing_is_lost_and_nothing_told_twice(report: dict[str, Any]) -> None:
     search = {"id": "ws-1", "status": "completed", "type": "web_search_call"}
-    assert told["retried"] == {
+    assert report["retried"] == {
         "requests": 2,
         "events": [
             ["ProviderEvent", "signedin", "retry"],
@@ -129,14 +129,14 @@ def test_nothing_is_lost_and_nothing_told_twice(told: dict[str, Any]) -> None:
     }
 
 
-def test_an_answer_can_be_stopped(told: dict[str, Any]) -> None:
-    assert told["stopped"] == ["TextDelta", 0, "Hel"]
+def test_an_answer_can_be_stopped(report: dict[str, Any]) -> None:
+    assert report["stopped"] == ["TextDelta", 0, "Hel"]
 
 
-def test_axio_finds_the_plug_in_and_the_stored_login(told: dict[str, Any], home: Path) -> None:
+def test_axio_finds_the_plug_in_and_the_stored_login(report: dict[str, Any], home: Path) -> None:
     can = ["reasoning", "text", "tool_use", "vision"]
     login = home / "signedin" / "chatgpt" / "accounts" / "axio" / "login.json"
-    assert told["plug_in"] == {
+    assert report["plug_in"] == {
         "name": "ChatGPT (signedin)",
         "without a login": f"nobody is signed in: there is no login in {login}. Sign in with: "
         "signedin auth login --provider chatgpt --method browser --account axio",
@@ -145,8 +145,8 @@ def test_axio_finds_the_plug_in_and_the_stored_login(told: dict[str, Any], home:
     }
 
 
-def test_the_example_of_the_guide_does_what_it_says(told: dict[str, Any]) -> None:
-    assert told["guide"] == [["717,710", "294,029"], "294,029\n"]
+def test_the_example_of_the_guide_does_what_it_says(report: dict[str, Any]) -> None:
+    assert report["guide"] == [["717,710", "294,029"], "294,029\n"]
 
 
 @pytest.mark.skipif(find_spec("axio") is not None, reason="axio is installed here")

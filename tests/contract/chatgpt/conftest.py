@@ -1,19 +1,14 @@
 """A ChatGPT backend on 127.0.0.1, and clients that stay connected to it."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from signedin import Client
-from support.stage import Stage
+from support.stage import Stage, stage_of
 
 RESPONSES = "chatgpt-responses"
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage("chatgpt") as stage:
-        yield stage
+stage = stage_of("chatgpt")
 
 
 @pytest.fixture

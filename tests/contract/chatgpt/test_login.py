@@ -1,7 +1,6 @@
 """Answers for somebody who is signed in, and for nobody."""
 
 import asyncio
-from collections.abc import Iterator
 from itertools import count
 
 import msgspec
@@ -13,12 +12,6 @@ from signedin.providers.chatgpt.sign_in.profiles import CODEX, SIWC, Profile, re
 from support.chatgpt_account import SignedInUser
 
 _numbers = count(1)
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[LoopbackIssuer]:
-    with LoopbackIssuer() as issuer:
-        yield issuer
 
 
 @pytest.fixture

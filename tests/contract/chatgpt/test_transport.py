@@ -467,8 +467,8 @@ async def test_a_list_of_models_that_cannot_be_read_is_told(body):
 
 
 async def test_limits_where_only_answers_tell_them():
-    told = {"Content-Type": "text/event-stream", "x-codex-primary-used-percent": "42"}
-    with RawBackend(Sent(GOOD.pieces, headers=told)) as backend:
+    headers = {"Content-Type": "text/event-stream", "x-codex-primary-used-percent": "42"}
+    with RawBackend(Sent(GOOD.pieces, headers=headers)) as backend:
         url = backend.profile.base_url.replace("/codex", "/v1")
         profile = msgspec.structs.replace(backend.profile, base_url=url)
         async with transport_to(profile) as transport:

@@ -42,7 +42,7 @@ from signedin.model.events import RateLimits, RateLimitWindow
 from signedin.model.results import ModelInfo
 from signedin.tools.content import ImageContent, TextContent
 from support.stage import Stage
-from support.turns import checked, events_of, failed, of_type, told
+from support.turns import checked, comparable, events_of, failed, of_type
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -69,7 +69,7 @@ def stored(stage):
 def test_an_answer_comes_in_pieces_and_whole(stage, client):
     stage.play([Reasoning(["First part.", "Second part."]), Text("Hello to you", phase=None)])
     events = events_of(client.stream("Hi"))
-    assert [type(event) for event in told(events)] == [
+    assert [type(event) for event in comparable(events)] == [
         SessionEvent,
         *[ReasoningDeltaEvent] * 5,
         ReasoningEvent,
@@ -236,14 +236,14 @@ def test_images_are_shown_from_files_bytes_and_addresses(stage, client, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "message"),
     [(b"no image", "neither PNG, JPEG, GIF nor WebP"), ("/no/such.png", "cannot be read")],
 )
 def test_an_image_that_cannot_be_shown_is_refused_before_anything_is_sent(
-    stage, client, image, told
+    stage, client, image, message
 ):
     stage.play("Seen")
-    with pytest.raises(InvalidOptionError, match=told):
+    with pytest.raises(InvalidOptionError, match=message):
         client.run("Look", images=[image])
     assert stage.requests == ()
 
@@ -492,7 +492,7 @@ def test_a_parameter_the_backend_refuses_is_refused_before_anything_is_sent(stag
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "told"),
+    ("option", "value", "words"),
     [
         ("verbosity", "chatty", "Invalid enum value 'chatty'"),
         ("max_requests", 0, "max_requests must be 1 to 1000"),
@@ -502,8 +502,11 @@ def test_a_parameter_the_backend_refuses_is_refused_before_anything_is_sent(stag
         ("request_max_retries", -1, "request_max_retries must be 0 to 1000"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused(stage, option, value, told):
-    with stage.client("chatgpt-responses") as client, pytest.raises(InvalidOptionError, match=told):
+def test_a_value_that_cannot_be_used_is_refused(stage, option, value, words):
+    with (
+        stage.client("chatgpt-responses") as client,
+        pytest.raises(InvalidOptionError, match=words),
+    ):
         client.run("Hi", provider_options={option: value})
 
 

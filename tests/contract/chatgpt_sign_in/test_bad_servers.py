@@ -12,7 +12,7 @@ import pytest
 from signedin.loopback import LoopbackIssuer
 from signedin.loopback.server import HttpServer
 from signedin.model.errors import AuthRequiredError, ErrorKind, SignedinError
-from signedin.providers.chatgpt.sign_in import device, endpoint, flow
+from signedin.providers.chatgpt.sign_in import code_exchange, device, endpoint
 from signedin.providers.chatgpt.sign_in.endpoint import Answer, SignInServerError
 from signedin.wire.http import HttpRequest, HttpResponse
 from support.chatgpt_account import SignedInUser, profile_at
@@ -41,7 +41,7 @@ async def refresh_at(issuer: LoopbackIssuer, account: str, url: str) -> None:
     await user.sign_in()
     await user.age()
     moved = msgspec.structs.replace(profile_at(issuer.url), token_url=f"{url}/token")
-    await SignedInUser(issuer, account, moved).keeper.current()
+    await SignedInUser(issuer, account, moved).stored_login.current()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ async def test_an_answer_that_is_none_keeps_the_login(
             assert caught.value.kind == kind
             assert "secret" not in str(caught.value)
     assert (await SignedInUser(issuer, account).auth.status()).authenticated
-    assert issuer.is_good((await SignedInUser(issuer, account).keeper.current()).token)
+    assert issuer.is_good((await SignedInUser(issuer, account).stored_login.current()).token)
 
 
 async def test_a_cloudflare_page_is_named_by_its_ray(issuer: LoopbackIssuer, account: str) -> None:
@@ -103,7 +103,7 @@ async def test_silence_has_an_end(
     async with serving(answer) as url:
         moved = msgspec.structs.replace(profile_at(issuer.url), token_url=f"{url}/token")
         with pytest.raises(SignInServerError, match=r"127\.0\.0\.1") as caught:
-            await SignedInUser(issuer, account, moved).keeper.current()
+            await SignedInUser(issuer, account, moved).stored_login.current()
     assert caught.value.kind is ErrorKind.NETWORK
 
 
@@ -137,7 +137,7 @@ async def test_cancelling_while_tokens_are_given_signs_nobody_in(
         asked.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(flow, "exchange_code", never)
+    monkeypatch.setattr(code_exchange, "exchange_code", never)
     user = SignedInUser(issuer, account)
     begun = await user.auth.start_login("browser", None)
     visit = asyncio.create_task(asyncio.to_thread(issuer.visit, str(begun.url)))

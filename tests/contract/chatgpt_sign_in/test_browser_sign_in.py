@@ -23,7 +23,7 @@ from signedin.model.errors import (
 from signedin.providers.base import ProviderConfig
 from signedin.providers.chatgpt.auth import ChatGPTAuth
 from signedin.providers.chatgpt.sign_in import attempt as signing, callback
-from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn, OpenSignIns
+from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn, PendingSignIns
 from signedin.providers.chatgpt.sign_in.pages import NOT_OURS, SIGNED_IN
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
 from support.chatgpt_account import SignedInUser, profile_at
@@ -68,7 +68,7 @@ async def test_signing_in_and_out(issuer: LoopbackIssuer, account: str, profile:
         billing="subscription",
         source="isolated",
         account=account,
-        home=user.keeper.folder,
+        home=user.stored_login.folder,
         decided_by="login.json",
         plan="pro",
         email="user@example.com",
@@ -404,11 +404,11 @@ async def test_a_stored_login_of_an_account_that_is_not_allowed_is_not_used(
 ) -> None:
     await user.sign_in()
     options = {"allowed_accounts": ["acct-work"]}
-    other = SignedInUser(user.issuer, user.keeper.folder.name, options=options)
+    other = SignedInUser(user.issuer, user.stored_login.folder.name, options=options)
     with pytest.raises(
         AuthRequiredError, match="the chatgpt account acct-loopback is not in allowed_accounts"
     ):
-        await other.keeper.current()
+        await other.stored_login.current()
 
 
 async def test_a_sign_in_server_that_fails_says_so(user: SignedInUser) -> None:
@@ -432,7 +432,7 @@ async def test_nothing_secret_is_logged(
     await begun.submit_code(sent_back)
     login = await user.stored()
     await user.age()
-    await user.keeper.current()
+    await user.stored_login.current()
     await user.auth.logout()
     [code] = parse_qs(urlsplit(sent_back).query)["code"]
     secrets = [code, request["state"], login.access_token, str(login.refresh_token)]
@@ -443,7 +443,7 @@ async def test_nothing_secret_is_logged(
 def test_other_programs_logins_are_never_used() -> None:
     config = ProviderConfig(transport="chatgpt-responses", auth_source="external")
     with pytest.raises(UnsupportedOptionError, match="would sign the other program out"):
-        ChatGPTAuth(config, sign_in_settings({}), OpenSignIns())
+        ChatGPTAuth(config, sign_in_settings({}), PendingSignIns())
 
 
 async def test_ways_that_do_not_exist_are_refused(user: SignedInUser) -> None:

@@ -70,7 +70,7 @@ def test_signing_in_with_a_browser_and_out(program: Program) -> None:
         assert program.issuer.visit(page_of(process.stdout)) == 200
         code, out, err = ended(process)
     assert (code, err) == (0, "")
-    told = (
+    expected = (
         "provider    chatgpt\n"
         "installed   yes\n"
         "signed in   yes\n"
@@ -81,7 +81,7 @@ def test_signing_in_with_a_browser_and_out(program: Program) -> None:
         "source      isolated\n"
         f"home        {program.home}/chatgpt\n"
     )
-    assert out == told
+    assert out == expected
     code, out, _ = program.run("auth", "status", "--provider", "chatgpt", "--json")
     assert (code, json.loads(out)["details"]["profile"]) == (0, "siwc")
     code, out, err = program.run("auth", "logout", "--provider", "chatgpt")
@@ -157,7 +157,7 @@ async def test_the_list_of_logins_has_every_account(
     monkeypatch.setattr(cli_auth, "provider_names", lambda: ["chatgpt"])
     await SignedInUser(issuer, "work").sign_in()
     listed = await cli_auth._all()
-    assert [(told.account, told.billing) for told in listed] == [("work", "subscription")]
+    assert [(status.account, status.billing) for status in listed] == [("work", "subscription")]
 
 
 @pytest.mark.parametrize(

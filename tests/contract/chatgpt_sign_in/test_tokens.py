@@ -22,12 +22,12 @@ from signedin.model.errors import (
     SignedinError,
     UnsupportedOptionError,
 )
-from signedin.providers.chatgpt.sign_in import keeper as keeping
+from signedin.providers.chatgpt.sign_in import stored_login as storing
 from signedin.providers.chatgpt.sign_in.access import Access
 from signedin.providers.chatgpt.sign_in.endpoint import SignInServerError
-from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
+from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 from signedin.wire.http import HttpRequest, HttpResponse
 from support.chatgpt_account import SignedInUser, profile_at
 
@@ -43,7 +43,7 @@ async def user(issuer: LoopbackIssuer, account: str) -> SignedInUser:
 
 async def test_a_fresh_login_is_used_as_it_is(user: SignedInUser) -> None:
     login = await user.stored()
-    assert await user.keeper.current() == Access(login.access_token, "acct-loopback")
+    assert await user.stored_login.current() == Access(login.access_token, "acct-loopback")
     assert user.token_requests("refresh_token") == 0
 
 
@@ -52,16 +52,18 @@ async def test_it_is_refreshed_five_minutes_before_its_end(
     user: SignedInUser, left: float, refreshed: bool
 ) -> None:
     login = msgspec.structs.replace(await user.stored(), expires_at=time.time() + left)
-    await user.keeper.save(login)
-    access = await user.keeper.current()
+    await user.stored_login.save(login)
+    access = await user.stored_login.current()
     assert (access.token != login.access_token) is refreshed
     assert user.token_requests("refresh_token") == int(refreshed)
 
 
 async def test_five_tasks_and_two_clients_refresh_it_once(user: SignedInUser) -> None:
     old = await user.age()
-    other = SignedInUser(user.issuer, user.keeper.folder.name)
-    tasks = [user.keeper.current() for _ in range(5)] + [other.keeper.current() for _ in range(5)]
+    other = SignedInUser(user.issuer, user.stored_login.folder.name)
+    tasks = [user.stored_login.current() for _ in range(5)] + [
+        other.stored_login.current() for _ in range(5)
+    ]
     got = {access.token for access in await asyncio.gather(*tasks)}
     assert user.token_requests("refresh_token") == 1
     assert got == {(await user.stored()).access_token} != {old.access_token}
@@ -70,8 +72,8 @@ async def test_five_tasks_and_two_clients_refresh_it_once(user: SignedInUser) ->
 async def test_a_refused_token_is_refreshed_once_for_all_who_were_refused(
     user: SignedInUser,
 ) -> None:
-    refused = await user.keeper.current()
-    got = await asyncio.gather(*(user.keeper.renewed(refused) for _ in range(5)))
+    refused = await user.stored_login.current()
+    got = await asyncio.gather(*(user.stored_login.renewed(refused) for _ in range(5)))
     assert user.token_requests("refresh_token") == 1
     assert {access.token for access in got} == {(await user.stored()).access_token}
     assert got[0] != refused
@@ -81,7 +83,7 @@ async def test_a_refused_token_that_was_replaced_meanwhile_costs_nothing(
     user: SignedInUser,
 ) -> None:
     stale = Access("the-token-before-the-stored-one")
-    assert (await user.keeper.renewed(stale)).token == (await user.stored()).access_token
+    assert (await user.stored_login.renewed(stale)).token == (await user.stored()).access_token
     assert user.token_requests("refresh_token") == 0
 
 
@@ -89,7 +91,7 @@ async def test_a_cancelled_refresh_leaves_the_user_signed_in(
     user: SignedInUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replaced, go_on = asyncio.Event(), asyncio.Event()
-    refresh = keeping.refresh_login
+    refresh = storing.refresh_login
 
     async def slow_to_arrive(*given: Any) -> ChatGPTLogin:
         login = await refresh(*given)
@@ -97,13 +99,13 @@ async def test_a_cancelled_refresh_leaves_the_user_signed_in(
         await go_on.wait()
         return login
 
-    monkeypatch.setattr(keeping, "refresh_login", slow_to_arrive)
+    monkeypatch.setattr(storing, "refresh_login", slow_to_arrive)
     old = await user.age()
-    told: list[ChatGPTLogin] = []
-    user.keeper._settings = msgspec.structs.replace(
-        user.keeper._settings, on_auth_refresh=told.append
+    refreshed: list[ChatGPTLogin] = []
+    user.stored_login._settings = msgspec.structs.replace(
+        user.stored_login._settings, on_auth_refresh=refreshed.append
     )
-    task = asyncio.create_task(user.keeper.current())
+    task = asyncio.create_task(user.stored_login.current())
     await replaced.wait()
     task.cancel()
     go_on.set()
@@ -111,26 +113,26 @@ async def test_a_cancelled_refresh_leaves_the_user_signed_in(
         await task
     stored = await user.stored()
     assert stored.refresh_token != old.refresh_token
-    assert told == [stored]
-    assert user.issuer.is_good((await user.keeper.current()).token)
+    assert refreshed == [stored]
+    assert user.issuer.is_good((await user.stored_login.current()).token)
     assert user.token_requests("refresh_token") == 1
 
 
 async def test_who_asks_for_it_is_told_of_the_login_that_is_stored(user: SignedInUser) -> None:
-    told: list[ChatGPTLogin] = []
+    refreshed: list[ChatGPTLogin] = []
 
     async def remember(login: ChatGPTLogin) -> None:
         assert await user.stored() == login  # stored before it is used
-        told.append(login)
+        refreshed.append(login)
 
     client = SignedInUser(
-        user.issuer, user.keeper.folder.name, options={"on_auth_refresh": remember}
+        user.issuer, user.stored_login.folder.name, options={"on_auth_refresh": remember}
     )
     await user.age()
-    access = await client.keeper.current()
-    assert [login.access_token for login in told] == [access.token]
-    await client.keeper.current()
-    assert len(told) == 1
+    access = await client.stored_login.current()
+    assert [login.access_token for login in refreshed] == [access.token]
+    await client.stored_login.current()
+    assert len(refreshed) == 1
 
 
 async def test_a_failing_on_auth_refresh_is_an_error_and_the_login_is_kept(
@@ -139,22 +141,24 @@ async def test_a_failing_on_auth_refresh_is_an_error_and_the_login_is_kept(
     def fail(login: ChatGPTLogin) -> None:
         raise OSError(f"disk full while writing {login.access_token}")
 
-    client = SignedInUser(user.issuer, user.keeper.folder.name, options={"on_auth_refresh": fail})
+    client = SignedInUser(
+        user.issuer, user.stored_login.folder.name, options={"on_auth_refresh": fail}
+    )
     old = await user.age()
     with pytest.raises(SignedinError, match="on_auth_refresh failed: OSError: disk full") as caught:
-        await client.keeper.current()
+        await client.stored_login.current()
     stored = await user.stored()
     assert stored.access_token != old.access_token
     assert stored.access_token not in str(caught.value)
     assert str(user.file) in str(caught.value)
-    assert (await client.keeper.current()).token == stored.access_token
+    assert (await client.stored_login.current()).token == stored.access_token
 
 
 async def test_a_cancelled_refresh_whose_callback_fails_stays_cancelled(
     user: SignedInUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, go_on = asyncio.Event(), asyncio.Event()
-    refresh = keeping.refresh_login
+    refresh = storing.refresh_login
 
     async def wait_for_it(*given: Any) -> ChatGPTLogin:
         began.set()
@@ -164,10 +168,12 @@ async def test_a_cancelled_refresh_whose_callback_fails_stays_cancelled(
     def fail(_: ChatGPTLogin) -> None:
         raise ValueError("no room")
 
-    monkeypatch.setattr(keeping, "refresh_login", wait_for_it)
-    client = SignedInUser(user.issuer, user.keeper.folder.name, options={"on_auth_refresh": fail})
+    monkeypatch.setattr(storing, "refresh_login", wait_for_it)
+    client = SignedInUser(
+        user.issuer, user.stored_login.folder.name, options={"on_auth_refresh": fail}
+    )
     old = await user.age()
-    task = asyncio.create_task(client.keeper.current())
+    task = asyncio.create_task(client.stored_login.current())
     await began.wait()
     task.cancel()
     go_on.set()
@@ -185,37 +191,37 @@ async def test_an_ended_login_says_how_to_sign_in_and_is_not_asked_for_again(
     user.issuer.revoke_all()
     for _ in range(3):
         with pytest.raises(AuthRequiredError) as caught:
-            await user.keeper.current()
+            await user.stored_login.current()
         assert str(caught.value) == (
             "the chatgpt login has ended: it was revoked (refresh_token_invalidated). "
-            f"{COMMAND} --account {user.keeper.folder.name}"
+            f"{COMMAND} --account {user.stored_login.folder.name}"
         )
     assert user.token_requests("refresh_token") == 1
     await user.sign_in()
-    assert user.issuer.is_good((await user.keeper.current()).token)
+    assert user.issuer.is_good((await user.stored_login.current()).token)
 
 
 async def test_nobody_signed_in_says_how(issuer: LoopbackIssuer, account: str) -> None:
     user = SignedInUser(issuer, account)
-    for ask in (user.keeper.current, user.keeper.profile):
+    for ask in (user.stored_login.current, user.stored_login.profile):
         with pytest.raises(
             AuthRequiredError, match="nobody is signed in: there is no login"
-        ) as told:
+        ) as caught:
             await ask()
-        assert COMMAND in str(told.value)
+        assert COMMAND in str(caught.value)
 
 
 async def test_a_failing_server_does_not_stop_a_login_that_still_lasts(user: SignedInUser) -> None:
     user.issuer.failing = True
     login = msgspec.structs.replace(await user.stored(), expires_at=time.time() + 250)
-    await user.keeper.save(login)
-    assert (await user.keeper.current()).token == login.access_token
+    await user.stored_login.save(login)
+    assert (await user.stored_login.current()).token == login.access_token
     await user.age()
     with pytest.raises(SignedinError, match="the sign-in server answered: server_error") as caught:
-        await user.keeper.current()
+        await user.stored_login.current()
     assert caught.value.transient
     user.issuer.failing = False
-    assert user.issuer.is_good((await user.keeper.current()).token)
+    assert user.issuer.is_good((await user.stored_login.current()).token)
 
 
 async def test_a_server_that_cannot_be_reached_is_named(user: SignedInUser) -> None:
@@ -223,9 +229,9 @@ async def test_a_server_that_cannot_be_reached_is_named(user: SignedInUser) -> N
     user.issuer.close()
     with pytest.raises(
         SignedinError, match=r"127\.0\.0\.1 could not be asked: ConnectError"
-    ) as told:
-        await user.keeper.current()
-    assert told.value.kind is ErrorKind.NETWORK
+    ) as caught:
+        await user.stored_login.current()
+    assert caught.value.kind is ErrorKind.NETWORK
 
 
 async def test_an_early_refresh_never_spends_the_token(
@@ -236,18 +242,18 @@ async def test_an_early_refresh_never_spends_the_token(
     login = await user.sign_in()
     assert login.earliest_refresh_at is not None
     almost_over = msgspec.structs.replace(login, expires_at=time.time() + 60)
-    await user.keeper.save(almost_over)
-    access = await user.keeper.current()
+    await user.stored_login.save(almost_over)
+    access = await user.stored_login.current()
     assert access.token == login.access_token
     with pytest.raises(AuthRequiredError, match=r"OpenAI refreshes it only \d+ s from now"):
-        await user.keeper.renewed(access)
+        await user.stored_login.renewed(access)
     assert user.token_requests("refresh_token") == 0
 
     issuer.agents.earliest_refresh = None
     issuer.agents._earliest.clear()
     due = msgspec.structs.replace(login, earliest_refresh_at=time.time())
-    await user.keeper.save(due)
-    assert (await user.keeper.current()).token != login.access_token
+    await user.stored_login.save(due)
+    assert (await user.stored_login.current()).token != login.access_token
 
 
 async def test_what_an_answer_leaves_out_stays_as_it_was(
@@ -261,14 +267,14 @@ async def test_what_an_answer_leaves_out_stays_as_it_was(
 
     monkeypatch.setattr(agents, "answer", partial)
     old = await user.age()
-    await user.keeper.current()
+    await user.stored_login.current()
     stored = await user.stored()
     assert stored.access_token != old.access_token
     assert (stored.refresh_token, stored.id_token) == (old.refresh_token, old.id_token)
 
 
 @pytest.mark.parametrize(
-    ("told", "understood"),
+    ("earliest", "understood"),
     [
         (1_900_000_000, 1_900_000_000.0),
         ("1900000000.5", 1_900_000_000.5),
@@ -280,13 +286,13 @@ async def test_what_an_answer_leaves_out_stays_as_it_was(
     ],
 )
 async def test_a_token_that_says_nothing_lasts_as_long_as_the_server_says(
-    user: SignedInUser, monkeypatch: pytest.MonkeyPatch, told: object, understood: float | None
+    user: SignedInUser, monkeypatch: pytest.MonkeyPatch, earliest: object, understood: float | None
 ) -> None:
-    opaque = {"access_token": "opaque", "expires_in": 1000, "earliest_refresh_at": told}
+    opaque = {"access_token": "opaque", "expires_in": 1000, "earliest_refresh_at": earliest}
     monkeypatch.setattr(user.issuer.agents, "answer", lambda *_: opaque)
     await user.age()
     began = time.time()
-    assert await user.keeper.current() == Access("opaque")
+    assert await user.stored_login.current() == Access("opaque")
     stored = await user.stored()
     assert stored.expires_at is not None
     assert began + 999 < stored.expires_at < time.time() + 1001
@@ -302,7 +308,7 @@ async def test_what_the_token_endpoint_says_is_in_no_message(
         user.issuer.agents, "answer", lambda *_: {"refresh_token": secret, "code": f"no {secret}"}
     )
     await user.age()
-    await user.keeper.current()  # kept, as all of an answer is optional
+    await user.stored_login.current()  # kept, as all of an answer is optional
     await user.auth.logout()
     begun = await user.auth.start_login("browser", None)
     await asyncio.to_thread(user.issuer.visit, str(begun.url))
@@ -313,33 +319,33 @@ async def test_what_the_token_endpoint_says_is_in_no_message(
 
 async def test_no_text_form_of_a_login_shows_a_token(user: SignedInUser) -> None:
     login = await user.stored()
-    shown = repr([login, login.access, user.auth, user.keeper, user.keeper._settings])
+    shown = repr([login, login.access, user.auth, user.stored_login, user.stored_login._settings])
     for secret in (login.access_token, login.refresh_token, login.id_token):
         assert secret
         assert secret not in shown
 
 
 async def test_a_login_of_another_profile_is_not_used(user: SignedInUser) -> None:
-    other = SignedInUser(user.issuer, user.keeper.folder.name, "codex")
+    other = SignedInUser(user.issuer, user.stored_login.folder.name, "codex")
     with pytest.raises(AuthRequiredError, match="signed in with the profile siwc, not codex"):
-        await other.keeper.profile()
+        await other.stored_login.profile()
     with pytest.raises(AuthRequiredError, match="signed in with the profile siwc, not codex"):
-        await other.keeper.current()
+        await other.stored_login.current()
 
 
 async def test_without_a_choice_the_login_says_where_requests_go(user: SignedInUser) -> None:
-    keeper = LoginKeeper(user.keeper.folder.name, sign_in_settings({}))
-    assert (await keeper.profile()).base_url == "https://api.openai.com/v1"
-    assert await user.keeper.profile() == profile_at(user.issuer.url)
+    stored_login = StoredLogin(user.stored_login.folder.name, sign_in_settings({}))
+    assert (await stored_login.profile()).base_url == "https://api.openai.com/v1"
+    assert await user.stored_login.profile() == profile_at(user.issuer.url)
 
 
 async def test_a_damaged_login_is_left_as_it_is(user: SignedInUser) -> None:
     write_private(user.file, b"{not json")
     with pytest.raises(SignedinError, match="it is damaged") as caught:
-        await user.keeper.current()
-    told = await user.auth.status()
-    assert (told.authenticated, told.reason) == (False, "damaged")
-    assert told.warnings == (caught.value.message,)
+        await user.stored_login.current()
+    status = await user.auth.status()
+    assert (status.authenticated, status.reason) == (False, "damaged")
+    assert status.warnings == (caught.value.message,)
     assert "not json" not in caught.value.message
     assert user.file.read_bytes() == b"{not json"
 
@@ -360,7 +366,7 @@ async def test_the_keyring_may_keep_the_login(
     assert not user.file.exists()
     assert (await user.auth.status()).decided_by == "keyring"
     await user.age()
-    assert user.issuer.is_good((await user.keeper.current()).token)
+    assert user.issuer.is_good((await user.stored_login.current()).token)
     await user.auth.logout()
     assert kept == {}
     monkeypatch.setenv("SIGNEDIN_STORE", "paper")
@@ -386,9 +392,9 @@ async def test_a_token_endpoint_cannot_send_the_login_elsewhere(
             profile_at(user.issuer.url), token_url=f"http://127.0.0.1:{server.port}/token"
         )
         await user.age()
-        other = SignedInUser(user.issuer, user.keeper.folder.name, moved)
+        other = SignedInUser(user.issuer, user.stored_login.folder.name, moved)
         with pytest.raises(SignedinError, match="the sign-in server answered: HTTP status 307"):
-            await other.keeper.current()
+            await other.stored_login.current()
     finally:
         server.close()
     assert [http.target for http in seen] == ["/token"]
@@ -412,7 +418,7 @@ async def test_a_login_can_be_carried_to_another_machine(
     sealed = await here.auth.export_login("a passphrase")
     assert login.access_token not in sealed
     folder = await there.auth.import_login(sealed, lambda: "a passphrase", force=False)
-    assert folder == there.keeper.folder
+    assert folder == there.stored_login.folder
     assert await there.stored() == login
     plain = await here.auth.export_login(None)
     with pytest.raises(InvalidOptionError, match="has a login already"):
@@ -431,11 +437,11 @@ async def test_a_login_that_axio_saved_goes_on_here(issuer: LoopbackIssuer, acco
         "account_id": "auth0|not-an-account",
     }
     await user.auth.import_login(f"{json.dumps(saved)}\n", str, force=False)
-    assert await user.keeper.current() == Access(tokens.access_token, "acct-loopback")
+    assert await user.stored_login.current() == Access(tokens.access_token, "acct-loopback")
     await user.auth.import_login(
         json.dumps({"refresh_token": tokens.refresh_token}), str, force=True
     )
-    assert issuer.is_good((await user.keeper.current()).token)
+    assert issuer.is_good((await user.stored_login.current()).token)
     assert user.token_requests("refresh_token") == 1
 
 
@@ -449,10 +455,10 @@ async def test_a_clock_that_is_ahead_costs_one_refresh(
 ) -> None:
     ahead = time.time() + 7 * 24 * 3600
     monkeypatch.setattr(time, "time", lambda: ahead)
-    got = {(await user.keeper.current()).token for _ in range(5)}
+    got = {(await user.stored_login.current()).token for _ in range(5)}
     assert user.token_requests("refresh_token") == 1
-    again = SignedInUser(user.issuer, user.keeper.folder.name)
-    assert {(await again.keeper.current()).token} == got
+    again = SignedInUser(user.issuer, user.stored_login.folder.name)
+    assert {(await again.stored_login.current()).token} == got
     assert user.token_requests("refresh_token") == 1
 
 
@@ -466,14 +472,14 @@ async def test_an_issuer_that_hangs_is_waited_for_once(
         asked += 1
         raise SignInServerError("it did not answer within 30 s", ErrorKind.NETWORK)
 
-    monkeypatch.setattr(keeping, "refresh_login", hang)
+    monkeypatch.setattr(storing, "refresh_login", hang)
     login = msgspec.structs.replace(await user.stored(), expires_at=time.time() + 100)
-    await user.keeper.save(login)
+    await user.stored_login.save(login)
     tokens = [
         access.token
-        for access in await asyncio.gather(user.keeper.current(), user.keeper.current())
+        for access in await asyncio.gather(user.stored_login.current(), user.stored_login.current())
     ]
-    tokens += [(await user.keeper.current()).token for _ in range(3)]
+    tokens += [(await user.stored_login.current()).token for _ in range(3)]
     assert set(tokens) == {login.access_token}
     assert asked == 1
 
@@ -481,12 +487,12 @@ async def test_an_issuer_that_hangs_is_waited_for_once(
 async def test_a_lock_that_nobody_gives_back_does_not_stop_a_good_login(
     user: SignedInUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "SHORT_WAIT", 0.05)
+    monkeypatch.setattr(storing, "SHORT_WAIT", 0.05)
     login = msgspec.structs.replace(await user.stored(), expires_at=time.time() + 100)
-    await user.keeper.save(login)
-    async with user.keeper._store.locked("login"):
-        assert (await user.keeper.current()).token == login.access_token
-        assert (await user.keeper.current()).token == login.access_token
+    await user.stored_login.save(login)
+    async with user.stored_login._store.locked("login"):
+        assert (await user.stored_login.current()).token == login.access_token
+        assert (await user.stored_login.current()).token == login.access_token
     assert user.token_requests("refresh_token") == 0
 
 
@@ -495,15 +501,15 @@ async def test_a_login_whose_folder_cannot_be_written(
     user: SignedInUser, monkeypatch: pytest.MonkeyPatch, left: float
 ) -> None:
     login = msgspec.structs.replace(await user.stored(), expires_at=time.time() + left)
-    await user.keeper.save(login)
+    await user.stored_login.save(login)
 
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("signedin.accounts.store.make_private", refuse)
     if left > 0:
-        assert (await user.keeper.current()).token == login.access_token
+        assert (await user.stored_login.current()).token == login.access_token
     else:
         with pytest.raises(SignedinError, match=r"cannot be written: Read-only file system"):
-            await user.keeper.current()
+            await user.stored_login.current()
     assert user.token_requests("refresh_token") == 0

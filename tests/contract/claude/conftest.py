@@ -10,7 +10,7 @@ import pytest
 from signedin import Client
 from signedin.loopback import ModelRequest
 from support.agents import program, versions
-from support.stage import Stage
+from support.stage import Stage, stage_of
 
 CLI = "claude-cli"
 SDK = "claude-agent-sdk"
@@ -35,11 +35,7 @@ def binary(kind: tuple[str, str]) -> Path:
     return program("claude", kind[1])
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    """The model that the clients of a module talk to."""
-    with Stage("claude") as stage:
-        yield stage
+stage = stage_of("claude")
 
 
 @pytest.fixture(scope="module")

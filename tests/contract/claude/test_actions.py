@@ -34,7 +34,7 @@ from signedin.model.approvals import (
 )
 from signedin.model.options import McpServer
 from support.stage import Stage
-from support.turns import checked, events_of, failed, of_type, told
+from support.turns import checked, comparable, events_of, failed, of_type
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Asked:
-    """Decides as told and keeps what it was asked."""
+    """Decides as configured and records what it was asked."""
 
     def __init__(self, *decisions: Decision) -> None:
         self.requests: list[ApprovalRequest] = []
@@ -63,7 +63,7 @@ class Asked:
 
 def actions(events: list[Event]) -> list[Event]:
     kinds = CommandEvent | FileChangeEvent | ToolEvent | ApprovalEvent | WarningEvent
-    return [event for event in told(events) if isinstance(event, kinds)]
+    return [event for event in comparable(events) if isinstance(event, kinds)]
 
 
 def read(path: Path) -> ToolCall:
@@ -94,7 +94,7 @@ def test_a_command(client: Client, stage: Stage, folder: Path) -> None:
         ),
     ]
     assert [event.text for event in of_type(events, MessageEvent)] == ["Looking.", "All good."]
-    assert told(events)[-1] == DoneEvent(text="All good.", reason="completed")
+    assert comparable(events)[-1] == DoneEvent(text="All good.", reason="completed")
     assert "hidden" in stage.requests[-1].tool_outputs[0].text
 
 
@@ -115,7 +115,7 @@ def test_file_changes_with_diffs(client: Client, stage: Stage, folder: Path) -> 
     events = events_of(client.stream("fix it", cwd=folder, permissions="workspace-write"))
     updated, added = FileChange(str(old), "update", DIFF), FileChange(str(new), "add", "fresh\n")
     intended = FileChange(str(old), "update", INTENDED)
-    changes = [event for event in told(events) if isinstance(event, FileChangeEvent)]
+    changes = [event for event in comparable(events) if isinstance(event, FileChangeEvent)]
     assert changes == [
         FileChangeEvent(item_id="2", text=str(old), changes=(intended,), status="started"),
         FileChangeEvent(item_id="2", text=str(old), changes=(updated,), status="completed"),
@@ -206,7 +206,7 @@ def test_stop_ends_the_turn(client: Client, stage: Stage, folder: Path) -> None:
     stage.play(Shell("touch made"), "never said")
     turn = client.stream("go", cwd=folder, on_approval=Asked(stop))
     events = events_of(turn)
-    assert told(events)[-1] == DoneEvent(reason="interrupted")
+    assert comparable(events)[-1] == DoneEvent(reason="interrupted")
     with pytest.raises(TurnInterruptedError):
         turn.result()
     assert not (folder / "made").exists()
@@ -370,13 +370,13 @@ def test_servers_that_do_not_start_are_told_of(client: Client, stage: Stage, fol
     result = checked(client.run("go", cwd=folder, mcp_servers=servers))
     assert result.text == "go"
     assert "mcp__words__shout" in stage.requests[0].tools
-    told = {event.text for event in result.events[1:4] if isinstance(event, WarningEvent)}
+    warnings = {event.text for event in result.events[1:4] if isinstance(event, WarningEvent)}
     starts = {
-        f"MCP server '{name}' did not start, the turn goes on without it: {program}: "
+        f"MCP server '{name}' did not start, the turn continues without it: {program}: "
         for name, program in [
             ("gone", folder / "missing"),
             ("slow", sys.executable),
             ("closed", "http://127.0.0.1:9/"),
         ]
     }
-    assert {next(s for s in starts if text.startswith(s)) for text in told} == starts
+    assert {next(s for s in starts if text.startswith(s)) for text in warnings} == starts

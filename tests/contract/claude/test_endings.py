@@ -46,10 +46,10 @@ from signedin.model.approvals import allow
 from signedin.model.errors import ErrorKind, InvalidOptionError, ProviderNotInstalledError
 from support.processes import Watch, children_with, processes_with, wait_until_none_with
 from support.stage import Stage
-from support.turns import failed, of_type, told
+from support.turns import comparable, failed, of_type
 
 SECONDS = 60
-"""Until a failure has to be told; left to itself, Claude Code tries for three minutes."""
+"""Until a failure has to be reported; by default Claude Code retries for three minutes."""
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_interrupt_while_the_model_writes(client: Client, stage: Stage) -> None:
             events.append(event)
             if isinstance(event, MessageDeltaEvent):
                 turn.interrupt()
-        assert told(events)[-1] == DoneEvent(text="one ", reason="interrupted")
+        assert comparable(events)[-1] == DoneEvent(text="one ", reason="interrupted")
         [message] = of_type(events, MessageEvent)
         assert isinstance(message, MessageEvent)
         assert (message.text, message.complete) == ("one ", False)
@@ -105,7 +105,7 @@ def test_interrupt_ends_the_command(
         [_, ended] = of_type(events, CommandEvent)
         assert isinstance(ended, CommandEvent)
         assert ended.status == "interrupted"
-        assert told(events)[-1].reason == "interrupted"  # type: ignore[attr-defined]
+        assert comparable(events)[-1].reason == "interrupted"  # type: ignore[attr-defined]
     wait_until_none_with(marker)
 
 
@@ -116,7 +116,7 @@ def test_timeout(new_client: Callable[..., Client], stage: Stage, marker: str) -
         stage.play(Reply("one two three", ending=Hang(after=1)))
         events, error = failed(client.stream("go", timeout=2.5), TimeoutExceededError)
         assert error.message == "the turn took longer than 2.5 s (timeout)"
-        assert told(events)[-1] == DoneEvent(text="one ", reason="timeout")
+        assert comparable(events)[-1] == DoneEvent(text="one ", reason="timeout")
         stage.play("Quick.")
         assert client.run("again").text == "Quick."
     wait_until_none_with(marker)

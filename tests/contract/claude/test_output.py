@@ -26,7 +26,7 @@ from signedin.loopback import Rule, Script, ToolCall
 from signedin.model.retry import has_acted
 from support.processes import children_with
 from support.stage import Stage
-from support.turns import checked, events_of, of_type, told
+from support.turns import checked, comparable, events_of, of_type
 
 
 class Verdict(BaseModel):
@@ -54,7 +54,7 @@ def test_the_answer_fits_at_once(client: Client, stage: Stage, tmp_path: Path) -
     assert msgspec.json.decode("".join(event.text for event in pieces)) == msgspec.json.decode(
         answer
     )
-    assert [type(event) for event in told(events)] == [
+    assert [type(event) for event in comparable(events)] == [
         SessionEvent,
         *[MessageDeltaEvent] * len(pieces),
         UsageEvent,
@@ -127,7 +127,7 @@ def test_a_list_is_wrapped_for_the_vendor_and_unwrapped_for_the_caller(
 
 
 def test_a_schema_that_claude_would_drop(client: Client, stage: Stage, tmp_path: Path) -> None:
-    """Its patterns are those of Python, so that they are only told to the model."""
+    """Its patterns are those of Python, so they are only described to the model."""
     stage.play(Script(['{"code": "Y"}'], [Rule(['{"code": "X-7"}'], contains="does not fit")]))
     result = client.run("which", cwd=tmp_path, output=Code)
     assert result.output == Code("X-7")

@@ -169,9 +169,9 @@ def test_a_conversation_is_shortened(
         events_of(turn)
         assert turn.result().reason == "completed"
         session.run("go on")
-        told = "\n".join(said(stage.requests[-1]))
-        assert "a summary of it all" in told
-        assert "answer 0" not in told
+        conversation = "\n".join(said(stage.requests[-1]))
+        assert "a summary of it all" in conversation
+        assert "answer 0" not in conversation
         assert [turn.prompt for turn in session.history()] == [*prompts, "go on"]
 
 

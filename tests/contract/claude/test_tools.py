@@ -25,7 +25,7 @@ from signedin.providers.claude.tool_server import SERVER
 from signedin.tools.tool import AnyTool
 from support.processes import children_with
 from support.stage import Stage
-from support.turns import checked, events_of_async, of_type, told
+from support.turns import checked, comparable, events_of_async, of_type
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -54,7 +54,7 @@ async def agent(
 
 
 def calls(events: list[Event]) -> list[Event]:
-    return [event for event in told(events) if isinstance(event, ToolEvent | WarningEvent)]
+    return [event for event in comparable(events) if isinstance(event, ToolEvent | WarningEvent)]
 
 
 async def test_a_tool_takes_types_and_gives_its_result(
@@ -89,7 +89,7 @@ async def test_a_tool_takes_types_and_gives_its_result(
             result='{"sky":"blue"}',
         ),
     ]
-    assert told(events)[-1] == DoneEvent(text='{"sky":"blue"}', reason="completed")
+    assert comparable(events)[-1] == DoneEvent(text='{"sky":"blue"}', reason="completed")
     first = stage.requests[0].body["tools"]
     assert isinstance(first, list)
     [offered] = [each for each in first if each["name"].endswith("__weather")]

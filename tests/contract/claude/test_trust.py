@@ -238,13 +238,13 @@ def test_nothing_of_the_users_configuration_changes(
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
     others = {name for name in changed if not any(fnmatch(name, kept) for kept in KEPT_FILES)}
     assert others <= {"config/.claude.json"}
-    told = json.loads(after["config/.claude.json"])
-    projects = told.pop("projects")
+    state = json.loads(after["config/.claude.json"])
+    projects = state.pop("projects")
     assert projects.pop("/somewhere") == {"hasTrustDialogAccepted": True}
     about = projects.pop(str(project.cwd), {})
     assert projects == {}
     assert {name: about.get(name) for name in TRUST_KEYS if about.get(name)} == {}
-    assert set(told) <= KEPT_KEYS
+    assert set(state) <= KEPT_KEYS
 
 
 def _files(home: Path) -> dict[str, Path]:

@@ -27,7 +27,7 @@ from signedin.loopback import Hold, ModelRequest, Reasoning, Text
 from signedin.providers.claude import pool
 from support.processes import children_with, wait_until_none_with
 from support.stage import Stage
-from support.turns import checked, events_of, events_of_async, of_type, told
+from support.turns import checked, comparable, events_of, events_of_async, of_type, without_deltas
 
 Said = Callable[[ModelRequest], Sequence[str]]
 
@@ -75,10 +75,6 @@ def window_of(events: Sequence[Event]) -> int | None:
     return usage.context_window
 
 
-def wholes(events: Sequence[Event]) -> list[Event]:
-    return [e for e in events if not isinstance(e, MessageDeltaEvent | ReasoningDeltaEvent)]
-
-
 def test_one_shot(client: Client, stage: Stage, transport: str, tmp_path: Path) -> None:
     stage.play(SCRIPT)
     before = time.time()
@@ -87,7 +83,7 @@ def test_one_shot(client: Client, stage: Stage, transport: str, tmp_path: Path) 
     assert [request.prompt for request in stage.requests] == ["What is this?"]
     session = session_of(result.events)
     window = window_of(result.events)
-    assert told(result.events) == wholes(expected_events(session, tmp_path, window))
+    assert comparable(result.events) == without_deltas(expected_events(session, tmp_path, window))
     assert all(before <= event.timestamp <= time.time() for event in result.events)
     assert result == RunResult(
         provider="claude",
@@ -110,7 +106,7 @@ def test_a_stream_has_the_same_events_and_the_deltas(
 ) -> None:
     stage.play(SCRIPT)
     events = events_of(client.stream("What is this?", cwd=tmp_path))
-    assert told(events) == expected_events(session_of(events), tmp_path, window_of(events))
+    assert comparable(events) == expected_events(session_of(events), tmp_path, window_of(events))
 
 
 def test_events_arrive_while_the_model_still_writes(client: Client, stage: Stage) -> None:

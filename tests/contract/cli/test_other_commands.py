@@ -86,8 +86,8 @@ class TestOtherCommands:
         assert any(row.split() == ["acp:claude", "as", "acp"] for row in rows)
 
     def test_what_is_known_of_an_agent(self, tmp_path):
-        told = run_program("auth", "status", "--json", cwd=tmp_path)
-        assert (told.returncode, document("auth-status", told.stdout)["authenticated"]) == (
+        status = run_program("auth", "status", "--json", cwd=tmp_path)
+        assert (status.returncode, document("auth-status", status.stdout)["authenticated"]) == (
             1,
             False,
         )

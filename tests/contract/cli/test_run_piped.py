@@ -121,15 +121,15 @@ class TestPipe:
         *lines, last = done.stdout.splitlines()
         events = [msgspec.json.decode(line, type=AnyEvent) for line in lines]
         assert (events[0].kind, events[-1].kind) == ("session", "done")
-        wholes = [event for event in events if isinstance(event, MessageEvent)]
-        assert [whole.text for whole in wholes] == [COMMENTARY.text, ANSWER.text]
-        for whole in wholes:
+        messages = [event for event in events if isinstance(event, MessageEvent)]
+        assert [message.text for message in messages] == [COMMENTARY.text, ANSWER.text]
+        for message in messages:
             deltas = [
                 event.text
                 for event in events
-                if isinstance(event, MessageDeltaEvent) and event.item_id == whole.item_id
+                if isinstance(event, MessageDeltaEvent) and event.item_id == message.item_id
             ]
-            assert "".join(deltas) == whole.text
+            assert "".join(deltas) == message.text
         result = json.loads(last)
         assert (result["kind"], result["text"], result["error"]) == ("result", ANSWER.text, None)
         assert "events" not in result
@@ -275,13 +275,13 @@ class TestOptions:
         done = run_program(*run_with(model, "--json", "hi"), cwd=tmp_path)
         assert done.returncode == 0
         events = document("run", done.stdout)["events"]
-        [told] = [event["text"] for event in events if event["kind"] == "warning"]
+        [reported] = [event["text"] for event in events if event["kind"] == "warning"]
         assert re.fullmatch(
             "denied command .*true.*: there is no terminal to approve it on; "
             "run it in a terminal to be asked, or give more --permissions",
-            told,
+            reported,
         )
-        assert done.stderr == f"warning: {told}\n"
+        assert done.stderr == f"warning: {reported}\n"
 
     def test_structured_output_is_what_is_written(self, loopback_model: Models, tmp_path):
         schema = tmp_path / "schema.json"
@@ -313,8 +313,8 @@ class TestOptions:
         done = run_program(*arguments, cwd=tmp_path)
         assert done.returncode == 0
         lines = [document("run-line", line) for line in done.stdout.splitlines()]
-        told = [line["kind"] for line in lines if line["kind"] in ("session", "retry", "done")]
-        assert told == ["session", "done", "retry", "session", "done"]
+        reported = [line["kind"] for line in lines if line["kind"] in ("session", "retry", "done")]
+        assert reported == ["session", "done", "retry", "session", "done"]
         assert (lines[-1]["text"], lines[-1]["retries"]) == ("It works.", 1)
         assert re.fullmatch("retry: .+\n", done.stderr)
 

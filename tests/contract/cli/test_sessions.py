@@ -55,7 +55,7 @@ def test_a_session_is_put_away_brought_back_and_deleted(program, tmp_path):
 
     delete = [PROGRAM, "sessions", "delete", first]
     with Terminal(delete, env=program.env, cwd=tmp_path) as terminal:
-        terminal.wait_for(f"Delete session {first} for good? [y/N]:")
+        terminal.wait_for(f"Delete session {first} permanently? [y/N]:")
         terminal.press("n\r")
         assert terminal.wait() == 1
     assert terminal.lines[-1].strip() == "nothing was deleted"

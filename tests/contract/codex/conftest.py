@@ -8,16 +8,12 @@ import pytest
 
 from signedin import Client
 from support.folders import outside_of_sandboxes
-from support.stage import Stage
+from support.stage import Stage, stage_of
 
 TRANSPORTS = ("codex-app-server", "codex-exec")
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    """The model that the clients of a module talk to."""
-    with Stage("codex") as stage:
-        yield stage
+stage = stage_of("codex")
 
 
 @pytest.fixture(params=TRANSPORTS, scope="module")

@@ -21,7 +21,7 @@ from signedin import (
 )
 from signedin.loopback import EditFile, Shell, Text, WriteFile, shell
 from support.stage import Stage
-from support.turns import checked, events_of, of_type, told
+from support.turns import checked, comparable, events_of, of_type
 
 DIFF = "@@ -1,2 +1,2 @@\n one\n-two\n+2\n"
 
@@ -73,7 +73,7 @@ def test_a_command_and_a_patch_over_the_app_server(
     )
     session = events[0]
     assert isinstance(session, SessionEvent)
-    assert without_previews(told(events)) == [
+    assert without_previews(comparable(events)) == [
         SessionEvent(session_id=session.session_id, model="gpt-5.5", cwd=str(folder), effort="low"),
         MessageDeltaEvent(item_id="1", text="Looking."),
         MessageEvent(item_id="1", text="Looking.", phase="commentary"),
@@ -116,7 +116,7 @@ def test_a_command_and_a_patch_over_exec(stage: Stage, folder: Path) -> None:
     changes = (FileChange(patched, "update"),)
     session = events[0]
     assert isinstance(session, SessionEvent)
-    assert told(events) == [
+    assert comparable(events) == [
         SessionEvent(session_id=session.session_id, cwd=str(folder), effort="low"),
         MessageEvent(item_id="1", text="Looking."),
         CommandEvent(item_id="2", command=command, status="started"),
@@ -146,7 +146,7 @@ def test_read_only_denies_a_patch_and_says_so(
     patch = FileChangeEvent(
         item_id="1", text=path, changes=(FileChange(path, "update", DIFF),), status="started"
     )
-    assert told(events)[1:5] == [
+    assert comparable(events)[1:5] == [
         patch,
         ApprovalEvent(item_id="1", text=path, subject="file_change", decision="deny"),
         WarningEvent(
@@ -157,7 +157,7 @@ def test_read_only_denies_a_patch_and_says_so(
     ]
     assert (folder / "numbers.txt").read_text() == "one\ntwo\n"
     assert stage.requests[-1].tool_outputs[0].text == "patch rejected by user"
-    assert told(events)[-1] == DoneEvent(text="I could not.", reason="completed")
+    assert comparable(events)[-1] == DoneEvent(text="I could not.", reason="completed")
 
 
 def test_read_only_denies_a_command_that_wants_out_of_the_sandbox(
@@ -169,7 +169,7 @@ def test_read_only_denies_a_command_that_wants_out_of_the_sandbox(
     )
     events = events_of(app_server.stream("go", cwd=folder))
     command = "/bin/bash -c 'touch new'"
-    assert told(events)[1:5] == [
+    assert comparable(events)[1:5] == [
         CommandEvent(item_id="1", command=command, status="started", cwd=str(folder)),
         ApprovalEvent(item_id="1", text=command, subject="command", decision="deny"),
         WarningEvent(
@@ -182,7 +182,7 @@ def test_read_only_denies_a_command_that_wants_out_of_the_sandbox(
 
 
 def test_exec_writes_nothing_in_read_only(stage: Stage, folder: Path) -> None:
-    """`codex exec` refuses by itself; only the model is told."""
+    """`codex exec` refuses by itself and reports it only to the model."""
     stage.play(EditFile("numbers.txt", "two", "2"), WriteFile("new.txt", "new\n"), "I could not.")
     result = checked(stage.warm("codex-exec").run("fix it", cwd=folder))
     assert result.text == "I could not."
@@ -238,7 +238,9 @@ def test_permissions_may_change_from_turn_to_turn(
 def test_parallel_commands_are_told_apart(client: Client, stage: Stage, folder: Path) -> None:
     stage.play([Shell("echo first"), Shell("echo second")], "Done.")
     events = events_of(client.stream("go", cwd=folder))
-    ended = [e for e in told(events) if isinstance(e, CommandEvent) and e.status == "completed"]
+    ended = [
+        e for e in comparable(events) if isinstance(e, CommandEvent) and e.status == "completed"
+    ]
     assert {(e.command, e.output) for e in ended} == {
         ("/bin/bash -c 'echo first'", "first\n"),
         ("/bin/bash -c 'echo second'", "second\n"),

@@ -16,7 +16,7 @@ from signedin import (
 )
 from signedin.loopback import Cut, Failed, HttpError, Reasoning, Reply, Shell, Text, Usage as Told
 from support.stage import Stage
-from support.turns import checked, events_of, of_type, told
+from support.turns import checked, comparable, events_of, of_type
 
 
 def commentary(text: str) -> Text:
@@ -44,7 +44,7 @@ def test_the_answer_is_the_last_message(
     stage.play(*replies)
     result = checked(client.run("go"))
     assert result.text == answer
-    assert told(result.events)[-1] == DoneEvent(text=answer, reason="completed")
+    assert comparable(result.events)[-1] == DoneEvent(text=answer, reason="completed")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_phases_say_which_message_is_the_answer(
     stage.play(*replies)
     result = checked(app_server.run("go"))
     assert result.text == answer
-    assert told(result.events)[-1] == DoneEvent(text=answer, reason="completed")
+    assert comparable(result.events)[-1] == DoneEvent(text=answer, reason="completed")
 
 
 def test_text_is_kept_as_it_is(client: Client, stage: Stage) -> None:
@@ -106,7 +106,7 @@ def test_usage_of_one_request(client: Client, stage: Stage) -> None:
 def test_usage_of_several_requests(client: Client, stage: Stage) -> None:
     stage.play(Reply(Shell("true"), usage=FIRST), Reply("Done.", usage=SECOND))
     events = events_of(client.stream("go"))
-    counts = [event.usage for event in told(events) if isinstance(event, UsageEvent)]
+    counts = [event.usage for event in comparable(events) if isinstance(event, UsageEvent)]
     assert counts[-1] == USED_FIRST + USED_SECOND
     assert counts[:-1] == ([] if client.transport == "codex-exec" else [USED_FIRST])
     assert client.run("go").usage == USED_FIRST + USED_SECOND
@@ -158,7 +158,7 @@ def test_what_is_left_of_the_plan(app_server: Client, stage: Stage) -> None:
     }
     stage.play(Reply("Done.", headers=headers))
     events = events_of(app_server.stream("go"))
-    limits = [event.limits for event in told(events) if isinstance(event, RateLimitEvent)]
+    limits = [event.limits for event in comparable(events) if isinstance(event, RateLimitEvent)]
     windows = {
         "primary": RateLimitWindow(12, 300, 1900000000),
         "secondary": RateLimitWindow(80, 10080, 1900500000),
@@ -167,7 +167,7 @@ def test_what_is_left_of_the_plan(app_server: Client, stage: Stage) -> None:
 
 
 def test_a_request_that_is_tried_again(transport: str, stage: Stage) -> None:
-    """The half message of the first try is told as what it is, and is not the answer."""
+    """The half message of the first try is reported as what it is, and is not the answer."""
     loopback = stage.options["provider_options"]["config"]["model_providers.loopback"]
     patient = stage.config(**{"model_providers.loopback": {**loopback, "stream_max_retries": 2}})
     stage.play(Reply("It was a dark night.", ending=Cut(after=2, times=1)), "Done.")
@@ -175,6 +175,6 @@ def test_a_request_that_is_tried_again(transport: str, stage: Stage) -> None:
         events = events_of(client.stream("go"))
     [retry] = of_type(events, RetryEvent)
     assert retry.text.startswith("Reconnecting... 1/2")
-    messages = [(e.text, e.complete) for e in told(events) if isinstance(e, MessageEvent)]
+    messages = [(e.text, e.complete) for e in comparable(events) if isinstance(e, MessageEvent)]
     assert messages == [("Done.", True), ("It was ", False)][: 1 + (transport != "codex-exec")]
-    assert told(events)[-1] == DoneEvent(text="Done.", reason="completed")
+    assert comparable(events)[-1] == DoneEvent(text="Done.", reason="completed")

@@ -34,7 +34,7 @@ from signedin.loopback import (
 )
 from signedin.loopback.script import Answer
 from support.stage import Stage
-from support.turns import checked, failed, told
+from support.turns import checked, comparable, failed
 
 NOT_YET = "01a1fda5-77f3-73e0-bc59-8942ee3d8ba8"
 
@@ -133,7 +133,7 @@ def test_errors_of_the_model(client: Client, stage: Stage, case: str) -> None:
 
     assert error.message == message
     assert error.kind is kind
-    assert [e for e in told(events) if isinstance(e, ErrorEvent | DoneEvent)] == [
+    assert [e for e in comparable(events) if isinstance(e, ErrorEvent | DoneEvent)] == [
         ErrorEvent(text=message, error=kind, status=status),
         DoneEvent(reason="failed"),
     ]
@@ -152,7 +152,7 @@ def test_run_raises_the_same_error(client: Client, stage: Stage) -> None:
     with pytest.raises(RateLimitedError, match="last status: 429") as caught:
         client.run("go")
     assert caught.value.result is not None
-    assert [type(e) for e in told(caught.value.result.events)] == [
+    assert [type(e) for e in comparable(caught.value.result.events)] == [
         SessionEvent,
         ErrorEvent,
         DoneEvent,
@@ -207,7 +207,9 @@ def test_what_was_received_before_the_stream_was_cut(client: Client, stage: Stag
     exec_only = client.transport == "codex-exec"
     assert error.result.text == ("Looking." if exec_only else "It was a ")
     [command] = [
-        e for e in told(error.result.events) if isinstance(e, CommandEvent) and e.exit_code == 0
+        e
+        for e in comparable(error.result.events)
+        if isinstance(e, CommandEvent) and e.exit_code == 0
     ]
     assert command.output == "hello\n"
     assert from_error_on(events) == [
@@ -316,7 +318,7 @@ def test_a_home_that_is_no_folder(transport: str, stage: Stage) -> None:
     with stage.client(transport, env={"CODEX_HOME": "/dev/null"}) as client:
         _, error = failed(client.stream("go"), InvalidOptionError)
     assert error.message == (
-        "CODEX_HOME=/dev/null is no folder; correct it, or make the folder first"
+        "CODEX_HOME=/dev/null is not a folder; correct it, or create the folder first"
     )
 
 
@@ -331,6 +333,6 @@ def test_a_failed_turn_does_not_end_the_session(client: Client, stage: Stage) ->
 
 
 def from_error_on(events: list[Event]) -> list[Event]:
-    plain = told(events)
+    plain = comparable(events)
     [start] = [number for number, event in enumerate(plain) if isinstance(event, ErrorEvent)]
     return plain[start:]

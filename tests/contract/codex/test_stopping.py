@@ -31,7 +31,7 @@ from signedin.testing import assert_event_contract
 from signedin.wire.process import Process
 from support.processes import EndlessCommand, Watch, children_with, processes_with
 from support.stage import Stage
-from support.turns import checked, failed, of_type, told
+from support.turns import checked, comparable, failed, of_type
 
 HALF = Reply("one two three", ending=Hang(after=2))
 """Two deltas, then silence."""
@@ -99,7 +99,7 @@ def test_timeout(own: Client, stage: Stage, unharmed: Callable[[Client], None]) 
     assert isinstance(error, TimeoutError)
     assert error.result is not None
     assert (error.result.text, error.result.reason) == (text, "timeout")
-    assert told(events)[-2:] == [
+    assert comparable(events)[-2:] == [
         MessageEvent(item_id="1", text=text, complete=False)
         if text
         else ErrorEvent(text=error.message, error=ErrorKind.TIMEOUT),
@@ -236,7 +236,7 @@ def test_interrupt(own: Client, stage: Stage, unharmed: Callable[[Client], None]
         with pytest.raises(TurnInterruptedError, match="interrupted before it ended"):
             turn.result()
     assert_event_contract(events)
-    assert told(events)[-1] == DoneEvent(text=text, reason="interrupted")
+    assert comparable(events)[-1] == DoneEvent(text=text, reason="interrupted")
     assert not of_type(events, ErrorEvent)
     unharmed(own)
 
@@ -249,7 +249,7 @@ def test_interrupt_from_another_thread(own: Client, stage: Stage) -> None:
         silent.start()
         events = [first, *turn]
         silent.join()
-    assert told(events)[-1].reason == "interrupted"
+    assert comparable(events)[-1].reason == "interrupted"
 
 
 def test_interrupt_ends_commands(
@@ -282,7 +282,7 @@ def test_interrupt_of_one_turn_spares_the_others(app_server: Client, stage: Stag
                     break
         stage.model.wait_until_held("end", 2)
         first.interrupt()
-        assert told(first)[-1] == DoneEvent(text="first ", reason="interrupted")
+        assert comparable(first)[-1] == DoneEvent(text="first ", reason="interrupted")
         stage.release("end")
         assert second.result().text == "second second"
 
@@ -299,7 +299,7 @@ def test_a_session_goes_on_after_an_interrupt(client: Client, stage: Stage) -> N
 
 
 def test_interrupt_of_a_review(app_server: Client, stage: Stage) -> None:
-    """A review runs under another id than it is told of."""
+    """A review runs under another id than is reported."""
     stage.play([Text("{"), Hold("rest")])
     with app_server.session() as session, session.review("the names") as turn:
         events = []
@@ -309,7 +309,7 @@ def test_interrupt_of_a_review(app_server: Client, stage: Stage) -> None:
                 stage.model.wait_until_held("rest")
                 turn.interrupt()
     assert_event_contract(events)
-    assert told(events)[-1].reason == "interrupted"
+    assert comparable(events)[-1].reason == "interrupted"
 
 
 def test_steer(app_server: Client, stage: Stage) -> None:
@@ -329,7 +329,7 @@ def test_steer(app_server: Client, stage: Stage) -> None:
         result = turn.result()
     assert_event_contract(events)
     assert [request.prompt for request in stage.requests] == ["one", "two"]
-    messages = [(e.text, e.complete) for e in told(events) if isinstance(e, MessageEvent)]
+    messages = [(e.text, e.complete) for e in comparable(events) if isinstance(e, MessageEvent)]
     assert messages == [("You said: two", True), ("You said: ", False)]
     assert result.text == "You said: two"
 
@@ -526,7 +526,7 @@ def test_a_turn_keeps_its_client_alive(stage: Stage, mark: str) -> None:
         if isinstance(event, MessageDeltaEvent):
             gc.collect()
             stage.release("end")
-    assert told(events)[-1] == DoneEvent(text="one two", reason="completed")
+    assert comparable(events)[-1] == DoneEvent(text="one two", reason="completed")
     pids = Watch(processes_with(mark))
     del turn, event, events
     gc.collect()

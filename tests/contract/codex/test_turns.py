@@ -26,7 +26,7 @@ from signedin import (
 )
 from signedin.loopback import Hold, Reasoning, Shell, Text
 from support.stage import Stage
-from support.turns import checked, events_of, events_of_async, of_type, told
+from support.turns import checked, comparable, events_of, events_of_async, of_type, without_deltas
 
 ONE_REQUEST = Usage(
     input_tokens=10,
@@ -67,10 +67,6 @@ def expected_events(transport: str, session_id: str, cwd: Path) -> list[Event]:
     ]
 
 
-def wholes(events: list[Event]) -> list[Event]:
-    return [e for e in events if not isinstance(e, MessageDeltaEvent | ReasoningDeltaEvent)]
-
-
 def test_one_shot(client: Client, stage: Stage, tmp_path: Path) -> None:
     stage.play(SCRIPT)
     before = time.time()
@@ -79,7 +75,9 @@ def test_one_shot(client: Client, stage: Stage, tmp_path: Path) -> None:
     assert [request.prompt for request in stage.requests] == ["What is this?"]
     events = list(result.events)
     session = session_of(events)
-    assert told(events) == wholes(expected_events(client.transport, session.session_id, tmp_path))
+    assert comparable(events) == without_deltas(
+        expected_events(client.transport, session.session_id, tmp_path)
+    )
     assert all(before <= event.timestamp <= time.time() for event in events)
     app_server = client.transport == "codex-app-server"
     assert result == RunResult(
@@ -106,7 +104,7 @@ def test_a_stream_has_the_same_events_and_the_deltas(
     stage.play(SCRIPT)
     events = events_of(client.stream("What is this?", cwd=tmp_path))
     session = session_of(events)
-    assert told(events) == expected_events(client.transport, session.session_id, tmp_path)
+    assert comparable(events) == expected_events(client.transport, session.session_id, tmp_path)
 
 
 def test_a_stream_as_a_context_manager_may_be_read_in_several_goes(
@@ -122,9 +120,9 @@ def test_a_stream_as_a_context_manager_may_be_read_in_several_goes(
         events += turn
         result = turn.result()
     session = session_of(events)
-    assert told(events) == expected_events(client.transport, session.session_id, tmp_path)
+    assert comparable(events) == expected_events(client.transport, session.session_id, tmp_path)
     assert result.text == "It is a repo."
-    assert list(result.events) == wholes(events)
+    assert list(result.events) == without_deltas(events)
 
 
 async def test_async_client(stage: Stage, transport: str, tmp_path: Path) -> None:
@@ -137,13 +135,13 @@ async def test_async_client(stage: Stage, transport: str, tmp_path: Path) -> Non
 
         events = await events_of_async(client.stream("What is this?"))
         session = session_of(events)
-        assert told(events) == expected_events(transport, session.session_id, tmp_path)
+        assert comparable(events) == expected_events(transport, session.session_id, tmp_path)
 
         async with client.stream("What is this?") as turn:
             entered = [event async for event in turn]
             assert (await turn.result()).text == "It is a repo."
         session = session_of(entered)
-        assert told(entered) == expected_events(transport, session.session_id, tmp_path)
+        assert comparable(entered) == expected_events(transport, session.session_id, tmp_path)
 
 
 async def test_the_blocking_client_works_inside_a_running_event_loop(
@@ -253,7 +251,7 @@ def test_resume_in_a_new_process(stage: Stage, transport: str) -> None:
             fourth = checked(session.run("four"))
     assert {r.session_id for r in (first, second, third, fourth)} == {first.session_id}
     assert texts(stage.requests[-1].body)[::2] == ["one", "two", "three", "four"]
-    # `codex exec` counts over the whole conversation: its first turn here cannot be told apart.
+    # `codex exec` counts over the whole conversation: its first turn here cannot be distinguished.
     of_a_resumed_turn = None if transport == "codex-exec" else ONE_REQUEST
     assert [r.usage for r in (first, second, third, fourth)] == [
         ONE_REQUEST,

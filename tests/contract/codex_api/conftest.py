@@ -6,14 +6,9 @@ from pathlib import Path
 import pytest
 
 from signedin.providers.codex import AsyncCodex, Codex
-from support.stage import Stage
+from support.stage import Stage, stage_of
 
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    """The model that the clients of a module talk to."""
-    with Stage("codex") as stage:
-        yield stage
+stage = stage_of("codex")
 
 
 @pytest.fixture

@@ -228,9 +228,9 @@ async def test_the_low_level_asynchronously(async_codex: AsyncCodex) -> None:
         await async_codex.next_notification(timeout=0.1)
     waiting = asyncio.create_task(async_codex.next_notification())
     thread = await async_codex.thread_start()
-    told = await waiting
-    assert isinstance(told.params, p.ThreadStartedNotification)
-    assert told.params.thread.id == thread.id
+    notification = await waiting
+    assert isinstance(notification.params, p.ThreadStartedNotification)
+    assert notification.params.thread.id == thread.id
     waiting = asyncio.create_task(async_codex.next_notification())
     await asyncio.sleep(0)
     await async_codex.aclose()

@@ -78,8 +78,8 @@ def test_in_a_browser(codex: Codex, stage: Stage, issuer: LoopbackIssuer) -> Non
     assert (completed.login_id, completed.success, completed.error) == (login.login_id, True, None)
     assert login.wait(timeout=1) == completed
 
-    told = updates(codex)
-    assert (told.auth_mode, told.plan_type) == ("chatgpt", "plus")
+    updated = updates(codex)
+    assert (updated.auth_mode, updated.plan_type) == ("chatgpt", "plus")
     account = codex.account().account
     assert account is not None
     assert (account.type, account.email, account.plan_type) == (
@@ -205,9 +205,9 @@ async def test_a_completion_before_anybody_waits_is_kept(
         login = await codex.login_chatgpt()
         await asyncio.to_thread(issuer.visit, login.auth_url)
         while True:
-            told = await codex.next_notification(timeout=20)
-            assert told.method != "account/login/completed"
-            if told.method == "account/updated":
+            notification = await codex.next_notification(timeout=20)
+            assert notification.method != "account/login/completed"
+            if notification.method == "account/updated":
                 break
         assert (await login.wait(timeout=0)).success
 
@@ -275,6 +275,6 @@ def test_nothing_secret_is_kept_by_the_issuer(codex: Codex, issuer: LoopbackIssu
     issuer.visit(login.auth_url)
     login.wait(timeout=20)
     codex.logout()
-    told = msgspec.json.encode([request.fields for request in issuer.requests]).decode()
-    assert "rt_" not in told
-    assert "eyJ" not in told
+    requests = msgspec.json.encode([request.fields for request in issuer.requests]).decode()
+    assert "rt_" not in requests
+    assert "eyJ" not in requests

@@ -200,7 +200,7 @@ async def test_a_question_ends_with_its_turn(options: dict[str, object], stage: 
 
 
 def reviewed(outcome: str, tmp_path: Path) -> list[p.Incoming]:
-    """What is told of a model's review of a command, which says this."""
+    """What is reported of a model's review of a command, which says this."""
 
     def reply(request: ModelRequest) -> list[Text | ToolCall]:
         if "format" in request.body["text"]:  # the reviewer answers in JSON
@@ -215,16 +215,16 @@ def reviewed(outcome: str, tmp_path: Path) -> list[p.Incoming]:
                 approval_policy="on-request", approvals_reviewer="auto_review", sandbox="read-only"
             )
             turn = thread.turn("go")
-            told = [news.params for news in turn.stream()]
+            notifications = [news.params for news in turn.stream()]
             assert turn.result.final_response == "Done."
-    return told
+    return notifications
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("allow", "approved"), ("deny", "denied")])
 def test_a_model_decides(tmp_path: Path, outcome: str, status: str) -> None:
-    told = reviewed(outcome, tmp_path)
-    [begun] = [n for n in told if isinstance(n, p.ItemGuardianApprovalReviewStartedNotification)]
+    seen = reviewed(outcome, tmp_path)
+    [begun] = [n for n in seen if isinstance(n, p.ItemGuardianApprovalReviewStartedNotification)]
     assert begun.action.command.endswith("'touch new'")
-    [ended] = [n for n in told if isinstance(n, p.ItemGuardianApprovalReviewCompletedNotification)]
+    [ended] = [n for n in seen if isinstance(n, p.ItemGuardianApprovalReviewCompletedNotification)]
     assert ended.review.status == status
     assert (tmp_path / "new").exists() is (outcome == "allow")

@@ -143,7 +143,7 @@ def test_a_blocking_context_manager_streams_in_several_goes(codex: Codex, stage:
 
 
 async def test_two_turns_at_once(async_codex: AsyncCodex, stage: Stage) -> None:
-    """Each stops in its middle until the other has told its half."""
+    """Each stops in its middle until the other has sent its half."""
     stage.play(
         Script(
             ["nothing"],
@@ -376,10 +376,10 @@ def test_a_failed_turn(
     if isinstance(error, UsageLimitError):
         assert error.resets_at == 2_000_000_007
     assert_event_contract(error.result.events)
-    first, *_, told, done = error.result.events
+    first, *_, error_event, done = error.result.events
     assert isinstance(first, SessionEvent)
     assert (first.session_id, first.cwd) == (thread.id, str(tmp_path))
-    assert isinstance(told, ErrorEvent)
+    assert isinstance(error_event, ErrorEvent)
     assert isinstance(done, DoneEvent)
     assert done.reason == "failed"
     assert error.result.turn_id == turn.id

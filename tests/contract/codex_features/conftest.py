@@ -1,21 +1,18 @@
 """The real Codex app-server against a scripted model, driven by the async client."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from signedin import AsyncClient
 from support.agents import program, versions
-from support.stage import Stage
+from support.stage import Stage, stage_of
 
 TRANSPORT = "codex-app-server"
 
 
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    with Stage("codex") as stage:
-        yield stage
+stage = stage_of("codex", scope="function")
 
 
 @pytest.fixture(params=["wheel", *versions("codex")])

@@ -252,8 +252,8 @@ async def test_a_turn_waits_for_the_callers_servers(
     warnings = [event.text for event in result.events if isinstance(event, WarningEvent)]
     failed = [text for text in warnings if "did not start" in text]
     assert len(failed) == 2
-    assert any("'broken' did not start, the turn goes on without it" in text for text in failed)
-    assert any("'deaf' did not start, the turn goes on without it" in text for text in failed)
+    assert any("'broken' did not start, the turn continues without it" in text for text in failed)
+    assert any("'deaf' did not start, the turn continues without it" in text for text in failed)
 
 
 @pytest.mark.parametrize(

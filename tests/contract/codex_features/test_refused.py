@@ -1,4 +1,4 @@
-"""A command that Codex refuses at once is told like any other, by whichever door."""
+"""A command that Codex refuses at once is reported like any other, by whichever door."""
 
 from pathlib import Path
 
@@ -25,9 +25,9 @@ def play(stage: Stage, tmp_path: Path) -> None:
 
 def commands(result: RunResult[None]) -> list[tuple[str, str, int | None, str]]:
     """How each command ended; now and then Codex does tell of one that it refuses."""
-    told = [event for event in result.events if isinstance(event, CommandEvent)]
-    ends = [event for event in told if event.status not in ("started", "output")]
-    assert {event.item_id for event in told if event.status == "started"} == {
+    events = [event for event in result.events if isinstance(event, CommandEvent)]
+    ends = [event for event in events if event.status not in ("started", "output")]
+    assert {event.item_id for event in events if event.status == "started"} == {
         event.item_id for event in ends
     }
     return sorted(

@@ -39,7 +39,9 @@ async def test_a_home_that_is_not_there(
     home = tmp_path / "hmoe"
     env = {"CODEX_HOME": str(home)}
     async with AsyncClient("codex", transport=transport, binary=binary, env=env) as client:
-        with pytest.raises(InvalidOptionError, match=f"CODEX_HOME={home} is no folder; correct it"):
+        with pytest.raises(
+            InvalidOptionError, match=f"CODEX_HOME={home} is not a folder; correct it"
+        ):
             await client.run("hi", cwd=tmp_path, timeout=20)
     assert not home.exists()
 

@@ -8,7 +8,7 @@ import pytest
 
 from signedin import Client
 from support.agents import program, versions
-from support.stage import Stage
+from support.stage import Stage, stage_of
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +17,7 @@ def binary() -> Path:
     return program("gemini", versions("gemini")[0])
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    """The model that the clients of a module talk to."""
-    with Stage("gemini") as stage:
-        yield stage
+stage = stage_of("gemini")
 
 
 @pytest.fixture

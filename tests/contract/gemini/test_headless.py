@@ -45,7 +45,7 @@ from signedin.loopback import (
 from signedin.loopback.script import Answer
 from support.processes import EndlessCommand, Watch, children_with, processes_with
 from support.stage import Stage
-from support.turns import checked, events_of, failed, of_type, told
+from support.turns import checked, comparable, events_of, failed, of_type
 
 HALF = Reply("one two three", ending=Hang(after=2))
 USAGE = Usage(
@@ -58,7 +58,7 @@ def test_the_events_of_a_turn(headless: Client, stage: Stage, tmp_path: Path) ->
     events = events_of(headless.stream("Say hello."))
     session = events[0]
     assert isinstance(session, SessionEvent)
-    assert told(events) == [
+    assert comparable(events) == [
         SessionEvent(
             session_id=session.session_id, model="gemini-2.5-pro", cwd=str(tmp_path / "work")
         ),

@@ -339,9 +339,9 @@ class TestSessions:
             "I go on.",
         ]
         assert model.requests[-1].prompt == (
-            "Until now another agent talked with the user. What was said, for you to go on from:"
+            "Until now another agent talked with the user. What was said, for you to continue from:"
             "\n\nUser: Look\n\nAgent: I have seen it.\n\n"
-            "That was the conversation until now. The user goes on:\n\nAnd now?"
+            "That was the conversation until now. The user continues:\n\nAnd now?"
         )
 
     def test_a_page_of_it(self, loopback_model: Models, home: Path, work: Path):

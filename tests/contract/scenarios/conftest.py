@@ -20,11 +20,11 @@ LOGINS = {
 """Variables that make an agent take itself for signed in."""
 
 IMPATIENCE = {"claude": {"CLAUDE_CODE_MAX_RETRIES": "0"}}
-"""Variables that keep an agent from trying again what fails; others are told by `Stage`."""
+"""Variables that keep an agent from trying again what fails; `Stage` configures the others."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tells of the marker of this folder."""
+    """Registers the markers of this folder."""
     config.addinivalue_line(
         "markers",
         "needs(*capabilities): what a provider must be able to do; the scenario of one that does "

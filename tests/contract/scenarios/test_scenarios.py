@@ -276,7 +276,7 @@ with Client(arguments["provider"], **arguments["keywords"]) as client, client.se
         result = session.run(line.strip())
         print(json.dumps([result.session_id, result.text]), flush=True)
 """
-"""Holds a session open, and runs the turns that it is told."""
+"""Holds a session open, and runs the turns it is sent."""
 
 ALL = ["one", "two", "three"]
 SEEN_BY_PROCESSES = {
@@ -386,8 +386,8 @@ def test_history(client: Client, stage: Stage) -> None:
     with client.session() as session:
         session.run("one")
         session.run("two")
-        told = [(turn.prompt, turn.text) for turn in session.history()]
-    assert told == [("one", "You said: one"), ("two", "You said: two")]
+        turns = [(turn.prompt, turn.text) for turn in session.history()]
+    assert turns == [("one", "You said: one"), ("two", "You said: two")]
 
 
 @pytest.mark.needs("rename", "list_sessions")
@@ -708,17 +708,17 @@ def test_failures_of_the_model_are_told_by_their_kind(client: Client, stage: Sta
     stage.play(Script("never said", rules))
     promised = client.capabilities.failures
     limits = {} if promised else {"idle_timeout": 3}
-    told: dict[str, ErrorKind] = {}
+    reported: dict[str, ErrorKind] = {}
     for prompt in FAILURES:
         with pytest.raises(SignedinError) as failed:
             client.run(prompt, **limits)
         checked(failed.value.result)
-        told[prompt] = failed.value.kind
+        reported[prompt] = failed.value.kind
     # Not every agent tells the vendor's status for "busy" apart from any other failure of a server.
     expected = {name: {kind} for name, (_, kind) in FAILURES.items()}
     expected["busy"].add(ErrorKind.SERVER)
-    surprises = {name: kind for name, kind in told.items() if kind not in expected[name]}
-    assert told.keys() == FAILURES.keys()
+    surprises = {name: kind for name, kind in reported.items() if kind not in expected[name]}
+    assert reported.keys() == FAILURES.keys()
     assert (surprises == {}) is promised, surprises
 
 

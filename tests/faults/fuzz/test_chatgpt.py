@@ -28,11 +28,11 @@ from signedin.providers.chatgpt.models import _decoded
 from signedin.providers.chatgpt.normalise import AnswerNormaliser
 from signedin.providers.chatgpt.requests import ResponseRequest
 from signedin.providers.chatgpt.sign_in import endpoint
+from signedin.providers.chatgpt.sign_in.code_exchange import CodeExchange
 from signedin.providers.chatgpt.sign_in.device import DeviceFlow
-from signedin.providers.chatgpt.sign_in.flow import Enrolment
 from signedin.providers.chatgpt.sign_in.identity import check_identity
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import CODEX
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.tokens import exchange_code, refresh_login
 from signedin.providers.chatgpt.sign_in.transfer import read_login
 from signedin.providers.chatgpt.store import ConversationStore
@@ -205,12 +205,12 @@ async def test_sign_in_servers(monkeypatch):
         )
 
     monkeypatch.setattr(endpoint, "_ask", ask)
-    enrolment = Enrolment(profile=CODEX, client=None, keeper=None, settings=None)
+    exchange = CodeExchange(profile=CODEX, client=None, stored_login=None, settings=None)
     url = CODEX.token_url
     asked = (
         lambda: refresh_login(CODEX, LOGIN),
         lambda: exchange_code(CODEX, client_id="c", code="c", redirect_uri="", verifier="v"),
-        lambda: DeviceFlow(enrolment, CODEX.device).begin(),
+        lambda: DeviceFlow(exchange, CODEX.device).begin(),
         lambda: check_identity(TOKEN, keys_url=url, issuer="i", client_id="c", nonce="n"),
     )
     for case in documents(GRANT, CODE, REFUSED, KEYS):

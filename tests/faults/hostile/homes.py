@@ -49,7 +49,7 @@ def trusting(home: Path, folder: Path) -> list[str]:
 
 
 def trust(agent: str, home: Path, folder: Path) -> None:
-    """Writes down that the user trusts a folder, as the program itself does when it is told so.
+    """Writes down that the user trusts a folder, as the program itself does on request.
 
     opencode and qwen-code ask nobody.
     """

@@ -27,7 +27,7 @@ from signedin.loopback.script import Refusal
 from support.rows import Row
 
 Effects: TypeAlias = dict[str, list[str]]
-"""What each lure that has worked has done; `ANY` stands for what cannot be told apart."""
+"""What each lure that has worked has done; `ANY` stands for what cannot be distinguished."""
 
 ANY = "any"
 ALLOWED = "acted unasked"
@@ -104,7 +104,7 @@ class Scene:
     def bare_effects(self, agent: str, version: str) -> Effects:
         """What each lure does to a program without signedin.
 
-        Those that can be told apart are tried together first, the others one by one.
+        Those that can be distinguished are tried together first, the others one by one.
         """
         effects: Effects = {}
         own = [lure for lure in LURES if lure.whose in {agent, "git"}]
@@ -143,7 +143,7 @@ class Scene:
         for bait in baits:
             for name in bait.started:
                 effects.setdefault(name, []).append(Effect.STARTS)
-            for name in bait.told(said):
+            for name in bait.found_in(said):
                 effects.setdefault(name, []).append(BY_NAME[name].effect)
             if permissions != "full-access" and (
                 bait.acted or (permissions == "read-only" and (bait.cwd / "inside").exists())

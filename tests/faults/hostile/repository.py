@@ -54,7 +54,7 @@ class Bait:
         """What the model did outside."""
         return {made.name for made in self.stranger.iterdir()}
 
-    def told(self, said: str) -> set[str]:
+    def found_in(self, said: str) -> set[str]:
         """The lures whose word is in what the model was sent."""
         return {lure.name for lure in self.lures if _word(lure) in said}
 
@@ -119,7 +119,7 @@ class _ContradictionError(Exception):
 
 
 def _named(said: Any, lure: Lure) -> Any:
-    """What a lure says, told apart from what others say."""
+    """What a lure says, distinct from what others say."""
     match said:
         case Link(target):
             return Link(f"{target} {lure.name}")

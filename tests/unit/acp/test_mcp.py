@@ -15,7 +15,7 @@ from signedin.providers.acp.mcp import (
     servers_on_the_wire,
     tools_on_the_wire,
 )
-from signedin.providers.shared.tool_host import OfferedTools
+from signedin.providers.shared.tool_service import OfferedTools
 from signedin.tools.tool import tool
 
 HTTP = acp.McpCapabilities(http=True)
@@ -37,7 +37,7 @@ def call(title: str | None = None, kind: str | None = None, **meta: object) -> a
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("tool_call", "expected"),
     [
         (call("weather (signedin MCP Server)", "other"), McpTool("weather", None)),
         (call('weather (signedin MCP Server): {"a":1}', "read"), McpTool("weather", None)),
@@ -54,8 +54,8 @@ def call(title: str | None = None, kind: str | None = None, **meta: object) -> a
         (call(None), None),
     ],
 )
-def test_whose_tool_a_call_is(told: acp.ToolCall, expected: McpTool | None) -> None:
-    assert NAMES.of(told) == expected
+def test_whose_tool_a_call_is(tool_call: acp.ToolCall, expected: McpTool | None) -> None:
+    assert NAMES.of(tool_call) == expected
 
 
 def test_no_server_is_known_without_tools() -> None:

@@ -52,7 +52,7 @@ def tool(kind: str = "tool_call", **fields: object) -> dict:
     return {"sessionUpdate": kind, "toolCallId": "t1", **fields}
 
 
-def wholes(events: list[Event]) -> list[tuple[str, str]]:
+def complete_items(events: list[Event]) -> list[tuple[str, str]]:
     return [
         (event.kind, event.text)
         for event in events
@@ -62,19 +62,19 @@ def wholes(events: list[Event]) -> list[tuple[str, str]]:
 
 def test_a_thought_in_the_middle_does_not_cut_the_answer() -> None:
     events = turn(chunk("a"), chunk("hm", "thought"), chunk("b"))
-    assert wholes(events) == [("reasoning", "hm"), ("message", "ab")]
+    assert complete_items(events) == [("reasoning", "hm"), ("message", "ab")]
     assert events[-1].text == "ab"
 
 
 def test_an_action_in_the_middle_parts_the_answer_from_what_was_said_before() -> None:
     events = turn(chunk("I look."), tool(title="look", status="completed"), chunk("Found."))
-    assert wholes(events) == [("message", "I look."), ("message", "Found.")]
+    assert complete_items(events) == [("message", "I look."), ("message", "Found.")]
     assert events[-1].text == "Found."
 
 
 def test_messages_with_ids_of_their_own_are_apart() -> None:
     events = turn(chunk("a", messageId="1"), chunk("b", messageId="1"), chunk("c", messageId="2"))
-    assert wholes(events) == [("message", "ab"), ("message", "c")]
+    assert complete_items(events) == [("message", "ab"), ("message", "c")]
 
 
 def test_tokens_told_with_empty_chunks_add_up() -> None:

@@ -59,11 +59,11 @@ async def test_what_an_agent_cannot_list_is_refused() -> None:
 
 
 def test_models_in_either_way() -> None:
-    told = {
+    models = {
         "currentModelId": "b",
         "availableModels": [{"modelId": "a", "name": "A"}, {"modelId": "b"}],
     }
-    state = msgspec.convert({"models": told}, acp.SessionState)
+    state = msgspec.convert({"models": models}, acp.SessionState)
     assert models_of(state, "acp") == [
         ModelInfo(id="a", name="A"),
         ModelInfo(id="b", name="b", default=True),
@@ -91,7 +91,7 @@ def test_models_in_either_way() -> None:
         models_of(acp.SessionState(), "acp")
 
 
-def told(replay: Replay, update: str, /, **fields: object) -> None:
+def send(replay: Replay, update: str, /, **fields: object) -> None:
     params = msgspec.Raw(
         json.dumps({"sessionId": "s", "update": {"sessionUpdate": update, **fields}}).encode()
     )
@@ -106,15 +106,15 @@ def words(text: str) -> dict[str, str]:
 
 def test_a_replay_becomes_turns() -> None:
     replay = Replay("/work")
-    told(replay, "available_commands_update", availableCommands=[])
-    told(replay, "user_message_chunk", content=words("first "))
-    told(replay, "user_message_chunk", content=words("prompt"))
-    told(replay, "agent_thought_chunk", content=words("hm"))
-    told(replay, "tool_call", toolCallId="t", kind="read", title="read", status="in_progress")
-    told(replay, "tool_call_update", toolCallId="t", status="completed")
-    told(replay, "agent_message_chunk", content=words("one"))
-    told(replay, "user_message_chunk", content=words("second"))
-    told(replay, "agent_message_chunk", content=words("two"))
+    send(replay, "available_commands_update", availableCommands=[])
+    send(replay, "user_message_chunk", content=words("first "))
+    send(replay, "user_message_chunk", content=words("prompt"))
+    send(replay, "agent_thought_chunk", content=words("hm"))
+    send(replay, "tool_call", toolCallId="t", kind="read", title="read", status="in_progress")
+    send(replay, "tool_call_update", toolCallId="t", status="completed")
+    send(replay, "agent_message_chunk", content=words("one"))
+    send(replay, "user_message_chunk", content=words("second"))
+    send(replay, "agent_message_chunk", content=words("two"))
     turns = replay.finish()
     assert [(turn.prompt, turn.text) for turn in turns] == [
         ("first prompt", "one"),
@@ -131,10 +131,10 @@ def test_a_replay_becomes_turns() -> None:
 
 def test_prompts_without_an_answer_stay_apart_where_they_can_be_told_apart() -> None:
     replay = Replay("/work")
-    told(replay, "user_message_chunk", content=words("stopped"), messageId="m1")
-    told(replay, "user_message_chunk", content=words("sec"), messageId="m2")
-    told(replay, "user_message_chunk", content=words("ond"), messageId="m2")
-    told(replay, "agent_message_chunk", content=words("two"), messageId="m3")
+    send(replay, "user_message_chunk", content=words("stopped"), messageId="m1")
+    send(replay, "user_message_chunk", content=words("sec"), messageId="m2")
+    send(replay, "user_message_chunk", content=words("ond"), messageId="m2")
+    send(replay, "agent_message_chunk", content=words("two"), messageId="m3")
     assert [(turn.prompt, turn.text) for turn in replay.finish()] == [
         ("stopped", ""),
         ("second", "two"),

@@ -53,10 +53,10 @@ def test_an_address_may_be_in_the_profile() -> None:
 
 
 def test_what_one_token_leaves_out_the_other_may_tell() -> None:
-    told = Claims(email="a@example.com", plan="plus").or_else(
+    claims = Claims(email="a@example.com", plan="plus").or_else(
         Claims(email="b@example.com", account_id="w", expires_at=0.0, fedramp=True)
     )
-    assert told == Claims(
+    assert claims == Claims(
         email="a@example.com", plan="plus", account_id="w", expires_at=0.0, fedramp=True
     )
 

@@ -59,23 +59,23 @@ def test_no_address_is_too_strange(text: str, state: str) -> None:
 
 
 def test_a_refusal_is_told_in_one_line_that_a_terminal_can_show() -> None:
-    told = read_redirect(
+    redirect = read_redirect(
         address(
             error="access_denied", error_description="No\x1b[2J\nway " + "x" * 900, state=STATE
         ),
         STATE,
     )
-    assert told.error == "access_denied"
-    assert told.refusal.startswith("access_denied: No [2J way xxx")
-    assert len(told.refusal) == 300
+    assert redirect.error == "access_denied"
+    assert redirect.refusal.startswith("access_denied: No [2J way xxx")
+    assert len(redirect.refusal) == 300
 
 
 def test_a_workspace_without_codex_is_told_what_to_do() -> None:
-    told = read_redirect(
+    redirect = read_redirect(
         address(error="access_denied", error_description="missing_codex_entitlement", state=STATE),
         STATE,
     )
-    assert told.refusal == "Codex is not enabled for this workspace; ask its administrator"
+    assert redirect.refusal == "Codex is not enabled for this workspace; ask its administrator"
 
 
 def test_no_text_form_shows_a_code() -> None:

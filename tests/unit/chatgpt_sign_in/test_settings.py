@@ -3,9 +3,9 @@
 import pytest
 
 from signedin.model.errors import InvalidOptionError
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import CODEX, SIWC
 from signedin.providers.chatgpt.sign_in.settings import SignInSettings, sign_in_settings
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 
 
 def notify(login: ChatGPTLogin) -> None:

@@ -14,13 +14,13 @@ def raw(value: object) -> msgspec.Raw:
 
 
 def test_models() -> None:
-    told = [
+    models = [
         {"value": "default", "resolvedModel": "o-2", "displayName": "Default"},
         {"value": "opus", "resolvedModel": "o-2", "supportedEffortLevels": ["low", "high"]},
         {"value": "opus[1m]", "resolvedModel": "o-2", "displayName": "Long"},
         {"value": "haiku", "resolvedModel": "h-1", "displayName": "Haiku"},
     ]
-    assert models_in(raw({"models": told})) == [
+    assert models_in(raw({"models": models})) == [
         ModelInfo(id="opus", name="opus", efforts=("low", "high"), default=True, images=True),
         ModelInfo(id="opus[1m]", name="Long", images=True),
         ModelInfo(id="haiku", name="Haiku", images=True),
@@ -29,7 +29,7 @@ def test_models() -> None:
 
 
 def test_limits() -> None:
-    told = {
+    limits = {
         "subscription_type": "max",
         "rate_limits_available": True,
         "rate_limits": {
@@ -41,7 +41,7 @@ def test_limits() -> None:
             "extra_usage": {"is_enabled": False},
         },
     }
-    assert limits_in(raw(told)) == RateLimits(
+    assert limits_in(raw(limits)) == RateLimits(
         {
             "five_hour": RateLimitWindow(12.5, 300, 4_102_444_800.0),
             "seven_day": RateLimitWindow(34.0, 10_080, None),
@@ -57,9 +57,9 @@ def test_limits_that_are_not_known() -> None:
 
 
 def test_an_effort_is_one_of_those_the_program_names() -> None:
-    told = raw({"models": [{"value": "a"}, {"value": "b", "supportedEffortLevels": ["low"]}]})
+    models = raw({"models": [{"value": "a"}, {"value": "b", "supportedEffortLevels": ["low"]}]})
     for effort in ("low", None):
-        check_effort(told, effort)
+        check_effort(models, effort)
     check_effort(raw({"models": [{"value": "a"}]}), "of an unknown program")
     with pytest.raises(InvalidOptionError, match="does not know the effort 'bogus'; known: low"):
-        check_effort(told, "bogus")
+        check_effort(models, "bogus")

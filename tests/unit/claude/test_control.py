@@ -39,7 +39,7 @@ class Program:
 
 
 class Listener:
-    """Keeps what it is told."""
+    """Records what it receives."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []

@@ -30,7 +30,7 @@ from signedin.model.events import (
 )
 from signedin.providers.claude.messages import Message
 from signedin.providers.claude.normalise import TurnNormaliser
-from support.turns import told
+from support.turns import comparable
 
 INIT = {"type": "system", "subtype": "init", "session_id": "s1", "model": "opus", "cwd": "/w"}
 RUNNING = {"type": "system", "subtype": "session_state_changed", "state": "running"}
@@ -76,8 +76,8 @@ def feed(normaliser: TurnNormaliser, messages: Sequence[object]) -> list[Event]:
 def events(*messages: object, **arguments: object) -> list[Event]:
     """The events of a turn, as they can be compared, without its session and what it used."""
     seen = feed(TurnNormaliser(**arguments), [INIT, RUNNING, *messages])  # type: ignore[arg-type]
-    assert told(seen)[0] == SESSION
-    return [event for event in told(seen)[1:] if not isinstance(event, UsageEvent)]
+    assert comparable(seen)[0] == SESSION
+    return [event for event in comparable(seen)[1:] if not isinstance(event, UsageEvent)]
 
 
 def test_the_session_comes_first_whatever_was_said_before() -> None:
@@ -97,7 +97,7 @@ def test_a_failure_without_a_session_is_told() -> None:
 def test_a_process_that_ends_after_its_result() -> None:
     normaliser = TurnNormaliser()
     feed(normaliser, [INIT, RUNNING, assistant(text("a")), result(result="a")])
-    assert told(normaliser.closed()) == [DoneEvent(reason="completed")]
+    assert comparable(normaliser.closed()) == [DoneEvent(reason="completed")]
     assert TurnNormaliser().closed() == []
 
 
@@ -172,7 +172,7 @@ def test_a_result_about_earlier_work_does_not_end_the_turn() -> None:
         [INIT, earlier, IDLE, RUNNING, assistant(text("a")), result(result="a"), IDLE],
     )
     assert [type(event) for event in seen].count(DoneEvent) == 1
-    assert told(seen)[-1] == DoneEvent(reason="completed")
+    assert comparable(seen)[-1] == DoneEvent(reason="completed")
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_an_answer_that_does_not_fit_is_left_to_the_caller() -> None:
     called["message"]["usage"] = usage  # type: ignore[index]
     misfit = result(subtype="error_max_structured_output_retries", is_error=True, usage={})
     seen = feed(TurnNormaliser(), [INIT, RUNNING, called, misfit, IDLE])
-    assert told(seen) == [
+    assert comparable(seen) == [
         SESSION,
         UsageEvent(
             usage=Usage(input_tokens=9, cached_input_tokens=2, output_tokens=3, total_tokens=12),
@@ -345,7 +345,9 @@ def test_interrupted() -> None:
     assert events(aborted, IDLE)[-1] == DoneEvent(reason="interrupted")
     normaliser = TurnNormaliser()
     normaliser.interrupting = True
-    assert told(feed(normaliser, [INIT, RUNNING, IDLE]))[-1] == DoneEvent(reason="interrupted")
+    assert comparable(feed(normaliser, [INIT, RUNNING, IDLE]))[-1] == DoneEvent(
+        reason="interrupted"
+    )
 
 
 def test_limits_and_retries() -> None:

@@ -104,7 +104,7 @@ def test_a_command_line_that_cannot_be_used_is_said_with_where_help_is(capsys, a
 def test_nothing_is_deleted_unasked(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert run_program(["sessions", "delete", "some-id"]) == 2
-    error = "error: there is no terminal to ask on; delete it for good with --yes\n"
+    error = "error: there is no terminal to ask on; delete it with --yes\n"
     assert capsys.readouterr() == ("", error + "help: signedin sessions delete --help\n")
 
 
@@ -148,9 +148,9 @@ def test_ways_to_ask_for_help(capsys, arguments, same):
 def test_with_json_an_error_is_json_too(capsys, arguments, message):
     assert run_program(arguments) == 2
     out, err = capsys.readouterr()
-    told = json.loads(out)
-    assert told["error"]["kind"] == "invalid_option"
-    assert told["error"]["message"].startswith(message)
+    document = json.loads(out)
+    assert document["error"]["kind"] == "invalid_option"
+    assert document["error"]["message"].startswith(message)
     assert err.startswith(f"error: {message}")
 
 

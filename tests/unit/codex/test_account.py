@@ -101,7 +101,7 @@ def test_a_home_that_is_named_is_there_already(homes: Path) -> None:
     named = homes / "named" / "home"
     (homes / "file").touch()
     for home in (named, homes / "file", homes / "file" / "below"):
-        with pytest.raises(InvalidOptionError, match=r"CODEX_HOME=.* is no folder; correct it"):
+        with pytest.raises(InvalidOptionError, match=r"CODEX_HOME=.* is not a folder; correct it"):
             environment({"CODEX_HOME": str(home)}, auth_source="isolated")
     assert not named.parent.exists()
     named.mkdir(parents=True)

@@ -151,10 +151,10 @@ def test_when_a_limit_is_lifted_today() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["later", "9:02", "Foo 1st, 2030 9:02 AM", "Feb 31st, 2030 9:02 AM", "99:99 AM"]
+    "moment", ["later", "9:02", "Foo 1st, 2030 9:02 AM", "Feb 31st, 2030 9:02 AM", "99:99 AM"]
 )
-def test_when_a_limit_is_lifted_cannot_be_read(told: str) -> None:
-    assert failure_event(USAGE_LIMIT.format(told)).resets_at is None
+def test_when_a_limit_is_lifted_cannot_be_read(moment: str) -> None:
+    assert failure_event(USAGE_LIMIT.format(moment)).resets_at is None
 
 
 def test_what_the_server_counts_goes_before_its_words() -> None:

@@ -37,7 +37,7 @@ from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.normalise import TurnNormaliser
 from signedin.testing import assert_event_contract
-from support.turns import told
+from support.turns import comparable
 
 ROWS = Path(__file__).parent / "rows"
 VERSIONS = ("codex-0.163", "codex-0.169")
@@ -75,9 +75,9 @@ def turns_in(file: Path) -> Iterator[list[Event]]:
 
 
 def body(version: str, scenario: str) -> list[Event]:
-    """What is told in a scenario of one turn, warnings and usage aside."""
+    """What is reported in a scenario of one turn, warnings and usage aside."""
     [events] = turns_in(ROWS / version / f"{scenario}.jsonl")
-    return [e for e in told(events)[1:] if not isinstance(e, WarningEvent | UsageEvent)]
+    return [e for e in comparable(events)[1:] if not isinstance(e, WarningEvent | UsageEvent)]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -295,7 +295,7 @@ def test_the_answer_of_a_review(version: str) -> None:
 @pytest.mark.parametrize(("scenario", "requests"), [("text", 1), ("command", 2), ("resume", 1)])
 def test_usage(version: str, scenario: str, requests: int) -> None:
     [events] = turns_in(ROWS / version / f"{scenario}.jsonl")
-    used = [event for event in told(events) if isinstance(event, UsageEvent)]
+    used = [event for event in comparable(events) if isinstance(event, UsageEvent)]
     one = Usage(10, 2, 0, 5, 1, 15)
     total = one
     for _ in range(requests - 1):
@@ -316,8 +316,8 @@ def events_of(
 
 
 def told_all(events: list[Event]) -> list[Event]:
-    """Like `told`, with what has no word of its own."""
-    return [told([e])[0] if told([e]) else OtherEvent(name=e.name) for e in events]
+    """Like `comparable`, with what has no word of its own."""
+    return [comparable([e])[0] if comparable([e]) else OtherEvent(name=e.name) for e in events]
 
 
 @pytest.fixture
@@ -457,7 +457,7 @@ def test_errors(normaliser: TurnNormaliser) -> None:
     }
     failure = ErrorEvent(text="Boom. (try later)", error=ErrorKind.OVERLOADED)
     assert events_of(normaliser, "error", error=error, willRetry=False) == [failure]
-    # The end repeats it; it is told once.
+    # The end repeats it; it is reported once.
     turn = {"id": TURN, "status": "failed", "error": error, "items": []}
     assert events_of(normaliser, "turn/completed", turn=turn) == [DoneEvent(reason="failed")]
     assert events_of(TurnNormaliser(), "turn/completed", turn=turn) == [

@@ -1,4 +1,4 @@
-"""Which folders Codex is told to trust or not, and whose words it is given."""
+"""Which folders are passed to Codex as trusted or not, and whose words it is given."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Completions of logins find their attempt, whatever the order in which things are told."""
+"""Completions of logins find their attempt, whatever the order of messages."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -53,13 +53,13 @@ class Server:
 
 
 class Rest:
-    """Keeps what nobody else is told."""
+    """Records what nobody else receives."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, p.Incoming | None]] = []
+        self.received: list[tuple[str, p.Incoming | None]] = []
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:
-        self.told.append((method, params))
+        self.received.append((method, params))
 
     async def on_request(self, request: IncomingRequest) -> object:
         raise AssertionError(request)
@@ -100,7 +100,7 @@ async def app_server(server: Server, rest: Rest) -> AsyncIterator[AppServer]:
 
 
 async def begin(app: AppServer, server: Server, number: int, login_id: str, *before: object):
-    """Begins an attempt; `before` is told together with the answer, and ahead of it."""
+    """Begins an attempt; `before` is sent together with the answer, and ahead of it."""
     beginning = asyncio.create_task(login.login_chatgpt(app))
     request = await server.request(number)
     server.say(*before, answered(cast("int", request["id"]), login_id))
@@ -119,7 +119,7 @@ async def test_a_completion_goes_to_its_own_attempt_only(
     server.say(completed("one"))
     ended = await waiting[0]
     assert (ended.login_id, ended.success) == ("one", False)
-    assert rest.told == []
+    assert rest.received == []
 
 
 async def test_the_end_of_a_replaced_attempt_may_come_before_the_answer_to_the_new_one(
@@ -155,7 +155,7 @@ async def test_what_is_about_no_attempt_is_told_to_the_rest(
     updated = {"method": "account/updated", "params": {"authMode": "apikey"}}
     server.say(completed(None, success=True), updated, completed("one"))
     await attempt.wait(timeout=5)
-    assert [method for method, _ in rest.told] == ["account/login/completed", "account/updated"]
+    assert [method for method, _ in rest.received] == ["account/login/completed", "account/updated"]
 
 
 async def test_the_time_limit_leaves_the_attempt_open(

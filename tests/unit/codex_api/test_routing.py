@@ -37,7 +37,7 @@ def message(method: str, params: object) -> bytes:
 
 
 def tell(router: Router, method: str, params: object) -> None:
-    """Has the router told something as an app-server would."""
+    """Sends the router something as an app-server would."""
     known = p.NOTIFICATIONS.decoder(method)
     decoded = known.decode(msgspec.json.encode(params)) if known else None
     router.on_notification(method, decoded, message(method, params))

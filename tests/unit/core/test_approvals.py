@@ -1,4 +1,4 @@
-"""What is told of a decided request."""
+"""What is reported of a decided request."""
 
 import msgspec
 import pytest
@@ -32,8 +32,8 @@ def test_what_somebody_decided_is_told_without_a_warning(decision):
     ],
 )
 def test_a_denial_with_a_hint_is_told_as_a_warning(decision, warning):
-    asked, told = approval_events(REQUEST, decision, PAYLOAD)
+    asked, warning_event = approval_events(REQUEST, decision, PAYLOAD)
     assert isinstance(asked, ApprovalEvent)
     assert asked.decision == "deny"
-    assert isinstance(told, WarningEvent)
-    assert told.text == warning
+    assert isinstance(warning_event, WarningEvent)
+    assert warning_event.text == warning

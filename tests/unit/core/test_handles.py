@@ -12,7 +12,8 @@ from signedin.model.events import SessionEvent
 from signedin.model.options import TurnOptions
 from signedin.model.results import PastTurn
 from signedin.providers.base import SessionRequest
-from support.fakes import FakeProvider, FakeSession, FakeTurn, done, message, spec_of
+from support.events import done, message
+from support.fakes import FakeProvider, FakeSession, FakeTurn, spec_of
 from support.handles import HOLD, HandleMachine
 
 

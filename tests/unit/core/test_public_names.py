@@ -84,7 +84,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 @pytest.mark.parametrize("client", [signedin.Client, signedin.AsyncClient])
 def test_a_clients_help_has_every_keyword(client: type) -> None:
-    told = client.__doc__ or ""
+    documented = client.__doc__ or ""
     assert [
-        name for name in signedin.TurnKeywords.__annotations__ if f"``{name}``" not in told
+        name for name in signedin.TurnKeywords.__annotations__ if f"``{name}``" not in documented
     ] == []

@@ -31,6 +31,7 @@ from signedin import (
 )
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 from signedin.testing import assert_event_contract
+from support.events import command, delta, message
 
 SESSION = SessionEvent(session_id="s", model="m-1", timestamp=1.0)
 DONE = DoneEvent(reason="completed", timestamp=9.0)
@@ -40,21 +41,9 @@ def recorder() -> TurnRecorder:
     return TurnRecorder(provider="fake", transport="wire", cwd="/w", model="asked")
 
 
-def delta(text: str, item_id: str = "m") -> MessageDeltaEvent:
-    return MessageDeltaEvent(item_id=item_id, text=text, timestamp=2.0)
-
-
-def message(text: str, item_id: str = "m", **fields: object) -> MessageEvent:
-    return MessageEvent(item_id=item_id, text=text, timestamp=2.0, **fields)
-
-
-def command(status: str, item_id: str = "c", **fields: object) -> CommandEvent:
-    return CommandEvent(item_id=item_id, command="ls", status=status, timestamp=3.0, **fields)
-
-
 def recorded(*events: Event) -> tuple[list[Event], TurnRecorder]:
     record = recorder()
-    out = [told for event in events for told in record.record([event])]
+    out = [recorded for event in events for recorded in record.record([event])]
     assert_event_contract(out)
     return out, record
 
@@ -305,13 +294,13 @@ def test_whatever_comes_in_goes_out_in_order(batches: list[list[Event]]) -> None
 def test_what_is_told_of_a_turn_quotes_no_keys() -> None:
     key = "sk-proj-0123456789"
     payload = msgspec.Raw(b'{"message": "wrong key: sk-proj-0123456789"}')
-    told = {"text": f"wrong key: {key}", "timestamp": 2.0, "payload": payload}
+    fields = {"text": f"wrong key: {key}", "timestamp": 2.0, "payload": payload}
     events, record = recorded(
         SESSION,
-        OtherEvent(name="x", **told),
-        WarningEvent(**told),
+        OtherEvent(name="x", **fields),
+        WarningEvent(**fields),
         message(key),
-        ErrorEvent(error=ErrorKind.SERVER, **told),
+        ErrorEvent(error=ErrorKind.SERVER, **fields),
         DoneEvent(reason="failed", timestamp=9.0, payload=payload),
     )
     news = [event for event in events if not isinstance(event, SessionEvent | MessageEvent)]

@@ -15,7 +15,8 @@ from signedin import (
     UnsupportedOptionError,
     UnsupportedProviderError,
 )
-from support.fakes import FakeProvider, session_event
+from support.events import session_event
+from support.fakes import FakeProvider
 
 
 async def test_a_session_opens_with_its_first_turn(

@@ -20,7 +20,8 @@ from signedin import (
 )
 from signedin.model.events import RetryEvent
 from signedin.providers.base import ProviderTurn
-from support.fakes import Batch, FakeProvider, FakeSession, answer, session_event
+from support.events import session_event
+from support.fakes import Batch, FakeProvider, FakeSession, answer
 
 
 async def test_handles_of_one_conversation_share_it(
@@ -166,7 +167,7 @@ async def test_the_time_limit_is_of_the_whole_run(
 
 
 class StubbornSession(FakeSession):
-    """Hangs when a turn begins or ends, until it is told to go on."""
+    """Hangs when a turn begins or ends, until it is released."""
 
     go_on = asyncio.Event()
 

@@ -3,11 +3,9 @@
 import pytest
 
 from signedin import (
-    CommandEvent,
     DoneEvent,
     Event,
     FileChangeEvent,
-    MessageDeltaEvent,
     MessageEvent,
     OtherEvent,
     PlanDeltaEvent,
@@ -19,22 +17,11 @@ from signedin import (
     WarningEvent,
 )
 from signedin.testing import assert_event_contract
+from support.events import command, delta, message
 
 SESSION = SessionEvent(session_id="s", timestamp=1.0)
 DONE = DoneEvent(reason="completed", timestamp=1.0)
 OTHER = OtherEvent(name="x", timestamp=1.0)
-
-
-def delta(item_id: str = "m") -> MessageDeltaEvent:
-    return MessageDeltaEvent(item_id=item_id, text="x", timestamp=1.0)
-
-
-def message(item_id: str = "m") -> MessageEvent:
-    return MessageEvent(item_id=item_id, text="x", timestamp=1.0)
-
-
-def command(status: str, item_id: str = "c") -> CommandEvent:
-    return CommandEvent(item_id=item_id, command="ls", status=status, timestamp=1.0)
 
 
 def change(status: str) -> FileChangeEvent:
@@ -50,7 +37,15 @@ KEPT: dict[str, list[Event]] = {
     "failed before there was a session": [WarningEvent(timestamp=1.0), DONE],
     "deltas and whole": [SESSION, delta(), OTHER, delta(), message(), DONE],
     "a whole without deltas": [SESSION, message(), DONE],
-    "interleaved": [SESSION, delta("1"), delta("2"), message("1"), delta("2"), message("2"), DONE],
+    "interleaved": [
+        SESSION,
+        delta(item_id="1"),
+        delta(item_id="2"),
+        message(item_id="1"),
+        delta(item_id="2"),
+        message(item_id="2"),
+        DONE,
+    ],
     "other kinds of text": [
         SESSION,
         ReasoningDeltaEvent(item_id="r", timestamp=1.0),
@@ -59,7 +54,7 @@ KEPT: dict[str, list[Event]] = {
         PlanEvent(item_id="p", timestamp=1.0),
         DONE,
     ],
-    "a plan that is told again": [
+    "a plan that is reported again": [
         SESSION,
         PlanEvent(item_id="p", timestamp=1.0),
         PlanEvent(item_id="p", timestamp=1.0),
@@ -104,7 +99,7 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
         "a delta after its complete item, at 2",
     ),
     "a whole of another kind": (
-        [SESSION, delta("x"), ReasoningEvent(item_id="x", timestamp=1.0), DONE],
+        [SESSION, delta(item_id="x"), ReasoningEvent(item_id="x", timestamp=1.0), DONE],
         "deltas of another kind before",
     ),
     "an action without an end": ([SESSION, command("started"), DONE], r"never ended: \['c'\]"),

@@ -22,14 +22,11 @@ from signedin import (
     UsageLimitError,
 )
 from signedin.testing import assert_event_contract
-from support.fakes import FakeProvider, answer, done, message, session_event
-from support.turns import told
+from support.events import delta, done, message, session_event
+from support.fakes import FakeProvider, answer
+from support.turns import comparable
 
 Play = Callable[..., None]
-
-
-def delta(text: str) -> MessageDeltaEvent:
-    return MessageDeltaEvent(item_id="m", text=text, timestamp=1.0)
 
 
 def error(kind: ErrorKind, text: str = "why") -> ErrorEvent:
@@ -41,7 +38,7 @@ async def test_events_then_result(client: AsyncClient, provider: FakeProvider) -
     assert provider.turns == []
     assert turn.id is None
     events = [event async for event in turn]
-    assert told(events)[1:] == [
+    assert comparable(events)[1:] == [
         MessageEvent(item_id="1", text="hello"),
         DoneEvent(text="hello", reason="completed"),
     ]
@@ -61,7 +58,7 @@ async def test_an_error_of_the_provider_is_raised_after_the_last_event(
         async for event in client.stream("go"):
             events.append(event)
     assert_event_contract(events)
-    assert told(events)[-1] == DoneEvent(text="half", reason="failed")
+    assert comparable(events)[-1] == DoneEvent(text="half", reason="failed")
     assert caught.value.result is not None
     assert (caught.value.result.text, caught.value.result.reason) == ("half", "failed")
 
@@ -73,7 +70,7 @@ async def test_an_error_of_the_transport_becomes_events(client: AsyncClient, pla
         async for event in client.stream("go"):
             events.append(event)
     assert caught.value.returncode == 3
-    assert told(events)[2:] == [
+    assert comparable(events)[2:] == [
         ErrorEvent(text="gone", error=ErrorKind.PROCESS),
         MessageEvent(item_id="1", text="half", complete=False),
         DoneEvent(text="half", reason="failed"),
@@ -88,7 +85,7 @@ async def test_a_failure_to_open_is_a_turn_that_failed(
     with pytest.raises(SignedinError, match="cannot begin") as caught:
         async for event in client.stream("go"):
             events.append(event)
-    assert told(events) == [
+    assert comparable(events) == [
         ErrorEvent(text="cannot begin", error=ErrorKind.OTHER),
         DoneEvent(reason="failed"),
     ]
@@ -121,7 +118,7 @@ async def test_interrupted(client: AsyncClient, play: Play, provider: FakeProvid
             if isinstance(event, MessageDeltaEvent):
                 await turn.steer("faster")
                 await turn.interrupt()
-        assert told(events)[-1] == DoneEvent(text="half", reason="interrupted")
+        assert comparable(events)[-1] == DoneEvent(text="half", reason="interrupted")
         with pytest.raises(TurnInterruptedError) as caught:
             await turn.result()
     assert caught.value.result is not None

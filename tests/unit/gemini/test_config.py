@@ -10,7 +10,7 @@ from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.gemini import options as config
 from signedin.providers.gemini.acp import GeminiDialect
-from signedin.providers.gemini.storage import make_loadable
+from signedin.providers.gemini.store import make_loadable
 
 
 def options(**keywords: object) -> TurnOptions:

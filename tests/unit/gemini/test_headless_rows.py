@@ -32,7 +32,7 @@ from signedin.providers.gemini.failure import exit_error
 from signedin.providers.gemini.headless.normalise import HeadlessRows
 from signedin.testing import assert_event_contract
 from signedin.wire.jsonl import BadLine
-from support.turns import told
+from support.turns import comparable
 
 INIT = {"type": "init", "timestamp": "t", "session_id": "s1", "model": "gemini-2.5-pro"}
 STATS = {
@@ -70,7 +70,7 @@ def read(*rows: dict | BadLine) -> list[Event]:
 def test_a_whole_turn() -> None:
     events = read(INIT, said("hi", "user"), said("Hel"), said("lo"), SUCCESS)
     assert_event_contract(events)
-    assert told(events) == [
+    assert comparable(events) == [
         SessionEvent(session_id="s1", model="gemini-2.5-pro", cwd="/work"),
         MessageDeltaEvent(item_id="1", text="Hel"),
         MessageDeltaEvent(item_id="1", text="lo"),

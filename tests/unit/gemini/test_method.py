@@ -1,4 +1,4 @@
-"""How Gemini would sign in, told from files and variables without reading a secret."""
+"""How Gemini would sign in, determined from files and variables without reading a secret."""
 
 import json
 import os

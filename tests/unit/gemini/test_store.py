@@ -32,8 +32,8 @@ def asked(number: int, text: str) -> dict:
 
 
 def answered(number: int, content: object, **more: object) -> dict:
-    told = {"timestamp": moment(number), "type": "gemini", "content": content}
-    return {"id": f"g{number}", "model": "gemini-2.5-pro", **told, **more}
+    record = {"timestamp": moment(number), "type": "gemini", "content": content}
+    return {"id": f"g{number}", "model": "gemini-2.5-pro", **record, **more}
 
 
 def call(name: str, second: int, output: str, **more: object) -> dict:
@@ -158,8 +158,8 @@ def test_the_list(store: GeminiStore, chats: Path) -> None:
 
 
 def test_the_history(store: GeminiStore, chats: Path) -> None:
-    told = "Output: no rule\nExit Code: 2\nProcess Group PGID: 7"
-    failing = f"<untrusted_context>\n{told}\n</untrusted_context>"
+    output = "Output: no rule\nExit Code: 2\nProcess Group PGID: 7"
+    failing = f"<untrusted_context>\n{output}\n</untrusted_context>"
     thought = {"subject": "Plan", "description": "Think."}
     write(
         chats,

@@ -51,7 +51,7 @@ def test_a_folder_with_something_to_follow_is_refused_where_trust_is_needed(
 
 
 def test_a_variable_does_not_undo_it(tmp_path: Path) -> None:
-    with pytest.raises(InvalidOptionError, match="env sets GEMINI_CLI_TRUST_WORKSPACE, which"):
+    with pytest.raises(InvalidOptionError, match="env changes GEMINI_CLI_TRUST_WORKSPACE, which"):
         check_trust(options(tmp_path, env=YES), headless=False)
     check_trust(options(tmp_path, env=NO), headless=False)
     check_trust(options(tmp_path, env=YES, trust_project=True), headless=False)

@@ -27,12 +27,6 @@ ASKED = {
 
 
 @pytest.fixture
-def issuer() -> Iterator[LoopbackIssuer]:
-    with LoopbackIssuer() as issuer:
-        yield issuer
-
-
-@pytest.fixture
 def http(issuer: LoopbackIssuer) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=issuer.url, trust_env=False) as client:
         yield client

@@ -24,12 +24,6 @@ ASKED = {
 
 
 @pytest.fixture
-def issuer() -> Iterator[LoopbackIssuer]:
-    with LoopbackIssuer() as issuer:
-        yield issuer
-
-
-@pytest.fixture
 def http(issuer: LoopbackIssuer) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=issuer.url, trust_env=False) as client:
         yield client
@@ -153,12 +147,12 @@ def test_a_device(issuer: LoopbackIssuer, http: httpx2.Client) -> None:
     with pytest.raises(LookupError, match="no device sign-in waits with the code '0000-0000'"):
         issuer.approve_device("0000-0000")
     issuer.approve_device(given["user_code"])
-    told = http.post(poll, json=asked).json()
+    answer = http.post(poll, json=asked).json()
     tokens = redeem(
         http,
-        told["authorization_code"],
+        answer["authorization_code"],
         redirect_uri=f"{issuer.url}/deviceauth/callback",
-        code_verifier=told["code_verifier"],
+        code_verifier=answer["code_verifier"],
     )
     assert issuer.is_good(tokens.json()["access_token"])
     assert refused(http.post(poll, json=asked)) == (404, "device_code_not_found")

@@ -263,9 +263,12 @@ def test_bad_endings(serve: Serve, ask: Callable[..., httpx2.Response]) -> None:
         ask(serve(Reply("a b", ending=Failed("api_error", "it broke", after=1))))
     )
     assert error == {"type": "error", "error": {"type": "api_error", "message": "it broke"}}
-    for reason, told in {"max_output_tokens": "max_tokens", "content_filter": "refusal"}.items():
+    for reason, stop_reason in {
+        "max_output_tokens": "max_tokens",
+        "content_filter": "refusal",
+    }.items():
         events = events_of(ask(serve(Reply("a b", ending=Incomplete(reason)))))
-        assert events[-2]["delta"]["stop_reason"] == told
+        assert events[-2]["delta"]["stop_reason"] == stop_reason
     for stream in (True, False):
         with pytest.raises(httpx2.RemoteProtocolError):
             ask(serve(Reply("a b", ending=Cut(after=1))), stream=stream)

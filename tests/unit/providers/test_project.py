@@ -62,5 +62,5 @@ def test_the_callers_variables_do_not_undo_a_guard(tmp_path: Path) -> None:
     guard = {"SAFE": "1"}
     check_guarding("toy", guard, TurnOptions(cwd=tmp_path, env={"SAFE": "1"}))
     for value in ("0", None):
-        with pytest.raises(InvalidOptionError, match="env sets SAFE, which keeps toy from what"):
+        with pytest.raises(InvalidOptionError, match="env changes SAFE, which makes toy ignore"):
             check_guarding("toy", guard, TurnOptions(cwd=tmp_path, env={"SAFE": value}))

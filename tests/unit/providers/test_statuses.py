@@ -45,8 +45,8 @@ def of_codex_with_a_code(status: int) -> ErrorKind:
 
 def of_claude(status: int) -> ErrorKind:
     result = ResultMessage(is_error=True, result="no", api_error_status=status)
-    told = claude.ApiError(error="unknown", text="no")
-    return claude.failure_event(result, told, None, timestamp=time.time(), payload=RAW).error
+    error = claude.ApiError(error="unknown", text="no")
+    return claude.failure_event(result, error, None, timestamp=time.time(), payload=RAW).error
 
 
 def of_acp(status: int) -> ErrorKind:

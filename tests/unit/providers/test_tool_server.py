@@ -10,7 +10,7 @@ import pytest
 from signedin.client.callback_host import CallbackHost
 from signedin.model.errors import MissingExtraError
 from signedin.model.options import TurnOptions
-from signedin.providers.shared.tool_host import OfferedTools, ToolHost
+from signedin.providers.shared.tool_service import OfferedTools, ToolService
 from signedin.tools.tool import AnyTool, tool
 
 ACCEPT = "application/json, text/event-stream"
@@ -29,10 +29,10 @@ async def broken() -> str:
 
 
 @pytest.fixture
-async def host() -> AsyncIterator[ToolHost]:
-    host = ToolHost("gemini")
-    yield host
-    await host.aclose()
+async def service() -> AsyncIterator[ToolService]:
+    service = ToolService("gemini")
+    yield service
+    await service.aclose()
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ async def called(
     return result["isError"], result["content"][0]["text"]
 
 
-async def test_tools_are_listed_and_called(host, http, tmp_path) -> None:
-    offered = await host.offer((shout, broken))
+async def test_tools_are_listed_and_called(service, http, tmp_path) -> None:
+    offered = await service.offer((shout, broken))
     turn = running(shout, broken, tmp_path=tmp_path)
     offered.begin_turn(turn)
     listed = (await post(http, offered, "tools/list", {})).json()["result"]["tools"]
@@ -96,16 +96,16 @@ async def test_tools_are_listed_and_called(host, http, tmp_path) -> None:
         ({"Origin": "https://evil.example"}, 403),
     ],
 )
-async def test_only_the_agent_is_answered(host, http, tmp_path, headers, status) -> None:
-    offered = await host.offer((shout,))
+async def test_only_the_agent_is_answered(service, http, tmp_path, headers, status) -> None:
+    offered = await service.offer((shout,))
     offered.begin_turn(running(shout, tmp_path=tmp_path))
     answer = await post(http, offered, "tools/list", {}, **headers)
     assert answer.status_code == status
     assert "shout" not in answer.text
 
 
-async def test_a_session_cannot_reach_the_tools_of_another(host, http, tmp_path) -> None:
-    first, second = await host.offer((shout,)), await host.offer((broken,))
+async def test_a_session_cannot_reach_the_tools_of_another(service, http, tmp_path) -> None:
+    first, second = await service.offer((shout,)), await service.offer((broken,))
     stolen = {"Authorization": f"Bearer {second.token}"}
     assert (await post(http, first, "tools/list", {}, **stolen)).status_code == 401
     second.withdraw()
@@ -113,7 +113,7 @@ async def test_a_session_cannot_reach_the_tools_of_another(host, http, tmp_path)
     assert (await http.get(first.url, headers={"Accept": ACCEPT})).status_code == 405
 
 
-async def test_calls_run_side_by_side(host, http, tmp_path) -> None:
+async def test_calls_run_side_by_side(service, http, tmp_path) -> None:
     both = asyncio.Barrier(2)
 
     @tool
@@ -122,14 +122,14 @@ async def test_calls_run_side_by_side(host, http, tmp_path) -> None:
         await both.wait()
         return "met"
 
-    offered = await host.offer((meet,))
+    offered = await service.offer((meet,))
     offered.begin_turn(running(meet, tmp_path=tmp_path))
     async with asyncio.timeout(60):
         results = await asyncio.gather(*(called(http, offered, "meet") for _ in range(2)))
     assert results == [(False, "met")] * 2
 
 
-async def test_a_call_ends_with_its_turn_and_the_server(host, http, tmp_path) -> None:
+async def test_a_call_ends_with_its_turn_and_the_server(service, http, tmp_path) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
     @tool
@@ -141,7 +141,7 @@ async def test_a_call_ends_with_its_turn_and_the_server(host, http, tmp_path) ->
         finally:
             ended.set()
 
-    offered = await host.offer((wait,))
+    offered = await service.offer((wait,))
     turn = running(wait, tmp_path=tmp_path)
     offered.begin_turn(turn)
     async with asyncio.timeout(60):
@@ -156,7 +156,7 @@ async def test_a_call_ends_with_its_turn_and_the_server(host, http, tmp_path) ->
         offered.begin_turn(turn)
         call = asyncio.create_task(called(http, offered, "wait"))
         await begun.wait()
-        await host.aclose()
+        await service.aclose()
         await asyncio.wait({call})
         call.exception()  # whether it was answered at all is up to chance
         assert ended.is_set()
@@ -165,8 +165,8 @@ async def test_a_call_ends_with_its_turn_and_the_server(host, http, tmp_path) ->
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_secrets_are_not_shown(host) -> None:
-    offered = await host.offer((shout,))
+async def test_secrets_are_not_shown(service) -> None:
+    offered = await service.offer((shout,))
     assert repr(offered) == "OfferedTools(shout)"
     assert offered.token not in offered.url
 
@@ -175,6 +175,6 @@ async def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     def missing(name: str) -> None:
         raise ModuleNotFoundError("No module named 'mcp'", name="mcp")
 
-    monkeypatch.setattr("signedin.providers.shared.tool_host.import_module", missing)
+    monkeypatch.setattr("signedin.providers.shared.tool_service.import_module", missing)
     with pytest.raises(MissingExtraError, match=r"mcp is missing.*signedin\[tools\]"):
-        await ToolHost("gemini").offer((shout,))
+        await ToolService("gemini").offer((shout,))

@@ -139,9 +139,9 @@ class TestChat:
             Exchange(prompt="Two"),
         ]
         assert carry(exchanges) == (
-            "Until now another agent talked with the user. What was said, for you to go on from:"
+            "Until now another agent talked with the user. What was said, for you to continue from:"
             "\n\nUser: One\n\nAgent: First.\n\nUser: Two\n\nAgent: (no answer)\n\n"
-            "That was the conversation until now. The user goes on:"
+            "That was the conversation until now. The user continues:"
         )
         assert carry([]) == ""
 

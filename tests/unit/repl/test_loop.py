@@ -24,7 +24,8 @@ from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.render import View
 from signedin.model.capabilities import Capabilities
 from signedin.providers.base import ProviderSpec
-from support.fakes import FakeProvider, FakeTurn, answer, message, session_event, spec_of
+from support.events import message, session_event
+from support.fakes import FakeProvider, FakeTurn, answer, spec_of
 
 Step = str | Callable[[], Awaitable[object]]
 
@@ -200,9 +201,9 @@ async def test_another_agent_is_told_until_it_has_heard(provider: FakeProvider):
     for line in ("first", "/provider other", "second", "second", "third"):
         screen.steps += [line, screen.idle]
     assert await hold(screen) == 0
-    told = [prompt for prompt, _ in provider.prompts]
+    prompts = [prompt for prompt, _ in provider.prompts]
     carried = "User: first\n\nAgent: Done."
-    assert [carried in prompt for prompt in told] == [False, True, True, False]
+    assert [carried in prompt for prompt in prompts] == [False, True, True, False]
     assert "error: try again\n" in screen.shown
 
 

@@ -86,7 +86,7 @@ SCHEMA = {
 def test_strict_closes_requires_and_lists():
     entry = closed({"key": {"type": "string"}, "value": {"type": "number"}}, ["key", "value"])
     trick = closed({"key": {"type": "string"}, "value": {"$ref": "#/$defs/T"}}, ["key", "value"])
-    told = "the entries of a map, each key once"
+    description = "the entries of a map, each key once"
     null = {"type": "null"}
     cat = closed({"kind": {"enum": ["cat"], "type": "string"}}, ["kind"])
     dog = closed(
@@ -105,7 +105,10 @@ def test_strict_closes_requires_and_lists():
                     "description": "In years (default: 1)",
                 },
                 "nick": {"anyOf": [{"type": "string"}, null]},
-                "scores": {"anyOf": [{"type": "array", "items": entry}, null], "description": told},
+                "scores": {
+                    "anyOf": [{"type": "array", "items": entry}, null],
+                    "description": description,
+                },
                 "pet": {"anyOf": [cat, dog, null]},
                 "mixed": {
                     "anyOf": [
@@ -117,7 +120,7 @@ def test_strict_closes_requires_and_lists():
             },
             ["name", "age", "nick", "scores", "pet", "mixed"],
         ),
-        "$defs": {"T": {"type": "array", "items": trick, "description": told}},
+        "$defs": {"T": {"type": "array", "items": trick, "description": description}},
     }
 
 
@@ -160,8 +163,8 @@ def test_a_map_that_may_be_null_is_restored():
     values = {"type": ["object", "null"], "additionalProperties": {"type": "integer"}}
     schema = closed({"m": values}, ["m"])
     entry = closed({"key": {"type": "string"}, "value": {"type": "integer"}}, ["key", "value"])
-    told = "the entries of a map, each key once"
-    listed = {"type": "array", "items": entry, "description": told}
+    description = "the entries of a map, each key once"
+    listed = {"type": "array", "items": entry, "description": description}
     assert strict(schema) == closed({"m": {"anyOf": [listed, {"type": "null"}]}}, ["m"])
     assert restore(schema, {"m": [{"key": "a", "value": 1}]}) == {"m": {"a": 1}}
     assert restore(schema, {"m": None}) == {"m": None}

@@ -4,8 +4,7 @@ import msgspec
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft7Validator
 
-from signedin.schemas.docstrings import read_docstring
-from signedin.tools.tool import tool
+from signedin.tools.tool import read_docstring, tool
 from support.kinds import KINDS
 
 NAMES = ["first", "second", "third"]

@@ -1,4 +1,4 @@
-"""Functions become tools: what the model is told, and what comes of its calls."""
+"""Functions become tools: what the model gets, and what its calls return."""
 
 import dataclasses
 import datetime as dt
@@ -270,8 +270,8 @@ def test_descriptions_come_from_annotated_before_the_docstring_before_the_type()
             d: When
         """
 
-    told = {name: member["description"] for name, member in go.schema["properties"].items()}
-    assert told == {"a": "From", "b": "To", "c": "A place.", "d": "When (format: date)"}
+    descriptions = {name: member["description"] for name, member in go.schema["properties"].items()}
+    assert descriptions == {"a": "From", "b": "To", "c": "A place.", "d": "When (format: date)"}
 
 
 def test_defaults_without_json_form_are_left_to_the_function():

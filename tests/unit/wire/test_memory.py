@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from signedin.wire.memory import resident_bytes
+from signedin.wire.process import resident_bytes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it in /proc")

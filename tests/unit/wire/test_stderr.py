@@ -2,7 +2,7 @@
 
 import pytest
 
-from signedin.wire.stderr import TAIL_LIMIT, Tail
+from signedin.wire.process import TAIL_LIMIT, Tail
 
 
 def test_keeps_the_end_and_no_more() -> None:

@@ -1,4 +1,4 @@
-"""All slash commands, and how one that is being typed could go on."""
+"""All slash commands, and how one that is being typed could continue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFINED_IN = (about, settings, talk)
 
 
 async def choices(shell: Shell, line: str) -> Choices:
-    """Returns how a command that is being typed could go on."""
+    """Returns how a command that is being typed could continue."""
     name, space, typed = line.partition(" ")
     if not space:
         return [(command.name, command.help) for command in COMMANDS]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import in_terminal
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_completions, has_focus
@@ -19,13 +22,16 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 from rich.console import Console, RenderableType
 
+from signedin.accounts.homes import make_private, signedin_home
 from signedin.cli.blocks import printable
 from signedin.cli.interactive.commands import Choices
-from signedin.cli.interactive.entering import SlashCompleter, history_file
 from signedin.cli.interactive.screen import Fits, ScreenDelegate
 from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.render import View
 from signedin.model.events import Event
+
+HISTORY = "history"
+"""Name of the file in signedin's folder that stores what was entered."""
 
 _FRAME_SECONDS = 0.1
 _CONTINUATION = "... "
@@ -39,7 +45,7 @@ _STYLE = Style.from_dict(
 
 
 class PromptScreen:
-    """Reads with an editable line, also while a turn runs, and draws what is going on above it."""
+    """Reads with an editable line, also during a turn, and draws the current activity above it."""
 
     reads_ahead = True
 
@@ -109,7 +115,7 @@ class PromptScreen:
             yield
 
     def watch(self, view: View | None) -> None:
-        """Draws what a view says is going on, from now on and at each `refresh`."""
+        """Draws the current activity of a view, now and at each `refresh`."""
         self._view = view
         self.refresh()
 
@@ -270,7 +276,7 @@ class _LinePresenter(Presenter):
         self._screen.show(*self._view.end(end.result))
 
     async def __aenter__(self) -> Self:
-        """Begins to draw what is going on."""
+        """Begins to draw the current activity."""
         self._screen.watch(self._view)
         self._drawing = asyncio.create_task(self._draw())
         return self
@@ -291,3 +297,41 @@ class _LinePresenter(Presenter):
         while True:
             await asyncio.sleep(_FRAME_SECONDS)
             self._screen.refresh()
+
+
+class SlashCompleter(Completer):
+    """Completes slash commands and what is given to them.
+
+    Args:
+        choices: Returns how a line could continue.
+    """
+
+    def __init__(self, choices: Callable[[str], Awaitable[Choices]]) -> None:
+        self._choices = choices
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
+        """Completes nothing: what there is has to be waited for."""
+        del document, complete_event
+        return []
+
+    async def get_completions_async(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> AsyncGenerator[Completion, None]:
+        """Completes the last word of a line that begins with a slash."""
+        del complete_event
+        line = document.text_before_cursor
+        if not line.startswith("/") or "\n" in line:
+            return
+        typed = line.partition(" ")[2] if " " in line else line
+        for word, meaning in await self._choices(line):
+            if word.startswith(typed):
+                yield Completion(word, start_position=-len(typed), display_meta=meaning)
+
+
+def history_file() -> Path:
+    """Returns the file of what was entered, which only its owner can read."""
+    path = make_private(signedin_home()) / HISTORY
+    os.close(os.open(path, os.O_CREAT | os.O_APPEND, 0o600))
+    return path

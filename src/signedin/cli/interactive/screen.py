@@ -76,7 +76,7 @@ class Screen(Protocol):
         ...
 
     def show(self, *renderables: RenderableType) -> None:
-        """Shows something for good."""
+        """Shows something permanently."""
         ...
 
     def refresh(self) -> None:

@@ -81,7 +81,7 @@ class Shell:
         return EventView(view) if self.shows_events else view
 
     def show(self, *renderables: RenderableType) -> None:
-        """Shows something for good."""
+        """Shows something permanently."""
         self.screen.show(*renderables)
 
     def leave(self, code: int = SUCCESS) -> None:

@@ -283,6 +283,6 @@ def carry(exchanges: list[Exchange]) -> str:
         return ""
     talk = "\n\n".join(reversed(said))
     return (
-        "Until now another agent talked with the user. What was said, for you to go on from:\n\n"
-        f"{talk}\n\nThat was the conversation until now. The user goes on:"
+        "Until now another agent talked with the user. What was said, for you to continue from:\n\n"
+        f"{talk}\n\nThat was the conversation until now. The user continues:"
     )

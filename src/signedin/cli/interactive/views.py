@@ -41,7 +41,7 @@ class EventView:
         return self._view.end(result)
 
     def now(self) -> RenderableType:
-        """Returns what is going on at the moment."""
+        """Returns the current activity."""
         return self._view.now()
 
 
@@ -66,7 +66,7 @@ class AnswerView:
         return TurnView(blocks.markdown).feed(answer)
 
     def now(self) -> RenderableType:
-        """Returns what is going on at the moment."""
+        """Returns the current activity."""
         return self._view.now()
 
 

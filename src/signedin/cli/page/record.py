@@ -24,7 +24,7 @@ from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """One prompt and all that came back.
+    """One prompt and everything the agent reported.
 
     Attributes:
         prompt: What was asked; empty where that was not stored.

@@ -9,16 +9,14 @@ from signedin._lazy import attach
 from signedin.model.extras import from_extra
 
 if TYPE_CHECKING:
-    from signedin.integrations.axio.failure import ChatGPTError
     from signedin.integrations.axio.screen import SignInScreen
-    from signedin.integrations.axio.transport import SignedInTransport
+    from signedin.integrations.axio.transport import ChatGPTError, SignedInTransport
 
 __all__ = ["ChatGPTError", "SignInScreen", "SignedInTransport"]
 
 _HOMES = {
-    ".failure": "ChatGPTError",
     ".screen": "SignInScreen",
-    ".transport": "SignedInTransport",
+    ".transport": "ChatGPTError SignedInTransport",
 }
 
 if not TYPE_CHECKING:  # or a type checker would take every misspelt name for granted

@@ -20,11 +20,10 @@ from axio.models import Capability, ModelRegistry, ModelSpec
 from axio.tool import Tool
 from axio.transport import TransportError
 from axio.types import StopReason
-from axio_responses import Responses, convert_messages, convert_tools
+from axio_responses import Recovery, Responses, ResponsesAPIError, convert_messages, convert_tools
 from axio_sse import Event as ServerEvent
 
-from signedin.integrations.axio.failure import ChatGPTError
-from signedin.model.errors import SignedinError
+from signedin.model.errors import ErrorKind, SignedinError, TurnFailedError
 from signedin.model.events import Event, OtherEvent
 from signedin.providers.chatgpt.models import Model
 from signedin.providers.chatgpt.requests import ResponseRequest
@@ -33,12 +32,26 @@ from signedin.providers.chatgpt.transport import ChatGPTTransport
 _FAILURES = {"response.failed", "error"}
 """Reported by the error that the answer ends with."""
 
+_RECOVERY = {
+    ErrorKind.AUTH_REQUIRED: Recovery.authentication,
+    ErrorKind.BILLING: Recovery.quota,
+    ErrorKind.USAGE_LIMIT: Recovery.quota,
+    ErrorKind.PERMISSION_DENIED: Recovery.permission,
+    ErrorKind.CONTEXT_WINDOW: Recovery.invalid_request,
+    ErrorKind.INVALID_OPTION: Recovery.invalid_request,
+    ErrorKind.MODEL_NOT_FOUND: Recovery.invalid_request,
+    ErrorKind.NETWORK: Recovery.retry,
+    ErrorKind.OVERLOADED: Recovery.retry,
+    ErrorKind.RATE_LIMITED: Recovery.retry,
+    ErrorKind.SERVER: Recovery.retry,
+}
+
 
 class SignedInTransport:
     """Answers of ChatGPT for an axio agent, with the login that signedin has stored.
 
     `open` is the way to get one. ``session`` and ``on_auth_refresh`` of axio's own transports have
-    no counterpart: the connection and the tokens are looked after.
+    no counterpart: the connection and the tokens are managed here.
 
     Args:
         connection: Answers; it stays the caller's.
@@ -119,7 +132,7 @@ class SignedInTransport:
     ) -> AsyncGenerator[StreamEvent, None]:
         """Asks once and gives the answer as axio's events, of which ``IterationEnd`` is the last.
 
-        A request of whose answer nothing was seen yet is tried again. What axio has no event for,
+        A request of whose answer nothing was seen yet is retried. What axio has no event for,
         such as a retry or the plan's limits, is a ``ProviderEvent``.
 
         Raises:
@@ -188,3 +201,29 @@ def _as_transport_error() -> Generator[None, None, None]:
         yield
     except SignedinError as error:
         raise TransportError(error.message) from error
+
+
+class ChatGPTError(ResponsesAPIError):
+    """An answer that did not end well, as an axio ``StreamError``.
+
+    ``__cause__`` is the error of signedin, which knows more: a
+    `signedin.model.errors.UsageLimitError` has ``resets_at``, a
+    `signedin.model.errors.RateLimitedError` has ``retry_after``.
+
+    Args:
+        error: What happened.
+
+    Attributes:
+        code: One of the words of `signedin.model.errors.ErrorKind`.
+        status: The HTTP status, if the server gave one that says more than the code.
+    """
+
+    def __init__(self, error: SignedinError) -> None:
+        status = error.status if isinstance(error, TurnFailedError) else None
+        super().__init__(error.message, code=str(error.kind), status=status)
+        self._kind = error.kind
+
+    @property
+    def recovery(self) -> Recovery:
+        """What may help."""
+        return _RECOVERY.get(self._kind, Recovery.unknown)

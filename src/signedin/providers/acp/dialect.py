@@ -72,7 +72,7 @@ class SessionStore(Protocol):
         ...
 
     def delete(self, session_id: str) -> None:
-        """Deletes a conversation for good."""
+        """Deletes a conversation permanently."""
         ...
 
 
@@ -111,7 +111,7 @@ class Dialect(Protocol):
 
     @property
     def keeps_folder(self) -> bool:
-        """Whether a stored session goes on only in the folder it began in."""
+        """Whether a stored session can be continued only in the folder it began in."""
         ...
 
     @property

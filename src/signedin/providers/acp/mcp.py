@@ -12,7 +12,7 @@ import msgspec
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.model.options import McpServer, TurnOptions
 from signedin.providers.acp import protocol as acp
-from signedin.providers.shared.tool_host import SERVER, OfferedTools
+from signedin.providers.shared.tool_service import SERVER, OfferedTools
 
 _FORMATS = (
     r"mcp__{server}__(?P<tool>.+)",  # qwen 0.15 and claude-agent-acp, in _meta

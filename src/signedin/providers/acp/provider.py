@@ -50,7 +50,7 @@ from signedin.providers.shared.binary import locate, remember_version, require
 from signedin.providers.shared.environment import child_environment
 from signedin.providers.shared.project import check_guarding, untrusted
 from signedin.providers.shared.provider_options import ProviderOptions, Text
-from signedin.providers.shared.tool_host import ToolHost
+from signedin.providers.shared.tool_service import ToolService
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
 
@@ -108,14 +108,14 @@ class ACPProvider(Provider):
     def __init__(self, dialect: Dialect) -> None:
         self.name = dialect.name
         self._dialect = dialect
-        self._tool_host = ToolHost(dialect.name)
+        self._tool_service = ToolService(dialect.name)
         self._running: dict[bytes, _Process] = {}
         self._starting = asyncio.Lock()
 
     async def open_session(self, request: SessionRequest) -> ACPSession:
         """Begins or resumes a session."""
         connect = partial(self._started, request.options)
-        session = ACPSession(connect, self._dialect, self._tool_host, request)
+        session = ACPSession(connect, self._dialect, self._tool_service, request)
         session.notices = self._dialect.notices(request.options)
         if request.resume is None or self._dialect.store(request.options) is None:
             await session.open()  # otherwise a turn does: reading needs no loaded session
@@ -163,7 +163,7 @@ class ACPProvider(Provider):
         async with self._starting:
             processes, self._running = self._running, {}
             ends = [process.aclose() for process in processes.values()]
-            await asyncio.gather(*ends, self._tool_host.aclose())
+            await asyncio.gather(*ends, self._tool_service.aclose())
 
     async def _started(self, options: TurnOptions) -> RunningAgent:
         return await self._agent(self._dialect.launch(options))

@@ -43,7 +43,7 @@ _WANTED_KINDS = {
 }
 _TOO_WIDE = ("_server", "_project", "_user")
 """Ends of the ids of answers that gemini 0.61 and qwen 0.15 offer beside the narrower ones: every
-tool of a server, or for good."""
+tool of a server, or permanently."""
 
 Granted: TypeAlias = tuple[str, str | None, str | None, str | None, tuple[str, ...]]
 """What an approval is about, to recognise the same again."""

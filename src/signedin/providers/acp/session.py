@@ -32,7 +32,7 @@ from signedin.providers.acp.session_settings import SessionSettings
 from signedin.providers.acp.store import Replay
 from signedin.providers.acp.turn import ACPTurn
 from signedin.providers.base import ProviderSession, SessionRequest
-from signedin.providers.shared.tool_host import OfferedTools, ToolHost
+from signedin.providers.shared.tool_service import OfferedTools, ToolService
 from signedin.tools.tool import AnyTool
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
@@ -100,11 +100,11 @@ class RunningAgent(msgspec.Struct):
     served: set[str] = set()
     opening: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
-    async def offer(self, tools: tuple[AnyTool, ...], host: ToolHost) -> OfferedTools | None:
+    async def offer(self, tools: tuple[AnyTool, ...], service: ToolService) -> OfferedTools | None:
         """Offers tools to a session."""
         if not tools or self.offered is not None:
             return self.offered
-        offered = await host.offer(tools)
+        offered = await service.offer(tools)
         if not self.launch.servers:
             return offered
         if self.offered is not None:
@@ -150,12 +150,12 @@ class ACPSession(ProviderSession):
     """A session. If the agent dies, the next turn loads the session in a new one."""
 
     def __init__(
-        self, connect: Connect, dialect: Dialect, tool_host: ToolHost, request: SessionRequest
+        self, connect: Connect, dialect: Dialect, tool_service: ToolService, request: SessionRequest
     ) -> None:
         self.provider = dialect.name
         self.fixed_options = dialect.fixed_options
         self._connect = connect
-        self._tool_host = tool_host
+        self._tool_service = tool_service
         self._dialect = dialect
         self._options = request.options
         self._id = request.resume
@@ -306,7 +306,7 @@ class ACPSession(ProviderSession):
         """Does nothing: the running prompt gets the same error."""
 
     async def on_request(self, request: IncomingRequest) -> object:
-        """Has the running turn answer a request."""
+        """Passes a request on to the running turn."""
         if self._turn is None:
             raise JsonRpcError(METHOD_NOT_FOUND, f"no turn is running to answer {request.method}")
         return await self._turn.on_request(request)
@@ -326,7 +326,7 @@ class ACPSession(ProviderSession):
 
             answering, failed = await answering_servers(servers, options, running.launch.env)
             self.notices = [*self.notices, *failed]
-        offered = await running.offer(options.tools, self._tool_host)
+        offered = await running.offer(options.tools, self._tool_service)
         try:
             wanted = [*answering, *([tools_on_the_wire(offered)] if offered else [])]
             async with running.opening:

@@ -12,15 +12,15 @@ from signedin.accounts.status import AuthStatus, LoginMethod
 from signedin.accounts.store import CredentialStoreError
 from signedin.model.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
 from signedin.providers.base import ProviderConfig
-from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn, Flow, OpenSignIns
+from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn, Flow, PendingSignIns
 from signedin.providers.chatgpt.sign_in.browser import BrowserFlow
 from signedin.providers.chatgpt.sign_in.clients import AgentClient, FixedClient, OAuthClient
+from signedin.providers.chatgpt.sign_in.code_exchange import CodeExchange
 from signedin.providers.chatgpt.sign_in.device import DeviceFlow
-from signedin.providers.chatgpt.sign_in.flow import Enrolment
-from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
 from signedin.providers.chatgpt.sign_in.profiles import DEFAULT_PROFILE, Profile, profile_named
 from signedin.providers.chatgpt.sign_in.registrations import Registrations
 from signedin.providers.chatgpt.sign_in.settings import SignInSettings
+from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 from signedin.providers.chatgpt.sign_in.transfer import read_login, write_login
 
 
@@ -37,13 +37,13 @@ class ChatGPTAuth:
     """
 
     def __init__(
-        self, config: ProviderConfig, settings: SignInSettings, sign_ins: OpenSignIns
+        self, config: ProviderConfig, settings: SignInSettings, sign_ins: PendingSignIns
     ) -> None:
         check_source(config)
         self._config = config
         self._settings = settings
         self._sign_ins = sign_ins
-        self._keeper = LoginKeeper(config.account, settings)
+        self._stored_login = StoredLogin(config.account, settings)
 
     async def status(self) -> AuthStatus:
         """Returns whose login is stored, without a request."""
@@ -53,10 +53,10 @@ class ChatGPTAuth:
             authenticated=False,
             source="isolated",
             account=self._config.account,
-            home=self._keeper.folder,
+            home=self._stored_login.folder,
         )
         try:
-            login = await self._keeper.read()
+            login = await self._stored_login.read()
         except CredentialStoreError as error:
             return msgspec.structs.replace(basis, reason="damaged", warnings=(error.message,))
         if login is None:
@@ -68,7 +68,7 @@ class ChatGPTAuth:
             authenticated=True,
             mode="login",
             billing="subscription",
-            decided_by=self._keeper.kept_in,
+            decided_by=self._stored_login.stored_in,
             plan=claims.plan,
             email=claims.email,
             details={name: fact for name, fact in facts.items() if fact},
@@ -98,8 +98,8 @@ class ChatGPTAuth:
         return await self._sign_ins.start(self._flow(method))
 
     async def logout(self) -> None:
-        """Revokes the login at OpenAI and deletes it; see `LoginKeeper.sign_out`."""
-        await self._keeper.sign_out()
+        """Revokes the login at OpenAI and deletes it; see `StoredLogin.sign_out`."""
+        await self._stored_login.sign_out()
 
     async def export_login(self, passphrase: str | None) -> str:
         """Returns the login as one line, plain without a passphrase.
@@ -108,9 +108,9 @@ class ChatGPTAuth:
             AuthRequiredError: There is none.
             UnsupportedOptionError: It is valid on this machine only.
         """
-        login = await self._keeper.read()
+        login = await self._stored_login.read()
         if login is None:
-            raise AuthRequiredError(f"there is no login in {self._keeper.where}")
+            raise AuthRequiredError(f"there is no login in {self._stored_login.where}")
         return write_login(login, passphrase)
 
     async def import_login(self, line: str, passphrase: Callable[[], str], *, force: bool) -> Path:
@@ -120,25 +120,25 @@ class ChatGPTAuth:
             InvalidOptionError: It is not a login of ChatGPT, or there is one already.
             AuthRequiredError: The passphrase is wrong.
         """
-        if not force and await self._keeper.read() is not None:
+        if not force and await self._stored_login.read() is not None:
             raise InvalidOptionError(
-                f"{self._keeper.where} has a login already; it is replaced only by force"
+                f"{self._stored_login.where} has a login already; it is replaced only by force"
             )
-        await self._keeper.save(read_login(line, passphrase))
-        return self._keeper.folder
+        await self._stored_login.save(read_login(line, passphrase))
+        return self._stored_login.folder
 
     def _flow(self, method: LoginMethod) -> Flow:
         profile = self._settings.profile or profile_named(DEFAULT_PROFILE)
-        enrolment = Enrolment(
+        exchange = CodeExchange(
             profile=profile,
             client=self._client(profile),
-            keeper=self._keeper,
+            stored_login=self._stored_login,
             settings=self._settings,
         )
         if method == "browser":
-            return BrowserFlow(enrolment)
+            return BrowserFlow(exchange)
         if method == "device" and profile.device:
-            return DeviceFlow(enrolment, profile.device)
+            return DeviceFlow(exchange, profile.device)
         hint = {
             "device": f"the profile {profile.name} has none; use the method browser, and on a "
             "machine without one paste the address it ends at",

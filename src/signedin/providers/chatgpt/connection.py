@@ -120,7 +120,7 @@ class Connection:
         return b"".join([chunk async for chunk in self.chunks(response)])
 
     async def aclose(self) -> None:
-        """Closes all connections. Idempotent; a later request opens them anew."""
+        """Closes all connections. Idempotent; a later request opens new ones."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()

@@ -187,7 +187,7 @@ class AnswerNormaliser:
         return [*events, OtherEvent(name=event.type, timestamp=now, payload=payload)]
 
     def incomplete(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
-        """The answer was cut short."""
+        """The answer was cut off."""
         del now, payload
         response = self._closed(event)
         reason = response.incomplete_details.reason if response.incomplete_details else ""

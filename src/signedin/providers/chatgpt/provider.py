@@ -22,10 +22,10 @@ from signedin.providers.base import (
 from signedin.providers.chatgpt.auth import ChatGPTAuth, check_source
 from signedin.providers.chatgpt.options import ChatGPTKeys, read_keys
 from signedin.providers.chatgpt.session import ChatGPTSession
-from signedin.providers.chatgpt.sign_in.attempt import OpenSignIns
-from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
+from signedin.providers.chatgpt.sign_in.attempt import PendingSignIns
 from signedin.providers.chatgpt.sign_in.profiles import CODEX
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
+from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 from signedin.providers.chatgpt.store import ConversationStore
 from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport
 
@@ -38,7 +38,7 @@ class ChatGPTProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
         self._transports: list[tuple[object, ChatGPTTransport]] = []
-        self._sign_ins: OpenSignIns | None = None
+        self._sign_ins: PendingSignIns | None = None
 
     async def open_session(self, request: SessionRequest) -> ChatGPTSession:
         """Begins, resumes or forks a conversation.
@@ -82,7 +82,7 @@ class ChatGPTProvider(Provider):
 
     def auth(self, options: TurnOptions) -> ChatGPTAuth:
         """Returns the object that manages the account."""
-        self._sign_ins = self._sign_ins or OpenSignIns()
+        self._sign_ins = self._sign_ins or PendingSignIns()
         settings = sign_in_settings(options.provider_options)
         return ChatGPTAuth(self._config, settings, self._sign_ins)
 
@@ -98,7 +98,7 @@ class ChatGPTProvider(Provider):
         access = keys.source()
         if access is None:
             check_source(self._config)
-            access = LoginKeeper(self._config.account, keys)
+            access = StoredLogin(self._config.account, keys)
             profile = await access.profile()
             self._assure_billing("subscription", "the login")
         else:

@@ -133,7 +133,7 @@ class ChatGPTSession(ProviderSession):
         await store.set_archived(session_id, archived=archived)
 
     async def delete(self) -> None:
-        """Deletes the conversation for good."""
+        """Deletes the conversation permanently."""
         store, session_id = self._stored("delete")
         await store.delete(session_id)
         self._turns.clear()

@@ -65,7 +65,7 @@ SPEC = ProviderSpec(
     profiles=("siwc", "codex"),
     takes_binary=False,
     quirks=(
-        "works in no folder: it runs no commands and changes no files of its own",
+        "it has no working directory: it runs no commands and changes no files",
         "conversations are stored on this machine, and sent whole with every request",
     ),
 )

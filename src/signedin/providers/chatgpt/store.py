@@ -128,7 +128,7 @@ class ConversationStore:
         return await self._do(write, lambda: False)
 
     async def keep(self, session_id: str, cwd: Path, turn: StoredTurn) -> None:
-        """Writes a turn, or writes it anew; a conversation begins with its first."""
+        """Writes a turn, or replaces it; a conversation begins with its first."""
         now = time.time()
 
         def write(database: sqlite3.Connection) -> None:
@@ -220,7 +220,7 @@ class ConversationStore:
         await self._change(session_id, "UPDATE sessions SET archived = ? WHERE id = ?", archived)
 
     async def delete(self, session_id: str) -> None:
-        """Deletes a conversation for good.
+        """Deletes a conversation permanently.
 
         Raises:
             InvalidOptionError: There is no such conversation.

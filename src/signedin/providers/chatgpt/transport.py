@@ -31,9 +31,9 @@ from signedin.providers.chatgpt.models import CLIENT_VERSION, Catalogue, Model
 from signedin.providers.chatgpt.normalise import AnswerNormaliser
 from signedin.providers.chatgpt.requests import ResponseRequest
 from signedin.providers.chatgpt.sign_in.access import AccessSource
-from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
 from signedin.providers.chatgpt.sign_in.profiles import SIWC, Profile
 from signedin.providers.chatgpt.sign_in.settings import SignInSettings
+from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 from signedin.runtime.aio import finish
 from signedin.wire.sse import EventSplitter
 
@@ -93,8 +93,8 @@ class ChatGPTTransport:
         Raises:
             AuthRequiredError: Nobody is signed in.
         """
-        keeper = LoginKeeper(account, SignInSettings())
-        return cls(keeper, profile=await keeper.profile(), idle_timeout=idle_timeout)
+        stored_login = StoredLogin(account, SignInSettings())
+        return cls(stored_login, profile=await stored_login.profile(), idle_timeout=idle_timeout)
 
     def answer(self, request: ResponseRequest) -> AnswerStream:
         """Returns an answer; the request is sent when it is entered or iterated."""

@@ -143,7 +143,7 @@ class ClaudeAuth:
         return login
 
     async def logout(self) -> None:
-        """Has Claude Code revoke and delete the login.
+        """Asks Claude Code to revoke and delete the login.
 
         Raises:
             CommandExecutionError: The command failed.
@@ -225,7 +225,7 @@ class ClaudeLogin:
                 code = await self._process.wait()
         except TimeoutError:
             raise TimeoutExceededError(
-                f"nobody has signed in within {timeout:g} s; the attempt goes on: wait again or "
+                f"nobody has signed in within {timeout:g} s; the attempt continues: wait again or "
                 "cancel it"
             ) from None
         await self.cancel()

@@ -1,7 +1,7 @@
 """Why a turn of Claude Code failed, mapped to `ErrorKind`.
 
 Seen with 2.1.197 and 2.1.330. A failed model request is reported by an ``assistant`` message with
-an ``error``, followed by a ``result`` whose subtype is ``success`` all the same.
+an ``error``, followed by a ``result`` whose subtype is ``success`` nevertheless.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def resume_arguments(
     Args:
         session_id: The conversation; ``None`` begins a new one.
         fork: Whether to continue in a copy.
-        at: The answer to go on from; what came after it is left out. The last one if not given.
+        at: The answer to continue from; what came after it is left out. The last one if not given.
     """
     if session_id is None:
         return ()

@@ -36,7 +36,7 @@ from signedin.providers.claude.messages import (
     SystemMessage,
     UserMessage,
 )
-from signedin.providers.claude.outcome import Outcome
+from signedin.providers.claude.result_tracker import ResultTracker
 from signedin.providers.claude.streaming import OUTPUT, Streams
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class TurnNormaliser:
         interrupting: Whether the turn was asked to stop.
         session_id: The session's id, once known.
         version: Claude Code's version, once known.
-        outcome: How the turn ends and what it used.
+        tracker: How the turn ends and what it used.
         last_said: The id of the last message of the model, once there is one.
         ended: Whether it is over.
         warnings: Reported right after the session.
@@ -83,7 +83,7 @@ class TurnNormaliser:
         self.version: str | None = None
         self.ended = False
         self.warnings: Sequence[WarningEvent] = ()
-        self.outcome = Outcome(total_cost, stderr)
+        self.tracker = ResultTracker(total_cost, stderr)
         self.last_said: str | None = None
         self._clock = clock
         self._streams = Streams()
@@ -118,7 +118,7 @@ class TurnNormaliser:
 
     def closed(self) -> list[Event]:
         """Returns the end of a turn whose process has ended; nothing if it never had a result."""
-        if self.outcome.reason is None:
+        if self.tracker.reason is None:
             return []
         events = self._done(self._clock())
         return events if self.session_id is not None else self._held_back(events)
@@ -141,11 +141,11 @@ class TurnNormaliser:
             self.last_said = message.uuid or self.last_said
         if message.error and message.parent_tool_use_id is None:
             text = "".join(block.text for block in blocks)
-            self.outcome.api_error = ApiError(message.error, text)
+            self.tracker.api_error = ApiError(message.error, text)
             return []
         if message.parent_tool_use_id is None:
-            self.outcome.api_error = None
-            self.outcome.latest = message.message.usage or self.outcome.latest
+            self.tracker.api_error = None
+            self.tracker.latest = message.message.usage or self.tracker.latest
         return [
             event
             for number, block in enumerate(blocks)
@@ -162,11 +162,11 @@ class TurnNormaliser:
     ) -> list[Event]:
         parent = message.parent_tool_use_id
         if block.type in _TOOL_CALLS and block.name == tools.OUTPUT_TOOL:
-            self.outcome.output = msgspec.json.encode(block.input).decode()
-            self.outcome.output_item = self._streams.finish(parent, message.message.id, OUTPUT)
+            self.tracker.output = msgspec.json.encode(block.input).decode()
+            self.tracker.output_item = self._streams.finish(parent, message.message.id, OUTPUT)
             return []
         if block.type in _TOOL_CALLS:
-            self.outcome.acted = True
+            self.tracker.acted = True
             item = self.tools[block.id] = tools.started(
                 block.name,
                 _arguments(block),
@@ -182,7 +182,7 @@ class TurnNormaliser:
         item_id = streamed or f"{message.uuid or message.message.id}-{number}"
         if block.type == "text" and (block.text or streamed):
             if parent is None:
-                self.outcome.last_text = block.text
+                self.tracker.last_text = block.text
             return [
                 MessageEvent(
                     item_id=item_id,
@@ -238,17 +238,17 @@ class TurnNormaliser:
         result = _decoded(line, ResultMessage)
         if result is None:
             reason = "claude sent a result in an unknown form"
-            events: list[Event] = [self.outcome.broken(reason, now, payload)]
-        elif result.origin and self.outcome.reason is None:
+            events: list[Event] = [self.tracker.broken(reason, now, payload)]
+        elif result.origin and self.tracker.reason is None:
             return []  # about work that an earlier process had left in the background
         else:
-            events = self.outcome.take_result(result, self._model, now, payload)
+            events = self.tracker.take_result(result, self._model, now, payload)
         # Without reports of when it is idle, it ends with the result.
         return events if self._active else [*events, *self._done(now)]
 
     def _on_rate_limit(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
         message = _decoded(line, RateLimitMessage)
-        return self.outcome.take_limit(message.rate_limit_info, now, payload) if message else []
+        return self.tracker.take_limit(message.rate_limit_info, now, payload) if message else []
 
     def _on_system(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
         message = _decoded(line, SystemMessage)
@@ -275,9 +275,9 @@ class TurnNormaliser:
                 text = notice.message or "claude went on with its fallback model"
                 return [WarningEvent(text=text, timestamp=now, payload=payload)]
             case "compact_boundary":
-                self.outcome.acted = True
+                self.tracker.acted = True
             case "status" if notice.compact_error:
-                self.outcome.compact_error = notice.compact_error
+                self.tracker.compact_error = notice.compact_error
             case "task_started" if notice.task_id:
                 self.background[notice.task_id] = notice.description or notice.task_id
             case "task_notification" if notice.task_id:
@@ -308,9 +308,9 @@ class TurnNormaliser:
             return []
         if not self._active:
             return []
-        if self.outcome.reason is None and not self.interrupting:
+        if self.tracker.reason is None and not self.interrupting:
             reason = "claude ended the turn without a result"
-            return [self.outcome.broken(reason, now, payload), *self._done(now)]
+            return [self.tracker.broken(reason, now, payload), *self._done(now)]
         return self._done(now)
 
     def _denied(self, notice: Notice, now: float, payload: msgspec.Raw) -> WarningEvent:
@@ -325,7 +325,7 @@ class TurnNormaliser:
 
     def _done(self, now: float) -> list[Event]:
         self.ended = True
-        reason = self.outcome.reason or "interrupted"
+        reason = self.tracker.reason or "interrupted"
         done: list[Event] = [DoneEvent(reason=reason, timestamp=now)]
         if self.background:
             left = ", ".join(self.background.values())

@@ -28,8 +28,7 @@ from signedin.providers.shared.binary import remember_version
 from signedin.providers.shared.mcp_startup import server_failed
 from signedin.runtime.aio import finish
 from signedin.wire.gate import Gate
-from signedin.wire.memory import resident_bytes
-from signedin.wire.process import Process
+from signedin.wire.process import Process, resident_bytes
 
 if TYPE_CHECKING:
     from signedin.tools.tool import ToolResult
@@ -135,7 +134,7 @@ class ClaudeProcess:
 
     @property
     def grown(self) -> bool:
-        """Whether it has become so large that another one should go on in its place."""
+        """Whether it has become so large that another one should replace it."""
         return (resident_bytes(self._process.pid) or 0) > MOST_BYTES
 
     async def when_ready(self) -> None:
@@ -219,7 +218,7 @@ class ClaudeProcess:
             self._turn.on_message(message, line)
 
     async def on_request(self, request: msgspec.Raw) -> object:
-        """Has the running turn answer a question, or the tools a message for them.
+        """Passes a question on to the running turn, or a message to the tools.
 
         Raises:
             ProtocolError: No turn is running, or there is no handler for the question.

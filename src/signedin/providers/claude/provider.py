@@ -177,7 +177,7 @@ SPEC = ProviderSpec(
     quirks=(
         "it changes only files that it has read before",
         "it refuses `permissions='full-access'` to root; `env={'IS_SANDBOX': '1'}` allows it",
-        "settings of the user count if `provider_options['setting_sources']` names them",
+        "settings of the user apply only if `provider_options['setting_sources']` names them",
         "`claude-agent-sdk` takes a second to import the official SDK",
     ),
 )

@@ -44,7 +44,7 @@ class Answer(msgspec.Struct, frozen=True):
 async def answer_question(
     question: CanUseTool, host: Host, cwd: str, payload: msgspec.Raw
 ) -> Answer:
-    """Has the host decide whether a tool may be used, or answer the user's questions."""
+    """Asks the host whether a tool may be used, or answer the user's questions."""
     if question.tool_name == QUESTION_TOOL:
         return await _answer_user_questions(question, host, payload)
     request = _approval_request(question, cwd)

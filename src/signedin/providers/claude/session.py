@@ -174,13 +174,13 @@ class ClaudeSession(ProviderSession):
             return await self._prompted(message, options, host)
         except TransportClosedError as error:
             # It died while it waited for a prompt, which it therefore has not read.
-            _log.info("claude is started anew: %s", error)
+            _log.info("claude is started again: %s", error)
         return await self._prompted(message, options, host)
 
     async def aclose(self) -> None:
         """Gives the process back; the conversation is in Claude Code's store."""
         if self._branched:
-            # Only as it ends it stores where the conversation goes on (2.1.197, 2.1.330).
+            # Only when it ends it stores where the conversation continues (2.1.197, 2.1.330).
             await self._end_process()
         process, self._process = self._process, None
         if process is not None:

@@ -297,7 +297,7 @@ def _entries(lines: Iterable[bytes]) -> Iterator[Entry]:
 def _branch(entries: Iterable[Entry]) -> list[Entry]:
     """The entries that lead to the last one of the conversation, through summaries of it.
 
-    Where an entry is lost, it goes on with what was written before.
+    Where an entry is lost, it continues with what was written before.
     """
     known: dict[str, Entry] = {}
     earlier: dict[str, Entry | None] = {}

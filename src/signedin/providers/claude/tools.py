@@ -195,7 +195,7 @@ def _command_end(block: Block, details: object, *, ran: bool) -> dict[str, objec
     output = "\n".join(part for part in (result.stdout, result.stderr) if part)
     if result.interrupted:
         return {"output": output, "status": "interrupted"}
-    # A command that goes on in the background has no exit code yet. For some commands, such as
+    # A command that continues in the background has no exit code yet. For some commands, such as
     # grep, a code that is not 0 is not a failure; then only its meaning is reported.
     if result.background_task_id or result.return_code_interpretation:
         return {"output": output or shown}

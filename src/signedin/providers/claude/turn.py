@@ -105,9 +105,9 @@ class ClaudeTurn:
             await self._stop()
         self._process.detach()
         self._queue.close()
-        self._process.total_cost = self._normaliser.outcome.total_cost
+        self._process.total_cost = self._normaliser.tracker.total_cost
         self._process.remember_version(self._normaliser.version)
-        if self._sent and self._normaliser.outcome.reason != "completed":
+        if self._sent and self._normaliser.tracker.reason != "completed":
             self._process.spent = True
         if self._normaliser.background:
             await self._process.aclose()
@@ -125,7 +125,7 @@ class ClaudeTurn:
             self._over.set()
 
     async def on_question(self, question: CanUseTool, payload: msgspec.Raw) -> object:
-        """Has the host decide."""
+        """Asks the host to decide."""
         cwd = str(self._process.launch.cwd)
         answer = await answer_question(question, self._host, cwd, payload)
         if not answer.allowed:
@@ -138,7 +138,7 @@ class ClaudeTurn:
         return answer.response
 
     async def call_tool(self, name: str, arguments: object) -> ToolResult:
-        """Has the host call a Python tool."""
+        """Asks the host to call a Python tool."""
         return await self._host.call_tool(name, arguments)
 
     def on_batch_end(self) -> None:

@@ -19,7 +19,7 @@ from signedin.providers.codex.account.home import (
     require_home,
 )
 from signedin.providers.codex.account.login_file import login_is_whole
-from signedin.providers.codex.account.sign_in import OpenLogins, PendingLogin
+from signedin.providers.codex.account.sign_in import PendingLogin, PendingLogins
 from signedin.providers.codex.account.transfer import export_login, import_login
 from signedin.providers.codex.account.variables import API_KEY_VARIABLE, TOKEN_VARIABLE
 from signedin.providers.codex.app_server.launch import launch
@@ -53,7 +53,7 @@ class CodexAuth:
         env: Mapping[str, str | None],
         *,
         connect: Connect,
-        logins: OpenLogins,
+        logins: PendingLogins,
         on_change: Callable[[], Awaitable[None]],
         key_counts: bool,
     ) -> None:

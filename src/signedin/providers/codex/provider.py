@@ -24,7 +24,7 @@ from signedin.providers.base import (
     SessionRequest,
 )
 from signedin.providers.codex.account.home import accounts_for, refuse_other_payer, require_login
-from signedin.providers.codex.account.sign_in import OpenLogins
+from signedin.providers.codex.account.sign_in import PendingLogins
 from signedin.providers.codex.app_server.launch import launch
 from signedin.providers.codex.binary import INSTALL, NEWEST, OLDEST, AgeNotice, find_codex
 from signedin.providers.codex.options import CodexOptions
@@ -58,7 +58,7 @@ class AppServerProvider(Provider):
         self._retired: dict[AppServer, ServerKey] = {}
         self._assured: WeakSet[AppServer] = WeakSet()
         self._age = AgeNotice()
-        self._logins = OpenLogins()
+        self._logins = PendingLogins()
         self._starting = asyncio.Lock()
 
     async def open_session(self, request: SessionRequest) -> CodexSession:

@@ -13,8 +13,7 @@ from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.gemini import options as gemini
 from signedin.providers.gemini.account.home import LOGIN, find_folder, gemini_folder
-from signedin.providers.gemini.storage import make_loadable
-from signedin.providers.gemini.store import GeminiStore
+from signedin.providers.gemini.store import GeminiStore, make_loadable
 from signedin.providers.shared.binary import remember_version, require
 
 _MODES = {"default": "default", "auto_edit": "autoEdit", "yolo": "yolo", "plan": "plan"}

@@ -9,13 +9,12 @@ from signedin.accounts.status import AsyncLogin, AuthStatus, LoginMethod
 from signedin.model.errors import CommandExecutionError, UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
-from signedin.providers.gemini.account.billing import interpret
 from signedin.providers.gemini.account.home import (
     HOME_VARIABLE,
     isolated_changes,
     uses_isolated,
 )
-from signedin.providers.gemini.account.method import findings
+from signedin.providers.gemini.account.method import findings, interpret
 from signedin.providers.gemini.options import find_gemini, start_with
 from signedin.providers.shared.binary import require
 from signedin.providers.shared.environment import child_environment

@@ -14,14 +14,15 @@ from signedin.model.errors import UnsupportedOptionError
 from signedin.model.options import TurnOptions, chosen
 from signedin.providers.acp.dialect import NO_SHARED_FOLDER
 from signedin.providers.base import Installation, ProviderConfig
-from signedin.providers.gemini.account.billing import NOBODY, interpret
 from signedin.providers.gemini.account.home import home_changes
 from signedin.providers.gemini.account.method import (
     GOOGLE_LOGIN,
+    NOBODY,
     Start,
     check_signed_in,
     chosen_method,
     findings,
+    interpret,
     without_project,
 )
 from signedin.providers.gemini.account.variables import ADDRESS_VARIABLE

@@ -75,9 +75,9 @@ SPEC = ProviderSpec(
     login=LOGIN,
     quirks=(
         "private accounts cannot sign in since June 2026: use an API key, Vertex AI or Code Assist",
-        "`gemini-cli` asks nobody: what `permissions` do not allow is not offered to the model",
+        "`gemini-cli` never asks: what `permissions` do not allow is not offered to the model",
         "`gemini-cli` is not started where a `.gemini`, `.agents` or `.env` is, unless trusted",
-        "`gemini-cli` with `workspace-write` writes unasked what programs run, such as `.husky`",
+        "`gemini-cli` with `workspace-write` writes hooks and the like (`.husky`) without asking",
         "left to itself it tries what fails for four minutes; its `general.maxAttempts` helps",
         "`resume=` is refused while its `general.sessionRetention` is on: it deletes such sessions",
     ),

@@ -19,7 +19,7 @@ FOLLOWED = ProjectFiles(inside=(".gemini", ".agents"), upwards=(".env", ".gemini
 
 
 def trust(options: TurnOptions, *, headless: bool) -> Mapping[str, str]:
-    """Returns the variable that tells Gemini whether to trust the working directory."""
+    """Returns the variable that sets whether Gemini trusts the working directory."""
     trusted = options.trust_project or (
         _needs_trust(options, headless=headless) and FOLLOWED.found(options.cwd) is None
     )

@@ -60,7 +60,7 @@ def child_environment(
 
 
 def learn_secrets(environment: Mapping[str, str | None]) -> None:
-    """Has the secrets of an environment masked from now on, whoever quotes them."""
+    """Registers the secrets of an environment to be masked from now on."""
     know_variables(environment)
     for variables in vendor_variables().values():
         know(environment.get(name) for name in variables.values)

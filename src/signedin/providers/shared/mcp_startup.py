@@ -11,8 +11,8 @@ STARTUP_SECONDS = 30.0
 
 
 def server_failed(name: str, reason: str) -> WarningEvent:
-    """Returns the event that reports a server that did not start; the turn goes on without it."""
+    """Returns the event that reports a server that did not start; the turn continues without it."""
     return WarningEvent(
-        text=f"MCP server {name!r} did not start, the turn goes on without it: {reason}",
+        text=f"MCP server {name!r} did not start, the turn continues without it: {reason}",
         timestamp=time.time(),
     )

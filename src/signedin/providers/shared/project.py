@@ -141,6 +141,6 @@ def check_guarding(provider: str, env: Mapping[str, str], options: TurnOptions) 
     for variable, value in env.items():
         if options.env.get(variable, value) != value:
             raise InvalidOptionError(
-                f"env sets {variable}, which keeps {provider} from what the project configures; "
+                f"env changes {variable}, which makes {provider} ignore the project's files; "
                 "pass trust_project=True (--trust-project) if you trust this project"
             )

@@ -1,4 +1,4 @@
-"""The MCP server behind `signedin.providers.shared.tool_host`: streamable HTTP on 127.0.0.1.
+"""The MCP server behind `signedin.providers.shared.tool_service`: streamable HTTP on 127.0.0.1.
 
 It runs on the caller's event loop. Requests are independent (no MCP sessions), so calls run
 side by side and nothing is stored for an agent that is gone. A request is answered only if it has
@@ -22,7 +22,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import PlainTextResponse
 
 from signedin import __version__
-from signedin.providers.shared.tool_host import SERVER, OfferedTools
+from signedin.providers.shared.tool_service import SERVER, OfferedTools
 from signedin.tools.content import Content, ImageContent, TextContent
 from signedin.tools.tool import AnyTool, ToolResult
 

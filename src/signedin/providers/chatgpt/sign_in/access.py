@@ -31,7 +31,7 @@ class Access(msgspec.Struct, frozen=True):
     fedramp: bool = False
 
     def __post_init__(self) -> None:
-        """Has the token masked wherever it would appear."""
+        """Registers the token to be masked wherever it would appear."""
         know([self.token])
 
     def __repr__(self) -> str:

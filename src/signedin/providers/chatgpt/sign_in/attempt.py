@@ -45,7 +45,7 @@ class ChatGPTSignIn:
     Attributes:
         url: The page to open.
         user_code: What to type there, for the method ``device``.
-        wants_code: The browser comes back by itself; `submit_code` is for one that cannot.
+        wants_code: The browser is redirected here; `submit_code` is for one elsewhere.
     """
 
     def __init__(self, flow: Flow, on_end: Callable[[ChatGPTSignIn], None]) -> None:
@@ -61,7 +61,7 @@ class ChatGPTSignIn:
         """Takes the address at which a browser ended that cannot reach this machine.
 
         Raises:
-            InvalidOptionError: It is not the answer to this sign-in, which goes on.
+            InvalidOptionError: It is not the answer to this sign-in, which continues.
             AuthRequiredError: It is, and nobody was signed in.
         """
         await self._flow.submit(code)
@@ -102,7 +102,7 @@ class ChatGPTSignIn:
             await self._flow.aclose()
 
 
-class OpenSignIns:
+class PendingSignIns:
     """The pending logins of one client."""
 
     def __init__(self) -> None:

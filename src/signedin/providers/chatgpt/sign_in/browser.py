@@ -1,4 +1,4 @@
-"""Signing in with a browser, which comes back to 127.0.0.1 with a code.
+"""Signing in with a browser, which is redirected to 127.0.0.1 with a code.
 
 Source: RFC 7636 (PKCE), RFC 8252 (loopback redirects), the requests of codex 0.169 and the
 documentation of *Sign in with ChatGPT*.
@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from signedin.model.errors import AuthRequiredError
 from signedin.providers.chatgpt.sign_in.callback import CallbackServer, bind
-from signedin.providers.chatgpt.sign_in.flow import Enrolment, Proof
+from signedin.providers.chatgpt.sign_in.code_exchange import AuthorizationCode, CodeExchange
 from signedin.providers.chatgpt.sign_in.redirect import Redirect
 
 
@@ -21,17 +21,17 @@ class BrowserFlow:
     """One sign-in with a browser.
 
     Args:
-        enrolment: Signs in with the code it brings.
+        exchange: Signs in with the code it brings.
 
     Attributes:
         url: What it has to open.
         user_code: Always ``None``.
     """
 
-    def __init__(self, enrolment: Enrolment) -> None:
+    def __init__(self, exchange: CodeExchange) -> None:
         self.url = ""
         self.user_code: str | None = None
-        self._enrolment = enrolment
+        self._exchange = exchange
         self._verifier = secrets.token_urlsafe(64)
         self._state = secrets.token_urlsafe(32)
         self._server: CallbackServer | None = None
@@ -42,8 +42,8 @@ class BrowserFlow:
         Raises:
             SignedinError: No redirect port is free.
         """
-        profile = self._enrolment.profile
-        client = await self._enrolment.client.parameters()
+        profile = self._exchange.profile
+        client = await self._exchange.client.parameters()
         self._server = CallbackServer(
             await bind(profile.redirect_ports), self._state, self._complete
         )
@@ -83,11 +83,11 @@ class BrowserFlow:
             await self._server.aclose()
 
     async def _complete(self, redirect: Redirect) -> None:
-        if redirect.issuer not in (None, self._enrolment.profile.issuer):
+        if redirect.issuer not in (None, self._exchange.profile.issuer):
             raise AuthRequiredError("nobody was signed in to chatgpt: another issuer answered")
-        client_id = await self._enrolment.client.client_id(redirect)
-        proof = Proof(redirect.code, self._begun().address, self._verifier)
-        await self._enrolment.complete(client_id, proof)
+        client_id = await self._exchange.client.client_id(redirect)
+        code = AuthorizationCode(redirect.code, self._begun().address, self._verifier)
+        await self._exchange.complete(client_id, code)
 
     def _begun(self) -> CallbackServer:
         assert self._server is not None  # noqa: S101 - begin() comes first

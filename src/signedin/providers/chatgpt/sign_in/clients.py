@@ -8,10 +8,10 @@ from typing import Protocol
 
 from signedin.model.errors import AuthRequiredError
 from signedin.providers.chatgpt.sign_in.identity import check_identity
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile, Registration
 from signedin.providers.chatgpt.sign_in.redirect import Redirect
 from signedin.providers.chatgpt.sign_in.registrations import Client, Registrations
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 
 
 class OAuthClient(Protocol):
@@ -97,7 +97,7 @@ class AgentClient:
         if redirect.error in _UNKNOWN:
             await self._registrations.forget()
             raise AuthRequiredError(
-                "nobody was signed in to chatgpt: the account does not know this program any more "
+                "nobody was signed in to chatgpt: the account no longer knows this program "
                 f"({redirect.error}); sign in once more to register it again"
             )
         _check_accepted(redirect)
@@ -120,7 +120,7 @@ class AgentClient:
         if self._known is not None and subject != self._known.subject:
             raise AuthRequiredError(
                 "nobody was signed in to chatgpt: this is another person's account than before; "
-                "keep it apart with --account NAME"
+                "store it separately with --account NAME"
             )
         await self._registrations.remember(Client(login.client_id, subject))
 

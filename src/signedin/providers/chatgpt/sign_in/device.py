@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from signedin.model.errors import AuthRequiredError, ErrorKind, UnsupportedOptionError
+from signedin.providers.chatgpt.sign_in.code_exchange import AuthorizationCode, CodeExchange
 from signedin.providers.chatgpt.sign_in.endpoint import Answer, SignInServerError, post_json
-from signedin.providers.chatgpt.sign_in.flow import Enrolment, Proof
 from signedin.providers.chatgpt.sign_in.profiles import DeviceCodes
 
 DEFAULT_INTERVAL = 5.0
@@ -24,7 +24,7 @@ class DeviceFlow:
     """One sign-in with a code.
 
     Args:
-        enrolment: Signs in once the user has typed it.
+        exchange: Signs in once the user has typed it.
         addresses: Where the codes come from.
 
     Attributes:
@@ -32,10 +32,10 @@ class DeviceFlow:
         user_code: What to type.
     """
 
-    def __init__(self, enrolment: Enrolment, addresses: DeviceCodes) -> None:
+    def __init__(self, exchange: CodeExchange, addresses: DeviceCodes) -> None:
         self.url = addresses.page
         self.user_code: str | None = None
-        self._enrolment = enrolment
+        self._exchange = exchange
         self._addresses = addresses
         self._device_id = ""
         self._interval = DEFAULT_INTERVAL
@@ -47,7 +47,7 @@ class DeviceFlow:
             AuthRequiredError: Device codes are not enabled.
             SignInServerError: The server could not be asked, or failed.
         """
-        client_id = self._enrolment.profile.client_id
+        client_id = self._exchange.profile.client_id
         answer = await post_json(self._addresses.code_url, {"client_id": client_id})
         if answer.status == 404:
             raise AuthRequiredError(
@@ -74,11 +74,11 @@ class DeviceFlow:
         code, verifier = answer.text("authorization_code"), answer.text("code_verifier")
         if not code or not verifier:
             raise SignInServerError("the sign-in server gave no code", ErrorKind.PROTOCOL)
-        proof = Proof(code, self._addresses.redirect_uri, verifier)
-        await self._enrolment.complete(self._enrolment.profile.client_id, proof)
+        authorization = AuthorizationCode(code, self._addresses.redirect_uri, verifier)
+        await self._exchange.complete(self._exchange.profile.client_id, authorization)
 
     async def submit(self, address: str) -> None:
-        """Not supported: no browser comes back.
+        """Not supported: no browser is redirected.
 
         Raises:
             UnsupportedOptionError: Always.

@@ -1,4 +1,4 @@
-"""The address a browser comes back to, with the answer to a sign-in in its query."""
+"""The address a browser is redirected to, with the answer to a sign-in in its query."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Client(msgspec.Struct, frozen=True):
     subject: str
 
 
-class AgentHost(msgspec.Struct, frozen=True):
+class MachineRecord(msgspec.Struct, frozen=True):
     """This machine, and the program's registrations by login."""
 
     host_id: str
@@ -45,33 +45,33 @@ class Registrations:
 
     def __init__(self, account: str | None) -> None:
         self._login = account or ""
-        self._store = CredentialStore(AgentHost, isolated_home("chatgpt"))
+        self._store = CredentialStore(MachineRecord, isolated_home("chatgpt"))
 
     async def host_id(self) -> str:
         """Returns the id of this machine, created on first use."""
         async with self._store.locked(_RECORD) as record:
-            host = await record.read()
-            if host is None:
-                host = AgentHost(f"urn:uuid:{uuid.uuid4()}")
-                await record.write(host)
-            return host.host_id
+            machine = await record.read()
+            if machine is None:
+                machine = MachineRecord(f"urn:uuid:{uuid.uuid4()}")
+                await record.write(machine)
+            return machine.host_id
 
     async def client(self) -> Client | None:
         """Returns the registration of the login, if there is one."""
-        host = await self._store.read(_RECORD)
-        return host.clients.get(self._login) if host else None
+        machine = await self._store.read(_RECORD)
+        return machine.clients.get(self._login) if machine else None
 
     async def remember(self, client: Client) -> None:
         """Stores a registration for the next sign-in."""
         await self._change({self._login: client})
 
     async def forget(self) -> None:
-        """Has the next sign-in register anew."""
+        """Makes the next sign-in register again."""
         await self._change({})
 
     async def _change(self, client: Mapping[str, Client]) -> None:
         async with self._store.locked(_RECORD) as record:
-            host = await record.read()
-            if host is not None:
-                others = {k: c for k, c in host.clients.items() if k != self._login}
-                await record.write(AgentHost(host.host_id, {**others, **client}))
+            machine = await record.read()
+            if machine is not None:
+                others = {k: c for k, c in machine.clients.items() if k != self._login}
+                await record.write(MachineRecord(machine.host_id, {**others, **client}))

@@ -8,8 +8,8 @@ from typing import Annotated, Self, TypeAlias
 from msgspec import Meta
 
 from signedin.model.errors import AuthRequiredError
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile, profile_named
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 from signedin.providers.shared.provider_options import ProviderOptions
 
 OnAuthRefresh: TypeAlias = Callable[[ChatGPTLogin], Awaitable[None] | None]

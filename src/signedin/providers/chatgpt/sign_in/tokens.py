@@ -21,8 +21,8 @@ from signedin.providers.chatgpt.sign_in.endpoint import (
     post_form,
     post_json,
 )
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 
 REVOKE_SECONDS = 10.0
 """How long logging out waits for the server."""

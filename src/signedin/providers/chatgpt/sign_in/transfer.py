@@ -12,8 +12,8 @@ from signedin.accounts.transfer import read_line, seal, write_plain
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.providers.chatgpt.claims import read_claims
 from signedin.providers.chatgpt.limits import number_in
+from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import CODEX
-from signedin.providers.chatgpt.sign_in.stored_login import ChatGPTLogin
 
 
 def write_login(login: ChatGPTLogin, passphrase: str | None) -> str:

@@ -8,7 +8,7 @@ VARIABLES = Variables(
     keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_IDENTITY_TOKEN"),
     headers=("ANTHROPIC_CUSTOM_HEADERS",),
     tokens=(TOKEN_VARIABLE, f"{TOKEN_VARIABLE}_FILE_DESCRIPTOR"),
-    # These count only beside a switch.
+    # These apply only together with a switch.
     secrets=(
         "ANTHROPIC_AWS_API_KEY",
         "ANTHROPIC_FOUNDRY_API_KEY",

@@ -91,7 +91,7 @@ class SdkPeer(ControlPeer):
         )
 
     async def initialize(self, fields: Mapping[str, object]) -> msgspec.Raw:
-        """Has the SDK begin the conversation, and adds to its request."""
+        """Asks the SDK to begin the conversation, and adds to its request."""
         self._wire.added = fields
         connecting = asyncio.get_running_loop().create_task(self._client.connect())
         try:
@@ -123,7 +123,7 @@ class SdkPeer(ControlPeer):
             _log.warning("an answer of claude was not passed to the SDK, which could not read it")
 
     def take_request(self, message: Message, line: bytes) -> None:
-        """Has the SDK answer a question; one that it could not read is answered here."""
+        """Asks the SDK to answer a question; one that it could not read is answered here."""
         with suppress(*UNREADABLE):
             asked = msgspec.json.decode(message.request, type=CanUseTool)
             self._asked[asked.tool_use_id] = message.request

@@ -38,7 +38,7 @@ def launch_environment(
 
     With an isolated login, the user's other keys stay out of it and of the commands it runs, unless
     the caller hands them over (``env=``, ``billing="api"``, ``env_policy="inherit"``).
-    An isolated login is kept in a file of that home, unless its ``config.toml`` says otherwise.
+    An isolated login is stored in a file of that home, unless its ``config.toml`` says otherwise.
 
     Raises:
         InvalidOptionError: The isolated home cannot be made, or its ``config.toml`` is none; or the
@@ -64,12 +64,12 @@ def require_home(environment: Mapping[str, str]) -> None:
     home = environment.get(HOME_VARIABLE)
     if home and not Path(home).is_dir():
         raise InvalidOptionError(
-            f"{HOME_VARIABLE}={home} is no folder; correct it, or make the folder first"
+            f"{HOME_VARIABLE}={home} is not a folder; correct it, or create the folder first"
         )
 
 
 def require_login(account: Account, config: ProviderConfig, asked: CodexOptions) -> None:
-    """Refuses a turn that nobody can pay for, as far as files tell; makes nothing.
+    """Refuses a turn that no login or key can pay for, as far as files show; creates nothing.
 
     Raises:
         AuthRequiredError: There is no login, no variable that stands for one, and no other model
@@ -81,7 +81,7 @@ def require_login(account: Account, config: ProviderConfig, asked: CodexOptions)
 
 
 def may_be_signed_in(account: Account, config: ProviderConfig, asked: CodexOptions) -> bool:
-    """Tells whether there is anything that a turn may be paid with, as far as files tell."""
+    """Whether there is a login or key that can pay for a turn, as far as files show."""
     return _paid_otherwise(account, config, asked) or _may_have_login(account.home)
 
 
@@ -106,7 +106,7 @@ def refuse_other_payer(config: ProviderConfig, asked: CodexOptions) -> None:
     """Refuses a model provider of the caller's that would not use the login.
 
     Raises:
-        BillingError: The login shall pay, and would not.
+        BillingError: Billing requires the login, and another provider would be charged.
     """
     given = asked.config
     name = given.get("model_provider", OWN_PROVIDER)

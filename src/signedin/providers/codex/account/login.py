@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from signedin.model.errors import ProtocolError, SignedinError, TimeoutExceededError
 from signedin.model.redact import know
@@ -17,6 +17,41 @@ from signedin.providers.codex import protocol as p
 
 if TYPE_CHECKING:
     from signedin.providers.codex.app_server.process import AppServer
+
+
+_Outcome: TypeAlias = "p.AccountLoginCompletedNotification | SignedinError"
+
+METHOD_COMPLETED = "account/login/completed"
+
+
+class LoginOutcomes:
+    """How the login attempts of one server ended, by their ids, whichever message is first."""
+
+    def __init__(self) -> None:
+        self._outcomes: dict[str, asyncio.Future[_Outcome]] = {}
+        self._closed: SignedinError | None = None
+
+    def of(self, login_id: str) -> asyncio.Future[_Outcome]:
+        """Returns the future of an attempt's outcome."""
+        outcome = self._outcomes.get(login_id)
+        if outcome is None:
+            outcome = self._outcomes[login_id] = asyncio.get_running_loop().create_future()
+            if self._closed is not None:
+                outcome.set_result(copy(self._closed))
+        return outcome
+
+    def completed(self, login_id: str, notification: p.AccountLoginCompletedNotification) -> None:
+        """Records how an attempt ended."""
+        outcome = self.of(login_id)
+        if not outcome.done():
+            outcome.set_result(notification)
+
+    def close(self, error: SignedinError) -> None:
+        """Ends all attempts: nothing more will be reported."""
+        self._closed = error
+        for outcome in self._outcomes.values():
+            if not outcome.done():
+                outcome.set_result(copy(error))
 
 
 class _AsyncLoginAttempt:
@@ -119,7 +154,7 @@ async def login_chatgpt(server: AppServer) -> AsyncChatgptLogin:
     """
     answer = await _start(server, p.ChatgptLoginAccountParams())
     return AsyncChatgptLogin(
-        server, _told("loginId", answer.login_id), _told("authUrl", answer.auth_url)
+        server, _required("loginId", answer.login_id), _required("authUrl", answer.auth_url)
     )
 
 
@@ -128,9 +163,9 @@ async def login_chatgpt_device_code(server: AppServer) -> AsyncDeviceCodeLogin:
     answer = await _start(server, p.ChatgptDeviceCodeLoginAccountParams())
     return AsyncDeviceCodeLogin(
         server,
-        _told("loginId", answer.login_id),
-        _told("verificationUrl", answer.verification_url),
-        _told("userCode", answer.user_code),
+        _required("loginId", answer.login_id),
+        _required("verificationUrl", answer.verification_url),
+        _required("userCode", answer.user_code),
     )
 
 
@@ -138,7 +173,7 @@ async def _start(server: AppServer, params: p.LoginAccountParams) -> p.LoginAcco
     return await server.call("account/login/start", params, p.LoginAccountResponse)
 
 
-def _told(name: str, value: str | None) -> str:
+def _required(name: str, value: str | None) -> str:
     if value is None:
         raise ProtocolError(f"codex answered account/login/start without {name}")
     return value

@@ -24,7 +24,7 @@ CANCEL_SECONDS = 10.0
 """How long Codex may take to cancel; normally 0.01 s."""
 
 
-class OpenLogins:
+class PendingLogins:
     """The pending logins of one client."""
 
     def __init__(self) -> None:

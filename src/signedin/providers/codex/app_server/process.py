@@ -22,7 +22,7 @@ from signedin.model.errors import (
     TransportClosedError,
 )
 from signedin.model.redact import redact
-from signedin.providers.codex.account.login_outcomes import METHOD_COMPLETED, LoginOutcomes
+from signedin.providers.codex.account.login import METHOD_COMPLETED, LoginOutcomes
 from signedin.providers.codex.app_server.mcp_startups import METHOD_UPDATED, McpStartups
 from signedin.providers.codex.protocol import (
     NOTIFICATIONS,

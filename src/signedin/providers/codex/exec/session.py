@@ -38,7 +38,7 @@ from signedin.providers.codex.account.home import (
     refuse_other_payer,
     require_login,
 )
-from signedin.providers.codex.account.sign_in import OpenLogins
+from signedin.providers.codex.account.sign_in import PendingLogins
 from signedin.providers.codex.app_server.launch import launch
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.auth import CodexAuth
@@ -91,7 +91,7 @@ class ExecProvider(Provider):
         self._accounts = accounts_for(config)
         self._assured: set[Path] = set()
         self._age = AgeNotice()
-        self._logins = OpenLogins()
+        self._logins = PendingLogins()
 
     async def open_session(self, request: SessionRequest) -> ExecSession:
         """Makes a session; nothing starts before its first turn, unless it must be known who pays.
@@ -115,7 +115,7 @@ class ExecProvider(Provider):
         return session
 
     def auth(self, options: TurnOptions) -> CodexAuth:
-        """Looks after the account, through an app-server that is started for it."""
+        """Manages the account, through an app-server that is started for it."""
         account = self._accounts.choose(options.env)
 
         @asynccontextmanager
@@ -145,7 +145,7 @@ class ExecProvider(Provider):
         if may_be_signed_in(account, self._config, asked) and not self._config.billing:
             return
         launch_environment(account, self._config, options.env)  # is there such a home at all?
-        # Codex would try for half a minute to connect all the same. Only it can tell whether its
+        # Codex would try to connect for half a minute anyway. Only it knows whether its
         # configuration chooses a model provider that wants no login.
         status = await self.auth(options).status()
         if self._config.billing:
@@ -180,7 +180,7 @@ class ExecSession(ProviderSession):
     """A conversation that is continued with ``codex exec resume``."""
 
     provider = "codex"
-    # Codex goes on with those of the first turn, whatever a later process is told (0.169).
+    # Codex uses those of the first turn in later ones too, whatever it is given (0.169).
     fixed_options = FIXED_OPTIONS | {"summary", "service_tier"}
 
     def __init__(self, config: ProviderConfig, accounts: Accounts, request: SessionRequest) -> None:
@@ -232,7 +232,7 @@ class ExecSession(ProviderSession):
         try:
             await process.write(encode_prompt(prompt))
         except TransportClosedError:
-            pass  # why it ended is told by its rows or its exit code
+            pass  # its rows or its exit code say why it ended
         except BaseException:
             await turn.aclose()
             raise
@@ -243,7 +243,7 @@ class ExecSession(ProviderSession):
         """Does nothing: the conversation is in Codex's store."""
 
     def remember(self, session_id: str | None, tokens: TokenCounts | None) -> None:
-        """Keeps what the next turn of the conversation has to know."""
+        """Records what the next turn of the conversation needs."""
         self._id = session_id or self._id
         self._tokens = tokens
 
@@ -253,7 +253,7 @@ class ExecTurn:
 
     Args:
         process: The process; it is stopped by `aclose`.
-        rows: Reads what it tells.
+        rows: Translates what it writes.
         session: The session it belongs to.
         files: What was written for it, removed by `aclose`.
         home: Where it stores the conversation, ``None`` if it does not.
@@ -308,7 +308,7 @@ class ExecTurn:
         return [event for line, row in lines for event in self._rows.events(line, row)]
 
     async def _with_refused(self, events: list[Event]) -> list[Event]:
-        """Adds what was refused at once before the end of the turn; no row tells of it."""
+        """Adds what was refused at once before the end of the turn; no row reports it."""
         if self._home and self._rows.session_id and events and type(events[-1]) is DoneEvent:
             events[-1:-1] = await asyncio.to_thread(
                 refused_in, self._home, self._rows.session_id, self._rows.cwd
@@ -345,7 +345,7 @@ def encode_prompt(prompt: str) -> bytes:
 
 
 def _distrusted(home: Path, options: TurnOptions) -> list[Path]:
-    """Returns the folders that Codex is told not to trust.
+    """Returns the folders that are passed to Codex as untrusted.
 
     Codex 0.163 trusts the folder of a turn that may write, and writes that into the user's
     configuration; 0.169 does not.

@@ -31,8 +31,7 @@ from signedin.providers.gemini.account.home import find_folder
 from signedin.providers.gemini.auth import GeminiAuth
 from signedin.providers.gemini.failure import exit_error
 from signedin.providers.gemini.headless.normalise import HeadlessRows
-from signedin.providers.gemini.storage import check_retention
-from signedin.providers.gemini.store import GeminiStore
+from signedin.providers.gemini.store import GeminiStore, check_retention
 from signedin.providers.shared.binary import require
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder

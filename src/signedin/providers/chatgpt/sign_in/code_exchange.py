@@ -7,14 +7,14 @@ import msgspec
 from signedin.model.errors import AuthRequiredError, SignedinError
 from signedin.model.redact import MASK
 from signedin.providers.chatgpt.sign_in.clients import OAuthClient
-from signedin.providers.chatgpt.sign_in.keeper import LoginKeeper
 from signedin.providers.chatgpt.sign_in.profiles import Profile
 from signedin.providers.chatgpt.sign_in.settings import SignInSettings
+from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 from signedin.providers.chatgpt.sign_in.tokens import Grant, exchange_code, revoke
 
 
-class Proof(msgspec.Struct, frozen=True):
-    """An authorization code and its proof.
+class AuthorizationCode(msgspec.Struct, frozen=True):
+    """An authorization code, and what is needed to exchange it.
 
     Attributes:
         code: The authorization code.
@@ -27,25 +27,25 @@ class Proof(msgspec.Struct, frozen=True):
     verifier: str
 
     def __repr__(self) -> str:
-        return f"Proof({MASK})"
+        return f"AuthorizationCode({MASK})"
 
 
-class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns codes into a login of one account.
+class CodeExchange(msgspec.Struct, frozen=True, kw_only=True):
+    """Exchanges codes for a login of one account.
 
     Attributes:
         profile: The way to sign in.
         client: The OAuth client.
-        keeper: Stores the login.
+        stored_login: Stores the login.
         settings: Which accounts it may be for.
     """
 
     profile: Profile
     client: OAuthClient
-    keeper: LoginKeeper
+    stored_login: StoredLogin
     settings: SignInSettings
 
-    async def complete(self, client_id: str, proof: Proof) -> None:
+    async def complete(self, client_id: str, code: AuthorizationCode) -> None:
         """Signs in. The stored login is only replaced once the new one is checked.
 
         Raises:
@@ -55,9 +55,9 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         grant = await exchange_code(
             self.profile,
             client_id=client_id,
-            code=proof.code,
-            redirect_uri=proof.redirect_uri,
-            verifier=proof.verifier,
+            code=code.code,
+            redirect_uri=code.redirect_uri,
+            verifier=code.verifier,
         )
         try:
             await self.client.check(grant.login)
@@ -66,7 +66,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
         except SignedinError:
             await revoke(self.profile, grant.login)
             raise
-        await self.keeper.save(grant.login)
+        await self.stored_login.save(grant.login)
 
     def _check_scope(self, grant: Grant) -> None:
         # A server that grants all that was asked for need not say so (RFC 6749, 5.1).

@@ -38,7 +38,7 @@ _DIGITS = 12
 """Of a cost; what is behind them comes of adding and subtracting fractions."""
 
 
-class Outcome:
+class ResultTracker:
     """What is known about the end of a turn, which may have several results.
 
     Args:
@@ -119,7 +119,7 @@ class Outcome:
             # The caller has it checked anyway, and sent back.
             return self._completed(self.output, result, now, payload)
         if self.compact_error and result.num_turns == 0:
-            # The turn was nothing else; one that goes on without the summary has a turn of its own.
+            # The turn was nothing else; continuing without the summary is a turn of its own.
             self.reason = "failed"
             error = ErrorKind.OTHER
             return [

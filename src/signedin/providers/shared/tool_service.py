@@ -31,7 +31,7 @@ _OVER = "the turn in which this tool was called has ended"
 _IDLE = "no turn is running in which this tool could be called"
 
 
-class ToolHost:
+class ToolService:
     """The tool server of one client; it starts with the first session that has tools.
 
     Args:
@@ -96,7 +96,7 @@ class OfferedTools:
         return f"{self._origin}{self.path}"
 
     def begin_turn(self, host: Host) -> None:
-        """Has the host of a turn called from now on."""
+        """Calls the host of a turn from now on."""
         self._turns[host] = set()
 
     def end_turn(self, host: Host) -> None:
