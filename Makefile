@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup
+# A test that does not end although its time is up: shows where it is, and ends its process.
+STUCK := -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test test-quick test-all coverage lint format bench docs clean
@@ -14,7 +16,7 @@ test: $(STAMP)
 	$(BIN)/python scripts/install_agents.py
 	$(BIN)/python scripts/install_browser.py
 	$(BIN)/python scripts/install_axio.py
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(STUCK)
 
 # For the inner loop: what starts no program, and one agent.
 test-quick: $(STAMP)

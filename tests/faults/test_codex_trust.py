@@ -26,7 +26,7 @@ from signedin import (
 from signedin.loopback import Hold, Rule, Script, Shell, Text, ToolCall
 from signedin.providers.codex import Codex
 from support.agents import program, versions
-from support.folders import outside_of_sandboxes
+from support.folders import contents_below, outside_of_sandboxes
 from support.stage import Stage
 
 TRANSPORTS = ("codex-app-server", "codex-exec")
@@ -77,11 +77,9 @@ class Project:
     def kept(self) -> dict[str, str]:
         """The user's files in the home, and what is in them."""
         return {
-            str(path.relative_to(self.home)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in self.home.rglob("*")
-            if path.is_file()
-            and path.relative_to(self.home).parts[0] not in KEPT
-            and ".sqlite" not in path.name
+            str(path.relative_to(self.home)): hashlib.sha256(content).hexdigest()
+            for path, content in contents_below(self.home)
+            if path.relative_to(self.home).parts[0] not in KEPT and ".sqlite" not in path.name
         }
 
     def _attack(self, place: Path) -> None:

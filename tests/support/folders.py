@@ -3,9 +3,18 @@
 import os
 import pwd
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+
+def contents_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yields the files below a folder, in which a program may be at work."""
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            with suppress(FileNotFoundError):  # it is gone already
+                if path.is_file() and not path.is_symlink():
+                    yield path, path.read_bytes()
 
 
 @contextmanager

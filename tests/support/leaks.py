@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from signedin import Event, RunResult, SignedinError
+from support.folders import contents_below
 
 
 class Leaks:
@@ -55,8 +56,7 @@ class Leaks:
     def look_at_files(self, folder: Path, *, besides: Iterable[str]) -> None:
         """Looks at all files below a folder, besides those that fit one of the patterns."""
         patterns = tuple(besides)
-        for path in sorted(folder.rglob("*")):
+        for path, content in sorted(contents_below(folder)):
             name = str(path.relative_to(folder))
-            left_out = any(fnmatch(name, pattern) for pattern in patterns)
-            if path.is_file() and not path.is_symlink() and not left_out:
-                self.look(f"file {name}", path.read_bytes().decode("utf-8", "replace"))
+            if not any(fnmatch(name, pattern) for pattern in patterns):
+                self.look(f"file {name}", content.decode("utf-8", "replace"))

@@ -15,6 +15,7 @@ import pytest
 from signedin import AsyncClient, Client, InvalidOptionError
 from signedin.loopback import Shell, Text, WriteFile
 from signedin.model.approvals import allow_for_session
+from support.folders import contents_below
 from support.stage import Stage
 
 KEPT_FILES = (
@@ -196,7 +197,7 @@ def home(stage: Stage) -> Iterator[Path]:
         "CLAUDE.md": "Be kind.",
         "agents/own.md": "---\nname: own\ndescription: Mine.\n---\nDo it.\n",
     }
-    before = {name: file.read_bytes() for name, file in _files(home).items()}
+    before = _files(home)
     for name, content in own.items():
         file = home / "config" / name
         file.parent.mkdir(exist_ok=True)
@@ -222,7 +223,7 @@ def test_nothing_of_the_users_configuration_changes(
     # A repository of its own: others may leave a `.git` in a folder above it.
     subprocess.run(["git", "init", "-q", project.cwd], check=True)
     stage.play(Shell("touch made"), WriteFile(str(project.cwd / "file"), "made\n"), "Done.")
-    before = {name: file.read_bytes() for name, file in _files(home).items()}
+    before = _files(home)
     with new_client(
         cwd=project.cwd,
         permissions=permissions,
@@ -234,7 +235,7 @@ def test_nothing_of_the_users_configuration_changes(
         client.auth_status()
         client.models()
     assert (project.cwd / "file").exists()
-    after = {name: file.read_bytes() for name, file in _files(home).items()}
+    after = _files(home)
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
     others = {name for name in changed if not any(fnmatch(name, kept) for kept in KEPT_FILES)}
     assert others <= {"config/.claude.json"}
@@ -247,9 +248,5 @@ def test_nothing_of_the_users_configuration_changes(
     assert set(state) <= KEPT_KEYS
 
 
-def _files(home: Path) -> dict[str, Path]:
-    return {
-        str(path.relative_to(home)): path
-        for path in home.rglob("*")
-        if path.is_file() and not path.is_symlink()
-    }
+def _files(home: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(home)): content for path, content in contents_below(home)}

@@ -36,6 +36,7 @@ from signedin.loopback import (
 )
 from signedin.loopback.script import Answer
 from signedin.model.approvals import allow
+from support.folders import contents_below
 from support.turns import of_type
 
 SERVER = Path(__file__).parents[2] / "support" / "mcp_server.py"
@@ -224,8 +225,11 @@ def _answers(seen: Seen) -> int:
 
 
 def _stored(home: Path, word: str) -> bool:
-    files = (file for file in home.rglob("*") if file.is_file() and "shell" not in file.name)
-    return any(word.encode() in file.read_bytes() for file in files if file.suffix in _STORES)
+    return any(
+        word.encode() in content
+        for file, content in contents_below(home)
+        if file.suffix in _STORES and "shell" not in file.name
+    )
 
 
 _STORES = {".jsonl", ".json", ".db", ".sqlite", ".db-wal"}
