@@ -105,7 +105,7 @@ def test_a_mistyped_home_is_no_home(
     monkeypatch.setenv("CODEX_HOME", str(mistyped))
     with Client("codex", transport=transport) as client:
         for ask in (client.auth_status, client.available):
-            with pytest.raises(InvalidOptionError, match=f"CODEX_HOME={mistyped} is no folder"):
+            with pytest.raises(InvalidOptionError, match=f"CODEX_HOME={mistyped} is not a folder"):
                 ask()
     assert not mistyped.exists()
 

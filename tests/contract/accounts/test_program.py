@@ -50,7 +50,7 @@ def test_status_of_nobody(env: Mapping[str, str]) -> None:
 
 def test_a_mistyped_home_is_no_login(env: Mapping[str, str], tmp_path: Path) -> None:
     env = {**env, "CODEX_HOME": str(tmp_path / "hmoe"), "CODEX_API_KEY": "sk-stray-0123456789"}
-    told = f"CODEX_HOME={tmp_path}/hmoe is no folder; correct it, or make the folder first\n"
+    told = f"CODEX_HOME={tmp_path}/hmoe is not a folder; correct it, or create the folder first\n"
     for command in ("status", "logout"):
         assert run(env, "auth", command, "--source", "external") == (2, "", f"error: {told}")
     code, out, err = run(env, "auth", "list")

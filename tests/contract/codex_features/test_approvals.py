@@ -240,4 +240,4 @@ async def test_an_mcp_server_that_does_not_start_is_a_warning(
     result = await client.run("go", cwd=tmp_path, mcp_servers=servers)
     assert result.text == "fine without"
     [warning] = [e for e in result.events if isinstance(e, WarningEvent)]
-    assert warning.text.startswith("MCP server 'toy' did not start, the turn goes on")
+    assert warning.text.startswith("MCP server 'toy' did not start, the turn continues")
