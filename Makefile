@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup
-# A test that does not end although its time is up: shows where it is, and ends its process.
-STUCK := -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
+# What does not end outside of a test, in a fixture: shows where it is, and ends its process.
+STUCK := -o faulthandler_timeout=700 -o faulthandler_exit_on_timeout=true
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test test-quick test-all coverage lint format bench docs clean

@@ -27,6 +27,7 @@ from signedin import (
 )
 from signedin.model.approvals import allow, deny
 from signedin.model.errors import ErrorKind, InvalidOptionError, UnsupportedOptionError
+from signedin.providers.acp import turn as acp_turn
 from signedin.providers.acp.session import MOST_UNUSED
 from support.processes import EndlessCommand, Watch, processes_with
 from support.turns import checked, comparable, events_of_async, failed, of_type
@@ -105,6 +106,22 @@ async def test_an_agent_that_does_not_stop_is_ended(tmp_path: Path) -> None:
             await agent.run("Hi", cwd=tmp_path, timeout=2, env={"SIGNEDIN_TEST": str(tmp_path)})
     assert processes_with(tmp_path) == set()
     assert raised.value.result.text == "one two "
+
+
+async def test_an_interrupted_turn_ends_whatever_the_agent_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acp_turn, "STOP_SECONDS", 0.2)
+    env = {"SIGNEDIN_TEST": str(tmp_path)}
+    async with client("mute") as agent, agent.session(cwd=tmp_path, env=env) as session:
+        async with session.stream("Hi") as turn:
+            events = [await anext(aiter(turn))]
+            first = Watch(processes_with(tmp_path))
+            await turn.interrupt()
+            events += [event async for event in turn]
+        assert (events[-1].kind, events[-1].reason) == ("done", "interrupted")
+        first.all_gone()
+    assert processes_with(tmp_path) == set()
 
 
 async def test_leaving_the_loop_ends_the_agent(tmp_path: Path) -> None:

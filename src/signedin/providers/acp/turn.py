@@ -79,6 +79,8 @@ class ACPTurn:
         self._queue: TurnQueue[Event] = TurnQueue(agent.gate)
         self._ended = asyncio.Event()
         self._interrupted = False
+        self._patience: asyncio.TimerHandle | None = None
+        self._replacing: asyncio.Task[None] | None = None
         self._prompting: asyncio.Task[None] | None = None
 
     @property
@@ -103,8 +105,14 @@ class ACPTurn:
         )
 
     async def interrupt(self) -> None:
-        """Asks the agent to stop; open permission requests are answered with "cancelled"."""
+        """Asks the agent to stop; open permission requests are answered with "cancelled".
+
+        An agent that does not (qwen 0.15 sometimes never ends a turn) is ended after a while.
+        """
         self._interrupted = True
+        if self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(STOP_SECONDS, self._replace_agent)
         self._request_handler.stop()
         await asyncio.sleep(0)  # behind the prompt, which a task of its own sends
         await self._agent.cancel(self._session_id)
@@ -116,6 +124,10 @@ class ACPTurn:
         if self._prompting is not None:
             self._prompting.cancel()
             await asyncio.wait({self._prompting})
+        if self._patience is not None:
+            self._patience.cancel()
+        if self._replacing is not None:
+            await asyncio.wait({self._replacing})
         await self._request_handler.aclose()
         self._queue.close()
         self._on_end()
@@ -144,7 +156,10 @@ class ACPTurn:
         try:
             self._queue.put(await self._run(blocks))
         except SignedinError as error:
-            self._queue.fail(error)
+            if self._replacing is None:
+                self._queue.fail(error)
+            else:
+                self._queue.put([DoneEvent(reason="interrupted", timestamp=time.time())])
         except Exception as error:  # otherwise the consumer would wait for ever
             self._queue.fail(not_understood(self._name, "the end of the turn", error))
         finally:
@@ -172,6 +187,12 @@ class ACPTurn:
             # An agent that cannot end a turn is of no use; a new one takes its place.
             _log.warning("%s did not stop a turn (%s); ending it", self._name, error)
             await finish(self._agent.aclose())
+
+    def _replace_agent(self) -> None:
+        """Ends an agent that does not stop; the next turn starts a new one."""
+        if not self._ended.is_set():
+            _log.warning("%s did not stop a turn; ending it", self._name)
+            self._replacing = asyncio.get_running_loop().create_task(self._agent.aclose())
 
     def _emit(self, events: Sequence[Event]) -> None:
         if not self._ended.is_set():
