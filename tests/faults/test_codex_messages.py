@@ -117,7 +117,7 @@ def test_a_codex_that_is_too_old_is_told_of_once(fake_codex: Path) -> None:
 def test_an_exec_that_is_too_old_is_told_of_once(fake_codex: Path, tmp_path: Path) -> None:
     program = tmp_path / "codex"  # of whose version nothing is known
     shutil.copy(fake_codex, program)
-    env = {"FAKE_VERSION": "0.99.2", "CODEX_API_KEY": "sk-0123456789"}
+    env = {"FAKE_VERSION": "0.99.2", "CODEX_API_KEY": "sk-messages-0123456789"}
     with Client("codex", transport="codex-exec", binary=program, env=env, cwd="/") as client:
         warnings = [
             [event.text for event in of_type(events_of(client.stream("completed")), WarningEvent)]

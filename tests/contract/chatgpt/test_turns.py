@@ -483,7 +483,7 @@ def test_what_it_cannot_honour_is_refused_by_name(client, keyword, value):
         client.run("Hi", **{keyword: value})
 
 
-@pytest.mark.parametrize("name", ["temperature", "top_p", "max_output_tokens", "user", "no_such"])
+@pytest.mark.parametrize("name", ["temperature", "top_p", "max_output_tokens", "user"])
 def test_a_parameter_the_backend_refuses_is_refused_before_anything_is_sent(stage, client, name):
     stage.play("Hello")
     with pytest.raises(UnsupportedOptionError, match=f"chatgpt does not support '{name}'"):
@@ -491,10 +491,19 @@ def test_a_parameter_the_backend_refuses_is_refused_before_anything_is_sent(stag
     assert stage.requests == ()
 
 
+def test_an_option_that_there_is_not_is_refused_with_those_there_are(stage, client):
+    stage.play("Hello")
+    with pytest.raises(
+        InvalidOptionError, match="chatgpt has no provider option 'verbose'; known:"
+    ):
+        client.run("Hi", provider_options={"verbose": 1})
+    assert stage.requests == ()
+
+
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("verbosity", "chatty", "Invalid enum value 'chatty'"),
+        ("verbosity", "chatty", "verbosity must be low, medium or high, not 'chatty'"),
         ("max_requests", 0, "max_requests must be 1 to 1000"),
         ("base_url", "https://example.com", "a ChatGPT login is not sent to https://example.com"),
         ("access", 7, "access must be an access token or an AccessSource"),
