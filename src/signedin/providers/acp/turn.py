@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -25,7 +26,6 @@ from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.questions import Granted, RequestHandler
 from signedin.providers.acp.terminals import Terminals
 from signedin.providers.shared.turn_queue import TurnQueue
-from signedin.runtime.aio import finish
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import JsonRpcError
 
@@ -119,9 +119,9 @@ class ACPTurn:
 
     async def aclose(self) -> None:
         """Cancels the turn if it still runs, and waits until the agent has ended it."""
-        if not self._ended.is_set():
-            await self._stop()
         if self._prompting is not None:
+            if not self._ended.is_set():
+                await self._stop()
             self._prompting.cancel()
             await asyncio.wait({self._prompting})
         if self._patience is not None:
@@ -179,14 +179,9 @@ class ACPTurn:
         return self._normaliser.end(result, raw)
 
     async def _stop(self) -> None:
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await self.interrupt()
-                await self._ended.wait()
-        except (SignedinError, TimeoutError) as error:
-            # An agent that cannot end a turn is of no use; a new one takes its place.
-            _log.warning("%s did not stop a turn (%s); ending it", self._name, error)
-            await finish(self._agent.aclose())
+        with suppress(SignedinError):  # it has ended, and the turn with it
+            await self.interrupt()
+        await self._ended.wait()
 
     def _replace_agent(self) -> None:
         """Ends an agent that does not stop; the next turn starts a new one."""
