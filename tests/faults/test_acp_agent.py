@@ -23,9 +23,10 @@ from signedin import (
     TimeoutExceededError,
     TransportClosedError,
     TurnFailedError,
+    TurnInterruptedError,
     WarningEvent,
 )
-from signedin.model.approvals import allow, deny
+from signedin.model.approvals import allow, deny, stop
 from signedin.model.errors import ErrorKind, InvalidOptionError, UnsupportedOptionError
 from signedin.providers.acp import turn as acp_turn
 from signedin.providers.acp.session import MOST_UNUSED
@@ -111,6 +112,7 @@ async def test_an_agent_that_does_not_stop_is_ended(tmp_path: Path) -> None:
 async def test_an_interrupted_turn_ends_whatever_the_agent_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("signedin.client.turn.STOP_SECONDS", 0.2)
     monkeypatch.setattr(acp_turn, "STOP_SECONDS", 0.2)
     env = {"SIGNEDIN_TEST": str(tmp_path)}
     async with client("mute") as agent, agent.session(cwd=tmp_path, env=env) as session:
@@ -122,6 +124,15 @@ async def test_an_interrupted_turn_ends_whatever_the_agent_does(
         assert (events[-1].kind, events[-1].reason) == ("done", "interrupted")
         first.all_gone()
     assert processes_with(tmp_path) == set()
+
+
+def test_a_turn_stopped_by_an_answer_ends_whatever_the_agent_does(
+    run: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acp_turn, "STOP_SECONDS", 0.2)
+    with pytest.raises(TurnInterruptedError) as raised:
+        run("permission_mute", on_approval=lambda request: stop)
+    assert raised.value.result.text == "asked "
 
 
 async def test_leaving_the_loop_ends_the_agent(tmp_path: Path) -> None:

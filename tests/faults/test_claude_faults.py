@@ -76,6 +76,28 @@ def fake(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., AsyncC
     return make
 
 
+async def test_a_program_that_does_not_stop(
+    fake: Callable[..., AsyncClient], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its interrupted turn ends nevertheless, and the next turn has a program of its own."""
+    monkeypatch.setattr("signedin.client.turn.STOP_SECONDS", 0.2)
+    monkeypatch.setattr("signedin.providers.claude.turn.STOP_SECONDS", 0.3)
+    body = """
+        say(init, state("running"), text("Half an answer"))
+        for line in sys.stdin:
+            request = json.loads(line)
+            answer = {"subtype": "success", "request_id": request["request_id"], "response": {}}
+            say({"type": "control_response", "response": answer})
+    """
+    async with fake(body) as client, client.stream("Hi") as turn:
+        events = [await anext(aiter(turn))]
+        first = Watch(processes_with(tmp_path))
+        await turn.interrupt()
+        events += [event async for event in turn]
+        assert of_type(events, DoneEvent)[0].reason == "interrupted"
+        first.all_gone()
+
+
 async def test_a_program_that_ends_without_a_result(fake: Callable[..., AsyncClient]) -> None:
     body = """
         say(init, state("running"), text("Half an answer"))

@@ -1,5 +1,6 @@
 """Messages no real Codex sends: whatever comes, turns end, and with what can be known."""
 
+import itertools
 import json
 import logging
 import shutil
@@ -241,6 +242,18 @@ def test_a_server_that_does_not_stop_a_turn_is_replaced(
                 break
         assert "did not stop a turn" in caplog.text
         assert client.run("quick").text == "quick"
+
+
+def test_an_interrupted_turn_ends_with_a_server_that_does_not_stop_it(
+    fresh: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signedin.client.turn.STOP_SECONDS", 0.2)
+    monkeypatch.setattr(live, "STOP_SECONDS", 0.3)
+    with fresh.stream("never ends") as turn:
+        events = list(itertools.takewhile(lambda event: event.text != "for ever ", turn))
+        turn.interrupt()
+        assert comparable([*events, *turn])[-1] == DoneEvent(text="for ever ", reason="interrupted")
+    assert fresh.run("quick").text == "quick"
 
 
 def exec_client(fake_codex: Path) -> Client:

@@ -97,6 +97,12 @@ def prompted() -> str:
             answer = ask("session/request_permission", toolCall=tool(**fields), options=OPTIONS)
             update("tool_call_update", toolCallId="t1", status="failed")
             say(outcome(answer))
+        case "permission_mute":
+            say("asked ")
+            fields = {"rawInput": {"command": "touch made"}}
+            ask("session/request_permission", toolCall=tool(**fields), options=OPTIONS)
+            while True:
+                time.sleep(1000)
         case "edits":
             call = tool(**json.loads(ARGUMENTS[0]))
             answer = ask("session/request_permission", toolCall=call, options=OPTIONS)

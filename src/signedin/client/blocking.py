@@ -62,7 +62,8 @@ class Turn(BlockingTurn[OutputT_co]):
     def interrupt(self) -> None:
         """Asks the agent to stop. The remaining events, ending with ``done``, still arrive.
 
-        Does nothing if the turn has ended meanwhile.
+        Does nothing if the turn has ended meanwhile. A turn that then reports nothing for 5 s is
+        ended; an agent that cannot end it is replaced (qwen 0.15 sometimes never does).
         """
         call(self._async.interrupt)
 

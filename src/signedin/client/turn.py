@@ -29,6 +29,9 @@ from signedin.runtime.aio import Unwatched, check_process, finish, running_loop
 from signedin.runtime.background_loop import call
 from signedin.runtime.batches import AsyncBatches, Batches
 
+STOP_SECONDS = 5.0
+"""How long an interrupted turn may report nothing before it is ended; agents take 5 to 75 ms."""
+
 TurnOpener = Callable[[TurnRecorder], AbstractAsyncContextManager[ProviderTurn]]
 """Starts a turn when entered, warns in its record of how that came about, and leaves nothing of the
 turn behind when left."""
@@ -73,6 +76,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self._turn: ProviderTurn | None = None
         self._deadline = deadline
         self._closed = False
+        self._waiting: asyncio.Timeout | None = None
+        self._interrupted = False
         self._error: SignedinError | None = None
 
     @property
@@ -143,10 +148,15 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
     async def interrupt(self) -> None:
         """Asks the agent to stop. The remaining events, ending with ``done``, still arrive.
 
-        Does nothing if the turn has ended meanwhile.
+        Does nothing if the turn has ended meanwhile. A turn that then reports nothing for 5 s is
+        ended; an agent that cannot end it is replaced (qwen 0.15 sometimes never does).
         """
         if not self._closed:
-            await self._started().interrupt()
+            turn = self._started()
+            self._interrupted = True
+            if self._waiting is not None:
+                self._waiting.reschedule(self._limit()[0])
+            await turn.interrupt()
 
     async def aclose(self) -> None:
         """Stops the turn if it still runs, and frees what it holds. Idempotent."""
@@ -189,7 +199,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     async def _receive(self) -> list[Event]:
         limit, message = self._limit()
-        scope = asyncio.timeout_at(limit)
+        self._waiting = scope = asyncio.timeout_at(limit)
         try:
             async with scope:
                 if self._turn is None:
@@ -199,7 +209,11 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         except TimeoutError as error:
             if isinstance(error, SignedinError) or not scope.expired():
                 raise
+            if self._interrupted:
+                return [interrupted_done("interrupted")]
             raise TimeoutExceededError(message) from None
+        finally:
+            self._waiting = None
 
     def _opened(self) -> asyncio.Task[ProviderTurn]:
         """Starts the turn, once. Who gives up waiting for it releases it."""
@@ -217,6 +231,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         total, idle = self._options.timeout, self._options.idle_timeout
         if self._deadline is None and total is not None:
             self._deadline = now + total
+        if self._interrupted:
+            idle = min(STOP_SECONDS, idle or STOP_SECONDS)
         if idle is not None and (self._deadline is None or now + idle < self._deadline):
             return now + idle, f"nothing happened for {idle:g} s (idle_timeout)"
         return self._deadline, f"the turn took longer than {total} s (timeout)"

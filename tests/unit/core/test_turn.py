@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from unittest.mock import AsyncMock
 
 import pytest
 
 from signedin import (
     AsyncClient,
+    AsyncTurn,
     DoneEvent,
     ErrorEvent,
     ErrorKind,
@@ -23,7 +25,7 @@ from signedin import (
 )
 from signedin.testing import assert_event_contract
 from support.events import delta, done, message, session_event
-from support.fakes import FakeProvider, answer
+from support.fakes import FakeProvider, FakeTurn, answer
 from support.turns import comparable
 
 Play = Callable[..., None]
@@ -31,6 +33,10 @@ Play = Callable[..., None]
 
 def error(kind: ErrorKind, text: str = "why") -> ErrorEvent:
     return ErrorEvent(error=kind, text=text, timestamp=1.0)
+
+
+async def collect(turn: AsyncTurn) -> list[Event]:
+    return [event async for event in turn]
 
 
 async def test_events_then_result(client: AsyncClient, provider: FakeProvider) -> None:
@@ -124,6 +130,27 @@ async def test_interrupted(client: AsyncClient, play: Play, provider: FakeProvid
     assert caught.value.result is not None
     assert caught.value.result.text == "half"
     assert provider.turns[0].steered == ["faster"]
+
+
+@pytest.mark.parametrize("options", [{}, {"timeout": 60, "idle_timeout": 60}])
+async def test_an_interrupted_turn_ends_whatever_the_agent_does(
+    client: AsyncClient,
+    play: Play,
+    provider: FakeProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, float],
+) -> None:
+    """Also for who had begun to wait for more before it was interrupted."""
+    monkeypatch.setattr("signedin.client.turn.STOP_SECONDS", 0.01)
+    monkeypatch.setattr(FakeTurn, "interrupt", AsyncMock())
+    play([session_event(), delta("half")])
+    async with client.stream("go", **options) as turn:
+        events = asyncio.create_task(collect(turn))
+        await provider.turn_started.wait()
+        await provider.turns[0].waiting.wait()
+        await turn.interrupt()
+        assert comparable(await events)[-1] == DoneEvent(text="half", reason="interrupted")
+    assert provider.turns[0].closed == 1
 
 
 @pytest.mark.parametrize(

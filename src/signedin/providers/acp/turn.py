@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 
 import msgspec
 
@@ -29,7 +28,7 @@ from signedin.providers.shared.turn_queue import TurnQueue
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import JsonRpcError
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 3.0
 """How long an agent may take to end a cancelled turn; gemini 0.61 takes 5 to 75 ms."""
 
 _log = logging.getLogger("signedin.acp")
@@ -79,8 +78,8 @@ class ACPTurn:
         self._queue: TurnQueue[Event] = TurnQueue(agent.gate)
         self._ended = asyncio.Event()
         self._interrupted = False
-        self._patience: asyncio.TimerHandle | None = None
-        self._replacing: asyncio.Task[None] | None = None
+        self._given_up = False
+        self._stopping: asyncio.Task[None] | None = None
         self._prompting: asyncio.Task[None] | None = None
 
     @property
@@ -105,14 +104,8 @@ class ACPTurn:
         )
 
     async def interrupt(self) -> None:
-        """Asks the agent to stop; open permission requests are answered with "cancelled".
-
-        An agent that does not (qwen 0.15 sometimes never ends a turn) is ended after a while.
-        """
+        """Asks the agent to stop; open permission requests are answered with "cancelled"."""
         self._interrupted = True
-        if self._patience is None:
-            loop = asyncio.get_running_loop()
-            self._patience = loop.call_later(STOP_SECONDS, self._replace_agent)
         self._request_handler.stop()
         await asyncio.sleep(0)  # behind the prompt, which a task of its own sends
         await self._agent.cancel(self._session_id)
@@ -124,10 +117,8 @@ class ACPTurn:
                 await self._stop()
             self._prompting.cancel()
             await asyncio.wait({self._prompting})
-        if self._patience is not None:
-            self._patience.cancel()
-        if self._replacing is not None:
-            await asyncio.wait({self._replacing})
+        if self._stopping is not None:
+            await asyncio.wait({self._stopping})
         await self._request_handler.aclose()
         self._queue.close()
         self._on_end()
@@ -150,16 +141,17 @@ class ACPTurn:
         answer = await self._request_handler.answer(request)
         if self._request_handler.stop_wanted and not self._interrupted:
             await self.interrupt()
+            self._stopping = asyncio.get_running_loop().create_task(self._stop())
         return answer
 
     async def _prompt(self, blocks: Sequence[Mapping[str, object]]) -> None:
         try:
             self._queue.put(await self._run(blocks))
         except SignedinError as error:
-            if self._replacing is None:
-                self._queue.fail(error)
-            else:
+            if self._given_up:
                 self._queue.put([DoneEvent(reason="interrupted", timestamp=time.time())])
+            else:
+                self._queue.fail(error)
         except Exception as error:  # otherwise the consumer would wait for ever
             self._queue.fail(not_understood(self._name, "the end of the turn", error))
         finally:
@@ -179,15 +171,16 @@ class ACPTurn:
         return self._normaliser.end(result, raw)
 
     async def _stop(self) -> None:
-        with suppress(SignedinError):  # it has ended, and the turn with it
-            await self.interrupt()
-        await self._ended.wait()
-
-    def _replace_agent(self) -> None:
-        """Ends an agent that does not stop; the next turn starts a new one."""
-        if not self._ended.is_set():
-            _log.warning("%s did not stop a turn; ending it", self._name)
-            self._replacing = asyncio.get_running_loop().create_task(self._agent.aclose())
+        """Ends the turn; with its agent if that does not stop, and the next one starts another."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                if not self._interrupted:
+                    await self.interrupt()
+                await self._ended.wait()
+        except (SignedinError, TimeoutError) as error:
+            _log.warning("%s did not stop a turn (%s); ending it", self._name, error)
+            self._given_up = True
+            await self._agent.aclose()
 
     def _emit(self, events: Sequence[Event]) -> None:
         if not self._ended.is_set():
