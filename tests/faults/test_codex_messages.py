@@ -32,6 +32,7 @@ from signedin import (
     TurnFailedError,
     WarningEvent,
 )
+from signedin.providers.codex import Codex
 from signedin.providers.codex.app_server import running_turn as live
 from signedin.providers.codex.app_server.process import AppServer
 from support.turns import comparable, events_of, failed, of_type
@@ -254,6 +255,19 @@ def test_an_interrupted_turn_ends_with_a_server_that_does_not_stop_it(
         turn.interrupt()
         assert comparable([*events, *turn])[-1] == DoneEvent(text="for ever ", reason="interrupted")
     assert fresh.run("quick").text == "quick"
+
+
+def test_an_interrupted_turn_of_the_typed_client_ends_with_its_server(
+    fake_codex: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "STOP_SECONDS", 0.3)
+    with Codex(binary=fake_codex) as codex, codex.thread_start(cwd="/").turn("never ends") as turn:
+        pieces = turn.stream_text()
+        assert next(pieces) == "for ever "
+        turn.interrupt()
+        with pytest.raises(TransportClosedError) as raised:
+            list(pieces)
+        assert raised.value.result.text == "for ever "
 
 
 def exec_client(fake_codex: Path) -> Client:

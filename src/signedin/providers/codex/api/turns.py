@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 from signedin.model.errors import SignedinError
@@ -10,7 +11,8 @@ from signedin.providers.codex.api.inputs import Input, input_parts
 from signedin.providers.codex.api.notifications import Notification
 from signedin.providers.codex.api.record import TurnResult
 from signedin.providers.codex.api.router import RoutedTurn, Router
-from signedin.runtime.aio import finish
+from signedin.providers.codex.app_server import running_turn
+from signedin.runtime.aio import finish, running_loop
 from signedin.runtime.batches import AsyncBatches, Batches
 
 
@@ -28,6 +30,8 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         self._turn = turn
         self._router = router
         self._over = False
+        self._interrupted = False
+        self._waiting: asyncio.Timeout | None = None
         self._error: SignedinError | None = None
 
     @property
@@ -53,7 +57,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         if self._over:
             return []
         try:
-            batch = await self._turn.receive()
+            batch = await self._receive()
         except SignedinError as error:
             self._over = True
             self._error = self._turn.record.lost(error)
@@ -108,8 +112,12 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
     async def interrupt(self) -> None:
         """Stops the turn and the commands it runs; does nothing if it has ended.
 
-        What the server reports until its end still arrives.
+        What the server reports until its end still arrives. If that does not come within 3 s, the
+        server is ended, and the turn with it.
         """
+        self._interrupted = True
+        if self._waiting is not None:
+            self._waiting.reschedule(running_loop().time() + running_turn.STOP_SECONDS)
         await self._turn.interrupt()
 
     async def aclose(self) -> None:
@@ -120,6 +128,21 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         """Raises the error of a turn that has failed; does nothing for any other."""
         if self._error is not None:
             raise self._error
+
+    async def _receive(self) -> list[Notification]:
+        self._waiting = scope = asyncio.timeout(
+            running_turn.STOP_SECONDS if self._interrupted else None
+        )
+        try:
+            async with scope:
+                return await self._turn.receive()
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        finally:
+            self._waiting = None
+        await self.aclose()  # ends a server that cannot end the turn
+        return await self._turn.receive()
 
 
 class BlockingTurnHandle(Batches[Notification]):
