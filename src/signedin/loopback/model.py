@@ -1,5 +1,7 @@
 """The loopback model: a script, played to every client."""
 
+from __future__ import annotations
+
 import asyncio
 import gzip
 import logging

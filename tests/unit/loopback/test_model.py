@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import inspect
 import json
 import stat
 import threading
@@ -42,6 +43,10 @@ def text_of(response, events_of):
 
 def types(response, events_of):
     return [event["type"].removeprefix("response.") for event in events_of(response.text)]
+
+
+def test_help_names_the_types_of_a_script_rather_than_listing_them():
+    assert str(inspect.signature(LoopbackModel)).startswith("(script: 'Written | Callable[")
 
 
 def test_a_text_answers(serve, ask, events_of):
