@@ -133,7 +133,7 @@ class Snapshots:
         output = await git(folder, "rev-parse", "--git-path", "objects", "--git-path", "index")
         theirs = [folder / line for line in output.splitlines()]
         if not index.exists() and theirs[1].is_file():
-            shutil.copyfile(theirs[1], index)  # so that only what has changed has to be read
+            shutil.copy2(theirs[1], index)  # with its time: git reads only what has changed since
         return {
             "GIT_INDEX_FILE": str(index),
             "GIT_OBJECT_DIRECTORY": str(objects),
