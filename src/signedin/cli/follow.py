@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Self, TypeAlias
 
 from signedin.cli.errors import StoppedError
@@ -161,12 +160,7 @@ class _Stopper:
         self._signals.__enter__()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         self._signals.__exit__(None, None, None)
         if self._asking is not None:
             self._asking.cancel()

@@ -7,7 +7,6 @@ import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
 
 import msgspec
 import typer
@@ -37,12 +36,7 @@ class Presenter(AbstractAsyncContextManager["Presenter"]):
     def finish(self, end: TurnEnd) -> None:
         """Takes in how the turn ended."""
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         """Stops showing; there is nothing to stop unless a subclass says so."""
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
-from types import TracebackType
 from typing import Self, TypeAlias, TypeVar, Unpack, overload
 
 from signedin.client.attempts import run_to_end
@@ -265,12 +264,7 @@ class AsyncSession:
         await self._open(self._held.opened_with if self._held else self._options({}, None))
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

@@ -49,7 +49,7 @@ def check_process(process: int) -> None:
         raise SignedinError("this was made before a fork; make one in each process")
 
 
-async def finish(cleanup: Coroutine[object, object, T]) -> T:
+async def finish(cleanup: Awaitable[T]) -> T:
     """Runs a bounded cleanup to its end even if the calling task is cancelled meanwhile.
 
     The cancellation is raised afterwards, so nothing that was begun is left half done.

@@ -244,7 +244,7 @@ class JsonRpcPeer:
         for task in tasks:
             task.cancel()
         if tasks:
-            await finish(_ended(tasks))
+            await finish(asyncio.wait(tasks))
 
     async def _read(self) -> None:
         reason: Closed
@@ -360,10 +360,6 @@ class JsonRpcPeer:
         asyncio.get_running_loop().call_exception_handler(
             {"message": f"{what}: {type(error).__name__}", "exception": error}
         )
-
-
-async def _ended(tasks: set[asyncio.Task[None]]) -> None:
-    await asyncio.wait(tasks)
 
 
 async def _no_such_method(request: IncomingRequest) -> object:

@@ -129,7 +129,7 @@ class WarmPool:
             task.cancel()
         for process in live:
             self._spawn(process.aclose())
-        await finish(_all_ended({*self._tasks, *clearings}))
+        await finish(asyncio.gather(*self._tasks, *clearings, return_exceptions=True))
 
     async def _end_surplus(self) -> None:
         await asyncio.sleep(LINGER_SECONDS)
@@ -203,7 +203,3 @@ class _Cleared:
         """Passes on that the process is gone."""
         if not self.done.done():
             self.done.set_exception(error)
-
-
-async def _all_ended(tasks: set[asyncio.Task[None]]) -> None:
-    await asyncio.gather(*tasks, return_exceptions=True)

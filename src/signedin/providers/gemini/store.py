@@ -13,7 +13,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import cast
@@ -26,6 +25,7 @@ from signedin.model.results import PastTurn, SessionInfo, SessionPage, answer_te
 from signedin.providers.base import SessionQuery
 from signedin.providers.gemini.account.home import gemini_folder, read_settings, setting
 from signedin.providers.gemini.actions import COMMAND, ToolUse, action_event
+from signedin.providers.shared.stored import unix_time
 from signedin.wire.jsonl import repair_surrogates
 
 _PREVIEW = 200
@@ -271,14 +271,14 @@ class GeminiStore:
 
 class _Turn:
     def __init__(self, prompt: _Message) -> None:
-        self.started_at = _seconds(prompt.timestamp)
+        self.started_at = unix_time(prompt.timestamp)
         self._prompt = prompt.text
         self._events: list[AnyEvent] = []
         self._answered = False
 
     def add_message(self, message: _Message) -> None:
         """Adds a message and its thoughts."""
-        now = _seconds(message.timestamp) or 0.0
+        now = unix_time(message.timestamp) or 0.0
         self._events += [
             ReasoningEvent(item_id=f"{message.id}-thought-{number}", text=thought, timestamp=now)
             for number, thought in enumerate(map(_thought, message.thoughts), 1)
@@ -306,7 +306,7 @@ class _Turn:
 
 def _turn_of(call: dict[str, object], turns: Sequence[_Turn]) -> _Turn:
     """The turn of a call: Gemini adds later calls to the message of the first one."""
-    when = _seconds(_text(call, "timestamp")) or 0.0
+    when = unix_time(_text(call, "timestamp")) or 0.0
     return [turns[0], *(turn for turn in turns[1:] if (turn.started_at or when) < when)][-1]
 
 
@@ -327,7 +327,7 @@ def _action(call: dict[str, object]) -> AnyEvent:
         "failed" if exit_code else status,
         output,
         msgspec.Raw(msgspec.json.encode(call)),
-        timestamp=_seconds(_text(call, "timestamp")) or 0.0,
+        timestamp=unix_time(_text(call, "timestamp")) or 0.0,
         exit_code=exit_code,
     )
 
@@ -369,8 +369,8 @@ def _describe(file: Path) -> SessionInfo | None:
         preview=next((each.text[:_PREVIEW] for each in messages if each.is_prompt), ""),
         cwd=_root(file.parent.parent) or None,
         model=models[-1] if models else None,
-        created_at=_seconds(conversation.start_time),
-        updated_at=_seconds(conversation.last_updated),
+        created_at=unix_time(conversation.start_time),
+        updated_at=unix_time(conversation.last_updated),
     )
 
 
@@ -423,13 +423,6 @@ def _member(value: object, name: str) -> str:
 
 def _text(members: dict[str, object], name: str) -> str:
     return _member(members, name)
-
-
-def _seconds(moment: str) -> float | None:
-    try:
-        return datetime.fromisoformat(moment).timestamp() if moment else None
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def check_retention(env: Mapping[str, str]) -> None:

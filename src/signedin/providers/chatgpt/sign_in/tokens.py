@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from datetime import datetime
 
 import msgspec
 
@@ -23,6 +22,7 @@ from signedin.providers.chatgpt.sign_in.endpoint import (
 )
 from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile
+from signedin.providers.shared.stored import unix_time
 
 REVOKE_SECONDS = 10.0
 """How long logging out waits for the server."""
@@ -160,9 +160,8 @@ def _in_seconds(value: object) -> float | None:
 
 def _moment(value: object) -> float | None:
     """A time, which may be Unix seconds, milliseconds, or ISO 8601."""
-    if isinstance(value, str):
-        with suppress(ValueError, OverflowError, OSError):
-            return datetime.fromisoformat(value).timestamp()
+    if isinstance(value, str) and (moment := unix_time(value)) is not None:
+        return moment
     number = _number(value)
     return number / 1000 if number is not None and number > _MILLISECONDS else number
 
