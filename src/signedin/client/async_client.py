@@ -359,7 +359,7 @@ class AsyncClient:
         checked = check_keywords(keywords)
         check_retry(self.provider, self.capabilities, checked.get("retry"))
         defaults = self._defaults
-        if not self.capabilities.roll_back:  # to try again is for conversations of one turn then
+        if not self.capabilities.roll_back:  # then only conversations of one turn are retried
             defaults = merge_keywords(defaults, {"retry": None})
         return self._session(merge_keywords(defaults, checked), resume=resume, fork=fork)
 

@@ -141,7 +141,7 @@ class Session(Handle[AsyncSession]):
         return Turn(self._async.stream(prompt, output=output, **keywords), self._owner)
 
     def fork(self) -> Session:
-        """Copies the conversation; the copy and the original go on independently.
+        """Copies the conversation; the copy and the original continue independently.
 
         Raises:
             SessionBusyError: A turn of it runs.
@@ -202,7 +202,7 @@ class Session(Handle[AsyncSession]):
     def close(self) -> None:
         """Frees what the session holds. The conversation stays stored and can be resumed.
 
-        Other sessions on the same conversation go on.
+        Other sessions on the same conversation continue.
         """
         clean_up(self._async.aclose)
 

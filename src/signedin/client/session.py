@@ -156,7 +156,7 @@ class AsyncSession:
             await self._held.session.roll_back()
 
     async def fork(self) -> AsyncSession:
-        """Copies the conversation; the copy and the original go on independently.
+        """Copies the conversation; the copy and the original continue independently.
 
         Raises:
             SessionBusyError: A turn of it runs.
@@ -249,7 +249,7 @@ class AsyncSession:
     async def aclose(self) -> None:
         """Frees what the session holds. The conversation stays stored and can be resumed.
 
-        Other sessions on the same conversation go on.
+        Other sessions on the same conversation continue.
         """
         held, self._held = self._held, None
         if held is not None and self._connected is not None:

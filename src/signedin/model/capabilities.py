@@ -131,10 +131,10 @@ def check_retry(provider: str, capabilities: Capabilities, retry: Retry | None) 
     """Refuses retries in a conversation that stores its failed turns.
 
     Raises:
-        UnsupportedOptionError: A second try would repeat the prompt there.
+        UnsupportedOptionError: A retry would repeat the prompt there.
     """
     if retry is not None and retry.max_retries and not capabilities.roll_back:
-        hint = "a session keeps its failed turns, so a second try would repeat the prompt"
+        hint = "a session stores its failed turns, so a retry would repeat the prompt"
         raise UnsupportedOptionError(provider, "retry", hint)
 
 

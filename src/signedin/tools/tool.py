@@ -223,7 +223,7 @@ def _new_tool(function: Callable[P, R], name: str | None, description: str | Non
         )
     label = f"tool {getattr(function, '__qualname__', name)}"
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise InvalidOptionError(f"{label} yields; a tool returns its whole result")
+        raise InvalidOptionError(f"{label} yields; a tool returns its complete result")
     summary, parameters = read_docstring(_docstring(function))
     needs_self = _is_method(function)
     return Tool(

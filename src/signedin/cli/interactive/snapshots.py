@@ -43,7 +43,7 @@ class _Turn(msgspec.Struct):
 
 
 class Snapshots:
-    """Remembers states, and brings the one before the last turn back."""
+    """Remembers states, and restores the one before the last turn."""
 
     def __init__(self) -> None:
         self._turns: list[_Turn] = []

@@ -76,7 +76,9 @@ async def exchange_code(
         raise AuthRequiredError(f"nobody was signed in to chatgpt: {answer.code}")
     answer.check()
     if (answer.text("token_type") or "bearer").lower() != "bearer":
-        raise AuthRequiredError("nobody was signed in to chatgpt: the server gave no bearer token")
+        raise AuthRequiredError(
+            "nobody was signed in to chatgpt: the server returned no bearer token"
+        )
     blank = ChatGPTLogin(profile=profile.name, client_id=client_id, access_token="")
     return Grant(_merged(blank, answer), answer.text("scope"))
 
@@ -121,7 +123,7 @@ def _merged(login: ChatGPTLogin, answer: Answer) -> ChatGPTLogin:
     """The login updated with the server's answer; omitted fields are unchanged."""
     access_token = _token(answer, "access_token")
     if not access_token and not login.access_token:
-        raise SignInServerError("the sign-in server gave no access token", ErrorKind.PROTOCOL)
+        raise SignInServerError("the sign-in server returned no access token", ErrorKind.PROTOCOL)
     expires_at, ahead = login.expires_at, 0.0
     if access_token:
         claims = read_claims(access_token)

@@ -159,7 +159,7 @@ class ExecProvider(Provider):
 
 
 async def _version(config: ProviderConfig, env: Mapping[str, str | None]) -> str | None:
-    """Returns the program's version, which its rows do not tell; ``None`` if it does not, either.
+    """Returns the program's version, which its rows do not report; ``None`` if it does not either.
 
     Raises:
         ProviderNotInstalledError: There is no such program.
@@ -168,11 +168,11 @@ async def _version(config: ProviderConfig, env: Mapping[str, str | None]) -> str
     if version := known_version(program):
         return version
     environment = child_environment("codex", config.env_policy, env)
-    with suppress(TimeoutExceededError, OSError):  # the turn tells what is wrong with it
+    with suppress(TimeoutExceededError, OSError):  # the turn reports what is wrong with it
         ended = await capture([str(program), "--version"], env=environment, seconds=10)
-        if told := re.search(rb"\d+(\.\d+)+", ended.stdout):
-            remember_version(program, told[0].decode())
-            return told[0].decode()
+        if found := re.search(rb"\d+(\.\d+)+", ended.stdout):
+            remember_version(program, found[0].decode())
+            return found[0].decode()
     return None
 
 
