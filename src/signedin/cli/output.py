@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Self
 
 import msgspec
 import typer
@@ -23,6 +24,20 @@ class TurnEnd(msgspec.Struct, frozen=True):
 
     result: RunResult[object]
     error: SignedinError | None = None
+
+    @classmethod
+    async def of(cls, turn: Awaitable[RunResult[object]]) -> Self:
+        """Waits for the end of a turn.
+
+        Raises:
+            SignedinError: It did not begin.
+        """
+        try:
+            return cls(await turn)
+        except SignedinError as error:
+            if error.result is None:
+                raise
+            return cls(error.result, error)
 
 
 class Presenter(AbstractAsyncContextManager["Presenter"]):

@@ -71,6 +71,12 @@ async def finish(cleanup: Awaitable[T]) -> T:
     return task.result()
 
 
+def is_cancelled() -> bool:
+    """Whether the running task was cancelled, so that a cancellation is not something else's."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Unwatched(Generic[T]):
     """A coroutine whose asynchronous generators the event loop does not close when it ends.
 
