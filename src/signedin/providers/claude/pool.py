@@ -15,7 +15,7 @@ from signedin.model.errors import ProtocolError, SignedinError
 from signedin.providers.claude.launch import Launch
 from signedin.providers.claude.messages import UNREADABLE, CanUseTool, Message, SystemMessage
 from signedin.providers.claude.process import ClaudeProcess
-from signedin.providers.claude.prompt import command_message
+from signedin.providers.claude.prompt import message_with
 from signedin.runtime.aio import finish
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ async def _clear(process: ClaudeProcess, wanted: asyncio.Event) -> None:
     cleared = _Cleared()
     try:
         async with asyncio.timeout(CLEAR_SECONDS):
-            await process.prompt(command_message("/clear"), cleared)
+            await process.prompt(message_with("/clear"), cleared)
             await cleared.done
         process.used = False
     except (SignedinError, TimeoutError) as error:

@@ -98,11 +98,11 @@ class _Conversation(msgspec.Struct):
             self._change(cast("dict[str, object]", changes))
 
     def _change(self, changes: dict[str, object]) -> None:
-        self.id = _text(changes, "sessionId") or self.id
-        self.kind = _text(changes, "kind") or self.kind
-        self.summary = _text(changes, "summary") or self.summary
-        self.start_time = self.start_time or _text(changes, "startTime")
-        self.last_updated = _text(changes, "lastUpdated") or self.last_updated
+        self.id = _member(changes, "sessionId") or self.id
+        self.kind = _member(changes, "kind") or self.kind
+        self.summary = _member(changes, "summary") or self.summary
+        self.start_time = self.start_time or _member(changes, "startTime")
+        self.last_updated = _member(changes, "lastUpdated") or self.last_updated
         if isinstance(messages := changes.get("messages"), list):
             self.messages.clear()
             self.records.clear()
@@ -306,18 +306,18 @@ class _Turn:
 
 def _turn_of(call: dict[str, object], turns: Sequence[_Turn]) -> _Turn:
     """The turn of a call: Gemini adds later calls to the message of the first one."""
-    when = unix_time(_text(call, "timestamp")) or 0.0
+    when = unix_time(_member(call, "timestamp")) or 0.0
     return [turns[0], *(turn for turn in turns[1:] if (turn.started_at or when) < when)][-1]
 
 
 def _action(call: dict[str, object]) -> AnyEvent:
     arguments = call.get("args")
     use = ToolUse(
-        tool_name=_text(call, "name"),
-        tool_id=_text(call, "id"),
+        tool_name=_member(call, "name"),
+        tool_id=_member(call, "id"),
         parameters=cast("dict[str, object]", arguments) if isinstance(arguments, dict) else {},
     )
-    status = _STATUS.get(_text(call, "status"), "failed")
+    status = _STATUS.get(_member(call, "status"), "failed")
     output, exit_code = _output(call.get("result")), None
     if use.tool_name == COMMAND and (report := _COMMAND_RESULT.match(output)):
         output = "" if report["output"] == "(empty)" else report["output"]
@@ -327,7 +327,7 @@ def _action(call: dict[str, object]) -> AnyEvent:
         "failed" if exit_code else status,
         output,
         msgspec.Raw(msgspec.json.encode(call)),
-        timestamp=unix_time(_text(call, "timestamp")) or 0.0,
+        timestamp=unix_time(_member(call, "timestamp")) or 0.0,
         exit_code=exit_code,
     )
 
@@ -338,7 +338,7 @@ def _output(result: object) -> str:
 
 
 def _thought(thought: dict[str, object]) -> str:
-    subject, description = _text(thought, "subject"), _text(thought, "description")
+    subject, description = _member(thought, "subject"), _member(thought, "description")
     return f"**{subject}**\n{description}" if subject else description
 
 
@@ -419,10 +419,6 @@ def _dig(value: object, *path: str) -> object:
 def _member(value: object, name: str) -> str:
     found = _dig(value, name)
     return found if isinstance(found, str) else ""
-
-
-def _text(members: dict[str, object], name: str) -> str:
-    return _member(members, name)
 
 
 def check_retention(env: Mapping[str, str]) -> None:

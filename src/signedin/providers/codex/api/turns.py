@@ -53,7 +53,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         if self._over:
             return []
         try:
-            batch = await self._turn.receive()
+            batch = await self._turn.queue.take()
         except SignedinError as error:
             self._over = True
             self._error = self._turn.record.lost(error)
