@@ -86,6 +86,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     prewarm: bool = False
 
 
+EVERYTHING = Capabilities(**dict.fromkeys(Capabilities.__struct_fields__, True))
+"""All that any provider can do; most take something out of it."""
+
 _NEEDS: Mapping[str, tuple[str, object]] = {
     "effort": ("effort", VENDOR_DEFAULT),
     "instructions": ("instructions", None),
