@@ -33,7 +33,7 @@ class Trace:
 
     Attributes:
         calls: The functions, in order.
-        written: How many of them until the prompt was on its way.
+        written: How many of them until the prompt was written.
         stack: Those that had not returned then, from the outermost.
     """
 

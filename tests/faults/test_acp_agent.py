@@ -98,7 +98,7 @@ async def test_what_is_not_understood_passes_through(tmp_path: Path) -> None:
     assert events[-1].text == "Hello. -32601"
     assert events[-1].reason == "completed"
     [warning] = of_type(events, WarningEvent)
-    assert warning.text == "the agent ended the turn for a reason of its own: a_new_reason"
+    assert warning.text == "the agent ended the turn for an unknown reason: a_new_reason"
 
 
 async def test_an_agent_that_does_not_stop_is_ended(tmp_path: Path) -> None:

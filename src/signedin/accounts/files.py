@@ -64,7 +64,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def temporary_prefix(path: Path) -> str:
-    """Returns how the names of the files begin that `write_private` makes on its way."""
+    """Returns how the names of the files begin that `write_private` makes first."""
     return f".{path.name}."
 
 

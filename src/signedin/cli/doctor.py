@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncGenerator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -101,13 +102,11 @@ async def _findings(providers: list[str], *, smoke: bool) -> list[Finding]:
 
 
 def _installed(name: str, installation: Installation) -> Finding:
+    program = partial(Finding, provider=name, check="program")
     if installation.usable is not None:
-        message = f"{installation.path} (from {installation.origin})"
-        return Finding(provider=name, check="program", level="ok", message=message)
+        return program(level="ok", message=f"{installation.path} (from {installation.origin})")
     asked_for = installation.origin in ("argument", "environment")
-    return Finding(
-        provider=name,
-        check="program",
+    return program(
         level="problem" if asked_for else "missing",
         message=installation.problem or "not found",
         remedy=f"install it with: {installation.install}",
@@ -115,6 +114,8 @@ def _installed(name: str, installation: Installation) -> Finding:
 
 
 async def _version(name: str, program: Path) -> Finding:
+    by_hand = f"run it by hand: {program} --version"
+    failed = partial(Finding, provider=name, check="version", level="problem", remedy=by_hand)
     try:
         with TemporaryFolder("doctor") as home:
             ended = await capture(
@@ -123,49 +124,30 @@ async def _version(name: str, program: Path) -> Finding:
                 seconds=VERSION_SECONDS,
             )
     except (SignedinError, OSError) as error:
-        return Finding(
-            provider=name,
-            check="version",
-            level="problem",
-            message=f"{program.name} --version failed: {error}",
-            remedy=f"run it by hand: {program} --version",
-        )
+        return failed(message=f"{program.name} --version failed: {error}")
     number = _NUMBER.search(ended.stdout.decode("utf-8", "replace"))
     if ended.returncode or number is None:
-        return Finding(
-            provider=name,
-            check="version",
-            level="problem",
-            message=f"{program.name} --version ended with {ended.returncode}: {ended.stderr}",
-            remedy=f"run it by hand: {program} --version",
-        )
+        ending = f"ended with {ended.returncode}: {ended.stderr}"
+        return failed(message=f"{program.name} --version {ending}")
     return _compared(name, number[0])
 
 
 def _compared(name: str, version: str) -> Finding:
+    finding = partial(Finding, provider=name, check="version")
     versions = load_provider(name).tested
     if versions is None:
-        return Finding(provider=name, check="version", level="ok", message=version)
+        return finding(level="ok", message=version)
     oldest, newest = versions
     tested = f"tested with {oldest} to {newest}" if oldest != newest else f"tested with {oldest}"
     if _parts(version) < _parts(oldest):
-        return Finding(
-            provider=name,
-            check="version",
-            level="problem",
-            message=f"{version} is too old; {tested}",
-            remedy=f"update {name}",
-        )
+        message = f"{version} is too old; {tested}"
+        return finding(level="problem", message=message, remedy=f"update {name}")
     # 0.169.3 counts as 0.169.
     if _parts(version)[: len(_parts(newest))] > _parts(newest):
-        return Finding(
-            provider=name,
-            check="version",
-            level="warning",
-            message=f"{version} is newer than what signedin is {tested}",
-            remedy="look for an update of signedin if something does not work",
-        )
-    return Finding(provider=name, check="version", level="ok", message=f"{version}; {tested}")
+        message = f"{version} is newer than what signedin is {tested}"
+        remedy = "look for an update of signedin if something does not work"
+        return finding(level="warning", message=message, remedy=remedy)
+    return finding(level="ok", message=f"{version}; {tested}")
 
 
 def _parts(version: str) -> list[int]:
@@ -174,39 +156,30 @@ def _parts(version: str) -> list[int]:
 
 async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
     name = client.provider
+    login = partial(Finding, provider=name, check="login")
+    see_status = f"see: signedin auth status --provider {name}"
     try:
         status = await client.auth_status()
     except SignedinError as error:
-        remedy = f"see: signedin auth status --provider {name}"
-        yield Finding(
-            provider=name, check="login", level="problem", message=error.message, remedy=remedy
-        )
+        yield login(level="problem", message=error.message, remedy=see_status)
         return
     if status.authenticated:
         message = f"{status.mode}, {status.source}, paid by {status.billing}: {status.decided_by}"
-        yield Finding(provider=name, check="login", level="ok", message=message)
+        yield login(level="ok", message=message)
     elif status.reason in ("damaged", "status_failed", "timeout"):
         [*_, message] = status.warnings or (status.reason,)
-        remedy = f"sign in again with: {load_provider(name).login}"
-        if status.reason != "damaged":
-            remedy = f"see: signedin auth status --provider {name}"
-        yield Finding(provider=name, check="login", level="problem", message=message, remedy=remedy)
+        again = f"sign in again with: {load_provider(name).login}"
+        remedy = again if status.reason == "damaged" else see_status
+        yield login(level="problem", message=message, remedy=remedy)
         return
     else:
-        yield Finding(
-            provider=name,
-            check="login",
-            level="missing",
-            message=f"nobody is signed in ({status.source})",
-            remedy=f"sign in with: {load_provider(name).login}",
-        )
+        message = f"nobody is signed in ({status.source})"
+        remedy = f"sign in with: {load_provider(name).login}"
+        yield login(level="missing", message=message, remedy=remedy)
+    unless_meant = "remove it unless you set it on purpose"
     for warning in status.warnings:
         yield Finding(
-            provider=name,
-            check="billing",
-            level="warning",
-            message=warning,
-            remedy="remove it unless you set it on purpose",
+            provider=name, check="billing", level="warning", message=warning, remedy=unless_meant
         )
     if status.home is not None:
         yield _writable(name, status.home, "")
@@ -217,15 +190,11 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
 
 def _writable(name: str, home: Path, variable: str) -> Finding:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    finding = partial(Finding, provider=name, check="home")
     if os.access(existing, os.W_OK | os.X_OK):
-        return Finding(provider=name, check="home", level="ok", message=str(home))
-    return Finding(
-        provider=name,
-        check="home",
-        level="problem",
-        message=f"{existing} is not writable",
-        remedy=f"set {variable} to a writable folder" if variable else "fix its permissions",
-    )
+        return finding(level="ok", message=str(home))
+    remedy = f"set {variable} to a writable folder" if variable else "fix its permissions"
+    return finding(level="problem", message=f"{existing} is not writable", remedy=remedy)
 
 
 def _trusted(home: Path) -> Iterator[Finding]:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Self, TypeAlias
 
 from signedin.cli.errors import StoppedError
@@ -86,7 +85,7 @@ class Follower:
                 await turn.aclose()
             finally:
                 self._stopper.turn = None
-            self._latest = await _end_of(turn)
+            self._latest = await TurnEnd.of(turn)
         if self._stopper.signum is not None:
             raise RunStoppedError
         if self._latest.error is not None:
@@ -101,11 +100,7 @@ class Follower:
     async def end_of(self, run: Run) -> TurnEnd:
         """Runs a run, and returns how it ended."""
         try:
-            return TurnEnd(await run(self))
-        except SignedinError as error:
-            if error.result is None:
-                raise
-            return TurnEnd(error.result, error)
+            return await TurnEnd.of(run(self))
         except RunStoppedError:
             assert self._latest is not None  # noqa: S101 - a turn was stopped
             return self._latest
@@ -117,15 +112,6 @@ class Follower:
 
 
 Run: TypeAlias = Callable[[Follower], Awaitable[RunResult[object]]]
-
-
-async def _end_of(turn: AsyncTurn) -> TurnEnd:
-    try:
-        return TurnEnd(await turn.result())
-    except SignedinError as error:
-        if error.result is None:
-            raise
-        return TurnEnd(error.result, error)
 
 
 class _Stopper:
@@ -161,12 +147,7 @@ class _Stopper:
         self._signals.__enter__()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         self._signals.__exit__(None, None, None)
         if self._asking is not None:
             self._asking.cancel()

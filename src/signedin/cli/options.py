@@ -77,6 +77,27 @@ Account = Annotated[
         metavar="NAME", help="Name of an isolated login.", autocompletion=suggesting("accounts")
     ),
 ]
+Cwd = Annotated[
+    str | None,
+    typer.Option(
+        "--cwd",
+        "-C",
+        metavar="DIR",
+        help="Working directory of the agent; the current one if not given.",
+    ),
+]
+Permissions = Annotated[
+    choices.Permissions | None,
+    typer.Option(help="What the agent may do without asking; read-only if not given."),
+]
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="Continue this session, or latest: the newest of the working directory.",
+        autocompletion=suggesting("sessions"),
+    ),
+]
 TrustProject = Annotated[
     bool,
     typer.Option(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
+from typing import Self
 
 import msgspec
 import typer
@@ -25,6 +25,20 @@ class TurnEnd(msgspec.Struct, frozen=True):
     result: RunResult[object]
     error: SignedinError | None = None
 
+    @classmethod
+    async def of(cls, turn: Awaitable[RunResult[object]]) -> Self:
+        """Waits for the end of a turn.
+
+        Raises:
+            SignedinError: It did not begin.
+        """
+        try:
+            return cls(await turn)
+        except SignedinError as error:
+            if error.result is None:
+                raise
+            return cls(error.result, error)
+
 
 class Presenter(AbstractAsyncContextManager["Presenter"]):
     """Shows a turn, from entering it to its `finish`."""
@@ -37,12 +51,7 @@ class Presenter(AbstractAsyncContextManager["Presenter"]):
     def finish(self, end: TurnEnd) -> None:
         """Takes in how the turn ended."""
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         """Stops showing; there is nothing to stop unless a subclass says so."""
 
 

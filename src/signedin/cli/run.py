@@ -14,7 +14,6 @@ import typer
 
 from signedin.cli import options
 from signedin.cli.errors import StoppedError, UsageError
-from signedin.model.choices import Permissions
 
 if TYPE_CHECKING:
     from signedin.cli.follow import Follower
@@ -39,28 +38,10 @@ def run(
     provider: options.Provider = options.DEFAULT_PROVIDER,
     model: options.Model = None,
     effort: options.Effort = None,
-    cwd: Annotated[
-        str | None,
-        typer.Option(
-            "--cwd",
-            "-C",
-            metavar="DIR",
-            help="Working directory of the agent; the current one if not given.",
-        ),
-    ] = None,
-    permissions: Annotated[
-        Permissions | None,
-        typer.Option(help="What the agent may do without asking; read-only if not given."),
-    ] = None,
+    cwd: options.Cwd = None,
+    permissions: options.Permissions = None,
     trust_project: options.TrustProject = False,
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            help="Continue this session, or latest: the newest of the working directory.",
-            autocompletion=options.suggesting("sessions"),
-        ),
-    ] = None,
+    resume: options.Resume = None,
     fork: Annotated[
         bool, typer.Option("--fork", help="Continue in a copy of the session.")
     ] = False,

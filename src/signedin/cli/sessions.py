@@ -1,4 +1,4 @@
-"""``signedin sessions``: the conversations that providers keep."""
+"""``signedin sessions``: the conversations that providers store."""
 
 from __future__ import annotations
 

@@ -6,10 +6,13 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 NARROWEST = 20
 """Columns of the terminal reserved for the last column, however little room there is."""
+
+UNKNOWN_TIME = "unknown time"
+"""What is shown for a number that is not a time of the calendar."""
 
 _GAP = "  "
 
@@ -54,9 +57,18 @@ def one_line(text: str, longest: int = 100) -> str:
 
 def local_time(seconds: float | None) -> str:
     """Returns Unix seconds as the clock on the wall shows them, to the minute."""
-    if seconds is None:
-        return "-"
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    return "-" if seconds is None else formatted_time(seconds, "%Y-%m-%d %H:%M")
+
+
+def formatted_time(seconds: float, form: str, zone: tzinfo | None = None) -> str:
+    """Returns Unix seconds in a form of ``strftime``, in local time unless another zone is given.
+
+    The seconds may be any number: vendors and stored files report them.
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC).astimezone(zone).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return UNKNOWN_TIME
 
 
 def _lines(row: tuple[str, ...], widths: Sequence[int]) -> Iterator[str]:

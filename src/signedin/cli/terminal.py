@@ -6,7 +6,6 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console, RenderableType
@@ -157,12 +156,7 @@ class LivePresenter(TerminalPresenter):
         self._drawing = asyncio.create_task(self._draw())
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         """Stops drawing and gives the cursor back."""
         if self._drawing is not None:
             self._drawing.cancel()

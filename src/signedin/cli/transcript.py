@@ -47,7 +47,7 @@ def transcript(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="Folder whose latest session is meant; the current one if not given.",
+            help="Show the latest session of this folder instead of the current one.",
         ),
     ] = None,
 ) -> None:

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, cast, get_args, overload
 
 import msgspec
@@ -360,7 +359,7 @@ class AsyncClient:
         checked = check_keywords(keywords)
         check_retry(self.provider, self.capabilities, checked.get("retry"))
         defaults = self._defaults
-        if not self.capabilities.roll_back:  # to try again is for conversations of one turn then
+        if not self.capabilities.roll_back:  # then only conversations of one turn are retried
             defaults = merge_keywords(defaults, {"retry": None})
         return self._session(merge_keywords(defaults, checked), resume=resume, fork=fork)
 
@@ -504,12 +503,7 @@ class AsyncClient:
         self._warm_up()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, overload
 
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod
@@ -143,7 +142,7 @@ class Session(Handle[AsyncSession]):
         return Turn(self._async.stream(prompt, output=output, **keywords), self._owner)
 
     def fork(self) -> Session:
-        """Copies the conversation; the copy and the original go on independently.
+        """Copies the conversation; the copy and the original continue independently.
 
         Raises:
             SessionBusyError: A turn of it runs.
@@ -204,7 +203,7 @@ class Session(Handle[AsyncSession]):
     def close(self) -> None:
         """Frees what the session holds. The conversation stays stored and can be resumed.
 
-        Other sessions on the same conversation go on.
+        Other sessions on the same conversation continue.
         """
         clean_up(self._async.aclose)
 
@@ -212,12 +211,7 @@ class Session(Handle[AsyncSession]):
         call(self._async.__aenter__)
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -653,12 +647,7 @@ class Client:
         call(self._async.__aenter__)
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

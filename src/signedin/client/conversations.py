@@ -23,7 +23,7 @@ class Conversation:
         handles: How many hold it.
         busy: Whether a turn of it runs.
         turn: That turn, once it has started.
-        deleted: Whether it was deleted, so that it cannot go on.
+        deleted: Whether it was deleted, so that it cannot continue.
     """
 
     def __init__(self, session: ProviderSession, opened_with: TurnOptions) -> None:

@@ -206,7 +206,7 @@ def _check_image(beginning: bytes, what: str) -> None:
     from signedin.tools.content import image_type  # noqa: PLC0415 - seldom needed
 
     if image_type(beginning) is None:
-        raise InvalidOptionError(f"{what}: neither PNG, JPEG, GIF nor WebP")
+        raise InvalidOptionError(f"{what}: unsupported format; use PNG, JPEG, GIF or WebP")
 
 
 _CHECKS: Mapping[str, Callable[[str, object], object]] = {

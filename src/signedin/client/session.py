@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
-from types import TracebackType
 from typing import Self, TypeAlias, TypeVar, Unpack, overload
 
 from signedin.client.attempts import run_to_end
@@ -157,7 +156,7 @@ class AsyncSession:
             await self._held.session.roll_back()
 
     async def fork(self) -> AsyncSession:
-        """Copies the conversation; the copy and the original go on independently.
+        """Copies the conversation; the copy and the original continue independently.
 
         Raises:
             SessionBusyError: A turn of it runs.
@@ -250,7 +249,7 @@ class AsyncSession:
     async def aclose(self) -> None:
         """Frees what the session holds. The conversation stays stored and can be resumed.
 
-        Other sessions on the same conversation go on.
+        Other sessions on the same conversation continue.
         """
         held, self._held = self._held, None
         if held is not None and self._connected is not None:
@@ -265,12 +264,7 @@ class AsyncSession:
         await self._open(self._held.opened_with if self._held else self._options({}, None))
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

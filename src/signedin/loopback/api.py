@@ -4,9 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from signedin.loopback.parts import Hold
+import msgspec
+
+from signedin.loopback.parts import Call, Hold, RawItem, Reasoning, Text, ToolCall
 from signedin.loopback.request import ModelRequest, Reading
 from signedin.loopback.script import Failed, HttpError, Incomplete, Refusal, Reply
+
+_ARGUMENT_DELTA = 40
+"""Characters of tool input per delta."""
 
 
 class Delta(NamedTuple):
@@ -38,6 +43,69 @@ class Stream(Protocol):
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """What is sent when the content is over, or broken off; None is a good end."""
         ...
+
+
+class EventStream(ABC):
+    """What the answers of all APIs have in common that are streamed as server-sent events.
+
+    Args:
+        request: What is answered.
+        reply: What to answer.
+    """
+
+    content_type = "text/event-stream"
+
+    def __init__(self, request: ModelRequest, reply: Reply) -> None:
+        self._request = request
+        self._reply = reply
+
+    def pieces(self) -> Iterator[Piece]:
+        """The content, in order."""
+        for part in self._reply.parts:
+            match part:
+                case Hold():
+                    yield part
+                case Text():
+                    yield from self._text(part)
+                case Reasoning():
+                    yield from self._reasoning(part)
+                case RawItem():
+                    yield from self._raw(dict(part.item))
+                case _:
+                    yield from self._call(part)
+
+    @abstractmethod
+    def _text(self, text: Text) -> Iterator[Piece]: ...
+
+    @abstractmethod
+    def _reasoning(self, reasoning: Reasoning) -> Iterator[Piece]: ...
+
+    @abstractmethod
+    def _raw(self, item: dict[str, object]) -> Iterator[Piece]: ...
+
+    @abstractmethod
+    def _call(self, call: Call) -> Iterator[Piece]: ...
+
+    def _deltas(self, text: Text) -> list[str | Hold]:
+        """The deltas of a message, which may repeat what it answers."""
+        outputs = self._request.tool_outputs
+        said = outputs[-1].text if outputs else ""
+        return text.deltas_for(prompt=self._request.prompt, tool_output=said)
+
+
+def argument_deltas(arguments: str) -> list[str]:
+    """The input of a tool as it is streamed."""
+    return [
+        arguments[start : start + _ARGUMENT_DELTA]
+        for start in range(0, len(arguments), _ARGUMENT_DELTA)
+    ]
+
+
+def arguments_of(call: ToolCall) -> str:
+    """The input of a tool as JSON, or as the script has it."""
+    if isinstance(call.arguments, str):
+        return call.arguments
+    return msgspec.json.encode(call.arguments).decode()
 
 
 S = TypeVar("S", bound=Stream)

@@ -9,8 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece, Unstreamed
-from signedin.loopback.parts import Hold, RawItem, Reasoning, Text, ToolCall, words
+from signedin.loopback.api import (
+    Delta,
+    EventStream,
+    Piece,
+    Unstreamed,
+    argument_deltas,
+    arguments_of,
+)
+from signedin.loopback.parts import Call, Hold, Reasoning, Text, words
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
     Failed,
@@ -22,9 +29,6 @@ from signedin.loopback.script import (
     UsageLimit,
 )
 from signedin.loopback.tool_calls import chat_agent, tool_call
-
-_ARGUMENT_DELTA = 40
-"""Characters of tool input per delta."""
 
 _ERROR_CODES = {
     400: "invalid_request_error",
@@ -115,42 +119,17 @@ class ChatAPI:
         return msgspec.structs.replace(refusal, body={"error": error})
 
 
-class ChatStream:
-    """One completion as a stream of chunks.
-
-    Args:
-        request: What is answered.
-        reply: What to answer.
-
-    """
-
-    content_type = "text/event-stream"
+class ChatStream(EventStream):
+    """One completion as a stream of chunks."""
 
     def __init__(self, request: ModelRequest, reply: Reply) -> None:
-        self._request = request
-        self._reply = reply
+        super().__init__(request, reply)
         self._said: list[str] = []
         self._calls: list[dict[str, object]] = []
 
     def opening(self) -> bytes:
         """The chunk that says who speaks."""
         return self._chunk({"role": "assistant", "content": ""})
-
-    def pieces(self) -> Iterator[Piece]:
-        """The chunks of the message, in order."""
-        names = chat_agent(self._request.tools)
-        for part in self._reply.parts:
-            match part:
-                case Hold():
-                    yield part
-                case Text():
-                    yield from self._text(part)
-                case Reasoning():
-                    yield from self._reasoning(part)
-                case RawItem():
-                    yield self._chunk(part.item)
-                case _:
-                    yield from self._tool_call(tool_call(part, names, self._request.tools))
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The chunks that say how the message ended."""
@@ -183,10 +162,7 @@ class ChatStream:
         return "tool_calls" if self._reply.outputs else "stop"
 
     def _text(self, text: Text) -> Iterator[Piece]:
-        outputs = self._request.tool_outputs
-        for delta in text.deltas_for(
-            prompt=self._request.prompt, tool_output=outputs[-1].text if outputs else ""
-        ):
+        for delta in self._deltas(text):
             if isinstance(delta, Hold):
                 yield delta
                 continue
@@ -198,10 +174,14 @@ class ChatStream:
         for word in words(whole):
             yield Delta(self._chunk({"reasoning_content": word}))
 
-    def _tool_call(self, call: ToolCall) -> Iterator[Piece]:
+    def _raw(self, item: dict[str, object]) -> Iterator[Piece]:
+        yield self._chunk(item)
+
+    def _call(self, call: Call) -> Iterator[Piece]:
+        tools = self._request.tools
+        call = tool_call(call, chat_agent(tools), tools)
         index = len(self._calls)
-        arguments = call.arguments
-        text = arguments if isinstance(arguments, str) else _encode(arguments).decode()
+        text = arguments_of(call)
         function = {"name": call.name, "arguments": text}
         head: dict[str, object] = {
             "id": call.id or f"call_{self._request.number}_{index}",
@@ -210,11 +190,8 @@ class ChatStream:
         self._calls.append(head | {"function": function})
         opening = head | {"index": index, "function": function | {"arguments": ""}}
         yield self._chunk({"tool_calls": [opening]})
-        for start in range(0, len(text), _ARGUMENT_DELTA):
-            delta = {
-                "index": index,
-                "function": {"arguments": text[start : start + _ARGUMENT_DELTA]},
-            }
+        for piece in argument_deltas(text):
+            delta = {"index": index, "function": {"arguments": piece}}
             yield Delta(self._chunk({"tool_calls": [delta]}))
 
     def _chunk(self, delta: Mapping[str, object], finish_reason: str | None = None) -> bytes:

@@ -46,7 +46,7 @@ def codex_options(url: str, home: Path) -> ClientOptions:
 
 
 def claude_options(url: str, home: Path) -> ClientOptions:
-    """Options for Claude Code: its own empty home, a key that is none, and the loopback server.
+    """Options for Claude Code: its own empty home, a placeholder key, and the loopback server.
 
     With these variables Claude Code looks up no host name at all (seen with 2.1.197 and 2.1.329);
     the closed proxy holds whatever it might still try. Variables that would send requests elsewhere
@@ -110,7 +110,7 @@ _CLAUDE_ELSEWHERE = (
 
 
 def gemini_options(url: str, home: Path) -> ClientOptions:
-    """Options for Gemini CLI: its own home, a key that is none, and the loopback server.
+    """Options for Gemini CLI: its own home, a placeholder key, and the loopback server.
 
     The method of signing in must be said in the settings, because an address of one's own makes
     Gemini CLI choose a gateway otherwise. Named by a variable, the model is not chosen by a request
@@ -144,7 +144,7 @@ def gemini_options(url: str, home: Path) -> ClientOptions:
 
 
 def chatgpt_options(url: str, home: Path) -> ClientOptions:
-    """Options for ChatGPT: the loopback server as its backend, with a token that is none.
+    """Options for ChatGPT: the loopback server as its backend, with a placeholder for the token.
 
     Conversations are stored in the empty home. Nothing is retried, so that a failure is seen at
     once.

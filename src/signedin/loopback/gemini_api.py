@@ -10,8 +10,8 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece, Unstreamed
-from signedin.loopback.parts import Hold, RawItem, Reasoning, Text, ToolCall
+from signedin.loopback.api import Delta, EventStream, Piece, Unstreamed
+from signedin.loopback.parts import Call, Hold, Reasoning, Text, ToolCall
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
     Failed,
@@ -132,45 +132,20 @@ class GeminiAPI:
         return msgspec.structs.replace(refusal, body={"error": error})
 
 
-class GeminiStream:
+class GeminiStream(EventStream):
     """One answer as a stream of partial responses.
-
-    Args:
-        request: What is answered.
-        reply: What to answer.
 
     Attributes:
         parts: The parts that were sent so far.
     """
 
-    content_type = "text/event-stream"
-
     def __init__(self, request: ModelRequest, reply: Reply) -> None:
-        self._request = request
-        self._reply = reply
+        super().__init__(request, reply)
         self.parts: list[_JsonPart] = []
 
     def opening(self) -> bytes:
         """Nothing: the first part opens the stream."""
         return b""
-
-    def pieces(self) -> Iterator[Piece]:
-        """The partial responses, in order."""
-        for part in self._reply.parts:
-            match part:
-                case Hold():
-                    yield part
-                case Text():
-                    yield from self._text(part)
-                case Reasoning():
-                    # Every part of a thought is a complete one to its readers.
-                    for thought in [part.raw] if part.raw is not None else part.parts:
-                        yield Delta(self._partial({"text": thought, "thought": True}))
-                case RawItem():
-                    yield Delta(self._partial(dict(part.item)))
-                case _:
-                    call = tool_call(part, GEMINI, self._request.tools)
-                    yield Delta(self._partial(_function_call(call)))
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The partial response that says how the answer ended."""
@@ -195,11 +170,20 @@ class GeminiStream:
         return _FINISH_REASONS.get(ending.reason, ending.reason) if ending else "STOP"
 
     def _text(self, text: Text) -> Iterator[Piece]:
-        outputs = self._request.tool_outputs
-        for delta in text.deltas_for(
-            prompt=self._request.prompt, tool_output=outputs[-1].text if outputs else ""
-        ):
+        for delta in self._deltas(text):
             yield delta if isinstance(delta, Hold) else Delta(self._partial({"text": delta}))
+
+    def _reasoning(self, reasoning: Reasoning) -> Iterator[Piece]:
+        # Every part of a thought is a complete one to its readers.
+        for thought in [reasoning.raw] if reasoning.raw is not None else reasoning.parts:
+            yield Delta(self._partial({"text": thought, "thought": True}))
+
+    def _raw(self, item: dict[str, object]) -> Iterator[Piece]:
+        yield Delta(self._partial(item))
+
+    def _call(self, call: Call) -> Iterator[Piece]:
+        named = tool_call(call, GEMINI, self._request.tools)
+        yield Delta(self._partial(_function_call(named)))
 
     def _partial(self, part: _JsonPart) -> bytes:
         self.parts.append(part)

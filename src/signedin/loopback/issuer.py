@@ -95,7 +95,7 @@ class LoopbackIssuer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     @property

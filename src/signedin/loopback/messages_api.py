@@ -13,8 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece, Unstreamed
-from signedin.loopback.parts import Hold, RawItem, Reasoning, Text, ToolCall, words
+from signedin.loopback.api import (
+    Delta,
+    EventStream,
+    Piece,
+    Unstreamed,
+    argument_deltas,
+    arguments_of,
+)
+from signedin.loopback.parts import Call, Hold, Reasoning, Text, ToolCall, words
 from signedin.loopback.request import ModelRequest, Reading, ToolOutput
 from signedin.loopback.script import (
     Failed,
@@ -26,9 +33,6 @@ from signedin.loopback.script import (
     UsageLimit,
 )
 from signedin.loopback.tool_calls import CLAUDE, tool_call
-
-_INPUT_DELTA = 40
-"""Characters of tool input per delta."""
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -154,44 +158,21 @@ class MessagesAPI:
         return msgspec.structs.replace(refusal, body=_error(kind, refusal.message))
 
 
-class MessageStream:
+class MessageStream(EventStream):
     """One message as a stream of events.
-
-    Args:
-        request: What is answered.
-        reply: What to answer.
 
     Attributes:
         content: The blocks that were sent completely so far.
     """
 
-    content_type = "text/event-stream"
-
     def __init__(self, request: ModelRequest, reply: Reply) -> None:
-        self._request = request
-        self._reply = reply
+        super().__init__(request, reply)
         self._answered = False
         self.content: list[dict[str, object]] = []
 
     def opening(self) -> bytes:
         """The event that says the message has begun."""
         return _event("message_start", message=self.message())
-
-    def pieces(self) -> Iterator[Piece]:
-        """The events of every content block, in order."""
-        for part in self._reply.parts:
-            match part:
-                case Hold():
-                    yield part
-                case Text():
-                    yield from self._text(part)
-                case Reasoning():
-                    yield from self._thinking(part)
-                case RawItem():
-                    yield self._start(dict(part.item))
-                    yield self._stop(dict(part.item))
-                case _:
-                    yield from self._tool_use(tool_call(part, CLAUDE, self._request.tools))
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The events that say how the message ended."""
@@ -221,10 +202,7 @@ class MessageStream:
         return "tool_use" if self._reply.outputs or self._answered else "end_turn"
 
     def _text(self, text: Text) -> Iterator[Piece]:
-        outputs = self._request.tool_outputs
-        deltas = text.deltas_for(
-            prompt=self._request.prompt, tool_output=outputs[-1].text if outputs else ""
-        )
+        deltas = self._deltas(text)
         whole = "".join(delta for delta in deltas if isinstance(delta, str))
         if _OUTPUT_TOOL in self._request.tools and (shaped := _object_in(whole)) is not None:
             self._answered = True
@@ -236,7 +214,7 @@ class MessageStream:
             yield delta if isinstance(delta, Hold) else self._delta(type="text_delta", text=delta)
         yield self._stop({"type": "text", "text": whole})
 
-    def _thinking(self, reasoning: Reasoning) -> Iterator[Piece]:
+    def _reasoning(self, reasoning: Reasoning) -> Iterator[Piece]:
         thinking = reasoning.raw if reasoning.raw is not None else "\n\n".join(reasoning.parts)
         yield self._start({"type": "thinking", "thinking": "", "signature": ""})
         for word in words(thinking):
@@ -244,17 +222,21 @@ class MessageStream:
         yield self._delta(type="signature_delta", signature="c2NyaXB0ZWQ=").data
         yield self._stop({"type": "thinking", "thinking": thinking, "signature": "c2NyaXB0ZWQ="})
 
+    def _raw(self, item: dict[str, object]) -> Iterator[Piece]:
+        yield self._start(item)
+        yield self._stop(item)
+
+    def _call(self, call: Call) -> Iterator[Piece]:
+        return self._tool_use(tool_call(call, CLAUDE, self._request.tools))
+
     def _tool_use(self, call: ToolCall) -> Iterator[Piece]:
         tool_use: dict[str, object] = {
             "type": "tool_use",
             "id": call.id or f"toolu_{self._request.number}_{len(self.content)}",
             "name": call.name,
         }
-        whole = call.arguments if isinstance(call.arguments, str) else _encode(call.arguments)
-        arguments = whole if isinstance(whole, str) else whole.decode()
         yield self._start({**tool_use, "input": {}})
-        for start in range(0, len(arguments), _INPUT_DELTA):
-            piece = arguments[start : start + _INPUT_DELTA]
+        for piece in argument_deltas(arguments_of(call)):
             yield self._delta(type="input_json_delta", partial_json=piece)
         yield self._stop(tool_use | {"input": call.arguments})
 

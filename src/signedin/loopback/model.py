@@ -118,13 +118,13 @@ class LoopbackModel:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self.start()
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         self.close()
 
     @property

@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from signedin.loopback.api import Delta, Piece
+from signedin.loopback.api import Delta, EventStream, Piece, argument_deltas, arguments_of
 from signedin.loopback.parts import (
     AskUser,
     Call,
     EditFile,
     FreeformCall,
     Hold,
-    RawItem,
     ReadFile,
     Reasoning,
     Shell,
@@ -38,9 +37,6 @@ from signedin.loopback.script import (
     Usage,
     UsageLimit,
 )
-
-_ARGUMENT_DELTA = 40
-"""Characters of tool input per delta."""
 
 _ERROR_CODES = {
     400: "invalid_request_error",
@@ -146,19 +142,11 @@ class ResponsesAPI:
         return msgspec.structs.replace(refusal, body={"error": error})
 
 
-class ResponseStream:
-    """One response as a stream of events.
-
-    Args:
-        request: What is answered.
-        reply: What to answer.
-    """
-
-    content_type = "text/event-stream"
+class ResponseStream(EventStream):
+    """One response as a stream of events."""
 
     def __init__(self, request: ModelRequest, reply: Reply) -> None:
-        self._request = request
-        self._reply = reply
+        super().__init__(request, reply)
         self._sequence = 0
         self._output: list[dict[str, object]] = []
 
@@ -168,21 +156,6 @@ class ResponseStream:
         return self._event("response.created", response=response) + self._event(
             "response.in_progress", response=response
         )
-
-    def pieces(self) -> Iterator[Piece]:
-        """The events of every output item, in order."""
-        for part in self._reply.parts:
-            match part:
-                case Hold():
-                    yield part
-                case Text():
-                    yield from self._message(part)
-                case Reasoning():
-                    yield from self._reasoning(part)
-                case RawItem():
-                    yield from self._whole(dict(part.item))
-                case _:
-                    yield from self._tool_use(part)
 
     def closing(self, ending: Failed | Incomplete | None) -> bytes:
         """The event that says how the response ended."""
@@ -200,18 +173,15 @@ class ResponseStream:
                 response = self._response("incomplete", incomplete_details=details)
                 return self._event("response.incomplete", response=response)
 
-    def _message(self, text: Text) -> Iterator[Piece]:
+    def _text(self, text: Text) -> Iterator[Piece]:
         item = self._new_item("msg", type="message", role="assistant", content=[])
         if text.phase:
             item["phase"] = text.phase
         yield self._added(item | {"status": "in_progress"})
         where = self._where(item) | {"content_index": 0}
         yield self._event("response.content_part.added", **where, part=_output_text(""))
-        outputs = self._request.tool_outputs
         said: list[str] = []
-        for delta in text.deltas_for(
-            prompt=self._request.prompt, tool_output=outputs[-1].text if outputs else ""
-        ):
+        for delta in self._deltas(text):
             if isinstance(delta, Hold):
                 yield delta
                 continue
@@ -248,34 +218,32 @@ class ResponseStream:
             done["content"] = [{"type": "reasoning_text", "text": reasoning.raw}]
         yield self._done(done)
 
-    def _tool_use(self, part: Call) -> Iterator[Piece]:
-        match part:
+    def _call(self, call: Call) -> Iterator[Piece]:
+        match call:
             case Shell():
-                return self._function_call(_exec_command(part))
+                return self._function_call(_exec_command(call))
             case ToolCall():
-                return self._function_call(part)
+                return self._function_call(call)
             case WriteFile() | EditFile():
-                return self._custom_call(FreeformCall("apply_patch", _patch(part), part.id))
+                return self._custom_call(FreeformCall("apply_patch", _patch(call), call.id))
             case FreeformCall():
-                return self._custom_call(part)
+                return self._custom_call(call)
             case ReadFile():
-                read = Shell(shlex.join(["cat", part.path]), id=part.id)
+                read = Shell(shlex.join(["cat", call.path]), id=call.id)
                 return self._function_call(_exec_command(read))
             case AskUser():
-                arguments = part.arguments({"id": "answer"})
-                return self._function_call(ToolCall("request_user_input", arguments, id=part.id))
+                arguments = call.arguments({"id": "answer"})
+                return self._function_call(ToolCall("request_user_input", arguments, id=call.id))
 
     def _function_call(self, call: ToolCall) -> Iterator[Piece]:
-        whole = call.arguments if isinstance(call.arguments, str) else _encode(call.arguments)
-        arguments = whole if isinstance(whole, str) else whole.decode()
+        arguments = arguments_of(call)
         item = self._new_item("fc", type="function_call", name=call.name)
         item["call_id"] = call.id or self._call_id()
         if call.namespace is not None:
             item["namespace"] = call.namespace
         yield self._added(item | {"arguments": ""})
         where = self._where(item)
-        for start in range(0, len(arguments), _ARGUMENT_DELTA):
-            delta = arguments[start : start + _ARGUMENT_DELTA]
+        for delta in argument_deltas(arguments):
             yield Delta(self._event("response.function_call_arguments.delta", **where, delta=delta))
         yield self._event("response.function_call_arguments.done", **where, arguments=arguments)
         yield self._done(item | {"arguments": arguments})
@@ -285,13 +253,12 @@ class ResponseStream:
         item["call_id"] = call.id or self._call_id()
         yield self._added(item | {"input": ""})
         where = self._where(item) | {"call_id": item["call_id"]}
-        for start in range(0, len(call.input), _ARGUMENT_DELTA):
-            delta = call.input[start : start + _ARGUMENT_DELTA]
+        for delta in argument_deltas(call.input):
             yield Delta(self._event("response.custom_tool_call_input.delta", **where, delta=delta))
         yield self._event("response.custom_tool_call_input.done", **where, input=call.input)
         yield self._done(item | {"input": call.input})
 
-    def _whole(self, item: dict[str, object]) -> Iterator[Piece]:
+    def _raw(self, item: dict[str, object]) -> Iterator[Piece]:
         yield self._added(item)
         yield self._done(item)
 

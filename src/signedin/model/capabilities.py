@@ -86,6 +86,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     prewarm: bool = False
 
 
+EVERYTHING = Capabilities(**dict.fromkeys(Capabilities.__struct_fields__, True))
+"""All that any provider can do; most take something out of it."""
+
 _NEEDS: Mapping[str, tuple[str, object]] = {
     "effort": ("effort", VENDOR_DEFAULT),
     "instructions": ("instructions", None),
@@ -131,10 +134,10 @@ def check_retry(provider: str, capabilities: Capabilities, retry: Retry | None) 
     """Refuses retries in a conversation that stores its failed turns.
 
     Raises:
-        UnsupportedOptionError: A second try would repeat the prompt there.
+        UnsupportedOptionError: A retry would repeat the prompt there.
     """
     if retry is not None and retry.max_retries and not capabilities.roll_back:
-        hint = "a session keeps its failed turns, so a second try would repeat the prompt"
+        hint = "a session stores its failed turns, so a retry would repeat the prompt"
         raise UnsupportedOptionError(provider, "retry", hint)
 
 

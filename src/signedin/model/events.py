@@ -43,7 +43,7 @@ def _no_payload() -> msgspec.Raw:
 class EventKind(StrEnum):
     """The names of the events; stable, also in ``--json`` output.
 
-    ``event.kind`` is such a name as a literal string: ``event.kind == "command"`` tells type
+    ``event.kind`` is such a name as a literal string: ``event.kind == "command"`` shows type
     checkers which event it is, and mypy takes nothing but the string there.
     """
 

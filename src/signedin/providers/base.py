@@ -150,7 +150,7 @@ class ProviderSession(ABC):
 
     async def roll_back(self) -> None:
         """Removes the last turn, which has failed, from the conversation, so it can be repeated."""
-        raise UnsupportedOptionError(self.provider, "retry", "a session keeps its failed turns")
+        raise UnsupportedOptionError(self.provider, "retry", "a session stores its failed turns")
 
     async def history(self) -> list[PastTurn]:
         """Returns the turns of the conversation, the oldest first."""

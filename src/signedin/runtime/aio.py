@@ -49,7 +49,7 @@ def check_process(process: int) -> None:
         raise SignedinError("this was made before a fork; make one in each process")
 
 
-async def finish(cleanup: Coroutine[object, object, T]) -> T:
+async def finish(cleanup: Awaitable[T]) -> T:
     """Runs a bounded cleanup to its end even if the calling task is cancelled meanwhile.
 
     The cancellation is raised afterwards, so nothing that was begun is left half done.
@@ -69,6 +69,12 @@ async def finish(cleanup: Coroutine[object, object, T]) -> T:
         task.exception()
         raise cancelled
     return task.result()
+
+
+def is_cancelled() -> bool:
+    """Whether the running task was cancelled, so that a cancellation is not something else's."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Unwatched(Generic[T]):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterator
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from signedin.runtime.background_loop import call, clean_up, close_at_exit
@@ -38,12 +37,7 @@ class AsyncBatches(ABC, Generic[T]):
         self._entered = True
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     async def _iterate(self) -> AsyncGenerator[T, None]:
@@ -95,12 +89,7 @@ class Batches(Generic[T]):
         call(self._batches.__aenter__)
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def _iterate(self) -> Generator[T, None, None]:

@@ -35,7 +35,7 @@ class Shape(msgspec.Struct, Generic[T_co], frozen=True):
 
     Attributes:
         schema: The plain schema, without the ``$defs`` that it refers to.
-        decode: Turns JSON text into a value; raises `MismatchError` if it is none of this kind.
+        decode: Turns JSON text into a value; raises `MismatchError` if it is not of this kind.
     """
 
     schema: Schema

@@ -20,7 +20,7 @@ import msgspec
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
 from signedin.model.redact import redact
-from signedin.runtime.aio import in_thread
+from signedin.runtime.aio import in_thread, is_cancelled
 from signedin.schemas.parameters import Parameters, parameters_of
 from signedin.schemas.plain import Schema
 from signedin.schemas.shape import MismatchError
@@ -104,7 +104,7 @@ class Tool(msgspec.Struct, Generic[P, R_co], frozen=True, eq=False, dict=True):
             value = await self._run(values)
             return value if isinstance(value, ToolResult) else ToolResult(content_of(value))
         except asyncio.CancelledError as error:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             return _failure(_described(error), error)
         except (Exception, SystemExit) as error:
@@ -223,7 +223,7 @@ def _new_tool(function: Callable[P, R], name: str | None, description: str | Non
         )
     label = f"tool {getattr(function, '__qualname__', name)}"
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise InvalidOptionError(f"{label} yields; a tool returns its whole result")
+        raise InvalidOptionError(f"{label} yields; a tool returns its complete result")
     summary, parameters = read_docstring(_docstring(function))
     needs_self = _is_method(function)
     return Tool(
@@ -260,11 +260,6 @@ def _described(error: BaseException) -> str:
     except Exception:
         return kind
     return f"{kind}: {message}" if message else kind
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def read_docstring(text: str | None) -> tuple[str, dict[str, str]]:

@@ -18,7 +18,7 @@ from signedin.model.errors import (
     TimeoutExceededError,
     TransportClosedError,
 )
-from signedin.runtime.aio import finish
+from signedin.runtime.aio import finish, is_cancelled
 from signedin.wire.gate import Gate
 from signedin.wire.jsonl import UNDECODABLE, BadLine, JsonLines, encode_line
 from signedin.wire.rpc_errors import (
@@ -244,7 +244,7 @@ class JsonRpcPeer:
         for task in tasks:
             task.cancel()
         if tasks:
-            await finish(_ended(tasks))
+            await finish(asyncio.wait(tasks))
 
     async def _read(self) -> None:
         reason: Closed
@@ -326,7 +326,7 @@ class JsonRpcPeer:
         except JsonRpcError as error:
             reply = encode_line({**head, "error": _write_error(error)})
         except asyncio.CancelledError:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             # Something the handler waited for was cancelled; the other side still wants an answer.
             reply = encode_line({**head, "error": _internal_error(request, "was cancelled")})
@@ -362,21 +362,12 @@ class JsonRpcPeer:
         )
 
 
-async def _ended(tasks: set[asyncio.Task[None]]) -> None:
-    await asyncio.wait(tasks)
-
-
 async def _no_such_method(request: IncomingRequest) -> object:
     raise MethodNotFoundError(METHOD_NOT_FOUND, f"no such method: {request.method}")
 
 
 def _nothing(*_: object) -> None:
     """Stands in for a callback that was not given."""
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _read_error(raw: msgspec.Raw) -> JsonRpcError:

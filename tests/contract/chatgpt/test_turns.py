@@ -237,7 +237,10 @@ def test_images_are_shown_from_files_bytes_and_addresses(stage, client, tmp_path
 
 @pytest.mark.parametrize(
     ("image", "message"),
-    [(b"no image", "neither PNG, JPEG, GIF nor WebP"), ("/no/such.png", "cannot be read")],
+    [
+        (b"no image", "unsupported format; use PNG, JPEG, GIF or WebP"),
+        ("/no/such.png", "cannot be read"),
+    ],
 )
 def test_an_image_that_cannot_be_shown_is_refused_before_anything_is_sent(
     stage, client, image, message

@@ -72,7 +72,7 @@ async def test_an_answer_without_a_code_is_an_error(
     user: SignedInUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user.issuer._grants, "start_device", lambda: {"interval": None})
-    with pytest.raises(SignedinError, match="the sign-in server gave no code"):
+    with pytest.raises(SignedinError, match="the sign-in server returned no code"):
         await user.auth.start_login("device", None)
 
 

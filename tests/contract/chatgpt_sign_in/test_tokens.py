@@ -312,7 +312,7 @@ async def test_what_the_token_endpoint_says_is_in_no_message(
     await user.auth.logout()
     begun = await user.auth.start_login("browser", None)
     await asyncio.to_thread(user.issuer.visit, str(begun.url))
-    with pytest.raises(SignedinError, match="gave no access token") as caught:
+    with pytest.raises(SignedinError, match="returned no access token") as caught:
         await begun.wait(30)
     assert secret not in str(caught.value) + caplog.text
 

@@ -297,7 +297,7 @@ EXCEPTIONS = (
         ("resume", "elsewhere", "fork"),
         Cell(
             "effect",
-            "a stored thread keeps the tools it began with; others are refused by name",
+            "a stored thread has only the tools it began with; others are refused by name",
         ),
     ),
     _Exception(

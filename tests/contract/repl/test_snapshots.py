@@ -1,5 +1,6 @@
 """What has changed in a folder, by its git repository."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -32,6 +33,28 @@ async def test_a_turn_is_undone_without_a_commit(repository: Path) -> None:
         assert await snapshots.undo() == {"known": "restored", "made": "removed"}
     assert (repository / "known").read_text() == "old\n"
     assert not (repository / "made").exists()
+
+
+@pytest.fixture
+def changed_in_the_second_of_the_index(repository: Path) -> None:
+    """Changes a file so that its size and time are those in the index, which has the same time."""
+    file, long_ago = repository / "known", (1_700_000_000, 1_700_000_000)
+    git = ["git", "-C", str(repository)]
+    subprocess.run([*git, "config", "core.trustctime", "false"], check=True)
+    os.utime(file, long_ago)
+    subprocess.run([*git, "add", "known"], check=True)
+    os.utime(repository / ".git" / "index", long_ago)
+    file.write_text("new\n")
+    os.utime(file, long_ago)
+
+
+@pytest.mark.usefixtures("changed_in_the_second_of_the_index")
+async def test_a_change_in_the_second_of_the_index_is_not_lost(repository: Path) -> None:
+    with Snapshots() as snapshots:
+        async with snapshots.around_turn(repository):
+            (repository / "known").write_text("changed\n")
+        assert await snapshots.undo() == {"known": "restored"}
+    assert (repository / "known").read_text() == "new\n"
 
 
 async def test_no_repository(tmp_path: Path) -> None:

@@ -50,5 +50,5 @@ def test_images(tmp_path: Path) -> None:
 def test_images_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InvalidOptionError, match="cannot be read"):
         user_message("look", [tmp_path / "missing.png"])
-    with pytest.raises(InvalidOptionError, match="given as bytes is neither PNG"):
+    with pytest.raises(InvalidOptionError, match="given as bytes: unsupported format"):
         user_message("look", [b"text"])

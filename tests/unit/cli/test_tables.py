@@ -1,6 +1,7 @@
 """Rows as lines of columns."""
 
 import sys
+from math import inf, nan
 
 import pytest
 
@@ -51,3 +52,8 @@ def test_a_text_becomes_one_line_that_steers_no_terminal():
 def test_times_are_those_of_the_wall(monkeypatch):
     assert local_time(None) == "-"
     assert len(local_time(0)) == len("1970-01-01 00:00")
+
+
+@pytest.mark.parametrize("seconds", [nan, inf, -inf, 1.7e15, -1e12, 10**400])
+def test_a_number_that_is_not_a_time_is_said_to_be_unknown(seconds):
+    assert local_time(seconds) == "unknown time"

@@ -117,8 +117,14 @@ def test_what_is_given_is_not_changed() -> None:
         ({"env": {1: "A"}}, "env must have names, not 1"),
         ({"images": "nope.png"}, "images must be a list, not 'nope.png'"),
         ({"images": [None]}, "images must be paths, addresses or bytes, not None"),
-        ({"images": [b"text"]}, "4 bytes in images: neither PNG, JPEG, GIF nor WebP"),
-        ({"images": [__file__]}, f"image {__file__!r}: neither PNG, JPEG, GIF nor WebP"),
+        (
+            {"images": [b"text"]},
+            "4 bytes in images: unsupported format; use PNG, JPEG, GIF or WebP",
+        ),
+        (
+            {"images": [__file__]},
+            f"image {__file__!r}: unsupported format; use PNG, JPEG, GIF or WebP",
+        ),
         ({"tools": None}, "tools must be a list, not None"),
         ({"provider_options": None}, "provider_options must be a mapping, not None"),
         ({"mcp_servers": []}, "mcp_servers must be a mapping, not []"),

@@ -121,7 +121,7 @@ async def test_retry_in_a_session_that_keeps_its_failures(
         lambda: client.run("go", resume="s1", retry=Retry(1)),
         lambda: client.session().run("go", provider_options={"max_retries": 1}),
     ):
-        with pytest.raises(UnsupportedOptionError, match="'retry': a session keeps its failed"):
+        with pytest.raises(UnsupportedOptionError, match="'retry': a session stores its failed"):
             await door()
     for door in (lambda: client.session().run("go"), lambda: client.run("go", resume="s1")):
         provider.prompts.clear()

@@ -151,7 +151,7 @@ def test_words_before_an_action_are_a_message_of_their_own() -> None:
             "Slow down.",
         ),
         ("[API Error: terminated]", ErrorKind.NETWORK, None, "terminated"),
-        (None, ErrorKind.OTHER, None, "the model gave no answer"),
+        (None, ErrorKind.OTHER, None, "the model returned no answer"),
     ],
 )
 def test_failures(message: str | None, kind: ErrorKind, status: int | None, text: str) -> None:

@@ -45,7 +45,7 @@ def test_an_address_stays_as_it_is() -> None:
     ids=["codex", "acp", "claude", "chatgpt"],
 )
 def test_what_is_no_image_is_sent_nowhere(send, data: bytes) -> None:
-    with pytest.raises(InvalidOptionError, match="given as bytes is neither PNG, JPEG, GIF"):
+    with pytest.raises(InvalidOptionError, match="given as bytes: unsupported format; use PNG"):
         send(data)
 
 
@@ -56,5 +56,5 @@ def test_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidOptionError, match=r"no\.png' cannot be read: No such file"):
         image_url(tmp_path / "no.png")
     (tmp_path / "sound.png").write_bytes(b"RIFF....WAVEfmt ")
-    with pytest.raises(InvalidOptionError, match=r"sound\.png' is neither PNG"):
+    with pytest.raises(InvalidOptionError, match=r"sound\.png': unsupported format"):
         image_url(tmp_path / "sound.png")

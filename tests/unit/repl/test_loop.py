@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from pathlib import Path
 from typing import Self
 
@@ -240,6 +241,17 @@ async def test_what_is_left_of_the_plan(provider: FakeProvider):
     assert await hold(screen) == 0
     rows = [line.split() for line in screen.shown.splitlines()[1:]]
     assert rows == [["plan", "pro"], ["primary", "33", "%", "used"], ["credits", "12"]]
+
+
+async def test_a_limit_whose_end_is_not_a_time(provider: FakeProvider):
+    async def limits(options: object) -> RateLimits:
+        return RateLimits({"primary": RateLimitWindow(5.0, resets_at=inf)})
+
+    provider.limits = limits
+    screen = FakeScreen("/limits")
+    assert await hold(screen) == 0
+    rows = [line.split(maxsplit=1) for line in screen.shown.splitlines()[1:]]
+    assert rows == [["primary", "5 % used, resets at an unknown time"]]
 
 
 async def test_another_provider_is_not_given_what_it_cannot_honour(provider: FakeProvider):

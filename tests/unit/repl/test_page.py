@@ -5,6 +5,7 @@ import hashlib
 import re
 import stat
 from html.parser import HTMLParser
+from math import inf, nan
 
 import msgspec
 import pytest
@@ -124,6 +125,19 @@ class TestShown:
             "Commands 2 1 failed Files changed 1 +1 \N{MINUS SIGN}1 Tokens 1,200 in, 34 out "
             "Cost $0.5000 Folder /work Session s-1 Fix it"
         )
+
+    @pytest.mark.parametrize(
+        ("started_at", "elapsed", "shown"),
+        [
+            (1.7e15, 4.0, "Started unknown time Took 4.0 s"),
+            (-1e300, inf, "Started unknown time Took unknown time"),
+            (nan, nan, "Started unknown time Took unknown time"),
+        ],
+    )
+    def test_a_number_that_is_not_a_time(self, started_at: float, elapsed: float, shown: str):
+        asked = Exchange(prompt="Fix it", started_at=started_at, elapsed=elapsed)
+        page = Page(render_page(Conversation(exchanges=(asked,), provider="codex")))
+        assert page.text.startswith(f"Fix it codex Fix it {shown}")
 
     @pytest.mark.parametrize(
         ("event", "shown"),

@@ -401,8 +401,8 @@ async def async_generator(x: int):
                 "annotations`) belong at the top of a module"
             ),
         ),
-        (generator, "tool generator yields; a tool returns its whole result"),
-        (async_generator, "tool async_generator yields; a tool returns its whole result"),
+        (generator, "tool generator yields; a tool returns its complete result"),
+        (async_generator, "tool async_generator yields; a tool returns its complete result"),
         (
             lambda: None,
             (

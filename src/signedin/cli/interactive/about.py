@@ -112,10 +112,7 @@ async def limits(shell: Shell) -> None:
     found = await shell.chat.client.limits()
     rows = [("plan", found.plan)] if found.plan else []
     for name, window in found.windows.items():
-        resets = ""
-        if window.resets_at is not None:
-            minutes = max(round((window.resets_at - time.time()) / 60), 0)
-            resets = f", resets in {minutes // 60} h {minutes % 60} min"
+        resets = "" if window.resets_at is None else f", resets {_time_until(window.resets_at)}"
         rows.append((name, f"{window.used_percent:.0f} % used{resets}"))
     if found.credits:
         rows.append(("credits", found.credits))
@@ -163,6 +160,14 @@ async def _account(chat: Chat) -> list[tuple[str, str]]:
     how = found.source if found.mode == "unknown" else f"{found.source} {found.mode}"
     who = " ".join(filter(None, [found.email, found.plan, f"({how})"]))
     return [("account", who), ("paid by", found.billing), *(("", each) for each in found.warnings)]
+
+
+def _time_until(moment: float) -> str:
+    try:
+        minutes = max(round((moment - time.time()) / 60), 0)
+    except (ValueError, OverflowError):  # a vendor's number that is not a time
+        return "at an unknown time"
+    return f"in {minutes // 60} h {minutes % 60} min"
 
 
 def _tool_name(event: CommandEvent | FileChangeEvent | ToolEvent) -> str:

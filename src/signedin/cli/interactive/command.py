@@ -10,7 +10,6 @@ import typer
 
 from signedin.cli import options, values
 from signedin.cli.streams import can_draw_on
-from signedin.model.choices import Permissions
 
 if TYPE_CHECKING:
     from signedin.cli.interactive.screen import Screen
@@ -23,34 +22,16 @@ def interactive(
     source: options.Source = "auto",
     account: options.Account = None,
     billing: options.Billing = None,
-    cwd: Annotated[
-        str | None,
-        typer.Option(
-            "--cwd",
-            "-C",
-            metavar="DIR",
-            help="Working directory of the agent; the current one if not given.",
-        ),
-    ] = None,
+    cwd: options.Cwd = None,
     model: options.Model = None,
     effort: options.Effort = None,
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Time a turn may take in all.")
     ] = None,
     idle_timeout: options.IdleTimeout = None,
-    permissions: Annotated[
-        Permissions | None,
-        typer.Option(help="What the agent may do without asking; read-only if not given."),
-    ] = None,
+    permissions: options.Permissions = None,
     trust_project: options.TrustProject = False,
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            help="Continue this session, or latest: the newest of DIR.",
-            autocompletion=options.suggesting("sessions"),
-        ),
-    ] = None,
+    resume: options.Resume = None,
     instructions: options.Instructions = None,
     mcp_server: options.McpServers = None,
     ephemeral: options.Ephemeral = False,

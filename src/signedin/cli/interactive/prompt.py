@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TextIO
 
 from prompt_toolkit import PromptSession
@@ -281,12 +280,7 @@ class _LinePresenter(Presenter):
         self._drawing = asyncio.create_task(self._draw())
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         """Draws nothing any more."""
         if self._drawing is not None:
             self._drawing.cancel()

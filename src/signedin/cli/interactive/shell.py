@@ -133,14 +133,14 @@ class Shell:
             async with turn, self.screen.presenter(view) as presenter:
                 while batch := await turn.next_batch():
                     presenter.show(batch)
-                end = await _end_of(turn)
+                end = await TurnEnd.of(turn)
                 presenter.finish(end)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._stopping is None or self._left.done() or task is None:
                 raise
             task.uncancel()
-            end = await _end_of(turn)
+            end = await TurnEnd.of(turn)
             self.show(*view.end(end.result))
         finally:
             self._turn = None
@@ -223,12 +223,3 @@ class Shell:
         except (SignedinError, TimeoutError):
             pass
         working.cancel()
-
-
-async def _end_of(turn: AsyncTurn) -> TurnEnd:
-    try:
-        return TurnEnd(await turn.result())
-    except SignedinError as error:
-        if error.result is None:
-            raise
-        return TurnEnd(error.result, error)

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import msgspec
@@ -44,7 +43,7 @@ class _Turn(msgspec.Struct):
 
 
 class Snapshots:
-    """Remembers states, and brings the one before the last turn back."""
+    """Remembers states, and restores the one before the last turn."""
 
     def __init__(self) -> None:
         self._turns: list[_Turn] = []
@@ -133,7 +132,7 @@ class Snapshots:
         output = await git(folder, "rev-parse", "--git-path", "objects", "--git-path", "index")
         theirs = [folder / line for line in output.splitlines()]
         if not index.exists() and theirs[1].is_file():
-            shutil.copyfile(theirs[1], index)  # so that only what has changed has to be read
+            shutil.copy2(theirs[1], index)  # with its time: git reads only what has changed since
         return {
             "GIT_INDEX_FILE": str(index),
             "GIT_OBJECT_DIRECTORY": str(objects),
@@ -143,12 +142,7 @@ class Snapshots:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         if self._store is not None:
             self._store.cleanup()
 

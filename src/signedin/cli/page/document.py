@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cache
+from math import isfinite
 from pathlib import Path, PurePath
 from typing import cast
 
@@ -25,6 +26,7 @@ from signedin.cli.page.record import (
     from_result,
 )
 from signedin.cli.page.text import clean, markdown
+from signedin.cli.tables import UNKNOWN_TIME, formatted_time
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import (
     CommandEvent,
@@ -244,6 +246,8 @@ def _finalized(value: object) -> object:
 
 
 def _seconds(seconds: float) -> str:
+    if not isfinite(seconds):
+        return UNKNOWN_TIME
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 60:
@@ -255,7 +259,7 @@ def _seconds(seconds: float) -> str:
 
 def _moment(timestamp: float) -> str:
     """A time in UTC: the page says the same to every reader, wherever that is."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return formatted_time(timestamp, "%Y-%m-%d %H:%M:%S UTC", UTC)
 
 
 def _shortened(text: str) -> str:

@@ -163,7 +163,7 @@ class TurnNormaliser:
             return [*events, DoneEvent(reason="failed", timestamp=now, payload=raw)]
         if reason not in _REASONS:
             warning = _STOP_WARNINGS.get(
-                reason, f"the agent ended the turn for a reason of its own: {reason}"
+                reason, f"the agent ended the turn for an unknown reason: {reason}"
             )
             events.append(WarningEvent(text=warning, timestamp=now))
         done = DoneEvent(reason=_REASONS.get(reason, "completed"), timestamp=now, payload=raw)

@@ -62,7 +62,7 @@ async def _problem(server: WireServer, options: TurnOptions, env: Mapping[str, s
                 return await _post(server)
             await _start(asked, options.cwd, env)
     except TimeoutError:
-        return f"{asked.command or asked.url} gave no answer within {seconds:g} s"
+        return f"{asked.command or asked.url} did not answer within {seconds:g} s"
     except SignedinError as error:
         return error.message
     except OSError as error:

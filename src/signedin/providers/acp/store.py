@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
 from typing import cast
 
 import msgspec
@@ -16,6 +15,7 @@ from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.base import SessionQuery
+from signedin.providers.shared.stored import unix_time
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 
@@ -162,15 +162,8 @@ def _info(stored: acp.StoredSession) -> SessionInfo:
         id=stored.session_id,
         name=stored.title,
         cwd=stored.cwd,
-        updated_at=_seconds(stored.updated_at),
+        updated_at=unix_time(stored.updated_at),
     )
-
-
-def _seconds(moment: str | None) -> float | None:
-    try:
-        return datetime.fromisoformat(moment).timestamp() if moment else None
-    except ValueError:
-        return None
 
 
 def _matches(info: SessionInfo, query: SessionQuery) -> bool:

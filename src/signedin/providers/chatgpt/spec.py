@@ -5,8 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
+
 from signedin.accounts.hints import sign_in_command
-from signedin.model.capabilities import Capabilities
+from signedin.model.capabilities import EVERYTHING
 from signedin.model.extras import install_command
 from signedin.providers.base import Installation, Provider, ProviderConfig, ProviderSpec
 
@@ -33,29 +35,16 @@ def find_client(config: ProviderConfig) -> Installation:
 SPEC = ProviderSpec(
     name="chatgpt",
     transports={
-        "chatgpt-responses": Capabilities(
-            deltas=True,
-            failures=True,
-            sessions=True,
-            resume=True,
-            fork=True,
-            list_sessions=True,
-            history=True,
-            rename=True,
-            archive=True,
-            delete=True,
-            roll_back=True,
-            ephemeral=True,
-            steer=True,
-            interrupt=True,
-            images=True,
-            effort=True,
-            instructions=True,
-            tools=True,
-            output_schema=True,
-            models=True,
-            limits=True,
-            prewarm=True,
+        "chatgpt-responses": msgspec.structs.replace(
+            EVERYTHING,
+            compact=False,
+            review=False,
+            workspace=False,
+            command_output=False,
+            diffs=False,
+            approvals=False,
+            questions=False,
+            mcp_servers=False,
         ),
     },
     create=_create,

@@ -14,7 +14,6 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -178,12 +177,7 @@ class ChatGPTTransport:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:
@@ -246,7 +240,7 @@ class AnswerStream:
 
     async def aclose(self) -> None:
         """Stops the answer if it is still streaming. Idempotent."""
-        await finish(_closed(self._batches))
+        await finish(self._batches.aclose())
         self._normaliser.broken_off()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -257,12 +251,7 @@ class AnswerStream:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     async def _attempts(self) -> AsyncGenerator[list[Event], None]:
@@ -341,7 +330,3 @@ def _retry_event(reason: str, attempt: int, delay: float) -> RetryEvent:
 
 def _shown(error: Exception) -> str:
     return str(error).encode("utf-8", "replace").decode()
-
-
-async def _closed(batches: AsyncGenerator[list[Event], None]) -> None:
-    await batches.aclose()

@@ -120,7 +120,7 @@ class ChatGPTTurn:
             raise
         finally:
             stored.text = answer_text(self._messages)
-            await finish(self._kept())
+            await finish(self._keep())
         self._queue.put([DoneEvent(reason="completed", timestamp=time.time())])
 
     async def _run(self) -> None:
@@ -214,9 +214,6 @@ class ChatGPTTurn:
         # An answer that comes faster than it is read would not let the consumer run.
         await asyncio.sleep(0)
         await self._gate.opened()
-
-    async def _kept(self) -> None:
-        await self._keep()
 
 
 def _shown(result: ToolResult) -> object:

@@ -233,16 +233,13 @@ class ClaudeLogin:
             reason = self._process.stderr.strip() or f"exit code {code}"
             raise AuthRequiredError(f"nobody was signed in to claude: {reason}")
         self._succeeded = True
-        await finish(self._finished())
+        await finish(self._on_success())
 
     async def cancel(self) -> None:
         """Cancels the login."""
         await self._process.stop(stdin_grace=0)
         if self._reading is not None:
             await asyncio.wait({self._reading})
-
-    async def _finished(self) -> None:
-        await self._on_success()
 
     async def _read_on(self) -> None:
         """Reads the rest of its output, so that it never blocks on a full pipe."""

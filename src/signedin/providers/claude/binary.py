@@ -33,7 +33,7 @@ def find_claude(config: ProviderConfig) -> Installation:
 
 
 def native_program(path: Path) -> Path:
-    """Returns the native program behind an npm launcher script, or ``path`` if it is none.
+    """Returns the native program behind an npm launcher script, or ``path`` if it is not one.
 
     npm replaces the launcher by the native program, except where it may not run install scripts;
     then a Node script starts the program of the platform's own package (seen with 2.1.197 and

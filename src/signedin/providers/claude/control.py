@@ -155,7 +155,7 @@ class ControlPeer:
         tasks = {self._reader, *self._answering.values()}
         for task in tasks:
             task.cancel()
-        await finish(_ended(tasks))
+        await finish(asyncio.gather(*tasks, return_exceptions=True))
         self.close(TransportClosedError("claude was ended by its client"))
 
     async def _read(self) -> None:
@@ -240,7 +240,3 @@ class ControlPeer:
 
 def _report(what: str, error: Exception) -> None:
     asyncio.get_running_loop().call_exception_handler({"message": what, "exception": error})
-
-
-async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
-    await asyncio.gather(*tasks, return_exceptions=True)

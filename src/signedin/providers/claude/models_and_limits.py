@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 
 import msgspec
@@ -13,6 +12,7 @@ from signedin.model.options import VENDOR_DEFAULT
 from signedin.model.results import ModelInfo
 from signedin.providers.claude.failure import SIGN_IN
 from signedin.providers.claude.messages import UNREADABLE, answered
+from signedin.providers.shared.stored import unix_time
 
 _MINUTES = {"five_hour": 300, "seven_day": 7 * 24 * 60}
 
@@ -96,7 +96,7 @@ def limits_in(answer: msgspec.Raw) -> RateLimits | None:
         name: RateLimitWindow(
             used_percent=window.utilization,
             minutes=_MINUTES.get("_".join(name.split("_")[:2])),
-            resets_at=_seconds(window.resets_at),
+            resets_at=unix_time(window.resets_at),
         )
         for name, raw in usage.rate_limits.items()
         if name.startswith(tuple(_MINUTES))
@@ -111,10 +111,3 @@ def _window(raw: msgspec.Raw) -> _Window | None:
         return msgspec.json.decode(raw, type=_Window | None)
     except UNREADABLE:
         return None  # of a newer form
-
-
-def _seconds(timestamp: str | None) -> float | None:
-    try:
-        return None if timestamp is None else dt.datetime.fromisoformat(timestamp).timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -272,7 +272,7 @@ class TurnNormaliser:
             case "permission_denied":
                 return [self._denied(notice, now, payload)]
             case "model_fallback":
-                text = notice.message or "claude went on with its fallback model"
+                text = notice.message or "claude continued with its fallback model"
                 return [WarningEvent(text=text, timestamp=now, payload=payload)]
             case "compact_boundary":
                 self.tracker.acted = True

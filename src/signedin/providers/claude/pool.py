@@ -15,7 +15,7 @@ from signedin.model.errors import ProtocolError, SignedinError
 from signedin.providers.claude.launch import Launch
 from signedin.providers.claude.messages import UNREADABLE, CanUseTool, Message, SystemMessage
 from signedin.providers.claude.process import ClaudeProcess
-from signedin.providers.claude.prompt import command_message
+from signedin.providers.claude.prompt import message_with
 from signedin.runtime.aio import finish
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class WarmPool:
             task.cancel()
         for process in live:
             self._spawn(process.aclose())
-        await finish(_all_ended({*self._tasks, *clearings}))
+        await finish(asyncio.gather(*self._tasks, *clearings, return_exceptions=True))
 
     async def _end_surplus(self) -> None:
         await asyncio.sleep(LINGER_SECONDS)
@@ -154,7 +154,7 @@ async def _clear(process: ClaudeProcess, wanted: asyncio.Event) -> None:
     cleared = _Cleared()
     try:
         async with asyncio.timeout(CLEAR_SECONDS):
-            await process.prompt(command_message("/clear"), cleared)
+            await process.prompt(message_with("/clear"), cleared)
             await cleared.done
         process.used = False
     except (SignedinError, TimeoutError) as error:
@@ -203,7 +203,3 @@ class _Cleared:
         """Passes on that the process is gone."""
         if not self.done.done():
             self.done.set_exception(error)
-
-
-async def _all_ended(tasks: set[asyncio.Task[None]]) -> None:
-    await asyncio.gather(*tasks, return_exceptions=True)

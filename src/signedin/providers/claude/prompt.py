@@ -25,15 +25,11 @@ def user_message(prompt: str, images: Sequence[Image] = ()) -> dict[str, object]
         {"type": "text", "text": prompt},
         {"type": "text", "text": ""},
     ]
-    return _message(content) | {"client_composed": True}
+    return message_with(content) | {"client_composed": True}
 
 
-def command_message(command: str) -> dict[str, object]:
-    """Returns the message that runs one of Claude Code's own commands."""
-    return _message(command)
-
-
-def _message(content: object) -> dict[str, object]:
+def message_with(content: object) -> dict[str, object]:
+    """Returns the message with a list of parts, or with one of Claude Code's own commands."""
     return {
         "type": "user",
         "message": {"role": "user", "content": content},

@@ -6,8 +6,10 @@ import asyncio
 import importlib
 import os
 
+import msgspec
+
 from signedin.accounts.hints import sign_in_command
-from signedin.model.capabilities import Capabilities
+from signedin.model.capabilities import EVERYTHING
 from signedin.model.errors import ProtocolError, UnsupportedOptionError
 from signedin.model.events import RateLimits
 from signedin.model.extras import from_extra
@@ -136,35 +138,7 @@ class ClaudeProvider(Provider):
         return sdk_launch(program, self._config, options, account)
 
 
-_CAPABILITIES = Capabilities(
-    deltas=True,
-    failures=True,
-    sessions=True,
-    resume=True,
-    fork=True,
-    list_sessions=True,
-    history=True,
-    rename=True,
-    ephemeral=True,
-    roll_back=True,
-    compact=True,
-    steer=True,
-    interrupt=True,
-    workspace=True,
-    command_output=True,
-    diffs=True,
-    approvals=True,
-    questions=True,
-    images=True,
-    effort=True,
-    instructions=True,
-    tools=True,
-    mcp_servers=True,
-    output_schema=True,
-    models=True,
-    limits=True,
-    prewarm=True,
-)
+_CAPABILITIES = msgspec.structs.replace(EVERYTHING, archive=False, delete=False, review=False)
 
 SPEC = ProviderSpec(
     name="claude",

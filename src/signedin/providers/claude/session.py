@@ -23,7 +23,7 @@ from signedin.providers.base import ProviderSession, SessionRequest
 from signedin.providers.claude.launch import Launch, resume_arguments
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.process import ClaudeProcess
-from signedin.providers.claude.prompt import command_message, user_message
+from signedin.providers.claude.prompt import message_with, user_message
 from signedin.providers.claude.turn import ClaudeTurn
 from signedin.runtime.aio import finish
 
@@ -98,7 +98,7 @@ class ClaudeSession(ProviderSession):
             raise UnsupportedOptionError("claude", "images", "compact() takes none")
         if self._begun is None:
             raise SignedinError("an empty session cannot be compacted; run a turn first")
-        return await self._started_turn(command_message("/compact"), options, host)
+        return await self._started_turn(message_with("/compact"), options, host)
 
     async def roll_back(self) -> None:
         """Removes the last turn: the next one continues from the answer before its prompt.

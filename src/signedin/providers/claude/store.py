@@ -7,7 +7,6 @@ one before it. Seen with 2.1.197 and 2.1.330.
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import os
 import re
@@ -23,6 +22,7 @@ from signedin.model.results import PastTurn, SessionInfo, SessionPage, answer_te
 from signedin.providers.base import SessionQuery
 from signedin.providers.claude.messages import ABSENT, UNREADABLE, Block, Message, ModelMessage
 from signedin.providers.claude.normalise import TurnNormaliser
+from signedin.providers.shared.stored import unix_time
 from signedin.wire.jsonl import repair_surrogates
 
 _ENDS = 262_144
@@ -151,7 +151,7 @@ class _Turn:
 
     def __init__(self, first: Entry, prompt: str, session_id: str) -> None:
         self._prompt = prompt
-        self._started_at = _seconds(first.timestamp)
+        self._started_at = unix_time(first.timestamp)
         self._now = self._started_at or 0.0
         self._normaliser = TurnNormaliser(clock=lambda: self._now)
         self._normaliser.session_id = session_id
@@ -162,7 +162,7 @@ class _Turn:
         """Adds what happened."""
         if entry.type not in ("assistant", "user") or entry.is_meta or entry.is_compact_summary:
             return
-        self._now = _seconds(entry.timestamp) or self._now
+        self._now = unix_time(entry.timestamp) or self._now
         if entry.is_api_error_message:
             self._reason = "failed"
         elif any(block.text.startswith(_INTERRUPTED) for block in _blocks(entry)):
@@ -219,7 +219,7 @@ def _last_changed(file: Path) -> float:
     with file.open("rb") as opened:
         opened.seek(max(0, os.fstat(opened.fileno()).st_size - _TAIL))
         entries = _entries(reversed(opened.read().splitlines()))
-        times = (_seconds(entry.timestamp) for entry in entries)
+        times = (unix_time(entry.timestamp) for entry in entries)
         return next(filter(None, times), None) or os.fstat(opened.fileno()).st_mtime
 
 
@@ -253,7 +253,7 @@ def _describe(file: Path, changed: float) -> SessionInfo | None:
         preview=prompt[:_PREVIEW],
         cwd=first.cwd,
         model=models[-1] if models else None,
-        created_at=_seconds(first.timestamp),
+        created_at=unix_time(first.timestamp),
         updated_at=changed,
         forked_from=forks[0] if forks else None,
     )
@@ -352,13 +352,6 @@ def _without_usage(message: msgspec.Raw) -> msgspec.Raw:
 
 def _is_answer(entry: Entry) -> bool:
     return entry.type == "assistant" and not entry.is_sidechain and not entry.is_api_error_message
-
-
-def _seconds(timestamp: str) -> float | None:
-    try:
-        return dt.datetime.fromisoformat(timestamp).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _folder_name(path: str) -> str:

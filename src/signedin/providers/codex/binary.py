@@ -60,13 +60,13 @@ class AgeNotice:
     """Warns once that the program is too old; Codex itself ignores what it does not know."""
 
     def __init__(self) -> None:
-        self._was_told = False
+        self._has_warned = False
 
     def of(self, version: str | None) -> tuple[str, ...]:
-        """Returns the warning about a version, if there is one that was not yet told."""
-        if version is None or self._was_told or _parts(version) >= _parts(OLDEST):
+        """Returns the warning about a version, if there is one that was not yet given."""
+        if version is None or self._has_warned or _parts(version) >= _parts(OLDEST):
             return ()
-        self._was_told = True
+        self._has_warned = True
         tested = f"the oldest that signedin is tested with is {OLDEST}"
         return (f"codex {version} is too old: {tested}; update it, or use: {INSTALL}",)
 

@@ -25,7 +25,7 @@ PROCESS_DEFAULTS: Mapping[str, object] = {
     # A network that is down fails the turn; the default waits for it without end.
     "features.unbounded_connection_retries": False,
 }
-"""Set for every process, seen with codex 0.163 and 0.169; a caller's ``config`` goes before."""
+"""Set for every process, seen with codex 0.163 and 0.169; a caller's ``config`` comes first."""
 
 SANDBOX_MODES = {
     "read-only": "read-only",
@@ -221,7 +221,7 @@ def image_file(image: Image) -> Path | None:
     """Returns the path of an image given as a file, ``None`` for a URL or bytes.
 
     Raises:
-        InvalidOptionError: There is no such file. Codex itself would go on without it.
+        InvalidOptionError: There is no such file. Codex itself would continue without it.
     """
     if isinstance(image, bytes) or image_address(image):
         return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
 from signedin.accounts.hints import sign_in_command
-from signedin.model.capabilities import Capabilities
+from signedin.model.capabilities import EVERYTHING, Capabilities
 from signedin.model.events import RateLimits
 from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, SessionPage
@@ -232,38 +232,7 @@ def _create(config: ProviderConfig) -> Provider:
 SPEC = ProviderSpec(
     name="codex",
     transports={
-        APP_SERVER: Capabilities(
-            deltas=True,
-            failures=True,
-            sessions=True,
-            resume=True,
-            fork=True,
-            list_sessions=True,
-            history=True,
-            rename=True,
-            archive=True,
-            delete=True,
-            ephemeral=True,
-            compact=True,
-            review=True,
-            roll_back=True,
-            steer=True,
-            interrupt=True,
-            workspace=True,
-            command_output=True,
-            diffs=True,
-            approvals=True,
-            questions=True,
-            images=True,
-            effort=True,
-            instructions=True,
-            tools=True,
-            mcp_servers=True,
-            output_schema=True,
-            models=True,
-            limits=True,
-            prewarm=True,
-        ),
+        APP_SERVER: EVERYTHING,
         EXEC: Capabilities(
             failures=True,
             sessions=True,

@@ -22,7 +22,7 @@ from signedin.providers.gemini.account.home import LOGIN
 _CODE = re.compile(r'"code"\s*:\s*(\d{3})')
 _FRAME = re.compile(r"\[API Error: (.*)\]", re.DOTALL)
 _RATE_LIMIT_ADVICE = "\nPlease wait and try again later."
-_NO_ANSWER = "the model gave no answer"
+_NO_ANSWER = "the model returned no answer"
 _SHOWN_STDERR = 1000
 
 

@@ -13,7 +13,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import cast
@@ -26,6 +25,7 @@ from signedin.model.results import PastTurn, SessionInfo, SessionPage, answer_te
 from signedin.providers.base import SessionQuery
 from signedin.providers.gemini.account.home import gemini_folder, read_settings, setting
 from signedin.providers.gemini.actions import COMMAND, ToolUse, action_event
+from signedin.providers.shared.stored import unix_time
 from signedin.wire.jsonl import repair_surrogates
 
 _PREVIEW = 200
@@ -98,11 +98,11 @@ class _Conversation(msgspec.Struct):
             self._change(cast("dict[str, object]", changes))
 
     def _change(self, changes: dict[str, object]) -> None:
-        self.id = _text(changes, "sessionId") or self.id
-        self.kind = _text(changes, "kind") or self.kind
-        self.summary = _text(changes, "summary") or self.summary
-        self.start_time = self.start_time or _text(changes, "startTime")
-        self.last_updated = _text(changes, "lastUpdated") or self.last_updated
+        self.id = _member(changes, "sessionId") or self.id
+        self.kind = _member(changes, "kind") or self.kind
+        self.summary = _member(changes, "summary") or self.summary
+        self.start_time = self.start_time or _member(changes, "startTime")
+        self.last_updated = _member(changes, "lastUpdated") or self.last_updated
         if isinstance(messages := changes.get("messages"), list):
             self.messages.clear()
             self.records.clear()
@@ -271,14 +271,14 @@ class GeminiStore:
 
 class _Turn:
     def __init__(self, prompt: _Message) -> None:
-        self.started_at = _seconds(prompt.timestamp)
+        self.started_at = unix_time(prompt.timestamp)
         self._prompt = prompt.text
         self._events: list[AnyEvent] = []
         self._answered = False
 
     def add_message(self, message: _Message) -> None:
         """Adds a message and its thoughts."""
-        now = _seconds(message.timestamp) or 0.0
+        now = unix_time(message.timestamp) or 0.0
         self._events += [
             ReasoningEvent(item_id=f"{message.id}-thought-{number}", text=thought, timestamp=now)
             for number, thought in enumerate(map(_thought, message.thoughts), 1)
@@ -306,18 +306,18 @@ class _Turn:
 
 def _turn_of(call: dict[str, object], turns: Sequence[_Turn]) -> _Turn:
     """The turn of a call: Gemini adds later calls to the message of the first one."""
-    when = _seconds(_text(call, "timestamp")) or 0.0
+    when = unix_time(_member(call, "timestamp")) or 0.0
     return [turns[0], *(turn for turn in turns[1:] if (turn.started_at or when) < when)][-1]
 
 
 def _action(call: dict[str, object]) -> AnyEvent:
     arguments = call.get("args")
     use = ToolUse(
-        tool_name=_text(call, "name"),
-        tool_id=_text(call, "id"),
+        tool_name=_member(call, "name"),
+        tool_id=_member(call, "id"),
         parameters=cast("dict[str, object]", arguments) if isinstance(arguments, dict) else {},
     )
-    status = _STATUS.get(_text(call, "status"), "failed")
+    status = _STATUS.get(_member(call, "status"), "failed")
     output, exit_code = _output(call.get("result")), None
     if use.tool_name == COMMAND and (report := _COMMAND_RESULT.match(output)):
         output = "" if report["output"] == "(empty)" else report["output"]
@@ -327,7 +327,7 @@ def _action(call: dict[str, object]) -> AnyEvent:
         "failed" if exit_code else status,
         output,
         msgspec.Raw(msgspec.json.encode(call)),
-        timestamp=_seconds(_text(call, "timestamp")) or 0.0,
+        timestamp=unix_time(_member(call, "timestamp")) or 0.0,
         exit_code=exit_code,
     )
 
@@ -338,7 +338,7 @@ def _output(result: object) -> str:
 
 
 def _thought(thought: dict[str, object]) -> str:
-    subject, description = _text(thought, "subject"), _text(thought, "description")
+    subject, description = _member(thought, "subject"), _member(thought, "description")
     return f"**{subject}**\n{description}" if subject else description
 
 
@@ -369,8 +369,8 @@ def _describe(file: Path) -> SessionInfo | None:
         preview=next((each.text[:_PREVIEW] for each in messages if each.is_prompt), ""),
         cwd=_root(file.parent.parent) or None,
         model=models[-1] if models else None,
-        created_at=_seconds(conversation.start_time),
-        updated_at=_seconds(conversation.last_updated),
+        created_at=unix_time(conversation.start_time),
+        updated_at=unix_time(conversation.last_updated),
     )
 
 
@@ -419,17 +419,6 @@ def _dig(value: object, *path: str) -> object:
 def _member(value: object, name: str) -> str:
     found = _dig(value, name)
     return found if isinstance(found, str) else ""
-
-
-def _text(members: dict[str, object], name: str) -> str:
-    return _member(members, name)
-
-
-def _seconds(moment: str) -> float | None:
-    try:
-        return datetime.fromisoformat(moment).timestamp() if moment else None
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def check_retention(env: Mapping[str, str]) -> None:

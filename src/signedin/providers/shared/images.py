@@ -28,7 +28,7 @@ def read_image(image: Image) -> ImageContent:
         data, name = _read(Path(image)), repr(str(image))
     kind = image_type(data)
     if kind is None:
-        raise InvalidOptionError(f"image {name} is neither PNG, JPEG, GIF nor WebP")
+        raise InvalidOptionError(f"image {name}: unsupported format; use PNG, JPEG, GIF or WebP")
     return ImageContent(data, kind)
 
 

@@ -58,7 +58,7 @@ class DeviceFlow:
         self.user_code = answer.text("user_code") or answer.text("usercode")
         self._device_id = answer.text("device_auth_id") or ""
         if not self.user_code or not self._device_id:
-            raise SignInServerError("the sign-in server gave no code", ErrorKind.PROTOCOL)
+            raise SignInServerError("the sign-in server returned no code", ErrorKind.PROTOCOL)
         interval = answer.number("interval")
         if interval is not None and interval > 0:
             self._interval = min(interval, LONGEST_INTERVAL)
@@ -68,12 +68,12 @@ class DeviceFlow:
 
         Raises:
             AuthRequiredError: The user refused, or the login must not be stored.
-            SignInServerError: The server gave no code.
+            SignInServerError: The server returned no code.
         """
         answer = await self._approval()
         code, verifier = answer.text("authorization_code"), answer.text("code_verifier")
         if not code or not verifier:
-            raise SignInServerError("the sign-in server gave no code", ErrorKind.PROTOCOL)
+            raise SignInServerError("the sign-in server returned no code", ErrorKind.PROTOCOL)
         authorization = AuthorizationCode(code, self._addresses.redirect_uri, verifier)
         await self._exchange.complete(self._exchange.profile.client_id, authorization)
 

@@ -35,7 +35,7 @@ async def check_identity(
         import jwt  # noqa: PLC0415 - 60 ms, and only needed to sign in
 
     if token is None:
-        raise AuthRequiredError(f"{_NOBODY}: the sign-in server gave no ID token")
+        raise AuthRequiredError(f"{_NOBODY}: the sign-in server returned no ID token")
     answer = await get(keys_url)
     answer.check()
     try:

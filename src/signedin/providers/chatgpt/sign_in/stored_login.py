@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from inspect import isawaitable
 from pathlib import Path
 
@@ -190,7 +190,7 @@ class StoredLogin:
         try:
             result = callback(login)
             if isawaitable(result):
-                await finish(_awaited(result))
+                await finish(result)
         except Exception as error:
             raise SignedinError(
                 f"on_auth_refresh failed: {type(error).__name__}: {error}. The login was refreshed "
@@ -223,7 +223,3 @@ class StoredLogin:
             "chatgpt", method="browser", profile=profile, account=self._account
         )
         return AuthRequiredError(f"{message}. Sign in with: {command}")
-
-
-async def _awaited(result: Awaitable[None]) -> None:
-    await result

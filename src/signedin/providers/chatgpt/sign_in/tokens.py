@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from datetime import datetime
 
 import msgspec
 
@@ -23,6 +22,7 @@ from signedin.providers.chatgpt.sign_in.endpoint import (
 )
 from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile
+from signedin.providers.shared.stored import unix_time
 
 REVOKE_SECONDS = 10.0
 """How long logging out waits for the server."""
@@ -76,7 +76,9 @@ async def exchange_code(
         raise AuthRequiredError(f"nobody was signed in to chatgpt: {answer.code}")
     answer.check()
     if (answer.text("token_type") or "bearer").lower() != "bearer":
-        raise AuthRequiredError("nobody was signed in to chatgpt: the server gave no bearer token")
+        raise AuthRequiredError(
+            "nobody was signed in to chatgpt: the server returned no bearer token"
+        )
     blank = ChatGPTLogin(profile=profile.name, client_id=client_id, access_token="")
     return Grant(_merged(blank, answer), answer.text("scope"))
 
@@ -121,7 +123,7 @@ def _merged(login: ChatGPTLogin, answer: Answer) -> ChatGPTLogin:
     """The login updated with the server's answer; omitted fields are unchanged."""
     access_token = _token(answer, "access_token")
     if not access_token and not login.access_token:
-        raise SignInServerError("the sign-in server gave no access token", ErrorKind.PROTOCOL)
+        raise SignInServerError("the sign-in server returned no access token", ErrorKind.PROTOCOL)
     expires_at, ahead = login.expires_at, 0.0
     if access_token:
         claims = read_claims(access_token)
@@ -160,9 +162,8 @@ def _in_seconds(value: object) -> float | None:
 
 def _moment(value: object) -> float | None:
     """A time, which may be Unix seconds, milliseconds, or ISO 8601."""
-    if isinstance(value, str):
-        with suppress(ValueError, OverflowError, OSError):
-            return datetime.fromisoformat(value).timestamp()
+    if isinstance(value, str) and (moment := unix_time(value)) is not None:
+        return moment
     number = _number(value)
     return number / 1000 if number is not None and number > _MILLISECONDS else number
 

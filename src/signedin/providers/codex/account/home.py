@@ -41,8 +41,8 @@ def launch_environment(
     An isolated login is stored in a file of that home, unless its ``config.toml`` says otherwise.
 
     Raises:
-        InvalidOptionError: The isolated home cannot be made, or its ``config.toml`` is none; or the
-            home that was named is not there.
+        InvalidOptionError: The isolated home cannot be made, or its ``config.toml`` is not TOML; or
+            the home that was named is not there.
     """
     spared = account.source == "isolated" and config.env_policy == "minimal"
     unneeded = VARIABLES.secrets if spared and config.billing != "api" else ()

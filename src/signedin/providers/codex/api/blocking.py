@@ -6,7 +6,6 @@ Generated from the asynchronous classes: python scripts/generate_blocking.py
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Self, TypeVar, Unpack, overload
 
 from signedin.model.choices import AuthSource, EnvPolicy
@@ -580,10 +579,5 @@ class Codex:
         call(self._async.__aenter__)
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()

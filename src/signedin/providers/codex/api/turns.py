@@ -135,14 +135,14 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         )
         try:
             async with scope:
-                return await self._turn.receive()
+                return await self._turn.queue.take()
         except TimeoutError:
             if not scope.expired():
                 raise
         finally:
             self._waiting = None
         await self.aclose()  # ends a server that cannot end the turn
-        return await self._turn.receive()
+        return await self._turn.queue.take()
 
 
 class BlockingTurnHandle(Batches[Notification]):

@@ -86,14 +86,6 @@ class RunningTurn(Generic[ReceivedT]):
             raise
         self.id = turn_id or self.id
 
-    async def receive(self) -> list[ReceivedT]:
-        """Waits until something has arrived, and returns all of it.
-
-        Raises:
-            SignedinError: The process ended before the turn did, or the rest cannot be read.
-        """
-        return await self.queue.take()
-
     async def add_input(self, parts: Sequence[p.UserInputParam]) -> None:
         """Adds to the prompt of the running turn.
 

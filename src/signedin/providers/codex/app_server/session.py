@@ -51,14 +51,14 @@ LONGEST_INPUT = 1_000_000
 """Characters of one turn's input. The server refuses more than 1,048,576 (codex 0.169)."""
 
 ACCOUNT_SECONDS = 10.0
-"""How long Codex may take to tell whether anybody is signed in; it looks into a file."""
+"""How long Codex may take to report whether anybody is signed in; it looks into a file."""
 
 Connect = Callable[[str | None], Awaitable[AppServer]]
 """Returns a live server for a thread, or for a new one, starting one if need be."""
 
 
 TurnStarter = Callable[[AppServer, SessionEvent], Awaitable[str | None]]
-"""Sends the request that begins a turn; returns the turn's id if the answer tells it."""
+"""Sends the request that begins a turn; returns the turn's id if the answer has it."""
 
 
 class CodexSession(ProviderSession):
@@ -76,11 +76,11 @@ class CodexSession(ProviderSession):
         self._left_running = False
         self._begun_with = asked
         self._id = request.resume
-        # Codex stores what a resumed thread does, whatever it is told; a copy can be without trace.
+        # Codex stores what a resumed thread does, whatever is asked; a copy can be without trace.
         self._fork = request.fork or (request.resume is not None and request.options.ephemeral)
         stored = self._resumed = request.resume is not None
         # Codex gives instructions to the model when a thread starts, and never to a stored one.
-        self._untold = request.options.instructions if stored else None
+        self._pending_instructions = request.options.instructions if stored else None
         self._awaited = dict(request.options.mcp_servers)
         self._settings = TurnSettings(stored=stored)
         self._server: AppServer | None = None
@@ -183,7 +183,7 @@ class CodexSession(ProviderSession):
 
         Raises:
             UnsupportedOptionError: It was given images.
-            InvalidOptionError: It was told in two ways what to review.
+            InvalidOptionError: What to review was given in two ways.
         """
         asked = CodexOptions(options)
         _refuse_images(options, "a review")
@@ -213,7 +213,7 @@ class CodexSession(ProviderSession):
             await server.call("thread/name/set", params, p.ThreadSetNameResponse)
 
     async def set_archived(self, *, archived: bool) -> None:
-        """Puts the thread away, or brings it back."""
+        """Archives the thread, or unarchives it."""
         thread_id = cast("str", self._id)
         async with self._asked() as server:
             if archived:
@@ -226,7 +226,7 @@ class CodexSession(ProviderSession):
         await self._leave(thread_id)
 
     async def delete(self) -> None:
-        """Deletes the thread for good."""
+        """Deletes the thread permanently."""
         thread_id = cast("str", self._id)
         async with self._asked() as server:
             params = p.ThreadDeleteParams(thread_id=thread_id)
@@ -301,10 +301,10 @@ class CodexSession(ProviderSession):
             self._awaited = turn.awaited = {}
             turn.queue.put(failed)
             turn.queue.wake()
-        if self._untold:
-            injected = _injected(opening.session_id, self._untold, role="developer")
+        if self._pending_instructions:
+            injected = _injected(opening.session_id, self._pending_instructions, role="developer")
             await server.call("thread/inject_items", injected, msgspec.Raw)
-            self._untold = None
+            self._pending_instructions = None
         return await begin(server, opening)
 
     async def _reach(self) -> AppServer:
@@ -365,7 +365,7 @@ def _in_our_words(refusal: str) -> str:
     """Replaces the way out that Codex names by ours (seen with codex 0.163 and 0.169)."""
     if _UNKNOWN_ID.search(refusal):
         return f"{refusal}; `signedin sessions list` has the ids of those that are stored"
-    return _UNARCHIVE.sub("Bring it back with session.unarchive() first.", refusal)
+    return _UNARCHIVE.sub("Unarchive it first, with session.unarchive().", refusal)
 
 
 async def give_instructions(
@@ -399,7 +399,7 @@ async def _require_account(server: AppServer, account: Account) -> None:
 
 
 async def _check_tools(opened: ThreadOpened, options: TurnOptions) -> None:
-    """Refuses tools that a stored thread does not have: it keeps those that it began with.
+    """Refuses tools that a stored thread does not have: it has those that it began with.
 
     Raises:
         UnsupportedOptionError: There are others among them.
@@ -411,7 +411,7 @@ async def _check_tools(opened: ThreadOpened, options: TurnOptions) -> None:
         raise UnsupportedOptionError(
             "codex",
             "tools",
-            f"a stored session keeps the tools it began with, and has no {', '.join(missing)}; "
+            f"a stored session has the tools it began with, not {', '.join(missing)}; "
             "begin a new session",
         )
 

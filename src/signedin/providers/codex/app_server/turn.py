@@ -61,7 +61,7 @@ class CodexTurn(RunningTurn[Event]):
 
     async def next_events(self) -> Sequence[Event]:
         """Waits for events; see `ProviderTurn.next_events`."""
-        events = await self.receive()
+        events = await self.queue.take()
         refused = self._normaliser.refused
         # Only for a thread that it has started does the app-server report what the model does.
         unreported = self._file is not None and not refused.listening

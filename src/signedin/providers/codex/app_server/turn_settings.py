@@ -1,4 +1,4 @@
-"""What is said with each turn of a thread, since Codex keeps what it was told last."""
+"""What is said with each turn of a thread, since Codex applies what was said last."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TurnSettings:
 
 
 async def _usual(server: AppServer, asked: CodexOptions, model: str | None) -> dict[str, object]:
-    """Returns what Codex does if it is told nothing."""
+    """Returns what Codex does if nothing is said."""
     params = {
         "includeLayers": False,
         "cwd": str(asked.turn.cwd) if asked.turn.trust_project else None,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -58,6 +57,7 @@ from signedin.providers.codex.options import (
 from signedin.providers.codex.refused import refused_in
 from signedin.providers.shared.binary import known_version, remember_version, require
 from signedin.providers.shared.environment import child_environment
+from signedin.providers.shared.stored import checked_id
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.capture import capture
 from signedin.wire.jsonl import BadLine, JsonLines
@@ -101,7 +101,7 @@ class ExecProvider(Provider):
             AuthRequiredError: Nobody is signed in.
         """
         if request.resume is not None:
-            _check_id(request.resume)
+            checked_id(request.resume)
         asked = CodexOptions(request.options)
         _check_continued(request, asked)
         refuse_other_payer(self._config, asked)
@@ -159,7 +159,7 @@ class ExecProvider(Provider):
 
 
 async def _version(config: ProviderConfig, env: Mapping[str, str | None]) -> str | None:
-    """Returns the program's version, which its rows do not tell; ``None`` if it does not, either.
+    """Returns the program's version, which its rows do not report; ``None`` if it does not either.
 
     Raises:
         ProviderNotInstalledError: There is no such program.
@@ -168,11 +168,11 @@ async def _version(config: ProviderConfig, env: Mapping[str, str | None]) -> str
     if version := known_version(program):
         return version
     environment = child_environment("codex", config.env_policy, env)
-    with suppress(TimeoutExceededError, OSError):  # the turn tells what is wrong with it
+    with suppress(TimeoutExceededError, OSError):  # the turn reports what is wrong with it
         ended = await capture([str(program), "--version"], env=environment, seconds=10)
-        if told := re.search(rb"\d+(\.\d+)+", ended.stdout):
-            remember_version(program, told[0].decode())
-            return told[0].decode()
+        if found := re.search(rb"\d+(\.\d+)+", ended.stdout):
+            remember_version(program, found[0].decode())
+            return found[0].decode()
     return None
 
 
@@ -460,14 +460,3 @@ def _check_continued(request: SessionRequest, asked: CodexOptions) -> None:
             raise UnsupportedOptionError(
                 "codex", name, f"{NAME} cannot with resume=; use transport='codex-app-server'"
             )
-
-
-def _check_id(session_id: str) -> None:
-    # Codex takes anything else for the name of a thread and, if there is none of that name, starts
-    # a new thread without a word (seen with codex 0.169).
-    try:
-        uuid.UUID(session_id)
-    except ValueError:
-        raise InvalidOptionError(
-            f"resume={session_id!r} is not a session id; take it from result.session_id"
-        ) from None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from signedin.providers.gemini.failure import exit_error
 from signedin.providers.gemini.headless.normalise import HeadlessRows
 from signedin.providers.gemini.store import GeminiStore, check_retention
 from signedin.providers.shared.binary import require
+from signedin.providers.shared.stored import checked_id
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.jsonl import BadLine, JsonLines
@@ -105,7 +105,7 @@ class HeadlessSession(ProviderSession):
         env = dict(gemini.start(self._config, options).env)
         if self._id is not None:
             check_retention(env)
-            self._store.check_place(_checked_id(self._id), options.cwd)
+            self._store.check_place(checked_id(self._id), options.cwd)
             self._store.join(self._id)
         turn = HeadlessTurn(self, str(options.cwd))
         try:
@@ -230,16 +230,5 @@ def _arguments(options: TurnOptions, keys: gemini.GeminiKeys, resume: str | None
     if chosen := gemini.model(options):
         argv.append(f"--model={chosen}")
     if resume is not None:
-        argv.append(f"--resume={_checked_id(resume)}")
+        argv.append(f"--resume={checked_id(resume)}")
     return [*argv, *keys.arguments]
-
-
-def _checked_id(session_id: str) -> str:
-    # Gemini takes a number for a position in its list and "latest" for the last one.
-    try:
-        uuid.UUID(session_id)
-    except ValueError:
-        raise InvalidOptionError(
-            f"resume={session_id!r} is not a session id; take it from result.session_id"
-        ) from None
-    return session_id
