@@ -27,6 +27,12 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> str:
     return "".join(f"{line}\n" for row in rows for line in _lines(row, widths))
 
 
+def room_beside(rows: Sequence[tuple[str, ...]]) -> int:
+    """Returns how many columns of the terminal are left for a further column."""
+    widest = sum(max(map(width_of, column)) + len(_GAP) for column in zip(*rows, strict=True))
+    return shutil.get_terminal_size().columns - widest
+
+
 def width_of(text: str) -> int:
     """Returns how many columns of a terminal a text takes."""
     return sum(map(_width, text))
@@ -57,6 +63,13 @@ def local_time(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def bar(value: float, most: float, width: int) -> str:
+    """Returns a bar of block characters, to an eighth of a column; of a width for the most."""
+    eighths = round(width * 8 * min(value / most, 1.0)) if most else 0
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
 
 
 def _lines(row: tuple[str, ...], widths: Sequence[int]) -> Iterator[str]:

@@ -291,6 +291,7 @@ class Client:
         prewarm: Whether to start the provider's process ahead of the first turn.
             What goes wrong is reported by the
             first turn.
+        ledger: Whether what turns use is written to the user's ledger, see ``signedin usage``.
         **defaults: Defaults for all turns, see `TurnKeywords`.
 
     Raises:
@@ -312,6 +313,7 @@ class Client:
         env_policy: EnvPolicy = "minimal",
         command: Sequence[str] | None = None,
         prewarm: bool = False,
+        ledger: bool = True,
         **defaults: Unpack[TurnKeywords],
     ) -> None:
         self._async = AsyncClient(
@@ -325,6 +327,7 @@ class Client:
             env_policy=env_policy,
             command=command,
             prewarm=prewarm,
+            ledger=ledger,
             **defaults,
         )
         close_with(self, self._async.aclose)

@@ -158,6 +158,23 @@ def test_usage(run: Run, stage: Stage) -> None:
     assert result.usage.total_tokens == 10 + result.usage.output_tokens
 
 
+@pytest.mark.shows("usage_during")
+def test_usage_during_a_turn(client: Client, run: Run, stage: Stage) -> None:
+    @tool
+    def look() -> str:
+        """Looks around."""
+        return "There is a tree."
+
+    if client.capabilities.workspace:
+        stage.play(Shell("echo hi"), "Done.")
+        result = run("Look.", permissions="workspace-write")
+    else:
+        stage.play(ToolCall("look", {}), "Done.")
+        result = run("Look.", tools=[look])
+    counted = [event.usage.input_tokens for event in of_type(result.events, UsageEvent)]
+    assert list(dict.fromkeys(counted)) == ([10, 20] if client.capabilities.usage_during else [20])
+
+
 def test_prompts_begin_with_anything(client: Client, stage: Stage) -> None:
     prompts = ["-v is a flag", "/help me", "@me says hi", "!run"]
     stage.play("Understood.")

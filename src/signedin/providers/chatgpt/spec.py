@@ -55,6 +55,7 @@ SPEC = ProviderSpec(
             output_schema=True,
             models=True,
             limits=True,
+            usage_during=True,
             prewarm=True,
         ),
     },

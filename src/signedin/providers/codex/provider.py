@@ -262,6 +262,7 @@ SPEC = ProviderSpec(
             output_schema=True,
             models=True,
             limits=True,
+            usage_during=True,
             prewarm=True,
         ),
         EXEC: Capabilities(
