@@ -53,7 +53,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         leave: Callable[[Coroutine[object, object, None]], Awaitable[None]] = finish,
         deadline: float | None = None,
         *,
-        on_end: Callable[[TurnRecorder], None],
+        on_end: Callable[[TurnRecorder], None] | None = None,
     ) -> None:
         """Prepares a turn.
 
@@ -238,7 +238,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     async def _release(self) -> None:
         self._closed = True
-        if self._opening is not None:
+        if self._opening is not None and self._on_end is not None:
             self._on_end(self._recorder)
         if isinstance(self._error, TimeoutExceededError):
             await self._leave_behind(self._end())
