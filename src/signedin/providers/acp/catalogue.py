@@ -126,6 +126,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         can=(*SESSION_METHODS, "command_output"),
         quirks=(
             "it is not started where an `opencode.json` or `.opencode` is, unless `trust_project`",
+            "it reports the tokens of a turn's last request to the model only (1.18)",
             "it reports little about why the model failed, and retries most failures for a minute",
             "sessions with other tools or MCP servers get a process of their own",
             "it does not report that an answer was cut off at the token limit",
