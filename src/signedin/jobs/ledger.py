@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 from signedin.jobs.ledger_file import Row, ledger_file, open_ledger, write_rows
 from signedin.model.capabilities import Capabilities
-from signedin.model.errors import SignedinError
 from signedin.model.events import (
     CommandEvent,
     Event,
@@ -156,8 +155,6 @@ class _Writer:
             thread.join()
 
     def _run(self) -> None:
-        from sqlite3 import Error, Warning as Refusal  # noqa: PLC0415 - 10 ms, not in the caller's
-
         taken: list[_Ended] = []
         try:
             with closing(open_ledger(self._file)) as database:
@@ -165,7 +162,7 @@ class _Writer:
                     write_rows(
                         database, [each.ledger.row(each.recorder, each.at) for each in taken]
                     )
-        except (OSError, SignedinError, Error, Refusal) as error:
+        except Exception as error:
             with self._changed:
                 taken += self._waiting
                 self._end()

@@ -216,6 +216,19 @@ def test_a_full_disk_fails_no_turn(
     assert len(caplog.records) == 1
 
 
+def test_what_does_not_fit_is_left_out(
+    blocking: Client, play: Play, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    play([session_event(), used(Usage(input_tokens=2**70)), message("one"), done()])
+    with caplog.at_level(logging.WARNING, "signedin"), blocking:
+        assert blocking.run("one").text == "one"
+    assert "too large to convert to SQLite INTEGER" in caplog.text
+    play([session_event(), message("two"), done()])
+    with blocking:
+        blocking.run("two")
+    assert [row["input"] for row in rows(home)] == [0]
+
+
 def test_the_report_adds_up(blocking: Client, play: Play) -> None:
     with blocking:
         play([session_event(), used(USED, "gpt-5.5"), done()])
