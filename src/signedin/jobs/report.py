@@ -16,6 +16,7 @@ from signedin.accounts.files import UNDECODABLE, write_private
 from signedin.accounts.homes import cache_folder, make_private
 from signedin.jobs.ledger_file import check_ours, ledger_file
 from signedin.model.errors import InvalidOptionError, SignedinError
+from signedin.model.events import Usage
 from signedin.model.prices import UnitPrices, unit_prices
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def _row(
         if (price := prices.get(part.model)) is None:
             unpriced += each["turns"]
         else:
-            at_list += _list_price(each, price)
+            at_list += price.of(_usage(each))
     counts = {name: int(value) for name, value in total.items()}
     return UsageRow(
         **names,
@@ -232,14 +233,8 @@ def _row(
     )
 
 
-def _list_price(sums: Mapping[str, float], price: UnitPrices) -> float:
-    fresh = max(sums["input"] - sums["cached"] - sums["cache_write"], 0)
-    return (
-        fresh * price.input
-        + sums["cached"] * price.cached
-        + sums["cache_write"] * price.cache_write
-        + sums["output"] * price.output
-    )
+def _usage(sums: Mapping[str, float]) -> Usage:
+    return Usage(*(int(sums[name]) for name in ("input", "cached", "cache_write", "output")))
 
 
 class _KnownPrices(msgspec.Struct):
