@@ -7,6 +7,7 @@ from benchmarks.measurements import (
     gemini,
     http_stream,
     import_cost,
+    ledger,
     long_answer,
     many_turns,
     warm_turn,
@@ -29,6 +30,7 @@ ALL = (
     claude.STREAM,
     gemini.COLD,
     gemini.WARM,
+    ledger.MEASUREMENT,
 )
 
 __all__ = ["ALL", "Aim", "Measurement"]

@@ -55,6 +55,10 @@ KEYRING = """
 from signedin.accounts.vaults import KeyringVault
 print(KeyringVault().where("work"))
 """
+PRICED = """
+from signedin import Usage
+print(Usage(input_tokens=1).of_model("gpt-5.5").priced_by)
+"""
 CARRIED = """
 from signedin.accounts.transfer import read_line, seal
 print(read_line({0!r}, seal({0!r}, b"login", "secret"), lambda: "secret").decode())
@@ -186,6 +190,11 @@ except MissingExtraError as error:
 
 
 @pytest.mark.xdist_group("packaging")
+def test_without_list_prices_a_price_is_not_known(base: Environment) -> None:
+    assert base.run(PRICED) == "None\n"
+
+
+@pytest.mark.xdist_group("packaging")
 @pytest.mark.parametrize(
     ("extra", "code", "printed"),
     [
@@ -195,6 +204,7 @@ except MissingExtraError as error:
         ("chatgpt", CARRIED.format("chatgpt"), "login\n"),
         ("tools", TOOLS, "['distance'] http\n"),
         ("loopback", LOOPBACK, "Hello\n1\n"),
+        ("prices", PRICED, "list\n"),
         ("keyring", KEYRING, "the system's keyring, service 'signedin', account 'work'\n"),
         # Half a gigabyte each.
         pytest.param("codex", FOUND.format("codex"), "package\n", marks=pytest.mark.slow),

@@ -37,6 +37,7 @@ COMMANDS = {
     ),
     "models": ("signedin.cli.models", "List the models an account can use, and their efforts."),
     "limits": ("signedin.cli.models", "Show what is left of the plan."),
+    "usage": ("signedin.cli.usage", "Show what turns have used: tokens, calls and dollars."),
     "sessions": (
         "signedin.cli.sessions",
         "List, show, fork, rename, archive and delete conversations.",

@@ -237,8 +237,8 @@ def summary(result: RunResult[object], limits: RateLimitEvent | None) -> Rendera
     if usage := result.usage:
         cached = f" ({usage.cached_input_tokens:,} cached)" if usage.cached_input_tokens else ""
         facts.append(f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out")
-        if usage.cost_usd is not None:
-            facts.append(f"${usage.cost_usd:.4f}")
+        if usage.reported_usd is not None:
+            facts.append(f"${usage.reported_usd:.4f}")
     if limits:
         facts += [
             f"{window.used_percent:.0f} % of {name} limit used"

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 
 from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source, client_of
 from signedin.cli.output import write, write_json
-from signedin.cli.tables import aligned, local_time
-from signedin.model.events import RateLimits
+from signedin.cli.tables import aligned, bar, local_time, room_beside
+from signedin.model.events import RateLimits, RateLimitWindow
 from signedin.model.results import ModelInfo
+
+_BAR = 20
+_EARLIEST = 0.01
+"""The part of a window that must be over before a pace means anything."""
 
 
 def models(
@@ -66,16 +72,41 @@ def limits(
     if json:
         write_json(limits)
         return
-    rows = [
+    write(_windows(limits, time.time()))
+    for name, value in (("plan", limits.plan), ("credits", limits.credits)):
+        if value is not None:
+            write(f"{name}: {value}\n")
+
+
+def _windows(limits: RateLimits, now: float) -> str:
+    """A line for each window of the plan; on a terminal with a bar of what is used of it."""
+    rows = [("LIMIT", "USED", "LENGTH", "RESETS", "PACE")]
+    rows += [
         (
             name,
             f"{window.used_percent:.0f} %",
             f"{window.minutes} minutes" if window.minutes is not None else "-",
             local_time(window.resets_at),
+            pace(window, now),
         )
         for name, window in limits.windows.items()
     ]
-    write(aligned([("LIMIT", "USED", "LENGTH", "RESETS"), *rows]))
-    for name, value in (("plan", limits.plan), ("credits", limits.credits)):
-        if value is not None:
-            write(f"{name}: {value}\n")
+    room = min(room_beside(rows), _BAR)
+    if sys.stdout.isatty() and room >= _BAR // 2:
+        shares = [window.used_percent for window in limits.windows.values()]
+        drawn = ["", *(bar(share, 100, room) for share in shares)]
+        return aligned([(*row, each) for row, each in zip(rows, drawn, strict=True)])
+    return aligned(rows)
+
+
+def pace(window: RateLimitWindow, now: float) -> str:
+    """Returns what is used of a window, by the part of its time that is over.
+
+    At ``1.0x`` it is used up when it resets; above that, earlier.
+    """
+    if window.minutes is None or window.resets_at is None:
+        return "-"
+    elapsed = 1 - (window.resets_at - now) / (window.minutes * 60)
+    if not _EARLIEST <= elapsed <= 1:
+        return "-"
+    return f"{window.used_percent / 100 / elapsed:.1f}x"

@@ -27,6 +27,7 @@ from signedin.cli.documents import (
 from signedin.cli.errors import UsageError
 from signedin.cli.output import write
 from signedin.cli.tables import aligned
+from signedin.jobs.report import UsageReport
 from signedin.model.events import AnyEvent, RateLimits
 from signedin.model.results import ModelInfo, SessionPage
 
@@ -37,6 +38,7 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "providers": (list[ProviderRow], "signedin providers --json"),
     "models": (list[ModelInfo], "signedin models --json"),
     "limits": (RateLimits, "signedin limits --json"),
+    "usage": (UsageReport, "signedin usage --json"),
     "sessions-list": (SessionPage, "signedin sessions list --json"),
     "sessions-show": (SessionDocument, "signedin sessions show --json"),
     "sessions-change": (

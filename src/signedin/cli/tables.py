@@ -30,6 +30,12 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> str:
     return "".join(f"{line}\n" for row in rows for line in _lines(row, widths))
 
 
+def room_beside(rows: Sequence[tuple[str, ...]]) -> int:
+    """Returns how many columns of the terminal are left for a further column."""
+    widest = sum(max(map(width_of, column)) + len(_GAP) for column in zip(*rows, strict=True))
+    return shutil.get_terminal_size().columns - widest
+
+
 def width_of(text: str) -> int:
     """Returns how many columns of a terminal a text takes."""
     return sum(map(_width, text))
@@ -69,6 +75,13 @@ def formatted_time(seconds: float, form: str, zone: tzinfo | None = None) -> str
         return datetime.fromtimestamp(seconds, UTC).astimezone(zone).strftime(form)
     except (ValueError, OverflowError, OSError):
         return UNKNOWN_TIME
+
+
+def bar(value: float, most: float, width: int) -> str:
+    """Returns a bar of block characters, to an eighth of a column; of a width for the most."""
+    eighths = round(width * 8 * min(value / most, 1.0)) if most else 0
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
 
 
 def _lines(row: tuple[str, ...], widths: Sequence[int]) -> Iterator[str]:

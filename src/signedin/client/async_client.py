@@ -17,6 +17,7 @@ from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, read_status
 from signedin.accounts.transfer import PortableLogin
 from signedin.client.attempts import run_to_end
+from signedin.client.client_ledger import ClientLedger
 from signedin.client.conversations import Conversations
 from signedin.client.keywords import check_keywords, check_prompt, merge_keywords, resolve
 from signedin.client.many import map_prompts
@@ -37,6 +38,7 @@ from signedin.model.options import (
     TurnKeywords,
     TurnOptions,
     check_choice,
+    check_switch,
     checked_directory,
 )
 from signedin.model.results import ModelInfo, Outcome, RunResult, SessionPage
@@ -87,6 +89,7 @@ class AsyncClient:
         prewarm: Whether to start the provider's process ahead of the first turn: at once in a
             running event loop, else when the client is entered. What goes wrong is reported by the
             first turn.
+        ledger: Whether what turns use is written to the user's ledger, see ``signedin usage``.
         **defaults: Defaults for all turns, see `TurnKeywords`.
 
     Raises:
@@ -108,6 +111,7 @@ class AsyncClient:
         env_policy: EnvPolicy = "minimal",
         command: Sequence[str] | None = None,
         prewarm: bool = False,
+        ledger: bool = True,
         **defaults: Unpack[TurnKeywords],
     ) -> None:
         self._spec = load_provider(provider)
@@ -143,6 +147,8 @@ class AsyncClient:
         self._defaults = check_keywords(defaults)
         self._conversations: Conversations | None = None
         self._leftovers = Leftovers()
+        check_switch("ledger", ledger)
+        self._ledger = ClientLedger(self._config, self._capabilities) if ledger else None
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._warming: asyncio.Task[None] | None = None
@@ -273,6 +279,7 @@ class AsyncClient:
             new_recorder(self.provider, self.transport, options),
             options,
             lambda cleanup: self._leftovers.leave(cleanup, self),
+            on_end=self._turn_ended,
         )
 
     @overload
@@ -498,6 +505,8 @@ class AsyncClient:
         if conversations is not None:
             await conversations.aclose()
         await self._leftovers.ended()
+        if self._ledger is not None:
+            await self._ledger.aclose()
 
     async def __aenter__(self) -> Self:
         self._warm_up()
@@ -521,6 +530,10 @@ class AsyncClient:
         except SignedinError as error:  # the first turn meets the same, and reports it
             _log.info("prewarm failed: %s", error)
 
+    def _turn_ended(self, recorder: TurnRecorder) -> None:
+        if self._ledger is not None:
+            self._ledger.add(recorder)
+
     @asynccontextmanager
     async def _single_turn(
         self, prompt: str, resume: str | None, options: TurnOptions, recorder: TurnRecorder
@@ -538,6 +551,7 @@ class AsyncClient:
         return AsyncSession(
             self._conversing,
             leftovers=self._leftovers,
+            on_turn_end=self._turn_ended,
             name=self._spec.name,
             transport=self._config.transport,
             capabilities=self._capabilities,

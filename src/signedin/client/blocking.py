@@ -286,6 +286,7 @@ class Client:
         prewarm: Whether to start the provider's process ahead of the first turn.
             What goes wrong is reported by the
             first turn.
+        ledger: Whether what turns use is written to the user's ledger, see ``signedin usage``.
         **defaults: Defaults for all turns, see `TurnKeywords`.
 
     Raises:
@@ -307,6 +308,7 @@ class Client:
         env_policy: EnvPolicy = "minimal",
         command: Sequence[str] | None = None,
         prewarm: bool = False,
+        ledger: bool = True,
         **defaults: Unpack[TurnKeywords],
     ) -> None:
         self._async = AsyncClient(
@@ -320,6 +322,7 @@ class Client:
             env_policy=env_policy,
             command=command,
             prewarm=prewarm,
+            ledger=ledger,
             **defaults,
         )
         close_with(self, self._async.aclose)

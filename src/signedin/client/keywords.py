@@ -39,6 +39,7 @@ _OF_CLIENTS = frozenset(
         "binary",
         "command",
         "env_policy",
+        "ledger",
         "prewarm",
         "transport",
     }

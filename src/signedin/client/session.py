@@ -53,6 +53,7 @@ class AsyncSession:
         connect: Callable[[], Conversations],
         *,
         leftovers: Leftovers,
+        on_turn_end: Callable[[TurnRecorder], None],
         name: str,
         transport: str,
         capabilities: Capabilities,
@@ -62,6 +63,7 @@ class AsyncSession:
     ) -> None:
         self._connect = connect
         self._leftovers = leftovers
+        self._on_turn_end = on_turn_end
         self._name = name
         self._transport = transport
         self._defaults = defaults
@@ -169,6 +171,7 @@ class AsyncSession:
         copy = AsyncSession(
             self._connect,
             leftovers=self._leftovers,
+            on_turn_end=self._on_turn_end,
             name=self._name,
             transport=self._transport,
             capabilities=self._capabilities,
@@ -280,6 +283,7 @@ class AsyncSession:
             options,
             lambda cleanup: self._leftovers.leave(cleanup, self),
             deadline,
+            on_end=self._on_turn_end,
         )
 
     @asynccontextmanager

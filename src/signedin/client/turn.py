@@ -55,6 +55,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         options: TurnOptions,
         leave: Callable[[Coroutine[object, object, None]], Awaitable[None]] = finish,
         deadline: float | None = None,
+        *,
+        on_end: Callable[[TurnRecorder], None] | None = None,
     ) -> None:
         """Prepares a turn.
 
@@ -65,7 +67,9 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             leave: Takes over the clean-up of a turn whose time is up.
             deadline: When its time is up, in the time of the event loop; by default its ``timeout``
                 begins with it.
+            on_end: Called with the complete record of a turn that was started, once.
         """
+        self._on_end = on_end
         self._opener = opener
         self._recorder = recorder
         self._options = options
@@ -250,6 +254,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     async def _release(self) -> None:
         self._closed = True
+        if self._opening is not None and self._on_end is not None:
+            self._on_end(self._recorder)
         if isinstance(self._error, TimeoutExceededError):
             await self._leave_behind(self._end())
         elif self._opening is not None:

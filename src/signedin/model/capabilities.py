@@ -51,6 +51,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         output_schema: An answer has the shape of ``output``.
         models: The models of the account are listed.
         limits: What is left of the plan is reported.
+        usage_during: Tokens are reported after each request to the model, not only after the turn.
         prewarm: The process is started ahead of the first turn.
     """
 
@@ -83,6 +84,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     output_schema: bool = False
     models: bool = False
     limits: bool = False
+    usage_during: bool = False
     prewarm: bool = False
 
 

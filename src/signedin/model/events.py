@@ -9,6 +9,7 @@ as an `OtherEvent`; nothing is dropped.
 from __future__ import annotations
 
 import time
+from copy import copy
 from enum import StrEnum
 from typing import ClassVar, Literal, TypeAlias, cast
 
@@ -295,7 +296,7 @@ class ApprovalEvent(Event, frozen=True, kw_only=True, tag="approval"):
     decision: str
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, dict=True):
     """Tokens a turn used.
 
     Attributes:
@@ -305,7 +306,7 @@ class Usage(msgspec.Struct, frozen=True):
         output_tokens: All output, including reasoning.
         reasoning_tokens: Output spent on reasoning.
         total_tokens: Input and output together.
-        cost_usd: Price in US dollars, only where the vendor reports it.
+        reported_usd: Price in US dollars, only where the vendor reports it; ``cost_usd`` in JSON.
     """
 
     input_tokens: int = 0
@@ -314,11 +315,37 @@ class Usage(msgspec.Struct, frozen=True):
     output_tokens: int = 0
     reasoning_tokens: int = 0
     total_tokens: int = 0
-    cost_usd: float | None = None
+    reported_usd: float | None = msgspec.field(default=None, name="cost_usd")
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered, of the usage of a result, if reported."""
+        return vars(self).get("model")
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Price in US dollars as the vendor reports it, else at list price, if that is known.
+
+        List prices need the extra ``prices``; the first of a process takes half a second.
+        """
+        return self._list_price() if self.reported_usd is None else self.reported_usd
+
+    @property
+    def priced_by(self) -> Literal["vendor", "list"] | None:
+        """Where `cost_usd` comes from; ``None`` if the price is not known."""
+        if self.reported_usd is not None:
+            return "vendor"
+        return None if self._list_price() is None else "list"
+
+    def of_model(self, model: str | None) -> Usage:
+        """Returns the same usage with the model that list prices depend on."""
+        usage = copy(self)
+        vars(usage)["model"] = model
+        return usage
 
     def __add__(self, other: Usage) -> Usage:
         """Adds two usages, for totals over several turns."""
-        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
+        costs = [each.reported_usd for each in (self, other) if each.reported_usd is not None]
         return Usage(
             self.input_tokens + other.input_tokens,
             self.cached_input_tokens + other.cached_input_tokens,
@@ -327,7 +354,23 @@ class Usage(msgspec.Struct, frozen=True):
             self.reasoning_tokens + other.reasoning_tokens,
             self.total_tokens + other.total_tokens,
             sum(costs) if costs else None,
-        )
+        ).of_model(self.model if self.model == other.model else None)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Takes the model to other processes as well."""
+        return _usage_of, (self.model, *msgspec.structs.astuple(self))
+
+    def _list_price(self) -> float | None:
+        if self.model is None:
+            return None
+        from signedin.model.prices import unit_prices  # noqa: PLC0415 - seldom needed
+
+        prices = unit_prices(self.model)
+        return None if prices is None else prices.of(self)
+
+
+def _usage_of(model: str | None, *fields: int) -> Usage:
+    return Usage(*fields).of_model(model)
 
 
 class UsageEvent(Event, frozen=True, kw_only=True, tag="usage"):

@@ -89,7 +89,13 @@ class TurnRecorder:
         self._session_id: str | None = None
         self._usage: Usage | None = None
         self._failure: ErrorEvent | None = None
+        self._ended_at: float | None = None
         self.done: DoneEvent | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the turn has taken, until now if it still runs."""
+        return (self._ended_at or time.monotonic()) - self._started
 
     def record(self, events: Iterable[Event]) -> list[AnyEvent]:
         """Takes in what the provider gave and returns what the caller is to see of it."""
@@ -121,9 +127,9 @@ class TurnRecorder:
             text=self._answer(),
             output=None,
             events=tuple(self._events),
-            usage=self._usage,
+            usage=self._usage and self._usage.of_model(self._model),
             reason=self.done.reason if self.done else "interrupted",
-            elapsed=time.monotonic() - self._started,
+            elapsed=self.seconds,
         )
 
     def failure(self) -> SignedinError | None:
@@ -199,6 +205,7 @@ class TurnRecorder:
 
     def _take_done(self, event: DoneEvent) -> list[AnyEvent]:
         closing = [*self._close_texts(), *self._close_actions()]
+        self._ended_at = time.monotonic()
         self.done = msgspec.structs.replace(event, text=self._answer())
         return [*closing, self._keep(self.done)]
 

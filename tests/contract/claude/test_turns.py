@@ -42,7 +42,7 @@ def used(model: str) -> Usage:
         cached_input_tokens=4,
         output_tokens=5,
         total_tokens=15,
-        cost_usd=pytest.approx(COSTS[model]),  # type: ignore[arg-type]
+        reported_usd=pytest.approx(COSTS[model]),  # type: ignore[arg-type]
     )
 
 

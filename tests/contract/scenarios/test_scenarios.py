@@ -158,6 +158,27 @@ def test_usage(run: Run, stage: Stage) -> None:
     assert result.usage.total_tokens == 10 + result.usage.output_tokens
 
 
+@pytest.mark.shows("usage_during")
+def test_usage_during_a_turn(client: Client, run: Run, stage: Stage) -> None:
+    @tool
+    def look() -> str:
+        """Looks around."""
+        return "There is a tree."
+
+    if client.capabilities.workspace:
+        stage.play(Shell("echo hi"), "Done.")
+        asked = {"on_approval": lambda _: allow} if client.capabilities.approvals else {}
+        result = run("Look.", permissions="workspace-write", **asked)
+    else:
+        stage.play(ToolCall("look", {}), "Done.")
+        result = run("Look.", tools=[look])
+    counted = [event.usage.input_tokens for event in of_type(result.events, UsageEvent)]
+    reported = [10, 20] if client.capabilities.usage_during else [20]
+    if client.provider == "acp:opencode":
+        reported = [10]  # of the last request only
+    assert list(dict.fromkeys(counted)) == reported
+
+
 def test_prompts_begin_with_anything(client: Client, stage: Stage) -> None:
     prompts = ["-v is a flag", "/help me", "@me says hi", "!run"]
     stage.play("Understood.")

@@ -150,9 +150,9 @@ def test_usage_adds_up_over_several_results() -> None:
         output_tokens=5,
         reasoning_tokens=3,
         total_tokens=17,
-        cost_usd=0.5,
+        reported_usd=0.5,
     )
-    assert used == [one, one + msgspec.structs.replace(one, cost_usd=0.25)]
+    assert used == [one, one + msgspec.structs.replace(one, reported_usd=0.25)]
     assert isinstance(seen[-1], DoneEvent)
 
 

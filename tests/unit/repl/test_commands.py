@@ -155,6 +155,6 @@ class TestChat:
     def test_usage_is_added_up(self):
         chat = Chat(Settings(provider="codex"))
         assert chat.usage == Usage()
-        usage = Usage(input_tokens=2, cost_usd=0.5)
+        usage = Usage(input_tokens=2, reported_usd=0.5)
         chat.exchanges = [Exchange(usage=usage), Exchange(), Exchange(usage=usage)]
-        assert (chat.usage.input_tokens, chat.usage.cost_usd) == (4, 1.0)
+        assert (chat.usage.input_tokens, chat.usage.reported_usd) == (4, 1.0)

@@ -103,7 +103,7 @@ class TestShown:
                 status="completed",
             ),
         )
-        usage = Usage(input_tokens=1200, output_tokens=34, cost_usd=0.5)
+        usage = Usage(input_tokens=1200, output_tokens=34, reported_usd=0.5)
         one = Exchange(
             prompt="Fix it", events=events, started_at=STARTED, elapsed=61.2, usage=usage
         )

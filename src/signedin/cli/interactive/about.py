@@ -123,7 +123,11 @@ async def limits(shell: Shell) -> None:
 async def cost(shell: Shell) -> None:
     """Tokens of the conversation, and what they cost."""
     usage = shell.chat.usage
-    cost = "not reported by the provider" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
+    cost = (
+        "not reported by the provider"
+        if usage.reported_usd is None
+        else f"${usage.reported_usd:.4f}"
+    )
     rows = [
         ("input", f"{usage.input_tokens:,} tokens, {usage.cached_input_tokens:,} of them cached"),
         ("output", f"{usage.output_tokens:,} tokens, {usage.reasoning_tokens:,} of them reasoning"),

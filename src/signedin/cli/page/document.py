@@ -9,7 +9,7 @@ from datetime import UTC
 from functools import cache
 from math import isfinite
 from pathlib import Path, PurePath
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -89,11 +89,11 @@ def check_target(path: Path) -> None:
 
 def render_page(conversation: Conversation) -> str:
     """Returns the page as HTML."""
-    style, template = _resources()
+    page = resources("page.html")
     exchanges = [_shown(exchange) for exchange in conversation.exchanges]
-    return template.render(
-        style=Markup(style),  # noqa: S704 - the style sheet of this package
-        style_hash=Markup(_hash(style)),  # noqa: S704 - base64
+    return page.template.render(
+        style=Markup(page.style),  # noqa: S704 - the style sheet of this package
+        style_hash=Markup(page.style_hash),  # noqa: S704 - base64
         title=_title(conversation),
         conversation=conversation,
         exchanges=exchanges,
@@ -209,8 +209,23 @@ def _title(conversation: Conversation) -> str:
     return line if len(line) <= _LONGEST_TITLE else line[: _LONGEST_TITLE - 1].rstrip() + "…"
 
 
+class Resources(NamedTuple):
+    """What a page is made of.
+
+    Attributes:
+        style: The style sheet.
+        style_hash: What allows it, and no other.
+        template: The template.
+    """
+
+    style: str
+    style_hash: str
+    template: Template
+
+
 @cache
-def _resources() -> tuple[str, Template]:
+def resources(template: str) -> Resources:
+    """Returns what a page with this template is made of."""
     environment = Environment(
         loader=PackageLoader("signedin.cli.page", ""),
         autoescape=True,
@@ -233,7 +248,7 @@ def _resources() -> tuple[str, Template]:
     }
     cast("dict[str, object]", environment.filters).update(filters)
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    return style, environment.get_template("page.html")
+    return Resources(style, _hash(style), environment.get_template(template))
 
 
 def _hash(style: str) -> str:

@@ -126,6 +126,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         can=(*SESSION_METHODS, "command_output"),
         quirks=(
             "it is not started where an `opencode.json` or `.opencode` is, unless `trust_project`",
+            "it reports the tokens of a turn's last request to the model only (1.18)",
             "it reports little about why the model failed, and retries most failures for a minute",
             "sessions with other tools or MCP servers get a process of their own",
             "it does not report that an answer was cut off at the token limit",
@@ -140,7 +141,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         mode="default",
         guard=ProjectGuard(files=ProjectFiles(inside=(".qwen", ".agents", ".lsp.json"))),
         trusting="--allowed-tools",
-        can=("list_sessions", "history", "command_output"),
+        can=("list_sessions", "history", "command_output", "usage_during"),
         cannot=("effort",),
         quirks=(
             "it is not started where a `.qwen` or `.agents` folder is, unless `trust_project`",

@@ -175,7 +175,7 @@ def _used(tokens: Tokens, cost: float | None = None) -> Usage:
         output_tokens=tokens.output_tokens,
         reasoning_tokens=details.thinking_tokens if details else 0,
         total_tokens=all_input(tokens) + tokens.output_tokens,
-        cost_usd=cost,
+        reported_usd=cost,
     )
 
 

@@ -82,7 +82,8 @@ class TurnHandle(BlockingTurnHandle):
     def interrupt(self) -> None:
         """Stops the turn and the commands it runs; does nothing if it has ended.
 
-        What the server reports until its end still arrives.
+        What the server reports until its end still arrives. If that does not come within 3 s, the
+        server is ended, and the turn with it.
         """
         call(self._async.interrupt)
 

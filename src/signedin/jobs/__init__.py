@@ -1,0 +1,1 @@
+"""What lies between turns: what they have cost."""

@@ -1,0 +1,206 @@
+"""The ledger: one row for each turn of all providers, with what it has used.
+
+Turns hand their records to a thread, which writes them. It knows no content, path or prompt. It may
+fail, a turn may not: what cannot be written is dropped, and each client logs that once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from signedin.jobs.ledger_file import Row, ledger_file, open_ledger, write_rows
+from signedin.model.capabilities import Capabilities
+from signedin.model.events import (
+    CommandEvent,
+    Event,
+    FileChangeEvent,
+    RateLimitEvent,
+    ToolEvent,
+    Usage,
+    UsageEvent,
+)
+from signedin.model.turn_recorder import TurnRecorder
+from signedin.providers.base import ProviderConfig
+from signedin.runtime.aio import aside
+
+_log = logging.getLogger("signedin")
+
+_IDLE_SECONDS = 1.0
+"""How long the thread waits for another turn before it ends."""
+
+
+class Ledger:
+    """Takes the turns of one client.
+
+    Args:
+        config: What the client knows of its account.
+        capabilities: What its provider reports.
+    """
+
+    def __init__(self, config: ProviderConfig, capabilities: Capabilities) -> None:
+        self._account = config.account or ""
+        self._billing = config.billing
+        self._capabilities = capabilities
+        self._file = ledger_file()
+        self._warned = False
+
+    def add(self, recorder: TurnRecorder) -> None:
+        """Takes a turn that has ended."""
+        _writer_of(self._file).add(_Ended(self, recorder, time.time()))
+
+    async def aclose(self) -> None:
+        """Waits until everything is written."""
+        writer = _writer_of(self._file)
+        if writer.running:
+            await aside(writer.finish)
+
+    def row(self, recorder: TurnRecorder, ended: float) -> Row:
+        """Returns what is written about a turn."""
+        result = recorder.result(turn_id=None)
+        usage = result.usage or Usage()
+        return Row(
+            ended=ended,
+            day=time.strftime("%Y-%m-%d", time.localtime(ended)),
+            provider=result.provider,
+            transport=result.transport,
+            account=self._account,
+            model=result.model or "",
+            session=result.session_id,
+            reason=result.reason,
+            payer=self._payer(result.events),
+            seconds=recorder.seconds,
+            input=usage.input_tokens,
+            cached=usage.cached_input_tokens,
+            cache_write=usage.cache_write_tokens,
+            output=usage.output_tokens,
+            reasoning=usage.reasoning_tokens,
+            model_calls=self._model_calls(result.events),
+            tool_calls=sum(map(_is_call, result.events)),
+            vendor_usd=usage.reported_usd,
+        )
+
+    def warn(self, error: Exception) -> None:
+        """Logs, once, that turns are missing in the ledger."""
+        if not self._warned:
+            self._warned = True
+            _log.warning("turns are not written to the ledger %s: %s", self._file, error)
+
+    def _payer(self, events: Sequence[Event]) -> str:
+        if self._billing is not None:
+            return self._billing
+        # Only a turn that a plan pays for reports what is left of one.
+        has_plan = any(isinstance(event, RateLimitEvent) for event in events)
+        return "subscription" if has_plan else "unknown"
+
+    def _model_calls(self, events: Sequence[Event]) -> int | None:
+        """Counts the reports of tokens, of which some come twice; else the calls are not known."""
+        if not self._capabilities.usage_during:
+            return None
+        reports = [event.usage for event in events if isinstance(event, UsageEvent)]
+        return sum(one != before for before, one in zip([None, *reports], reports, strict=False))
+
+
+class _Ended(NamedTuple):
+    ledger: Ledger
+    recorder: TurnRecorder
+    at: float
+
+    def row(self) -> Row:
+        return self.ledger.row(self.recorder, self.at)
+
+
+class _Writer:
+    """Writes to one file, in a thread that exists while there is something to write."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._changed = threading.Condition()
+        self._waiting: list[_Ended] = []
+        self._thread: threading.Thread | None = None
+        self._finishing = False
+
+    @property
+    def running(self) -> bool:
+        """Whether there may be something that is not written yet."""
+        return self._thread is not None
+
+    def add(self, turn: _Ended) -> None:
+        with self._changed:
+            self._waiting.append(turn)
+            if self._thread is not None:
+                self._changed.notify()
+                return
+            self._thread = threading.Thread(target=self._run, name="signedin ledger", daemon=True)
+            thread = self._thread
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is exiting
+            self._finishing = True
+            self._run()
+
+    def finish(self) -> None:
+        """Has everything written, and waits for that."""
+        with self._changed:
+            thread, self._finishing = self._thread, self._thread is not None
+            self._changed.notify()
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        taken: list[_Ended] = []
+        try:
+            with closing(open_ledger(self._file)) as database:
+                while taken := self._take():
+                    write_rows(
+                        database, [each.ledger.row(each.recorder, each.at) for each in taken]
+                    )
+        except Exception as error:
+            with self._changed:
+                taken += self._waiting
+                self._end()
+            for each in taken:
+                each.ledger.warn(error)
+
+    def _take(self) -> list[_Ended]:
+        """Waits for turns; returns none when the thread has to end."""
+        with self._changed:
+            if not self._waiting and not self._finishing:
+                self._changed.wait(_IDLE_SECONDS)
+            taken, self._waiting = self._waiting, []
+            if not taken:
+                self._end()
+            return taken
+
+    def _end(self) -> None:
+        self._thread, self._finishing, self._waiting = None, False, []
+
+
+_writers: dict[Path, _Writer] = {}
+
+
+def _writer_of(file: Path) -> _Writer:
+    return _writers.get(file) or _writers.setdefault(file, _Writer(file))
+
+
+@atexit.register
+def _finish_all() -> None:
+    for writer in list(_writers.values()):
+        writer.finish()
+
+
+if hasattr(os, "register_at_fork"):
+    # The threads do not exist in a forked child, which gets its own when it needs them.
+    os.register_at_fork(after_in_child=_writers.clear)
+
+
+def _is_call(event: Event) -> bool:
+    is_action = isinstance(event, CommandEvent | FileChangeEvent | ToolEvent)
+    return is_action and event.status not in {"started", "output"}
