@@ -8,14 +8,6 @@ from contract.doors.declared import SLOW, TRIED, WAYS, Way, is_door
 from contract.doors.doors import Doors
 from support.rows import ROWS, Row
 
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Lets rows run side by side."""
-    if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-        row = item.callspec.params.get("row")
-        item.add_marker(pytest.mark.xdist_group(f"doors of {getattr(row, 'name', 'all')}"))
-
-
 _WANTED: Mapping[str, Callable[[Way, str], bool]] = {
     "test_what_has_an_effect": is_door,
     "test_a_conversation_goes_on": lambda way, door: (
