@@ -2,9 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup
-# What does not end outside of a test, in a fixture: shows where it is, and ends its process.
-STUCK := -o faulthandler_timeout=700 -o faulthandler_exit_on_timeout=true
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test test-quick test-all coverage lint format bench docs clean
@@ -16,7 +14,7 @@ test: $(STAMP)
 	$(BIN)/python scripts/install_agents.py
 	$(BIN)/python scripts/install_browser.py
 	$(BIN)/python scripts/install_axio.py
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(STUCK)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # For the inner loop: what starts no program, and one agent.
 test-quick: $(STAMP)

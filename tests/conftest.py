@@ -2,6 +2,7 @@
 no test makes signedin log a secret."""
 
 import logging
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from signedin.loopback import LoopbackIssuer
 from signedin.model.redact import redact
 from signedin.providers.shared.environment import vendor_variables
+from support.rows import ROWS
 
 CANARY = "sk-canary-0123456789"
 """A key in the environment of every test."""
@@ -36,6 +40,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             for name in variables.credentials:
                 patch.delenv(name, raising=False)
         patch.setenv("CANARY_API_KEY", CANARY)
+        # Else each of the many programs that tests start compiles signedin anew.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
     ours = [home / "cache" / "signedin", home / "signedin" / "chatgpt"]
     kept = [path for folder in ours for path in folder.rglob("*") if path.is_file()]
@@ -92,15 +98,24 @@ def issuer() -> Iterator[LoopbackIssuer]:
         yield issuer
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tries a test of a vendor's program once more if it fails, see docs/decisions/006.
+class _Groups(LoadScopeScheduling):
+    """Keeps the tests of a file in one process, which shares their agents; those of a way to drive
+    an agent, where the file has tests of several.
 
-    Keeps the tests of a file in one process, which shares its agents; unless they say otherwise.
+    Stands in for ``--dist loadgroup``, which has no effect with pytest 9.2 (pytest-xdist#1386).
     """
-    for item in items:
-        path = Path(item.path).relative_to(item.config.rootpath)
-        if {"contract", "faults"} & set(path.parts):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(path)))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        if file.startswith("tests/packaging/"):  # all of them share a wheel
+            return "tests/packaging"
+        row = _ROW.search(test)
+        return f"{file} {row[1]}" if row else file
+
+
+_ROW = re.compile(rf"[\[-]({'|'.join(re.escape(row.name) for row in ROWS)})[\]-]")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Groups:
+    """Decides which tests run side by side."""
+    return _Groups(config, log)

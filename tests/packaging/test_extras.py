@@ -120,18 +120,15 @@ def base(tmp_path_factory: pytest.TempPathFactory, wheel_file: Path) -> Environm
     return Environment(tmp_path_factory.mktemp("base"), str(wheel_file))
 
 
-@pytest.mark.xdist_group("packaging")
 def test_without_extras_it_is_small(base: Environment) -> None:
     assert json.loads(base.run(PACKAGES)) == ["filelock", "msgspec", "signedin"]
     assert base.bytes() < 8_000_000  # without byte code, which is written when it runs
 
 
-@pytest.mark.xdist_group("packaging")
 def test_without_extras_a_turn_runs(base: Environment) -> None:
     assert base.run(TURN.format(provider="codex", script="Hello", keywords={})) == "Hello\n"
 
 
-@pytest.mark.xdist_group("packaging")
 def test_without_its_extra_the_program_says_what_to_install(base: Environment) -> None:
     ended = base.signedin("run", "Hi")
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -141,7 +138,6 @@ def test_without_its_extra_the_program_says_what_to_install(base: Environment) -
     )
 
 
-@pytest.mark.xdist_group("packaging")
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -189,12 +185,10 @@ except MissingExtraError as error:
     assert base.run(caught) == f"{message}\n"
 
 
-@pytest.mark.xdist_group("packaging")
 def test_without_list_prices_a_price_is_not_known(base: Environment) -> None:
     assert base.run(PRICED) == "None\n"
 
 
-@pytest.mark.xdist_group("packaging")
 @pytest.mark.parametrize(
     ("extra", "code", "printed"),
     [
@@ -219,7 +213,6 @@ def test_each_extra_alone(
     assert environments[extra].run(code) == printed
 
 
-@pytest.mark.xdist_group("packaging")
 def test_the_extra_of_the_program(environments: "Environments") -> None:
     program = environments["cli"]
     shown = program.signedin("--version")

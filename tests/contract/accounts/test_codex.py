@@ -44,9 +44,7 @@ def model() -> Iterator[LoopbackModel]:
 
 
 @pytest.fixture
-def issuer(
-    login_ports: None, issuer: LoopbackIssuer, monkeypatch: pytest.MonkeyPatch
-) -> LoopbackIssuer:
+def issuer(issuer: LoopbackIssuer, monkeypatch: pytest.MonkeyPatch) -> LoopbackIssuer:
     """The issuer that Codex is configured to sign in at."""
     for name, value in issuer.codex_env.items():
         monkeypatch.setenv(name, str(value))
@@ -371,6 +369,7 @@ def on_loopback(isolated: Path, model: LoopbackModel, issuer: LoopbackIssuer) ->
     return isolated
 
 
+@pytest.mark.usefixtures("login_ports")
 def test_signing_in_with_a_browser(
     on_loopback: Path, model: LoopbackModel, issuer: LoopbackIssuer, transport: str
 ) -> None:
@@ -411,6 +410,7 @@ def test_signing_in_with_a_key(on_loopback: Path, model: LoopbackModel, transpor
     assert [request.credential_is(KEY) for request in prompts(model)] == [True]
 
 
+@pytest.mark.usefixtures("login_ports")
 def test_a_login_that_is_refused_or_given_up(on_loopback: Path, issuer: LoopbackIssuer) -> None:
     with Client("codex") as client:
         login = client.login(method="browser")
@@ -425,6 +425,7 @@ def test_a_login_that_is_refused_or_given_up(on_loopback: Path, issuer: Loopback
     Watch(processes_with(on_loopback)).all_gone(60)
 
 
+@pytest.mark.usefixtures("login_ports")
 def test_closing_the_client_gives_up_its_logins(on_loopback: Path, issuer: LoopbackIssuer) -> None:
     with Client("codex") as client:
         client.login(method="browser")

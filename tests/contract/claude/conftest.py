@@ -1,5 +1,6 @@
 """The real Claude Code, in two versions, against a scripted model."""
 
+import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -43,6 +44,25 @@ def client(stage: Stage, transport: str, binary: Path) -> Iterator[Client]:
     """A warm client of each kind."""
     with stage.client(transport, binary=binary) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture
+def work(_shared_folder: Path) -> Path:
+    """An empty folder, the same for all tests of a module.
+
+    Claude Code cannot change its folder: for another one, a warm client starts another process.
+    """
+    for path in _shared_folder.iterdir():  # the folder itself stays, a process stands in it
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return _shared_folder
 
 
 @pytest.fixture

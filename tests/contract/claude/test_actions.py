@@ -44,9 +44,9 @@ INTENDED = "@@ -1 +1 @@\n-two\n+2\n"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "numbers.txt").write_text("one\ntwo\n")
-    return tmp_path
+def folder(work: Path) -> Path:
+    (work / "numbers.txt").write_text("one\ntwo\n")
+    return work
 
 
 class Asked:

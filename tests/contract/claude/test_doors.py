@@ -21,10 +21,10 @@ Said = Callable[[ModelRequest], Sequence[str]]
 
 
 @pytest.fixture
-def begun(client: Client, stage: Stage, tmp_path: Path) -> str:
+def begun(client: Client, stage: Stage, work: Path) -> str:
     """A stored conversation."""
     stage.play(Text.echo())
-    with client.session(cwd=tmp_path, instructions="Say ORIGINAL.") as session:
+    with client.session(cwd=work, instructions="Say ORIGINAL.") as session:
         session.run("one")
         assert session.id is not None
         return session.id
@@ -32,12 +32,12 @@ def begun(client: Client, stage: Stage, tmp_path: Path) -> str:
 
 @pytest.fixture(params=[False, True], ids=["resume", "fork"])
 def go_on(
-    request: pytest.FixtureRequest, client: Client, begun: str, tmp_path: Path
+    request: pytest.FixtureRequest, client: Client, begun: str, work: Path
 ) -> Callable[..., Session]:
     """Goes on with the conversation, or in a copy of it."""
 
     def open_session(**options: object) -> Session:
-        return client.session(resume=begun, fork=request.param, cwd=tmp_path, **options)  # type: ignore[arg-type]
+        return client.session(resume=begun, fork=request.param, cwd=work, **options)  # type: ignore[arg-type]
 
     return open_session
 

@@ -44,10 +44,10 @@ class Code(msgspec.Struct):
     code: Annotated[str, msgspec.Meta(pattern=r"\AX-[0-9]+\Z")]
 
 
-def test_the_answer_fits_at_once(client: Client, stage: Stage, tmp_path: Path) -> None:
+def test_the_answer_fits_at_once(client: Client, stage: Stage, work: Path) -> None:
     answer = '{"related":true,"why":"same word"}'
     stage.play(answer)
-    turn = client.stream("go", cwd=tmp_path, output=Verdict)
+    turn = client.stream("go", cwd=work, output=Verdict)
     events = events_of(turn)
     assert turn.result().output == Verdict(related=True, why="same word")
     pieces = [event for event in events if isinstance(event, MessageDeltaEvent)]
@@ -70,9 +70,9 @@ def test_the_answer_fits_at_once(client: Client, stage: Stage, tmp_path: Path) -
     assert schema["required"] == ["related", "why"]
 
 
-def test_an_answer_that_misses_is_sent_back(client: Client, stage: Stage, tmp_path: Path) -> None:
+def test_an_answer_that_misses_is_sent_back(client: Client, stage: Stage, work: Path) -> None:
     stage.play(Script(['{"x": "one"}'], [Rule(['{"x": 1, "y": 2}'], contains="does not fit")]))
-    result = client.run("where", cwd=tmp_path, output=Point)
+    result = client.run("where", cwd=work, output=Point)
     assert result.output == Point(1, 2)
     [retry] = of_type(result.events, RetryEvent)
     assert "/x: " in retry.text
@@ -81,34 +81,30 @@ def test_an_answer_that_misses_is_sent_back(client: Client, stage: Stage, tmp_pa
     assert len(stage.requests) == 2
 
 
-def test_an_answer_that_never_fits_keeps_its_text(
-    client: Client, stage: Stage, tmp_path: Path
-) -> None:
+def test_an_answer_that_never_fits_keeps_its_text(client: Client, stage: Stage, work: Path) -> None:
     stage.play('{"x":"one"}')
     with pytest.raises(OutputError) as raised:
-        client.run("where", cwd=tmp_path, output=Point, output_retries=2)
+        client.run("where", cwd=work, output=Point, output_retries=2)
     assert raised.value.text == '{"x":"one"}'
     assert raised.value.result is not None
     assert len(stage.requests) == 3
 
 
-def test_a_model_that_answers_in_plain_text(client: Client, stage: Stage, tmp_path: Path) -> None:
+def test_a_model_that_answers_in_plain_text(client: Client, stage: Stage, work: Path) -> None:
     stage.play("It is at 1, 2.")
     with pytest.raises(OutputError, match="the answer is not JSON") as raised:
-        client.run("where", cwd=tmp_path, output=Point, output_retries=0)
+        client.run("where", cwd=work, output=Point, output_retries=0)
     assert raised.value.text == "It is at 1, 2."
     stage.play('Here you are:\n```json\n{"x": 1}\n```')
-    assert client.run("where", cwd=tmp_path, output=Point).output == Point(1)
+    assert client.run("where", cwd=work, output=Point).output == Point(1)
 
 
-def test_an_answer_after_a_tool_and_some_words(
-    client: Client, stage: Stage, tmp_path: Path
-) -> None:
-    numbers = tmp_path / "numbers.txt"
+def test_an_answer_after_a_tool_and_some_words(client: Client, stage: Stage, work: Path) -> None:
+    numbers = work / "numbers.txt"
     numbers.write_text("3 4\n")
     read = ToolCall("Read", {"file_path": str(numbers)})
     stage.play(["Looking.", read], ["It is there.", '{"x": 3, "y": 4}'])
-    result = checked(client.run("where", cwd=tmp_path, output=Point))
+    result = checked(client.run("where", cwd=work, output=Point))
     assert result.output == Point(3, 4)
     assert [event.text for event in of_type(result.events, MessageEvent)] == [
         "Looking.",
@@ -120,16 +116,16 @@ def test_an_answer_after_a_tool_and_some_words(
 
 
 def test_a_list_is_wrapped_for_the_vendor_and_unwrapped_for_the_caller(
-    client: Client, stage: Stage, tmp_path: Path
+    client: Client, stage: Stage, work: Path
 ) -> None:
     stage.play('{"value": [1, 2]}')
-    assert client.run("count", cwd=tmp_path, output=list[int]).output == [1, 2]
+    assert client.run("count", cwd=work, output=list[int]).output == [1, 2]
 
 
-def test_a_schema_that_claude_would_drop(client: Client, stage: Stage, tmp_path: Path) -> None:
+def test_a_schema_that_claude_would_drop(client: Client, stage: Stage, work: Path) -> None:
     """Its patterns are those of Python, so they are only described to the model."""
     stage.play(Script(['{"code": "Y"}'], [Rule(['{"code": "X-7"}'], contains="does not fit")]))
-    result = client.run("which", cwd=tmp_path, output=Code)
+    result = client.run("which", cwd=work, output=Code)
     assert result.output == Code("X-7")
     assert all("StructuredOutput" in request.tools for request in stage.requests)
     document = {
@@ -140,11 +136,11 @@ def test_a_schema_that_claude_would_drop(client: Client, stage: Stage, tmp_path:
         "x-made-by": "a generator",
     }
     stage.play('{"at": "2026-01-31"}')
-    assert client.run("when", cwd=tmp_path, output=document).output == {"at": "2026-01-31"}
+    assert client.run("when", cwd=work, output=document).output == {"at": "2026-01-31"}
 
 
 def test_each_turn_of_a_session_has_its_own_shape(
-    client: Client, stage: Stage, tmp_path: Path, said: Callable[..., list[str]]
+    client: Client, stage: Stage, work: Path, said: Callable[..., list[str]]
 ) -> None:
     stage.play(
         Script(
@@ -155,7 +151,7 @@ def test_each_turn_of_a_session_has_its_own_shape(
             ],
         )
     )
-    with client.session(cwd=tmp_path) as session:
+    with client.session(cwd=work) as session:
         assert session.run("where", output=Point).output == Point(1, 2)
         assert session.run("where", output=Point).output == Point(1, 2)
         assert session.run("why", output=Verdict).output == Verdict(related=False, why="no")
@@ -180,11 +176,11 @@ def test_a_process_is_used_again_for_the_same_shape(
 
 
 def test_an_ephemeral_session_keeps_its_shape(
-    client: Client, stage: Stage, tmp_path: Path, said: Callable[..., list[str]]
+    client: Client, stage: Stage, work: Path, said: Callable[..., list[str]]
 ) -> None:
     """Another shape needs another process, which could not know what was said."""
     stage.play('{"x": 1}')
-    with client.session(cwd=tmp_path, ephemeral=True) as session:
+    with client.session(cwd=work, ephemeral=True) as session:
         session.run("where", output=Point)
         with pytest.raises(InvalidOptionError, match="an ephemeral session of claude"):
             session.run("why", output=Verdict)
@@ -193,8 +189,8 @@ def test_an_ephemeral_session_keeps_its_shape(
         for refused in (session.history, lambda: session.rename("A name")):
             with pytest.raises(UnsupportedOptionError, match="an ephemeral session is not stored"):
                 refused()
-    with client.session(cwd=tmp_path) as session:
+    with client.session(cwd=work) as session:
         session.run("where", output=Point)
-    with client.session(cwd=tmp_path, resume=session.id, ephemeral=True) as copy:
+    with client.session(cwd=work, resume=session.id, ephemeral=True) as copy:
         copy.run("where", output=Point)
         assert [text for text in said(stage.requests[-1]) if text == "where"] == ["where"] * 2

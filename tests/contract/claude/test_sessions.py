@@ -86,14 +86,14 @@ def test_the_latest_session_of_a_folder_goes_on(
         client.run("three", cwd=tmp_path / "empty", resume="latest")
 
 
-def test_history_tells_what_happened(client: Client, stage: Stage, tmp_path: Path) -> None:
+def test_history_tells_what_happened(client: Client, stage: Stage, work: Path) -> None:
     making = [
         [Reasoning(raw="Let me see."), Shell("echo hello > made; cat made")],
         "It says hello.",
     ]
     stage.play(Script(Text.echo(), [Rule(making, equals="Make it.")]))
     before = time.time()
-    with client.session(cwd=tmp_path, on_approval=lambda _: allow) as session:
+    with client.session(cwd=work, on_approval=lambda _: allow) as session:
         assert session.history() == []
         session.run("Make it.")
         session.run("Again?\nOn two lines.")
@@ -108,9 +108,9 @@ def test_history_tells_what_happened(client: Client, stage: Stage, tmp_path: Pat
     assert (again.prompt, again.text) == ("Again?\nOn two lines.", "Again?\nOn two lines.")
 
 
-def test_history_of_turns_that_ended_badly(client: Client, stage: Stage, tmp_path: Path) -> None:
+def test_history_of_turns_that_ended_badly(client: Client, stage: Stage, work: Path) -> None:
     stage.play([Text(["one ", Hold("never"), "two"])])
-    with client.session(cwd=tmp_path) as session:
+    with client.session(cwd=work) as session:
         with session.stream("Stop.") as turn:
             for event in turn:
                 if event.kind == "message_delta":
@@ -142,9 +142,9 @@ def test_a_session_is_named(client: Client, stage: Stage, tmp_path: Path) -> Non
     assert (named.id, named.name) == (session.id, "The title")
 
 
-def test_history_of_a_fork_is_its_own(client: Client, stage: Stage, tmp_path: Path) -> None:
+def test_history_of_a_fork_is_its_own(client: Client, stage: Stage, work: Path) -> None:
     stage.play(Text.echo())
-    with client.session(cwd=tmp_path) as session:
+    with client.session(cwd=work) as session:
         session.run("one")
         with session.fork() as fork:
             fork.run("in the fork")
@@ -153,14 +153,12 @@ def test_history_of_a_fork_is_its_own(client: Client, stage: Stage, tmp_path: Pa
         assert [turn.prompt for turn in session.history()] == ["one", "in the original"]
 
 
-def test_a_conversation_is_shortened(
-    client: Client, stage: Stage, tmp_path: Path, said: Said
-) -> None:
+def test_a_conversation_is_shortened(client: Client, stage: Stage, work: Path, said: Said) -> None:
     summary = Rule("a summary of it all", matches="summary of the conversation|TEXT ONLY")
     answers = [Rule(f"answer {number}", equals=f"question {number}") for number in range(3)]
     stage.play(Script(Text.echo(), [summary, *answers]))
     prompts = [f"question {number}" for number in range(3)]
-    with client.session(cwd=tmp_path) as session:
+    with client.session(cwd=work) as session:
         with pytest.raises(SignedinError, match="an empty session cannot be compacted"):
             session.compact().result()
         for prompt in prompts:

@@ -75,15 +75,15 @@ def window_of(events: Sequence[Event]) -> int | None:
     return usage.context_window
 
 
-def test_one_shot(client: Client, stage: Stage, transport: str, tmp_path: Path) -> None:
+def test_one_shot(client: Client, stage: Stage, transport: str, work: Path) -> None:
     stage.play(SCRIPT)
     before = time.time()
-    result = checked(client.run("What is this?", cwd=tmp_path))
+    result = checked(client.run("What is this?", cwd=work))
 
     assert [request.prompt for request in stage.requests] == ["What is this?"]
     session = session_of(result.events)
     window = window_of(result.events)
-    assert comparable(result.events) == without_deltas(expected_events(session, tmp_path, window))
+    assert comparable(result.events) == without_deltas(expected_events(session, work, window))
     assert all(before <= event.timestamp <= time.time() for event in result.events)
     assert result == RunResult(
         provider="claude",
@@ -91,7 +91,7 @@ def test_one_shot(client: Client, stage: Stage, transport: str, tmp_path: Path) 
         session_id=session.session_id,
         turn_id=None,
         model=session.model,
-        cwd=str(tmp_path),
+        cwd=str(work),
         text="It is a repo.",
         output=None,
         events=result.events,
@@ -102,11 +102,11 @@ def test_one_shot(client: Client, stage: Stage, transport: str, tmp_path: Path) 
 
 
 def test_a_stream_has_the_same_events_and_the_deltas(
-    client: Client, stage: Stage, tmp_path: Path
+    client: Client, stage: Stage, work: Path
 ) -> None:
     stage.play(SCRIPT)
-    events = events_of(client.stream("What is this?", cwd=tmp_path))
-    assert comparable(events) == expected_events(session_of(events), tmp_path, window_of(events))
+    events = events_of(client.stream("What is this?", cwd=work))
+    assert comparable(events) == expected_events(session_of(events), work, window_of(events))
 
 
 def test_events_arrive_while_the_model_still_writes(client: Client, stage: Stage) -> None:
@@ -206,9 +206,9 @@ def test_resume_in_a_new_process(
     assert [r.usage for r in (first, second, third)] == [used(first.model or "")] * 3
 
 
-def test_fork(client: Client, stage: Stage, tmp_path: Path, said: Said) -> None:
+def test_fork(client: Client, stage: Stage, work: Path, said: Said) -> None:
     stage.play(Text.echo())
-    with client.session(cwd=tmp_path) as session:
+    with client.session(cwd=work) as session:
         session.run("one")
         with session.fork() as fork:
             in_fork = fork.run("in the fork")

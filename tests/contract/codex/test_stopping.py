@@ -356,7 +356,7 @@ def test_a_turn_that_has_not_begun_cannot_be_steered(client: Client) -> None:
 
 @pytest.mark.parametrize("ticks", [0, 1, 3, 8, 30])
 async def test_cancelled_as_it_begins(stage: Stage, transport: str, mark: str, ticks: int) -> None:
-    stage.play(Text.echo())
+    stage.play(HALF)  # so that it cannot end before it is cancelled
     async with stage.async_client(transport, env={"SIGNEDIN_TEST_MARK": mark}) as client:
         run = asyncio.create_task(client.run("cancelled"))
         for _ in range(ticks):
@@ -366,6 +366,7 @@ async def test_cancelled_as_it_begins(stage: Stage, transport: str, mark: str, t
             await run
         if transport == "codex-exec":
             assert processes_with(mark) == set()
+        stage.play(Text.echo())
         assert (await client.run("still there?")).text == "still there?"
     assert processes_with(mark) == set()
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -8,19 +8,12 @@ from contract.doors.declared import SLOW, TRIED, WAYS, Way, is_door
 from contract.doors.doors import Doors
 from support.rows import ROWS, Row
 
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Lets rows run side by side."""
-    if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-        row = item.callspec.params.get("row")
-        item.add_marker(pytest.mark.xdist_group(f"doors of {getattr(row, 'name', 'all')}"))
-
+_GOES_ON = ("stream", "first", "cli")
+"""The doors at which a conversation goes on as it was."""
 
 _WANTED: Mapping[str, Callable[[Way, str], bool]] = {
     "test_what_has_an_effect": is_door,
-    "test_a_conversation_goes_on": lambda way, door: (
-        way.capabilities.resume and door in {"stream", "first", "cli"}
-    ),
+    "test_a_conversation_goes_on": lambda way, door: way.capabilities.resume and door in _GOES_ON,
     "test_what_is_refused": lambda _way, _door: True,
 }
 """Which doors a test is about."""
@@ -65,3 +58,10 @@ def doors(row: Row, way: Way) -> Iterator[Doors]:
     """Its doors."""
     with Doors.of(row, way) as doors:
         yield doors
+
+
+@pytest.fixture(scope="module")
+def stored(doors: Doors) -> Mapping[str, str]:
+    """A stored conversation for each door that goes on with one; nobody has it open."""
+    with doors.new_client() as client:  # closed, for Codex keeps a thread for its process
+        return {door: doors.begun({}, client) for door in _GOES_ON}

@@ -165,9 +165,10 @@ def _told(turn: str, seen: Seen) -> str:
     return f"  in the turn {turn!r}: {seen.kinds} {text!r} {seen.error!r} {asked} {last}"
 
 
-def test_a_conversation_goes_on(doors: Doors, way: Way, door: str) -> None:
-    with doors.new_client() as client:  # closed, for Codex keeps a thread for its process
-        begun = doors.begun({}, client)
+def test_a_conversation_goes_on(
+    doors: Doors, way: Way, door: str, stored: Mapping[str, str]
+) -> None:
+    begun = stored[door]
     assert doors.go_on(door, begun, fork=False).session_id == begun
     assert "begin" in str(doors.stage.requests[-1].body)
     if way.capabilities.fork and door != "stream":

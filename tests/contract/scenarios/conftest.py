@@ -37,13 +37,6 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Lets rows run side by side."""
-    if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-        row = item.callspec.params.get("row")
-        item.add_marker(pytest.mark.xdist_group(f"scenarios of {getattr(row, 'name', 'all')}"))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Plays a scenario, with the end that the capabilities of the provider promise."""

@@ -37,12 +37,10 @@ lives, and over which wire, decides."""
 PROGRAMS = sorted({(row.agent, row.version) for row in ROWS if row.agent})
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Lets rows run side by side."""
-    if "row" in metafunc.fixturenames:
-        group = pytest.mark.xdist_group
-        rows = [pytest.param(r, id=r.name, marks=group(f"lures for {r.name}")) for r in ROWS]
-        metafunc.parametrize("row", rows)
+@pytest.fixture(params=ROWS, ids=lambda row: row.name, scope="module")
+def row(request: pytest.FixtureRequest) -> Row:
+    """Each way to drive an agent."""
+    return request.param
 
 
 @pytest.fixture(scope="session")
