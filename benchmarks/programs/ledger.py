@@ -16,8 +16,8 @@ from contextlib import closing
 from itertools import count
 
 from signedin import AsyncClient
-from signedin.jobs.ledger import Ledger
-from signedin.jobs.ledger_file import Row, ledger_file, open_ledger, write_rows
+from signedin.ledger.file import Row, ledger_file, open_ledger, write_rows
+from signedin.ledger.writer import Ledger
 from signedin.loopback import LoopbackModel, ModelRequest, Reply, Usage as Sent
 from signedin.model.capabilities import Capabilities
 from signedin.model.events import DoneEvent, MessageEvent, SessionEvent, Usage, UsageEvent

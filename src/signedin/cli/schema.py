@@ -27,7 +27,7 @@ from signedin.cli.documents import (
 from signedin.cli.errors import UsageError
 from signedin.cli.output import write
 from signedin.cli.tables import aligned
-from signedin.jobs.report import UsageReport
+from signedin.ledger.report import UsageReport
 from signedin.model.events import AnyEvent, RateLimits
 from signedin.model.results import ModelInfo, SessionPage
 

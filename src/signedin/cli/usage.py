@@ -13,7 +13,7 @@ import typer
 from signedin.cli.options import Json
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, bar, room_beside
-from signedin.jobs.report import UsageReport, UsageRow, checked_keys, first_day, read_report
+from signedin.ledger.report import UsageReport, UsageRow, checked_keys, first_day, read_report
 
 _LONGEST_BAR = 24
 _SHORTEST_BAR = 6

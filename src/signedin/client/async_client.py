@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self, TypeVar, Unpack, cast, get_args, overload
+from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, cast, get_args, overload
 
 import msgspec
 
@@ -17,7 +17,6 @@ from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, read_status
 from signedin.accounts.transfer import PortableLogin
 from signedin.client.attempts import run_to_end
-from signedin.client.client_ledger import ClientLedger
 from signedin.client.conversations import Conversations
 from signedin.client.keywords import check_keywords, check_prompt, merge_keywords, resolve
 from signedin.client.many import map_prompts
@@ -52,6 +51,9 @@ from signedin.providers.base import (
 )
 from signedin.providers.registry import load_provider
 from signedin.runtime.aio import Leftovers, check_process, running_loop
+
+if TYPE_CHECKING:
+    from signedin.ledger.writer import Ledger
 
 T = TypeVar("T")
 _log = logging.getLogger("signedin")
@@ -148,7 +150,8 @@ class AsyncClient:
         self._conversations: Conversations | None = None
         self._leftovers = Leftovers()
         check_switch("ledger", ledger)
-        self._ledger = ClientLedger(self._config, self._capabilities) if ledger else None
+        self._in_ledger = ledger
+        self._ledger: Ledger | None = None
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._warming: asyncio.Task[None] | None = None
@@ -531,8 +534,13 @@ class AsyncClient:
             _log.info("prewarm failed: %s", error)
 
     def _turn_ended(self, recorder: TurnRecorder) -> None:
-        if self._ledger is not None:
-            self._ledger.add(recorder)
+        if not self._in_ledger or os.environ.get("SIGNEDIN_LEDGER") == "off":
+            return
+        if self._ledger is None:
+            from signedin.ledger.writer import Ledger  # noqa: PLC0415 - 5 ms, when a turn has ended
+
+            self._ledger = Ledger(self._config, self._capabilities)
+        self._ledger.add(recorder)
 
     @asynccontextmanager
     async def _single_turn(

@@ -15,8 +15,8 @@ from signedin.cli import models, usage as command
 from signedin.cli.schema import schema_of
 from signedin.cli.tables import bar
 from signedin.cli.usage import usage
-from signedin.jobs.ledger_file import Row, ledger_file, open_ledger, write_rows
-from signedin.jobs.report import checked_keys, first_day
+from signedin.ledger.file import Row, ledger_file, open_ledger, write_rows
+from signedin.ledger.report import checked_keys, first_day
 
 NOW = 1_795_000_000.0
 

@@ -25,7 +25,7 @@ from signedin import (
     Usage,
     UsageEvent,
 )
-from signedin.jobs.report import UsageReport, UsageRow, read_report
+from signedin.ledger.report import UsageReport, UsageRow, read_report
 from support.events import delta, done, message, session_event
 
 Play = Callable[..., None]

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from signedin.accounts.files import write_private
 from signedin.cli.page.document import check_target, resources
 from signedin.cli.tables import one_line
-from signedin.jobs.report import UsageReport, UsageRow
+from signedin.ledger.report import UsageReport, UsageRow
 
 _LONGEST_NAME = 44
 

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from signedin.jobs.ledger_file import Row, ledger_file, open_ledger, write_rows
+from signedin.ledger.file import Row, ledger_file, open_ledger, write_rows
 from signedin.model.capabilities import Capabilities
 from signedin.model.events import (
     CommandEvent,

@@ -14,7 +14,7 @@ import msgspec
 
 from signedin.accounts.files import UNDECODABLE, write_private
 from signedin.accounts.homes import cache_folder, make_private
-from signedin.jobs.ledger_file import check_ours, ledger_file
+from signedin.ledger.file import check_ours, ledger_file
 from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.model.events import Usage
 from signedin.model.prices import UnitPrices, unit_prices

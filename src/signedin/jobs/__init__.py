@@ -1,1 +1,0 @@
-"""What lies between turns: what they have cost."""

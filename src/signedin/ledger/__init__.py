@@ -1,0 +1,1 @@
+"""What turns have used: `writer` takes those of a client, `report` adds them up."""
