@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,14 @@ def contents_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
             with suppress(FileNotFoundError):  # it is gone already
                 if path.is_file() and not path.is_symlink():
                     yield path, path.read_bytes()
+
+
+def appears(path: Path, seconds: float = 20) -> bool:
+    """Waits for a file that another program makes; returns whether it is there."""
+    deadline = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return path.exists()
 
 
 @contextmanager

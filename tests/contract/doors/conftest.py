@@ -24,7 +24,7 @@ def _way(row: Row) -> Way:
 
 
 def _marks(row: Row, door: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.slow] if door in SLOW.get(row.name, ()) else []
+    return [pytest.mark.slow, pytest.mark.timeout(600)] if door in SLOW.get(row.name, ()) else []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

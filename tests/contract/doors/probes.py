@@ -36,7 +36,7 @@ from signedin.loopback import (
 )
 from signedin.loopback.script import Answer
 from signedin.model.approvals import allow
-from support.folders import contents_below
+from support.folders import appears, contents_below
 from support.turns import of_type
 
 SERVER = Path(__file__).parents[2] / "support" / "mcp_server.py"
@@ -246,6 +246,9 @@ def _write_by_shell(scene: Scene) -> Answer:
     return Shell(f"echo made > {scene.made}")
 
 
+RULES = "Rules of a trusted project: none."
+"""What an agent tells the model of a project it trusts, where a test says so."""
+
 TOY = McpServer(command=sys.executable, args=[str(SERVER)])
 SHELL = "echo door:$DOORS; pwd"
 
@@ -320,7 +323,7 @@ KEYWORD_PROBES: dict[str, Probe] = {
     ),
     "trust_project": Probe(
         lambda _: True,
-        lambda seen: seen.scene.sprung.exists(),
+        lambda seen: RULES in seen.said or appears(seen.scene.sprung),  # maybe beside the turn
         turn="trusting",
     ),
     "timeout": Probe(

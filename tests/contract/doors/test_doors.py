@@ -201,6 +201,8 @@ def _refusal_of(
     value: object = "x" if name == "resume" else True
     if probe is not None:
         value = (probe.other or probe.value)(doors.scene)
+    if door == "cli" and name in FUNCTIONS:
+        value = True  # the shell has none to give
     keywords: dict[str, Any] = {name: value}
     if name.startswith("."):
         name = name[1:]
@@ -228,4 +230,5 @@ def _refused_by_the_program(doors: Doors, name: str, keywords: Mapping[str, Any]
 
 
 _FAILING = frozenset({"retry", ".max_retries", ".request_max_retries", ".fallback_model"})
+FUNCTIONS = (".hooks",)
 NO_FLAG = ("tools", "on_approval", "on_question")

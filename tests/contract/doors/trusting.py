@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from contract.doors.probes import Scene
+from contract.doors.probes import RULES, Scene
 from support.lures import lay
 from support.stage import Stage
 
@@ -36,6 +36,10 @@ _PROJECTS: dict[str, Callable[[str], dict[str, Any]]] = {
     },
     "claude": lambda touch: {".claude/settings.json": _hooks(touch, "UserPromptSubmit")},
     "gemini": lambda touch: {".gemini/settings.json": _hooks(touch, "BeforeModel")},
-    "acp:opencode": lambda touch: {"opencode.json": {"mcp": {"x": _server(touch)}}},
+    # Servers of a project are started once by a process, so the rules are looked for as well.
+    "acp:opencode": lambda touch: {
+        "opencode.json": {"mcp": {"x": _server(touch)}, "instructions": ["rules.md"]},
+        "rules.md": RULES,
+    },
     "acp:qwen": lambda touch: {".qwen/settings.json": _hooks(touch, "UserPromptSubmit")},
 }

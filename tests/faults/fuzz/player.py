@@ -34,7 +34,7 @@ def codex() -> None:
         if method is None or number is None:
             continue
         params = message.get("params") or {}
-        thread = params.get("threadId") or "thread-1"
+        thread = params.get("threadId", "thread-1")
         answer = played(method)
         if answer is not None and method != "turn/start":
             write(b'{"id":%d,"result":%s}\n' % (number, answer))

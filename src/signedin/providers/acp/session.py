@@ -349,6 +349,7 @@ class ACPSession(ProviderSession):
             if agent.session_capabilities.fork is None:
                 hint = f"{agent.name} {agent.version} cannot copy sessions"
                 raise UnsupportedOptionError(self._dialect.name, "fork", hint)
+            await self._check_folder(agent, self._id)
             state, payload = await agent.fork_session(self._id, cwd, servers)
             self._forks = False
             return self._opened_session(_reported_id(state, agent), agent, state, payload)
@@ -357,8 +358,7 @@ class ACPSession(ProviderSession):
                 self._dialect.name, "resume", f"{agent.name} {agent.version} cannot load sessions"
             )
         self._dialect.before_load(self._id, running.launch, self._options.cwd)
-        if self._dialect.keeps_folder:
-            await self._check_folder(agent, self._id)
+        await self._check_folder(agent, self._id)
         state, payload = await agent.load_session(self._id, cwd, servers)
         if self._dialect.late_replay and state.modes is not None:
             agent.listen(self._id, self)
@@ -366,6 +366,8 @@ class ACPSession(ProviderSession):
         return self._opened_session(self._id, agent, state, payload)
 
     async def _check_folder(self, agent: ACPAgent, session_id: str) -> None:
+        if not self._dialect.keeps_folder:
+            return
         place, cursor = self._options.cwd, None
         here = {str(place), str(await asyncio.to_thread(place.resolve))}
         while True:

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from claude_agent_sdk import AgentDefinition, ClaudeAgentOptions, __version__ as sdk_version
+from claude_agent_sdk import (
+    AgentDefinition,
+    ClaudeAgentOptions,
+    HookMatcher,
+    __version__ as sdk_version,
+)
 from claude_agent_sdk._internal.transport.subprocess_cli import (
     SubprocessCLITransport,
 )
@@ -61,7 +66,7 @@ _OURS = {
 }
 """Options of the SDK that are not passed on, and why."""
 
-_TYPES = {"extra_args": Table, "mcp_servers": Table}
+_TYPES = {"extra_args": Table, "hooks": Table, "mcp_servers": Table}
 """What the SDK itself does not check."""
 
 _CLAUDE_CODE = {"type": "preset", "preset": "claude_code"}
@@ -178,7 +183,16 @@ def _sdk_options(options: TurnOptions, keys: ClaudeKeys, mode: str) -> ClaudeAge
         if isinstance(keys.system_prompt, Mapping)
         else _CLAUDE_CODE,
     }
+    _check_hooks(given.get("hooks", {}))
     return ClaudeAgentOptions(**cast("dict[str, Any]", {**given, **ours}))
+
+
+def _check_hooks(given: Mapping[str, object]) -> None:
+    for event, matchers in given.items():
+        items = cast("list[object]", matchers) if isinstance(matchers, list) else [matchers]
+        if not all(isinstance(each, HookMatcher) for each in items):
+            expected = f"hooks[{event!r}] must be a list of HookMatcher, not {matchers!r}"
+            raise InvalidOptionError(f"provider_options: {expected}")
 
 
 def _agent(name: str, given: object) -> AgentDefinition:
