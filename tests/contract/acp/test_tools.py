@@ -197,7 +197,7 @@ def test_servers_that_do_not_start_are_reported(client: Client, stage: Stage, wo
     for text, name, reason in zip(
         warnings,
         ["missing", "dies", "closed", "mute"],
-        ["no such program", "no licence", "http://127.0.0.1:9/mcp", "no answer within 0.3 s"],
+        ["no such program", "no licence", "http://127.0.0.1:9/mcp", "did not answer within 0.3 s"],
         strict=True,
     ):
         assert text.startswith(
