@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = {"chatgpt", "claude", "cli", "codex", "gemini", "keyring", "loopback", "schema", "tools"}
+EXTRAS = {
+    "chatgpt",
+    "claude",
+    "cli",
+    "codex",
+    "gemini",
+    "keyring",
+    "loopback",
+    "prices",
+    "schema",
+    "tools",
+}
 
 
 @pytest.fixture(scope="module")

@@ -48,9 +48,11 @@ class EndlessCommand:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._runs = folder / "runs"
-        os.mkfifo(self._runs)
-        self.line = f"echo > '{self._runs}'; exec sleep 1000"
+        self._runs, never = folder / "runs", folder / "never"
+        for path in (self._runs, never):
+            os.mkfifo(path)
+        # Nobody writes into it. A program that is just being replaced has no environment.
+        self.line = f"echo > '{self._runs}'; read end < '{never}'"
 
     def wait_until_it_runs(self) -> None:
         self._runs.read_text()

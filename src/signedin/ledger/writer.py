@@ -197,8 +197,9 @@ def _finish_all() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # The threads do not exist in a forked child, which gets its own when it needs them.
-    os.register_at_fork(after_in_child=_writers.clear)
+    # A thread does not exist in a forked child, but locks that it held stay locked there: of a
+    # module that it was importing, for one. The child's own writers begin when it needs them.
+    os.register_at_fork(before=_finish_all, after_in_child=_writers.clear)
 
 
 def _is_call(event: Event) -> bool:

@@ -85,6 +85,7 @@ class WarmPool:
                 self._spawn(process.aclose())
                 raise
             if process.closed is None:
+                process.conversation = None
                 return process
             await process.aclose()
         return await self.start(launch)
@@ -130,6 +131,14 @@ class WarmPool:
         for process in live:
             self._spawn(process.aclose())
         await finish(asyncio.gather(*self._tasks, *clearings, return_exceptions=True))
+
+    async def let_go(self, conversation: str) -> None:
+        """Ends the process that held a conversation last: another one continues what is stored."""
+        for idle in [each for each in self._idle if each.process.conversation == conversation]:
+            self._idle.remove(idle)
+            idle.clearing.cancel()
+        for process in [each for each in self._live if each.conversation == conversation]:
+            await process.aclose()
 
     async def _end_surplus(self) -> None:
         await asyncio.sleep(LINGER_SECONDS)

@@ -78,6 +78,7 @@ class ClaudeProcess:
         total_cost: What it has cost so far, as it counts, in US dollars.
         prompted: Whether it has held a conversation.
         used: Whether it holds one.
+        conversation: The one it held last, once that is closed.
         spent: Whether it must not be used for another one.
         warnings: Reported to every conversation that begins in it.
     """
@@ -91,6 +92,7 @@ class ClaudeProcess:
         self.total_cost = 0.0
         self.prompted = False
         self.used = False
+        self.conversation: str | None = None
         self.spent = False
         self.warnings: tuple[WarningEvent, ...] = ()
         self._version: str | None = None

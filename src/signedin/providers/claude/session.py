@@ -184,6 +184,7 @@ class ClaudeSession(ProviderSession):
             await self._end_process()
         process, self._process = self._process, None
         if process is not None:
+            process.conversation = self.id
             self._pool.put(process)
 
     async def _prompted(
@@ -238,6 +239,8 @@ class ClaudeSession(ProviderSession):
 
     async def _started(self, launch: Launch) -> ClaudeProcess:
         self._branched = self._branched or self._resume_at is not None
+        if self._begun is not None:
+            await self._pool.let_go(self._begun)
         if self._id is not None:
             return await self._pool.start(launch, resume_arguments(self._id, at=self._resume_at))
         if self._request.resume is not None:
