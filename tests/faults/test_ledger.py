@@ -1,7 +1,6 @@
 """The ledger under several processes, at exit, after a fork, and on a disk that takes no more."""
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -108,7 +107,6 @@ def test_many_processes_write_at_once(
     assert sums(home) == [PROCESSES * TURNS, *counting.sent]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_forked_process_writes_its_own(
     model: LoopbackModel, counting: Counting, home: Path
 ) -> None:
@@ -118,7 +116,6 @@ def test_a_forked_process_writes_its_own(
     assert sums(home) == [6, *counting.sent]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the system limits no files")
 def test_a_full_disk_fails_no_turn(model: LoopbackModel, home: Path) -> None:
     process = start(FULL, model, 3)
     out, err = process.communicate()

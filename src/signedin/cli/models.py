@@ -104,7 +104,7 @@ def pace(window: RateLimitWindow, now: float) -> str:
 
     At ``1.0x`` it is used up when it resets; above that, earlier.
     """
-    if window.minutes is None or window.resets_at is None:
+    if not window.minutes or window.resets_at is None:
         return "-"
     elapsed = 1 - (window.resets_at - now) / (window.minutes * 60)
     if not _EARLIEST <= elapsed <= 1:

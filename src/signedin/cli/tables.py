@@ -79,7 +79,7 @@ def formatted_time(seconds: float, form: str, zone: tzinfo | None = None) -> str
 
 def bar(value: float, most: float, width: int) -> str:
     """Returns a bar of block characters, to an eighth of a column; of a width for the most."""
-    eighths = round(width * 8 * min(value / most, 1.0)) if most else 0
+    eighths = round(width * 8 * min(max(value / most, 0.0), 1.0)) if most else 0
     full, rest = divmod(eighths, 8)
     return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
 

@@ -158,7 +158,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         if not self._closed:
             turn = self._started()
             self._interrupted = True
-            if self._waiting is not None:
+            if self._waiting is not None and not self._waiting.expired():
                 self._waiting.reschedule(self._limit()[0])
             await turn.interrupt()
 

@@ -32,11 +32,11 @@ CREATE TABLE IF NOT EXISTS turns (
 ) STRICT;
 -- What reports are made of, as adding up 100,000 turns for each would take half a second.
 CREATE TABLE IF NOT EXISTS days (
-    day TEXT, provider TEXT, account TEXT, model TEXT, payer TEXT, told INTEGER,
+    day TEXT, provider TEXT, account TEXT, model TEXT, payer TEXT, reported INTEGER,
     turns INTEGER, completed INTEGER, seconds REAL,
     input INTEGER, cached INTEGER, cache_write INTEGER, output INTEGER, reasoning INTEGER,
     model_calls INTEGER, tool_calls INTEGER, vendor_usd REAL,
-    PRIMARY KEY (day, provider, account, model, payer, told)
+    PRIMARY KEY (day, provider, account, model, payer, reported)
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON turns BEGIN
     INSERT INTO days VALUES (

@@ -168,7 +168,7 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 def _empty(database: sqlite3.Connection) -> sqlite3.Connection:
-    columns = ("day", "provider", "account", "model", "told", *_SUMS, "vendor_usd")
+    columns = ("day", "provider", "account", "model", "reported", *_SUMS, "vendor_usd")
     database.execute(f"CREATE TABLE days ({', '.join(columns)})")
     return database
 
@@ -176,23 +176,25 @@ def _empty(database: sqlite3.Connection) -> sqlite3.Connection:
 def _read(database: sqlite3.Connection, by: Sequence[Key], since: str | None) -> Iterable[UsageRow]:
     """Adds up in the database, by what the rows differ in and by what prices depend on."""
     sums = ", ".join(f"total({name})" for name in (*_SUMS, "vendor_usd"))
-    keys = ", ".join((*by, "model", "told"))
+    keys = ", ".join((*by, "model", "reported"))
     query = f"SELECT {keys}, {sums} FROM days WHERE day >= ? GROUP BY {keys} ORDER BY {keys}"  # noqa: S608 - our own names
     found = database.execute(query, (since or "",)).fetchall()
     groups: dict[tuple[str, ...], list[_Part]] = {} if by else {(): []}
     for row in found:
-        *names, model, told = row[: len(by) + 2]
-        part = _Part(model, bool(told), row[len(by) + 2 :])
+        *names, model, reported = row[: len(by) + 2]
+        part = _Part(model, bool(reported), row[len(by) + 2 :])
         groups.setdefault(tuple(names), []).append(part)
-    prices = _prices({part.model for parts in groups.values() for part in parts if not part.told})
+    prices = _prices(
+        {part.model for parts in groups.values() for part in parts if not part.reported}
+    )
     return [_row(dict(zip(by, names, strict=True)), groups[names], prices) for names in groups]
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """Turns of one model whose price was told, or was not."""
+    """Turns of one model whose price was reported, or was not."""
 
     model: str
-    told: bool
+    reported: bool
     sums: Sequence[float]
 
     @property
@@ -208,7 +210,7 @@ def _row(
     total = {name: sum(each[name] for each in sums) for name in (*_SUMS, "vendor_usd")}
     at_list, unpriced = 0.0, 0.0
     for part, each in zip(parts, sums, strict=True):
-        if part.told or not each["input"] + each["output"]:
+        if part.reported or not each["input"] + each["output"]:
             continue
         if (price := prices.get(part.model)) is None:
             unpriced += each["turns"]

@@ -178,6 +178,7 @@ def test_the_pace_of_a_window():
     assert pace(60, 4) == "3.0x"
     assert pace(100, 0) == "1.0x"
     assert (pace(1, 5), pace(1, -1), pace(1, 1, None)) == ("-", "-", "-")
+    assert pace(1, 1, 0) == "-"
     assert models.pace(RateLimitWindow(1, 300), NOW) == "-"
 
 

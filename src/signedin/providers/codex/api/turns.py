@@ -116,7 +116,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         server is ended, and the turn with it.
         """
         self._interrupted = True
-        if self._waiting is not None:
+        if self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(running_loop().time() + running_turn.STOP_SECONDS)
         await self._turn.interrupt()
 
