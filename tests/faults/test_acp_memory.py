@@ -37,7 +37,8 @@ async def growth(run: Callable[[], Awaitable[object]]) -> int:
 @pytest.fixture
 def client(tmp_path: Path) -> AsyncClient:
     command = [sys.executable, "-S", str(PLAYER), "acp", str(tmp_path)]
-    return AsyncClient("acp", command=command, cwd="/", trust_project=True)
+    # The ledger holds turns until the disk takes them, which says nothing about sessions.
+    return AsyncClient("acp", command=command, cwd="/", trust_project=True, ledger=False)
 
 
 @pytest.mark.parametrize("closes", [True, False])
