@@ -69,19 +69,19 @@ def test_accounts_and_sessions(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shell", "action", "offered"),
+    ("shell", "position", "offered"),
     [
-        ("zsh", "", """_arguments '*: :(("workspace-write"))'\n"""),
-        ("fish", "get-args", "workspace-write\n"),
+        ("zsh", "3", "plain\nworkspace-write\n_\n"),
+        ("fish", "w", "plain,workspace-write\n"),
     ],
 )
-def test_other_shells(tmp_path, shell, action, offered):
+def test_other_shells(tmp_path, shell, position, offered):
     answered = subprocess.run(
         [PROGRAM],
         env=environment(
-            _SIGNEDIN_COMPLETE=f"complete_{shell}",
-            _TYPER_COMPLETE_ARGS="signedin run --permissions w",
-            _TYPER_COMPLETE_FISH_ACTION=action,
+            _SIGNEDIN_COMPLETE=f"{shell}_complete",
+            COMP_WORDS="signedin run --permissions w",
+            COMP_CWORD=position,
         ),
         capture_output=True,
         text=True,
@@ -93,4 +93,5 @@ def test_other_shells(tmp_path, shell, action, offered):
     script = subprocess.run(
         [PROGRAM, "completion", shell], capture_output=True, text=True, check=True
     )
-    assert f"_SIGNEDIN_COMPLETE=complete_{shell}" in script.stdout
+    assert f"_SIGNEDIN_COMPLETE={shell}_complete" in script.stdout
+    assert "signedin 2>/dev/null)" in script.stdout
