@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from signedin.accounts.homes import account_names
+from signedin.cli.tables import one_line
 from signedin.client.async_client import AsyncClient
 from signedin.model.choices import AuthSource
 from signedin.model.errors import SignedinError
@@ -71,7 +72,8 @@ def efforts(context: click.Context, incomplete: str) -> list[str]:
 def sessions(context: click.Context, incomplete: str) -> list[CompletionItem[str]]:
     """Returns the latest sessions."""
     page = _asked(context, lambda client: client.sessions(limit=LATEST_SESSIONS))
-    found = [(each.id, each.name or each.preview) for each in (page.sessions if page else ())]
+    listed = page.sessions if page else ()
+    found = [(each.id, one_line(each.name or each.preview)) for each in listed]
     latest = [("latest", "the newest of the working directory")] if found else []
     return _beginning(incomplete, [*latest, *found])
 

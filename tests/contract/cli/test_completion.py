@@ -94,4 +94,3 @@ def test_other_shells(tmp_path, shell, position, offered):
         [PROGRAM, "completion", shell], capture_output=True, text=True, check=True
     )
     assert f"_SIGNEDIN_COMPLETE={shell}_complete" in script.stdout
-    assert "signedin 2>/dev/null)" in script.stdout
