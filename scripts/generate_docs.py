@@ -236,7 +236,10 @@ def _metavar(parameter: click.Parameter) -> str:
         return parameter.metavar
     if isinstance(parameter.type, click.Choice):
         return f"{{{','.join(parameter.type.choices)}}}"
-    raise TypeError(f"{parameter.name} has no choices; give it a metavar")
+    if isinstance(parameter, click.Option):
+        raise TypeError(f"{parameter.name} has no choices; give it a metavar")
+    name = parameter.name.upper()
+    return name if parameter.required else f"[{name}]"
 
 
 if __name__ == "__main__":

@@ -114,10 +114,7 @@ def list_logins(*, json: bool) -> None:
     help="Only print the page's address, do not open it, with --method browser.",
 )
 @click.option(
-    "--timeout",
-    default=900.0,
-    metavar="SECONDS",
-    help="Time limit for signing in, with a method.",
+    "--timeout", default=900.0, metavar="SECONDS", help="Time limit for signing in, with a method."
 )
 def login(
     *,
@@ -194,11 +191,7 @@ def export(
 
 @auth.command("import")
 @click.argument(
-    "file",
-    type=options.FILE,
-    default="-",
-    metavar="[FILE]",
-    help="The file with the line; - is standard input.",
+    "file", type=options.FILE, default="-", help="The file with the line; - is standard input."
 )
 @options.provider
 @options.account
@@ -227,10 +220,7 @@ def fields(status: AuthStatus) -> dict[str, object]:
 
 @asynccontextmanager
 async def _client(
-    provider: str,
-    source: AuthSource,
-    account: str | None,
-    keys: Mapping[str, object] | None = None,
+    provider: str, source: AuthSource, account: str | None, keys: Mapping[str, object] | None = None
 ) -> AsyncGenerator[AsyncClient, None]:
     async with AsyncClient(
         provider, auth_source=source, account=account, provider_options=keys or {}

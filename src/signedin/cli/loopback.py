@@ -25,12 +25,7 @@ LONGEST_PROMPT = 100
 
 
 @click.command()
-@click.argument(
-    "script",
-    type=options.FILE,
-    metavar="SCRIPT",
-    help="A YAML file that says what the model answers.",
-)
+@click.argument("script", type=options.FILE, help="A YAML file that says what the model answers.")
 @click.argument(
     "command",
     nargs=-1,

@@ -125,9 +125,7 @@ idle_timeout = click.option(
     help="Time that may pass without anything happening.",
 )
 command = click.option(
-    "--command",
-    metavar="WORDS",
-    help="The agent to start and its arguments, for the provider acp.",
+    "--command", metavar="WORDS", help="The agent to start and its arguments, for the provider acp."
 )
 env = click.option(
     "--env",

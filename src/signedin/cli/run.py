@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument(
     "prompt",
-    metavar="PROMPT",
     help="What to ask; what is piped in is added to it. A single - reads all of it from standard "
     "input; after -- it may begin with a dash.",
 )

@@ -61,11 +61,7 @@ def _names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
 
 @click.command()
 @click.argument(
-    "name",
-    required=False,
-    metavar="[NAME]",
-    help="The document; without it, all are listed.",
-    shell_complete=_names,
+    "name", required=False, help="The document; without it, all are listed.", shell_complete=_names
 )
 def schema(*, name: str | None) -> None:
     """Print the JSON Schema of what a command writes with --json.

@@ -35,9 +35,7 @@ def sessions() -> None:
 @options.login()
 @click.option("--cwd", metavar="DIR", help="Sessions of this working directory only.")
 @click.option(
-    "--search",
-    metavar="WORDS",
-    help="Sessions with these words in name or first prompt only.",
+    "--search", metavar="WORDS", help="Sessions with these words in name or first prompt only."
 )
 @click.option("--archived", is_flag=True, help="Archived sessions only.")
 @click.option(
@@ -145,7 +143,7 @@ def fork(
 
 @sessions.command()
 @_session_id
-@click.argument("name", metavar="NAME", help="Its new name.")
+@click.argument("name", help="Its new name.")
 @options.login()
 @options.json
 def rename(

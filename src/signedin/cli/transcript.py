@@ -23,7 +23,6 @@ from signedin.model.events import Event
 @click.command()
 @click.argument(
     "run",
-    metavar="RUN",
     help="What to show: the id of a session, latest, or a file that `signedin run --json` wrote, "
     "with or without --stream; - reads it from standard input.",
 )

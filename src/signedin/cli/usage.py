@@ -26,9 +26,7 @@ _SHORTEST_BAR = 6
     help="What to add up by: of day,provider,account,model, one or several.",
 )
 @click.option(
-    "--since",
-    metavar="DAYS",
-    help="The last days (7d) or weeks (4w), or since a date; else all.",
+    "--since", metavar="DAYS", help="The last days (7d) or weeks (4w), or since a date; else all."
 )
 @click.option(
     "--page",

@@ -69,18 +69,19 @@ def test_accounts_and_sessions(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shell", "position", "offered"),
+    ("shell", "option", "position", "offered"),
     [
-        ("zsh", "3", "plain\nworkspace-write\n_\n"),
-        ("fish", "w", "plain,workspace-write\n"),
+        ("zsh", "--permissions", "3", "plain\nworkspace-write\n_\n"),
+        ("fish", "--permissions", "w", "plain,workspace-write\n"),
+        ("fish", "--output-schema", "w", "file,w\n"),
     ],
 )
-def test_other_shells(tmp_path, shell, position, offered):
+def test_other_shells(tmp_path, shell, option, position, offered):
     answered = subprocess.run(
         [PROGRAM],
         env=environment(
             _SIGNEDIN_COMPLETE=f"{shell}_complete",
-            COMP_WORDS="signedin run --permissions w",
+            COMP_WORDS=f"signedin run {option} w",
             COMP_CWORD=position,
         ),
         capture_output=True,
