@@ -13,13 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
-import typer
-from typer.models import ArgumentInfo, ParamMeta
-from typer.utils import get_params_from_function
+import click
 
-from signedin.cli.app import COMMANDS
+from signedin.cli.app import COMMANDS, load
 from signedin.cli.errors import EXIT_CODES
 from signedin.cli.interactive.commands import COMMANDS as SLASH_COMMANDS
 from signedin.model.capabilities import Capabilities
@@ -42,9 +39,9 @@ _PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)",
 def commands() -> str:
     """Returns a section per command: how it is called, what it does, its options."""
     return "\n".join(
-        _group(name, command) if isinstance(command, typer.Typer) else _command(name, command)
-        for name, (module, _) in COMMANDS.items()
-        for command in [getattr(import_module(module), name)]
+        _group(name, command) if isinstance(command, click.Group) else _command(name, command)
+        for name in COMMANDS
+        for command in [load(name)]
     )
 
 
@@ -206,55 +203,43 @@ def _code(command: str) -> str:
     return command if "`" in command or command.startswith("see ") else f"`{command}`"
 
 
-def _group(name: str, app: typer.Typer) -> str:
+def _group(name: str, group: click.Group) -> str:
     """The section of a command that has commands of its own, and theirs."""
-    sections = (
-        _command(f"{name} {info.name or info.callback.__name__}", info.callback)
-        for info in app.registered_commands
-        if info.callback is not None
+    sections = (_command(f"{name} {each}", command) for each, command in group.commands.items())
+    return "\n".join(
+        [f"\n### signedin {name}\n\n{inspect.cleandoc(group.help or '')}\n", *sections]
     )
-    return "\n".join([f"\n### signedin {name}\n\n{app.info.help}\n", *sections])
 
 
-def _command(name: str, function: Callable[..., object]) -> str:
+def _command(name: str, command: click.Command) -> str:
     """The section of one command."""
-    parameters = get_params_from_function(function).values()
-    arguments = [
-        (info.metavar or f"<{_choices(parameter.annotation)[1:-1].replace(',', '|')}>", info)
-        for parameter in parameters
-        if (info := _argument(parameter))
-    ]
-    usage = " ".join(["signedin", name, "[OPTIONS]", *(str(metavar) for metavar, _ in arguments)])
-    lines = [f"\n### signedin {name}\n", f"\n    {usage}\n", f"\n{_text(function)}\n"]
-    rows = [f"| `{metavar}` | {info.help} |\n" for metavar, info in arguments]
-    rows += [_option_row(parameter) for parameter in parameters if not _argument(parameter)]
-    return "".join([*lines, "\n| | |\n|---|---|\n", *rows])
+    arguments = [each for each in command.params if isinstance(each, click.Argument)]
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    usage = " ".join(["signedin", name, "[OPTIONS]", *map(_metavar, arguments)])
+    # Lines that the help keeps as they are become a block.
+    text = _KEPT.sub(r"```\n\1\n```", inspect.cleandoc(command.help or ""))
+    lines = [f"\n### signedin {name}\n", f"\n    {usage}\n", f"\n{text}\n"]
+    rows = [f"| `{_metavar(each)}` | {each.help} |\n" for each in arguments]
+    return "".join([*lines, "\n| | |\n|---|---|\n", *rows, *map(_option_row, options)])
 
 
-def _text(function: Callable[..., object]) -> str:
-    """What a command says of itself; lines that its help keeps as they are become a block."""
-    return _KEPT.sub(r"```\n\1\n```", inspect.getdoc(function) or "")
+def _option_row(option: click.Option) -> str:
+    value = "" if option.is_flag else f" {_metavar(option)}"
+    spelled = ", ".join(f"`{flag}{value}`" for flag in (*option.opts, *option.secondary_opts))
+    default = option.to_info_dict()["default"]
+    note = f" Default: `{default}`." if default not in {None, False} else ""
+    return f"| {spelled} | {option.help}{note} |\n"
 
 
-def _argument(parameter: ParamMeta) -> ArgumentInfo | None:
-    return parameter.default if isinstance(parameter.default, ArgumentInfo) else None
-
-
-def _option_row(parameter: ParamMeta) -> str:
-    info, hint = parameter.default, parameter.annotation
-    declared = info.param_decls or [f"--{parameter.name.replace('_', '-')}"]
-    is_flag = bool in {hint, *get_args(hint)}
-    value = "" if is_flag else f" {info.metavar or _choices(hint)}"
-    spelled = ", ".join(f"`{flag}{value}`" for flag in "/".join(declared).split("/"))
-    told = f" Default: `{info.default}`." if info.default not in {None, False} else ""
-    return f"| {spelled} | {info.help}{told} |\n"
-
-
-def _choices(hint: object) -> str:
-    kinds = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal]
-    if not kinds:
-        raise TypeError(f"{hint} has no choices; give the option a metavar")
-    return "{" + ",".join(map(str, get_args(kinds[0]))) + "}"
+def _metavar(parameter: click.Parameter) -> str:
+    if parameter.metavar is not None:
+        return parameter.metavar
+    if isinstance(parameter.type, click.Choice):
+        return f"{{{','.join(parameter.type.choices)}}}"
+    if isinstance(parameter, click.Option):
+        raise TypeError(f"{parameter.name} has no choices; give it a metavar")
+    name = parameter.name.upper()
+    return name if parameter.required else f"[{name}]"
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ Exits with 1 where there is a circle. Imports for type checkers alone do not cou
 
 from __future__ import annotations
 
+import sys
 from graphlib import CycleError, TopologicalSorter
-from typing import Annotated
 
+import click
 import grimp
-import typer
 
 
 def imports(package: str) -> dict[str, set[str]]:
@@ -28,7 +28,9 @@ def imports(package: str) -> dict[str, set[str]]:
     return children
 
 
-def main(package: Annotated[str, typer.Argument()] = "signedin") -> None:
+@click.command()
+@click.argument("package", default="signedin")
+def main(package: str) -> None:
     """Prints the levels of a package."""
     children = imports(package)
     arrows = sum(len(found) for found in children.values())
@@ -37,7 +39,7 @@ def main(package: Annotated[str, typer.Argument()] = "signedin") -> None:
         sorter.prepare()
     except CycleError as error:
         print(f"{package}: a circle, {' -> '.join(error.args[1])}")
-        raise typer.Exit(1) from None
+        sys.exit(1)
     levels: list[list[str]] = []
     while sorter.is_active():
         levels.append(sorted(sorter.get_ready()))
@@ -48,4 +50,4 @@ def main(package: Annotated[str, typer.Argument()] = "signedin") -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

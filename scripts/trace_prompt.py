@@ -14,9 +14,8 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Annotated
 
-import typer
+import click
 
 import signedin
 from signedin import AsyncClient
@@ -139,14 +138,13 @@ async def trace_all(provider: str, *, calls: bool) -> None:
             await report_deltas(client)
 
 
-def main(
-    provider: Annotated[str, typer.Argument()] = "codex",
-    *,
-    calls: Annotated[bool, typer.Option("--calls", help="Name every function called.")] = False,
-) -> None:
+@click.command()
+@click.argument("provider", default="codex")
+@click.option("--calls", is_flag=True, help="Name every function called.")
+def main(provider: str, *, calls: bool) -> None:
     """Prints the way of a prompt and of a delta."""
     asyncio.run(trace_all(provider, calls=calls))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -10,6 +10,7 @@ HEAVY = {
     "aiohttp",
     "asyncio",
     "claude_agent_sdk",
+    "click",
     "codex_cli_bin",
     "concurrent",
     "email",
@@ -31,7 +32,6 @@ HEAVY = {
     "sqlite3",
     "ssl",
     "subprocess",
-    "typer",
     "typing",
     "yaml",
 }

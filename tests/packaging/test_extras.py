@@ -133,7 +133,7 @@ def test_without_its_extra_the_program_says_what_to_install(base: Environment) -
     ended = base.signedin("run", "Hi")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "error: the command line is not installed: typer is missing. "
+        "error: the command line is not installed: click is missing. "
         'Install it with: pip install "signedin[cli]"\n'
     )
 

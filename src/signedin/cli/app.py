@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from itertools import takewhile
-from typing import Annotated, cast
 
-import typer
+import click
 
 from signedin import __version__
 from signedin.cli.errors import (
@@ -23,6 +21,7 @@ from signedin.cli.errors import (
     message_of,
     report,
 )
+from signedin.cli.options import Group
 from signedin.cli.signals import exit_on_termination
 from signedin.cli.streams import open_streams, silence_stdout
 from signedin.model.errors import SignedinError
@@ -55,17 +54,44 @@ COMMANDS = {
     ),
     "completion": ("signedin.cli.completion", "Print the completion script of a shell."),
 }
-"""Name of each command: the module that has it, as a function or as an app of its own commands,
-and its help in one line."""
+"""Name of each command: the module that has it, and its help in one line."""
 
 _GROUPS = ("sessions", "auth")
 """Commands that have commands of their own."""
 
-_COMPLETION_VARIABLE = "_SIGNEDIN_COMPLETE"
-_LINE_VARIABLES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
-"""What a shell sets to have a line completed, by typer's names."""
+_EXPECTED = (click.ClickException, SignedinError, StoppedError, StdoutClosedError, OSError)
 
-_EXPECTED = (typer.TyperException, SignedinError, StoppedError, StdoutClosedError, OSError)
+
+class _Program(Group):
+    """Knows a command by its name and its help in one line until it is called."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Imports the command that the arguments name."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name and found else None, rest
+
+
+def load(name: str) -> click.Command:
+    """Imports a command and returns it."""
+    module, _ = COMMANDS[name]
+    return getattr(import_module(module), name)
+
+
+@click.group(
+    cls=_Program,
+    commands={name: click.Command(name, short_help=line) for name, (_, line) in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
+@click.version_option(
+    __version__, message="%(prog)s %(version)s", help="Print the version and exit."
+)
+def program() -> None:
+    """The coding agents you are already signed in to.
+
+    Every command explains itself: signedin COMMAND --help
+    """
 
 
 def run_program(arguments: Sequence[str]) -> int:
@@ -79,7 +105,7 @@ def run_program(arguments: Sequence[str]) -> int:
         error: Exception = StdoutClosedError()
     except _EXPECTED as raised:
         error = raised
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     report(error)
     if _is_json(arguments):
@@ -117,69 +143,6 @@ def _write_failure(error: Exception) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    line = _line_to_complete()
-    app = assemble(arguments[:1] if line is None else line.split(), completes=line is not None)
-    code: object = app(list(arguments), prog_name="signedin", standalone_mode=False)
+    code: object = program.main(list(arguments), prog_name="signedin", standalone_mode=False)
     sys.stdout.flush()
     return code if isinstance(code, int) else SUCCESS
-
-
-def _line_to_complete() -> str | None:
-    """Returns the line that a shell asks to complete; ``None`` if it asks for something else."""
-    if not os.environ.get(_COMPLETION_VARIABLE):
-        return None
-    return " ".join(os.environ.get(name, "") for name in _LINE_VARIABLES)
-
-
-def assemble(loaded: Sequence[str], *, completes: bool = False) -> typer.Typer:
-    """Returns the app, with the real commands for the names in ``loaded``.
-
-    All others are there for ``--help`` and for suggestions after a misspelling. One that
-    ``completes`` answers a shell.
-    """
-    app = typer.Typer(
-        add_completion=completes,
-        pretty_exceptions_enable=False,
-        # Plain help: it is the same in a pipe and needs no rich, which takes longer than all else.
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-        # Where a command is named, --help is the command's. For a flag of its own that is not given
-        # typer would import pydantic, which takes longer than all else.
-        add_help_option=COMMANDS.keys().isdisjoint(loaded),
-    )
-    app.callback()(_root)
-    for name, (module, help_line) in COMMANDS.items():
-        if name not in loaded:
-            app.command(name, help=help_line)(_not_loaded)
-            continue
-        command: object = getattr(import_module(module), name)
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
-        else:
-            app.command(name)(cast("Callable[..., int | None]", command))
-    return app
-
-
-def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
-    if value:
-        typer.echo(f"signedin {__version__}")
-        raise typer.Exit
-
-
-def _root(
-    *,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """The coding agents you are already signed in to.
-
-    Every command explains itself: signedin COMMAND --help
-    """
-
-
-def _not_loaded() -> None:
-    raise AssertionError("a command that runs has been loaded")

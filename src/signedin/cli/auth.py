@@ -12,15 +12,15 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from getpass import getpass
 from pathlib import Path
-from typing import Annotated
+from typing import get_args
 
+import click
 import msgspec
-import typer
 
 from signedin.accounts.homes import account_names
 from signedin.accounts.status import AuthStatus, LoginMethod
+from signedin.cli import options
 from signedin.cli.errors import FAILURE, SIGNALLED, SUCCESS, UsageError
-from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source
 from signedin.cli.output import write, write_json
 from signedin.cli.signals import calling_on_stop
 from signedin.cli.tables import aligned
@@ -30,15 +30,17 @@ from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.providers.registry import load_provider, provider_names
 from signedin.runtime.aio import in_thread
 
-auth = typer.Typer(
-    rich_markup_mode=None,
-    help="Who is signed in, who pays; sign in and out.",
+_passphrase_file = click.option(
+    "--passphrase-file",
+    type=options.FILE,
+    metavar="FILE",
+    help="Read the passphrase from a file instead of the terminal.",
 )
 
-PassphraseFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Read the passphrase from a file instead of the terminal."),
-]
+
+@click.group(cls=options.Group)
+def auth() -> None:
+    """Who is signed in, who pays; sign in and out."""
 
 
 class SignedOut(msgspec.Struct, frozen=True):
@@ -49,13 +51,9 @@ class SignedOut(msgspec.Struct, frozen=True):
 
 
 @auth.command()
-def status(
-    *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    json: Json = False,
-) -> int:
+@options.login()
+@options.json
+def status(*, provider: str, source: AuthSource, account: str | None, json: bool) -> int:
     """Report who is signed in and who pays, or why nobody is. Exits with 1 if nobody is."""
     status = asyncio.run(_status(provider, source, account))
     if json:
@@ -63,12 +61,13 @@ def status(
     else:
         write(aligned(_rows(status)))
     for warning in status.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        click.echo(f"warning: {warning}", err=True)
     return SUCCESS if status.authenticated else FAILURE
 
 
 @auth.command("list")
-def list_logins(*, json: Json = False) -> None:
+@options.json
+def list_logins(*, json: bool) -> None:
     """List the logins of all providers, the named ones included."""
     found = asyncio.run(_all())
     if json:
@@ -91,64 +90,58 @@ def list_logins(*, json: Json = False) -> None:
 
 
 @auth.command()
+@options.login("isolated")
+@click.option(
+    "--method",
+    type=click.Choice(get_args(LoginMethod)),
+    help="browser and device print a page to open, on this machine or any other; api-key reads a "
+    "key from standard input. Without a method the vendor's own login runs.",
+)
+@click.option(
+    "--profile",
+    metavar="NAME",
+    help="How to sign in, where a provider has several ways; chatgpt has siwc, OpenAI's documented "
+    "one, and codex.",
+)
+@click.option(
+    "--paste",
+    is_flag=True,
+    help="The browser is on another machine: read the address it ends at from standard input.",
+)
+@click.option(
+    "--no-browser",
+    is_flag=True,
+    help="Only print the page's address, do not open it, with --method browser.",
+)
+@click.option(
+    "--timeout", default=900.0, metavar="SECONDS", help="Time limit for signing in, with a method."
+)
 def login(
     *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "isolated",
-    account: Account = None,
-    method: Annotated[
-        LoginMethod | None,
-        typer.Option(
-            help="browser and device print a page to open, on this machine or any other; api-key "
-            "reads a key from standard input. Without a method the vendor's own login runs."
-        ),
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="How to sign in, where a provider has several ways; chatgpt has siwc, OpenAI's "
-            "documented one, and codex.",
-        ),
-    ] = None,
-    paste: Annotated[
-        bool,
-        typer.Option(
-            "--paste",
-            help="The browser is on another machine: read the address it ends at from "
-            "standard input.",
-        ),
-    ] = False,
-    no_browser: Annotated[
-        bool,
-        typer.Option(
-            "--no-browser",
-            help="Only print the page's address, do not open it, with --method browser.",
-        ),
-    ] = False,
-    timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Time limit for signing in, with a method.")
-    ] = 900.0,
+    provider: str,
+    source: AuthSource,
+    account: str | None,
+    method: LoginMethod | None,
+    profile: str | None,
+    paste: bool,
+    no_browser: bool,
+    timeout: float,
 ) -> int:
     """Sign in."""
     if (paste or no_browser) and method != "browser":
         raise UsageError(f"--{'paste' if paste else 'no-browser'} requires --method browser")
-    options = _profile(provider, profile)
+    keys = _profile(provider, profile)
     opens = method == "browser" and not paste and not no_browser
     work = _login(
-        provider, source, account, method, options, opens=opens, paste=paste, timeout=timeout
+        provider, source, account, method, keys, opens=opens, paste=paste, timeout=timeout
     )
     return asyncio.run(_until_stopped(work))
 
 
 @auth.command()
-def logout(
-    *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "isolated",
-    account: Account = None,
-    json: Json = False,
-) -> None:
+@options.login("isolated")
+@options.json
+def logout(*, provider: str, source: AuthSource, account: str | None, json: bool) -> None:
     """Sign out, also at the vendor where it allows that. The other source's login is unaffected."""
     before, after = asyncio.run(_logout(provider, source, account))
     if json:
@@ -163,19 +156,20 @@ def logout(
         report += f"; {provider}'s own login is untouched"
     if after.authenticated:
         report += f"; still signed in by {after.decided_by or after.mode}"
-    typer.echo(report, err=True)
+    click.echo(report, err=True)
 
 
 @auth.command()
+@options.login()
+@click.option("--plain", is_flag=True, help="Do not encrypt: whoever sees the line is signed in.")
+@_passphrase_file
 def export(
     *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Do not encrypt: whoever sees the line is signed in.")
-    ] = False,
-    passphrase_file: PassphraseFile = None,
+    provider: str,
+    source: AuthSource,
+    account: str | None,
+    plain: bool,
+    passphrase_file: Path | None,
 ) -> None:
     """Print a login as one line, encrypted with a passphrase, to be imported elsewhere."""
     passphrase = None if plain else _passphrase(passphrase_file, confirm=True)
@@ -186,8 +180,8 @@ def export(
 
     line = asyncio.run(read())
     if plain:
-        typer.echo("WARNING: the line is NOT ENCRYPTED. Whoever sees it is signed in.", err=True)
-    typer.echo(
+        click.echo("WARNING: the line is NOT ENCRYPTED. Whoever sees it is signed in.", err=True)
+    click.echo(
         "Use the login on one machine only from now on: its tokens are single-use. Do not sign out "
         "here, which would end it there, too; delete the login instead.",
         err=True,
@@ -196,15 +190,15 @@ def export(
 
 
 @auth.command("import")
+@click.argument(
+    "file", type=options.FILE, default="-", help="The file with the line; - is standard input."
+)
+@options.provider
+@options.account
+@click.option("--force", is_flag=True, help="Replace an existing login.")
+@_passphrase_file
 def import_login(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The file with the line; - is standard input.")
-    ] = Path("-"),
-    *,
-    provider: Provider = DEFAULT_PROVIDER,
-    account: Account = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing login.")] = False,
-    passphrase_file: PassphraseFile = None,
+    *, file: Path, provider: str, account: str | None, force: bool, passphrase_file: Path | None
 ) -> None:
     """Import a login exported elsewhere as an isolated login."""
     line = _line_in(sys.stdin.buffer.read() if file == Path("-") else _content(file))
@@ -215,7 +209,7 @@ def import_login(
                 line, lambda: _passphrase(passphrase_file, confirm=False), force=force
             )
 
-    typer.echo(f"signed in to {provider}: {asyncio.run(bring_in())}", err=True)
+    click.echo(f"signed in to {provider}: {asyncio.run(bring_in())}", err=True)
 
 
 def fields(status: AuthStatus) -> dict[str, object]:
@@ -226,13 +220,10 @@ def fields(status: AuthStatus) -> dict[str, object]:
 
 @asynccontextmanager
 async def _client(
-    provider: str,
-    source: AuthSource,
-    account: str | None,
-    options: Mapping[str, object] | None = None,
+    provider: str, source: AuthSource, account: str | None, keys: Mapping[str, object] | None = None
 ) -> AsyncGenerator[AsyncClient, None]:
     async with AsyncClient(
-        provider, auth_source=source, account=account, provider_options=options or {}
+        provider, auth_source=source, account=account, provider_options=keys or {}
     ) as client:
         yield client
 
@@ -267,7 +258,7 @@ async def _all() -> list[AuthStatus]:
         except UnsupportedOptionError:
             pass
         except InvalidOptionError as error:  # a mistyped home hides no other login
-            typer.echo(f"warning: {error.message}", err=True)
+            click.echo(f"warning: {error.message}", err=True)
         for name in account_names(provider):
             status = await _status(provider, "isolated", name)
             if status.reason not in ("not_signed_in", "not_installed"):
@@ -317,7 +308,7 @@ async def _login(
     source: AuthSource,
     account: str | None,
     method: LoginMethod | None,
-    options: Mapping[str, object],
+    keys: Mapping[str, object],
     *,
     opens: bool,
     paste: bool,
@@ -326,7 +317,7 @@ async def _login(
     key = sys.stdin.readline().strip() if method == "api-key" else None
     if method == "api-key" and not key:
         raise UsageError("--method api-key reads the key from standard input, which is empty")
-    async with _client(provider, source, account, options) as client:
+    async with _client(provider, source, account, keys) as client:
         pending = await client.login(method=method, api_key=key)
         if pending is not None:
             if pending.url:

@@ -12,9 +12,9 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import get_args
 
-import typer
+import click
 
 from signedin.cli.documents import Checked
 from signedin.cli.errors import UsageError
@@ -69,30 +69,27 @@ READING_SECONDS = 0.02
 PROMPT = "The test of this project fails. Find out why, fix it, and run the test again."
 
 
-def _providers(incomplete: str) -> list[str]:
+def _providers(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     return [name for name in PROVIDERS if name.startswith(incomplete)]
 
 
-def demo(
-    *,
-    provider: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help=f"The agent: {', '.join(PROVIDERS)}.",
-            autocompletion=_providers,
-        ),
-    ] = "codex",
-    permissions: Annotated[
-        Permissions, typer.Option(help="What the agent may do without asking.")
-    ] = "workspace-write",
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the project the agent worked on, and say where.")
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Write JSON: a line per event, result and check.")
-    ] = False,
-) -> None:
+@click.command()
+@click.option(
+    "--provider",
+    default="codex",
+    metavar="NAME",
+    help=f"The agent: {', '.join(PROVIDERS)}.",
+    shell_complete=_providers,
+)
+@click.option(
+    "--permissions",
+    type=click.Choice(get_args(Permissions)),
+    default="workspace-write",
+    help="What the agent may do without asking.",
+)
+@click.option("--keep", is_flag=True, help="Keep the project the agent worked on, and say where.")
+@click.option("--json", is_flag=True, help="Write JSON: a line per event, result and check.")
+def demo(*, provider: str, permissions: Permissions, keep: bool, json: bool) -> None:
     """Watch a real agent fix a bug, without an account.
 
     In a scratch project the agent runs a failing test, reads and patches the file and runs the test
@@ -118,7 +115,7 @@ def demo(
         else:
             write(f"\nChecked: {MODULE} has changed, and its test passes now.\n")
         if keep:
-            typer.echo(f"kept: {project}", err=True)
+            click.echo(f"kept: {project}", err=True)
 
 
 def script(project: Path, *, delay: float) -> Script:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
+import click
 import msgspec
-import typer
 
 from signedin.accounts.billing import choose_account
 from signedin.accounts.homes import HOME_VARIABLE, signedin_home
@@ -53,21 +53,20 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str = ""
 
 
-def doctor(
-    *,
-    provider: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Check this provider only; may be given several times."),
-    ] = None,
-    smoke: Annotated[
-        bool,
-        typer.Option(
-            "--smoke/--no-smoke",
-            help="Run a turn of each installed agent against a scripted model.",
-        ),
-    ] = True,
-    json: Annotated[bool, typer.Option("--json", help="Write one JSON array.")] = False,
-) -> int:
+@click.command()
+@click.option(
+    "--provider",
+    multiple=True,
+    metavar="NAME",
+    help="Check this provider only; may be given several times.",
+)
+@click.option(
+    "--smoke/--no-smoke",
+    default=True,
+    help="Run a turn of each installed agent against a scripted model.",
+)
+@click.option("--json", is_flag=True, help="Write one JSON array.")
+def doctor(*, provider: Sequence[str], smoke: bool, json: bool) -> int:
     """Find out what does not work on this machine, and why.
 
     The turns it runs use no account and reach no network. Exits with 1 if there is a problem.
@@ -85,7 +84,7 @@ def _built_in() -> list[str]:
     return [name for name in BUILT_IN if not load_provider(name).takes_command]
 
 
-async def _findings(providers: list[str], *, smoke: bool) -> list[Finding]:
+async def _findings(providers: Sequence[str], *, smoke: bool) -> list[Finding]:
     found = [_writable("signedin", signedin_home(), HOME_VARIABLE)]
     for name in providers:
         async with AsyncClient(name) as client:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from signedin.model.errors import (
     ErrorKind,
@@ -43,10 +42,9 @@ EXIT_CODES = {
 """What each exit code means, as the documentation has it."""
 
 _STDERR_LINES = 10
-_NOT_A = re.compile(r"Input should be a valid (\w+), unable to parse .*")
 
 
-class UsageError(typer.BadParameter):
+class UsageError(click.BadParameter):
     """An argument that cannot be used, found by a command itself."""
 
     def format_message(self) -> str:
@@ -77,7 +75,7 @@ class StdoutClosedError(Exception):
 def exit_code(error: Exception) -> int:
     """Returns the exit code of a program that ends with this error."""
     match error:
-        case typer.TyperException():
+        case click.ClickException():
             return error.exit_code
         case TimeoutExceededError():
             return TIMEOUT
@@ -104,7 +102,7 @@ def report(error: Exception) -> None:
             lines = []
         case StoppedError():
             lines = ["error: interrupted", *error.hint.splitlines()]
-        case typer.TyperException():
+        case click.ClickException():
             lines = [f"error: {message_of(error)}", *_where_help_is(error)]
         case SignedinError():
             notes = getattr(error, "__notes__", ())
@@ -113,14 +111,14 @@ def report(error: Exception) -> None:
             lines = [f"error: {message_of(error)}"]
     with contextlib.suppress(OSError):  # there may be no reader
         for line in lines:
-            typer.echo(line, err=True)
+            click.echo(line, err=True)
 
 
 def message_of(error: Exception) -> str:
     """Returns what went wrong in one sentence."""
     match error:
-        case typer.TyperException():
-            return _in_plain_words(error.format_message())
+        case click.ClickException():
+            return error.format_message()
         case SignedinError():
             return error.message
         case FileNotFoundError(filename=None):
@@ -140,17 +138,7 @@ def kind_of(error: Exception) -> ErrorKind:
     return ErrorKind.INVALID_OPTION if exit_code(error) == USAGE else ErrorKind.OTHER
 
 
-def _in_plain_words(message: str) -> str:
-    """Returns an error of typer's without the words of the library that checks values for it."""
-    message = _NOT_A.sub(lambda found: f"it has to be {_article(found[1])} {found[1]}", message)
-    return message.replace("Input should be", "it has to be").replace("Value error, ", "")
-
-
-def _article(noun: str) -> str:
-    return "an" if noun[0] in "aeiou" else "a"
-
-
-def _where_help_is(error: typer.TyperException) -> list[str]:
+def _where_help_is(error: click.ClickException) -> list[str]:
     context = getattr(error, "ctx", None)
     return [f"help: {context.command_path} --help"] if context else []
 

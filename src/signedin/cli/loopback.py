@@ -9,14 +9,13 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
 
+import click
 import msgspec
-import typer
 
+from signedin.cli import options
 from signedin.cli.documents import Served, Serving
 from signedin.cli.errors import SIGNALLED, SUCCESS, UsageError
-from signedin.cli.options import DEFAULT_PROVIDER, Json
 from signedin.cli.output import write, write_json
 from signedin.cli.signals import calling_on_stop
 from signedin.loopback import LoopbackModel, ModelRequest, ScriptError
@@ -25,30 +24,29 @@ from signedin.loopback.clients import CLIENTS, ClientOptions
 LONGEST_PROMPT = 100
 
 
-def loopback(
-    script: Annotated[
-        Path,
-        typer.Argument(metavar="SCRIPT", help="A YAML file that says what the model answers."),
-    ],
-    command: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[-- COMMAND...]",
-            help="A program to run against the model; its exit code is passed on.",
-        ),
-    ] = None,
-    *,
-    provider: Annotated[
-        str, typer.Option(metavar="NAME", help=f"The agent: {', '.join(CLIENTS)}.")
-    ] = DEFAULT_PROVIDER,
-    port: Annotated[
-        int,
-        typer.Option(
-            metavar="PORT", min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one."
-        ),
-    ] = 0,
-    json: Json = False,
-) -> int:
+@click.command()
+@click.argument("script", type=options.FILE, help="A YAML file that says what the model answers.")
+@click.argument(
+    "command",
+    nargs=-1,
+    metavar="[-- COMMAND...]",
+    help="A program to run against the model; its exit code is passed on.",
+)
+@click.option(
+    "--provider",
+    default=options.DEFAULT_PROVIDER,
+    metavar="NAME",
+    help=f"The agent: {', '.join(CLIENTS)}.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=0,
+    metavar="PORT",
+    help="Port on 127.0.0.1; 0 takes a free one.",
+)
+@options.json
+def loopback(*, script: Path, command: Sequence[str], provider: str, port: int, json: bool) -> int:
     """Serve a scripted model for agents to talk to.
 
     Serves until Ctrl-C. Prints its address, a command that makes an agent use it, and each request
@@ -130,7 +128,7 @@ def _log(request: ModelRequest) -> None:
 def _log_aside(request: ModelRequest) -> None:
     """Writes one line to standard error; called in the server's thread."""
     with suppress(OSError):
-        typer.echo(_line(request), nl=False, err=True)
+        click.echo(_line(request), nl=False, err=True)
 
 
 def _line(request: ModelRequest) -> str:

@@ -6,9 +6,12 @@ import asyncio
 import sys
 import time
 
-from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source, client_of
+import click
+
+from signedin.cli import options
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, bar, local_time, room_beside
+from signedin.model.choices import AuthSource
 from signedin.model.events import RateLimits, RateLimitWindow
 from signedin.model.results import ModelInfo
 
@@ -17,13 +20,10 @@ _EARLIEST = 0.01
 """The part of a window that must be over before a pace means anything."""
 
 
-def models(
-    *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    json: Json = False,
-) -> None:
+@click.command()
+@options.login()
+@options.json
+def models(*, provider: str, source: AuthSource, account: str | None, json: bool) -> None:
     """List the models an account can use, and their efforts.
 
     \b
@@ -32,7 +32,7 @@ def models(
     """
 
     async def read() -> list[ModelInfo]:
-        async with client_of(provider, source, account) as client:
+        async with options.client_of(provider, source, account) as client:
             return await client.models()
 
     found = asyncio.run(read())
@@ -50,13 +50,10 @@ def models(
     write(aligned(table))
 
 
-def limits(
-    *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    json: Json = False,
-) -> None:
+@click.command()
+@options.login()
+@options.json
+def limits(*, provider: str, source: AuthSource, account: str | None, json: bool) -> None:
     """Show what is left of the plan.
 
     \b
@@ -65,7 +62,7 @@ def limits(
     """
 
     async def read() -> RateLimits:
-        async with client_of(provider, source, account) as client:
+        async with options.client_of(provider, source, account) as client:
             return await client.limits()
 
     limits = asyncio.run(read())

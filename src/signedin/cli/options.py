@@ -6,154 +6,167 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, get_args
 
-import typer
+import click
 
 from signedin.model import choices
 from signedin.model.errors import ErrorKind, SignedinError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from signedin.client.async_client import AsyncClient
 
 DEFAULT_PROVIDER = "codex"
 
+FILE = click.Path(path_type=Path)
+"""The type of a flag that takes a file."""
 
-def suggesting(values: str) -> Callable[[typer.Context, str], list[str]]:
+Function = TypeVar("Function", bound=Callable[..., object])
+Suggestions: TypeAlias = "list[CompletionItem[str]] | list[str]"
+
+
+class Group(click.Group):
+    """Commands that ``--help`` lists in the order they are defined in."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Returns the names of the commands."""
+        del ctx
+        return list(self.commands)
+
+
+def suggesting(values: str) -> Callable[[click.Context, click.Parameter, str], Suggestions]:
     """Returns what asks a function of `suggestions` once a shell completes a value."""
 
-    def complete(context: typer.Context, incomplete: str) -> list[str]:
+    def complete(context: click.Context, _: click.Parameter, incomplete: str) -> Suggestions:
         suggestions = import_module("signedin.cli.suggestions")
         return getattr(suggestions, values)(context, incomplete)
 
     return complete
 
 
-Provider = Annotated[
-    str,
-    typer.Option(
-        "--provider",
-        "-p",
-        envvar="SIGNEDIN_PROVIDER",
-        show_envvar=False,
-        metavar="NAME",
-        help="The provider to use; see `signedin providers`.",
-        autocompletion=suggesting("providers"),
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        metavar="NAME",
-        help="A model name of the provider; see `signedin models`.",
-        autocompletion=suggesting("models"),
-    ),
-]
-Effort = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LEVEL",
-        help="Reasoning effort, in the provider's words.",
-        autocompletion=suggesting("efforts"),
-    ),
-]
-Transport = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="How to drive the provider, if not in its default way.",
-        autocompletion=suggesting("transports"),
-    ),
-]
-Source = Annotated[
-    choices.AuthSource,
-    typer.Option(help="Signedin's own login, the vendor's, or the first that is signed in."),
-]
-Account = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help="Name of an isolated login.", autocompletion=suggesting("accounts")
-    ),
-]
-Cwd = Annotated[
-    str | None,
-    typer.Option(
-        "--cwd",
-        "-C",
-        metavar="DIR",
-        help="Working directory of the agent; the current one if not given.",
-    ),
-]
-Permissions = Annotated[
-    choices.Permissions | None,
-    typer.Option(help="What the agent may do without asking; read-only if not given."),
-]
-Resume = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ID",
-        help="Continue this session, or latest: the newest of the working directory.",
-        autocompletion=suggesting("sessions"),
-    ),
-]
-TrustProject = Annotated[
-    bool,
-    typer.Option(
-        "--trust-project",
-        help="Apply the project's own settings, hooks, MCP servers and environment files.",
-    ),
-]
-Billing = Annotated[
-    choices.Billing | None,
-    typer.Option(help="What must pay: the plan of a login, or an API key by use."),
-]
-Instructions = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="Added to the agent's own instructions.")
-]
-McpServers = Annotated[
-    list[Path] | None,
-    typer.Option(
-        metavar="FILE",
-        help="Let the agent use the MCP servers of a JSON file; may be given several times.",
-    ),
-]
-Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="Do not store the session.")]
-IdleTimeout = Annotated[
-    float | None,
-    typer.Option(metavar="SECONDS", help="Time that may pass without anything happening."),
-]
-Command = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WORDS", help="The agent to start and its arguments, for the provider acp."
-    ),
-]
-Env = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=VALUE",
-        help="A variable for the agent's process; may be given several times.",
-    ),
-]
-Unset = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME",
-        help="A variable the agent's process is not to have; may be given several times.",
-    ),
-]
-ProviderOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=JSON",
-        help="An option of this provider only; may be given several times.",
-    ),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Write JSON; `signedin schema` describes its form.")
-]
+provider = click.option(
+    "--provider",
+    "-p",
+    default=DEFAULT_PROVIDER,
+    envvar="SIGNEDIN_PROVIDER",
+    metavar="NAME",
+    help="The provider to use; see `signedin providers`.",
+    shell_complete=suggesting("providers"),
+)
+model = click.option(
+    "--model",
+    "-m",
+    metavar="NAME",
+    help="A model name of the provider; see `signedin models`.",
+    shell_complete=suggesting("models"),
+)
+effort = click.option(
+    "--effort",
+    metavar="LEVEL",
+    help="Reasoning effort, in the provider's words.",
+    shell_complete=suggesting("efforts"),
+)
+transport = click.option(
+    "--transport",
+    metavar="NAME",
+    help="How to drive the provider, if not in its default way.",
+    shell_complete=suggesting("transports"),
+)
+account = click.option(
+    "--account",
+    metavar="NAME",
+    help="Name of an isolated login.",
+    shell_complete=suggesting("accounts"),
+)
+cwd = click.option(
+    "--cwd",
+    "-C",
+    metavar="DIR",
+    help="Working directory of the agent; the current one if not given.",
+)
+permissions = click.option(
+    "--permissions",
+    type=click.Choice(get_args(choices.Permissions)),
+    help="What the agent may do without asking; read-only if not given.",
+)
+resume = click.option(
+    "--resume",
+    metavar="ID",
+    help="Continue this session, or latest: the newest of the working directory.",
+    shell_complete=suggesting("sessions"),
+)
+trust_project = click.option(
+    "--trust-project",
+    is_flag=True,
+    help="Apply the project's own settings, hooks, MCP servers and environment files.",
+)
+billing = click.option(
+    "--billing",
+    type=click.Choice(get_args(choices.Billing)),
+    help="What must pay: the plan of a login, or an API key by use.",
+)
+instructions = click.option(
+    "--instructions", metavar="TEXT", help="Added to the agent's own instructions."
+)
+mcp_server = click.option(
+    "--mcp-server",
+    type=FILE,
+    multiple=True,
+    metavar="FILE",
+    help="Let the agent use the MCP servers of a JSON file; may be given several times.",
+)
+ephemeral = click.option("--ephemeral", is_flag=True, help="Do not store the session.")
+idle_timeout = click.option(
+    "--idle-timeout",
+    type=float,
+    metavar="SECONDS",
+    help="Time that may pass without anything happening.",
+)
+command = click.option(
+    "--command", metavar="WORDS", help="The agent to start and its arguments, for the provider acp."
+)
+env = click.option(
+    "--env",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A variable for the agent's process; may be given several times.",
+)
+unset = click.option(
+    "--unset",
+    multiple=True,
+    metavar="NAME",
+    help="A variable the agent's process is not to have; may be given several times.",
+)
+provider_option = click.option(
+    "--provider-option",
+    multiple=True,
+    metavar="NAME=JSON",
+    help="An option of this provider only; may be given several times.",
+)
+json = click.option(
+    "--json", is_flag=True, help="Write JSON; `signedin schema` describes its form."
+)
+
+
+def source(default: choices.AuthSource = "auto") -> Callable[[Function], Function]:
+    """Returns the decorator for ``--source``."""
+    return click.option(
+        "--source",
+        type=click.Choice(get_args(choices.AuthSource)),
+        default=default,
+        help="Signedin's own login, the vendor's, or the first that is signed in.",
+    )
+
+
+def login(default: choices.AuthSource = "auto") -> Callable[[Function], Function]:
+    """Returns the decorator for ``--provider``, ``--source`` and ``--account``: whose login."""
+
+    def decorate(function: Function) -> Function:
+        return provider(source(default)(account(function)))
+
+    return decorate
 
 
 @contextmanager

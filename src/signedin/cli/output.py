@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Self
 
+import click
 import msgspec
-import typer
 
 from signedin.cli.documents import ResultLine, RunDocument
 from signedin.cli.errors import StdoutClosedError
@@ -141,7 +141,7 @@ class NoticeWriter(Presenter):
                 case WarningEvent() | RetryEvent():
                     kind = "warning" if isinstance(event, WarningEvent) else "retry"
                     with contextlib.suppress(OSError):  # there may be no reader
-                        typer.echo(f"{kind}: {event.text}", err=True)
+                        click.echo(f"{kind}: {event.text}", err=True)
                 case _:
                     pass
 

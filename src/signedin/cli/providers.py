@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated
 
-import typer
+import click
 
+from signedin.cli import options
 from signedin.cli.documents import Availability, ProviderRow, TransportRow
 from signedin.cli.errors import FAILURE, SUCCESS
-from signedin.cli.options import DEFAULT_PROVIDER, Account, Json, Provider, Source, client_of
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned
 from signedin.client.async_client import AsyncClient
 from signedin.model.capabilities import Capabilities
+from signedin.model.choices import AuthSource
 from signedin.model.errors import SignedinError
 from signedin.providers.registry import load_provider, provider_names
 
 
-def available(
-    *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    json: Json = False,
-) -> int:
+@click.command()
+@options.login()
+@options.json
+def available(*, provider: str, source: AuthSource, account: str | None, json: bool) -> int:
     """Report whether a provider can be used: yes or no.
 
     Yes means that it is installed and somebody is signed in. On no, standard error says what is
@@ -34,16 +31,16 @@ def available(
     \b
     signedin available --provider claude && signedin run --provider claude "Hello"
     """
-    found = asyncio.run(_availability(client_of(provider, source, account)))
+    found = asyncio.run(_availability(options.client_of(provider, source, account)))
     if json:
         write_json(found)
     else:
         write("yes\n" if found.available else "no\n")
     if not found.installed:
         how = f"; install it with: {found.install}" if found.install else ""
-        typer.echo(f"{found.problem}{how}", err=True)
+        click.echo(f"{found.problem}{how}", err=True)
     elif not found.available:
-        typer.echo(f"{found.problem}; see: signedin auth status --provider {provider}", err=True)
+        click.echo(f"{found.problem}; see: signedin auth status --provider {provider}", err=True)
     return SUCCESS if found.available else FAILURE
 
 
@@ -64,13 +61,10 @@ async def _availability(client: AsyncClient) -> Availability:
     )
 
 
-def providers(
-    *,
-    abilities: Annotated[
-        bool, typer.Option("--abilities", help="What each can do, through each transport.")
-    ] = False,
-    json: Json = False,
-) -> None:
+@click.command()
+@click.option("--abilities", is_flag=True, help="What each can do, through each transport.")
+@options.json
+def providers(*, abilities: bool, json: bool) -> None:
     """List the providers, and who is signed in.
 
     \b
@@ -87,7 +81,7 @@ def providers(
         table = [("PROVIDER", "INSTALLED", "SIGNED IN", "TRANSPORT"), *map(_line, rows)]
         write(aligned(table))
         if not all(row.installed for row in rows):
-            typer.echo("how to install one: signedin available --provider NAME", err=True)
+            click.echo("how to install one: signedin available --provider NAME", err=True)
 
 
 async def _rows(*, asks: bool) -> list[ProviderRow]:

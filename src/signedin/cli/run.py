@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, cast
 
-import typer
+import click
 
 from signedin.cli import options
 from signedin.cli.errors import StoppedError, UsageError
@@ -19,88 +19,110 @@ if TYPE_CHECKING:
     from signedin.cli.follow import Follower
     from signedin.cli.output import Presenter
     from signedin.client.async_client import AsyncClient
+    from signedin.model import choices
     from signedin.model.events import RetryEvent
     from signedin.model.options import TurnKeywords, TurnOptions
     from signedin.model.results import RunResult
     from signedin.model.retry import Retry
 
 
+@click.command()
+@click.argument(
+    "prompt",
+    help="What to ask; what is piped in is added to it. A single - reads all of it from standard "
+    "input; after -- it may begin with a dash.",
+)
+@options.provider
+@options.model
+@options.effort
+@options.cwd
+@options.permissions
+@options.trust_project
+@options.resume
+@click.option("--fork", is_flag=True, help="Continue in a copy of the session.")
+@options.ephemeral
+@click.option(
+    "--image",
+    multiple=True,
+    metavar="FILE",
+    help="Show an image to the model; may be given several times.",
+)
+@options.instructions
+@click.option(
+    "--output-schema",
+    type=options.FILE,
+    metavar="FILE",
+    help="The answer is JSON that fits the JSON Schema of this file.",
+)
+@click.option(
+    "--output-retries",
+    type=int,
+    metavar="NUMBER",
+    help="How often an answer that does not fit is sent back; 1 if not given.",
+)
+@options.mcp_server
+@click.option("--timeout", type=float, metavar="SECONDS", help="Time the turn may take in all.")
+@options.idle_timeout
+@click.option(
+    "--retry",
+    type=int,
+    metavar="NUMBER",
+    help="How often to retry a transient failure, unless the agent has begun to act.",
+)
+@options.source()
+@options.account
+@options.billing
+@options.transport
+@options.command
+@options.env
+@options.unset
+@options.provider_option
+@click.option(
+    "--transcript",
+    type=options.FILE,
+    metavar="FILE",
+    help="Write an HTML page about the run when it has ended.",
+)
+@click.option(
+    "--json", is_flag=True, help="Write JSON: one object, with --stream a line per event."
+)
+@click.option(
+    "--stream/--no-stream",
+    default=None,
+    help="Show what happens while it happens, or only the answer. Streamed on a terminal, not "
+    "streamed in a pipe or with --json, if not given.",
+)
 def run(
-    prompt: Annotated[
-        str,
-        typer.Argument(
-            metavar="PROMPT",
-            help="What to ask; what is piped in is added to it. A single - reads all of it from "
-            "standard input; after -- it may begin with a dash.",
-        ),
-    ],
     *,
-    provider: options.Provider = options.DEFAULT_PROVIDER,
-    model: options.Model = None,
-    effort: options.Effort = None,
-    cwd: options.Cwd = None,
-    permissions: options.Permissions = None,
-    trust_project: options.TrustProject = False,
-    resume: options.Resume = None,
-    fork: Annotated[
-        bool, typer.Option("--fork", help="Continue in a copy of the session.")
-    ] = False,
-    ephemeral: options.Ephemeral = False,
-    image: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE", help="Show an image to the model; may be given several times."
-        ),
-    ] = None,
-    instructions: options.Instructions = None,
-    output_schema: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="The answer is JSON that fits the JSON Schema of this file."
-        ),
-    ] = None,
-    output_retries: Annotated[
-        int | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="How often an answer that does not fit is sent back; 1 if not given.",
-        ),
-    ] = None,
-    mcp_server: options.McpServers = None,
-    timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Time the turn may take in all.")
-    ] = None,
-    idle_timeout: options.IdleTimeout = None,
-    retry: Annotated[
-        int | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="How often to retry a transient failure, unless the agent has begun to act.",
-        ),
-    ] = None,
-    source: options.Source = "auto",
-    account: options.Account = None,
-    billing: options.Billing = None,
-    transport: options.Transport = None,
-    command: options.Command = None,
-    env: options.Env = None,
-    unset: options.Unset = None,
-    provider_option: options.ProviderOptions = None,
-    transcript: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write an HTML page about the run when it has ended."),
-    ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Write JSON: one object, with --stream a line per event.")
-    ] = False,
-    stream: Annotated[
-        bool | None,
-        typer.Option(
-            "--stream/--no-stream",
-            help="Show what happens while it happens, or only the answer. Streamed on a terminal, "
-            "not streamed in a pipe or with --json, if not given.",
-        ),
-    ] = None,
+    prompt: str,
+    provider: str,
+    model: str | None,
+    effort: str | None,
+    cwd: str | None,
+    permissions: choices.Permissions | None,
+    trust_project: bool,
+    resume: str | None,
+    fork: bool,
+    ephemeral: bool,
+    image: Sequence[str],
+    instructions: str | None,
+    output_schema: Path | None,
+    output_retries: int | None,
+    mcp_server: Sequence[Path],
+    timeout: float | None,
+    idle_timeout: float | None,
+    retry: int | None,
+    source: choices.AuthSource,
+    account: str | None,
+    billing: choices.Billing | None,
+    transport: str | None,
+    command: str | None,
+    env: Sequence[str],
+    unset: Sequence[str],
+    provider_option: Sequence[str],
+    transcript: Path | None,
+    json: bool,
+    stream: bool | None,
 ) -> None:
     """Run one prompt.
 
@@ -131,14 +153,14 @@ def run(
         "idle_timeout": idle_timeout,
         "permissions": permissions,
         "instructions": instructions,
-        "images": image,
+        "images": image or None,
         "ephemeral": ephemeral or None,
         "trust_project": trust_project or None,
         "output_retries": output_retries,
         "retry": _retry(retry),
-        "env": values.variables(env or (), unset or ()) or None,
+        "env": values.variables(env, unset) or None,
         "mcp_servers": values.mcp_servers(mcp_server) if mcp_server else None,
-        "provider_options": values.provider_options(provider_option) if provider_option else None,
+        "provider_options": values.provider_options(provider_option) or None,
     }
     text = values.read_prompt(prompt)
     presenters = choose_presenters(json=json, stream=stream)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
+import click
 import msgspec
-import typer
 
 from signedin.accounts.status import AuthStatus
 from signedin.cli.auth import SignedOut
@@ -56,20 +55,15 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
 """Name of each document: its type, and which command writes it."""
 
 
-def _names(incomplete: str) -> list[str]:
+def _names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     return [name for name in DOCUMENTS if name.startswith(incomplete)]
 
 
-def schema(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="The document; without it, all are listed.",
-            autocompletion=_names,
-        ),
-    ] = None,
-) -> None:
+@click.command()
+@click.argument(
+    "name", required=False, help="The document; without it, all are listed.", shell_complete=_names
+)
+def schema(*, name: str | None) -> None:
     """Print the JSON Schema of what a command writes with --json.
 
     \b

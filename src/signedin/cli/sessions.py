@@ -6,66 +6,58 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated
 
-import typer
+import click
 
+from signedin.cli import options
 from signedin.cli.documents import ChangeWord, SessionChange, SessionDocument
 from signedin.cli.errors import FAILURE, SUCCESS, UsageError
-from signedin.cli.options import (
-    DEFAULT_PROVIDER,
-    Account,
-    Json,
-    Provider,
-    Source,
-    client_of,
-    naming_sessions,
-    suggesting,
-)
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, local_time, one_line
 from signedin.client.session import AsyncSession
 from signedin.model.choices import AuthSource
 from signedin.model.results import PastTurn, SessionInfo, SessionPage
 
-sessions = typer.Typer(
-    rich_markup_mode=None,
-    help="List, show, fork, rename, archive and delete conversations.",
+_session_id = click.argument(
+    "session_id",
+    metavar="ID",
+    help="The session, or latest for the newest of the working directory.",
+    shell_complete=options.suggesting("sessions"),
 )
 
-SessionId = Annotated[
-    str,
-    typer.Argument(
-        metavar="ID",
-        help="The session, or latest for the newest of the working directory.",
-        autocompletion=suggesting("sessions"),
-    ),
-]
+
+@click.group(cls=options.Group)
+def sessions() -> None:
+    """List, show, fork, rename, archive and delete conversations."""
 
 
 @sessions.command("list")
+@options.login()
+@click.option("--cwd", metavar="DIR", help="Sessions of this working directory only.")
+@click.option(
+    "--search", metavar="WORDS", help="Sessions with these words in name or first prompt only."
+)
+@click.option("--archived", is_flag=True, help="Archived sessions only.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    metavar="NUMBER",
+    help="Maximum number to list.",
+)
+@click.option("--cursor", metavar="CURSOR", help="Continue where an earlier list ended.")
+@options.json
 def list_sessions(
     *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    cwd: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Sessions of this working directory only.")
-    ] = None,
-    search: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WORDS", help="Sessions with these words in name or first prompt only."
-        ),
-    ] = None,
-    archived: Annotated[bool, typer.Option("--archived", help="Archived sessions only.")] = False,
-    limit: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="Maximum number to list.")
-    ] = 20,
-    cursor: Annotated[
-        str | None, typer.Option(metavar="CURSOR", help="Continue where an earlier list ended.")
-    ] = None,
-    json: Json = False,
+    provider: str,
+    source: AuthSource,
+    account: str | None,
+    cwd: str | None,
+    search: str | None,
+    archived: bool,
+    limit: int,
+    cursor: str | None,
+    json: bool,
 ) -> None:
     """List stored conversations, the newest first.
 
@@ -75,7 +67,7 @@ def list_sessions(
     """
 
     async def read() -> SessionPage:
-        async with client_of(provider, source, account) as client:
+        async with options.client_of(provider, source, account) as client:
             return await client.sessions(
                 cwd=cwd, search=search, archived=archived, limit=limit, cursor=cursor
             )
@@ -85,23 +77,21 @@ def list_sessions(
         write_json(page)
         return
     if not page.sessions:
-        typer.echo("no sessions found", err=True)
+        click.echo("no sessions found", err=True)
         return
     rows = [("ID", "LAST USED", "FOLDER", "NAME"), *map(_row, page.sessions)]
     # Of one folder, all rows would say the same.
     write(aligned([row[:2] + row[3:] for row in rows] if cwd is not None else rows))
     if page.next_cursor:
-        typer.echo(f"there are more: --cursor {page.next_cursor}", err=True)
+        click.echo(f"there are more: --cursor {page.next_cursor}", err=True)
 
 
 @sessions.command()
+@_session_id
+@options.login()
+@options.json
 def show(
-    session_id: SessionId,
-    *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    json: Json = False,
+    *, session_id: str, provider: str, source: AuthSource, account: str | None, json: bool
 ) -> None:
     """Show what was asked, said and done in a conversation.
 
@@ -125,13 +115,11 @@ def show(
 
 
 @sessions.command()
+@_session_id
+@options.login()
+@options.json
 def fork(
-    session_id: SessionId,
-    *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    json: Json = False,
+    *, session_id: str, provider: str, source: AuthSource, account: str | None, json: bool
 ) -> None:
     """Copy a conversation, and print the id of the copy.
 
@@ -154,14 +142,18 @@ def fork(
 
 
 @sessions.command()
+@_session_id
+@click.argument("name", help="Its new name.")
+@options.login()
+@options.json
 def rename(
-    session_id: SessionId,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.")],
     *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    json: Json = False,
+    session_id: str,
+    name: str,
+    provider: str,
+    source: AuthSource,
+    account: str | None,
+    json: bool,
 ) -> None:
     """Name a conversation.
 
@@ -173,13 +165,11 @@ def rename(
 
 
 @sessions.command()
+@_session_id
+@options.login()
+@options.json
 def archive(
-    session_id: SessionId,
-    *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    json: Json = False,
+    *, session_id: str, provider: str, source: AuthSource, account: str | None, json: bool
 ) -> None:
     """Archive a conversation: remove it from the list."""
     session = _session(provider, source, account, session_id)
@@ -187,13 +177,11 @@ def archive(
 
 
 @sessions.command()
+@_session_id
+@options.login()
+@options.json
 def unarchive(
-    session_id: SessionId,
-    *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    json: Json = False,
+    *, session_id: str, provider: str, source: AuthSource, account: str | None, json: bool
 ) -> None:
     """Unarchive a conversation: return it to the list."""
     session = _session(provider, source, account, session_id)
@@ -201,21 +189,25 @@ def unarchive(
 
 
 @sessions.command()
+@_session_id
+@options.login()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@options.json
 def delete(
-    session_id: SessionId,
     *,
-    provider: Provider = DEFAULT_PROVIDER,
-    source: Source = "auto",
-    account: Account = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    json: Json = False,
+    session_id: str,
+    provider: str,
+    source: AuthSource,
+    account: str | None,
+    yes: bool,
+    json: bool,
 ) -> int:
     """Delete a conversation permanently. Asks on a terminal; elsewhere it needs --yes."""
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("there is no terminal to ask on; delete it with --yes")
-        if not typer.confirm(f"Delete session {session_id} permanently?", err=True):
-            typer.echo("nothing was deleted", err=True)
+        if not click.confirm(f"Delete session {session_id} permanently?", err=True):
+            click.echo("nothing was deleted", err=True)
             return FAILURE
 
     session = _session(provider, source, account, session_id)
@@ -232,8 +224,8 @@ def _row(info: SessionInfo) -> tuple[str, ...]:
 async def _session(
     provider: str, source: AuthSource, account: str | None, session_id: str
 ) -> AsyncGenerator[AsyncSession, None]:
-    async with client_of(provider, source, account) as client:
-        with naming_sessions(client):
+    async with options.client_of(provider, source, account) as client:
+        with options.naming_sessions(client):
             async with client.session(resume=session_id) as session:
                 yield session
 
@@ -261,4 +253,4 @@ def _change(
     if json:
         write_json(changed)
     else:
-        typer.echo(f"{changed.change}: {changed.session_id}", err=True)
+        click.echo(f"{changed.change}: {changed.session_id}", err=True)

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeVar, cast
 
-import typer
+import click
+from click.shell_completion import CompletionItem
 
 from signedin.accounts.homes import account_names
+from signedin.cli.tables import one_line
 from signedin.client.async_client import AsyncClient
 from signedin.model.choices import AuthSource
 from signedin.model.errors import SignedinError
 from signedin.providers.registry import load_provider, provider_names
-
-Suggestion: TypeAlias = tuple[str, str]
-"""A value, and what it is."""
 
 SECONDS = 5.0
 """How long an agent may take to list what there is."""
@@ -29,13 +28,13 @@ LATEST_SESSIONS = 20
 T = TypeVar("T")
 
 
-def providers(context: typer.Context, incomplete: str) -> list[str]:
+def providers(context: click.Context, incomplete: str) -> list[str]:
     """Returns the providers."""
     del context
     return [name for name in provider_names() if name.startswith(incomplete)]
 
 
-def transports(context: typer.Context, incomplete: str) -> list[str]:
+def transports(context: click.Context, incomplete: str) -> list[str]:
     """Returns the transports of the provider that was chosen."""
     try:
         known = load_provider(_given(context, "provider")).transports
@@ -44,19 +43,19 @@ def transports(context: typer.Context, incomplete: str) -> list[str]:
     return [name for name in known if name.startswith(incomplete)]
 
 
-def accounts(context: typer.Context, incomplete: str) -> list[str]:
+def accounts(context: click.Context, incomplete: str) -> list[str]:
     """Returns the named logins of the provider that was chosen."""
     known = account_names(_given(context, "provider"))
     return [name for name in known if name and name.startswith(incomplete)]
 
 
-def models(context: typer.Context, incomplete: str) -> list[Suggestion]:
+def models(context: click.Context, incomplete: str) -> list[CompletionItem[str]]:
     """Returns the models the account can use."""
     found = _asked(context, lambda client: client.models()) or []
     return _beginning(incomplete, ((model.id, model.name) for model in found))
 
 
-def efforts(context: typer.Context, incomplete: str) -> list[str]:
+def efforts(context: click.Context, incomplete: str) -> list[str]:
     """Returns the efforts of the model that was chosen, or of the one that answers otherwise."""
     found = _asked(context, lambda client: client.models()) or []
     chosen = context.params.get("model")
@@ -70,21 +69,24 @@ def efforts(context: typer.Context, incomplete: str) -> list[str]:
     ]
 
 
-def sessions(context: typer.Context, incomplete: str) -> list[Suggestion]:
+def sessions(context: click.Context, incomplete: str) -> list[CompletionItem[str]]:
     """Returns the latest sessions."""
     page = _asked(context, lambda client: client.sessions(limit=LATEST_SESSIONS))
-    found = [(each.id, each.name or each.preview) for each in (page.sessions if page else ())]
+    listed = page.sessions if page else ()
+    found = [(each.id, one_line(each.name or each.preview)) for each in listed]
     latest = [("latest", "the newest of the working directory")] if found else []
     return _beginning(incomplete, [*latest, *found])
 
 
-def _beginning(incomplete: str, suggestions: Iterable[Suggestion]) -> list[Suggestion]:
+def _beginning(incomplete: str, described: Iterable[tuple[str, str]]) -> list[CompletionItem[str]]:
     return [
-        (value, description) for value, description in suggestions if value.startswith(incomplete)
+        CompletionItem(value, help=description)
+        for value, description in described
+        if value.startswith(incomplete)
     ]
 
 
-def _asked(context: typer.Context, ask: Callable[[AsyncClient], Awaitable[T]]) -> T | None:
+def _asked(context: click.Context, ask: Callable[[AsyncClient], Awaitable[T]]) -> T | None:
     """Returns what the chosen provider answers; ``None`` if it does not, or not in time."""
 
     async def answer() -> T:
@@ -101,5 +103,5 @@ def _asked(context: typer.Context, ask: Callable[[AsyncClient], Awaitable[T]]) -
         return None
 
 
-def _given(context: typer.Context, name: str) -> str:
+def _given(context: click.Context, name: str) -> str:
     return str(context.params[name])

@@ -7,9 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from signedin.cli import options
 from signedin.cli.errors import UsageError
@@ -21,35 +20,33 @@ from signedin.model.errors import InvalidOptionError
 from signedin.model.events import Event
 
 
+@click.command()
+@click.argument(
+    "run",
+    help="What to show: the id of a session, latest, or a file that `signedin run --json` wrote, "
+    "with or without --stream; - reads it from standard input.",
+)
+@click.option(
+    "--output",
+    "-o",
+    default="-",
+    metavar="FILE",
+    help="The page to write, for its owner's eyes only; - is standard output.",
+)
+@options.login()
+@click.option(
+    "--cwd",
+    metavar="DIR",
+    help="Show the latest session of this folder instead of the current one.",
+)
 def transcript(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN",
-            help="What to show: the id of a session, latest, or a file that `signedin run --json` "
-            "wrote, with or without --stream; - reads it from standard input.",
-        ),
-    ],
     *,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="The page to write, for its owner's eyes only; - is standard output.",
-        ),
-    ] = "-",
-    provider: options.Provider = options.DEFAULT_PROVIDER,
-    source: options.Source = "auto",
-    account: options.Account = None,
-    cwd: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="Show the latest session of this folder instead of the current one.",
-        ),
-    ] = None,
+    run: str,
+    output: str,
+    provider: str,
+    source: AuthSource,
+    account: str | None,
+    cwd: str | None,
 ) -> None:
     """Write a run or a session as one HTML page.
 

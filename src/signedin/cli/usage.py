@@ -6,11 +6,10 @@ import sys
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from signedin.cli.options import Json
+from signedin.cli import options
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, bar, room_beside
 from signedin.ledger.report import UsageReport, UsageRow, checked_keys, first_day, read_report
@@ -19,26 +18,24 @@ _LONGEST_BAR = 24
 _SHORTEST_BAR = 6
 
 
-def usage(
-    *,
-    by: Annotated[
-        str,
-        typer.Option(
-            metavar="KEYS", help="What to add up by: of day,provider,account,model, one or several."
-        ),
-    ] = "day",
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DAYS", help="The last days (7d) or weeks (4w), or since a date; else all."
-        ),
-    ] = None,
-    page: Annotated[
-        str | None,  # for a Path typer would import pydantic
-        typer.Option(metavar="FILE", help="Write an HTML page with plots instead of a table."),
-    ] = None,
-    json: Json = False,
-) -> None:
+@click.command()
+@click.option(
+    "--by",
+    default="day",
+    metavar="KEYS",
+    help="What to add up by: of day,provider,account,model, one or several.",
+)
+@click.option(
+    "--since", metavar="DAYS", help="The last days (7d) or weeks (4w), or since a date; else all."
+)
+@click.option(
+    "--page",
+    type=options.FILE,
+    metavar="FILE",
+    help="Write an HTML page with plots instead of a table.",
+)
+@options.json
+def usage(*, by: str, since: str | None, page: Path | None, json: bool) -> None:
     """Show what turns have used: tokens, calls and dollars.
 
     Dollars are those that the vendor reported, else list prices. What a plan pays is no bill.
@@ -53,7 +50,7 @@ def usage(
     if page is not None:
         from signedin.cli.page.usage import write_usage_page  # noqa: PLC0415 - jinja2 takes 60 ms
 
-        write_usage_page(report, Path(page))
+        write_usage_page(report, page)
     if json:
         write_json(report)
     elif page is None:

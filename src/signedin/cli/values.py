@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TextIO, cast
 
+import click
 import msgspec
-import typer
 
 from signedin.cli.errors import UsageError
 from signedin.model.errors import InvalidOptionError
@@ -164,7 +164,7 @@ def _standard_input() -> str:
 
 
 def _say_what_is_awaited() -> None:
-    typer.echo("waiting for the end of standard input; if there is none, add: </dev/null", err=True)
+    click.echo("waiting for the end of standard input; if there is none, add: </dev/null", err=True)
 
 
 def _pair(given: str, flag: str) -> tuple[str, str]:

@@ -69,19 +69,20 @@ def test_accounts_and_sessions(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shell", "action", "offered"),
+    ("shell", "option", "position", "offered"),
     [
-        ("zsh", "", """_arguments '*: :(("workspace-write"))'\n"""),
-        ("fish", "get-args", "workspace-write\n"),
+        ("zsh", "--permissions", "3", "plain\nworkspace-write\n_\n"),
+        ("fish", "--permissions", "w", "plain,workspace-write\n"),
+        ("fish", "--output-schema", "w", "file,w\n"),
     ],
 )
-def test_other_shells(tmp_path, shell, action, offered):
+def test_other_shells(tmp_path, shell, option, position, offered):
     answered = subprocess.run(
         [PROGRAM],
         env=environment(
-            _SIGNEDIN_COMPLETE=f"complete_{shell}",
-            _TYPER_COMPLETE_ARGS="signedin run --permissions w",
-            _TYPER_COMPLETE_FISH_ACTION=action,
+            _SIGNEDIN_COMPLETE=f"{shell}_complete",
+            COMP_WORDS=f"signedin run {option} w",
+            COMP_CWORD=position,
         ),
         capture_output=True,
         text=True,
@@ -93,4 +94,4 @@ def test_other_shells(tmp_path, shell, action, offered):
     script = subprocess.run(
         [PROGRAM, "completion", shell], capture_output=True, text=True, check=True
     )
-    assert f"_SIGNEDIN_COMPLETE=complete_{shell}" in script.stdout
+    assert f"_SIGNEDIN_COMPLETE={shell}_complete" in script.stdout

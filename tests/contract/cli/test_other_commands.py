@@ -218,8 +218,8 @@ class TestOtherCommands:
         assert str(script) in done.stderr
 
     @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"]])
-    def test_help_and_version_import_nothing_but_typer(self, tmp_path, arguments):
-        """So that they are as fast as ``import typer``; what they import decides that."""
+    def test_help_and_version_import_nothing_but_click(self, tmp_path, arguments):
+        """So that they are as fast as ``import click``; what they import decides that."""
         script = (
             f"import sys; from signedin.cli.app import run_program; run_program({arguments}); "
             "heavy = {'asyncio', 'rich', 'msgspec', 'pydantic', 'pygments'}; "

@@ -1,7 +1,7 @@
 """Exit codes, and what is said about errors."""
 
+import click
 import pytest
-import typer
 
 from signedin import (
     AuthRequiredError,
@@ -27,7 +27,7 @@ from .test_blocks import result
     ("error", "code"),
     [
         (UsageError("empty"), 2),
-        (typer.BadParameter("no number"), 2),
+        (click.BadParameter("no number"), 2),
         (UnsupportedProviderError("nope", ["codex"]), 2),
         (UnsupportedOptionError("codex", "transport"), 2),
         (InvalidOptionError("cwd"), 2),

@@ -1,6 +1,7 @@
 """What a command line means to ``signedin run``."""
 
 import io
+import shlex
 
 import pytest
 
@@ -113,29 +114,16 @@ def test_every_option_reaches_the_turn(monkeypatch, tmp_path):
     monkeypatch.setattr(run_module, "run_prompt", run_prompt)
     for stream in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(f"sys.{stream}", PIPE)
-    run_module.run(
-        "hi",
-        provider="codex",
-        model="m",
-        effort="high",
-        cwd=str(tmp_path),
-        timeout=2.5,
-        idle_timeout=1,
-        permissions="full-access",
-        transport="codex-app-server",
-        resume="s",
-        fork=True,
-        ephemeral=True,
-        image=["a.png", "b.png"],
-        instructions="be short",
-        output_schema=schema,
-        output_retries=3,
-        mcp_server=[servers],
-        retry=2,
-        env=["A=1", "B=x=y"],
-        unset=["C"],
-        provider_option=['config={"a.b": true}', "personality=pragmatic", "n=3"],
+    line = (
+        "hi --provider codex --model m --effort high --timeout 2.5 --idle-timeout 1 "
+        "--permissions full-access --transport codex-app-server --resume s --fork --ephemeral "
+        "--image a.png --image b.png --instructions 'be short' --output-retries 3 --retry 2 "
+        "--env A=1 --env B=x=y --unset C --provider-option 'config={\"a.b\": true}' "
+        "--provider-option personality=pragmatic --provider-option n=3"
     )
+    files = {"--cwd": tmp_path, "--output-schema": schema, "--mcp-server": servers}
+    words = [*shlex.split(line), *(str(word) for pair in files.items() for word in pair)]
+    run_module.run.main(words, standalone_mode=False)
     assert [type(each) for each in seen["shown"]] == [NoticeWriter, AnswerWriter]
     client, options = seen["client"], seen["options"]
     assert isinstance(client, AsyncClient)
@@ -173,7 +161,8 @@ def test_a_command_is_split_into_words_as_a_shell_does(monkeypatch):
     monkeypatch.setattr(run_module, "run_prompt", run_prompt)
     for stream in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(f"sys.{stream}", PIPE)
-    run_module.run("hi", provider="acp", command="my-agent --acp 'two words'")
+    words = ["hi", "--provider", "acp", "--command", "my-agent --acp 'two words'"]
+    run_module.run.main(words, standalone_mode=False)
     assert seen[0]._config.command == ("my-agent", "--acp", "two words")
 
 

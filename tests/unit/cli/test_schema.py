@@ -22,21 +22,21 @@ EVENTS = (
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_document_has_a_schema_that_is_one(capsys, name):
-    schema(name)
+    schema.main([name], standalone_mode=False)
     printed = json.loads(capsys.readouterr().out)
     assert printed == msgspec.json.decode(msgspec.json.encode(schema_of(name)))
     jsonschema.Draft202012Validator.check_schema(printed)
 
 
 def test_all_are_listed(capsys):
-    schema()
+    schema.main([], standalone_mode=False)
     _, *rows = capsys.readouterr().out.splitlines()
     assert [row.split()[0] for row in rows] == list(DOCUMENTS)
 
 
 def test_an_unknown_name_is_said_with_the_known_ones():
     with pytest.raises(UsageError, match="no document 'nope'; choose one of: run, run-line, "):
-        schema("nope")
+        schema.main(["nope"], standalone_mode=False)
 
 
 @pytest.mark.parametrize("error", [None, TurnInterruptedError("stopped")])

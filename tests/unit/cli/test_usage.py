@@ -5,16 +5,17 @@ import re
 import stat
 import sys
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from signedin import InvalidOptionError, RateLimits, RateLimitWindow
-from signedin.cli import models, usage as command
+from signedin.cli import models
 from signedin.cli.schema import schema_of
 from signedin.cli.tables import bar
-from signedin.cli.usage import usage
+from signedin.cli.usage import usage as command
 from signedin.ledger.file import Row, ledger_file, open_ledger, write_rows
 from signedin.ledger.report import checked_keys, first_day
 
@@ -59,10 +60,14 @@ def filled() -> None:
         write_rows(database, [row(), row(reason="failed"), row(day="2026-11-21", **vendor)])
 
 
+def usage(*arguments: str) -> None:
+    command.main(arguments, standalone_mode=False)
+
+
 @pytest.mark.usefixtures("filled")
 class TestUsage:
     def test_a_table(self, capsys):
-        usage(by="provider,account")
+        usage("--by", "provider,account")
         assert capsys.readouterr().out == (
             "PROVIDER  ACCOUNT  TURNS  INPUT  CACHED  OUTPUT  COST\n"
             "claude    work     1      1,500  500     500     $0.25\n"
@@ -74,7 +79,7 @@ class TestUsage:
     def test_bars_on_a_terminal(self, capsys, monkeypatch):
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
         monkeypatch.setenv("COLUMNS", "60")
-        usage(by="day")
+        usage("--by", "day")
         assert capsys.readouterr().out == (
             "DAY         TURNS  INPUT  CACHED  OUTPUT  COST   TOKENS\n"
             "2026-11-20  2      3,000  1,000   1,000   -      ███████████\n"
@@ -83,11 +88,11 @@ class TestUsage:
             "turns without a known price: 2\n"
         )
         monkeypatch.setenv("COLUMNS", "50")
-        usage(by="day")
+        usage("--by", "day")
         assert "█" not in capsys.readouterr().out
 
     def test_json_fits_its_schema(self, capsys):
-        usage(by="model", since="2026-11-21", json=True)
+        usage("--by", "model", "--since", "2026-11-21", "--json")
         written = json.loads(capsys.readouterr().out)
         jsonschema.validate(written, schema_of("usage"))
         assert (written["by"], written["since"]) == (["model"], "2026-11-21")
@@ -116,7 +121,7 @@ class TestUsage:
         with closing(open_ledger(ledger_file())) as database:
             write_rows(database, [row(model="<script>alert(1)</script>")])
         page = tmp_path / "usage.html"
-        usage(by="provider,model", page=str(page))
+        usage("--by", "provider,model", "--page", str(page))
         assert capsys.readouterr().out == ""
         assert stat.S_IMODE(page.stat().st_mode) == 0o600
         html = page.read_text("utf-8")
@@ -128,13 +133,13 @@ class TestUsage:
 
     def test_a_page_needs_a_folder(self, tmp_path):
         with pytest.raises(InvalidOptionError, match="there is no folder"):
-            usage(page=str(tmp_path / "none" / "usage.html"))
+            usage("--page", str(tmp_path / "none" / "usage.html"))
 
 
 def test_an_empty_ledger(capsys, tmp_path):
     usage()
     assert capsys.readouterr().out == "no turns are in the ledger\n"
-    usage(json=True)
+    usage("--json")
     written = json.loads(capsys.readouterr().out)
     assert (written["rows"], written["total"]["turns"]) == ([], 0)
     assert not ledger_file().exists()
@@ -148,7 +153,7 @@ def test_what_it_cannot_add_up_by(words):
 
 
 def test_first_days():
-    today = command.datetime(2026, 11, 23).date()
+    today = date(2026, 11, 23)
     assert first_day("1d", today) == "2026-11-23"
     assert first_day("7d", today) == "2026-11-17"
     assert first_day("2w", today) == "2026-11-10"

@@ -75,7 +75,7 @@ def test_who_waits_for_input_that_does_not_end_is_reminded(monkeypatch):
         reminded.set()
 
     monkeypatch.setattr("signedin.cli.values._PATIENCE", 0)
-    monkeypatch.setattr("signedin.cli.values.typer.echo", echo)
+    monkeypatch.setattr("signedin.cli.values.click.echo", echo)
     closing = threading.Thread(target=lambda: (reminded.wait(60), os.close(write)))
     closing.start()
     with os.fdopen(read) as stream:

@@ -4,45 +4,65 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from signedin.cli import options, values
 from signedin.cli.streams import can_draw_on
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from signedin.cli.interactive.screen import Screen
     from signedin.cli.interactive.state import Settings
+    from signedin.model import choices
 
 
+@click.command()
+@options.login()
+@options.billing
+@options.cwd
+@options.model
+@options.effort
+@click.option("--timeout", type=float, metavar="SECONDS", help="Time a turn may take in all.")
+@options.idle_timeout
+@options.permissions
+@options.trust_project
+@options.resume
+@options.instructions
+@options.mcp_server
+@options.ephemeral
+@click.option("--show-events", is_flag=True, help="Show each event by its name as well.")
+@options.transport
+@options.command
+@options.env
+@options.unset
+@options.provider_option
 def interactive(
     *,
-    provider: options.Provider = options.DEFAULT_PROVIDER,
-    source: options.Source = "auto",
-    account: options.Account = None,
-    billing: options.Billing = None,
-    cwd: options.Cwd = None,
-    model: options.Model = None,
-    effort: options.Effort = None,
-    timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Time a turn may take in all.")
-    ] = None,
-    idle_timeout: options.IdleTimeout = None,
-    permissions: options.Permissions = None,
-    trust_project: options.TrustProject = False,
-    resume: options.Resume = None,
-    instructions: options.Instructions = None,
-    mcp_server: options.McpServers = None,
-    ephemeral: options.Ephemeral = False,
-    show_events: Annotated[
-        bool, typer.Option("--show-events", help="Show each event by its name as well.")
-    ] = False,
-    transport: options.Transport = None,
-    command: options.Command = None,
-    env: options.Env = None,
-    unset: options.Unset = None,
-    provider_option: options.ProviderOptions = None,
+    provider: str,
+    source: choices.AuthSource,
+    account: str | None,
+    billing: choices.Billing | None,
+    cwd: str | None,
+    model: str | None,
+    effort: str | None,
+    timeout: float | None,
+    idle_timeout: float | None,
+    permissions: choices.Permissions | None,
+    trust_project: bool,
+    resume: str | None,
+    instructions: str | None,
+    mcp_server: Sequence[Path],
+    ephemeral: bool,
+    show_events: bool,
+    transport: str | None,
+    command: str | None,
+    env: Sequence[str],
+    unset: Sequence[str],
+    provider_option: Sequence[str],
 ) -> int:
     """Talk with an agent.
 
@@ -65,12 +85,12 @@ def interactive(
         permissions=permissions,
         trust_project=trust_project,
         instructions=instructions,
-        mcp_servers=values.mcp_servers(mcp_server or ()),
+        mcp_servers=values.mcp_servers(mcp_server),
         ephemeral=ephemeral,
         transport=transport,
         command=values.words(command) if command is not None else None,
-        env=values.variables(env or (), unset or ()),
-        provider_options=values.provider_options(provider_option or ()),
+        env=values.variables(env, unset),
+        provider_options=values.provider_options(provider_option),
     )
     return asyncio.run(_talk(settings, resume, shows_events=show_events))
 

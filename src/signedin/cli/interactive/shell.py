@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import typer
+import click
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -24,7 +24,7 @@ from signedin.model.errors import SignedinError, TurnInterruptedError
 _STOP_SECONDS = 5.0
 """How long an agent that was asked to stop may take, before the turn is torn down."""
 
-EXPECTED = (SignedinError, typer.TyperException, OSError)
+EXPECTED = (SignedinError, click.ClickException, OSError)
 """What goes wrong without the conversation being over."""
 
 
@@ -155,7 +155,7 @@ class Shell:
         match error:
             case TurnInterruptedError():
                 self.show(Text("Interrupted.", style="yellow"))
-            case typer.TyperException():
+            case click.ClickException():
                 self.show(Text(f"error: {error.format_message()}", style="red"))
             case _:
                 self.show(Text(f"error: {blocks.printable(str(error))}", style="red"))
