@@ -53,6 +53,7 @@ class FallbackSession(ProviderSession):
         self.source = member.name
         self.untold = False
         self._told_last = False
+        self._before_turn = len(self.past)
         self._options = request.options
         self.fixed_options = inner.fixed_options
 
@@ -63,6 +64,7 @@ class FallbackSession(ProviderSession):
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> FallbackTurn:
         """Returns a turn that sends the prompt when its first events are asked for."""
+        self._before_turn = len(self.past)
         return FallbackTurn(self, options, host, prompt=prompt)
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> FallbackTurn:
@@ -96,9 +98,10 @@ class FallbackSession(ProviderSession):
 
     async def roll_back(self) -> None:
         """Removes the last turn; what it handed over is handed over again."""
+        if len(self.past) == self._before_turn:
+            return  # it did not get into the conversation
         await self.inner.roll_back()
-        if self.past:
-            self.past.pop()
+        self.past.pop()
         self.untold, self._told_last = self._told_last, False
 
     async def history(self) -> list[PastTurn]:

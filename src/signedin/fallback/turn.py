@@ -83,6 +83,7 @@ class FallbackTurn:
         self._waits_until: float | None = None
         self._sends = self._first_prompt
         self._done: list[Event] = []
+        self._sent = False
         self._has_session = False
         self._moves = 0
         self._tried = {session.member.name}
@@ -129,6 +130,7 @@ class FallbackTurn:
         """Stops the turn, and frees everything."""
         self._closing.set()
         await self._close_inner()
+        self._ended("interrupted")  # unless it has already
 
     async def _unless_closing(self, work: Coroutine[object, object, list[Event]]) -> list[Event]:
         """Does something unless the turn is closed meanwhile."""
@@ -154,7 +156,7 @@ class FallbackTurn:
         ends = await self._session.owner.used_up.until()
         if member.plan in ends:
             text = f"the plan of {member.name} is used up, as an earlier turn has found"
-            return await self._go_on(_limit_event(text, ends[member.plan]), sent=False)
+            return await self._go_on(_limit_event(text, ends[member.plan]))
         await self._send(member)
         notes, self._session.notes = self._session.notes, []
         notices, self._session.inner.notices = self._session.inner.notices, ()
@@ -165,9 +167,10 @@ class FallbackTurn:
         options = member.options_of(self._options)
         if self._start is not None:
             self._turn = await self._start(options)
-            return
-        prompt = await self._sends()
-        self._turn = await self._session.inner.start_turn(prompt, options, self._host)
+        else:
+            prompt = await self._sends()
+            self._turn = await self._session.inner.start_turn(prompt, options, self._host)
+        self._sent = True
 
     async def _first_prompt(self) -> str:
         """The prompt as it is, unless the conversation or the work on it has to be handed over."""
@@ -230,7 +233,7 @@ class FallbackTurn:
         await self._session.owner.used_up.note(self._session.member.plan, windows)
         if limit.resets_at is not None:
             limit = msgspec.structs.replace(limit, resets_at=max(windows.values()))
-        return await self._go_on(limit, sent=True)
+        return await self._go_on(limit)
 
     def _windows(self, limit: ErrorEvent) -> dict[str, float]:
         now = time.time()
@@ -246,22 +249,22 @@ class FallbackTurn:
             return {"limit": now + UNKNOWN_SECONDS}
         return windows if max(windows.values()) > now else {"limit": now + _STALE_SECONDS}
 
-    async def _go_on(self, limit: ErrorEvent, *, sent: bool) -> list[Event]:
+    async def _go_on(self, limit: ErrorEvent) -> list[Event]:
         """Decides who continues."""
         await self._close_inner()
         on_limit = self._session.owner.on_limit
         if on_limit == "raise" or self._start is not None:
-            return self._failed(limit, sent=sent)
+            return self._failed(limit)
         if on_limit == "wait":
-            return await self._wait(limit, sent=sent)
+            return await self._wait(limit)
         has_work = has_acted(self._done)
         if on_limit == "next" and (has_work or self._session.past):
             why = "the agent has begun to act" if has_work else "the conversation has earlier turns"
             hint = f"{why}, so only on_limit='handover' continues at another provider"
-            return self._failed(limit, hint, sent=sent)
+            return self._failed(limit, hint)
         successor = await self._successor()
         if successor is None:
-            return self._failed(await self._all_used_up(limit), sent=sent)
+            return self._failed(await self._all_used_up(limit))
         event = self._fallback(limit, successor)
         try:
             await self._session.move(successor)
@@ -271,12 +274,12 @@ class FallbackTurn:
         self._moved(successor)
         return [event]
 
-    async def _wait(self, limit: ErrorEvent, *, sent: bool) -> list[Event]:
+    async def _wait(self, limit: ErrorEvent) -> list[Event]:
         """Waits for the plan, then sends what the conversation needs."""
         session, event = self._session, self._fallback(limit, self._session.member)
         ends = await session.owner.used_up.until()
         self._waits_until = ends.get(session.member.plan, time.time())
-        if not sent:
+        if not self._sent:
             return [event]
         if has_acted(self._done):
             self._sends = self._continuation
@@ -297,7 +300,7 @@ class FallbackTurn:
     def _moved(self, member: Member) -> None:
         self._tried.add(member.name)
         self._moves += 1
-        self._has_session, self._limits = False, None
+        self._sent, self._has_session, self._limits = False, False, None
 
     def _fallback(self, limit: ErrorEvent, successor: Member) -> FallbackEvent:
         member = self._session.member
@@ -325,13 +328,16 @@ class FallbackTurn:
         text = f"the plans of {owner.name} are used up{when}: {limit.text}"
         return msgspec.structs.replace(limit, text=text, resets_at=resets_at)
 
-    def _failed(self, limit: ErrorEvent, hint: str = "", *, sent: bool) -> list[Event]:
-        if sent:
-            self._ended("failed")
+    def _failed(self, limit: ErrorEvent, hint: str = "") -> list[Event]:
+        self._ended("failed")
         text = f"{limit.text} ({hint})" if hint else limit.text
         return [msgspec.structs.replace(limit, text=text), interrupted_done("failed")]
 
     def _ended(self, reason: DoneReason) -> None:
+        """Adds the turn to its conversation, if it got there and once."""
+        if not self._sent:
+            return
+        self._sent = False
         answer = answer_text([event for event in self._done if isinstance(event, MessageEvent)])
         self._session.turn_ended(
             PastTurn(id=None, prompt=self._prompt, text=answer, events=(), reason=reason)
