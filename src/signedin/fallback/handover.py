@@ -55,7 +55,10 @@ def handover_prompt(
     """
     parts = [
         _BEGINNING.format(source=source),
-        _part("conversation", "\n\n".join(f"User: {t.prompt}\n\nAgent: {t.text}" for t in past)),
+        _part(
+            "conversation",
+            "\n\n".join(f"User: {t.prompt}\n\nAgent: {t.text}" for t in past if t.prompt),
+        ),
         _part("done", "\n\n".join(_lines(done))),
         _part("folder", f"{cwd}\n{folder}".rstrip()),
         f"The request to carry out, beginning where {source} stopped:\n\n{prompt}",

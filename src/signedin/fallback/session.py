@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from signedin.fallback.members import Member
@@ -12,7 +12,7 @@ from signedin.model.approvals import Host
 from signedin.model.events import FallbackEvent
 from signedin.model.options import TurnOptions
 from signedin.model.results import PastTurn
-from signedin.providers.base import ProviderSession, ReviewTarget, SessionRequest
+from signedin.providers.base import ProviderSession, ProviderTurn, ReviewTarget, SessionRequest
 from signedin.runtime.aio import finish
 
 if TYPE_CHECKING:
@@ -63,23 +63,31 @@ class FallbackSession(ProviderSession):
         return self.inner.id
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> FallbackTurn:
-        """Returns a turn that sends the prompt when its first events are asked for."""
-        self._before_turn = len(self.past)
-        return FallbackTurn(self, options, host, prompt=prompt)
+        """Sends a prompt, or waits for a plan to do so while the turn runs."""
+        return await self._opened(FallbackTurn(self, options, host, prompt=prompt))
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> FallbackTurn:
-        """Returns a turn that compacts the conversation where it is."""
-        return FallbackTurn(
-            self, options, host, start=lambda own: self.inner.start_compaction(own, host)
-        )
+        """Asks the agent that has the conversation to compact it."""
+
+        def start(own: TurnOptions) -> Awaitable[ProviderTurn]:
+            return self.inner.start_compaction(own, host)
+
+        return await self._opened(FallbackTurn(self, options, host, start=start))
 
     async def start_review(
         self, target: ReviewTarget, options: TurnOptions, host: Host
     ) -> FallbackTurn:
-        """Returns a turn that reviews changes where the conversation is."""
-        return FallbackTurn(
-            self, options, host, start=lambda own: self.inner.start_review(target, own, host)
-        )
+        """Asks the agent that has the conversation to review changes."""
+
+        def start(own: TurnOptions) -> Awaitable[ProviderTurn]:
+            return self.inner.start_review(target, own, host)
+
+        return await self._opened(FallbackTurn(self, options, host, start=start))
+
+    async def _opened(self, turn: FallbackTurn) -> FallbackTurn:
+        self._before_turn = len(self.past)
+        await turn.open()
+        return turn
 
     async def move(self, member: Member) -> None:
         """Begins a new conversation, at another provider or at the same one."""

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Start: TypeAlias = Callable[[TurnOptions], Awaitable[ProviderTurn]]
 
-_STALE_SECONDS = 60.0
-"""How long a plan is taken as used up that should have reset already."""
+_STALE_SECONDS = 5.0
+"""How long a plan is taken as used up that, as reported, should have reset already."""
 
 _NAP_SECONDS = 60.0
 """How long to sleep at once: a machine that is suspended meanwhile does not oversleep."""
@@ -83,6 +83,7 @@ class FallbackTurn:
         self._waits_until: float | None = None
         self._sends = self._first_prompt
         self._done: list[Event] = []
+        self._ready: list[Event] = []
         self._sent = False
         self._has_session = False
         self._moves = 0
@@ -93,8 +94,20 @@ class FallbackTurn:
         """The id of the turn at the provider that has it now."""
         return self._turn.id if self._turn else None
 
+    async def open(self) -> None:
+        """Sends the prompt, unless that has to wait for a plan."""
+        try:
+            while self._turn is None and self._waits_until is None and not _is_end(self._ready):
+                self._ready += await self._begin()
+        except BaseException:
+            await self.aclose()
+            raise
+
     async def next_events(self) -> Sequence[Event]:
         """Waits for the next events; see `ProviderTurn.next_events`."""
+        if self._ready:
+            ready, self._ready = self._ready, []
+            return ready
         if self._turn is None:
             return await self._unless_closing(self._begin())
         try:
@@ -102,11 +115,11 @@ class FallbackTurn:
         except UsageLimitError as error:
             self._limit = event_from_error(error)
             events = [interrupted_done("failed")]
-        done = events[-1] if events else None
-        if self._limit is None or not isinstance(done, DoneEvent):
+        if self._limit is None or not _is_end(events):
             return events
         limit, self._limit = self._limit, None
-        if done.reason != "failed":
+        done = events[-1]
+        if isinstance(done, DoneEvent) and done.reason != "failed":
             return [*events[:-1], limit, self._noted(done)]
         return [*events[:-1], *await self._unless_closing(self._after(limit))]
 
@@ -157,7 +170,10 @@ class FallbackTurn:
         if member.plan in ends:
             text = f"the plan of {member.name} is used up, as an earlier turn has found"
             return await self._go_on(_limit_event(text, ends[member.plan]))
-        await self._send(member)
+        try:
+            await self._send(member)
+        except UsageLimitError as error:
+            return await self._after(event_from_error(error))
         notes, self._session.notes = self._session.notes, []
         notices, self._session.inner.notices = self._session.inner.notices, ()
         warnings = [WarningEvent(text=text, timestamp=time.time()) for text in notices]
@@ -358,6 +374,10 @@ def _limit_event(text: str, resets_at: float) -> ErrorEvent:
     return ErrorEvent(
         text=text, timestamp=time.time(), error=ErrorKind.USAGE_LIMIT, resets_at=resets_at
     )
+
+
+def _is_end(events: Sequence[Event]) -> bool:
+    return bool(events) and isinstance(events[-1], DoneEvent)
 
 
 def _item(event: Event) -> str | None:

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from signedin import (
     Fallback,
     FallbackEvent,
     RateLimitedError,
+    RunResult,
     SessionEvent,
     SignedinError,
     TimeoutExceededError,
@@ -229,32 +231,38 @@ def test_a_session_that_nobody_has(troupe: Troupe) -> None:
     assert "; codex: " in caught.value.message
 
 
-def test_waiting_for_the_plan_and_then_sending(troupe: Troupe, log: Path) -> None:
-    resets_at = int(time.time()) + 2
-    limit = UsageLimit(resets_at=resets_at, headers=windows(resets_at), times=1)
+def test_waiting_for_the_plan_and_then_sending(troupe: Troupe) -> None:
+    resets_at = int(time.time()) + 3
     with troupe.client("codex", on_limit="wait") as client:
-        troupe.stage("codex").play(limit, "Now.")
-        result = checked(client.run("Go."))
-        assert (result.text, result.provider) == ("Now.", "codex")
-        assert [used_up.provider for used_up in result.fallbacks] == ["codex"]
-        assert time.time() >= resets_at
-        assert [request.prompt for request in troupe.stage("codex").requests] == ["Go.", "Go."]
+        troupe.stage("codex").play(UsageLimit(resets_at=resets_at, headers=windows(resets_at)))
+        result = result_once_open(client, troupe, "Now.", prompt="Go.")
+    assert (result.text, result.provider) == ("Now.", "codex")
+    assert [used_up.provider for used_up in result.fallbacks] == ["codex"]
+    assert time.time() >= resets_at
+    assert [request.prompt for request in troupe.stage("codex").requests] == ["Go."]
 
 
 def test_waiting_in_the_middle_of_work_continues_it(troupe: Troupe, log: Path) -> None:
     resets_at = int(time.time()) + 3
-    limit = UsageLimit(resets_at=resets_at, headers=windows(resets_at), times=1)
-    rules = [
-        Rule(["Finished."], contains="continue where it stopped"),
-        Rule([APPEND, limit], contains="Append"),
-    ]
+    limit = UsageLimit(resets_at=resets_at, headers=windows(resets_at))
     with troupe.client("codex", on_limit="wait") as client:
-        troupe.stage("codex").play(Script("Never said.", rules))
-        result = checked(client.run("Append a line."))
-    assert result.text == "Finished."
-    assert troupe.stage("codex").requests[-1].prompt == CONTINUE
-    assert log.read_text() == "once\n"
-    assert len([event for event in result.events if isinstance(event, SessionEvent)]) == 2
+        troupe.stage("codex").play(APPEND, limit)
+        result = result_once_open(client, troupe, "Finished.", prompt="Append a line.")
+    assert (result.text, log.read_text()) == ("Finished.", "once\n")
+    assert [request.prompt for request in troupe.stage("codex").requests] == [CONTINUE]
+    sessions = [event for event in result.events if isinstance(event, SessionEvent)]
+    assert [session.session_id for session in sessions] == [result.session_id] * 2
+
+
+def result_once_open(
+    client: Client, troupe: Troupe, answer: str, *, prompt: str
+) -> RunResult[object]:
+    """The result of a turn that waits for a plan, which is open from then on."""
+    with client.stream(prompt) as turn:
+        for event in turn:
+            if isinstance(event, FallbackEvent):
+                troupe.stage(event.provider).play(answer)
+        return checked(turn.result())
 
 
 def test_a_time_limit_ends_the_wait(troupe: Troupe) -> None:
@@ -311,3 +319,21 @@ def test_the_command_line(troupe: Troupe, monkeypatch: pytest.MonkeyPatch) -> No
     assert (document["provider"], document["text"]) == ("codex", "From the command line.")
     assert [each["provider"] for each in document["fallbacks"]] == ["claude"]
     assert done.stderr.startswith("fallback: the plan of claude is used up until ")
+
+
+def test_the_example_of_the_guide(
+    troupe: Troupe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guide = Path(__file__).parents[3] / "docs" / "fallback.md"
+    [example] = re.findall(r"^```python\n(.*?)^```$", guide.read_text(), re.MULTILINE | re.DOTALL)
+    used_up_file().write_text(json.dumps({"claude": {"limit": LATER}}))
+    home = used_up_file().parent
+    troupe.stage("codex").play("It says hello.")
+    for name, value in troupe.stage("codex").model.variables("codex").items():
+        monkeypatch.setenv(name, value or "")
+    monkeypatch.setenv("SIGNEDIN_HOME", str(home))
+    monkeypatch.chdir(troupe.cwd)
+    exec(compile(example, str(guide), "exec"), {"__name__": "__main__"})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "codex It says hello."
+    assert lines[1].startswith("claude the plan of claude is used up until ")

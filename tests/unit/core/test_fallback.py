@@ -34,10 +34,10 @@ from signedin.fallback.handover import handover_prompt
 from signedin.fallback.used_up import UsedUp
 from signedin.model.errors import ErrorKind
 from signedin.model.events import CommandEvent, ErrorEvent
-from signedin.providers.base import ProviderSpec
+from signedin.providers.base import ProviderSpec, SessionRequest
 from signedin.providers.registry import load_provider
 from support.events import done, message, session_event
-from support.fakes import Batch, FakeProvider, answer, spec_of
+from support.fakes import Batch, FakeProvider, FakeSession, FakeTurn, answer, spec_of
 
 LATER = 4_000_000_000.0
 
@@ -75,7 +75,7 @@ def used_up(resets_at: float | None = None, *before: Batch) -> Callable[[str], S
 
 
 def note(home: Path, **plans: float) -> None:
-    home.mkdir(mode=0o700)
+    home.mkdir(mode=0o700, exist_ok=True)
     noted = {plan: {"limit": end} for plan, end in plans.items()}
     (home / "used_up.json").write_text(json.dumps(noted))
 
@@ -377,3 +377,37 @@ def test_what_the_next_agent_reads() -> None:
     assert "<folder>\n/work\nM main.py\n</folder>" in prompt
     assert prompt.endswith("beginning where one stopped:\n\nBuild it.")
     assert len(prompt) < 4000
+
+
+async def test_entering_a_turn_sends_its_prompt(fakes: dict[str, FakeProvider]) -> None:
+    fakes["one"].script = lambda prompt: [[session_event()]]
+    async with both("next") as client, client.stream("Go.") as turn:
+        assert [prompt for prompt, _ in fakes["one"].prompts] == ["Go."]
+        assert (await anext(aiter(turn))).kind == "session"
+        await turn.steer("Faster.")
+    assert [(turn.steered, turn.closed) for turn in fakes["one"].turns] == [(["Faster."], 1)]
+
+
+async def test_a_start_that_is_refused_for_the_plan(fakes: dict[str, FakeProvider]) -> None:
+    class Refusing(FakeProvider):
+        async def open_session(self, request: SessionRequest) -> FakeSession:
+            session = await super().open_session(request)
+            session.start_turn = self.refuse  # type: ignore[method-assign]
+            return session
+
+        async def refuse(self, *_: object) -> FakeTurn:
+            raise UsageLimitError("Not even begun.", resets_at=soon())
+
+    fakes["one"] = Refusing()
+    async with both("next") as client:
+        result = await client.run("Go.")
+    assert (result.provider, result.fallbacks[0].reason) == ("two", "Not even begun.")
+
+
+async def test_compacting_does_not_move(fakes: dict[str, FakeProvider], home: Path) -> None:
+    async with both("handover") as client, client.session() as session:
+        await session.run("First.")
+        note(home, one=soon())
+        with pytest.raises(UsageLimitError, match="the plan of one is used up, as an earlier"):
+            await session.compact()
+    assert fakes["two"].prompts == []
