@@ -82,7 +82,7 @@ class FallbackTurn:
         self._limits: RateLimits | None = None
         self._waits_until: float | None = None
         self._sends = self._first_prompt
-        self._done: list[Event] = []
+        self._done: dict[str, Event] = {}
         self._ready: list[Event] = []
         self._sent = False
         self._has_session = False
@@ -191,13 +191,13 @@ class FallbackTurn:
     async def _first_prompt(self) -> str:
         """The prompt as it is, unless the conversation or the work on it has to be handed over."""
         session = self._session
-        if not session.untold and not has_acted(self._done):
+        if not session.untold and not has_acted(self._done.values()):
             return self._prompt
         return handover_prompt(
             prompt=self._prompt,
             source=session.source,
             past=session.past,
-            done=self._done,
+            done=list(self._done.values()),
             cwd=self._options.cwd,
             folder=await folder_state(self._options.cwd),
         )
@@ -233,10 +233,9 @@ class FallbackTurn:
             case RateLimitEvent():
                 self._limits = event.limits
             case MessageEvent():
-                self._done.append(event)
+                self._done[event.item_id] = event
             case CommandEvent() | FileChangeEvent() | ToolEvent() if event.status != "output":
-                started = [each for each in self._done if _item(each) != event.item_id]
-                self._done = [*started, event]
+                self._done[event.item_id] = event
             case DoneEvent() if self._limit is None:
                 self._ended(event.reason)
             case _:
@@ -273,7 +272,7 @@ class FallbackTurn:
             return self._failed(limit)
         if on_limit == "wait":
             return await self._wait(limit)
-        has_work = has_acted(self._done)
+        has_work = has_acted(self._done.values())
         if on_limit == "next" and (has_work or self._session.past):
             why = "the agent has begun to act" if has_work else "the conversation has earlier turns"
             hint = f"{why}, so only on_limit='handover' continues at another provider"
@@ -297,7 +296,7 @@ class FallbackTurn:
         self._waits_until = ends.get(session.member.plan, time.time())
         if not self._sent:
             return [event]
-        if has_acted(self._done):
+        if has_acted(self._done.values()):
             self._sends = self._continuation
         elif not session.past:
             await session.move(session.member)
@@ -328,7 +327,7 @@ class FallbackTurn:
             provider=member.name,
             successor=successor.name,
             resets_at=limit.resets_at,
-            handover=moves and (bool(self._session.past) or has_acted(self._done)),
+            handover=moves and (bool(self._session.past) or has_acted(self._done.values())),
             skipped=not self._has_session,
         )
 
@@ -354,7 +353,9 @@ class FallbackTurn:
         if not self._sent:
             return
         self._sent = False
-        answer = answer_text([event for event in self._done if isinstance(event, MessageEvent)])
+        answer = answer_text(
+            [event for event in self._done.values() if isinstance(event, MessageEvent)]
+        )
         self._session.turn_ended(
             PastTurn(id=None, prompt=self._prompt, text=answer, events=(), reason=reason)
         )
@@ -378,10 +379,6 @@ def _limit_event(text: str, resets_at: float) -> ErrorEvent:
 
 def _is_end(events: Sequence[Event]) -> bool:
     return bool(events) and isinstance(events[-1], DoneEvent)
-
-
-def _item(event: Event) -> str | None:
-    return getattr(event, "item_id", None)
 
 
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:

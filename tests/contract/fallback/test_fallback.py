@@ -26,6 +26,7 @@ from signedin import (
     SessionEvent,
     SignedinError,
     TimeoutExceededError,
+    TurnFailedError,
     UsageLimitError,
 )
 from signedin.fallback.handover import CONTINUE
@@ -156,6 +157,23 @@ def test_many_requests_are_no_plan_that_is_used_up(troupe: Troupe) -> None:
     with pytest.raises(RateLimitedError):
         client.run("Go.")
     assert troupe.stage("claude").requests == NEVER_ASKED
+    assert not used_up_file().exists()
+
+
+def test_a_budget_is_no_plan_that_is_used_up(troupe: Troupe, log: Path) -> None:
+    name, keywords = troupe.member("claude")
+    members = [(name, {**keywords, "provider_options": {"max_budget_usd": 1e-9}})]
+    troupe.stage("claude").play(APPEND, "Never said.")
+    troupe.stage("codex").play("Never said.")
+    with Client(
+        [*members, troupe.member("codex")],
+        on_limit="handover",
+        cwd=troupe.cwd,
+        permissions="full-access",
+    ) as client:
+        _, error = failed(client.stream("Append a line."), TurnFailedError)
+    assert "budget" in error.message
+    assert troupe.stage("codex").requests == NEVER_ASKED
     assert not used_up_file().exists()
 
 
