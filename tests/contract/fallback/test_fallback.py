@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+import uuid
 from itertools import permutations
 from pathlib import Path
 
@@ -31,7 +32,8 @@ from signedin import (
 )
 from signedin.fallback.handover import CONTINUE
 from signedin.fallback.used_up import used_up_file
-from signedin.loopback import HttpError, Rule, Script, Shell, UsageLimit
+from signedin.loopback import Hang, HttpError, Rule, Script, Shell, UsageLimit
+from support.processes import processes_with, wait_until_none_with
 from support.troupe import Troupe
 from support.turns import checked, failed
 
@@ -281,6 +283,24 @@ def result_once_open(
             if isinstance(event, FallbackEvent):
                 troupe.stage(event.provider).play(answer)
         return checked(turn.result())
+
+
+def test_a_turn_that_is_left_between_two_providers_leaves_nothing(
+    troupe: Troupe, log: Path
+) -> None:
+    mark = f"fallback-{uuid.uuid4()}"
+    env = {"SIGNEDIN_TEST_MARK": mark}
+    troupe.stage("claude").play(APPEND, LIMIT)
+    troupe.stage("codex").play(Hang(after=0))
+    with troupe.client("claude", "codex", on_limit="handover", env=env) as client:
+        for event in client.stream("Append a line."):
+            if isinstance(event, FallbackEvent):
+                assert processes_with(mark)
+                break
+        with pytest.raises(TimeoutExceededError):
+            client.run("Go.", timeout=2)
+    wait_until_none_with(mark)
+    assert log.read_text() == "once\n"
 
 
 def test_a_time_limit_ends_the_wait(troupe: Troupe) -> None:
