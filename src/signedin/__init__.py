@@ -33,12 +33,13 @@ _HOMES = {
         "UnsupportedOptionError UnsupportedProviderError UsageLimitError"
     ),
     "model.events": (
-        "AnyEvent ApprovalEvent CommandEvent DoneEvent ErrorEvent Event EventKind FileChange "
+        "AnyEvent ApprovalEvent CommandEvent DoneEvent ErrorEvent Event EventKind FallbackEvent "
+        "FileChange "
         "FileChangeEvent MessageDeltaEvent MessageEvent OtherEvent PlanDeltaEvent PlanEvent "
         "PlanStep RateLimitEvent RateLimits RateLimitWindow ReasoningDeltaEvent ReasoningEvent "
         "RetryEvent SessionEvent ToolEvent Usage UsageEvent WarningEvent"
     ),
-    "model.results": "ModelInfo Outcome PastTurn RunResult SessionInfo SessionPage",
+    "model.results": "Fallback ModelInfo Outcome PastTurn RunResult SessionInfo SessionPage",
     "client.session": "AsyncSession",
     "client.turn": "AsyncTurn",
 }

@@ -60,6 +60,7 @@ from signedin.model.events import (
     ErrorEvent as ErrorEvent,
     Event as Event,
     EventKind as EventKind,
+    FallbackEvent as FallbackEvent,
     FileChange as FileChange,
     FileChangeEvent as FileChangeEvent,
     MessageDeltaEvent as MessageDeltaEvent,
@@ -95,6 +96,7 @@ from signedin.model.options import (
     TurnKeywords as TurnKeywords,
 )
 from signedin.model.results import (
+    Fallback as Fallback,
     ModelInfo as ModelInfo,
     Outcome as Outcome,
     PastTurn as PastTurn,

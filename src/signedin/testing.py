@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from signedin.model.events import (
     CommandEvent,
     DoneEvent,
     Event,
+    FallbackEvent,
     FileChangeEvent,
     MessageDeltaEvent,
     MessageEvent,
@@ -34,7 +36,8 @@ _WHOLE_OF = {
 def assert_event_contract(events: Iterable[Event]) -> None:
     """Checks what every provider promises about the events of one turn.
 
-    The session comes first, if the turn got as far as having one. Deltas come before the
+    The session comes first, if the turn got as far as having one; another one follows a
+    `FallbackEvent` only. Deltas come before the
     complete item they belong to, and each item is completed. A command, file change or tool call
     that starts ends exactly once, and previews of its output lie between. `DoneEvent` comes last
     and once.
@@ -53,7 +56,12 @@ def assert_event_contract(events: Iterable[Event]) -> None:
 def _check_ends(sequence: list[Event]) -> None:
     assert sequence, "there are no events at all"
     sessions = [number for number, event in enumerate(sequence) if isinstance(event, SessionEvent)]
-    assert sessions in ([], [0]), f"a session event must come first and once, not at {sessions}"
+    assert sessions == [] or sessions[0] == 0, f"a session event must come first, not at {sessions}"
+    for before, after in pairwise(sessions):
+        between = sequence[before:after]
+        assert any(isinstance(event, FallbackEvent) for event in between), (
+            f"a second session event, at {after}, and no fallback since {before}"
+        )
     done = [number for number, event in enumerate(sequence) if isinstance(event, DoneEvent)]
     assert done == [len(sequence) - 1], f"done must come last and once, not at {done}"
 

@@ -18,6 +18,7 @@ from rich.text import Text
 from signedin.model.approvals import ApprovalRequest, Question
 from signedin.model.events import (
     CommandEvent,
+    FallbackEvent,
     FileChange,
     FileChangeEvent,
     PlanEvent,
@@ -215,6 +216,11 @@ def plan(event: PlanEvent) -> RenderableType:
             for step in event.steps
         )
     )
+
+
+def fallback(event: FallbackEvent) -> RenderableType:
+    """Shows who continues."""
+    return Text(f"{event.successor} continues: {printable(event.text)}", style="yellow")
 
 
 def retry(event: RetryEvent) -> RenderableType:

@@ -12,7 +12,7 @@ import msgspec
 
 from signedin.model.errors import ErrorKind, SignedinError
 from signedin.model.events import AnyEvent, DoneReason, Usage
-from signedin.model.results import PastTurn, RunResult
+from signedin.model.results import Fallback, PastTurn, RunResult
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -43,6 +43,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     reason: DoneReason
     elapsed: float
     retries: int
+    fallbacks: tuple[Fallback, ...]
     error: Failure | None
 
     @classmethod

@@ -55,6 +55,22 @@ provider = click.option(
     help="The provider to use; see `signedin providers`.",
     shell_complete=suggesting("providers"),
 )
+providers = click.option(
+    "--provider",
+    "-p",
+    default=DEFAULT_PROVIDER,
+    envvar="SIGNEDIN_PROVIDER",
+    metavar="NAME[,NAME]",
+    help="The provider to use, see `signedin providers`; with --on-limit several, the preferred "
+    "one first.",
+    shell_complete=suggesting("providers"),
+)
+on_limit = click.option(
+    "--on-limit",
+    type=click.Choice(get_args(choices.OnLimit)),
+    help="What to do when a plan is used up: give the prompt to the next provider, hand over the "
+    "work as well, wait until the plan resets, or fail.",
+)
 model = click.option(
     "--model",
     "-m",
@@ -183,6 +199,12 @@ def naming_sessions(client: AsyncClient) -> Generator[None]:
         if is_refused and client.capabilities.list_sessions:
             error.add_note(f"see: signedin sessions list --provider {client.provider}")
         raise
+
+
+def providers_of(names: str) -> str | list[str]:
+    """Returns one provider, or the several of a list."""
+    listed = [name.strip() for name in names.split(",")]
+    return listed[0] if len(listed) == 1 else listed
 
 
 def client_of(provider: str, source: choices.AuthSource, account: str | None) -> AsyncClient:

@@ -15,7 +15,14 @@ import msgspec
 from signedin.cli.documents import ResultLine, RunDocument
 from signedin.cli.errors import StdoutClosedError
 from signedin.model.errors import SignedinError
-from signedin.model.events import Event, MessageDeltaEvent, MessageEvent, RetryEvent, WarningEvent
+from signedin.model.events import (
+    Event,
+    FallbackEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    RetryEvent,
+    WarningEvent,
+)
 from signedin.model.results import RunResult
 
 
@@ -135,13 +142,12 @@ class NoticeWriter(Presenter):
     """Writes to standard error what the user should know, for a log that is read later."""
 
     def show(self, events: Sequence[Event]) -> None:
-        """Writes warnings and retries."""
+        """Writes warnings, retries and fallbacks."""
         for event in events:
             match event:
-                case WarningEvent() | RetryEvent():
-                    kind = "warning" if isinstance(event, WarningEvent) else "retry"
+                case WarningEvent() | RetryEvent() | FallbackEvent():
                     with contextlib.suppress(OSError):  # there may be no reader
-                        click.echo(f"{kind}: {event.text}", err=True)
+                        click.echo(f"{event.kind}: {event.text}", err=True)
                 case _:
                     pass
 

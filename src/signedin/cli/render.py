@@ -19,6 +19,7 @@ from signedin.cli.markdown import MarkdownStream
 from signedin.model.events import (
     CommandEvent,
     Event,
+    FallbackEvent,
     FileChangeEvent,
     MessageDeltaEvent,
     MessageEvent,
@@ -86,6 +87,8 @@ class Activity:
                 self._say("Thinking")
             case RetryEvent():
                 self._say("Trying again")
+            case FallbackEvent():
+                self._say(f"Going on with {event.successor}")
             case _:
                 pass
 
@@ -267,6 +270,8 @@ def notices(event: Event) -> list[RenderableType]:
             return [blocks.warning(event.text)]
         case RetryEvent():
             return [blocks.retry(event)]
+        case FallbackEvent():
+            return [blocks.fallback(event)]
         case _:
             return []
 

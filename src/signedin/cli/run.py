@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     help="What to ask; what is piped in is added to it. A single - reads all of it from standard "
     "input; after -- it may begin with a dash.",
 )
-@options.provider
+@options.providers
+@options.on_limit
 @options.model
 @options.effort
 @options.cwd
@@ -96,6 +97,7 @@ def run(
     *,
     prompt: str,
     provider: str,
+    on_limit: choices.OnLimit | None,
     model: str | None,
     effort: str | None,
     cwd: str | None,
@@ -169,7 +171,8 @@ def run(
 
         presenters.append(TranscriptWriter(transcript, text))
     client = AsyncClient(
-        provider,
+        options.providers_of(provider),
+        on_limit=on_limit,
         transport=transport,
         auth_source=source,
         account=account,
@@ -230,7 +233,7 @@ async def run_prompt(
                 await follow_run(run, presenters)
         except StoppedError as error:
             if session_id := error.result.session_id:
-                command = f"signedin run --provider {client.provider} --resume {session_id}"
+                command = f"signedin run --provider {error.result.provider} --resume {session_id}"
                 error.hint = f"continue with: {command} PROMPT"
             raise
 

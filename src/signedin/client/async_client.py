@@ -1,4 +1,4 @@
-"""The asynchronous client: one provider, one account."""
+"""The asynchronous client: one provider and one account, or several in an order."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, cast, get_args, overload
+from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, overload
 
 import msgspec
 
-from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, read_status
 from signedin.accounts.transfer import PortableLogin
 from signedin.client.attempts import run_to_end
 from signedin.client.conversations import Conversations
 from signedin.client.keywords import check_keywords, check_prompt, merge_keywords, resolve
 from signedin.client.many import map_prompts
+from signedin.client.members import (
+    ClientChoices,
+    ProviderChoice,
+    combined,
+    configured,
+    members_of,
+)
 from signedin.client.session import AsyncSession, send
 from signedin.client.turn import AsyncTurn, new_recorder
 from signedin.model.capabilities import (
@@ -28,7 +34,7 @@ from signedin.model.capabilities import (
     check_single_try,
     check_supported,
 )
-from signedin.model.choices import AuthSource, Billing, EnvPolicy
+from signedin.model.choices import AuthSource, Billing, EnvPolicy, OnLimit
 from signedin.model.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
 from signedin.model.events import RateLimits
 from signedin.model.options import (
@@ -36,7 +42,6 @@ from signedin.model.options import (
     StrPath,
     TurnKeywords,
     TurnOptions,
-    check_choice,
     check_switch,
     checked_directory,
 )
@@ -45,7 +50,6 @@ from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.base import (
     Installation,
     Provider,
-    ProviderConfig,
     ProviderTurn,
     SessionQuery,
 )
@@ -62,7 +66,7 @@ _log.addHandler(logging.NullHandler())
 
 
 class AsyncClient:
-    """Drives one provider with one account.
+    """Drives one provider with one account, or the first of several whose plan is not used up.
 
     Nothing starts until the first turn; then the provider's process stays warm until the client is
     closed. A client belongs to the event loop of its first turn.
@@ -74,7 +78,12 @@ class AsyncClient:
     ``provider_options``.
 
     Args:
-        provider: Name of the provider, such as ``codex``.
+        provider: Name of the provider, such as ``codex``. Several in the order in which they are
+            preferred, each a name or ``(name, keywords)``: what holds for this provider only.
+        on_limit: What happens when a plan is used up: ``next`` gives the prompt to the next
+            provider, unless the agent has begun to act; ``handover`` gives it the conversation and
+            the work as well; ``wait`` continues when the plan resets; ``raise``, the default for
+            one provider, raises a `UsageLimitError`. Several providers need it.
         transport: How to drive it, if not in the default way.
         binary: The program to run instead of the installed one.
         auth_source: Whose login to use: signedin's isolated state, the vendor's own (``external``),
@@ -102,8 +111,9 @@ class AsyncClient:
 
     def __init__(
         self,
-        provider: str,
+        provider: str | Sequence[ProviderChoice],
         *,
+        on_limit: OnLimit | None = None,
         transport: str | None = None,
         binary: StrPath | None = None,
         auth_source: AuthSource = "auto",
@@ -116,34 +126,26 @@ class AsyncClient:
         ledger: bool = True,
         **defaults: Unpack[TurnKeywords],
     ) -> None:
-        self._spec = load_provider(provider)
-        transports = list(self._spec.transports)
-        if transport is not None and transport not in transports:
-            raise UnsupportedOptionError(
-                provider, f"transport={transport}", f"choose one of {', '.join(transports)}"
-            )
-        if command is not None and not self._spec.takes_command:
-            hint = "it knows what to start; binary= names another program"
-            raise UnsupportedOptionError(provider, "command", hint)
-        if binary is not None and not self._spec.takes_binary:
-            raise UnsupportedOptionError(provider, "binary", "there is no program to run")
-        check_choice("auth_source", auth_source, get_args(AuthSource))
-        check_choice("env_policy", env_policy, get_args(EnvPolicy))
-        if env_policy != "minimal" and not self._spec.takes_binary:
-            raise UnsupportedOptionError(provider, "env_policy", "there is no program to run")
-        if billing is not None:
-            check_choice("billing", billing, get_args(Billing))
-        if account is not None:
-            _check_account(provider, account, auth_source)
-        self._config = ProviderConfig(
-            transport=transport or transports[0],
-            binary=Path(binary).expanduser() if binary is not None else None,
-            command=_checked_command(command),
+        choices = ClientChoices(
+            transport=transport,
+            binary=binary,
             auth_source=auth_source,
             account=account,
             billing=billing,
             env_policy=env_policy,
+            command=command,
         )
+        if isinstance(provider, str) and on_limit in {None, "raise"}:
+            self._spec = load_provider(provider)
+            self._config = configured(self._spec, choices)
+            can = self._spec.transports[self._config.transport]
+            self._accounts = {self._spec.name: (self._config, can)}
+        else:
+            members = members_of(provider, on_limit, choices, load_provider)
+            self._spec, self._config = combined(members, on_limit)
+            self._accounts = {m.name: (m.config, m.capabilities) for m in members}
+            if auth_backend is not None and len(members) > 1:
+                raise UnsupportedOptionError(self._spec.name, "auth_backend", "each has its own")
         self._capabilities = self._spec.transports[self._config.transport]
         self._auth_backend = auth_backend
         self._defaults = check_keywords(defaults)
@@ -155,7 +157,7 @@ class AsyncClient:
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._warming: asyncio.Task[None] | None = None
-        check_supported(provider, self.capabilities, {"prewarm": prewarm})
+        check_supported(self.provider, self.capabilities, {"prewarm": prewarm})
         self._cold = prewarm
         with suppress(RuntimeError):  # no event loop is running yet
             self._warm_up()
@@ -539,7 +541,7 @@ class AsyncClient:
         if self._ledger is None:
             from signedin.ledger.writer import Ledger  # noqa: PLC0415 - 5 ms, when a turn has ended
 
-            self._ledger = Ledger(self._config, self._capabilities)
+            self._ledger = Ledger(self._accounts)
         self._ledger.add(recorder)
 
     @asynccontextmanager
@@ -626,23 +628,3 @@ class AsyncClient:
                 "close it in that loop, or make one client per loop"
             )
         return self._conversations
-
-
-def _checked_command(command: Sequence[str] | None) -> tuple[str, ...]:
-    if command is None:
-        return ()
-    parts = cast("tuple[object, ...]", tuple(command) if isinstance(command, list | tuple) else ())
-    if not parts or not all(isinstance(part, str) for part in parts):
-        raise InvalidOptionError(
-            f"command must be a list of a program and its arguments, not {command!r}"
-        )
-    return tuple(str(part) for part in parts)
-
-
-def _check_account(provider: str, account: str, source: AuthSource) -> None:
-    isolated_home(provider, account)  # refuses what cannot be a name
-    if source == "external":
-        raise InvalidOptionError(
-            f"account={account!r} names an isolated login, and auth_source='external' asks for the "
-            "vendor's own; give one of them"
-        )

@@ -14,10 +14,11 @@ from typing import Literal, Self, TypeVar, Unpack, overload
 
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod
 from signedin.client.async_client import AsyncClient
+from signedin.client.members import ProviderChoice
 from signedin.client.session import AsyncSession
 from signedin.client.turn import BlockingTurn
 from signedin.model.capabilities import Capabilities
-from signedin.model.choices import AuthSource, Billing, EnvPolicy
+from signedin.model.choices import AuthSource, Billing, EnvPolicy, OnLimit
 from signedin.model.events import RateLimits
 from signedin.model.options import Output, StrPath, TurnKeywords
 from signedin.model.results import ModelInfo, Outcome, OutputT_co, PastTurn, RunResult, SessionPage
@@ -256,7 +257,7 @@ class Login(Handle[AsyncLogin]):
 
 
 class Client:
-    """Drives one provider with one account.
+    """Drives one provider with one account, or the first of several whose plan is not used up.
 
     Nothing starts until the first turn; then the provider's process stays warm until the client is
     closed. It may be used from several threads.
@@ -269,7 +270,12 @@ class Client:
     ``provider_options``.
 
     Args:
-        provider: Name of the provider, such as ``codex``.
+        provider: Name of the provider, such as ``codex``. Several in the order in which they are
+            preferred, each a name or ``(name, keywords)``: what holds for this provider only.
+        on_limit: What happens when a plan is used up: ``next`` gives the prompt to the next
+            provider, unless the agent has begun to act; ``handover`` gives it the conversation and
+            the work as well; ``wait`` continues when the plan resets; ``raise``, the default for
+            one provider, raises a `UsageLimitError`. Several providers need it.
         transport: How to drive it, if not in the default way.
         binary: The program to run instead of the installed one.
         auth_source: Whose login to use: signedin's isolated state, the vendor's own (``external``),
@@ -297,8 +303,9 @@ class Client:
 
     def __init__(
         self,
-        provider: str,
+        provider: str | Sequence[ProviderChoice],
         *,
+        on_limit: OnLimit | None = None,
         transport: str | None = None,
         binary: StrPath | None = None,
         auth_source: AuthSource = "auto",
@@ -313,6 +320,7 @@ class Client:
     ) -> None:
         self._async = AsyncClient(
             provider,
+            on_limit=on_limit,
             transport=transport,
             binary=binary,
             auth_source=auth_source,

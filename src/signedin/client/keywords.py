@@ -40,6 +40,7 @@ _OF_CLIENTS = frozenset(
         "command",
         "env_policy",
         "ledger",
+        "on_limit",
         "prewarm",
         "transport",
     }

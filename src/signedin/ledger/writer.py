@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from signedin.model.events import (
     Usage,
     UsageEvent,
 )
+from signedin.model.results import RunResult
 from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.base import ProviderConfig
 from signedin.runtime.aio import aside
@@ -41,14 +42,11 @@ class Ledger:
     """Takes the turns of one client.
 
     Args:
-        config: What the client knows of its account.
-        capabilities: What its provider reports.
+        accounts: What the client knows of its account, and what is reported there, by provider.
     """
 
-    def __init__(self, config: ProviderConfig, capabilities: Capabilities) -> None:
-        self._account = config.account or ""
-        self._billing = config.billing
-        self._capabilities = capabilities
+    def __init__(self, accounts: Mapping[str, tuple[ProviderConfig, Capabilities]]) -> None:
+        self._accounts = accounts
         self._file = ledger_file()
         self._warned = False
 
@@ -62,27 +60,31 @@ class Ledger:
         if writer.running:
             await aside(writer.finish)
 
-    def row(self, recorder: TurnRecorder, ended: float) -> Row:
-        """Returns what is written about a turn."""
-        result = recorder.result(turn_id=None)
+    def rows(self, recorder: TurnRecorder, ended: float) -> list[Row]:
+        """Returns what is written about a turn: a row for each provider that had a part in it."""
+        parts = recorder.parts()
+        return [self._row(part, ended) for part in parts if part.provider in self._accounts]
+
+    def _row(self, result: RunResult[object], ended: float) -> Row:
+        config, capabilities = self._accounts[result.provider]
         usage = result.usage or Usage()
         return Row(
             ended=ended,
             day=time.strftime("%Y-%m-%d", time.localtime(ended)),
             provider=result.provider,
             transport=result.transport,
-            account=self._account,
+            account=config.account or "",
             model=result.model or "",
             session=result.session_id,
             reason=result.reason,
-            payer=self._payer(result.events),
-            seconds=recorder.seconds,
+            payer=_payer(config, result.events),
+            seconds=result.elapsed,
             input=usage.input_tokens,
             cached=usage.cached_input_tokens,
             cache_write=usage.cache_write_tokens,
             output=usage.output_tokens,
             reasoning=usage.reasoning_tokens,
-            model_calls=self._model_calls(result.events),
+            model_calls=_model_calls(result.events) if capabilities.usage_during else None,
             tool_calls=sum(map(_is_call, result.events)),
             vendor_usd=usage.reported_usd,
         )
@@ -93,28 +95,14 @@ class Ledger:
             self._warned = True
             _log.warning("turns are not written to the ledger %s: %s", self._file, error)
 
-    def _payer(self, events: Sequence[Event]) -> str:
-        if self._billing is not None:
-            return self._billing
-        # Only a turn that a plan pays for reports what is left of one.
-        has_plan = any(isinstance(event, RateLimitEvent) for event in events)
-        return "subscription" if has_plan else "unknown"
-
-    def _model_calls(self, events: Sequence[Event]) -> int | None:
-        """Counts the reports of tokens, of which some come twice; else the calls are not known."""
-        if not self._capabilities.usage_during:
-            return None
-        reports = [event.usage for event in events if isinstance(event, UsageEvent)]
-        return sum(one != before for before, one in zip([None, *reports], reports, strict=False))
-
 
 class _Ended(NamedTuple):
     ledger: Ledger
     recorder: TurnRecorder
     at: float
 
-    def row(self) -> Row:
-        return self.ledger.row(self.recorder, self.at)
+    def rows(self) -> list[Row]:
+        return self.ledger.rows(self.recorder, self.at)
 
 
 class _Writer:
@@ -159,9 +147,7 @@ class _Writer:
         try:
             with closing(open_ledger(self._file)) as database:
                 while taken := self._take():
-                    write_rows(
-                        database, [each.ledger.row(each.recorder, each.at) for each in taken]
-                    )
+                    write_rows(database, [row for each in taken for row in each.rows()])
         except Exception as error:
             with self._changed:
                 taken += self._waiting
@@ -205,3 +191,17 @@ if hasattr(os, "register_at_fork"):
 def _is_call(event: Event) -> bool:
     is_action = isinstance(event, CommandEvent | FileChangeEvent | ToolEvent)
     return is_action and event.status not in {"started", "output"}
+
+
+def _payer(config: ProviderConfig, events: Sequence[Event]) -> str:
+    if config.billing is not None:
+        return config.billing
+    # Only a turn that a plan pays for reports what is left of one.
+    has_plan = any(isinstance(event, RateLimitEvent) for event in events)
+    return "subscription" if has_plan else "unknown"
+
+
+def _model_calls(events: Sequence[Event]) -> int:
+    """Counts the reports of tokens, of which some come twice."""
+    reports = [event.usage for event in events if isinstance(event, UsageEvent)]
+    return sum(one != before for before, one in zip([None, *reports], reports, strict=False))

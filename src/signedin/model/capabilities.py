@@ -88,6 +88,34 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     prewarm: bool = False
 
 
+class CommonCapabilities(Capabilities, frozen=True, kw_only=True):
+    """What all of several providers can do.
+
+    Attributes:
+        lacking: The first provider that lacks a capability, by its name.
+    """
+
+    lacking: Mapping[str, str]
+
+
+def common_capabilities(of_each: Mapping[str, Capabilities]) -> CommonCapabilities:
+    """Returns what all of several providers can do.
+
+    Args:
+        of_each: What each can do, by its name.
+    """
+    lacking = {
+        name: provider
+        for provider, capabilities in reversed(list(of_each.items()))
+        for name in Capabilities.__struct_fields__
+        if not getattr(capabilities, name)
+    }
+    has = {name: name not in lacking for name in Capabilities.__struct_fields__}
+    # These are about one account, or would have to be asked of each.
+    asked = dict.fromkeys(("models", "limits", "list_sessions"), False)
+    return CommonCapabilities(lacking=lacking, **{**has, **asked})
+
+
 EVERYTHING = Capabilities(**dict.fromkeys(Capabilities.__struct_fields__, True))
 """All that any provider can do; most take something out of it."""
 
@@ -111,6 +139,10 @@ _NEEDS: Mapping[str, tuple[str, object]] = {
 keyword that asks for nothing."""
 
 
+_OF_ONE: Mapping[str, object] = {"model": VENDOR_DEFAULT, "provider_options": {}}
+"""Keywords whose values one provider knows, and the value that asks for nothing."""
+
+
 def check_supported(
     provider: str, capabilities: Capabilities, keywords: Mapping[str, object]
 ) -> None:
@@ -120,7 +152,19 @@ def check_supported(
         UnsupportedOptionError: With the first of them.
     """
     for keyword in unsupported(capabilities, keywords):
-        raise UnsupportedOptionError(provider, keyword, "not through this transport")
+        who = _who_lacks(_NEEDS[keyword][0], provider, capabilities)
+        raise UnsupportedOptionError(who, keyword, "not through this transport")
+    if isinstance(capabilities, CommonCapabilities):
+        for keyword, nothing in _OF_ONE.items():
+            if keywords.get(keyword) not in (None, nothing):
+                hint = f"it means something else at each; give it as (provider, {{{keyword!r}: …}})"
+                raise UnsupportedOptionError(provider, keyword, hint)
+
+
+def _who_lacks(capability: str, provider: str, capabilities: Capabilities) -> str:
+    if isinstance(capabilities, CommonCapabilities):
+        return capabilities.lacking.get(capability, provider)
+    return provider
 
 
 def unsupported(capabilities: Capabilities, keywords: Mapping[str, object]) -> list[str]:
@@ -140,7 +184,8 @@ def check_retry(provider: str, capabilities: Capabilities, retry: Retry | None) 
     """
     if retry is not None and retry.max_retries and not capabilities.roll_back:
         hint = "a session stores its failed turns, so a retry would repeat the prompt"
-        raise UnsupportedOptionError(provider, "retry", hint)
+        who = _who_lacks("roll_back", provider, capabilities)
+        raise UnsupportedOptionError(who, "retry", hint)
 
 
 def check_single_try(provider: str, keywords: Mapping[str, object]) -> None:

@@ -13,5 +13,9 @@ EnvPolicy: TypeAlias = Literal["minimal", "inherit"]
 AuthSource: TypeAlias = Literal["auto", "isolated", "external"]
 """Which login is used: signedin's own state, the vendor's, or the first that is signed in."""
 
+OnLimit: TypeAlias = Literal["next", "handover", "wait", "raise"]
+"""What happens when a plan is used up: the next provider gets the prompt, unless the agent has
+acted; it gets the work as well; the turn waits until the plan resets; an error is raised."""
+
 Billing: TypeAlias = Literal["subscription", "api"]
 """Who is to pay: the plan of a login, or an API key by use."""

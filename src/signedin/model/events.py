@@ -1,9 +1,9 @@
 """What happens during a turn, in one vocabulary for every provider.
 
 Events are frozen `msgspec.Struct`s tagged by ``kind``. A stream of them always starts with a
-`SessionEvent`, gives deltas before the item they belong to, and ends with exactly one `DoneEvent`,
-also after an error or an interrupt. Whatever a provider sends that has no event type here arrives
-as an `OtherEvent`; nothing is dropped.
+`SessionEvent` (another one follows a `FallbackEvent` only), gives deltas before the item they
+belong to, and ends with exactly one `DoneEvent`, also after an error or an interrupt. Whatever a
+provider sends that has no event type here arrives as an `OtherEvent`; nothing is dropped.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class EventKind(StrEnum):
     USAGE = "usage"
     RATE_LIMIT = "rate_limit"
     RETRY = "retry"
+    FALLBACK = "fallback"
     WARNING = "warning"
     ERROR = "error"
     DONE = "done"
@@ -124,6 +125,8 @@ class SessionEvent(Event, frozen=True, kw_only=True, tag="session"):
         model: What it is set to, if reported; it may be a word such as ``auto``.
         cwd: Where the agent works.
         effort: The reasoning effort it is set to, if reported.
+        provider: Who answers, of a client with several providers.
+        transport: How that provider is driven.
     """
 
     kind: ClassVar[Literal["session"]] = "session"
@@ -132,6 +135,8 @@ class SessionEvent(Event, frozen=True, kw_only=True, tag="session"):
     model: str | None = None
     cwd: str | None = None
     effort: str | None = None
+    provider: str | None = None
+    transport: str | None = None
 
 
 class MessageEvent(Event, frozen=True, kw_only=True, tag="message"):
@@ -441,6 +446,26 @@ class RetryEvent(Event, frozen=True, kw_only=True, tag="retry"):
     delay: float | None = None
 
 
+class FallbackEvent(Event, frozen=True, kw_only=True, tag="fallback"):
+    """A plan is used up; ``text`` says so in the provider's words, and the turn continues.
+
+    Attributes:
+        provider: Whose plan it is.
+        successor: Who continues: another provider, or the same after ``resets_at``.
+        resets_at: When the plan resets, in Unix seconds, if reported.
+        handover: Whether the successor gets the conversation and the work so far.
+        skipped: Whether the provider has done nothing in this turn, not even begun a session.
+    """
+
+    kind: ClassVar[Literal["fallback"]] = "fallback"
+
+    provider: str
+    successor: str
+    resets_at: float | None = None
+    handover: bool = False
+    skipped: bool = False
+
+
 class WarningEvent(Event, frozen=True, kw_only=True, tag="warning"):
     """Something the user should know; the turn continues."""
 
@@ -502,6 +527,7 @@ AnyEvent: TypeAlias = (
     | UsageEvent
     | RateLimitEvent
     | RetryEvent
+    | FallbackEvent
     | WarningEvent
     | ErrorEvent
     | DoneEvent

@@ -19,6 +19,20 @@ else:
     OutputT_co = TypeVar("OutputT_co", covariant=True)  # only Python 3.13 knows defaults
 
 
+class Fallback(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider whose plan was used up, so that another continued, or the same one later.
+
+    Attributes:
+        provider: Who it was.
+        reason: What it said, with secrets masked.
+        resets_at: When its plan resets, in Unix seconds, if reported.
+    """
+
+    provider: str
+    reason: str
+    resets_at: float | None = None
+
+
 class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
     """The result of one turn.
 
@@ -37,6 +51,7 @@ class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
         reason: How the turn ended.
         elapsed: Seconds from the call to the end.
         retries: How often the turn was retried.
+        fallbacks: Whose plans were used up before this provider answered, in that order.
     """
 
     provider: str
@@ -52,6 +67,7 @@ class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
     reason: DoneReason
     elapsed: float
     retries: int = 0
+    fallbacks: tuple[Fallback, ...] = ()
 
     def __repr__(self) -> str:
         """Short on purpose: who, how long, and the start of the text."""

@@ -17,6 +17,7 @@ from signedin.model.events import (
     DoneReason,
     ErrorEvent,
     Event,
+    FallbackEvent,
     FileChangeEvent,
     MessageDeltaEvent,
     MessageEvent,
@@ -35,7 +36,7 @@ from signedin.model.events import (
     error_from_event,
 )
 from signedin.model.redact import redact_json, redact_message
-from signedin.model.results import RunResult, answer_text
+from signedin.model.results import Fallback, RunResult, answer_text
 
 _Delta: TypeAlias = MessageDeltaEvent | ReasoningDeltaEvent | PlanDeltaEvent
 _UNFINISHED: dict[type[_Delta], Callable[[str, str], AnyEvent]] = {
@@ -54,6 +55,7 @@ _DELTAS = tuple(_UNFINISHED)
 _NEWS = (
     DoneEvent,
     ErrorEvent,
+    FallbackEvent,
     OtherEvent,
     RateLimitEvent,
     RetryEvent,
@@ -88,6 +90,12 @@ class TurnRecorder:
         self._ended: set[str] = set()
         self._session_id: str | None = None
         self._usage: Usage | None = None
+        self._asked_model = model
+        self._part_started = self._started
+        self._part_begins = 0
+        self._used_before: Usage | None = None
+        self._earlier: list[RunResult[object]] = []
+        self._fallbacks: list[Fallback] = []
         self._failure: ErrorEvent | None = None
         self._ended_at: float | None = None
         self.done: DoneEvent | None = None
@@ -117,19 +125,36 @@ class TurnRecorder:
 
     def result(self, *, turn_id: str | None) -> RunResult[object]:
         """Returns the result as it stands."""
+        last = self._part(self.done.reason if self.done else "interrupted")
+        return msgspec.structs.replace(
+            last,
+            turn_id=turn_id,
+            events=tuple(self._events),
+            usage=self._used_before + last.usage
+            if self._used_before and last.usage
+            else self._used_before or last.usage,
+            elapsed=self.seconds,
+            fallbacks=tuple(self._fallbacks),
+        )
+
+    def parts(self) -> list[RunResult[object]]:
+        """Returns what each provider did; of several, all but the last had used up their plans."""
+        return [*self._earlier, self._part(self.done.reason if self.done else "interrupted")]
+
+    def _part(self, reason: DoneReason) -> RunResult[object]:
         return RunResult(
             provider=self._provider,
             transport=self._transport,
             session_id=self._session_id,
-            turn_id=turn_id,
+            turn_id=None,
             model=self._model,
             cwd=self._cwd,
             text=self._answer(),
             output=None,
-            events=tuple(self._events),
+            events=tuple(self._events[self._part_begins :]),
             usage=self._usage and self._usage.of_model(self._model),
-            reason=self.done.reason if self.done else "interrupted",
-            elapsed=self.seconds,
+            reason=reason,
+            elapsed=(self._ended_at or time.monotonic()) - self._part_started,
         )
 
     def failure(self) -> SignedinError | None:
@@ -171,6 +196,8 @@ class TurnRecorder:
                     return []
                 self._session_id = event.session_id
                 self._model = event.model or self._model
+                self._provider = event.provider or self._provider
+                self._transport = event.transport or self._transport
             case MessageEvent() | ReasoningEvent() | PlanEvent():
                 self._partial.pop(event.item_id, None)
                 self._ended.add(event.item_id)
@@ -179,8 +206,13 @@ class TurnRecorder:
             case UsageEvent():
                 self._usage = event.usage
                 self._model = event.model or self._model
+                if self._used_before is not None:
+                    total = self._used_before + event.usage
+                    event = msgspec.structs.replace(event, usage=total)
             case ErrorEvent():
                 self._failure = event
+            case FallbackEvent():
+                return self._take_fallback(event)
             case DoneEvent():
                 return self._take_done(event)
             case _:
@@ -202,6 +234,22 @@ class TurnRecorder:
             self._output.pop(event.item_id, None)
             self._ended.add(event.item_id)
         return [self._keep(event)]
+
+    def _take_fallback(self, event: FallbackEvent) -> list[AnyEvent]:
+        """Ends what one provider did, so that the next one begins a session of its own."""
+        closing = [*self._close_texts(), *self._close_actions()]
+        self._fallbacks.append(
+            Fallback(provider=event.provider, reason=event.text, resets_at=event.resets_at)
+        )
+        kept = self._keep(event)
+        if not event.skipped:
+            self._earlier.append(part := self._part("failed"))
+            if part.usage is not None:
+                before = self._used_before
+                self._used_before = before + part.usage if before else part.usage
+            self._usage, self._session_id, self._model = None, None, self._asked_model
+            self._part_started, self._part_begins = time.monotonic(), len(self._events)
+        return [*closing, kept]
 
     def _take_done(self, event: DoneEvent) -> list[AnyEvent]:
         closing = [*self._close_texts(), *self._close_actions()]
@@ -231,7 +279,8 @@ class TurnRecorder:
         return event
 
     def _answer(self) -> str:
-        messages = [event for event in self._events if isinstance(event, MessageEvent)]
+        part = self._events[self._part_begins :]
+        messages = [event for event in part if isinstance(event, MessageEvent)]
         if text := answer_text(messages):
             return text
         growing = [

@@ -96,7 +96,8 @@ class ProviderTurn(Protocol):
         """Waits for the next events.
 
         Returns:
-            At least one event, the last batch ending with a `DoneEvent`.
+            The events, the last batch ending with a `DoneEvent`. None means that the turn is still
+            waiting for something that it waits for on purpose.
 
         Raises:
             SignedinError: The transport failed. Only `aclose` may be called after that.
@@ -245,6 +246,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         login: The command that signs in.
         quirks: What users should know about it besides its capabilities.
         profiles: Names of the ways to sign in, the default first, if there are several.
+        vendor: Whose accounts it uses, by the name of the vendor's own provider, if not of its own.
         tested: The oldest and the newest version of the program that signedin is tested with.
     """
 
@@ -258,6 +260,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     login: str = ""
     quirks: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    vendor: str | None = None
     tested: tuple[str, str] | None = None
 
 

@@ -81,7 +81,7 @@ def is_news(event: AnyEvent) -> bool:
             return False
         case "plan" | "plan_delta" | "command" | "file_change" | "tool" | "approval" | "done":
             return False
-        case "usage" | "rate_limit" | "retry" | "warning" | "error" | "other":
+        case "usage" | "rate_limit" | "retry" | "fallback" | "warning" | "error" | "other":
             return True
         case _:
             assert_never(event.kind)

@@ -37,6 +37,7 @@ HARMLESS = {
     "signedin.providers.acp.catalogue.ProjectGuard",  # the same
     "signedin.providers.acp.protocol.CreateTerminal",  # its variables hide their values
     "signedin.model.capabilities.Capabilities",  # says whether there can be any
+    "signedin.model.capabilities.CommonCapabilities",  # the same
     "signedin.providers.claude.account.home._Settings",  # keeps no values
 }
 

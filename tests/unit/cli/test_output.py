@@ -135,6 +135,7 @@ def test_one_json_object_with_everything(capsys):
         "reason": "completed",
         "elapsed": 3.21,
         "retries": 0,
+        "fallbacks": [],
         "error": None,
     }
 

@@ -378,6 +378,7 @@ def family_member(agent: str) -> ProviderSpec:
         install=known.install,
         login=known.login,
         quirks=known.quirks,
+        vendor=None if known.vendor == "others" else known.vendor,
     )
 
 

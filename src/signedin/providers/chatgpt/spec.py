@@ -53,6 +53,7 @@ SPEC = ProviderSpec(
     login=sign_in_command("chatgpt", method="browser"),
     profiles=("siwc", "codex"),
     takes_binary=False,
+    vendor="codex",
     quirks=(
         "it has no working directory: it runs no commands and changes no files",
         "conversations are stored on this machine, and sent whole with every request",

@@ -29,7 +29,7 @@ _BY_ERROR = {
 }
 
 _BY_SUBTYPE = {
-    "error_max_budget_usd": ErrorKind.USAGE_LIMIT,
+    "error_max_budget_usd": ErrorKind.OTHER,
     "error_max_structured_output_retries": ErrorKind.OUTPUT,
 }
 
