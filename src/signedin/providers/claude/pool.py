@@ -200,6 +200,11 @@ class _Cleared:
         del question, payload
         raise ProtocolError("nothing was asked for")
 
+    def on_hook(self, call: HookCallback, payload: msgspec.Raw) -> object:
+        """Refuses: no tool should run."""
+        del call, payload
+        raise ProtocolError("nothing was asked for")
+
     async def call_tool(self, name: str, arguments: object) -> ToolResult:
         """Refuses: no tool should run."""
         del name, arguments
