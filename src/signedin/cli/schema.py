@@ -25,6 +25,7 @@ from signedin.cli.documents import (
 )
 from signedin.cli.errors import UsageError
 from signedin.cli.output import write
+from signedin.cli.policy import PolicyAnswer
 from signedin.cli.tables import aligned
 from signedin.ledger.report import UsageReport
 from signedin.model.events import AnyEvent, RateLimits
@@ -38,6 +39,7 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "models": (list[ModelInfo], "signedin models --json"),
     "limits": (RateLimits, "signedin limits --json"),
     "usage": (UsageReport, "signedin usage --json"),
+    "policy-test": (PolicyAnswer, "signedin policy test --json"),
     "sessions-list": (SessionPage, "signedin sessions list --json"),
     "sessions-show": (SessionDocument, "signedin sessions show --json"),
     "sessions-change": (

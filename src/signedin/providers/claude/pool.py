@@ -13,7 +13,13 @@ import msgspec
 
 from signedin.model.errors import ProtocolError, SignedinError
 from signedin.providers.claude.launch import Launch
-from signedin.providers.claude.messages import UNREADABLE, CanUseTool, Message, SystemMessage
+from signedin.providers.claude.messages import (
+    UNREADABLE,
+    CanUseTool,
+    HookCallback,
+    Message,
+    SystemMessage,
+)
 from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import message_with
 from signedin.runtime.aio import finish
