@@ -89,8 +89,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             folder: Where it would happen.
             root: The working directory of the agent, which patterns start from.
         """
-        if ANYTHING in self.commands and (action.is_hidden or not action.incidental):
-            return Match.YES
+        if ANYTHING in self.commands:
+            return Match.YES if action.is_hidden or not action.incidental else Match.NO
         patterns: Sequence[str] = getattr(self, _FIELDS.get(action.kind, ""), ())
         found = (self._match(pattern, action, folder, root) for pattern in patterns)
         return max(found, default=Match.NO)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -89,6 +90,10 @@ _EXPANDED = re.compile(r"(?<!\\)(?:[*?\[]|\{[^}]*(?:,|\.\.)|[@+!]\()|^~(?!/|$)|^
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED_IN_QUOTES = re.compile(r'\\([$`"\\])')
 _JOINED_LINE = re.compile(r"\S\\\n\S")
+_STREAM = re.compile(r"\d+|-")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_STAND_IN = "Q"
+_BLANK = frozenset(" \t\n")
 _PIECES = re.compile(r"[=:@,]")
 _LONGEST = 100_000
 _DEEPEST = 8
@@ -182,90 +187,109 @@ def _line(command: str, depth: int) -> Iterator[Action]:
         raise UnparsableError("it has control characters")
     if _JOINED_LINE.search(command):
         raise UnparsableError("a word of it goes over two lines")
-    root = parser().parse(command.encode("utf-8", "surrogatepass")).root_node
+    # The parser may crash at characters above U+FFFF (tree-sitter-bash 0.25.1).
+    root = parser().parse(_BEYOND_ASCII.sub(_STAND_IN, command).encode()).root_node
     if root.has_error:
         raise UnparsableError("it is not a command that bash would read")
-    pending = [root]
-    while pending:
-        node = pending.pop()
-        yield from _node(node, depth)
-        pending.extend(reversed(node.children))
+    yield from _Reader(command, depth).actions(root)
 
 
-def _node(node: Node, depth: int) -> Iterator[Action]:
-    match node.type:
-        case "command":
-            yield from _command(_words(node), depth)
-        case "declaration_command" | "unset_command":
-            yield Action("command", (_text(node).split()[0], None), incidental=True)
-        case "variable_assignment":
-            yield Action("command", (_assignment(node),))
-        case "file_redirect":
-            yield from _redirect(node)
-        case "heredoc_redirect" if node.child_by_field_name("argument"):
-            raise UnparsableError("a word follows the mark of a here-document")
-        case _:
-            pass
+class _Reader:
+    """Reads the nodes of one command line.
 
+    Args:
+        line: The command line; an offset in it is one in what was parsed.
+        depth: How many command lines it is in.
+    """
 
-def _words(node: Node) -> tuple[Word, ...]:
-    """The name of a command and its arguments; assignments and redirections are nodes too."""
-    name = node.child_by_field_name("name")
-    if name is None:
-        raise UnparsableError("it has no name")
-    return tuple(_word(each) for each in (name, *node.children_by_field_name("argument")))
+    def __init__(self, line: str, depth: int) -> None:
+        self._line = line
+        self._depth = depth
 
+    def actions(self, root: Node) -> Iterator[Action]:
+        """Returns what all nodes do, wherever they are nested."""
+        pending = [root]
+        while pending:
+            node = pending.pop()
+            yield from self._node(node)
+            pending.extend(reversed(node.children))
 
-def _word(node: Node) -> Word:
-    match node.type:
-        case "command_name":
-            return _word(node.children[0])
-        case "raw_string":
-            return _text(node)[1:-1]
-        case "string":
-            if any(child.type in _OPAQUE for child in node.children):
+    def _node(self, node: Node) -> Iterator[Action]:
+        match node.type:
+            case "command":
+                yield from _command(self._words(node), self._depth)
+            case "declaration_command" | "unset_command":
+                yield Action("command", (self._text(node).split()[0], None), incidental=True)
+            case "variable_assignment":
+                yield Action("command", (self._assignment(node),))
+            case "file_redirect":
+                yield from self._redirect(node)
+            case "heredoc_redirect" if node.child_by_field_name("argument"):
+                raise UnparsableError("a word follows the mark of a here-document")
+            case "heredoc_start" if _STAND_IN in self._text(node) or not self._text(node).isascii():
+                raise UnparsableError("the mark of a here-document is none that is known")
+            case _:
+                pass
+
+    def _words(self, node: Node) -> tuple[Word, ...]:
+        """The name of a command and its arguments; assignments and redirections are nodes too."""
+        name = node.child_by_field_name("name")
+        if name is None:
+            raise UnparsableError("it has no name")
+        # The parser goes on after the end of a line that is followed by a backslash.
+        for one, next_one in pairwise(node.children):
+            if "\n" in self._line[one.end_byte : next_one.start_byte].replace("\\\n", ""):
+                raise UnparsableError("a command of it goes over two lines")
+        return tuple(self._word(each) for each in (name, *node.children_by_field_name("argument")))
+
+    def _word(self, node: Node) -> Word:
+        text = self._text(node)
+        match node.type:
+            case "command_name":
+                return self._word(node.children[0])
+            case "raw_string":
+                return text[1:-1]
+            case "string":
+                if any(child.type in _OPAQUE for child in node.children):
+                    return None
+                return _ESCAPED_IN_QUOTES.sub(r"\1", text[1:-1]).replace("\\\n", "")
+            case "concatenation":
+                parts = [self._word(child) for child in node.children]
+                known = None not in parts and not _EXPANDED.search(text)
+                return "".join(part or "" for part in parts) if known else None
+            case "word" | "number" | "test_operator" | "variable_name":
+                if not _BLANK.isdisjoint(_ESCAPED.sub("", text)) or "\n" in text:
+                    raise UnparsableError("a word of it has blanks")
+                return None if _EXPANDED.search(text) else _ESCAPED.sub(r"\1", text)
+            case kind if kind in _OPAQUE or not node.is_named:
                 return None
-            return _ESCAPED_IN_QUOTES.sub(r"\1", _text(node)[1:-1]).replace("\\\n", "")
-        case "concatenation":
-            if _EXPANDED.search(_text(node)):
-                return None
-            parts = [_word(child) for child in node.children]
-            return None if None in parts else "".join(part or "" for part in parts)
-        case "word" | "number" | "test_operator" | "variable_name":
-            text = _text(node)
-            return None if _EXPANDED.search(text) else _ESCAPED.sub(r"\1", text)
-        case kind if kind in _OPAQUE or not node.is_named:
+            case kind:
+                raise UnparsableError(f"it has a word of an unknown kind, {kind}")
+
+    def _text(self, node: Node) -> str:
+        return self._line[node.start_byte : node.end_byte]
+
+    def _assignment(self, node: Node) -> Word:
+        value = node.child_by_field_name("value")
+        name = node.child_by_field_name("name")
+        if name is None or name.type != "variable_name":
             return None
-        case kind:
-            raise UnparsableError(f"it has a word of an unknown kind, {kind}")
+        text = "" if value is None else self._word(value)
+        return None if text is None else f"{self._text(name)}={text}"
 
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "surrogatepass")
-
-
-def _assignment(node: Node) -> Word:
-    value = node.child_by_field_name("value")
-    name = node.child_by_field_name("name")
-    if name is None or name.type != "variable_name":
-        return None
-    text = "" if value is None else _word(value)
-    return None if text is None else f"{_text(name)}={text}"
-
-
-def _redirect(node: Node) -> Iterator[Action]:
-    targets = node.children_by_field_name("destination")
-    if len(targets) != 1:
-        raise UnparsableError("a word follows a redirection")
-    operator = next(child.type for child in node.children if not child.is_named)
-    target = _word(targets[0])
-    copies = operator in {">&", "<&"} and target is not None and re.fullmatch(r"\d+|-", target)
-    if copies or target in _STREAMS:
-        return
-    if operator in {"<", "<&"}:
-        yield Action("read", (target,), incidental=True)
-    else:
-        yield Action("write", (target,))
+    def _redirect(self, node: Node) -> Iterator[Action]:
+        targets = node.children_by_field_name("destination")
+        if len(targets) != 1:
+            raise UnparsableError("a word follows a redirection")
+        operator = next(child.type for child in node.children if not child.is_named)
+        target = self._word(targets[0])
+        copies = operator in {">&", "<&"} and target is not None and _STREAM.fullmatch(target)
+        if copies or target in _STREAMS:
+            return
+        if operator in {"<", "<&"}:
+            yield Action("read", (target,), incidental=True)
+        else:
+            yield Action("write", (target,))
 
 
 def _command(words: tuple[Word, ...], depth: int) -> Iterator[Action]:
@@ -275,19 +299,26 @@ def _command(words: tuple[Word, ...], depth: int) -> Iterator[Action]:
     name = program(words[0]) if words[0] else None
     if name in _RESERVED:
         raise UnparsableError(f"{name!r} is where a command should be")
-    passing = name in _PASSING or (name in _SHELLS and len(words) > 1)
+    base = (name or "").rpartition("/")[2].casefold()
+    inside = list(_inside(base, words, depth))
+    known = bool(inside) and not any(action.is_hidden for action in inside)
+    passing = known and (name in _PASSING or name in _SHELLS)
     yield Action("command", (name, *words[1:]), incidental=passing)
     yield from _files(name, words[1:])
-    base = (name or "").rpartition("/")[2].casefold()
-    if base in _SHELLS:
+    yield from inside
+
+
+def _inside(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
+    """What a command starts in turn."""
+    if name in _SHELLS:
         yield from _shell(words, depth)
-    elif base in _WRAPPERS:
-        yield from _inner(base, words, depth)
-    elif base in {"find", "fd", "fdfind"}:
-        yield from _found(base, words, depth)
-    elif base == "eval" and None not in words:
+    elif name in _WRAPPERS:
+        yield from _inner(name, words, depth)
+    elif name in {"find", "fd", "fdfind"}:
+        yield from _found(name, words, depth)
+    elif name == "eval" and None not in words:
         yield from _line(" ".join(word or "" for word in words[1:]), depth + 1)
-    elif base in _HIDING:
+    elif name in _HIDING:
         yield _hidden()
 
 
