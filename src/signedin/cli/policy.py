@@ -5,30 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
 
 from signedin.cli import options
+from signedin.cli.documents import PolicyAnswer
 from signedin.cli.errors import FAILURE, SUCCESS
 from signedin.cli.output import write, write_json
 from signedin.model.approvals import ApprovalRequest
 from signedin.model.events import FileChange
-from signedin.safety.policy.rules import Policy, Verdict
-
-
-class PolicyAnswer(msgspec.Struct, frozen=True):
-    """What ``signedin policy test --json`` writes.
-
-    Attributes:
-        verdict: ``allow``, ``ask`` or ``deny``; ``None`` if no rule is about it.
-        why: What decided.
-        rule: The place of the rule that decided, from 1; 0 if none did.
-        part: The part of the request that it is about.
-    """
-
-    verdict: Verdict | None
-    why: str
-    rule: int
-    part: str
+from signedin.safety.policy.rules import Policy
 
 
 @click.group(cls=options.Group)

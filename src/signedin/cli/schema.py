@@ -15,6 +15,7 @@ from signedin.cli.documents import (
     Availability,
     Checked,
     FailureDocument,
+    PolicyAnswer,
     ProviderRow,
     ResultLine,
     RunDocument,
@@ -25,7 +26,6 @@ from signedin.cli.documents import (
 )
 from signedin.cli.errors import UsageError
 from signedin.cli.output import write
-from signedin.cli.policy import PolicyAnswer
 from signedin.cli.tables import aligned
 from signedin.ledger.report import UsageReport
 from signedin.model.events import AnyEvent, RateLimits

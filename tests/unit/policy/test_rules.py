@@ -222,7 +222,7 @@ def test_patterns_begin_where_the_agent_works_and_files_where_the_command_does(
 
 def test_why(policy: Policy, tmp_path: Path) -> None:
     answer = policy.answer(command("pytest && rm -rf x"), tmp_path)
-    why = "rule 1, deny(\"rm *\", \"git push\", \"sudo *\"), matches 'rm -rf x'"
+    why = 'rule 1, deny("rm *", "git push", "sudo *"), matches \'rm -rf x\''
     assert (answer.verdict, answer.number, answer.part) == ("deny", 1, "rm -rf x")
     assert answer.why == why
     assert answer.decision(command("x")) == Decision("deny", "the policy does not permit it", why)
@@ -339,5 +339,3 @@ def test_what_is_no_policy(given: object, message: str) -> None:
 def test_a_rule_about_nothing(make) -> None:
     with pytest.raises(InvalidOptionError, match="needs patterns that are not empty"):
         make()
-
-

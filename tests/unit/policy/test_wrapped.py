@@ -16,32 +16,83 @@ POLICIES = [
 ]
 
 DENIED = st.sampled_from(
-    ["rm -rf x", "rm", "r''m x", "\\rm x", '"rm" x', "'r'm x", 'r"m" x', "/bin/rm x", "../rm x"]
-    + ["RM x", "X=1 rm x", "rm x >y", ">y rm x", "rm\tx", "{ rm x; }", "~/bin/rm x"]
-    + ["r\\m x", "$'rm' x", '$"rm" x', "r${E}m x", "${R:-rm} x", "{rm,x}", "/bin/r[m] x"]
+    [
+        *(
+            "rm -rf x",
+            "rm",
+            "r''m x",
+            "\\rm x",
+            '"rm" x',
+            "'r'm x",
+            'r"m" x',
+            "/bin/rm x",
+            "../rm x",
+        ),
+        *("RM x", "X=1 rm x", "rm x >y", ">y rm x", "rm\tx", "{ rm x; }", "~/bin/rm x"),
+        *("r\\m x", "$'rm' x", '$"rm" x', "r${E}m x", "${R:-rm} x", "{rm,x}", "/bin/r[m] x"),
+    ]
 )
 OTHER = st.sampled_from(["git status", "echo hi", "true", "cat x | cat", "X=1", "[[ -f x ]]"])
 AROUND = st.sampled_from(
-    ["({})", "{{ {}; }}", "! {}", "$({})", "echo $({})", 'echo "$({})"', "echo `{}`", "X=$({})"]
-    + ["cat <({})", "cat <<E\n$({})\nE", "if {}; then true; fi", "if true; then {}; fi"]
-    + ["if true; then true; else {}; fi", "while {}; do break; done", "for x in a; do {}; done"]
-    + ["until {}; do true; done", "case x in x) {};; esac", "f() {{ {}; }}; f", "echo ${{X:-$({})}}"]
-    + ["function f {{ {}; }}", "select x in a; do {}; done", "echo $(( $({}) ))", "[[ -f $({}) ]]"]
-    + ["a[$({})]=1", "export X=$({})", "time {}", "{} &", "{} # x", "cat <<< $({})", "{} 2>&1"]
+    [
+        *(
+            "({})",
+            "{{ {}; }}",
+            "! {}",
+            "$({})",
+            "echo $({})",
+            'echo "$({})"',
+            "echo `{}`",
+            "X=$({})",
+        ),
+        *("cat <({})", "cat <<E\n$({})\nE", "if {}; then true; fi", "if true; then {}; fi"),
+        *("if true; then true; else {}; fi", "while {}; do break; done", "for x in a; do {}; done"),
+        *(
+            "until {}; do true; done",
+            "case x in x) {};; esac",
+            "f() {{ {}; }}; f",
+            "echo ${{X:-$({})}}",
+        ),
+        *(
+            "function f {{ {}; }}",
+            "select x in a; do {}; done",
+            "echo $(( $({}) ))",
+            "[[ -f $({}) ]]",
+        ),
+        *("a[$({})]=1", "export X=$({})", "time {}", "{} &", "{} # x", "cat <<< $({})", "{} 2>&1"),
+    ]
 )
 JOINED = st.sampled_from(["{0}; {1}", "{0} && {1}", "{0} || {1}", "{0} | {1}", "{0} & {1}"])
 LINES = st.sampled_from(["{0}\n{1}", "{0} |& {1}", "{1}\n{0}", "{1}; {0}", "{1} | {0}"])
 STARTED = st.sampled_from(
-    ["env {}", "env X=1 {}", "env -i -u A {}", "sudo {}", "sudo -n -u root X=1 {}", "doas {}"]
-    + ["nohup {}", "nice -n 5 {}", "timeout -k 1 5 {}", "xargs {}", "xargs -0n 1 {}", "exec {}"]
-    + ["command {}", "builtin {}", "stdbuf -oL {}", "setsid {}", "time -p {}", "find . -exec {} +"]
-    + ["find . -exec {} \\;", "coproc {}", "watch {}", "flock f {}", "strace {}", "busybox {}"]
-    + ["command env nohup {}", "/usr/bin/env {}", "env --unset X {}", "sudo --user root {}"]
+    [
+        *("env {}", "env X=1 {}", "env -i -u A {}", "sudo {}", "sudo -n -u root X=1 {}", "doas {}"),
+        *("nohup {}", "nice -n 5 {}", "timeout -k 1 5 {}", "xargs {}", "xargs -0n 1 {}", "exec {}"),
+        *(
+            "command {}",
+            "builtin {}",
+            "stdbuf -oL {}",
+            "setsid {}",
+            "time -p {}",
+            "find . -exec {} +",
+        ),
+        *("find . -exec {} \\;", "coproc {}", "watch {}", "flock f {}", "strace {}", "busybox {}"),
+        *("command env nohup {}", "/usr/bin/env {}", "env --unset X {}", "sudo --user root {}"),
+    ]
 )
 QUOTED = st.sampled_from(
-    ["bash -c {}", "sh -c {}", "/bin/bash -lc {}", "eval {}", "zsh -ec {}", "sudo sh -c {}"]
-    + ["bash -o pipefail -c {}", "bash --norc -c {}", "env -S {}", "find . -exec sh -c {} \\;"]
-    + ["trap {} EXIT", "su -c {}", "bash <<< {}", "echo {} | sh", "xargs -I% sh -c {}", "ssh h {}"]
+    [
+        *("bash -c {}", "sh -c {}", "/bin/bash -lc {}", "eval {}", "zsh -ec {}", "sudo sh -c {}"),
+        *("bash -o pipefail -c {}", "bash --norc -c {}", "env -S {}", "find . -exec sh -c {} \\;"),
+        *(
+            "trap {} EXIT",
+            "su -c {}",
+            "bash <<< {}",
+            "echo {} | sh",
+            "xargs -I% sh -c {}",
+            "ssh h {}",
+        ),
+    ]
 )
 
 

@@ -50,7 +50,6 @@ _RAISING: Mapping[str, tuple[str, str]] = {
 """The same for programs that change what the other one may do."""
 
 _WRAPPERS = {**_PASSING, **_RAISING}
-_ASSIGNING = frozenset({"doas", "env", "sudo"})
 
 _HIDING = frozenset(
     {
@@ -357,7 +356,7 @@ def _shell(words: Sequence[Word], depth: int) -> Iterator[Action]:
 def _inner(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
     """The command that another one starts; unknown where it follows options not known here."""
     start = _start(name, words)
-    while start and start < len(words) and name in _ASSIGNING:
+    while start and start < len(words):
         if not _ASSIGNMENT.match(words[start] or ""):
             break
         yield Action("command", (words[start],))
