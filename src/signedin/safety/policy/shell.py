@@ -221,6 +221,8 @@ class _Reader:
                 yield Action("command", (self._text(node).split()[0], None), incidental=True)
             case "variable_assignment":
                 yield Action("command", (self._assignment(node),))
+            case "compound_statement" if re.match(r"\{\S", self._text(node)):
+                raise UnparsableError("a word of it begins with a brace")  # a list to expand
             case "file_redirect":
                 yield from self._redirect(node)
             case "heredoc_redirect" if node.child_by_field_name("argument"):
