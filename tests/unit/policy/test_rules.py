@@ -132,6 +132,7 @@ COMMANDS = {
         '"rm" x',
         "\\rm x",
         "env X=1 rm x",
+        "env ]=1 rm x",
         "bash -ec 'rm x'",
         "sudo git status",
         "nohup rm x",

@@ -84,7 +84,6 @@ _WRITERS = frozenset(
 """Programs whose arguments count as files to be written."""
 
 _STREAMS = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/stdin")
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.ASCII)
 _EXPANDED = re.compile(r"(?<!\\)(?:[*?\[]|\{[^}]*(?:,|\.\.)|[@+!]\()|^~(?!/|$)|^=")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED_IN_QUOTES = re.compile(r'\\([$`"\\])')
@@ -358,9 +357,7 @@ def _shell(words: Sequence[Word], depth: int) -> Iterator[Action]:
 def _inner(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
     """The command that another one starts; unknown where it follows options not known here."""
     start = _start(name, words)
-    while start and start < len(words):
-        if not _ASSIGNMENT.match(words[start] or ""):
-            break
+    while start and start < len(words) and "=" in (words[start] or ""):
         yield Action("command", (words[start],))
         start += 1
     rest = () if start is None else tuple(words[start:])
