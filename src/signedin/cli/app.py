@@ -37,6 +37,7 @@ COMMANDS = {
     "models": ("signedin.cli.models", "List the models an account can use, and their efforts."),
     "limits": ("signedin.cli.models", "Show what is left of the plan."),
     "usage": ("signedin.cli.usage", "Show what turns have used: tokens, calls and dollars."),
+    "policy": ("signedin.cli.policy", "Try the rules of a policy."),
     "sessions": (
         "signedin.cli.sessions",
         "List, show, fork, rename, archive and delete conversations.",
@@ -56,7 +57,7 @@ COMMANDS = {
 }
 """Name of each command: the module that has it, and its help in one line."""
 
-_GROUPS = ("sessions", "auth")
+_GROUPS = ("sessions", "auth", "policy")
 """Commands that have commands of their own."""
 
 _EXPECTED = (click.ClickException, SignedinError, StoppedError, StdoutClosedError, OSError)

@@ -168,3 +168,19 @@ class Served(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="r
     model: str
     prompt: str
     tool_outputs: int
+
+
+class PolicyAnswer(msgspec.Struct, frozen=True):
+    """What ``signedin policy test --json`` writes.
+
+    Attributes:
+        verdict: ``allow``, ``ask`` or ``deny``; ``None`` if no rule is about it.
+        why: What decided.
+        rule: The place of the rule that decided, from 1; 0 if none did.
+        part: The part of the request that it is about.
+    """
+
+    verdict: Literal["allow", "ask", "deny"] | None
+    why: str
+    rule: int
+    part: str

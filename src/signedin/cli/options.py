@@ -107,6 +107,9 @@ permissions = click.option(
     type=click.Choice(get_args(choices.Permissions)),
     help="What the agent may do without asking; read-only if not given.",
 )
+policy = click.option(
+    "--policy", type=FILE, metavar="FILE", help="Rules that answer before you are asked, as TOML."
+)
 resume = click.option(
     "--resume",
     metavar="ID",

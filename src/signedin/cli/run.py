@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @options.effort
 @options.cwd
 @options.permissions
+@options.policy
 @options.trust_project
 @options.resume
 @click.option("--fork", is_flag=True, help="Continue in a copy of the session.")
@@ -102,6 +103,7 @@ def run(
     effort: str | None,
     cwd: str | None,
     permissions: choices.Permissions | None,
+    policy: Path | None,
     trust_project: bool,
     resume: str | None,
     fork: bool,
@@ -154,6 +156,7 @@ def run(
         "timeout": timeout,
         "idle_timeout": idle_timeout,
         "permissions": permissions,
+        "policy": values.policy(policy) if policy else None,
         "instructions": instructions,
         "images": image or None,
         "ephemeral": ephemeral or None,

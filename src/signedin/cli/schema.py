@@ -15,6 +15,7 @@ from signedin.cli.documents import (
     Availability,
     Checked,
     FailureDocument,
+    PolicyAnswer,
     ProviderRow,
     ResultLine,
     RunDocument,
@@ -38,6 +39,7 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "models": (list[ModelInfo], "signedin models --json"),
     "limits": (RateLimits, "signedin limits --json"),
     "usage": (UsageReport, "signedin usage --json"),
+    "policy-test": (PolicyAnswer, "signedin policy test --json"),
     "sessions-list": (SessionPage, "signedin sessions list --json"),
     "sessions-show": (SessionDocument, "signedin sessions show --json"),
     "sessions-change": (

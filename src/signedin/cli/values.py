@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TextIO, cast
+from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 import click
 import msgspec
@@ -18,6 +18,9 @@ from signedin.cli.errors import UsageError
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
 from signedin.model.options import McpServer
+
+if TYPE_CHECKING:
+    from signedin.safety.policy.rules import Policy
 
 _PATIENCE = 3.0
 """Seconds until the user is reminded that standard input is being read."""
@@ -75,6 +78,13 @@ def output_schema(file: Path) -> Mapping[str, JSON]:
         UsageError: The file has no JSON object.
     """
     return _object_in(file, "--output-schema")
+
+
+def policy(file: Path) -> Policy:
+    """Returns the policy in a file."""
+    from signedin.safety.policy.rules import Policy  # noqa: PLC0415 - costs 10 ms, seldom needed
+
+    return Policy.from_file(file)
 
 
 def mcp_servers(files: Sequence[Path]) -> dict[str, McpServer]:

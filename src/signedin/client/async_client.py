@@ -73,8 +73,8 @@ class AsyncClient:
 
     Every turn takes the keywords of `TurnKeywords`, which says what they mean; given here they are
     defaults: ``cwd``, ``model``, ``effort``, ``timeout``, ``idle_timeout``, ``env``,
-    ``permissions``, ``instructions``, ``images``, ``on_approval``, ``on_question``, ``tools``,
-    ``mcp_servers``, ``output_retries``, ``retry``, ``ephemeral``, ``trust_project``,
+    ``permissions``, ``instructions``, ``images``, ``policy``, ``on_approval``, ``on_question``,
+    ``tools``, ``mcp_servers``, ``output_retries``, ``retry``, ``ephemeral``, ``trust_project``,
     ``provider_options``.
 
     Args:

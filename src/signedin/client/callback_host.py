@@ -6,12 +6,19 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from signedin.model.approvals import UNATTENDED, ApprovalRequest, Decision, Question, deny
+from signedin.model.approvals import (
+    UNATTENDED,
+    ApprovalRequest,
+    Decision,
+    Question,
+    deny,
+)
 from signedin.model.events import JSON
 from signedin.model.options import TurnOptions
 from signedin.runtime.aio import run_callback
 
 if TYPE_CHECKING:
+    from signedin.safety.policy.rules import Answer
     from signedin.tools.tool import ToolResult
 
 _log = logging.getLogger("signedin")
@@ -24,7 +31,17 @@ class CallbackHost:
         self._options = options
 
     async def approve(self, request: ApprovalRequest) -> Decision:
-        """Asks ``on_approval``. No callback, or one that fails, denies."""
+        """Lets ``policy`` decide, then ``on_approval``. No callback, or one that fails, denies."""
+        answer = self.by_policy(request)
+        decision = answer.decision(request) if answer else None
+        return decision or await self._by_callback(request)
+
+    def by_policy(self, request: ApprovalRequest) -> Answer | None:
+        """Returns what the rules answer, ``None`` without rules."""
+        policy = self._options.policy
+        return policy.answer(request, self._options.cwd) if policy else None
+
+    async def _by_callback(self, request: ApprovalRequest) -> Decision:
         callback = self._options.on_approval
         if callback is None:
             return UNATTENDED
@@ -51,6 +68,10 @@ class CallbackHost:
 
     async def call_tool(self, name: str, arguments: object) -> ToolResult:
         """Calls one of the turn's tools."""
-        from signedin.tools.tool import Toolbox  # noqa: PLC0415 - costs 20 ms, seldom needed
+        from signedin.tools.content import TextContent  # noqa: PLC0415 - as the next
+        from signedin.tools.tool import Toolbox, ToolResult  # noqa: PLC0415 - costs 20 ms, seldom needed
 
+        request = ApprovalRequest(subject="tool", item_id="", tool=name, arguments=arguments)
+        if (answer := self.by_policy(request)) and answer.verdict == "deny":
+            return ToolResult((TextContent(f"not permitted: {answer.why}"),), error=True)
         return await Toolbox(self._options.tools).call(name, cast("JSON", arguments))

@@ -131,6 +131,18 @@ def _permissions(name: str, value: object) -> object:
     return value
 
 
+def _policy(name: str, value: object) -> object:
+    if value is None:
+        return None
+    from signedin.safety.policy.rules import Policy, Rule  # noqa: PLC0415 - costs 10 ms, seldom needed
+
+    return (
+        value
+        if isinstance(value, Policy)
+        else Policy.of(cast("Iterable[Rule]", _list(name, value)))
+    )
+
+
 def _retry(name: str, value: object) -> object:
     if value is not None:
         from signedin.model.retry import Retry  # noqa: PLC0415 - costs 5 ms, seldom needed
@@ -221,6 +233,7 @@ _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "permissions": _permissions,
     "instructions": _text,
     "images": _images,
+    "policy": _policy,
     "on_approval": _callback,
     "on_question": _callback,
     "tools": _tools,

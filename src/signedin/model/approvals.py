@@ -15,6 +15,7 @@ import msgspec
 from signedin.model.events import ApprovalEvent, Event, FileChange, WarningEvent
 
 if TYPE_CHECKING:
+    from signedin.safety.policy.rules import Answer
     from signedin.tools.tool import ToolResult
 
 ApprovalSubject: TypeAlias = Literal["command", "file_change", "network", "tool", "permission"]
@@ -33,6 +34,9 @@ class ApprovalRequest(msgspec.Struct, frozen=True, kw_only=True):
         changes: The files it would write, with diffs, for a file change.
         tool: The tool's name, ``server`` the MCP server it belongs to, ``arguments`` its arguments.
         permissions: What is asked for, in the provider's words, for a permission.
+        permitted: Whether the turn's ``permissions`` cover it, so that it is only asked because
+            the turn has a ``policy``.
+        unconfined: Whether it would run outside of the sandbox that the agent has.
     """
 
     subject: ApprovalSubject
@@ -45,6 +49,8 @@ class ApprovalRequest(msgspec.Struct, frozen=True, kw_only=True):
     server: str | None = None
     arguments: object = None
     permissions: object = None
+    permitted: bool = False
+    unconfined: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -172,6 +178,10 @@ class Host(Protocol):
 
     async def approve(self, request: ApprovalRequest) -> Decision:
         """Decides an approval; never raises."""
+        ...
+
+    def by_policy(self, request: ApprovalRequest) -> Answer | None:
+        """Returns what the turn's rules answer, ``None`` without rules; asks nobody."""
         ...
 
     async def answer(self, questions: tuple[Question, ...]) -> Mapping[str, str] | None:

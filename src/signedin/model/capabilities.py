@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -12,6 +12,7 @@ from signedin.model.options import VENDOR_DEFAULT
 
 if TYPE_CHECKING:
     from signedin.model.retry import Retry
+    from signedin.safety.policy.rules import Policy
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         command_output: A command is reported with its output and its exit code.
         diffs: A file change is reported with its diff.
         approvals: What is not permitted is asked for.
+        policy: Rules answer what is asked; the agent asks for whatever it writes.
+        policy_commands: It asks for each command that a rule denies or asks for.
+        policy_reads: The same for what it reads.
         questions: The agent asks the user.
         images: Images are shown to the model.
         effort: The reasoning effort is chosen.
@@ -75,6 +79,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     command_output: bool = False
     diffs: bool = False
     approvals: bool = False
+    policy: bool = False
+    policy_commands: bool = False
+    policy_reads: bool = False
     questions: bool = False
     images: bool = False
     effort: bool = False
@@ -124,6 +131,7 @@ _NEEDS: Mapping[str, tuple[str, object]] = {
     "instructions": ("instructions", None),
     "images": ("images", ()),
     "on_approval": ("approvals", None),
+    "policy": ("policy", None),
     "on_question": ("questions", None),
     "tools": ("tools", ()),
     "mcp_servers": ("mcp_servers", {}),
@@ -159,6 +167,20 @@ def check_supported(
             if keywords.get(keyword) not in (None, nothing):
                 hint = f"it means something else at each; give it as (provider, {{{keyword!r}: …}})"
                 raise UnsupportedOptionError(provider, keyword, hint)
+    if (policy := cast("Policy | None", keywords.get("policy"))) is not None:
+        _check_policy(provider, capabilities, policy)
+
+
+def _check_policy(provider: str, capabilities: Capabilities, policy: Policy) -> None:
+    """Refuses rules about what an agent does without asking."""
+    for kind, able, what in (
+        ("command", "policy_commands", "runs harmless commands"),
+        ("read", "policy_reads", "reads files"),
+    ):
+        if not getattr(capabilities, able) and (rule := policy.forbids(kind)):
+            who = _who_lacks(able, provider, capabilities)
+            hint = f"it {what} without asking, so {rule} could not answer"
+            raise UnsupportedOptionError(who, "policy", hint)
 
 
 def _who_lacks(capability: str, provider: str, capabilities: Capabilities) -> str:

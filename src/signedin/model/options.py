@@ -16,6 +16,7 @@ from signedin.model.redact import know, know_headers, know_variables
 
 if TYPE_CHECKING:
     from signedin.model.retry import Retry
+    from signedin.safety.policy.rules import Policy, Rule
     from signedin.schemas.structured_output import OutputSpec
     from signedin.tools.tool import AnyTool
 
@@ -47,6 +48,7 @@ class TurnKeywords(TypedDict, total=False):
         permissions: What the agent may do without asking; ``read-only`` by default.
         instructions: Added to the agent's own instructions.
         images: Shown to the model together with the prompt.
+        policy: Rules of `signedin.safety.policy` that answer before ``on_approval`` is asked.
         on_approval: Decides what the agent may not do unasked; without it, that is denied.
         on_question: Answers the agent's questions; without it, they are declined.
         tools: Python functions the agent may call, see `signedin.tools.tool.tool`.
@@ -68,6 +70,7 @@ class TurnKeywords(TypedDict, total=False):
     permissions: Permissions
     instructions: str | None
     images: Sequence[Image]
+    policy: Policy | Sequence[Rule] | None
     on_approval: OnApproval | None
     on_question: OnQuestion | None
     tools: Sequence[AnyTool]
@@ -129,6 +132,7 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     permissions: Permissions = "read-only"
     instructions: str | None = None
     images: tuple[Image, ...] = ()
+    policy: Policy | None = None
     on_approval: OnApproval | None = None
     on_question: OnQuestion | None = None
     tools: tuple[AnyTool, ...] = ()

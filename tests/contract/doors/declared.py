@@ -50,6 +50,7 @@ KEYWORDS = (
     "permissions",
     "instructions",
     "images",
+    "policy",
     "on_approval",
     "on_question",
     "tools",
@@ -287,7 +288,7 @@ class _Exception(NamedTuple):
 
 
 _ANY_DOOR = tuple(DOORS)
-_ACTING = ("permissions", "on_approval", "on_question", "cwd")
+_ACTING = ("permissions", "policy", "on_approval", "on_question", "cwd")
 
 EXCEPTIONS = (
     _Exception(
@@ -316,7 +317,7 @@ EXCEPTIONS = (
     ),
     _Exception(
         ("codex-app-server",),
-        ("on_approval", "on_question"),
+        ("policy", "on_approval", "on_question"),
         ("review",),
         Cell("nothing", "a reviewer asks nobody"),
     ),

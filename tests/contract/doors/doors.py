@@ -26,6 +26,7 @@ from signedin.cli.documents import RunDocument
 from signedin.cli.loopback import run_arguments
 from signedin.loopback import Cut, HttpError, ModelRequest, Script, Text
 from signedin.loopback.script import Refusal, Reply
+from signedin.providers.codex.options import to_toml
 from support.folders import outside_of_sandboxes
 from support.processes import command_of, environment_of, processes_with
 from support.program import environment, run_program
@@ -366,6 +367,11 @@ def _flags(given: Mapping[str, Any], folder: Path) -> list[str]:
                 }
                 file.write_text(json.dumps(servers))
                 words += ["--mcp-server", str(file)]
+            case "policy", _:
+                file = folder / "policy.toml"
+                rules = [{"answer": rule.answer, "write": list(rule.write)} for rule in value]
+                file.write_text(f"rules = [{', '.join(map(to_toml, rules))}]")
+                words += ["--policy", str(file)]
             case "output", _:
                 file = folder / "schema.json"
                 file.write_text(

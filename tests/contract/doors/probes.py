@@ -21,6 +21,7 @@ from signedin import (
     RetryEvent,
     RunResult,
     SignedinError,
+    WarningEvent,
     tool,
 )
 from signedin.loopback import (
@@ -36,6 +37,7 @@ from signedin.loopback import (
 )
 from signedin.loopback.script import Answer
 from signedin.model.approvals import allow
+from signedin.safety.policy import deny
 from support.folders import appears, contents_below
 from support.turns import of_type
 
@@ -289,6 +291,14 @@ KEYWORD_PROBES: dict[str, Probe] = {
         other=lambda _: {"another": TOY},
     ),
     "on_approval": Probe(lambda scene: scene.approve, lambda seen: bool(seen.scene.approved)),
+    "policy": Probe(
+        lambda scene: [deny(write=str(scene.made))],
+        lambda seen: (
+            "deny(write=" in str(of_type(seen.result.events, WarningEvent) if seen.result else ())
+        ),
+        lambda scene: WriteFile(str(scene.made), "made\n"),
+        turn="ruled",
+    ),
     "on_question": Probe(
         lambda scene: scene.answer,
         lambda seen: bool(seen.scene.answered) and "Blue" in seen.outputs,

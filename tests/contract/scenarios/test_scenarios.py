@@ -62,8 +62,9 @@ from signedin.loopback import (
     UsageLimit,
     WriteFile,
 )
-from signedin.model.approvals import allow, deny
+from signedin.model.approvals import Decision, allow, deny
 from signedin.model.capabilities import Capabilities
+from signedin.safety import policy
 from support.processes import Watch, children_with, processes_with
 from support.programs import ended, program
 from support.rows import Row
@@ -73,6 +74,7 @@ from support.turns import checked, events_of, of_type
 Run = Callable[..., RunResult[object]]
 
 ECHO = Text.echo("You said: {prompt}")
+ENDS = {"completed", "declined", "failed"}
 HALF = Reply("one two three", ending=Hang(after=2))
 """Two deltas, then silence."""
 
@@ -84,6 +86,10 @@ TOY = McpServer(
     command=sys.executable,
     args=[str(Path(__file__).parents[2] / "support" / "mcp_server.py")],
 )
+
+
+def refuse_to_be_asked(request: object) -> Decision:
+    raise AssertionError(request)
 
 
 @dataclass
@@ -546,6 +552,46 @@ def test_an_action_with_nobody_to_ask(client: Client, stage: Stage, file: Path) 
     assert decisions == (["deny"] if client.capabilities.approvals else [])
     warned = any("no approval callback is set" in e.text for e in of_type(events, WarningEvent))
     assert warned is client.capabilities.approvals
+
+
+@pytest.mark.needs("policy")
+def test_rules_about_files(client: Client, stage: Stage, file: Path) -> None:
+    written: list[str] = []
+    for rule in (policy.deny(write="*.txt", reason="not here"), policy.allow(write="*.txt")):
+        stage.play(WriteFile(str(file), "a\n"), "Done.")
+        events = events_of(client.stream("Write.", policy=[rule], on_approval=refuse_to_be_asked))
+        written += [
+            *(event.decision for event in of_type(events, ApprovalEvent)),
+            of_type(events, FileChangeEvent)[-1].status,
+        ]
+        assert file.exists() is (rule.answer == "allow")
+    assert written == ["deny", "declined", "allow", "completed"]
+
+
+@pytest.mark.needs("policy_commands")
+def test_rules_about_commands(client: Client, stage: Stage, file: Path) -> None:
+    asked: list[str | None] = []
+
+    def decide(request):
+        asked.append(request.command)
+        return allow
+
+    denied = f"true; env X=1 bash -c 'touch {file}'"
+    stage.play(Shell("echo fine"), Shell("printf asked"), Shell(denied), "Done.")
+    events = events_of(
+        client.stream(
+            "Run.",
+            policy=[policy.deny("touch *"), policy.allow("echo *"), policy.ask("*")],
+            on_approval=decide,
+            permissions="full-access" if client.provider == "codex" else "read-only",
+        )
+    )
+    assert not file.exists()
+    assert ["printf asked" in str(command) for command in asked] == [True]
+    ends = [event.status for event in of_type(events, CommandEvent) if event.status in ENDS]
+    assert ends == ["completed", "completed", "declined"]  # opencode stops after a refusal
+    [warning] = of_type(events, WarningEvent)
+    assert warning.text.endswith(f"rule 1, deny(\"touch *\"), matches 'touch {file}'")
 
 
 @pytest.mark.needs("questions")

@@ -43,7 +43,15 @@ class Program:
 
 def turn_of(server: AppServer) -> CodexTurn:
     turn = CodexTurn(
-        server, "t", None, lambda: None, counted=None, cwd=Path("/"), file=None, stale=None
+        server,
+        "t",
+        None,
+        lambda: None,
+        counted=None,
+        cwd=Path("/"),
+        confined=True,
+        file=None,
+        stale=None,
     )
     turn.mark_started("1")
     return turn

@@ -5,6 +5,7 @@ import pytest
 from signedin import AsyncClient, McpServer, UnsupportedOptionError, tool
 from signedin.model.approvals import allow
 from signedin.model.capabilities import Capabilities
+from signedin.safety.policy import ask as rule
 
 
 @tool
@@ -17,6 +18,7 @@ REFUSED = {
     "effort": "high",
     "instructions": "Be brief.",
     "images": ["x.png"],
+    "policy": [rule("*")],
     "on_approval": lambda request: allow,
     "on_question": lambda questions: None,
     "tools": [look],
@@ -30,6 +32,7 @@ HARMLESS = {
     "effort": "default",
     "instructions": None,
     "images": [],
+    "policy": None,
     "on_approval": None,
     "on_question": None,
     "tools": [],

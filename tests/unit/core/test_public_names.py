@@ -51,6 +51,7 @@ PUBLIC = (
     "signedin.providers.acp",
     "signedin.providers.chatgpt",
     "signedin.providers.codex",
+    "signedin.safety.policy",
     "signedin.testing",
 )
 

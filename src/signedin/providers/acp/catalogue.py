@@ -123,7 +123,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         keeps_folder=True,
         free_models="opencode/",
         scratch={"OPENCODE_DB": ":memory:"},
-        can=(*SESSION_METHODS, "command_output"),
+        can=(*SESSION_METHODS, "command_output", "policy_commands"),
         quirks=(
             "it is not started where an `opencode.json` or `.opencode` is, unless `trust_project`",
             "it reports the tokens of a turn's last request to the model only (1.18)",

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from signedin.model.errors import ErrorKind
+from signedin.model.errors import ErrorKind, UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.model.redact import redact
 from signedin.model.results import PastTurn, SessionPage
@@ -58,6 +58,17 @@ class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
     effort: str | None = None
     mode: str | None = None
     config: Mapping[str, object] = {}
+
+
+def check_mode(name: str, options: TurnOptions, mode: str | None) -> None:
+    """Refuses rules for an agent in a mode that the caller names, in which it may not ask.
+
+    Raises:
+        UnsupportedOptionError: Both were given.
+    """
+    if mode is not None and options.policy is not None:
+        hint = f"in the mode {mode!r} of provider_options it may act without asking"
+        raise UnsupportedOptionError(name, "policy", hint)
 
 
 class SessionStore(Protocol):

@@ -31,7 +31,13 @@ from signedin.providers.acp.catalogue import (
     agent_names,
     find_agent,
 )
-from signedin.providers.acp.dialect import NO_SHARED_FOLDER, Dialect, Launch, TurnSettings
+from signedin.providers.acp.dialect import (
+    NO_SHARED_FOLDER,
+    Dialect,
+    Launch,
+    TurnSettings,
+    check_mode,
+)
 from signedin.providers.acp.failure import refused_arguments
 from signedin.providers.acp.mcp import servers_key
 from signedin.providers.acp.normalise import STOP_FAILURES
@@ -63,6 +69,7 @@ CAPABILITIES = Capabilities(
     workspace=True,
     diffs=True,
     approvals=True,
+    policy=True,
     images=True,
     effort=True,
     tools=True,
@@ -274,6 +281,7 @@ class KnownDialect:
     def settings(self, options: TurnOptions) -> TurnSettings:
         """Returns what a turn sets; see `Dialect.settings`."""
         keys = AgentKeys.read(self.name, options.provider_options)
+        check_mode(self.name, options, keys.mode)
         usual = self._known.modes.get(options.permissions, self._known.mode)
         return TurnSettings(
             model=chosen(options.model),

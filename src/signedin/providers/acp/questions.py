@@ -145,7 +145,10 @@ class RequestHandler:
         tool = self._normaliser.calls.mcp_tool(call.tool_call_id)
         approval = _approval_request(call, tool, self._options)
         trusted = self._is_trusted(tool)
-        decision = Decision("allow") if trusted else await self._decide(approval, request)
+        unasked = trusted and self._options.policy is None
+        decision = (
+            Decision("allow") if unasked else await self._decide(approval, request, trusted=trusted)
+        )
         option = _option(asked.options, decision)
         if decision.verdict in {"deny", "stop"} or option is None:
             payload = msgspec.Raw(request.line)
@@ -197,10 +200,13 @@ class RequestHandler:
         create = self._terminals.create(wanted, env=self._env, cwd=str(self._options.cwd))
         return await _with_rpc_errors(create)
 
-    async def _decide(self, approval: ApprovalRequest, request: IncomingRequest) -> Decision:
+    async def _decide(
+        self, approval: ApprovalRequest, request: IncomingRequest, *, trusted: bool = False
+    ) -> Decision:
         decision = Decision("allow")
-        if not self._covered(approval):
-            decision = await self._ask(approval)
+        covered = trusted or self._covered(approval)
+        if not covered or self._options.policy is not None:
+            decision = await self._ask(msgspec.structs.replace(approval, permitted=covered))
             self._emit(approval_events(approval, decision, msgspec.Raw(request.line)))
         if decision.verdict == "allow_for_session":
             self._granted.add(_grant(approval))

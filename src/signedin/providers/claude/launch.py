@@ -79,6 +79,11 @@ PERMISSION_MODES = {
 
 _SETTABLE_EFFORTS = ("low", "medium", "high")
 
+POLICY_HOOK = "PreToolUse"
+"""The hook that sees each tool before it runs, also one that needs no permission."""
+
+_HOOK_SECONDS = 600
+
 _LARGEST_ARGUMENT = 100_000
 """Bytes; Linux takes 131,071 for one argument."""
 
@@ -191,6 +196,9 @@ def initialize_fields(options: TurnOptions, keys: ClaudeKeys) -> dict[str, objec
     these to the model again when the conversation is resumed or forked, whatever the new options.
     """
     fields: dict[str, object] = {"systemPromptSnapshot": False}
+    if options.policy is not None:
+        matcher = {"matcher": None, "hookCallbackIds": ["policy"], "timeout": _HOOK_SECONDS}
+        fields["hooks"] = {POLICY_HOOK: [matcher]}
     if options.instructions:
         fields["appendSystemPrompt"] = options.instructions
     if isinstance(keys.system_prompt, str):

@@ -238,6 +238,20 @@ class RateLimitMessage(msgspec.Struct, frozen=True):
     rate_limit_info: RateLimitInfo
 
 
+class HookInput(msgspec.Struct, frozen=True):
+    """What a hook is given before a tool runs."""
+
+    tool_name: str
+    tool_input: dict[str, object] = {}
+
+
+class HookCallback(msgspec.Struct, frozen=True):
+    """The call of a hook."""
+
+    input: HookInput
+    tool_use_id: str = ""
+
+
 class CanUseTool(msgspec.Struct, frozen=True):
     """The question whether a tool may be used."""
 

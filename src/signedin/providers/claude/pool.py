@@ -13,7 +13,13 @@ import msgspec
 
 from signedin.model.errors import ProtocolError, SignedinError
 from signedin.providers.claude.launch import Launch
-from signedin.providers.claude.messages import UNREADABLE, CanUseTool, Message, SystemMessage
+from signedin.providers.claude.messages import (
+    UNREADABLE,
+    CanUseTool,
+    HookCallback,
+    Message,
+    SystemMessage,
+)
 from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import message_with
 from signedin.runtime.aio import finish
@@ -198,6 +204,11 @@ class _Cleared:
     async def on_question(self, question: CanUseTool, payload: msgspec.Raw) -> object:
         """Refuses: no tool should run."""
         del question, payload
+        raise ProtocolError("nothing was asked for")
+
+    def on_hook(self, call: HookCallback, payload: msgspec.Raw) -> object:
+        """Refuses: no tool should run."""
+        del call, payload
         raise ProtocolError("nothing was asked for")
 
     async def call_tool(self, name: str, arguments: object) -> ToolResult:

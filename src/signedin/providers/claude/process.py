@@ -20,7 +20,7 @@ from signedin.model.events import WarningEvent
 from signedin.providers.claude.account.home import ClaudeAccount, interpret
 from signedin.providers.claude.control import ControlPeer
 from signedin.providers.claude.launch import Launch
-from signedin.providers.claude.messages import CanUseTool, Message, answered
+from signedin.providers.claude.messages import CanUseTool, HookCallback, Message, answered
 from signedin.providers.claude.models_and_limits import check_effort
 from signedin.providers.claude.servers import program_of, startup_seconds
 from signedin.providers.claude.tool_server import ToolServer
@@ -52,6 +52,10 @@ class TurnListener(Protocol):
 
     async def on_question(self, question: CanUseTool, payload: msgspec.Raw) -> object:
         """Answers whether a tool may be used."""
+        ...
+
+    def on_hook(self, call: HookCallback, payload: msgspec.Raw) -> object:
+        """Answers what the rules say about a tool before it runs."""
         ...
 
     async def call_tool(self, name: str, arguments: object) -> ToolResult:
@@ -228,6 +232,9 @@ class ClaudeProcess:
         asked = msgspec.json.decode(request, type=_Request)
         if asked.subtype == "mcp_message":
             return await self._tools.answer(request, self.call_tool)
+        if asked.subtype == "hook_callback" and self._turn is not None:
+            call = msgspec.json.decode(request, type=HookCallback)
+            return self._turn.on_hook(call, request)
         if asked.subtype != "can_use_tool" or self._turn is None:
             raise ProtocolError(f"signedin has no handler for {asked.subtype!r}")
         question = msgspec.json.decode(request, type=CanUseTool)

@@ -144,7 +144,13 @@ _CAPABILITIES = msgspec.structs.replace(
 
 SPEC = ProviderSpec(
     name="claude",
-    transports={CLI: _CAPABILITIES, SDK: _CAPABILITIES},
+    transports={
+        CLI: _CAPABILITIES,
+        # Its hooks are the caller's.
+        SDK: msgspec.structs.replace(
+            _CAPABILITIES, policy=False, policy_commands=False, policy_reads=False
+        ),
+    },
     create=ClaudeProvider,
     find=find_claude,
     tested=("2.1.197", "2.1.330"),

@@ -17,7 +17,8 @@ from signedin.model.approvals import (
 )
 from signedin.model.events import Event
 from signedin.providers.claude import tools
-from signedin.providers.claude.messages import CanUseTool
+from signedin.providers.claude.launch import POLICY_HOOK
+from signedin.providers.claude.messages import CanUseTool, HookCallback
 
 QUESTION_TOOL = "AskUserQuestion"
 _NETWORK_TOOLS = frozenset({"WebFetch", "WebSearch"})
@@ -55,6 +56,30 @@ async def answer_question(
         allowed=decision.verdict in {"allow", "allow_for_session"},
         lasting=decision.verdict == "allow_for_session",
     )
+
+
+def screen(call: HookCallback, host: Host, cwd: str, payload: msgspec.Raw) -> Answer:
+    """Answers the hook that Claude Code calls before each tool.
+
+    What a rule denies is denied here, what a rule asks for is asked next, and everything else goes
+    the way it goes without rules.
+    """
+    name = call.input.tool_name
+    if name in {QUESTION_TOOL, tools.OUTPUT_TOOL}:
+        return Answer({}, [], allowed=True)
+    request = _approval_request(CanUseTool(name, call.input.tool_input, call.tool_use_id), cwd)
+    answer = host.by_policy(request)
+    verdict = answer.verdict if answer else None
+    if answer is None or verdict not in {"ask", "deny"}:
+        return Answer({}, [], allowed=True)
+    decision = answer.decision(request)
+    said = {
+        "hookEventName": POLICY_HOOK,
+        "permissionDecision": verdict,
+        "permissionDecisionReason": decision.reason if decision else answer.why,
+    }
+    events = approval_events(request, decision, payload) if decision else []
+    return Answer({"hookSpecificOutput": said}, events, allowed=decision is None)
 
 
 def _approval_request(question: CanUseTool, cwd: str) -> ApprovalRequest:

@@ -12,11 +12,11 @@ import msgspec
 from signedin.model.approvals import Host
 from signedin.model.errors import SignedinError
 from signedin.model.events import Event, not_understood
-from signedin.providers.claude.messages import CanUseTool, Message
+from signedin.providers.claude.messages import CanUseTool, HookCallback, Message
 from signedin.providers.claude.normalise import TurnNormaliser
 from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import user_message
-from signedin.providers.claude.questions import answer_question
+from signedin.providers.claude.questions import answer_question, screen
 from signedin.providers.shared.turn_queue import TurnQueue
 
 if TYPE_CHECKING:
@@ -133,6 +133,15 @@ class ClaudeTurn:
         if answer.lasting:
             # What was allowed stays allowed in the next conversation of the process.
             self._process.spent = True
+        self._queue.put(answer.events)
+        self.on_batch_end()
+        return answer.response
+
+    def on_hook(self, call: HookCallback, payload: msgspec.Raw) -> object:
+        """Lets the policy see what would run without asking."""
+        answer = screen(call, self._host, str(self._process.launch.cwd), payload)
+        if not answer.allowed:
+            self._normaliser.declined.add(call.tool_use_id)
         self._queue.put(answer.events)
         self.on_batch_end()
         return answer.response

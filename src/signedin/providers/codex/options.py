@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 from msgspec import Meta
 
-from signedin.model.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.model.options import Image, McpServer, TurnOptions, chosen
 from signedin.providers.codex import protocol as p
 from signedin.providers.shared.images import image_address
@@ -110,6 +110,7 @@ class CodexOptions:
         self.config: dict[str, object] = {}
         self.workspace_write = dict(_WORKSPACE_WRITE)
         self.keys = CodexKeys.read("codex", turn.provider_options)
+        _check_policy(turn)
         for key, value in self.keys.config.items():
             root, _, name = key.partition(".")
             root = root.strip(_AROUND_ROOT)
@@ -156,7 +157,33 @@ class CodexOptions:
         It asks rather than refuses by itself (``never``), so that a refusal is seen as an event and
         can be decided by the caller.
         """
-        return "never" if self.turn.permissions == "full-access" else "on-request"
+        if self.turn.permissions != "full-access":
+            return "on-request"
+        return "never" if self.turn.policy is None else "untrusted"
+
+
+def _check_policy(turn: TurnOptions) -> None:
+    """Refuses rules about what Codex does in its sandbox without asking.
+
+    With ``untrusted`` it would ask, but what is then allowed may leave the sandbox: a command that
+    fails in it is repeated outside, and one that asks to leave it looks like any other (seen with
+    codex 0.163 and 0.169).
+    """
+    if turn.policy is None:
+        return
+    unasked = [name for name, server in turn.mcp_servers.items() if server.trusted]
+    if unasked and (rule := turn.policy.forbids("tool")):
+        hint = f"Codex does not ask for tools of {unasked[0]!r}, which is trusted: {rule}"
+        raise UnsupportedOptionError("codex", "policy", hint)
+    if turn.permissions == "full-access":
+        return
+    kinds = ("command", "read", "network") + (("write",) if turn.permissions != "read-only" else ())
+    for rule in filter(None, map(turn.policy.forbids, kinds)):
+        hint = (
+            f"Codex does not ask for what it may do in its sandbox, so {rule} could not answer; "
+            "pass permissions='full-access', with which it asks for everything"
+        )
+        raise UnsupportedOptionError("codex", "policy", hint)
 
 
 def keyword_instead_of(key: str) -> str | None:

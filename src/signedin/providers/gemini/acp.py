@@ -7,7 +7,7 @@ from pathlib import Path
 
 from signedin.model.errors import ErrorKind, UnsupportedOptionError
 from signedin.model.options import TurnOptions
-from signedin.providers.acp.dialect import Launch, TurnSettings
+from signedin.providers.acp.dialect import Launch, TurnSettings, check_mode
 from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, ProviderConfig
@@ -91,4 +91,5 @@ class GeminiDialect:
                 "trust_project=True"
             )
             raise UnsupportedOptionError(self.name, name, hint)
+        check_mode(self.name, options, keys.mode)
         return keys

@@ -47,6 +47,7 @@ SPEC = ProviderSpec(
             workspace=True,
             diffs=True,
             approvals=True,
+            policy=True,
             images=True,
             tools=True,
             mcp_servers=True,

@@ -49,6 +49,8 @@ class RequestHandler:
         host: Who decides.
         known: What the turn has reported so far, since a request may name only an item.
         emit: Takes the events.
+        confined: Whether the agent has a sandbox, which it leaves if a command is allowed; without
+            one it asks only because of the ``policy``.
     """
 
     def __init__(
@@ -56,8 +58,11 @@ class RequestHandler:
         host: Host,
         known: TurnNormaliser,
         emit: Callable[[list[Event]], None],
+        *,
+        confined: bool,
     ) -> None:
         self._host = host
+        self._confined = confined
         self._known = known
         self._emit = emit
 
@@ -97,7 +102,9 @@ class RequestHandler:
             reason=params.reason or (f"network access to {network.host}" if network else ""),
             command=params.command,
             cwd=params.cwd,
+            arguments={"host": network.host} if network else None,
             permissions=_plain(params.additional_permissions),
+            unconfined=self._confined,
         )
         decision = await self._decide(request, payload)
         return p.CommandExecutionRequestApprovalResponse(decision=_DECISIONS[decision.verdict])
@@ -125,6 +132,7 @@ class RequestHandler:
             reason=params.reason or "",
             cwd=params.cwd,
             permissions=asked,
+            unconfined=self._confined,
         )
         decision = await self._decide(request, payload)
         allowed = decision.verdict in ("allow", "allow_for_session")
@@ -203,6 +211,7 @@ class RequestHandler:
         )
 
     async def _decide(self, request: ApprovalRequest, payload: msgspec.Raw) -> Decision:
+        request = msgspec.structs.replace(request, permitted=not self._confined)
         decision = await self._host.approve(request)
         self._emit(approval_events(request, decision, payload))
         return decision

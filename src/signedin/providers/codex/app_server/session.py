@@ -282,6 +282,7 @@ class CodexSession(ProviderSession):
             lambda: self._turn_over(turn),
             counted=self._counted,
             cwd=asked.turn.cwd,
+            confined=asked.turn.permissions != "full-access",
             file=self._file,
             stale=self._stale,
             awaited=self._awaited,

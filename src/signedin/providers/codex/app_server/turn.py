@@ -37,6 +37,7 @@ class CodexTurn(RunningTurn[Event]):
         cwd: Path,
         file: str | None,
         stale: str | None,
+        confined: bool,
         awaited: Container[str] = (),
         may_not_begin: bool = False,
     ) -> None:
@@ -47,7 +48,9 @@ class CodexTurn(RunningTurn[Event]):
         self.refusal: str | None = None
         self.awaited = awaited
         self._file = file
-        self._request_handler = RequestHandler(host, self._normaliser, self._emit)
+        self._request_handler = RequestHandler(
+            host, self._normaliser, self._emit, confined=confined
+        )
 
     @property
     def counted(self) -> p.TokenUsageBreakdown | None:

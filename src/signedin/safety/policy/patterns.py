@@ -1,0 +1,145 @@
+"""What the patterns of a rule match: commands word by word, files by their paths."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from enum import IntEnum
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+
+from signedin.safety.policy.shell import Word, program
+
+ANYTHING = "*"
+
+
+class Match(IntEnum):
+    """Whether a pattern matches; what is not known beforehand may match."""
+
+    NO = 0
+    MAYBE = 1
+    YES = 2
+
+
+def command_matches(pattern: str, words: Sequence[Word], *, complete: bool) -> Match:
+    """Compares a command with a pattern.
+
+    Args:
+        pattern: Words, each of which may have ``*`` and ``?``; ``*`` as the last one stands for
+            any number of words.
+        words: The command.
+        complete: Whether the pattern has to be the whole command, and each word as it stands.
+            Otherwise it is its beginning, options in between do not matter, nor the folder of the
+            program or upper and lower case.
+    """
+    wanted = pattern.split()
+    open_end = wanted[-1] == ANYTHING
+    if complete:
+        return _whole(wanted[:-1] if open_end else wanted, words, open_end=open_end)
+    return _beginning(wanted[:-1] if open_end and len(wanted) > 1 else wanted, words)
+
+
+def _whole(wanted: Sequence[str], words: Sequence[Word], *, open_end: bool) -> Match:
+    if len(words) < len(wanted) or (len(words) > len(wanted) and not open_end):
+        return Match.NO
+    known = (word is not None and fnmatchcase(word, one) for one, word in zip(wanted, words))  # noqa: B905
+    return Match.YES if all(known) else Match.NO
+
+
+def _beginning(wanted: Sequence[str], words: Sequence[Word]) -> Match:
+    name = words[0]
+    if name is None:
+        return Match.MAYBE
+    if not _same(wanted[0], program(name)) and not _same(wanted[0], name.rpartition("/")[2]):
+        return Match.NO
+    place, after_option = 1, False
+    for one in wanted[1:]:
+        while True:
+            if place == len(words):
+                return Match.NO
+            word = words[place]
+            place += 1
+            if word is None:
+                return Match.MAYBE
+            if _same(one, word):
+                break
+            if not word.startswith("-") and not after_option:
+                return Match.NO
+            after_option = word.startswith("-")
+        after_option = False
+    return Match.YES
+
+
+def _same(pattern: str, word: str) -> bool:
+    return fnmatchcase(word.casefold(), pattern.casefold())
+
+
+def path_matches(
+    pattern: str, word: Word, *, folder: Path, root: Path, complete: bool, moved: bool
+) -> Match:
+    """Compares a file with a pattern.
+
+    Args:
+        pattern: A path, from ``root`` if it is relative, with ``*``, ``?``, ``[…]`` and ``**``; it
+            also stands for everything below it.
+        word: The file, as it was named.
+        folder: What it is relative to.
+        root: The working directory of the agent.
+        complete: Whether it has to match where it really is, whatever links lead there. Otherwise
+            it may match in either form, and upper and lower case do not matter.
+        moved: Whether it may be relative to another folder.
+    """
+    if word is None or "\0" in word:
+        return Match.NO if complete else Match.MAYBE
+    named = os.path.normpath(folder / os.path.expanduser(word))  # noqa: PTH111 - as a shell does
+    real = os.path.realpath(named)
+    unsure = moved and not os.path.isabs(os.path.expanduser(word))  # noqa: PTH111, PTH117
+    expression = _path_expression(pattern, os.path.realpath(root), ignore_case=not complete)
+    if complete:
+        return Match.YES if not unsure and expression.fullmatch(real) else Match.NO
+    by_name = _path_expression(pattern, str(root), ignore_case=True)
+    if expression.fullmatch(real) or by_name.fullmatch(named) or expression.fullmatch(named):
+        return Match.YES
+    return Match.MAYBE if unsure else Match.NO
+
+
+@lru_cache(maxsize=1024)
+def _path_expression(pattern: str, root: str, *, ignore_case: bool) -> re.Pattern[str]:
+    pattern = os.path.expanduser(pattern)  # noqa: PTH111 - Path would take ** apart
+    if not os.path.isabs(pattern) and not pattern.startswith("**"):  # noqa: PTH117
+        base, pattern = re.escape(root.rstrip("/")) + "/", pattern.removeprefix("./")
+    else:
+        base = ""
+    flags = re.IGNORECASE if ignore_case else 0
+    return re.compile(f"{base}{_translated(pattern)}(?:/.*)?", flags | re.DOTALL)
+
+
+def _translated(pattern: str) -> str:
+    """A pattern of paths as a regular expression; ``fnmatch`` lets ``*`` go into folders."""
+    done: list[str] = []
+    for part in re.split(r"(\*\*/|\*\*|\*|\?|\[[^]/]+\])", pattern.rstrip("/")):
+        match part:
+            case "**/":
+                done.append("(?:.*/)?")
+            case "**":
+                done.append(".*")
+            case "*":
+                done.append("[^/]*")
+            case "?":
+                done.append("[^/]")
+            case _ if part.startswith("[") and part.endswith("]"):
+                done.append("[" + part[1:-1].replace("\\", "\\\\").replace("!", "^", 1) + "]")
+            case _:
+                done.append(re.escape(part))
+    return "".join(done)
+
+
+def name_matches(pattern: str, name: Word, *, complete: bool) -> Match:
+    """Compares the name of a host or tool with a pattern."""
+    if name is None:
+        if pattern == ANYTHING:
+            return Match.YES
+        return Match.NO if complete else Match.MAYBE
+    return Match.YES if _same(pattern, name) else Match.NO

@@ -1,0 +1,407 @@
+"""Takes a command line apart: every program it may start, every file it names to be written.
+
+Commands are parsed as bash reads them, with tree-sitter. What is only known when the command runs,
+such as ``$NAME`` or ``*.py``, is an unknown word (``None``), which matches anything but is never
+allowed by name. What cannot be taken apart is refused here and asked by the policy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from signedin.model.extras import from_extra
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+Word: TypeAlias = str | None
+"""A word of a command; ``None`` stands for any number of words that are not known beforehand."""
+
+_SYSTEM_FOLDERS = ("/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin", "/opt/homebrew/bin")
+
+_SHELLS = frozenset({"ash", "bash", "dash", "ksh", "sh", "zsh"})
+
+_PASSING: Mapping[str, tuple[str, str]] = {
+    "builtin": ("", ""),
+    "command": ("p", ""),
+    "env": ("i0v", "uC"),
+    "exec": ("cl", "a"),
+    "ionice": ("t", "cn"),
+    "nice": ("", "n"),
+    "nohup": ("", ""),
+    "setsid": ("cfw", ""),
+    "stdbuf": ("", "ioe"),
+    "time": ("apv", "fo"),
+    "timeout": ("fpv", "ks"),
+    "xargs": ("0oprtx", "adEILnPs"),
+}
+"""Programs that only run another: their short options without a value, and with one."""
+
+_RAISING: Mapping[str, tuple[str, str]] = {
+    "doas": ("Lns", "uC"),
+    "sudo": ("AbEHiknNPSs", "CDghpRrTtUu"),
+}
+"""The same for programs that change what the other one may do."""
+
+_WRAPPERS = {**_PASSING, **_RAISING}
+
+_HIDING = frozenset(
+    {
+        *(".", "alias", "bind", "complete", "coproc", "enable", "eval", "mapfile", "readarray"),
+        *("source", "trap", "busybox", "chroot", "fish", "flock", "nsenter", "parallel", "pkexec"),
+        *("runuser", "script", "setarch", "ssh", "strace", "su", "systemd-run", "toybox"),
+        *("unbuffer", "unshare", "watch"),
+    }
+)
+"""Programs that run words which are not taken apart here."""
+
+_NO_SCRIPT = frozenset("Oos")
+"""Options of shells with which the words after them are no script, or are for the option."""
+
+_RESERVED = frozenset(
+    {
+        *("!", "(", ")", "[[", "]]", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi"),
+        *("for", "function", "if", "in", "select", "then", "until", "while"),
+    }
+)
+
+_FIND_RUNS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
+
+_CHANGES_FOLDER = frozenset({"cd", "chdir", "popd", "pushd"})
+
+_WRITERS = frozenset(
+    {
+        *("chmod", "chown", "cp", "dd", "install", "ln", "mkdir", "mv", "rm", "rmdir", "sed"),
+        *("shred", "tee", "touch", "truncate", "unlink"),
+    }
+)
+"""Programs whose arguments count as files to be written."""
+
+_STREAMS = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/stdin")
+_EXPANDED = re.compile(r"(?<!\\)(?:[*?\[]|\{[^}]*(?:,|\.\.)|[@+!]\()|^~(?!/|$)|^=")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED_IN_QUOTES = re.compile(r'\\([$`"\\])')
+_JOINED_LINE = re.compile(r"\S\\\n\S")
+_STREAM = re.compile(r"\d+|-")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_STAND_IN = "Q"
+_BLANK = frozenset(" \t\n")
+_PIECES = re.compile(r"[=:@,]")
+_LONGEST = 100_000
+_DEEPEST = 8
+_TOO_LARGE = "it is nested too deep or too long"
+
+_OPAQUE = frozenset(
+    {
+        "ansi_c_string",
+        "arithmetic_expansion",
+        "array",
+        "brace_expression",
+        "command_substitution",
+        "expansion",
+        "extglob_pattern",
+        "process_substitution",
+        "regex",
+        "simple_expansion",
+    }
+)
+"""Parts of words whose value is only known when the command runs."""
+
+
+class UnparsableError(Exception):
+    """A command that cannot be taken apart; its text says why."""
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One thing that somebody wants to do.
+
+    Attributes:
+        kind: What it is.
+        words: The words of a command; for anything else one word: the path, host or tool.
+        incidental: Whether it needs no rule that allows it, because the rest of the request says
+            all: a file that is read, a program that only starts another.
+        moved: Whether a relative path may be relative to another folder than the request says.
+    """
+
+    kind: str
+    words: tuple[Word, ...]
+    incidental: bool = False
+    moved: bool = False
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it stands for commands that cannot be known."""
+        return self.kind == "command" and self.words == (None,)
+
+    @property
+    def text(self) -> str:
+        """How it is named in messages."""
+        return " ".join("…" if word is None else word for word in self.words)
+
+
+def program(word: str) -> str:
+    """Returns a program by its name alone if it is where systems have theirs."""
+    folder, slash, name = word.rpartition("/")
+    return name if slash and folder in _SYSTEM_FOLDERS else word
+
+
+def take_apart(command: str) -> list[Action]:
+    """Returns all that a command line does, as far as its text says.
+
+    Raises:
+        UnparsableError: It cannot be taken apart.
+        MissingExtraError: The parser is not installed.
+    """
+    actions = list(_line(command, 0))
+    if not any(a.kind == "command" and _name(a) in _CHANGES_FOLDER for a in actions):
+        return actions
+    return [msgspec.structs.replace(action, moved=True) for action in actions]
+
+
+@cache
+def parser() -> Parser:
+    """Returns the parser of bash.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    with from_extra("policy", "a policy"):
+        import tree_sitter  # noqa: PLC0415 - an extra
+        import tree_sitter_bash  # noqa: PLC0415
+
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+
+
+def _line(command: str, depth: int) -> Iterator[Action]:
+    if depth > _DEEPEST or len(command) > _LONGEST:
+        raise UnparsableError(_TOO_LARGE)
+    if any((c < " " and c not in "\t\n") or (c.isspace() and c not in " \t\n") for c in command):
+        raise UnparsableError("it has control characters")
+    if _JOINED_LINE.search(command):
+        raise UnparsableError("a word of it goes over two lines")
+    # The parser may crash at characters above U+FFFF (tree-sitter-bash 0.25.1).
+    root = parser().parse(_BEYOND_ASCII.sub(_STAND_IN, command).encode()).root_node
+    if root.has_error:
+        raise UnparsableError("it is not a command that bash would read")
+    yield from _Reader(command, depth).actions(root)
+
+
+class _Reader:
+    """Reads the nodes of one command line.
+
+    Args:
+        line: The command line; an offset in it is one in what was parsed.
+        depth: How many command lines it is in.
+    """
+
+    def __init__(self, line: str, depth: int) -> None:
+        self._line = line
+        self._depth = depth
+
+    def actions(self, root: Node) -> Iterator[Action]:
+        """Returns what all nodes do, wherever they are nested."""
+        pending = [root]
+        while pending:
+            node = pending.pop()
+            yield from self._node(node)
+            pending.extend(reversed(node.children))
+
+    def _node(self, node: Node) -> Iterator[Action]:
+        match node.type:
+            case "command":
+                yield from _command(self._words(node), self._depth)
+            case "declaration_command" | "unset_command":
+                yield Action("command", (self._text(node).split()[0], None), incidental=True)
+            case "variable_assignment":
+                yield Action("command", (self._assignment(node),))
+            case "compound_statement" if re.match(r"\{\S", self._text(node)):
+                raise UnparsableError("a word of it begins with a brace")  # a list to expand
+            case "file_redirect":
+                yield from self._redirect(node)
+            case "heredoc_redirect" if node.child_by_field_name("argument"):
+                raise UnparsableError("a word follows the mark of a here-document")
+            case "heredoc_start" if _STAND_IN in self._text(node) or not self._text(node).isascii():
+                raise UnparsableError("the mark of a here-document is none that is known")
+            case _:
+                pass
+
+    def _words(self, node: Node) -> tuple[Word, ...]:
+        """The name of a command and its arguments; assignments and redirections are nodes too."""
+        name = node.child_by_field_name("name")
+        if name is None:
+            raise UnparsableError("it has no name")
+        # The parser goes on after the end of a line that is followed by a backslash.
+        for one, next_one in pairwise(node.children):
+            if "\n" in self._line[one.end_byte : next_one.start_byte].replace("\\\n", ""):
+                raise UnparsableError("a command of it goes over two lines")
+        return tuple(self._word(each) for each in (name, *node.children_by_field_name("argument")))
+
+    def _word(self, node: Node) -> Word:
+        text = self._text(node)
+        match node.type:
+            case "command_name":
+                return self._word(node.children[0])
+            case "raw_string":
+                return text[1:-1]
+            case "string":
+                if any(child.type in _OPAQUE for child in node.children):
+                    return None
+                return _ESCAPED_IN_QUOTES.sub(r"\1", text[1:-1]).replace("\\\n", "")
+            case "concatenation":
+                parts = [self._word(child) for child in node.children]
+                known = None not in parts and not _EXPANDED.search(text)
+                return "".join(part or "" for part in parts) if known else None
+            case "word" | "number" | "test_operator" | "variable_name":
+                if not _BLANK.isdisjoint(_ESCAPED.sub("", text)) or "\n" in text:
+                    raise UnparsableError("a word of it has blanks")
+                return None if _EXPANDED.search(text) else _ESCAPED.sub(r"\1", text)
+            case kind if kind in _OPAQUE or not node.is_named:
+                return None
+            case kind:
+                raise UnparsableError(f"it has a word of an unknown kind, {kind}")
+
+    def _text(self, node: Node) -> str:
+        return self._line[node.start_byte : node.end_byte]
+
+    def _assignment(self, node: Node) -> Word:
+        value = node.child_by_field_name("value")
+        name = node.child_by_field_name("name")
+        if name is None or name.type != "variable_name":
+            return None
+        text = "" if value is None else self._word(value)
+        return None if text is None else f"{self._text(name)}={text}"
+
+    def _redirect(self, node: Node) -> Iterator[Action]:
+        targets = node.children_by_field_name("destination")
+        if len(targets) != 1:
+            raise UnparsableError("a word follows a redirection")
+        operator = next(child.type for child in node.children if not child.is_named)
+        target = self._word(targets[0])
+        copies = operator in {">&", "<&"} and target is not None and _STREAM.fullmatch(target)
+        if copies or target in _STREAMS:
+            return
+        if operator in {"<", "<&"}:
+            yield Action("read", (target,), incidental=True)
+        else:
+            yield Action("write", (target,))
+
+
+def _command(words: tuple[Word, ...], depth: int) -> Iterator[Action]:
+    """A command, what it starts, and the files that it names."""
+    if depth > _DEEPEST:
+        raise UnparsableError(_TOO_LARGE)
+    name = program(words[0]) if words[0] else None
+    if name in _RESERVED:
+        raise UnparsableError(f"{name!r} is where a command should be")
+    base = (name or "").rpartition("/")[2].casefold()
+    inside = list(_inside(base, words, depth))
+    known = bool(inside) and not any(action.is_hidden for action in inside)
+    passing = known and (name in _PASSING or name in _SHELLS)
+    yield Action("command", (name, *words[1:]), incidental=passing)
+    yield from _files(name, words[1:])
+    yield from inside
+
+
+def _inside(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
+    """What a command starts in turn."""
+    if name in _SHELLS:
+        yield from _shell(words, depth)
+    elif name in _WRAPPERS:
+        yield from _inner(name, words, depth)
+    elif name in {"find", "fd", "fdfind"}:
+        yield from _found(name, words, depth)
+    elif name == "eval" and None not in words:
+        yield from _line(" ".join(word or "" for word in words[1:]), depth + 1)
+    elif name in _HIDING:
+        yield _hidden()
+
+
+def _hidden() -> Action:
+    """Stands for commands that cannot be known."""
+    return Action("command", (None,), incidental=True)
+
+
+def _files(name: Word, words: Sequence[Word]) -> Iterator[Action]:
+    writes = name in _WRITERS
+    for word in words:
+        pieces = {word} if word is None else {word, *_PIECES.split(word)} - {"", "-"}
+        yield from (Action("read", (piece,), incidental=True) for piece in pieces)
+        if writes and (word is None or not word.startswith("-")):
+            yield from (Action("write", (piece,), incidental=True) for piece in pieces)
+
+
+def _shell(words: Sequence[Word], depth: int) -> Iterator[Action]:
+    """``bash -c TEXT`` is what the text does; what comes from elsewhere cannot be known."""
+    for number, word in enumerate(words[1:], 1):
+        if word is not None and not word.startswith(("-", "+")):
+            return  # a script
+        if word == "--login":
+            continue
+        if word is None or word.startswith("--") or _NO_SCRIPT & {*word}:
+            break
+        if "c" in word:
+            text = words[number + 1] if number + 1 < len(words) else None
+            if text is None or text.startswith(("-", "+")):
+                break
+            yield from _line(text, depth + 1)
+            return
+    yield _hidden()
+
+
+def _inner(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
+    """The command that another one starts; unknown where it follows options not known here."""
+    start = _start(name, words)
+    while start and start < len(words) and "=" in (words[start] or ""):
+        yield Action("command", (words[start],))
+        start += 1
+    rest = () if start is None else tuple(words[start:])
+    if start is None or (rest and (rest[0] or "-").startswith("-")):
+        yield _hidden()
+    elif rest:
+        yield from _command((*rest, None) if name == "xargs" else rest, depth + 1)
+
+
+def _start(name: str, words: Sequence[Word]) -> int | None:
+    """Where the command begins that a program starts, ``None`` if that cannot be known."""
+    flags, valued = _WRAPPERS[name]
+    number = 1
+    while number < len(words):
+        word = words[number]
+        if word is None:
+            return None
+        if word == "--" or not word.startswith("-"):
+            number += word == "--"
+            break
+        letters = word[1:].lstrip(flags)
+        if not letters or letters[0] not in valued:
+            if letters or word == "-":
+                return None
+            number += 1
+        else:
+            number += 1 if len(letters) > 1 else 2
+    number += name == "timeout"
+    return None if None in words[1:number] else number
+
+
+def _found(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
+    """What ``find`` does with what it finds."""
+    for number, word in enumerate(words):
+        if word in _FIND_RUNS:
+            rest = words[number + 1 :]
+            end = next((i for i, each in enumerate(rest) if each in {";", "+"}), len(rest))
+            inner = tuple(None if each is None or "{}" in each else each for each in rest[:end])
+            yield from _command((*inner, None), depth + 1)
+        elif word in {"-x", "-X", "--exec", "--exec-batch"} and name != "find":
+            yield _hidden()
+        elif word in {"-delete", "-fls", "-fprint", "-fprint0", "-fprintf"}:
+            yield Action("write", (None,))
+
+
+def _name(action: Action) -> str:
+    return action.words[0] or ""
