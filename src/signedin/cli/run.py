@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from signedin.cli.output import Presenter
     from signedin.client.async_client import AsyncClient
     from signedin.model import choices
+    from signedin.model.budget import Budget
     from signedin.model.events import RetryEvent
     from signedin.model.options import TurnKeywords, TurnOptions
     from signedin.model.results import RunResult
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 @options.mcp_server
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time the turn may take in all.")
 @options.idle_timeout
+@options.budget
 @click.option(
     "--retry",
     type=int,
@@ -113,6 +115,7 @@ def run(
     mcp_server: Sequence[Path],
     timeout: float | None,
     idle_timeout: float | None,
+    budget: Budget | None,
     retry: int | None,
     source: choices.AuthSource,
     account: str | None,
@@ -153,6 +156,7 @@ def run(
         "effort": effort,
         "timeout": timeout,
         "idle_timeout": idle_timeout,
+        "budget": budget,
         "permissions": permissions,
         "instructions": instructions,
         "images": image or None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -51,7 +51,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         output_schema: An answer has the shape of ``output``.
         models: The models of the account are listed.
         limits: What is left of the plan is reported.
-        usage_during: Tokens are reported after each request to the model, not only after the turn.
+        usage: The tokens of all requests of a turn to the model are reported.
+        usage_during: They are reported after each of these requests, not only after the turn.
+        cost: The price of a turn is reported, in US dollars.
         prewarm: The process is started ahead of the first turn.
     """
 
@@ -84,8 +86,17 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     output_schema: bool = False
     models: bool = False
     limits: bool = False
+    usage: bool = False
     usage_during: bool = False
+    cost: bool = False
     prewarm: bool = False
+
+    @property
+    def budget_enforced(self) -> Literal["during turn", "after turn"] | None:
+        """When a budget of tokens stops a turn; ``None`` where tokens cannot have one."""
+        if not self.usage:
+            return None
+        return "during turn" if self.usage_during else "after turn"
 
 
 class CommonCapabilities(Capabilities, frozen=True, kw_only=True):

@@ -45,6 +45,7 @@ SPEC = ProviderSpec(
             approvals=False,
             questions=False,
             mcp_servers=False,
+            cost=False,
         ),
     },
     create=_create,
