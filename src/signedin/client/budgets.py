@@ -228,12 +228,10 @@ class TurnMeter:
     def _take_usage(self, event: UsageEvent) -> None:
         before, self._usage = self._usage, event.usage
         self._model = event.model or self._model
-        if event.usage == before:
-            return  # some report it twice
-        if not self._asks_again:
-            self._add("model_calls", 1)
-        self._asks_again = False
-        self._add("tokens", _tokens(event.usage) - _tokens(before))
+        if used := _tokens(event.usage) - _tokens(before):  # some report the same twice
+            self._add("model_calls", 0 if self._asks_again else 1)
+            self._asks_again = False
+            self._add("tokens", used)
         self._price(event.usage)
 
     def _price(self, usage: Usage) -> None:

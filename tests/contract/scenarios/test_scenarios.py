@@ -207,8 +207,8 @@ def test_a_budget(client: Client, run: Run, stage: Stage, work: Path) -> None:
     assert during is able.usage_during
     result = checked(error.result)
     assert result.reason == "budget"
-    assert result.usage.input_tokens + result.usage.output_tokens == error.used
-    assert (result.usage.reported_usd is not None) is (able.cost and not during)
+    assert result.usage.total_tokens == error.used
+    assert (result.usage.reported_usd is not None) is able.cost
     assert len(stage.requests) in ({2, 3} if during else {4})
     assert result.text == ("" if during else "Done.")
     with client.session(budget=Budget(tokens=1)) as session:
@@ -219,6 +219,23 @@ def test_a_budget(client: Client, run: Run, stage: Stage, work: Path) -> None:
             ) as spent:
                 session.run("Again.")
             assert (len(stage.requests), checked(spent.value.result).text) == (sent, said)
+
+
+@pytest.mark.needs("limits")
+def test_a_budget_of_the_plan(client: Client, stage: Stage) -> None:
+    stage.play("Done.")
+    if client.provider == "chatgpt":
+        with pytest.raises(BudgetExceededError) as caught:
+            client.run("Go.", budget=Budget(plan_percent=34))
+        assert caught.value.message == (
+            "not sent: the turn's budget of 34 % of the plan is used up: "
+            "window 'secondary' is 34 % used"
+        )
+        assert caught.value.resets_at == 1800500000
+    else:
+        with pytest.raises(AuthRequiredError, match="Sign in with"):
+            client.run("Go.", budget=Budget(plan_percent=34))  # a key has no plan
+    assert prompts_in(stage) == []
 
 
 @tool
