@@ -49,9 +49,16 @@ _NEEDS: dict[Limit, str] = {
 _ON_THEIR_OWN = ("seconds", "plan_percent")
 """What grows while nothing happens in a turn: where the limit is reached, it is exceeded next."""
 
+_COUNTED = frozenset(
+    {CommandEvent, FileChangeEvent, RateLimitEvent, SessionEvent, ToolEvent, UsageEvent}
+)
+"""Events that count; most others are deltas, of which there may be tens of thousands."""
+
 
 class Meter:
-    """Counts what is used of a budget, by the turns that share it.
+    """Counts what is used of a budget, by the turns that share it, in one event loop.
+
+    Given as ``budget=`` to several clients, it is shared by them.
 
     Args:
         budget: The budget.
@@ -210,7 +217,7 @@ class TurnMeter:
 
     def take(self, events: Iterable[Event]) -> None:
         """Counts what happened."""
-        for event in events:
+        for event in [event for event in events if type(event) in _COUNTED]:
             match event:
                 case UsageEvent():
                     self._take_usage(event)

@@ -335,7 +335,7 @@ KEYWORD_PROBES: dict[str, Probe] = {
     ),
     "budget": Probe(
         lambda _: Budget(seconds=0.4),
-        lambda seen: _failed_with(seen, "'s budget of 0.40 seconds is used up: 0.4"),
+        lambda seen: _failed_with(seen, "'s budget of 0.40 seconds is used up"),
         turn="budget",
     ),
 }

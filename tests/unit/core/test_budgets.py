@@ -330,6 +330,49 @@ async def test_a_turn_nobody_looks_at_is_stopped(
             await turn.result()
 
 
+async def test_cancelled_while_it_is_stopped(
+    client: AsyncClient, provider: FakeProvider, play: Play
+) -> None:
+    tasks = asyncio.all_tasks()
+    stopping = asyncio.Event()
+
+    async def interrupt() -> None:
+        stopping.set()
+        await asyncio.Event().wait()
+
+    play(*stopped("half", used(11)))
+    meter = Meter(Budget(tokens=10, seconds=60), "client")
+    task = asyncio.create_task(client.run("one", budget=meter))  # type: ignore[arg-type]
+    await provider.turn_started.wait()
+    provider.turns[0].interrupt = interrupt  # type: ignore[method-assign]
+    await stopping.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (asyncio.all_tasks(), meter._running, meter._timer) == (tasks, {}, None)
+    assert provider.turns[0].closed == 1
+
+
+async def test_an_agent_that_cannot_be_asked_to_stop(
+    client: AsyncClient, provider: FakeProvider, play: Play
+) -> None:
+    async def refuse() -> None:
+        raise TransportClosedError("gone")
+
+    async def aclose() -> None:
+        provider.turns[0].closed += 1
+        provider.turns[0]._interrupted.set()
+
+    play(*stopped("half", used(11)))
+    task = asyncio.create_task(client.run("one", budget=Budget(tokens=10)))
+    await provider.turn_started.wait()
+    provider.turns[0].interrupt = refuse  # type: ignore[method-assign]
+    provider.turns[0].aclose = aclose  # type: ignore[method-assign]
+    with pytest.raises(BudgetExceededError, match="11 tokens"):
+        await task
+    assert provider.turns[0].closed == 2
+
+
 # The plan
 
 
