@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 
 from signedin.model.budget import WORDS, Budget
-from signedin.model.capabilities import Capabilities
+from signedin.model.capabilities import Capabilities, who_lacks
 from signedin.model.errors import (
     BudgetExceededError,
     InvalidOptionError,
@@ -24,6 +24,7 @@ from signedin.model.errors import (
 from signedin.model.events import (
     CommandEvent,
     Event,
+    FallbackEvent,
     FileChangeEvent,
     RateLimitEvent,
     RateLimits,
@@ -50,7 +51,15 @@ _ON_THEIR_OWN = ("seconds", "plan_percent")
 """What grows while nothing happens in a turn: where the limit is reached, it is exceeded next."""
 
 _COUNTED = frozenset(
-    {CommandEvent, FileChangeEvent, RateLimitEvent, SessionEvent, ToolEvent, UsageEvent}
+    {
+        CommandEvent,
+        FallbackEvent,
+        FileChangeEvent,
+        RateLimitEvent,
+        SessionEvent,
+        ToolEvent,
+        UsageEvent,
+    }
 )
 """Events that count; most others are deltas, of which there may be tens of thousands."""
 
@@ -102,6 +111,11 @@ class Meter:
         if self.budget.plan_percent is not None:
             self._windows = {**(self._windows or {}), **limits.windows}
             self._stop_if_exceeded()
+
+    def forget_plan(self) -> None:
+        """Forgets how full the plan is: another one pays from now on."""
+        if self._windows is not None:
+            self._windows = {}
 
     def begin(self, turn: TurnMeter) -> None:
         """Counts the seconds of a turn from now on."""
@@ -191,7 +205,7 @@ class TurnMeter:
         self.on_error: Callable[[], None] = _nothing
         self.at_fault = False
         self._meters = options.budget
-        self._model = chosen(options.model)
+        self._model = self._asked_model = chosen(options.model)
         self._is_priced = _has_price(options)
         self._vendor_prices = capabilities.cost
         self._usage = Usage()
@@ -226,11 +240,21 @@ class TurnMeter:
                 case RateLimitEvent():
                     for meter in self._meters:
                         meter.take_limits(event.limits)
+                case FallbackEvent():
+                    self._begin_anew()
                 case SessionEvent(model=str(model)):
                     self._model = model
                     self._price(Usage())
                 case _:
                     pass
+
+    def _begin_anew(self) -> None:
+        """Another provider continues: it counts from zero, and has a plan of its own."""
+        self._usage, self._usd = Usage(), 0.0
+        self._calls, self._asks_again = set(), False
+        self._model = self._asked_model
+        for meter in self._meters:
+            meter.forget_plan()
 
     def _take_usage(self, event: UsageEvent) -> None:
         before, self._usage = self._usage, event.usage
@@ -295,7 +319,8 @@ def turn_meter(provider: str, capabilities: Capabilities, options: TurnOptions) 
     for limit, capability in _NEEDS.items():
         if limit in limits and not getattr(capabilities, capability):
             hint = "it is not reported through this transport"
-            raise UnsupportedOptionError(provider, f"budget={limit}", hint)
+            who = who_lacks(capability, provider, capabilities)
+            raise UnsupportedOptionError(who, f"budget={limit}", hint)
     return TurnMeter(options, capabilities) if options.budget else None
 
 

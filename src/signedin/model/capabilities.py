@@ -163,7 +163,7 @@ def check_supported(
         UnsupportedOptionError: With the first of them.
     """
     for keyword in unsupported(capabilities, keywords):
-        who = _who_lacks(_NEEDS[keyword][0], provider, capabilities)
+        who = who_lacks(_NEEDS[keyword][0], provider, capabilities)
         raise UnsupportedOptionError(who, keyword, "not through this transport")
     if isinstance(capabilities, CommonCapabilities):
         for keyword, nothing in _OF_ONE.items():
@@ -172,7 +172,8 @@ def check_supported(
                 raise UnsupportedOptionError(provider, keyword, hint)
 
 
-def _who_lacks(capability: str, provider: str, capabilities: Capabilities) -> str:
+def who_lacks(capability: str, provider: str, capabilities: Capabilities) -> str:
+    """Returns the name of the provider that lacks a capability, the first of several."""
     if isinstance(capabilities, CommonCapabilities):
         return capabilities.lacking.get(capability, provider)
     return provider
@@ -195,7 +196,7 @@ def check_retry(provider: str, capabilities: Capabilities, retry: Retry | None) 
     """
     if retry is not None and retry.max_retries and not capabilities.roll_back:
         hint = "a session stores its failed turns, so a retry would repeat the prompt"
-        who = _who_lacks("roll_back", provider, capabilities)
+        who = who_lacks("roll_back", provider, capabilities)
         raise UnsupportedOptionError(who, "retry", hint)
 
 

@@ -17,6 +17,7 @@ from signedin import (
     Client,
     CommandEvent,
     Event,
+    FallbackEvent,
     InvalidOptionError,
     MissingExtraError,
     OutputError,
@@ -141,6 +142,20 @@ def test_calls_are_counted_once(turns: list[list[int]]) -> None:
         "model_calls": sum(map(len, turns)) + goes_on,
         "tool_calls": sum(map(sum, turns)),
     }
+
+
+def test_another_provider_counts_from_zero() -> None:
+    meter = Meter(Budget(tokens=100, tool_calls=100, plan_percent=90), "client")
+    turn = TurnMeter(TurnOptions(cwd=".", budget=(meter,)), Capabilities())
+    turn.begin()
+    turn.take([used(10), command(1), RateLimitEvent(limits=plan(80), timestamp=1.0)])
+    turn.take([FallbackEvent(provider="one", successor="two", timestamp=1.0)])
+    turn.take([used(7), command(1)])
+    turn.end()
+    assert (meter._used, meter._windows) == (
+        {"tokens": 17, "tool_calls": 2, "plan_percent": 0},
+        {},
+    )
 
 
 async def test_a_turn_is_stopped_with_all_there_is(client: AsyncClient, play: Play) -> None:
