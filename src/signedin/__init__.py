@@ -16,6 +16,7 @@ _HOMES = {
     "model.items": (
         "AnyItem CommandItem FileChangeItem Item MessageItem PlanItem ReasoningItem ToolItem"
     ),
+    "model.budget": "Budget",
     "model.options": "McpServer TurnKeywords",
     "schemas.structured_output": "OutputSpec",
     "model.retry": "Retry retry_on_overload",
@@ -26,8 +27,8 @@ _HOMES = {
     "client.blocking": "Client Login Session Turn",
     "client.async_client": "AsyncClient",
     "model.errors": (
-        "AuthRequiredError BillingError CommandExecutionError ErrorKind InvalidOptionError "
-        "MissingExtraError OutputError PermissionDeniedError ProtocolError "
+        "AuthRequiredError BillingError BudgetExceededError CommandExecutionError ErrorKind "
+        "InvalidOptionError MissingExtraError OutputError PermissionDeniedError ProtocolError "
         "ProviderNotInstalledError RateLimitedError SessionBusyError SignedinError "
         "TimeoutExceededError TransportClosedError TurnFailedError TurnInterruptedError "
         "UnsupportedOptionError UnsupportedProviderError UsageLimitError"

@@ -30,9 +30,11 @@ from signedin.model.approvals import (
     deny as deny,
     stop as stop,
 )
+from signedin.model.budget import Budget as Budget
 from signedin.model.errors import (
     AuthRequiredError as AuthRequiredError,
     BillingError as BillingError,
+    BudgetExceededError as BudgetExceededError,
     CommandExecutionError as CommandExecutionError,
     ErrorKind as ErrorKind,
     InvalidOptionError as InvalidOptionError,

@@ -24,6 +24,7 @@ FAILURE = 1
 USAGE = 2
 SIGN_IN = 3
 LIMIT = 4
+BUDGET = 5
 TIMEOUT = 124
 SIGNALLED = 128
 INTERRUPTED = SIGNALLED + 2
@@ -35,11 +36,20 @@ EXIT_CODES = {
     USAGE: "the command line cannot be used: an unknown or unsupported option, provider or value",
     SIGN_IN: "nobody is signed in, or the requested billing is not possible",
     LIMIT: "the plan is used up, or there were too many requests in a short time",
+    BUDGET: "a budget (`--budget-…`) is used up",
     TIMEOUT: "a time limit (`--timeout`, `--idle-timeout`) ran out",
     INTERRUPTED: "Ctrl-C; for other signals 128 and their number, so 143 for a `kill`",
     BROKEN_PIPE: "the reader of standard output went away, as `head` does",
 }
 """What each exit code means, as the documentation has it."""
+
+_OF_KINDS = {
+    ErrorKind.AUTH_REQUIRED: SIGN_IN,
+    ErrorKind.BILLING: SIGN_IN,
+    ErrorKind.USAGE_LIMIT: LIMIT,
+    ErrorKind.RATE_LIMITED: LIMIT,
+    ErrorKind.BUDGET: BUDGET,
+}
 
 _STDERR_LINES = 10
 
@@ -83,10 +93,8 @@ def exit_code(error: Exception) -> int:
             return USAGE
         case FileNotFoundError() | IsADirectoryError():
             return USAGE
-        case SignedinError(kind=ErrorKind.AUTH_REQUIRED | ErrorKind.BILLING):
-            return SIGN_IN
-        case SignedinError(kind=ErrorKind.USAGE_LIMIT | ErrorKind.RATE_LIMITED):
-            return LIMIT
+        case SignedinError():
+            return _OF_KINDS.get(error.kind, FAILURE)
         case StoppedError():
             return SIGNALLED + error.signum
         case StdoutClosedError():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, get_args
 
 import click
 
@@ -24,6 +25,7 @@ FILE = click.Path(path_type=Path)
 """The type of a flag that takes a file."""
 
 Function = TypeVar("Function", bound=Callable[..., object])
+Result = TypeVar("Result")
 Suggestions: TypeAlias = "list[CompletionItem[str]] | list[str]"
 
 
@@ -143,6 +145,41 @@ idle_timeout = click.option(
     metavar="SECONDS",
     help="Time that may pass without anything happening.",
 )
+_BUDGET = (
+    click.option(
+        "--budget-tokens",
+        type=int,
+        metavar="NUMBER",
+        help="Tokens that may be used, input and output.",
+    ),
+    click.option(
+        "--budget-usd",
+        type=float,
+        metavar="DOLLARS",
+        help="US dollars, as the vendor reports them, else at list price.",
+    ),
+    click.option(
+        "--budget-model-calls", type=int, metavar="NUMBER", help="How often the model may be asked."
+    ),
+    click.option(
+        "--budget-tool-calls",
+        type=int,
+        metavar="NUMBER",
+        help="How many commands, file changes and calls of tools there may be.",
+    ),
+    click.option(
+        "--budget-seconds",
+        type=float,
+        metavar="SECONDS",
+        help="How long turns may run, all together.",
+    ),
+    click.option(
+        "--budget-plan-percent",
+        type=float,
+        metavar="PERCENT",
+        help="How full any window of the plan may become.",
+    ),
+)
 command = click.option(
     "--command", metavar="WORDS", help="The agent to start and its arguments, for the provider acp."
 )
@@ -186,6 +223,23 @@ def login(default: choices.AuthSource = "auto") -> Callable[[Function], Function
         return provider(source(default)(account(function)))
 
     return decorate
+
+
+def budget(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Adds the flags of a budget to a command, which gets what they say as ``budget``."""
+
+    @wraps(function)
+    def collecting(**given: object) -> Result:
+        from signedin.model.budget import WORDS, Budget  # noqa: PLC0415 - not for help
+
+        limits = {limit: given.pop(f"budget_{limit}") for limit in WORDS}
+        is_given = any(value is not None for value in limits.values())
+        asked = Budget(**cast("dict[str, Any]", limits)) if is_given else None
+        return function(**given, budget=asked)
+
+    for option in reversed(_BUDGET):
+        collecting = option(collecting)
+    return collecting
 
 
 @contextmanager

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from signedin.cli.output import Presenter
     from signedin.client.async_client import AsyncClient
     from signedin.model import choices
+    from signedin.model.budget import Budget
     from signedin.model.events import RetryEvent
     from signedin.model.options import TurnKeywords, TurnOptions
     from signedin.model.results import RunResult
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 @options.mcp_server
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time the turn may take in all.")
 @options.idle_timeout
+@options.budget
 @click.option(
     "--retry",
     type=int,
@@ -115,6 +117,7 @@ def run(
     mcp_server: Sequence[Path],
     timeout: float | None,
     idle_timeout: float | None,
+    budget: Budget | None,
     retry: int | None,
     source: choices.AuthSource,
     account: str | None,
@@ -155,6 +158,7 @@ def run(
         "effort": effort,
         "timeout": timeout,
         "idle_timeout": idle_timeout,
+        "budget": budget,
         "permissions": permissions,
         "policy": values.policy(policy) if policy else None,
         "instructions": instructions,

@@ -16,6 +16,7 @@ import msgspec
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, read_status
 from signedin.accounts.transfer import PortableLogin
 from signedin.client.attempts import run_to_end
+from signedin.client.budgets import turn_meter
 from signedin.client.conversations import Conversations
 from signedin.client.keywords import check_keywords, check_prompt, merge_keywords, resolve
 from signedin.client.many import map_prompts
@@ -72,7 +73,7 @@ class AsyncClient:
     closed. A client belongs to the event loop of its first turn.
 
     Every turn takes the keywords of `TurnKeywords`, which says what they mean; given here they are
-    defaults: ``cwd``, ``model``, ``effort``, ``timeout``, ``idle_timeout``, ``env``,
+    defaults: ``cwd``, ``model``, ``effort``, ``timeout``, ``idle_timeout``, ``budget``, ``env``,
     ``permissions``, ``instructions``, ``images``, ``policy``, ``on_approval``, ``on_question``,
     ``tools``, ``mcp_servers``, ``output_retries``, ``retry``, ``ephemeral``, ``trust_project``,
     ``provider_options``.
@@ -148,7 +149,7 @@ class AsyncClient:
                 raise UnsupportedOptionError(self._spec.name, "auth_backend", "each has its own")
         self._capabilities = self._spec.transports[self._config.transport]
         self._auth_backend = auth_backend
-        self._defaults = check_keywords(defaults)
+        self._defaults = check_keywords(defaults, "client")
         self._conversations: Conversations | None = None
         self._leftovers = Leftovers()
         check_switch("ledger", ledger)
@@ -285,6 +286,7 @@ class AsyncClient:
             options,
             lambda cleanup: self._leftovers.leave(cleanup, self),
             on_end=self._turn_ended,
+            meter=turn_meter(self.provider, self.capabilities, options),
         )
 
     @overload
@@ -343,7 +345,7 @@ class AsyncClient:
         Returns:
             The outcome of each prompt.
         """
-        options = self._options(check_keywords(keywords), output)
+        options = self._options(check_keywords(keywords, "map"), output)
 
         async def run(prompt: str) -> RunResult[object]:
             check_prompt(prompt)
@@ -368,7 +370,7 @@ class AsyncClient:
         check_supported(self.provider, self.capabilities, {"resume": resume, "fork": fork})
         if fork and resume is None:
             raise InvalidOptionError("fork=True copies the session that resume= names; give both")
-        checked = check_keywords(keywords)
+        checked = check_keywords(keywords, "session")
         check_retry(self.provider, self.capabilities, checked.get("retry"))
         defaults = self._defaults
         if not self.capabilities.roll_back:  # then only conversations of one turn are retried

@@ -264,7 +264,7 @@ class Client:
     It ends with its last reference, at the latest with the interpreter.
 
     Every turn takes the keywords of `TurnKeywords`, which says what they mean; given here they are
-    defaults: ``cwd``, ``model``, ``effort``, ``timeout``, ``idle_timeout``, ``env``,
+    defaults: ``cwd``, ``model``, ``effort``, ``timeout``, ``idle_timeout``, ``budget``, ``env``,
     ``permissions``, ``instructions``, ``images``, ``policy``, ``on_approval``, ``on_question``,
     ``tools``, ``mcp_servers``, ``output_retries``, ``retry``, ``ephemeral``, ``trust_project``,
     ``provider_options``.

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from signedin.client.budgets import meters_of
 from signedin.model.choices import Permissions
 from signedin.model.errors import InvalidOptionError
 from signedin.model.options import (
@@ -22,6 +23,7 @@ from signedin.model.options import (
 )
 
 if TYPE_CHECKING:
+    from signedin.client.budgets import Meter
     from signedin.schemas.structured_output import OutputSpec
     from signedin.tools.tool import AnyTool
 
@@ -50,10 +52,15 @@ _OF_CALLS = frozenset({"output", "resume"})
 _MERGED = ("env", "provider_options", "mcp_servers")
 
 
-def check_keywords(keywords: TurnKeywords) -> TurnKeywords:
+def check_keywords(keywords: TurnKeywords, owner: str = "turn") -> TurnKeywords:
     """Checks keywords as they are given, so that a mistake fails where it was made.
 
-    Paths are made absolute here, against the caller's working directory of this moment.
+    Paths are made absolute here, against the caller's working directory of this moment, and a
+    budget gets the meter that counts for it.
+
+    Args:
+        keywords: The keywords.
+        owner: What they are given to, as messages about its budget call it.
 
     Raises:
         InvalidOptionError: Unknown keyword or unusable value.
@@ -63,6 +70,8 @@ def check_keywords(keywords: TurnKeywords) -> TurnKeywords:
         if name not in _CHECKS:
             raise InvalidOptionError(f"unknown option {name!r}; {_instead_of(name)}")
         given[name] = _CHECKS[name](name, value)
+    if "budget" in given:
+        given["budget"] = meters_of(given["budget"], owner)
     options = cast("Mapping[str, object]", given.get("provider_options", {}))
     if not _RETRY_OPTIONS.isdisjoint(options):
         from signedin.model.retry import Retry  # noqa: PLC0415 - costs 5 ms, seldom needed
@@ -161,6 +170,11 @@ def _mapping(name: str, value: object) -> Mapping[str, object]:
     return dict(cast("Mapping[str, object]", value))  # as it is now, whatever becomes of it
 
 
+def _budget(name: str, value: object) -> object:
+    del name
+    return value  # see `meters_of`
+
+
 def _variables(name: str, value: object) -> object:
     variables = _mapping(name, value)
     for key, each in variables.items():
@@ -229,6 +243,7 @@ _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "effort": _text,
     "timeout": _seconds,
     "idle_timeout": _seconds,
+    "budget": _budget,
     "env": _variables,
     "permissions": _permissions,
     "instructions": _text,
@@ -248,8 +263,14 @@ _CHECKS: Mapping[str, Callable[[str, object], object]] = {
 
 
 def merge_keywords(defaults: TurnKeywords, keywords: TurnKeywords) -> TurnKeywords:
-    """Lays checked keywords over checked defaults, merging mappings by key, two levels deep."""
+    """Lays checked keywords over checked defaults, merging mappings by key, two levels deep.
+
+    Budgets all hold: none replaces another.
+    """
     merged: dict[str, object] = {**defaults, **keywords}
+    if "budget" in merged:
+        both = (defaults.get("budget"), keywords.get("budget"))
+        merged["budget"] = sum((cast("tuple[Meter, ...]", each or ()) for each in both), ())
     for name in _MERGED:
         if name in defaults and name in keywords:
             merged[name] = _merge_mappings(

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Self, TypeAlias, TypeVar, Unpack, overload
 
 from signedin.client.attempts import run_to_end
+from signedin.client.budgets import admit, turn_meter
 from signedin.client.callback_host import CallbackHost
 from signedin.client.conversations import Conversation, Conversations
 from signedin.client.keywords import check_keywords, check_prompt, resolve
@@ -284,6 +285,7 @@ class AsyncSession:
             lambda cleanup: self._leftovers.leave(cleanup, self),
             deadline,
             on_end=self._on_turn_end,
+            meter=turn_meter(self._name, self._capabilities, options),
         )
 
     @asynccontextmanager
@@ -293,9 +295,11 @@ class AsyncSession:
         """Runs a turn for the length of a ``with`` block.
 
         Raises:
+            BudgetExceededError: A budget is used up; nothing is sent.
             SessionBusyError: Another turn of this conversation still runs.
         """
         self._began_turn = False
+        await admit(self._connect().provider, self._capabilities, options)
         await self._leftovers.ended(self)
         conversation = await self._open(options)
         conversation.check_idle()

@@ -18,8 +18,14 @@ from typing import Generic, Self, cast
 
 import msgspec
 
-from signedin.model.errors import OutputError, SignedinError, TimeoutExceededError
-from signedin.model.events import AnyEvent, DoneReason, Event, event_from_error
+from signedin.client.budgets import TurnMeter
+from signedin.model.errors import (
+    BudgetExceededError,
+    OutputError,
+    SignedinError,
+    TimeoutExceededError,
+)
+from signedin.model.events import AnyEvent, DoneEvent, DoneReason, Event, event_from_error
 from signedin.model.items import AnyItem, ItemFeed
 from signedin.model.options import TurnOptions
 from signedin.model.results import OutputT_co, RunResult
@@ -31,6 +37,9 @@ from signedin.runtime.batches import AsyncBatches, Batches
 
 STOP_SECONDS = 5.0
 """How long an interrupted turn may report nothing before it is ended; agents take 5 to 75 ms."""
+
+_QUIET_ENDS: frozenset[DoneReason] = frozenset({"completed", "interrupted"})
+"""How a turn ends whose iteration raises nothing."""
 
 TurnOpener = Callable[[TurnRecorder], AbstractAsyncContextManager[ProviderTurn]]
 """Starts a turn when entered, warns in its record of how that came about, and leaves nothing of the
@@ -57,6 +66,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         deadline: float | None = None,
         *,
         on_end: Callable[[TurnRecorder], None] | None = None,
+        meter: TurnMeter | None = None,
     ) -> None:
         """Prepares a turn.
 
@@ -68,7 +78,12 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             deadline: When its time is up, in the time of the event loop; by default its ``timeout``
                 begins with it.
             on_end: Called with the complete record of a turn that was started, once.
+            meter: Counts it for the budgets that hold for it.
         """
+        if meter is not None:
+            meter.on_error = self._over_budget
+        self._meter = meter
+        self._stopping: asyncio.Task[None] | None = None
         self._on_end = on_end
         self._opener = opener
         self._recorder = recorder
@@ -95,13 +110,15 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self._entered = True
         limit, _ = self._limit()
         try:
-            async with asyncio.timeout_at(limit):
+            async with asyncio.timeout_at(limit) as self._waiting:
                 await asyncio.wait({self._opened()})
         except TimeoutError:
             pass  # the first event reports it
         except BaseException:
             await self.aclose()
             raise
+        finally:
+            self._waiting = None
         return self
 
     async def next_batch(self) -> list[AnyEvent]:
@@ -132,9 +149,9 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         return cast("RunResult[OutputT_co]", result)  # as the options say
 
     def raise_failure(self) -> None:
-        """Raises the error of a turn that has failed or timed out; does nothing for any other."""
+        """Raises the error of a turn that has failed, timed out or used up its budget."""
         done = self._recorder.done
-        if done is not None and done.reason in {"failed", "timeout"} and (error := self._failure()):
+        if done is not None and done.reason not in _QUIET_ENDS and (error := self._failure()):
             raise error
 
     def items(self) -> AsyncIterator[AnyItem]:
@@ -192,32 +209,90 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     async def _receive_or_fail(self) -> list[Event]:
         try:
-            return await self._receive()
-        except SignedinError as error:
-            self._error = error
-            reason: DoneReason = "timeout" if isinstance(error, TimeoutExceededError) else "failed"
-            return [event_from_error(error), interrupted_done(reason)]
+            return self._counted(await self._receive())
+        except (TimeoutExceededError, BudgetExceededError) as error:
+            return self._ended_by(error)
+        except SignedinError as error:  # also what an agent fails with because it is to stop
+            return self._ended_by(self._excess or error)
         except BaseException:
             await self._leave()
             raise
 
     async def _receive(self) -> list[Event]:
         limit, message = self._limit()
+        if self._excess is not None and self._is_opening:
+            raise self._excess
         self._waiting = scope = asyncio.timeout_at(limit)
         try:
             async with scope:
                 if self._turn is None:
                     turn = await asyncio.shield(self._opened())
                     self._turn = turn
+                    if self._excess is not None:
+                        self._over_budget()
                 return list(await self._turn.next_events())
         except TimeoutError as error:
             if isinstance(error, SignedinError) or not scope.expired():
                 raise
             if self._interrupted:
                 return [interrupted_done("interrupted")]
+            if self._excess is not None:
+                if self._opening is not None and self._opening.done():
+                    self._opening.result()  # raises why it was not sent
+                raise self._excess from None
             raise TimeoutExceededError(message) from None
         finally:
             self._waiting = None
+
+    def _counted(self, events: list[Event]) -> list[Event]:
+        """Counts what has happened; the end of a turn that used too much is that of its budget.
+
+        One that has completed before it could be stopped because of others is complete.
+        """
+        if self._meter is None:
+            return events
+        self._meter.take(events)
+        if self._excess is None or not isinstance(done := events[-1], DoneEvent):
+            return events
+        if done.reason == "completed" and not self._meter.at_fault:
+            return events
+        return [*events[:-1], *self._ended_by(self._excess)]
+
+    def _ended_by(self, error: SignedinError) -> list[Event]:
+        self._error = error
+        reason: DoneReason = "failed"
+        if isinstance(error, TimeoutExceededError):
+            reason = "timeout"
+        elif isinstance(error, BudgetExceededError):
+            reason = "budget"
+        return [event_from_error(error), interrupted_done(reason)]
+
+    def _over_budget(self) -> None:
+        if self._is_opening:  # there is nothing yet that could be asked to stop
+            if self._waiting is not None and not self._waiting.expired():
+                self._waiting.reschedule(running_loop().time())
+        elif self._stopping is None and not self._closed:
+            self._stopping = running_loop().create_task(self._stop())
+
+    async def _stop(self) -> None:
+        """Has the agent stop; one that cannot be asked to is stopped by force."""
+        turn = await asyncio.shield(self._opened())
+        self._interrupted = True
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(self._limit()[0])
+        try:
+            await turn.interrupt()
+        except SignedinError:
+            await turn.aclose()
+
+    @property
+    def _excess(self) -> SignedinError | None:
+        """Why the turn has to stop, if a budget of it is used up."""
+        return None if self._meter is None else self._meter.error
+
+    @property
+    def _is_opening(self) -> bool:
+        return self._turn is None and (self._opening is None or not self._opening.done())
 
     def _opened(self) -> asyncio.Task[ProviderTurn]:
         """Starts the turn, once. Who gives up waiting for it releases it."""
@@ -226,6 +301,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         return self._opening
 
     async def _open(self) -> ProviderTurn:
+        if self._meter is not None:
+            self._meter.begin()
         # What it holds is closed with the turn, and that when the loop ends.
         return await Unwatched(self._stack.enter_async_context(self._opener(self._recorder)))
 
@@ -254,7 +331,10 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     async def _release(self) -> None:
         self._closed = True
-        if self._opening is not None and self._on_end is not None:
+        if self._meter is not None:
+            self._meter.end()
+        was_refused = self._turn is None and isinstance(self._error, BudgetExceededError)
+        if self._opening is not None and self._on_end is not None and not was_refused:
             self._on_end(self._recorder)
         if isinstance(self._error, TimeoutExceededError):
             await self._leave_behind(self._end())
@@ -262,6 +342,11 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             await finish(self._end())
 
     async def _end(self) -> None:
+        if self._stopping is not None:
+            self._stopping.cancel()
+            await asyncio.wait({self._stopping})
+            if not self._stopping.cancelled():
+                self._stopping.exception()  # the turn reports what is wrong with it
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
             await asyncio.wait({self._opening})

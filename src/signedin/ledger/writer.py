@@ -204,4 +204,5 @@ def _payer(config: ProviderConfig, events: Sequence[Event]) -> str:
 def _model_calls(events: Sequence[Event]) -> int:
     """Counts the reports of tokens, of which some come twice."""
     reports = [event.usage for event in events if isinstance(event, UsageEvent)]
-    return sum(one != before for before, one in zip([None, *reports], reports, strict=False))
+    tokens = [(usage.input_tokens, usage.output_tokens) for usage in reports]
+    return sum(one != before for before, one in zip([None, *tokens], tokens, strict=False))

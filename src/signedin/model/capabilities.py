@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
 
@@ -55,7 +55,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         output_schema: An answer has the shape of ``output``.
         models: The models of the account are listed.
         limits: What is left of the plan is reported.
-        usage_during: Tokens are reported after each request to the model, not only after the turn.
+        usage: The tokens of all requests of a turn to the model are reported.
+        usage_during: They are reported after each of these requests, not only after the turn.
+        cost: The price of a turn is reported, in US dollars.
         prewarm: The process is started ahead of the first turn.
     """
 
@@ -91,8 +93,17 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     output_schema: bool = False
     models: bool = False
     limits: bool = False
+    usage: bool = False
     usage_during: bool = False
+    cost: bool = False
     prewarm: bool = False
+
+    @property
+    def budget_enforced(self) -> Literal["during turn", "after turn"] | None:
+        """When a budget of tokens stops a turn; ``None`` where tokens cannot have one."""
+        if not self.usage:
+            return None
+        return "during turn" if self.usage_during else "after turn"
 
 
 class CommonCapabilities(Capabilities, frozen=True, kw_only=True):
@@ -160,7 +171,7 @@ def check_supported(
         UnsupportedOptionError: With the first of them.
     """
     for keyword in unsupported(capabilities, keywords):
-        who = _who_lacks(_NEEDS[keyword][0], provider, capabilities)
+        who = who_lacks(_NEEDS[keyword][0], provider, capabilities)
         raise UnsupportedOptionError(who, keyword, "not through this transport")
     if isinstance(capabilities, CommonCapabilities):
         for keyword, nothing in _OF_ONE.items():
@@ -178,12 +189,13 @@ def _check_policy(provider: str, capabilities: Capabilities, policy: Policy) -> 
         ("read", "policy_reads", "reads files"),
     ):
         if not getattr(capabilities, able) and (rule := policy.forbids(kind)):
-            who = _who_lacks(able, provider, capabilities)
+            who = who_lacks(able, provider, capabilities)
             hint = f"it {what} without asking, so {rule} could not answer"
             raise UnsupportedOptionError(who, "policy", hint)
 
 
-def _who_lacks(capability: str, provider: str, capabilities: Capabilities) -> str:
+def who_lacks(capability: str, provider: str, capabilities: Capabilities) -> str:
+    """Returns the name of the provider that lacks a capability, the first of several."""
     if isinstance(capabilities, CommonCapabilities):
         return capabilities.lacking.get(capability, provider)
     return provider
@@ -206,7 +218,7 @@ def check_retry(provider: str, capabilities: Capabilities, retry: Retry | None) 
     """
     if retry is not None and retry.max_retries and not capabilities.roll_back:
         hint = "a session stores its failed turns, so a retry would repeat the prompt"
-        who = _who_lacks("roll_back", provider, capabilities)
+        who = who_lacks("roll_back", provider, capabilities)
         raise UnsupportedOptionError(who, "retry", hint)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from signedin.model.redact import redact_message
 
@@ -38,6 +38,7 @@ class ErrorKind(StrEnum):
     PROTOCOL = "protocol"
     OUTPUT = "output"
     TIMEOUT = "timeout"
+    BUDGET = "budget"
     INTERRUPTED = "interrupted"
     OTHER = "other"
 
@@ -270,6 +271,42 @@ class TimeoutExceededError(SignedinError, TimeoutError):
     """A time limit of the caller ran out."""
 
     kind = ErrorKind.TIMEOUT
+
+
+Limit: TypeAlias = Literal["tokens", "usd", "model_calls", "tool_calls", "seconds", "plan_percent"]
+"""What a `Budget` limits."""
+
+
+class BudgetExceededError(SignedinError):
+    """A budget is used up: the turn was stopped, or was not sent at all.
+
+    Attributes:
+        limit: Which limit of the budget it was.
+        used: How much was used, in its unit.
+        allowed: The limit itself.
+        owner: What the budget was given to, such as ``turn``, ``session``, ``map`` or ``client``.
+        resets_at: When the window of the plan resets, in Unix seconds, if that is what is used up
+            and the provider reported it.
+    """
+
+    kind = ErrorKind.BUDGET
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: Limit,
+        used: float,
+        allowed: float,
+        owner: str,
+        resets_at: float | None = None,
+    ) -> None:
+        self.limit: Limit = limit
+        self.used = used
+        self.allowed = allowed
+        self.owner = owner
+        self.resets_at = resets_at
+        super().__init__(message)
 
 
 class TurnInterruptedError(SignedinError):

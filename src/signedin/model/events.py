@@ -75,7 +75,7 @@ ItemStatus: TypeAlias = Literal[
 """How far a command, file change or tool call has come. ``output`` events are previews; each item
 ends with exactly one of the last four."""
 
-DoneReason: TypeAlias = Literal["completed", "failed", "interrupted", "timeout"]
+DoneReason: TypeAlias = Literal["completed", "failed", "interrupted", "timeout", "budget"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename={"payload": "raw"}):

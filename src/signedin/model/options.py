@@ -15,6 +15,8 @@ from signedin.model.errors import InvalidOptionError
 from signedin.model.redact import know, know_headers, know_variables
 
 if TYPE_CHECKING:
+    from signedin.client.budgets import Meter
+    from signedin.model.budget import Budget
     from signedin.model.retry import Retry
     from signedin.safety.policy.rules import Policy, Rule
     from signedin.schemas.structured_output import OutputSpec
@@ -44,6 +46,8 @@ class TurnKeywords(TypedDict, total=False):
         effort: Reasoning effort in the provider's words, or ``"default"``.
         timeout: Seconds a run may take in all, with its start, repairs and retries.
         idle_timeout: Seconds that may pass without any event.
+        budget: How much may be used: by the run, by all turns of the session or client, or by all
+            prompts of the `map` that it is given to. Of several, each holds.
         env: Variables for the agent's process; ``None`` as a value removes one.
         permissions: What the agent may do without asking; ``read-only`` by default.
         instructions: Added to the agent's own instructions.
@@ -66,6 +70,7 @@ class TurnKeywords(TypedDict, total=False):
     effort: str | None
     timeout: float | None
     idle_timeout: float | None
+    budget: Budget | None
     env: Mapping[str, str | None]
     permissions: Permissions
     instructions: str | None
@@ -128,6 +133,7 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     effort: str | None = None
     timeout: float | None = None
     idle_timeout: float | None = None
+    budget: tuple[Meter, ...] = ()
     env: Mapping[str, str | None] = {}
     permissions: Permissions = "read-only"
     instructions: str | None = None

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from signedin import (
+    Budget,
+    BudgetExceededError,
     DoneEvent,
     InvalidOptionError,
     MessageDeltaEvent,
@@ -470,6 +472,20 @@ def test_what_is_left_of_the_plan_is_told_and_asked_for(stage, client):
     assert event.raw == headers
     limits = client.limits()
     assert (limits.plan, limits.windows["secondary"].used_percent) == ("pro", 34.0)
+
+
+def test_a_plan_that_fills_stops_the_turn(stage, client):
+    @tool
+    def look() -> str:
+        """Looks around."""
+        return "There is a tree."
+
+    headers = {"x-codex-primary-used-percent": "80", "x-codex-primary-window-minutes": "300"}
+    stage.play(Reply(ToolCall("look"), headers=headers), "Done.")
+    with pytest.raises(BudgetExceededError, match="window 'primary' is 80 % used") as caught:
+        client.run("Hi", tools=[look], budget=Budget(plan_percent=80))
+    assert [request.prompt for request in stage.requests] == ["", "Hi"]  # the limits, the turn
+    assert caught.value.result.reason == "budget"
 
 
 @pytest.mark.parametrize(

@@ -359,6 +359,33 @@ class TestFailure:
         assert done.stderr == stderr_of(result["error"]["message"])
         assert "usage limit" in done.stderr
 
+    def test_a_budget_that_is_used_up(self, loopback_model: Models, tmp_path):
+        model = loopback_model([Shell("true"), Shell("true"), Shell("true"), "Done."])
+        budget = ("--budget-tokens", "18", "--budget-tool-calls", "50")
+        done = run_program(*run_with(model, "--json", *budget, "hi"), cwd=tmp_path)
+        assert done.returncode == 5
+        result = document("run", done.stdout)
+        message = "the turn's budget of 18 tokens is used up: 30 tokens"
+        assert (result["reason"], result["error"]) == (
+            "budget",
+            {"kind": "budget", "message": message},
+        )
+        assert done.stderr == stderr_of(message)
+        assert len(model.requests) in {2, 3}
+
+    def test_a_budget_that_cannot_be_one(self, loopback_model: Models, tmp_path):
+        model = loopback_model("hello")
+        option = ("--transport", "codex-exec", "--budget-model-calls", "5")
+        done = run_program(*run_with(model, *option, "hi"), cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == stderr_of(
+            "codex does not support 'budget=model_calls': it is not reported through this transport"
+        )
+        done = run_program(*run_with(model, "--budget-usd", "-1", "hi"), cwd=tmp_path)
+        error = "budget: usd must be a positive number, not -1.0"
+        assert (done.returncode, done.stderr) == (2, stderr_of(error))
+        assert model.requests == ()
+
     @pytest.mark.parametrize("how", [[], ["--stream"]])
     def test_what_had_come_is_written(self, loopback_model: Models, tmp_path, how):
         model = loopback_model(Reply("Half an answer", ending=Cut()))

@@ -46,6 +46,7 @@ KEYWORDS = (
     "effort",
     "timeout",
     "idle_timeout",
+    "budget",
     "env",
     "permissions",
     "instructions",

@@ -14,6 +14,7 @@ from contract.doors.declared import Way
 from contract.doors.probes import PIXEL, Agent, Scene, Seen
 from contract.doors.trusting import configure
 from signedin import (
+    Budget,
     Client,
     InvalidOptionError,
     Retry,
@@ -386,6 +387,8 @@ def _flags(given: Mapping[str, Any], folder: Path) -> list[str]:
                 words += ["--output-schema", str(file)]
             case "provider_options", _:
                 pass
+            case _, Budget():
+                words += ["--budget-seconds", str(value.seconds)]
             case _, Retry():
                 words += ["--retry", str(value.max_retries)]
             case _, True:

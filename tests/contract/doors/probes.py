@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from claude_agent_sdk import HookMatcher
 
 from signedin import (
+    Budget,
     McpServer,
     Question,
     Retry,
@@ -342,6 +343,11 @@ KEYWORD_PROBES: dict[str, Probe] = {
     "idle_timeout": Probe(
         lambda _: 0.4, lambda seen: _failed_with(seen, "0.4 s (idle_timeout)"), turn="idle"
     ),
+    "budget": Probe(
+        lambda _: Budget(seconds=0.4),
+        lambda seen: _failed_with(seen, "'s budget of 0.40 seconds is used up"),
+        turn="budget",
+    ),
 }
 
 _RETRY_VALUES = {
@@ -619,7 +625,7 @@ def probes_of(way_name: str) -> dict[str, Probe]:
 
 def script_of(scene: Scene, door: str, turn: str, acts: Sequence[Probe], named: set[str]) -> Script:
     """What the model does in a turn, given the names of what is tried in it."""
-    if turn in {"timeout", "idle"}:
+    if turn in {"timeout", "idle", "budget"}:
         return Script([Reply("one two three", ending=Hang(after=1))])
     ending: Answer = "Done."
     rules = [Rule(["OTTER SPEAKS"], contains="OTTERPROMPT")]

@@ -195,6 +195,15 @@ def test_what_it_is_started_with_holds(loopback_model: Models, tmp_path: Path):
     assert written.endswith("No sessions found.\n")
 
 
+def test_a_budget_is_that_of_the_conversation(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    written = talk(model, tmp_path, "Hello", "Again", arguments=["--budget-tokens", "10"])
+    budget = "the conversation's budget of 10 tokens is used up: 15 tokens"
+    assert f"error: {budget}\n" in written
+    assert f"error: not sent: {budget}\n" in written
+    assert len(model.requests) == 1
+
+
 def test_a_named_login_is_used(loopback_model: Models, tmp_path: Path):
     written = talk(loopback_model(SCRIPT), tmp_path, "/status", arguments=["--account", "work"])
     assert "login        work\n" in written

@@ -21,6 +21,8 @@ import pytest
 from signedin import (
     ApprovalEvent,
     AuthRequiredError,
+    Budget,
+    BudgetExceededError,
     Client,
     CommandEvent,
     DoneEvent,
@@ -164,7 +166,7 @@ def test_usage(run: Run, stage: Stage) -> None:
     assert result.usage.total_tokens == 10 + result.usage.output_tokens
 
 
-@pytest.mark.shows("usage_during")
+@pytest.mark.shows("usage", "usage_during")
 def test_usage_during_a_turn(client: Client, run: Run, stage: Stage) -> None:
     @tool
     def look() -> str:
@@ -180,9 +182,72 @@ def test_usage_during_a_turn(client: Client, run: Run, stage: Stage) -> None:
         result = run("Look.", tools=[look])
     counted = [event.usage.input_tokens for event in of_type(result.events, UsageEvent)]
     reported = [10, 20] if client.capabilities.usage_during else [20]
-    if client.provider == "acp:opencode":
+    if not client.capabilities.usage:
         reported = [10]  # of the last request only
     assert list(dict.fromkeys(counted)) == reported
+
+
+@pytest.mark.needs("usage")
+@pytest.mark.shows("cost")
+def test_a_budget(client: Client, run: Run, stage: Stage, work: Path) -> None:
+    """Four requests to the model of 10 tokens and more each, of which two are too much."""
+    able = client.capabilities
+    asked: dict[str, Any] = {"on_approval": lambda _: allow} if able.approvals else {}
+    if able.workspace:
+        asked["permissions"] = "full-access" if not able.approvals else "workspace-write"
+        steps = [Shell(f"echo step {number}") for number in range(3)]
+    else:
+        asked["tools"] = [peek]
+        steps = [ToolCall("peek", {"number": number}) for number in range(3)]
+    stage.play(*steps, "Done.")
+    with pytest.raises(BudgetExceededError) as caught:
+        run("Look.", budget=Budget(tokens=18), **asked)
+    error = caught.value
+    assert (error.limit, error.allowed, error.owner, error.kind) == (
+        "tokens",
+        18,
+        "turn",
+        ErrorKind.BUDGET,
+    )
+    during = able.budget_enforced == "during turn"
+    assert during is able.usage_during
+    result = checked(error.result)
+    assert result.reason == "budget"
+    assert result.usage.total_tokens == error.used
+    assert (result.usage.reported_usd is not None) is able.cost
+    assert len(stage.requests) in ({2, 3} if during else {4})
+    assert result.text == ("" if during else "Done.")
+    with client.session(budget=Budget(tokens=1)) as session:
+        for sent, said in ((1, "You said: Again."), (0, "")):
+            stage.play(ECHO)
+            with pytest.raises(
+                BudgetExceededError, match=r"the session's budget of 1 token"
+            ) as spent:
+                session.run("Again.")
+            assert (len(stage.requests), checked(spent.value.result).text) == (sent, said)
+
+
+@pytest.mark.needs("limits")
+def test_a_budget_of_the_plan(client: Client, stage: Stage) -> None:
+    stage.play("Done.")
+    if client.provider == "chatgpt":
+        with pytest.raises(BudgetExceededError) as caught:
+            client.run("Go.", budget=Budget(plan_percent=34))
+        assert caught.value.message == (
+            "not sent: the turn's budget of 34 % of the plan is used up: "
+            "window 'secondary' is 34 % used"
+        )
+        assert caught.value.resets_at == 1800500000
+    else:
+        with pytest.raises(AuthRequiredError, match="Sign in with"):
+            client.run("Go.", budget=Budget(plan_percent=34))  # a key has no plan
+    assert prompts_in(stage) == []
+
+
+@tool
+def peek(number: int) -> str:
+    """Looks once more."""
+    return f"There is tree {number}."
 
 
 def test_prompts_begin_with_anything(client: Client, stage: Stage) -> None:

@@ -36,6 +36,7 @@ from .test_blocks import result
         (BillingError("no plan"), 3),
         (UsageLimitError("used up"), 4),
         (RateLimitedError("slow down"), 4),
+        (TurnFailedError("too much", ErrorKind.BUDGET), 5),
         (TurnFailedError("down", ErrorKind.SERVER), 1),
         (TurnInterruptedError("by the agent"), 1),
         (FileNotFoundError(2, "No such file or directory", "a.json"), 2),

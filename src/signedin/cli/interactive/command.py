@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from signedin.cli.interactive.screen import Screen
     from signedin.cli.interactive.state import Settings
     from signedin.model import choices
+    from signedin.model.budget import Budget
 
 
 @click.command()
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @options.effort
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time a turn may take in all.")
 @options.idle_timeout
+@options.budget
 @options.permissions
 @options.trust_project
 @options.resume
@@ -51,6 +53,7 @@ def interactive(
     effort: str | None,
     timeout: float | None,
     idle_timeout: float | None,
+    budget: Budget | None,
     permissions: choices.Permissions | None,
     trust_project: bool,
     resume: str | None,
@@ -71,6 +74,7 @@ def interactive(
     per line, and writes plain text.
     """
     from signedin.cli.interactive.state import Settings  # noqa: PLC0415 - 200 ms with the rest
+    from signedin.client.budgets import Meter  # noqa: PLC0415 - as above
 
     settings = Settings(
         provider=provider,
@@ -82,6 +86,8 @@ def interactive(
         effort=effort,
         timeout=timeout,
         idle_timeout=idle_timeout,
+        # It goes with the conversation to another provider.
+        budget=Meter(budget, "conversation") if budget else None,
         permissions=permissions,
         trust_project=trust_project,
         instructions=instructions,

@@ -11,6 +11,7 @@ import msgspec
 from signedin.cli.output import TurnEnd
 from signedin.cli.page.record import Conversation, Exchange, from_history, from_result
 from signedin.client.async_client import AsyncClient
+from signedin.client.budgets import Meter
 from signedin.client.session import LATEST, AsyncSession
 from signedin.client.turn import AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
@@ -37,6 +38,7 @@ class Settings(msgspec.Struct, kw_only=True):
     effort: str | None = None
     timeout: float | None = None
     idle_timeout: float | None = None
+    budget: Meter | None = None
     permissions: Permissions | None = None
     trust_project: bool = False
     instructions: str | None = None
@@ -50,6 +52,7 @@ class Settings(msgspec.Struct, kw_only=True):
 
 _OF_ALL_TURNS = (
     "idle_timeout",
+    "budget",
     "trust_project",
     "instructions",
     "mcp_servers",

@@ -141,7 +141,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         mode="default",
         guard=ProjectGuard(files=ProjectFiles(inside=(".qwen", ".agents", ".lsp.json"))),
         trusting="--allowed-tools",
-        can=("list_sessions", "history", "command_output", "usage_during"),
+        can=("list_sessions", "history", "command_output", "usage", "usage_during"),
         cannot=("effort",),
         quirks=(
             "it is not started where a `.qwen` or `.agents` folder is, unless `trust_project`",

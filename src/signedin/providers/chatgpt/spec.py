@@ -48,6 +48,7 @@ SPEC = ProviderSpec(
             policy_reads=False,
             questions=False,
             mcp_servers=False,
+            cost=False,
         ),
     },
     create=_create,

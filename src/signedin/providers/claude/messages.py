@@ -53,38 +53,6 @@ class ControlAnswer(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-class StreamDelta(msgspec.Struct, frozen=True, gc=False):
-    """A further piece of a content block."""
-
-    type: str = ""
-    text: str = ""
-    thinking: str = ""
-    partial_json: str = ""
-
-
-class StreamBlock(msgspec.Struct, frozen=True, gc=False):
-    """A content block that begins."""
-
-    type: str = ""
-    name: str = ""
-
-
-class StreamMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message that begins."""
-
-    id: str = ""
-
-
-class StreamPart(msgspec.Struct, frozen=True, gc=False):
-    """An event of the model's answer while it is streamed."""
-
-    type: str = ""
-    index: int = 0
-    delta: StreamDelta = StreamDelta()
-    content_block: StreamBlock = StreamBlock()
-    message: StreamMessage = StreamMessage()
-
-
 class TokenDetails(msgspec.Struct, frozen=True):
     """What output tokens were for."""
 
@@ -99,6 +67,41 @@ class Tokens(msgspec.Struct, frozen=True):
     cache_creation_input_tokens: int = 0
     output_tokens: int = 0
     output_tokens_details: TokenDetails | None = None
+
+
+class StreamDelta(msgspec.Struct, frozen=True, gc=False):
+    """A further piece of a content block."""
+
+    type: str = ""
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+    stop_reason: str | None = None
+
+
+class StreamBlock(msgspec.Struct, frozen=True, gc=False):
+    """A content block that begins."""
+
+    type: str = ""
+    name: str = ""
+
+
+class StreamMessage(msgspec.Struct, frozen=True, gc=False):
+    """A message that begins."""
+
+    id: str = ""
+    usage: Tokens = Tokens()
+
+
+class StreamPart(msgspec.Struct, frozen=True, gc=False):
+    """An event of the model's answer while it is streamed."""
+
+    type: str = ""
+    index: int = 0
+    delta: StreamDelta = StreamDelta()
+    content_block: StreamBlock = StreamBlock()
+    message: StreamMessage = StreamMessage()
+    usage: Tokens | None = None
 
 
 class Block(msgspec.Struct, frozen=True):

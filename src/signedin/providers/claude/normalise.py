@@ -86,7 +86,7 @@ class TurnNormaliser:
         self.tracker = ResultTracker(total_cost, stderr)
         self.last_said: str | None = None
         self._clock = clock
-        self._streams = Streams()
+        self._streams = Streams(self.tracker.take_request)
         self._early: list[Event] = []
         self._cwd: str | None = None
         self._model: str | None = None

@@ -138,9 +138,7 @@ class ClaudeProvider(Provider):
         return sdk_launch(program, self._config, options, account)
 
 
-_CAPABILITIES = msgspec.structs.replace(
-    EVERYTHING, archive=False, delete=False, review=False, usage_during=False
-)
+_CAPABILITIES = msgspec.structs.replace(EVERYTHING, archive=False, delete=False, review=False)
 
 SPEC = ProviderSpec(
     name="claude",

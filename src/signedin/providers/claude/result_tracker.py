@@ -70,12 +70,24 @@ class ResultTracker:
         self._stderr = stderr
         self._limit: RateLimitInfo | None = None
         self._usage = Usage()
+        self._asked = Usage()
+
+    def take_request(self, tokens: Tokens, now: float, payload: msgspec.Raw) -> UsageEvent:
+        """Returns the event for a request to the model whose result is still to come."""
+        self._asked += _used(tokens)
+        return UsageEvent(
+            usage=self._usage + self._asked,
+            context_tokens=all_input(tokens),
+            timestamp=now,
+            payload=payload,
+        )
 
     def take_result(
         self, result: ResultMessage, model: str | None, now: float, payload: msgspec.Raw
     ) -> list[Event]:
         """Returns the events of a result."""
         self._usage += _used(result.usage, self._cost(result))
+        self._asked = Usage()
         if result.subtype == _MISFIT and self.latest is not None:
             # The result does not wait for the end of the answer, which it therefore leaves out.
             self._usage += _used(self.latest)

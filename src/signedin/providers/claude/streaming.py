@@ -6,6 +6,8 @@ Wire facts seen with Claude Code 2.1.197 and 2.1.330: the complete block comes r
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from signedin.model.events import (
@@ -16,7 +18,13 @@ from signedin.model.events import (
     ReasoningDeltaEvent,
     ReasoningEvent,
 )
-from signedin.providers.claude.messages import UNREADABLE, Message, StreamPart
+from signedin.providers.claude.messages import (
+    UNREADABLE,
+    Message,
+    StreamMessage,
+    StreamPart,
+    Tokens,
+)
 from signedin.providers.claude.tools import OUTPUT_TOOL
 
 OUTPUT = "output"
@@ -45,15 +53,23 @@ class _Growing:
 class _Stream:
     """One message of the model, or none yet."""
 
-    def __init__(self, message_id: str = "") -> None:
-        self.message_id = message_id
+    def __init__(self, message: StreamMessage | None = None) -> None:
+        message = message or StreamMessage()
+        self.message_id = message.id
+        self.tokens = message.usage
         self.blocks: dict[int, _Growing] = {}
 
 
 class Streams:
-    """What is being streamed: by the agent itself, and by each subagent."""
+    """What is being streamed: by the agent itself, and by each subagent.
 
-    def __init__(self) -> None:
+    Args:
+        asked: Makes the event for a request of the agent's to the model, after which there will be
+            another one. What the last request took comes with the result.
+    """
+
+    def __init__(self, asked: Callable[[Tokens, float, msgspec.Raw], Event]) -> None:
+        self._asked = asked
         self._streams: dict[str | None, _Stream] = {}
 
     def events(self, message: Message, now: float, payload: msgspec.Raw) -> list[Event]:
@@ -68,7 +84,7 @@ class Streams:
         events: list[Event] = []
         if part.type == "message_start":
             old = self._streams.get(parent, _Stream())
-            self._streams[parent] = _Stream(part.message.id)
+            self._streams[parent] = _Stream(part.message)
             events = [event for block in old.blocks.values() for event in block.broken_off(now)]
         elif part.type == "content_block_start":
             stream = self._streams.setdefault(parent, _Stream())
@@ -76,6 +92,10 @@ class Streams:
             begun = part.content_block
             kind = OUTPUT if begun.name == OUTPUT_TOOL and parent is None else begun.type
             stream.blocks[part.index] = _Growing(item_id, kind)
+        elif part.type == "message_delta" and part.delta.stop_reason == "tool_use":
+            stream = self._streams.get(parent)
+            if parent is None and stream is not None and part.usage is not None:
+                return [self._asked(_all_of(stream.tokens, part.usage), now, payload)]
         return [*events, _other(part, now, payload)]
 
     def finish(self, parent: str | None, message_id: str, kind: str) -> str | None:
@@ -121,6 +141,15 @@ class Streams:
                 )
             ]
         return [_other(part, now, payload)]
+
+
+def _all_of(begun: Tokens, ended: Tokens) -> Tokens:
+    """The tokens of a request: its output is known when it ends, its input when it begins."""
+    return msgspec.structs.replace(
+        begun,
+        output_tokens=ended.output_tokens,
+        output_tokens_details=ended.output_tokens_details,
+    )
 
 
 def _other(part: StreamPart, now: float, payload: msgspec.Raw) -> Event:

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
+from msgspec.structs import replace
+
 from signedin.accounts.hints import sign_in_command
 from signedin.model.capabilities import EVERYTHING, Capabilities
 from signedin.model.events import RateLimits
@@ -232,7 +234,7 @@ def _create(config: ProviderConfig) -> Provider:
 SPEC = ProviderSpec(
     name="codex",
     transports={
-        APP_SERVER: EVERYTHING,
+        APP_SERVER: replace(EVERYTHING, cost=False),
         EXEC: Capabilities(
             failures=True,
             sessions=True,
@@ -245,6 +247,7 @@ SPEC = ProviderSpec(
             effort=True,
             instructions=True,
             output_schema=True,
+            usage=True,
         ),
     },
     create=_create,

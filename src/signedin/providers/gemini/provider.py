@@ -53,6 +53,7 @@ SPEC = ProviderSpec(
             mcp_servers=True,
             output_schema=True,
             models=True,
+            usage=True,
             prewarm=True,
         ),
         HEADLESS: Capabilities(
@@ -67,6 +68,7 @@ SPEC = ProviderSpec(
             workspace=True,
             diffs=True,
             output_schema=True,
+            usage=True,
         ),
     },
     create=_create,
