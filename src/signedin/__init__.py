@@ -26,8 +26,8 @@ _HOMES = {
     "client.blocking": "Client Login Session Turn",
     "client.async_client": "AsyncClient",
     "model.errors": (
-        "AuthRequiredError BillingError ChangeConflictError CommandExecutionError ErrorKind InvalidOptionError "
-        "MissingExtraError OutputError PermissionDeniedError ProtocolError "
+        "AuthRequiredError BillingError ChangeConflictError CommandExecutionError ErrorKind "
+        "InvalidOptionError MissingExtraError OutputError PermissionDeniedError ProtocolError "
         "ProviderNotInstalledError RateLimitedError SessionBusyError SignedinError "
         "TimeoutExceededError TransportClosedError TurnFailedError TurnInterruptedError "
         "UnsupportedOptionError UnsupportedProviderError UsageLimitError WorktreeError"

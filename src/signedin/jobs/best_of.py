@@ -351,6 +351,19 @@ async def _judged(
     return Verdict(best.name if best else None, answer["why"])
 
 
+def check_word(candidate: Candidate) -> str:
+    """Returns how the check of a candidate ended, in a word or two."""
+    match candidate.check:
+        case None:
+            return "-"
+        case CommandResult(returncode=0):
+            return "passed"
+        case CommandResult(returncode=None):
+            return "did not end"
+        case CommandResult(returncode=code):
+            return f"exit {code}"
+
+
 def _cut(diff: str) -> str:
     if len(diff) <= _LONGEST_SHOWN:
         return diff

@@ -10,7 +10,6 @@ from signedin.client.blocking import Client
 from signedin.jobs.best_of import (
     CHECK_SECONDS,
     Candidate,
-    Contestant,
     Review,
     async_best_of,
     async_review,
@@ -50,12 +49,11 @@ def best_of(
     permissions: Permissions = "workspace-write",
 ) -> BestOf:
     """Has several agents do the same, each in a worktree; see `async_best_of`."""
-    asked: Sequence[Contestant] = [
-        _async_of(each) if isinstance(each, Client) else each for each in contestants
-    ]
     made = call(
         lambda: async_best_of(
-            asked,
+            [_async_of(each) if isinstance(each, Client) else each for each in contestants]
+            if not isinstance(contestants, str)
+            else contestants,
             prompt,
             cwd=cwd,
             base=base,

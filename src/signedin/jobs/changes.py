@@ -20,7 +20,7 @@ from signedin.model.events import FileChange
 from signedin.runtime.aio import finish
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.capture import Captured
-from signedin.wire.git import failure, git, run_git
+from signedin.wire.git import failure, git, run_git, safe_variables
 
 _POLL_SECONDS = 0.02
 _SUBMODULE = "160000"
@@ -68,6 +68,7 @@ class Snapshots:
         self._top = top
         self._index = store / "index"
         self._objects = store / "objects"
+        self._safe: Mapping[str, str] = {}
 
     async def take(self, *, nested: bool = False) -> str:
         """Returns the tree of all files that are not ignored.
@@ -90,7 +91,7 @@ class Snapshots:
         return await self.git("write-tree")
 
     async def check_submodules(self) -> None:
-        """Makes sure that no file of a submodule has been changed.
+        """Makes sure that no file of a submodule has been changed, for the last that was taken.
 
         Raises:
             WorktreeError: One has; no tree of this repository has it.
@@ -114,11 +115,13 @@ class Snapshots:
     @property
     def _variables(self) -> Mapping[str, str]:
         own = {"GIT_INDEX_FILE": self._index, "GIT_OBJECT_DIRECTORY": self._objects}
-        return {**{name: str(path) for name, path in own.items()}, **_SOMEBODY}
+        return {**{name: str(path) for name, path in own.items()}, **_SOMEBODY, **self._safe}
 
     async def _begin(self) -> None:
         """Takes over the folder's index, as it is now, with what it knows about files."""
-        output = await git(self._top, "rev-parse", "--git-path", "objects", "--git-path", "index")
+        self._safe = await safe_variables(self._top)
+        paths = ("--git-path", "objects", "--git-path", "index")
+        output = await git(self._top, "rev-parse", *paths, variables=self._safe)
         objects, index = (self._top / line for line in output.splitlines())
         (self._objects / "info").mkdir(parents=True, exist_ok=True)
         (self._objects / "info" / "alternates").write_bytes(os.fsencode(objects.resolve()) + b"\n")

@@ -26,7 +26,7 @@ from signedin.jobs.commands import checked_words, run_command
 from signedin.model.errors import InvalidOptionError, WorktreeError
 from signedin.model.options import StrPath, checked_directory
 from signedin.runtime.aio import aside, finish
-from signedin.wire.git import GitError, git
+from signedin.wire.git import GitError, git, safe_variables
 
 _NAME = re.compile(r"signedin-[0-9a-f]{16}")
 _log = logging.getLogger("signedin")
@@ -139,8 +139,12 @@ class AsyncWorktree:
         self._folder = folder = _Folder.new(place.common)
         reason = f"signedin, process {self._process}"
         options = ("--quiet", "--detach", "--no-checkout", "--lock", "--reason", reason)
-        await git(place.top, "worktree", "add", *options, str(folder.tree), place.commit)
-        await git(folder.tree, "reset", "--quiet", "--hard", "--no-recurse-submodules")
+        safe = await safe_variables(place.top)
+        await git(
+            place.top, "worktree", "add", *options, str(folder.tree), place.commit, variables=safe
+        )
+        checkout = ("reset", "--quiet", "--hard", "--no-recurse-submodules")
+        await git(folder.tree, *checkout, variables=safe)
         copy = _Copy(place, folder)
         if not copy.path.is_dir():
             raise WorktreeError(
@@ -227,8 +231,8 @@ class _Copy:
 
     async def changes(self) -> Changes:
         """Returns what has been changed since it was ready."""
-        await self.snapshots.check_submodules()
         after = await self.snapshots.take(nested=True)
+        await self.snapshots.check_submodules()
         place = self._place
         return await changes_between(self.snapshots, place.top, place.commit, self.ready, after)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from signedin.model.errors import SignedinError
@@ -35,6 +35,7 @@ _HARMLESS = {"required": "false", "driver": "git merge-file %A %O %B"}
 """What stands for a program of a repository's; of others, nothing does."""
 
 _LAST_SHOWN = 2000
+_COUNT = "GIT_CONFIG_COUNT"
 
 
 class GitError(SignedinError):
@@ -80,19 +81,38 @@ async def run_git(
     variables: Mapping[str, str] | None = None,
 ) -> Captured:
     """Runs git, however it ends; see `git`."""
+    given = dict(variables or {})
+    if _COUNT not in given:
+        given |= await safe_variables(folder, seconds)
+    return await _run(folder, arguments, given, seconds, data)
+
+
+async def safe_variables(folder: Path, seconds: float | None = None) -> dict[str, str]:
+    """Returns the variables that take back what a repository would have git run.
+
+    They may be given to several calls for it, each of which finds them out otherwise.
+    """
+    listed = await _run(folder, ("config", "--list", "--show-scope", "-z"), {}, seconds)
+    if listed.returncode:
+        raise failure(listed, folder, "config")
+    return _as_variables({**_NEUTRAL, **_taken_back(listed.stdout)})
+
+
+async def _run(
+    folder: Path,
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+    seconds: float | None,
+    data: bytes = b"",
+) -> Captured:
     program = shutil.which("git")
     if program is None:
         raise GitError("git is not installed, or not in PATH")
     # Started from a git hook, the variables of its repository would make it that one.
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ""}  # it is to fetch nothing
-    start = [program, "-C", str(folder), "--literal-pathspecs"]
-    listing = [*start, "config", "--list", "--show-scope", "-z"]
-    listed = await capture(listing, env=env, seconds=seconds)
-    if listed.returncode:
-        raise GitError(f"git cannot read its settings in {folder}: {listed.stderr}")
-    env |= _as_variables({**_NEUTRAL, **_taken_back(listed.stdout)}) | dict(variables or {})
-    return await capture([*start, *arguments], env=env, seconds=seconds, data=data)
+    env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "", **variables}  # fetches nothing
+    argv = [program, "-C", str(folder), "--literal-pathspecs", *arguments]
+    return await capture(argv, env=env, seconds=seconds, data=data)
 
 
 def _taken_back(listed: bytes) -> dict[str, str]:
@@ -113,7 +133,7 @@ def _taken_back(listed: bytes) -> dict[str, str]:
 
 def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
     """Returns settings as variables: unlike arguments, they may have any name."""
-    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    variables = {_COUNT: str(len(settings))}
     for number, (key, value) in enumerate(settings.items()):
         variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return variables
