@@ -104,6 +104,14 @@ scripts, in threads and inside a running event loop (a notebook) alike.
             Mirror("Client", "", [("signedin.client.async_client", "AsyncClient")]),
         ],
     ),
+    "signedin.jobs.blocking": (
+        """The jobs without ``await``, over the background event loop.
+""",
+        [
+            Mirror("Worktree", "", [("signedin.jobs.worktree", "AsyncWorktree")]),
+            Mirror("BestOf", "Handle[AsyncBestOf]", [("signedin.jobs.best_of", "AsyncBestOf")]),
+        ],
+    ),
     f"{API}.blocking": (
         """The typed Codex client without ``await``, over the background event loop.
 """,

@@ -11,6 +11,7 @@ from benchmarks.measurements import (
     long_answer,
     many_turns,
     warm_turn,
+    worktree,
 )
 from benchmarks.measurements.base import Aim, Measurement
 
@@ -31,6 +32,7 @@ ALL = (
     gemini.COLD,
     gemini.WARM,
     ledger.MEASUREMENT,
+    worktree.MEASUREMENT,
 )
 
 __all__ = ["ALL", "Aim", "Measurement"]

@@ -27,11 +27,12 @@ _HOMES = {
     "client.blocking": "Client Login Session Turn",
     "client.async_client": "AsyncClient",
     "model.errors": (
-        "AuthRequiredError BillingError BudgetExceededError CommandExecutionError ErrorKind "
+        "AuthRequiredError BillingError BudgetExceededError ChangeConflictError "
+        "CommandExecutionError ErrorKind "
         "InvalidOptionError MissingExtraError OutputError PermissionDeniedError ProtocolError "
         "ProviderNotInstalledError RateLimitedError SessionBusyError SignedinError "
         "TimeoutExceededError TransportClosedError TurnFailedError TurnInterruptedError "
-        "UnsupportedOptionError UnsupportedProviderError UsageLimitError"
+        "UnsupportedOptionError UnsupportedProviderError UsageLimitError WorktreeError"
     ),
     "model.events": (
         "AnyEvent ApprovalEvent CommandEvent DoneEvent ErrorEvent Event EventKind FallbackEvent "
@@ -42,6 +43,12 @@ _HOMES = {
     ),
     "model.results": "Fallback ModelInfo Outcome PastTurn RunResult SessionInfo SessionPage",
     "client.session": "AsyncSession",
+    "jobs.best_of": ("AsyncBestOf Candidate Finding Review Verdict async_best_of async_review"),
+    "jobs.blocking": "BestOf Worktree",
+    "jobs.calls": "best_of review worktree",
+    "jobs.changes": "Changes",
+    "jobs.commands": "CommandResult",
+    "jobs.worktree": "AsyncWorktree",
     "client.turn": "AsyncTurn",
 }
 __all__, __getattr__ = attach(__name__, {f".{module}": names for module, names in _HOMES.items()})

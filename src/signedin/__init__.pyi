@@ -20,6 +20,33 @@ from signedin.client.session import (
 from signedin.client.turn import (
     AsyncTurn as AsyncTurn,
 )
+from signedin.jobs.best_of import (
+    AsyncBestOf as AsyncBestOf,
+    Candidate as Candidate,
+    Finding as Finding,
+    Review as Review,
+    Verdict as Verdict,
+    async_best_of as async_best_of,
+    async_review as async_review,
+)
+from signedin.jobs.blocking import (
+    BestOf as BestOf,
+    Worktree as Worktree,
+)
+from signedin.jobs.calls import (
+    best_of as best_of,
+    review as review,
+    worktree as worktree,
+)
+from signedin.jobs.changes import (
+    Changes as Changes,
+)
+from signedin.jobs.commands import (
+    CommandResult as CommandResult,
+)
+from signedin.jobs.worktree import (
+    AsyncWorktree as AsyncWorktree,
+)
 from signedin.model.approvals import (
     ApprovalRequest as ApprovalRequest,
     Decision as Decision,
@@ -35,6 +62,7 @@ from signedin.model.errors import (
     AuthRequiredError as AuthRequiredError,
     BillingError as BillingError,
     BudgetExceededError as BudgetExceededError,
+    ChangeConflictError as ChangeConflictError,
     CommandExecutionError as CommandExecutionError,
     ErrorKind as ErrorKind,
     InvalidOptionError as InvalidOptionError,
@@ -53,6 +81,7 @@ from signedin.model.errors import (
     UnsupportedOptionError as UnsupportedOptionError,
     UnsupportedProviderError as UnsupportedProviderError,
     UsageLimitError as UsageLimitError,
+    WorktreeError as WorktreeError,
 )
 from signedin.model.events import (
     AnyEvent as AnyEvent,

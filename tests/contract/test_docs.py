@@ -13,13 +13,26 @@ from signedin.providers.codex.options import to_toml
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/tutorial.md", "docs/sessions.md", "docs/approvals.md"]
-PAGES += ["docs/many-prompts.md", "docs/providers.md", "docs/transcript.md", "docs/usage.md"]
-PAGES += ["docs/budgets.md"]
+PAGES += [
+    "docs/many-prompts.md",
+    "docs/providers.md",
+    "docs/transcript.md",
+    "docs/usage.md",
+    "docs/budgets.md",
+    "docs/worktrees.md",
+]
+SILENT = ("docs/approvals.md", "docs/worktrees.md")
+"""Pages whose prompts have other answers than the first."""
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 SCRIPT = Script(
     "Certainly.",
     [
+        Rule(['{"why": "complete", "best": "A"}'], contains="Several agents"),
+        Rule(
+            ['{"approved": true, "summary": "good", "findings": []}'],
+            contains="Review these changes",
+        ),
         Rule([Shell("ls"), WriteFile("notes.txt", "seen\n"), "Done."], contains="Add a docstring"),
         Rule([Shell("ls"), "Done."], contains="Fix the failing test"),
         Rule([Shell("sleep 60")], contains="Refactor main.py"),
@@ -39,7 +52,9 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback
     repository = tmp_path / "repository"
     repository.mkdir()
     (repository / "main.py").write_text("print('hello')\n")
-    subprocess.run(["git", "init", "-q"], cwd=repository, check=True)
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "begin"]):
+        subprocess.run(["git", *arguments], cwd=repository, check=True)
     with LoopbackModel(SCRIPT) as model:
         options = model.client_options("codex")
         home = Path(str(options["env"]["CODEX_HOME"]))
@@ -60,7 +75,7 @@ def test_examples_run(page: str, reader: LoopbackModel, capsys: pytest.CaptureFi
     for example in examples:
         exec(compile(example, page, "exec"), names)
     assert reader.requests
-    assert "Certainly." in capsys.readouterr().out or page == "docs/approvals.md"
+    assert "Certainly." in capsys.readouterr().out or page in SILENT
 
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))

@@ -29,6 +29,7 @@ from signedin.model.extras import from_extra
 
 COMMANDS = {
     "run": ("signedin.cli.run", "Run one prompt."),
+    "best-of": ("signedin.cli.best_of", "Have several agents do the same, and take the best."),
     "available": ("signedin.cli.providers", "Report whether a provider can be used: yes or no."),
     "providers": (
         "signedin.cli.providers",
@@ -77,7 +78,7 @@ class _Program(Group):
 def load(name: str) -> click.Command:
     """Imports a command and returns it."""
     module, _ = COMMANDS[name]
-    return getattr(import_module(module), name)
+    return getattr(import_module(module), name.replace("-", "_"))
 
 
 @click.group(

@@ -11,7 +11,7 @@ from typing import Literal, Self, TypeAlias
 import msgspec
 
 from signedin.model.errors import ErrorKind, SignedinError
-from signedin.model.events import AnyEvent, DoneReason, Usage
+from signedin.model.events import AnyEvent, DoneReason, FileChange, Usage
 from signedin.model.results import Fallback, PastTurn, RunResult
 
 
@@ -65,6 +65,57 @@ class RunDocument(Ending, frozen=True, kw_only=True):
 
 class ResultLine(Ending, frozen=True, kw_only=True, tag_field="kind", tag="result"):
     """The last line of ``signedin run --json --stream``."""
+
+
+class ChangesLine(msgspec.Struct, frozen=True, tag_field="kind", tag="changes"):
+    """The last line of ``signedin run --worktree --json``.
+
+    Attributes:
+        files: What was changed in the worktree.
+        diff: The same as one diff.
+        applied: The files that were changed by applying it, with ``--apply``.
+    """
+
+    files: tuple[FileChange, ...]
+    diff: str
+    applied: tuple[str, ...]
+
+
+class CheckDocument(msgspec.Struct, frozen=True):
+    """How the check of a candidate ended."""
+
+    returncode: int | None
+    output: str
+    seconds: float
+
+
+class CandidateDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What one agent made of the prompt of ``signedin best-of``."""
+
+    name: str
+    passed: bool
+    run: Ending | None
+    error: Failure | None
+    files: tuple[FileChange, ...]
+    diff: str
+    check: CheckDocument | None
+
+
+class VerdictDocument(msgspec.Struct, frozen=True):
+    """What a judge said: its choice, if there is one, and why."""
+
+    best: str | None
+    why: str
+
+
+class BestOfDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``signedin best-of --json`` writes."""
+
+    best: str | None
+    reason: str
+    candidates: list[CandidateDocument]
+    verdicts: list[VerdictDocument]
+    applied: tuple[str, ...]
 
 
 class Availability(msgspec.Struct, frozen=True, kw_only=True):

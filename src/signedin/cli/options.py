@@ -201,6 +201,18 @@ provider_option = click.option(
     metavar="NAME=JSON",
     help="An option of this provider only; may be given several times.",
 )
+base = click.option(
+    "--base", metavar="COMMIT", help="The commit a worktree begins with; HEAD if not given."
+)
+include = click.option(
+    "--include",
+    multiple=True,
+    metavar="PATH",
+    help="Copy what git does not have, such as .env, to a worktree; may be given several times.",
+)
+setup = click.option(
+    "--setup", metavar="WORDS", help="A command that prepares a worktree; no shell runs it."
+)
 json = click.option(
     "--json", is_flag=True, help="Write JSON; `signedin schema` describes its form."
 )

@@ -18,6 +18,7 @@ from signedin.cli.errors import StoppedError, UsageError
 if TYPE_CHECKING:
     from signedin.cli.follow import Follower
     from signedin.cli.output import Presenter
+    from signedin.cli.worktree import OwnCopy
     from signedin.client.async_client import AsyncClient
     from signedin.model import choices
     from signedin.model.budget import Budget
@@ -64,6 +65,17 @@ if TYPE_CHECKING:
     help="How often an answer that does not fit is sent back; 1 if not given.",
 )
 @options.mcp_server
+@click.option(
+    "--worktree",
+    is_flag=True,
+    help="Work in a copy of the repository, and write what was changed there as a diff.",
+)
+@options.base
+@options.include
+@options.setup
+@click.option(
+    "--apply", is_flag=True, help="With --worktree: merge what was changed into the folder."
+)
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time the turn may take in all.")
 @options.idle_timeout
 @options.budget
@@ -115,6 +127,11 @@ def run(
     output_schema: Path | None,
     output_retries: int | None,
     mcp_server: Sequence[Path],
+    worktree: bool,
+    base: str | None,
+    include: Sequence[str],
+    setup: str | None,
+    apply: bool,
     timeout: float | None,
     idle_timeout: float | None,
     budget: Budget | None,
@@ -152,6 +169,15 @@ def run(
 
     if fork and resume is None:
         raise UsageError("--fork continues in a copy of a session: say which with --resume")
+    own_copy = None
+    if worktree:
+        from signedin.cli.worktree import OwnCopy
+
+        if resume is not None:
+            raise UsageError("--worktree is a new folder, and a session continues in its own")
+        own_copy = OwnCopy.of(cwd, permissions, base, include, setup, apply=apply, json=json)
+    elif apply or base or include or setup:
+        raise UsageError("--apply, --base, --include and --setup are for --worktree")
     given = {
         "cwd": cwd,
         "model": model,
@@ -195,7 +221,11 @@ def run(
         check_retry(client.provider, client.capabilities, checked.get("retry"))
     schema = values.output_schema(output_schema) if output_schema is not None else None
     turn_options = resolve({}, checked, schema)
-    asyncio.run(run_prompt(client, text, turn_options, presenters, resume=resume, fork=fork))
+    asyncio.run(
+        run_prompt(
+            client, text, turn_options, presenters, resume=resume, fork=fork, own_copy=own_copy
+        )
+    )
 
 
 async def run_prompt(
@@ -206,6 +236,7 @@ async def run_prompt(
     *,
     resume: str | None,
     fork: bool,
+    own_copy: OwnCopy | None = None,
 ) -> None:
     """Runs a prompt to its end and closes the client; see `follow_run`."""
     from signedin.cli.follow import follow_run
@@ -219,7 +250,7 @@ async def run_prompt(
             return await run_to_end(
                 lambda: aclosing(client.session()),
                 prompt,
-                turn_options,
+                turn_options if own_copy is None else own_copy.options(turn_options),
                 on_retry=on_retry,
                 result_of=follower.result_of,
             )
@@ -234,12 +265,13 @@ async def run_prompt(
             )
 
     naming = options.naming_sessions(client) if resume is not None else nullcontext()
-    async with client:
+    async with own_copy or nullcontext(), client:
         try:
             with naming:
                 await follow_run(run, presenters)
         except StoppedError as error:
-            if session_id := error.result.session_id:
+            session_id = error.result.session_id
+            if session_id and own_copy is None:
                 command = f"signedin run --provider {error.result.provider} --resume {session_id}"
                 error.hint = f"continue with: {command} PROMPT"
             raise

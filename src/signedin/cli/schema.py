@@ -13,6 +13,8 @@ from signedin.cli.auth import SignedOut
 from signedin.cli.doctor import Finding
 from signedin.cli.documents import (
     Availability,
+    BestOfDocument,
+    ChangesLine,
     Checked,
     FailureDocument,
     PolicyAnswer,
@@ -34,6 +36,8 @@ from signedin.model.results import ModelInfo, SessionPage
 DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "run": (RunDocument, "signedin run --json"),
     "run-line": (AnyEvent | ResultLine, "a line of signedin run --json --stream"),
+    "run-worktree": (ChangesLine, "the last line of signedin run --worktree --json"),
+    "best-of": (BestOfDocument, "signedin best-of --json"),
     "available": (Availability, "signedin available --json"),
     "providers": (list[ProviderRow], "signedin providers --json"),
     "models": (list[ModelInfo], "signedin models --json"),

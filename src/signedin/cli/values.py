@@ -47,11 +47,11 @@ def variables(env: Sequence[str], unset: Sequence[str]) -> dict[str, str | None]
     return {**dict.fromkeys(unset), **dict(_pair(given, "--env") for given in env)}
 
 
-def provider_options(given: Sequence[str]) -> dict[str, object]:
-    """Returns what ``--provider-option NAME=JSON`` says; what is not JSON is a string."""
+def provider_options(given: Sequence[str], flag: str = "--provider-option") -> dict[str, object]:
+    """Returns what a flag with ``NAME=JSON`` says; what is not JSON is a string."""
     options: dict[str, object] = {}
     for each in given:
-        name, value = _pair(each, "--provider-option")
+        name, value = _pair(each, flag)
         try:
             options[name] = cast("object", msgspec.json.decode(value))
         except msgspec.DecodeError:
@@ -59,7 +59,7 @@ def provider_options(given: Sequence[str]) -> dict[str, object]:
     return options
 
 
-def words(command: str) -> list[str]:
+def words(command: str, flag: str = "--command") -> list[str]:
     """Returns the words of a command line.
 
     Raises:
@@ -68,7 +68,7 @@ def words(command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise UsageError(f"--command {command!r} cannot be split into words: {error}") from None
+        raise UsageError(f"{flag} {command!r} cannot be split into words: {error}") from None
 
 
 def output_schema(file: Path) -> Mapping[str, JSON]:

@@ -313,3 +313,23 @@ class TurnInterruptedError(SignedinError):
     """The turn was interrupted before it ended."""
 
     kind = ErrorKind.INTERRUPTED
+
+
+class WorktreeError(SignedinError):
+    """A worktree could not be made, or what was changed in it could not be found out or applied."""
+
+
+class ChangeConflictError(WorktreeError):
+    """Files were changed both in a worktree and in the repository; nothing was applied.
+
+    Attributes:
+        files: Their paths in the repository.
+    """
+
+    def __init__(self, files: Sequence[str], repository: str) -> None:
+        self.files = tuple(files)
+        super().__init__(
+            f"changed on both sides, so nothing was applied to {repository}: {', '.join(files)}; "
+            "commit or move aside your own changes of these files and apply again, or merge the "
+            "diff by hand"
+        )

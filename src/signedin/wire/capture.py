@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
-from signedin.model.errors import TimeoutExceededError
+from signedin.model.errors import TimeoutExceededError, TransportClosedError
 from signedin.wire.process import Process
 
 
@@ -25,13 +26,16 @@ class Captured(msgspec.Struct, frozen=True):
     stderr: str
 
 
-async def capture(argv: Sequence[str], *, env: Mapping[str, str], seconds: float) -> Captured:
-    """Runs a program with nothing to read.
+async def capture(
+    argv: Sequence[str], *, env: Mapping[str, str], seconds: float | None, data: bytes = b""
+) -> Captured:
+    """Runs a program.
 
     Args:
         argv: The program, as a path, and its arguments. No shell sees them.
         env: Its complete environment.
-        seconds: How long it may take.
+        seconds: How long it may take; ``None`` is as long as it needs.
+        data: What it reads. It must not write much before it has read that.
 
     Raises:
         TimeoutExceededError: It took longer; it was stopped.
@@ -39,8 +43,10 @@ async def capture(argv: Sequence[str], *, env: Mapping[str, str], seconds: float
     """
     process = await Process.start(argv, env=env)
     try:
-        process.close_stdin()
         async with asyncio.timeout(seconds):
+            with suppress(TransportClosedError):  # how it ended says why it did not read
+                await process.write(data)
+            process.close_stdin()
             stdout = b"".join([chunk async for chunk in process.chunks()])
             return Captured(await process.wait(), stdout, process.stderr.strip())
     except TimeoutError:

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +19,7 @@ import msgspec
 from signedin.model.errors import SignedinError
 from signedin.model.events import FileChange
 from signedin.runtime.temporary import TemporaryFolder
-from signedin.wire.capture import capture
+from signedin.wire.git import GitError, git
 
 _LONGEST_SHOWN = 100_000
 """Bytes of a new file that are read to be shown."""
@@ -26,8 +27,7 @@ _LONGEST_SHOWN = 100_000
 SECONDS = 10.0
 """How long git may take; a folder that is too large for that cannot be undone."""
 
-# What a repository's own configuration would have git run has no place in a look at its files.
-_SETTINGS = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
+_git = partial(git, seconds=SECONDS)
 
 
 class UndoError(SignedinError):
@@ -109,7 +109,7 @@ class Snapshots:
         return dict(zip(parts[1::2], parts[::2], strict=False))
 
     async def _top(self, folder: Path) -> Path:
-        return Path(await git(folder, "rev-parse", "--show-toplevel"))
+        return Path(await _git(folder, "rev-parse", "--show-toplevel"))
 
     async def _state(self, folder: Path) -> str | None:
         try:
@@ -120,7 +120,7 @@ class Snapshots:
             return None
 
     async def _git(self, folder: Path, *arguments: str) -> str:
-        return await git(folder, *arguments, **await self._own_store(folder))
+        return await _git(folder, *arguments, variables=await self._own_store(folder))
 
     async def _own_store(self, folder: Path) -> dict[str, str]:
         if self._store is None:
@@ -129,7 +129,7 @@ class Snapshots:
         objects, index = store / "objects", store / "index"
         if not objects.is_dir():
             objects.mkdir()
-        output = await git(folder, "rev-parse", "--git-path", "objects", "--git-path", "index")
+        output = await _git(folder, "rev-parse", "--git-path", "objects", "--git-path", "index")
         theirs = [folder / line for line in output.splitlines()]
         if not index.exists() and theirs[1].is_file():
             shutil.copy2(theirs[1], index)  # with its time: git reads only what has changed since
@@ -151,8 +151,8 @@ async def uncommitted(folder: Path) -> FileChange | None:
     """Returns what has changed since the last commit; ``None`` where there is no repository."""
     try:
         last = await _last_commit(folder)
-        changed = await git(folder, "diff", "--no-color", "--no-ext-diff", last, "--", ".")
-        new = await git(folder, "ls-files", "--others", "--exclude-standard", "-z")
+        changed = await _git(folder, "diff", "--no-color", "--no-ext-diff", last, "--", ".")
+        new = await _git(folder, "ls-files", "--others", "--exclude-standard", "-z")
     except (SignedinError, OSError):
         return None
     added = [_as_added(folder, path) for path in new.split("\0") if path]
@@ -176,24 +176,6 @@ def _as_added(folder: Path, path: str) -> str:
 async def _last_commit(folder: Path) -> str:
     """Returns the last commit, or the empty tree of a repository that has none yet."""
     try:
-        return await git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
-    except UndoError:
-        return await git(folder, "hash-object", "-t", "tree", os.devnull)
-
-
-async def git(folder: Path, *arguments: str, **variables: str) -> str:
-    """Runs git and returns what it writes, without the line end.
-
-    Raises:
-        SignedinError: Git is not installed, or it failed.
-    """
-    program = shutil.which("git")
-    if program is None:
-        raise UndoError("git is not installed")
-    # Started from a git hook, the variables of its repository would make it that one.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    argv = [program, "-C", str(folder), "--literal-pathspecs", *_SETTINGS, *arguments]
-    ended = await capture(argv, env={**env, **variables}, seconds=SECONDS)
-    if ended.returncode:
-        raise UndoError(f"git {arguments[0]} failed: {ended.stderr}")
-    return ended.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+        return await _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    except GitError:
+        return await _git(folder, "hash-object", "-t", "tree", os.devnull)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from signedin._lazy import attach
 
 if TYPE_CHECKING:
+    from signedin.cli.page.best_of import write_best_of_page
     from signedin.cli.page.document import render_page, write_page
     from signedin.cli.page.record import (
         Conversation,
@@ -28,10 +29,12 @@ __all__ = [
     "from_json",
     "from_result",
     "render_page",
+    "write_best_of_page",
     "write_page",
 ]
 
 _HOMES = {
+    ".best_of": "write_best_of_page",
     ".document": "render_page write_page",
     ".record": "Conversation Exchange from_events from_history from_json from_result",
 }

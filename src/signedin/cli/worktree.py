@@ -1,0 +1,96 @@
+"""``--worktree``: a run in a copy of the repository, and what it has changed there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Self
+
+import click
+import msgspec
+
+from signedin.cli.documents import ChangesLine
+from signedin.cli.errors import UsageError
+from signedin.cli.output import write, write_json
+from signedin.jobs.worktree import AsyncWorktree
+from signedin.model.choices import Permissions
+from signedin.model.errors import SignedinError
+from signedin.model.options import TurnOptions
+
+
+class OwnCopy(AbstractAsyncContextManager["OwnCopy"]):
+    """The worktree of a run; when it is left, what was changed in it is written or applied.
+
+    Args:
+        tree: The worktree.
+        apply: Whether it is applied.
+        json: Whether it is written as JSON.
+    """
+
+    def __init__(self, tree: AsyncWorktree, *, apply: bool, json: bool) -> None:
+        self._tree = tree
+        self._apply = apply
+        self._json = json
+
+    @classmethod
+    def of(
+        cls,
+        cwd: str | None,
+        permissions: Permissions | None,
+        base: str | None,
+        include: Sequence[str],
+        setup: str | None,
+        *,
+        apply: bool,
+        json: bool,
+    ) -> Self:
+        """Returns the worktree that flags ask for.
+
+        Raises:
+            UsageError: The agent could change nothing in it.
+        """
+        if permissions in {None, "read-only"}:
+            raise UsageError(
+                "--worktree is for changes, and the agent may make none: "
+                "add --permissions workspace-write"
+            )
+        tree = AsyncWorktree(cwd or ".", base=base or "HEAD", include=include, setup=setup)
+        return cls(tree, apply=apply, json=json)
+
+    def options(self, given: TurnOptions) -> TurnOptions:
+        """Returns the options of a turn in the worktree."""
+        return msgspec.structs.replace(given, cwd=self._tree.path)
+
+    async def __aenter__(self) -> Self:
+        """Makes the worktree."""
+        await self._tree.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *rest: object
+    ) -> Literal[False]:
+        """Writes what was changed, also by a run that failed, which is never applied."""
+        try:
+            if error is None or isinstance(error, Exception):
+                await self._finish(failed=error is not None)
+        finally:
+            await self._tree.aclose()
+        return False
+
+    async def _finish(self, *, failed: bool) -> None:
+        changes = await self._tree.changes()
+        applied: tuple[str, ...] = ()
+        refused: SignedinError | None = None
+        if self._apply and not failed:
+            try:
+                applied = await self._tree.apply()
+            except SignedinError as error:
+                refused = error
+        if self._json:
+            write_json(ChangesLine(changes.files, changes.diff, applied))
+        elif self._apply and not failed and refused is None:
+            click.echo("".join(f"applied: {path}\n" for path in applied), err=True, nl=False)
+        else:
+            write(changes.diff)
+        if refused is not None:
+            raise refused

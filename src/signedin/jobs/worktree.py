@@ -1,0 +1,366 @@
+"""Worktrees: copies of a repository that a run may change, and that do not outlive it.
+
+Each has a folder below ``SIGNEDIN_HOME``, which its owner holds locked. The system releases the
+lock of an owner that is killed; whoever makes the next worktree removes what was left, with what
+git has stored about it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from signedin.accounts.homes import make_private, signedin_home
+from signedin.jobs.changes import Changes, Snapshots, apply_changes, changes_between
+from signedin.jobs.commands import checked_words, run_command
+from signedin.model.errors import InvalidOptionError, WorktreeError
+from signedin.model.options import StrPath, checked_directory
+from signedin.runtime.aio import aside, finish
+from signedin.wire.git import GitError, git, safe_variables
+
+_NAME = re.compile(r"signedin-[0-9a-f]{16}")
+_log = logging.getLogger("signedin")
+
+
+class AsyncWorktree:
+    """A copy of a repository that a run may change; it exists while it is entered.
+
+    It has the files of a commit, ``HEAD`` of no branch, and shares commits and branches with the
+    repository. Submodules are empty. Hooks and filters of the repository's own configuration do
+    not run.
+
+    Args:
+        repository: A folder of a git repository.
+        base: What it begins with: the name of a commit.
+        include: Files and folders that git does not have, such as ``.env``, to be copied; relative
+            to ``repository``.
+        setup: A command that prepares it, run in `path` without a shell and without credentials of
+            vendors in its environment.
+
+    Raises:
+        InvalidOptionError: There is no such folder, or an argument has an unusable value.
+    """
+
+    def __init__(
+        self,
+        repository: StrPath = ".",
+        *,
+        base: str = "HEAD",
+        include: Sequence[str] = (),
+        setup: str | Sequence[str] | None = None,
+    ) -> None:
+        if isinstance(include, str):
+            raise InvalidOptionError(f"include must be a list of paths, not {include!r}")
+        self._repository = checked_directory(repository)
+        self._base = base
+        self._include = tuple(include)
+        self._setup = None if setup is None else checked_words("setup", setup)
+        self._folder: _Folder | None = None
+        self._copy: _Copy | None = None
+        self._process = os.getpid()
+
+    @property
+    def path(self) -> Path:
+        """The folder that corresponds to ``repository``.
+
+        Raises:
+            WorktreeError: The worktree is not entered.
+        """
+        return self._entered().path
+
+    async def changes(self) -> Changes:
+        """Returns what has been changed since the worktree was ready, committed or not.
+
+        Ignored files are not part of it.
+
+        Raises:
+            WorktreeError: A submodule was changed, or git failed.
+        """
+        return await self._entered().changes()
+
+    async def diff(self) -> str:
+        """Returns what has been changed since the worktree was ready, as git shows it."""
+        return (await self.changes()).diff
+
+    async def apply(self) -> tuple[str, ...]:
+        """Merges what has been changed into the files of the repository.
+
+        Its index, commits and branches stay as they are.
+
+        Returns:
+            The paths of the files that are different now.
+
+        Raises:
+            ChangeConflictError: The same was changed there meanwhile; nothing was applied.
+        """
+        changes = await self.changes()
+        return await apply_changes(changes, Path(changes.repository))
+
+    async def aclose(self) -> None:
+        """Removes the worktree. Idempotent."""
+        folder, self._folder, self._copy = self._folder, None, None
+        if folder is not None and os.getpid() == self._process:  # a fork's parent still has it
+            await finish(aside(folder.remove))
+
+    async def __aenter__(self) -> Self:
+        if self._folder is not None:
+            raise WorktreeError("this worktree is entered already; make one for each use")
+        await finish(aside(sweep))
+        try:
+            self._copy = await self._made()
+        except OSError as error:
+            await self.aclose()
+            raise WorktreeError(f"no worktree could be made: {error}") from error
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def _entered(self) -> _Copy:
+        if self._copy is None:
+            raise WorktreeError("the worktree is not there: it exists inside of its with block")
+        return self._copy
+
+    async def _made(self) -> _Copy:
+        place = await find(self._repository, self._base)
+        self._folder = folder = _Folder.new(place.common)
+        reason = f"signedin, process {self._process}"
+        options = ("--quiet", "--detach", "--no-checkout", "--lock", "--reason", reason)
+        safe = await safe_variables(place.top)
+        await git(
+            place.top, "worktree", "add", *options, str(folder.tree), place.commit, variables=safe
+        )
+        checkout = ("reset", "--quiet", "--hard", "--no-recurse-submodules")
+        await git(folder.tree, *checkout, variables=safe)
+        copy = _Copy(place, folder)
+        if not copy.path.is_dir():
+            raise WorktreeError(
+                f"{self._repository} is not in the commit {self._base!r}; commit the folder first"
+            )
+        await finish(aside(lambda: _copy_included(self._include, self._repository, copy)))
+        await self._set_up(copy)
+        if self._include or self._setup:
+            copy.ready = await copy.snapshots.take(nested=True)
+        return copy
+
+    async def _set_up(self, copy: _Copy) -> None:
+        if self._setup is None:
+            return
+        ended = await run_command(self._setup, copy.path, None)
+        if ended.returncode:
+            raise WorktreeError(
+                f"setup {' '.join(ended.command)!r} failed with exit code {ended.returncode}:\n"
+                f"{ended.output[-2000:]}"
+            )
+        if ended.returncode is None:
+            raise WorktreeError(f"setup: {ended.output}")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A folder of a repository, and a commit.
+
+    Attributes:
+        top: The folder that has the repository's files.
+        common: Where git stores what all worktrees share.
+        commit: The id of the commit.
+        inside: The folder, relative to ``top``.
+    """
+
+    top: Path
+    common: Path
+    commit: str
+    inside: Path
+
+
+async def find(folder: Path, base: str) -> Place:
+    """Finds the repository of a folder, and a commit.
+
+    Raises:
+        WorktreeError: It is in no repository, or there is no such commit.
+    """
+    try:
+        output = await git(folder, "rev-parse", "--show-toplevel", "--git-common-dir")
+    except GitError as error:
+        raise WorktreeError(f"{folder} is not in a git repository: {error.message}") from None
+    where, top, common = _resolved(folder, *(folder / line for line in output.splitlines()))
+    if not where.is_relative_to(top):
+        raise WorktreeError(f"the repository of {folder} has its files elsewhere, in {top}")
+    try:
+        verify = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
+        commit = await git(folder, *verify)
+    except GitError:
+        raise WorktreeError(
+            f"there is no commit {base!r} in {top}; a worktree begins with one"
+        ) from None
+    return Place(top, common, commit, where.relative_to(top))
+
+
+def _resolved(*paths: Path) -> list[Path]:
+    return [path.resolve() for path in paths]
+
+
+class _Copy:
+    """A worktree that has been made.
+
+    Attributes:
+        path: The folder in it that was asked for.
+        tree: The worktree.
+        snapshots: What its files were and are.
+        ready: The tree it had when it was ready; a commit, as long as that is the same.
+    """
+
+    def __init__(self, place: Place, folder: _Folder) -> None:
+        self.tree = folder.tree
+        self.path = folder.tree / place.inside
+        self.snapshots = Snapshots(folder.tree, folder.path)
+        self.ready = place.commit
+        self._place = place
+
+    async def changes(self) -> Changes:
+        """Returns what has been changed since it was ready."""
+        after = await self.snapshots.take(nested=True)
+        await self.snapshots.check_submodules()
+        place = self._place
+        return await changes_between(self.snapshots, place.top, place.commit, self.ready, after)
+
+
+class _Folder:
+    """What a worktree has below ``SIGNEDIN_HOME``, locked by its owner.
+
+    Attributes:
+        path: The folder.
+        tree: The worktree in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tree = path / path.name  # git names what it stores by the last part
+        self._record = path / "repository"
+        self._lock = FileLock(path / "lock", mode=0o600, thread_local=False)
+
+    @classmethod
+    def new(cls, common: Path) -> Self:
+        """Makes one for a worktree of a repository.
+
+        Raises:
+            OSError: The system refused.
+        """
+        root = make_private(_root())
+        while True:
+            folder = cls(root / f"signedin-{secrets.token_hex(8)}")
+            folder.path.mkdir(mode=0o700)
+            if folder.claim() and folder.path.is_dir():  # else it was taken for abandoned
+                folder._record.write_bytes(os.fsencode(common))
+                return folder
+
+    def claim(self) -> bool:
+        """Returns whether it has no other owner; then it is this process's.
+
+        Raises:
+            OSError: The system refused.
+        """
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            return False
+        return True
+
+    def remove(self) -> None:
+        """Removes the worktree and all that there is of it."""
+        _remove(self.tree)
+        if self._record.is_file():
+            worktrees = Path(os.fsdecode(self._record.read_bytes())) / "worktrees"
+            _remove(worktrees / self.path.name)
+            if worktrees.is_dir() and not any(worktrees.iterdir()):
+                worktrees.rmdir()
+        if self.tree.exists():
+            _log.warning("%s could not be removed; the next worktree tries again", self.tree)
+            self._lock.release()
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.release()
+        shutil.rmtree(self.path, ignore_errors=True)  # Windows removes no file that is open
+
+
+def sweep() -> None:
+    """Removes the worktrees of processes that are dead."""
+    for path in _leftovers():
+        folder = _Folder(path)
+        with suppress(OSError):
+            if folder.claim():
+                folder.remove()
+
+
+def _leftovers() -> Iterator[Path]:
+    root = _root()
+    if root.is_dir():
+        yield from (path for path in list(root.iterdir()) if _NAME.fullmatch(path.name))
+
+
+def _root() -> Path:
+    return signedin_home() / "worktrees"
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder, also where its owner may not write to those in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.is_dir():
+        folder.chmod(0o700)
+        for parent, names, _ in os.walk(folder):
+            for name in names:
+                if not Path(parent, name).is_symlink():
+                    Path(parent, name).chmod(0o700)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_included(include: Sequence[str], repository: Path, copy: _Copy) -> None:
+    """Copies what git does not have.
+
+    Raises:
+        InvalidOptionError: It is not there, or outside of the repository.
+        WorktreeError: The system refused.
+    """
+    for name in include:
+        source = Path(os.path.abspath(repository / name))  # noqa: PTH100 - links keep their names
+        try:
+            inside = source.relative_to(repository.absolute())
+        except ValueError:
+            raise InvalidOptionError(f"include: {name!r} is outside of {repository}") from None
+        if not source.exists():
+            raise InvalidOptionError(f"include: {name!r} is not in {repository}")
+        try:
+            _copy_all(source, copy.path / inside, copy.tree.resolve())
+        except OSError as error:
+            raise WorktreeError(f"include: {name!r} could not be copied: {error}") from error
+
+
+def _copy_all(source: Path, target: Path, tree: Path) -> None:
+    """Copies a file, or a folder with all that is in it, and nothing to outside of a tree."""
+    if not target.parent.resolve().is_relative_to(tree):
+        raise OSError(f"{target.parent} leads out of the worktree")
+    if target.is_symlink():
+        target.unlink()
+    if not source.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+        return
+    target.mkdir(parents=True, exist_ok=True)
+    for entry in source.iterdir():
+        if entry.is_symlink():
+            (target / entry.name).unlink(missing_ok=True)
+            (target / entry.name).symlink_to(entry.readlink())
+        else:
+            _copy_all(entry, target / entry.name, tree)
