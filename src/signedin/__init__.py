@@ -41,6 +41,9 @@ _HOMES = {
     ),
     "model.results": "Fallback ModelInfo Outcome PastTurn RunResult SessionInfo SessionPage",
     "client.session": "AsyncSession",
+    "jobs.batch.batch": "AsyncBatch FailedRows",
+    "jobs.batch.blocking": "Batch",
+    "jobs.batch.reports": "BatchRecord BatchStatus RowOutcome",
     "client.turn": "AsyncTurn",
 }
 __all__, __getattr__ = attach(__name__, {f".{module}": names for module, names in _HOMES.items()})

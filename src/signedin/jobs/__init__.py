@@ -1,0 +1,1 @@
+"""Work of many turns: batches that survive."""
