@@ -29,6 +29,10 @@ from signedin.model.extras import from_extra
 
 COMMANDS = {
     "run": ("signedin.cli.run", "Run one prompt."),
+    "batch": (
+        "signedin.cli.batch",
+        "Run a prompt for each row of a file; continue where it was stopped or killed.",
+    ),
     "available": ("signedin.cli.providers", "Report whether a provider can be used: yes or no."),
     "providers": (
         "signedin.cli.providers",
@@ -56,7 +60,7 @@ COMMANDS = {
 }
 """Name of each command: the module that has it, and its help in one line."""
 
-_GROUPS = ("sessions", "auth")
+_GROUPS = ("batch", "sessions", "auth")
 """Commands that have commands of their own."""
 
 _EXPECTED = (click.ClickException, SignedinError, StoppedError, StdoutClosedError, OSError)

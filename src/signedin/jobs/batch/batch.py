@@ -47,9 +47,9 @@ class AsyncBatch(Generic[OutputT_co]):
         _check_reach(client, on_limit, on_crash, can_resume=can_resume)
         Pace(concurrency)
         self._file = Path(journal).expanduser().absolute()
+        template = Template(prompt)
         asked = _asked(client, options, prompt, key)
         prepare(self._file, asked)
-        template = Template(prompt)
         self._plan = Plan(
             file=self._file,
             template=template,
@@ -141,7 +141,7 @@ def _check_reach(
 def _asked(
     client: AsyncClient, options: TurnOptions, prompt: str, key: str | None
 ) -> dict[str, str]:
-    """Returns what the rows are asked by name; of what may be secret or long, a digest."""
+    """Returns what the rows are asked by name; of what may be secret, a digest."""
     shown = {
         "provider": client.provider,
         "transport": client.transport,
@@ -153,9 +153,9 @@ def _asked(
         "tools": ", ".join(tool.name for tool in options.tools),
         "mcp_servers": ", ".join(sorted(options.mcp_servers)),
         "key": key,
+        "#prompt": prompt,
     }
     hidden = {
-        "#prompt": prompt,
         "#instructions": options.instructions,
         "#output": options.output and options.output.schema,
         "#images": options.images,

@@ -23,13 +23,13 @@ from signedin.model.errors import ErrorKind, InvalidOptionError, SignedinError
 from signedin.model.events import JSON, AnyEvent, Usage
 from signedin.model.results import RunResult
 from signedin.model.retry import has_acted
+from signedin.runtime.insisting import BUSY_SECONDS, insist
 
 LEASE_SECONDS: Final = 15.0
 """How long a row counts as running after the last sign of life of the process that runs it."""
 
 _APPLICATION = 0x51474E42
 _VERSION = 1
-_BUSY_SECONDS = 30.0
 
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -309,7 +309,7 @@ class Journal:
     @contextmanager
     def _writing(self) -> Generator[None]:
         """Writes all of a block, or nothing."""
-        self._database.execute("BEGIN IMMEDIATE")
+        insist(lambda: self._database.execute("BEGIN IMMEDIATE"))
         try:
             yield
         except BaseException:
@@ -372,21 +372,21 @@ def prepare(file: Path, options: Mapping[str, str]) -> None:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
         with closing(_connect(file)) as database:
             [tables] = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if tables:
-                _check_ours(database, file)
+            if not tables:
+                _make(database)
+            _check_ours(database, file)
+            if database.execute("SELECT 1 FROM rows").fetchone():
                 _check_same(database, file, options)
-            else:
-                _make(database, options)
+            named = msgspec.json.encode(options).decode()
+            database.execute("INSERT OR REPLACE INTO facts VALUES ('options', ?)", (named,))
 
 
-def _make(database: sqlite3.Connection, options: Mapping[str, str]) -> None:
+def _make(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     database.executescript(
         f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; "
         f"PRAGMA user_version = {_VERSION}; COMMIT;"
     )
-    named = msgspec.json.encode(options).decode()
-    database.execute("INSERT INTO facts VALUES ('options', ?)", (named,))
 
 
 def _check_ours(database: sqlite3.Connection, file: Path) -> None:
@@ -399,8 +399,8 @@ def _check_ours(database: sqlite3.Connection, file: Path) -> None:
 
 
 def _check_same(database: sqlite3.Connection, file: Path, options: Mapping[str, str]) -> None:
-    found = database.execute("SELECT value FROM facts WHERE name = 'options'").fetchone()
-    stored = msgspec.json.decode(found[0], type=dict[str, str]) if found else {}
+    [found] = database.execute("SELECT value FROM facts WHERE name = 'options'").fetchone()
+    stored = msgspec.json.decode(found, type=dict[str, str])
     changes = [
         f"{name[1:]} has changed"
         if name.startswith("#")
@@ -560,7 +560,7 @@ def _checked(file: Path) -> sqlite3.Connection:
     with explained(file):
         database = _connect(file)
         try:
-            _check_ours(database, file)
+            insist(lambda: _check_ours(database, file))
         except BaseException:
             database.close()
             raise
@@ -571,7 +571,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{file.absolute().as_uri()}?mode=rw",  # which never makes a file
         uri=True,
-        timeout=_BUSY_SECONDS,
+        timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,  # the thread of a batch uses it, and another one opens it
     )
