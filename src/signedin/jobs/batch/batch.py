@@ -127,7 +127,8 @@ def _check_reach(
     client: AsyncClient, on_limit: OnBatchLimit, on_crash: OnCrash, *, can_resume: bool
 ) -> None:
     if on_crash == "resume" and not can_resume:
-        why = "its sessions cannot be resumed" if client.capabilities.resume else "ephemeral=True"
+        has = client.capabilities.resume
+        why = "ephemeral=True" if has else "its sessions cannot be resumed"
         raise UnsupportedOptionError(
             client.provider, "on_crash='resume'", f"{why}; choose on_crash='again' or 'ask'"
         )

@@ -79,6 +79,7 @@ class RowReader:
 
     Attributes:
         total: How many there are, ``None`` as long as not all of them were taken.
+        failure: Why no more are taken: what follows a row that cannot be used is not skipped to.
     """
 
     def __init__(
@@ -89,22 +90,18 @@ class RowReader:
         self._key = key
         self._salt = salt
         self._taken = 0
-        self._failure: Exception | None = None
+        self.failure: Exception | None = None
         self.total: int | None = None
 
     def take(self, number: int) -> list[NewRow]:
         """Returns the next rows; fewer than asked for are the last ones.
 
         Raises:
-            InvalidOptionError: A row cannot be used; nor can those after it.
+            InvalidOptionError: A row cannot be used.
         """
-        if self._failure is not None:
-            raise self._failure
-        try:
-            rows = [new for _, new in zip(range(number), self._checked(), strict=False)]
-        except Exception as error:
-            self._failure = error
-            raise
+        if self.failure is not None:
+            raise self.failure
+        rows = [new for _, new in zip(range(number), self._checked(), strict=False)]
         self._taken += len(rows)
         if len(rows) < number:
             self.total = self._taken

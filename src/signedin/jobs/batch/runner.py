@@ -176,6 +176,7 @@ class BatchRun:
         try:
             journal.add(self._reader.take(_READ_AHEAD))
         except Exception as error:  # the caller's iterable may raise anything
+            self._reader.failure = error
             self._fail(error)
         if self._reader.total is not None:
             journal.note_total(self._reader.total)
