@@ -1,6 +1,7 @@
 """What is measured, one module each."""
 
 from benchmarks.measurements import (
+    batch,
     claude,
     cold_run,
     features,
@@ -31,6 +32,7 @@ ALL = (
     gemini.COLD,
     gemini.WARM,
     ledger.MEASUREMENT,
+    batch.MEASUREMENT,
 )
 
 __all__ = ["ALL", "Aim", "Measurement"]

@@ -13,7 +13,13 @@ from signedin.providers.codex.options import to_toml
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/tutorial.md", "docs/sessions.md", "docs/approvals.md"]
-PAGES += ["docs/many-prompts.md", "docs/providers.md", "docs/transcript.md", "docs/usage.md"]
+PAGES += [
+    "docs/many-prompts.md",
+    "docs/batches.md",
+    "docs/providers.md",
+    "docs/transcript.md",
+    "docs/usage.md",
+]
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 SCRIPT = Script(

@@ -7,14 +7,16 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from signedin import Client
 from signedin.jobs.batch.journal import read_records, read_status
-from signedin.loopback import LoopbackModel, ModelRequest, Reply
+from signedin.loopback import Hang, LoopbackModel, ModelRequest, Reply, Shell, UsageLimit
 
 ROWS, KILLS = (int(n) for n in os.environ.get("SIGNEDIN_BATCH_KILLS", "60,4").split(","))
 """A thousand rows and twenty kills take some minutes; they are for who changes the journal."""
@@ -59,10 +61,17 @@ def model(answering: Answering) -> Iterator[LoopbackModel]:
         yield model
 
 
-def start(model: LoopbackModel, provider: str, journal: Path, *more: str) -> subprocess.Popen[str]:
-    options = json.dumps(model.client_options(provider), default=str)
+def start(
+    model: LoopbackModel,
+    provider: str,
+    journal: Path,
+    *more: str,
+    rows: int = ROWS,
+    **keywords: str,
+) -> subprocess.Popen[str]:
+    options = json.dumps({**model.client_options(provider), **keywords}, default=str)
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, provider, options, str(journal), str(ROWS), *more],
+        [sys.executable, "-c", PROGRAM, provider, options, str(journal), str(rows), *more],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -116,3 +125,49 @@ def test_who_asks_finds_the_rows_that_were_running(
     reasons = {each.error for each in read_records(journal) if each.state == "failed"}
     assert reasons <= {"its process ended while it was running; retry it or leave it"}
     assert max(answering.asked.values()) == 1
+
+
+def test_what_was_done_before_the_kill_is_not_done_again(tmp_path: Path) -> None:
+    def choose(request: ModelRequest) -> Reply:
+        if request.prompt.startswith("You were interrupted"):
+            return Reply("It is done.")
+        if request.tool_outputs:
+            return Reply("It is", ending=Hang(after=1))
+        return Reply(Shell("echo once >> done.txt"))
+
+    journal, folder = tmp_path / "run.db", tmp_path / "folder"
+    folder.mkdir()
+    keywords = {"permissions": "workspace-write", "cwd": str(folder)}
+    with LoopbackModel(choose) as model:
+        killed = start(model, "codex", journal, rows=1, **keywords)
+        model.wait_for_request(2, timeout=60)
+        kill_after(killed, 0)
+        with start(model, "codex", journal, rows=1, **keywords) as last:
+            assert last.communicate()[0] == "0 It is done.\n"
+    assert (folder / "done.txt").read_text() == "once\n"
+    [record] = read_records(journal)
+    assert (record.state, record.attempts) == ("done", 2)
+
+
+@pytest.mark.parametrize("provider", ["chatgpt", "codex"])
+def test_nothing_is_sent_while_the_plan_is_used_up(provider: str, tmp_path: Path) -> None:
+    lifted = 0
+
+    def choose(request: ModelRequest) -> Reply | UsageLimit:
+        nonlocal lifted
+        if request.number == 5:
+            lifted = int(time.time()) + 3
+            return UsageLimit(resets_at=lifted)
+        return Reply("Done.")
+
+    with (
+        LoopbackModel(choose) as model,
+        Client(provider, **model.client_options(provider)) as asked,
+    ):
+        prompts = [f"Number {n}." for n in range(8)]
+        batch = asked.batch(prompts, journal=tmp_path / "run.db", concurrency=1)
+        assert [each.unwrap().text for each in batch.run()] == ["Done."] * 8
+        assert [request.received_at < lifted for request in model.requests] == [
+            *[True] * 5,
+            *[False] * 4,
+        ]

@@ -77,7 +77,7 @@ def run(
         typer.Option(metavar="NUMBER", help="How many rows run at once, or auto, which finds out."),
     ] = "auto",
     on_limit: Annotated[
-        choices.OnLimit,
+        choices.OnBatchLimit,
         typer.Option(help="When the plan is used up: wait until it is not, or stop."),
     ] = "wait",
     on_crash: Annotated[

@@ -132,7 +132,7 @@ def _check_reach(
         raise UnsupportedOptionError(
             client.provider, "on_crash='resume'", f"{why}; choose on_crash='again' or 'ask'"
         )
-    if on_limit == "next":
+    if on_limit == "next" and "," not in client.provider:  # the name of one
         raise InvalidOptionError(
             "on_limit='next' needs a client of several providers, such as "
             "Client(['claude', 'codex'])"

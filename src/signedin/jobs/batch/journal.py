@@ -88,8 +88,10 @@ class Journal:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        [seen] = database.execute("SELECT ifnull(max(seen), 0) FROM rows").fetchone()
-        self._seen = seen + 1
+        query = "SELECT ifnull(max(seen), 0) + 1, ifnull(max(row_index), -1) FROM rows"
+        [self._seen, self._last] = database.execute(query).fetchone()
+        # As long as all rows were where they were before, those before one have been seen.
+        self._in_order = True
 
     def add(self, rows: Iterable[NewRow]) -> None:
         """Adds rows that are not in the journal yet.
@@ -99,14 +101,7 @@ class Journal:
         """
         with self._writing():
             for row in rows:
-                added = self._database.execute(
-                    "INSERT INTO rows (key, row_index, data, seen) VALUES (?, ?, ?, ?) "
-                    "ON CONFLICT (key) DO UPDATE SET seen = excluded.seen "
-                    "WHERE seen <> excluded.seen AND data = excluded.data",
-                    (row.key, row.number, row.data, self._seen),
-                )
-                if not added.rowcount:
-                    raise self._refused(row)
+                self._add(row)
 
     def note_total(self, total: int) -> None:
         """Stores how many rows there are."""
@@ -293,18 +288,33 @@ class Journal:
             ),
         )
 
-    def _refused(self, row: NewRow) -> InvalidOptionError:
-        query = "SELECT row_index, seen FROM rows WHERE key = ?"
-        [index, seen] = self._database.execute(query, (row.key,)).fetchone()
-        if seen == self._seen:
-            return InvalidOptionError(
+    def _add(self, row: NewRow) -> None:
+        query = "SELECT row_index, data, seen FROM rows WHERE key = ?"
+        found = self._database.execute(query, (row.key,)).fetchone()
+        if found is None:
+            self._in_order = self._in_order and row.number > self._last
+            self._database.execute(
+                "INSERT INTO rows (key, row_index, data, seen) VALUES (?, ?, ?, ?)",
+                (row.key, row.number, row.data, self._seen),
+            )
+            return
+        index, data, seen = found
+        if seen == self._seen or (self._in_order and index < row.number):
+            raise InvalidOptionError(
                 f"rows {index + 1} and {row.number + 1} have the same key {row.key!r}; every row "
                 "needs a key of its own: name a field with key="
             )
-        return InvalidOptionError(
-            f"row {row.number + 1} (key {row.key!r}) differs from the row of that key in the "
-            "journal; use another key for it, or another journal"
-        )
+        if data != row.data:
+            raise InvalidOptionError(
+                f"row {row.number + 1} (key {row.key!r}) differs from the row of that key in the "
+                "journal; use another key for it, or another journal"
+            )
+        if index != row.number:  # else nothing is written: most rows are there in a later run
+            self._in_order = False
+            self._database.execute(
+                "UPDATE rows SET row_index = ?, seen = ? WHERE key = ?",
+                (row.number, self._seen, row.key),
+            )
 
     @contextmanager
     def _writing(self) -> Generator[None]:
