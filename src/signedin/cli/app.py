@@ -31,7 +31,7 @@ COMMANDS = {
     "run": ("signedin.cli.run", "Run one prompt."),
     "batch": (
         "signedin.cli.batch",
-        "Run a prompt for each row of a file; continue where it was stopped or killed.",
+        "Run a prompt for each row of a file, whatever dies meanwhile.",
     ),
     "available": ("signedin.cli.providers", "Report whether a provider can be used: yes or no."),
     "providers": (

@@ -6,18 +6,17 @@ import asyncio
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, cast, get_args
 
+import click
 import msgspec
-import typer
 
 from signedin.cli import options, values
 from signedin.cli.documents import Retried, RowLine, StatusLine
 from signedin.cli.errors import FAILURE, SIGNALLED, SUCCESS, UsageError
-from signedin.cli.options import Json
 from signedin.cli.output import write, write_json
 from signedin.cli.signals import calling_on_stop
 from signedin.cli.tables import aligned, local_time
@@ -26,96 +25,115 @@ from signedin.jobs.batch.batch import AsyncBatch, FailedRows
 from signedin.jobs.batch.journal import read_records, read_status
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus
 from signedin.model import choices
-from signedin.model.events import JSON
 from signedin.model.options import TurnKeywords
 
-batch = typer.Typer(
-    rich_markup_mode=None,
-    help="Run a prompt for each row of a file; continue where it was stopped or killed.",
+_journal = click.argument(
+    "journal", type=options.FILE, help="The file that --journal of `batch run` named."
 )
 
-Journal = Annotated[
-    str, typer.Argument(metavar="JOURNAL", help="The file that --journal of `batch run` named.")
-]
+
+@click.group(cls=options.Group)
+def batch() -> None:
+    """Run a prompt for each row of a file, whatever dies meanwhile."""
 
 
 @batch.command()
+@click.argument(
+    "rows",
+    help="A file of JSON lines, or of comma-separated values (.csv) with names in the first line; "
+    "- reads JSON lines from standard input.",
+)
+@click.option(
+    "--prompt",
+    required=True,
+    metavar="TEXT",
+    help="What to ask about a row: names of its fields stand in braces, as in 'Classify {text}'.",
+)
+@click.option(
+    "--journal",
+    required=True,
+    metavar="FILE",
+    help="Stores the rows and what became of them; with one that exists, only what is missing is "
+    "run.",
+)
+@click.option(
+    "--key", metavar="FIELD", help="The field that distinguishes the rows; all if not given."
+)
+@click.option(
+    "--concurrency",
+    default="auto",
+    metavar="NUMBER",
+    help="How many rows run at once, or auto, which finds out.",
+)
+@click.option(
+    "--on-limit",
+    type=click.Choice(get_args(choices.OnBatchLimit)),
+    default="wait",
+    help="When the plan is used up: wait until it is not, or stop.",
+)
+@click.option(
+    "--on-crash",
+    type=click.Choice(get_args(choices.OnCrash)),
+    default="resume",
+    help="What to do with rows that were running when the program was killed: resume their "
+    "conversations, run them again, or ask, which makes them failed rows.",
+)
+@click.option(
+    "--output-schema",
+    type=options.FILE,
+    metavar="FILE",
+    help="Each answer is JSON that fits the JSON Schema of this file.",
+)
+@options.provider
+@options.model
+@options.effort
+@options.cwd
+@options.permissions
+@options.trust_project
+@options.instructions
+@options.mcp_server
+@click.option("--timeout", type=float, metavar="SECONDS", help="Time a row may take in all.")
+@options.idle_timeout
+@options.source()
+@options.account
+@options.billing
+@options.transport
+@options.command
+@options.env
+@options.unset
+@options.provider_option
+@click.option(
+    "--json", is_flag=True, help="Write JSON: a line per row as it ends, then the status."
+)
 def run(
-    rows: Annotated[
-        str,
-        typer.Argument(
-            metavar="ROWS",
-            help="A file of JSON lines, or of comma-separated values (.csv) with names in the "
-            "first line; - reads JSON lines from standard input.",
-        ),
-    ],
     *,
-    prompt: Annotated[
-        str,
-        typer.Option(
-            metavar="TEXT",
-            help="What to ask about a row: names of its fields stand in braces, as in "
-            "'Classify {text}'.",
-        ),
-    ],
-    journal: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE",
-            help="Stores the rows and what became of them; with one that exists, only what is "
-            "missing is run.",
-        ),
-    ],
-    key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIELD", help="The field that distinguishes the rows; all if not given."
-        ),
-    ] = None,
-    concurrency: Annotated[
-        str,
-        typer.Option(metavar="NUMBER", help="How many rows run at once, or auto, which finds out."),
-    ] = "auto",
-    on_limit: Annotated[
-        choices.OnBatchLimit,
-        typer.Option(help="When the plan is used up: wait until it is not, or stop."),
-    ] = "wait",
-    on_crash: Annotated[
-        choices.OnCrash,
-        typer.Option(
-            help="What to do with rows that were running when the program was killed: resume their "
-            "conversations, run them again, or ask, which makes them failed rows."
-        ),
-    ] = "resume",
-    output_schema: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Each answer is JSON that fits the JSON Schema of this file."
-        ),
-    ] = None,
-    provider: options.Provider = options.DEFAULT_PROVIDER,
-    model: options.Model = None,
-    effort: options.Effort = None,
-    cwd: options.Cwd = None,
-    permissions: options.Permissions = None,
-    trust_project: options.TrustProject = False,
-    instructions: options.Instructions = None,
-    mcp_server: options.McpServers = None,
-    timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Time a row may take in all.")
-    ] = None,
-    idle_timeout: options.IdleTimeout = None,
-    source: options.Source = "auto",
-    account: options.Account = None,
-    billing: options.Billing = None,
-    transport: options.Transport = None,
-    command: options.Command = None,
-    env: options.Env = None,
-    unset: options.Unset = None,
-    provider_option: options.ProviderOptions = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Write JSON: a line per row as it ends, then the status.")
-    ] = False,
+    rows: str,
+    prompt: str,
+    journal: str,
+    key: str | None,
+    concurrency: str,
+    on_limit: choices.OnBatchLimit,
+    on_crash: choices.OnCrash,
+    output_schema: Path | None,
+    provider: str,
+    model: str | None,
+    effort: str | None,
+    cwd: str | None,
+    permissions: choices.Permissions | None,
+    trust_project: bool,
+    instructions: str | None,
+    mcp_server: Sequence[Path],
+    timeout: float | None,
+    idle_timeout: float | None,
+    source: choices.AuthSource,
+    account: str | None,
+    billing: choices.Billing | None,
+    transport: str | None,
+    command: str | None,
+    env: Sequence[str],
+    unset: Sequence[str],
+    provider_option: Sequence[str],
+    json: bool,
 ) -> int:
     """Run a prompt for each row of a file.
 
@@ -134,7 +152,7 @@ def run(
         "permissions": permissions,
         "instructions": instructions,
         "trust_project": trust_project or None,
-        "env": values.variables(env or (), unset or ()) or None,
+        "env": values.variables(env, unset) or None,
         "mcp_servers": values.mcp_servers(mcp_server) if mcp_server else None,
         "provider_options": values.provider_options(provider_option) if provider_option else None,
     }
@@ -154,7 +172,7 @@ def run(
         concurrency=_concurrency(concurrency),
         on_limit=on_limit,
         on_crash=on_crash,
-        output=values.output_schema(Path(output_schema)) if output_schema else None,
+        output=values.output_schema(output_schema) if output_schema else None,
         # Only what was given: a provider refuses what it cannot honour.
         **cast("TurnKeywords", {name: value for name, value in given.items() if value is not None}),
     )
@@ -162,9 +180,11 @@ def run(
 
 
 @batch.command()
-def status(journal: Journal, *, json: Json = False) -> None:
+@_journal
+@options.json
+def status(*, journal: Path, json: bool) -> None:
     """Show how far a batch is, also while it is running."""
-    found = read_status(Path(journal))
+    found = read_status(journal)
     if json:
         write_json(found)
     else:
@@ -172,9 +192,11 @@ def status(journal: Journal, *, json: Json = False) -> None:
 
 
 @batch.command()
-def retry(journal: Journal, *, json: Json = False) -> None:
+@_journal
+@options.json
+def retry(*, journal: Path, json: bool) -> None:
     """Make failed rows pending, so that `batch run` begins them anew."""
-    retried = FailedRows(Path(journal)).retry()
+    retried = FailedRows(journal).retry()
     if json:
         write_json(Retried(retried))
     else:
@@ -182,23 +204,23 @@ def retry(journal: Journal, *, json: Json = False) -> None:
 
 
 @batch.command()
-def export(
-    journal: Journal,
-    *,
-    form: Annotated[
-        Literal["jsonl", "csv"], typer.Option("--format", help="What to write.")
-    ] = "jsonl",
-    state: Annotated[
-        Literal["done", "failed"] | None, typer.Option(help="Rows in this state only.")
-    ] = None,
-) -> None:
+@_journal
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv"]),
+    default="jsonl",
+    help="What to write.",
+)
+@click.option("--state", type=click.Choice(["done", "failed"]), help="Rows in this state only.")
+def export(*, journal: Path, form: str, state: str | None) -> None:
     """Write the rows and their answers to standard output.
 
     \b
     signedin batch export run.db --format csv > answers.csv
     signedin batch export run.db --state failed | jq -r .error
     """
-    records = (each for each in read_records(Path(journal)) if state in (None, each.state))
+    records = (each for each in read_records(journal) if state in {None, each.state})
     if form == "jsonl":
         for record in records:
             write_json(record)
@@ -207,18 +229,15 @@ def export(
 
 
 @batch.command()
-def page(
-    journal: Journal,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The page to write.")],
-    *,
-    transcripts: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="Write a page about each row as well, into this folder, and link to it.",
-        ),
-    ] = None,
-) -> None:
+@_journal
+@click.argument("file", type=options.FILE, help="The page to write.")
+@click.option(
+    "--transcripts",
+    type=options.FILE,
+    metavar="DIR",
+    help="Write a page about each row as well, into this folder, and link to it.",
+)
+def page(*, journal: Path, file: Path, transcripts: Path | None) -> None:
     """Write one HTML page about a batch: its rows, their answers, and when each was running.
 
     \b
@@ -226,7 +245,7 @@ def page(
     """
     from signedin.cli.page.batch import write_batch_page  # noqa: PLC0415 - jinja2 takes 60 ms
 
-    write_batch_page(Path(journal), Path(file), Path(transcripts) if transcripts else None)
+    write_batch_page(journal, file, transcripts)
 
 
 def summary(found: BatchStatus) -> str:
@@ -254,7 +273,7 @@ async def _follow(client: AsyncClient, running: AsyncBatch[object], *, json: boo
     def on_signal(signum: int) -> None:
         signals.append(signum)
         if len(signals) == 1:
-            typer.echo("ends with the rows that are running; Ctrl-C again stops them", err=True)
+            click.echo("ends with the rows that are running; Ctrl-C again stops them", err=True)
             stops.append(asyncio.create_task(running.stop()))
         elif len(signals) == 2:
             task.cancel()
@@ -344,7 +363,7 @@ def _write_csv(records: Iterator[BatchRecord]) -> None:
         text.truncate()
 
 
-def _cell(value: JSON) -> str:
+def _cell(value: object) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return msgspec.json.encode(value).decode()

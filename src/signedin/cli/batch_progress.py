@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TextIO
 
-import typer
+import click
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -93,7 +93,7 @@ async def _draw(batch: AsyncBatch[object], progress: Progress, live: Live) -> No
 async def _write_lines(batch: AsyncBatch[object], progress: Progress) -> None:
     while True:
         await asyncio.sleep(_WRITTEN_SECONDS)
-        typer.echo(progress.line(await asyncio.to_thread(batch.status)), err=True)
+        click.echo(progress.line(await asyncio.to_thread(batch.status)), err=True)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -6,13 +6,13 @@ taken away.
 
 from __future__ import annotations
 
-from typing import Literal, Self, TypeAlias, cast
+from typing import Literal, Self, TypeAlias
 
 import msgspec
 
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus, RowOutcome
 from signedin.model.errors import ErrorKind, SignedinError
-from signedin.model.events import JSON, AnyEvent, DoneReason, Usage
+from signedin.model.events import AnyEvent, DoneReason, Usage
 from signedin.model.results import Fallback, PastTurn, RunResult
 
 
@@ -83,7 +83,7 @@ class RowLine(BatchRecord, frozen=True, kw_only=True, tag_field="kind", tag="row
             state="failed" if error else "done",
             row=dict(outcome.row),
             text=result.text if result else None,
-            output=cast("JSON", msgspec.to_builtins(result.output)) if result else None,
+            output=result.output if result else None,
             error=error.message if error else None,
             error_kind=error.kind if error else None,
             provider=result.provider if result else None,

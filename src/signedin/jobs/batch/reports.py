@@ -108,9 +108,9 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     index: int
     state: RowState
-    row: dict[str, JSON]
+    row: Mapping[str, object]
     text: str | None = None
-    output: JSON = None
+    output: object = None
     error: str | None = None
     error_kind: str | None = None
     provider: str | None = None

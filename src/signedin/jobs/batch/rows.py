@@ -49,7 +49,7 @@ class Template:
             if name is not None and (form or conversion or not name.isidentifier()):
                 raise _unusable(f"{{{name}}} is not the name of a field")
 
-    def fill(self, row: Mapping[str, JSON], where: str) -> str:
+    def fill(self, row: Mapping[str, object], where: str) -> str:
         """Returns the prompt of a row; values that are not text are written as JSON.
 
         Raises:
@@ -137,7 +137,7 @@ def decoded(data: bytes) -> dict[str, JSON]:
     return cast("dict[str, JSON]", msgspec.json.decode(data))
 
 
-def _written(value: JSON) -> str:
+def _written(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
