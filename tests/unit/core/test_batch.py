@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from pydantic import BaseModel
 
 from signedin import (
     AsyncBatch,
@@ -69,14 +70,13 @@ def prompts(provider: FakeProvider) -> list[str]:
 
 
 async def test_only_what_is_missing_is_run(make, provider, tmp_path) -> None:
-    async with aclosing(make().run()) as outcomes:
+    async with aclosing(make(concurrency=1).run()) as outcomes:
         first = await anext(outcomes)
     assert (first.key, first.index, first.row, first.attempts) == ("0", 0, ROWS[0], 1)
     assert first.unwrap().text == "Classify text 0"
-    before = len(provider.prompts)
-    rest = await ran(make(on_crash="again"))
-    assert {each.key for each in rest} | {"0", "1"} == {str(n) for n in range(6)}
-    assert len(provider.prompts) == before + len(rest)
+    rest = await ran(make())
+    assert {each.key for each in rest} == {str(n) for n in range(1, 6)}
+    assert sorted(prompts(provider)) == [f"Classify text {n}" for n in range(6)]
     assert await ran(make()) == []
     records = list(make().records())
     assert [(each.key, each.state, each.text, each.row) for each in records] == [
@@ -165,6 +165,10 @@ async def test_a_batch_may_stop_at_a_limit(make, provider) -> None:
     status = batch.status()
     assert (status.done, status.waiting, status.pending) == (1, 1, 4)
     assert (status.waits_for, status.waits_until) == ("usage_limit", limit.resets_at)
+    sent = len(provider.prompts)
+    with pytest.raises(UsageLimitError, match=r"^the plan is used up, as an earlier run "):
+        await ran(batch)
+    assert len(provider.prompts) == sent
 
 
 async def test_who_was_refused_after_it_acted_continues(make, provider) -> None:
@@ -396,13 +400,20 @@ def test_a_provider_without_sessions_is_refused(monkeypatch, provider, tmp_path)
         AsyncClient("fake").batch(ROWS, journal=tmp_path / "run.db", prompt="{text}")
 
 
-async def test_structured_output_is_stored(make, provider) -> None:
+class Verdict(BaseModel):
+    value: int
+
+
+@pytest.mark.parametrize(
+    ("output", "given", "stored"), [(int, 7, 7), (Verdict, Verdict(value=7), {"value": 7})]
+)
+async def test_structured_output_is_stored(output, given, stored, make, provider) -> None:
     provider.script = lambda prompt: [[session_event()], [message('{"value": 7}'), done()]]
-    batch = make(ROWS[:1], output=int)
+    batch = make(ROWS[:1], output=output)
     [outcome] = await ran(batch)
-    assert outcome.unwrap().output == 7
+    assert outcome.unwrap().output == given
     [record] = batch.records()
-    assert (record.output, record.session_id) == (7, "s1")
+    assert (record.output, record.session_id) == (stored, "s1")
 
 
 def test_the_pace_grows_and_is_halved() -> None:

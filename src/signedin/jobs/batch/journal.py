@@ -195,7 +195,7 @@ class Journal:
                     error.message if error else None,
                     error.kind if error else None,
                     result.text if result else None,
-                    msgspec.json.encode(result.output) if result else None,
+                    msgspec.json.encode(result.output, enc_hook=_plain) if result else None,
                     result.session_id if result else None,
                     place,
                 ),
@@ -539,6 +539,12 @@ def _record(found: Sequence[Any]) -> BatchRecord:
         ended=ended,
         waits_until=waits_until,
     )
+
+
+def _plain(output: object) -> object:
+    """Returns what msgspec does not know, such as a pydantic model, in a form it does."""
+    dump = getattr(output, "model_dump", None)
+    return dump(mode="json") if dump is not None else str(output)
 
 
 def _tokens(usage: Usage) -> tuple[int, int, int, int, int]:

@@ -169,6 +169,9 @@ class BatchRun:
     def _begin(self, journal: Journal) -> None:
         journal.adopt(self._plan.on_crash)
         self._closed_until = journal.limited_until() or 0.0
+        if self._plan.on_limit == "stop" and time.time() < self._closed_until:
+            message = "the plan is used up, as an earlier run has found"
+            self._fail(UsageLimitError(message, resets_at=self._closed_until))
         self._read_more(journal)
 
     def _read_more(self, journal: Journal) -> None:
