@@ -112,6 +112,17 @@ scripts, in threads and inside a running event loop (a notebook) alike.
             Mirror("BestOf", "Handle[AsyncBestOf]", [("signedin.jobs.best_of", "AsyncBestOf")]),
         ],
     ),
+    "signedin.jobs.batch.blocking": (
+        """Batches without ``await``.
+""",
+        [
+            Mirror(
+                "Batch",
+                "Handle[AsyncBatch[OutputT_co]], Generic[OutputT_co]",
+                [("signedin.jobs.batch.batch", "AsyncBatch")],
+            ),
+        ],
+    ),
     f"{API}.blocking": (
         """The typed Codex client without ``await``, over the background event loop.
 """,
@@ -126,6 +137,8 @@ scripts, in threads and inside a running event loop (a notebook) alike.
         ],
     ),
 }
+PUBLIC = r"signedin\."
+"""What a name begins with that lives in a layer above, which the package loads when it is used."""
 NAMES = {mirror.wrapped: mirror.name for _, mirrors in MODULES.values() for mirror in mirrors}
 BATCHES = {"__aenter__", "__aexit__", "aclose", "next_batch", "raise_failure"}
 """Methods of turns that the base class has in its own form."""
@@ -267,8 +280,8 @@ def forwarded(
         called = f"call(lambda: {called})" if arguments else f"call({method})"
     if returns.startswith("AsyncGenerator"):
         return f"return each_of({called}, {mirror.owner})"
-    names = re.findall(r"\w+", returns)
-    wrapper = next((NAMES[each] for each in names if each in NAMES), None)
+    names = re.findall(rf"({PUBLIC})?(\w+)", returns)
+    wrapper = next((f"{home}{NAMES[each]}" for home, each in names if each in NAMES), None)
     if wrapper and returns.endswith("| None"):
         return f"made = {called}\nreturn None if made is None else {wrapper}(made, {mirror.owner})"
     if wrapper:
@@ -289,7 +302,11 @@ def blocking_type(annotation: ast.expr | None) -> ast.expr | None:
     if annotation is None:
         return None
     text = re.sub(r"AsyncGenerator\[(.*), None\]", r"Iterator[\1]", ast.unparse(annotation))
-    text = re.sub(r"(?:\w+\.)?\b(Async\w+)", lambda name: NAMES.get(name[1], name[0]), text)
+    text = re.sub(
+        rf"({PUBLIC})?(?:\w+\.)?\b(Async\w+)",
+        lambda name: f"{name[1] or ''}{NAMES[name[2]]}" if name[2] in NAMES else name[0],
+        text,
+    )
     return ast.parse(text, mode="eval").body
 
 
@@ -305,11 +322,15 @@ def blocking_text(text: str) -> str:
 def imports_of(body: Sequence[ast.stmt], sources: Sequence[str], own: set[str]) -> list[ast.stmt]:
     """Returns the imports and type variables that classes need, as their sources have them."""
     used = {node.id for each in body for node in ast.walk(each) if isinstance(node, ast.Name)}
-    homes = {name: ast.ImportFrom(module, [ast.alias(name)], 0) for name, module in TOOLS.items()}
+    homes: dict[str, ast.stmt] = {
+        name: ast.ImportFrom(module, [ast.alias(name)], 0) for name, module in TOOLS.items()
+    }
     variables: dict[str, ast.stmt] = {}
     for source in sources:
         for node in ast.parse(path_of(source).read_text("utf-8")).body:
             match node:
+                case ast.Import([ast.alias(name, asname=None)]):
+                    homes.setdefault(name, node)
                 case ast.ImportFrom():
                     for alias in node.names:
                         home = ast.ImportFrom(node.module, [alias], 0)

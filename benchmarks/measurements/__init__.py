@@ -1,6 +1,7 @@
 """What is measured, one module each."""
 
 from benchmarks.measurements import (
+    batch,
     claude,
     cold_run,
     features,
@@ -33,6 +34,7 @@ ALL = (
     gemini.WARM,
     ledger.MEASUREMENT,
     worktree.MEASUREMENT,
+    batch.MEASUREMENT,
 )
 
 __all__ = ["ALL", "Aim", "Measurement"]

@@ -49,6 +49,9 @@ _HOMES = {
     "jobs.changes": "Changes",
     "jobs.commands": "CommandResult",
     "jobs.worktree": "AsyncWorktree",
+    "jobs.batch.batch": "AsyncBatch FailedRows",
+    "jobs.batch.blocking": "Batch",
+    "jobs.batch.reports": "BatchRecord BatchStatus RowOutcome",
     "client.turn": "AsyncTurn",
 }
 __all__, __getattr__ = attach(__name__, {f".{module}": names for module, names in _HOMES.items()})

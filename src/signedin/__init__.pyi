@@ -20,6 +20,18 @@ from signedin.client.session import (
 from signedin.client.turn import (
     AsyncTurn as AsyncTurn,
 )
+from signedin.jobs.batch.batch import (
+    AsyncBatch as AsyncBatch,
+    FailedRows as FailedRows,
+)
+from signedin.jobs.batch.blocking import (
+    Batch as Batch,
+)
+from signedin.jobs.batch.reports import (
+    BatchRecord as BatchRecord,
+    BatchStatus as BatchStatus,
+    RowOutcome as RowOutcome,
+)
 from signedin.jobs.best_of import (
     AsyncBestOf as AsyncBestOf,
     Candidate as Candidate,

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/tutorial.md", "docs/sessions.md", "docs/approvals.md"]
 PAGES += [
     "docs/many-prompts.md",
+    "docs/batches.md",
     "docs/providers.md",
     "docs/transcript.md",
     "docs/usage.md",

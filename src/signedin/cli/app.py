@@ -29,6 +29,10 @@ from signedin.model.extras import from_extra
 
 COMMANDS = {
     "run": ("signedin.cli.run", "Run one prompt."),
+    "batch": (
+        "signedin.cli.batch",
+        "Run a prompt for each row of a file, whatever dies meanwhile.",
+    ),
     "best-of": ("signedin.cli.best_of", "Have several agents do the same, and take the best."),
     "available": ("signedin.cli.providers", "Report whether a provider can be used: yes or no."),
     "providers": (
@@ -58,7 +62,7 @@ COMMANDS = {
 }
 """Name of each command: the module that has it, and its help in one line."""
 
-_GROUPS = ("sessions", "auth", "policy")
+_GROUPS = ("batch", "sessions", "auth", "policy")
 """Commands that have commands of their own."""
 
 _EXPECTED = (click.ClickException, SignedinError, StoppedError, StdoutClosedError, OSError)

@@ -10,6 +10,7 @@ from typing import Literal, Self, TypeAlias
 
 import msgspec
 
+from signedin.jobs.batch.reports import BatchRecord, BatchStatus, RowOutcome
 from signedin.model.errors import ErrorKind, SignedinError
 from signedin.model.events import AnyEvent, DoneReason, FileChange, Usage
 from signedin.model.results import Fallback, PastTurn, RunResult
@@ -116,6 +117,46 @@ class BestOfDocument(msgspec.Struct, frozen=True, kw_only=True):
     candidates: list[CandidateDocument]
     verdicts: list[VerdictDocument]
     applied: tuple[str, ...]
+
+
+class RowLine(BatchRecord, frozen=True, kw_only=True, tag_field="kind", tag="row"):
+    """A line of ``signedin batch run --json``: how a row ended."""
+
+    @classmethod
+    def of(cls, outcome: RowOutcome[object]) -> Self:
+        """Returns the line for an outcome."""
+        error = outcome.error
+        result = outcome.result or (error.result if error else None)
+        usage = (result.usage if result else None) or Usage()
+        return cls(
+            key=outcome.key,
+            index=outcome.index,
+            state="failed" if error else "done",
+            row=dict(outcome.row),
+            text=result.text if result else None,
+            output=result.output if result else None,
+            error=error.message if error else None,
+            error_kind=error.kind if error else None,
+            provider=result.provider if result else None,
+            model=result.model if result else None,
+            session_id=result.session_id if result else None,
+            attempts=outcome.attempts,
+            seconds=result.elapsed if result else None,
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_usd=usage.reported_usd,
+        )
+
+
+class StatusLine(BatchStatus, frozen=True, kw_only=True, tag_field="kind", tag="status"):
+    """The last line of ``signedin batch run --json``."""
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """What ``signedin batch retry --json`` writes: how many rows are pending again."""
+
+    retried: int
 
 
 class Availability(msgspec.Struct, frozen=True, kw_only=True):

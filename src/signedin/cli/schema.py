@@ -20,15 +20,19 @@ from signedin.cli.documents import (
     PolicyAnswer,
     ProviderRow,
     ResultLine,
+    Retried,
+    RowLine,
     RunDocument,
     Served,
     Serving,
     SessionChange,
     SessionDocument,
+    StatusLine,
 )
 from signedin.cli.errors import UsageError
 from signedin.cli.output import write
 from signedin.cli.tables import aligned
+from signedin.jobs.batch.reports import BatchRecord, BatchStatus
 from signedin.ledger.report import UsageReport
 from signedin.model.events import AnyEvent, RateLimits
 from signedin.model.results import ModelInfo, SessionPage
@@ -38,6 +42,10 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "run-line": (AnyEvent | ResultLine, "a line of signedin run --json --stream"),
     "run-worktree": (ChangesLine, "the last line of signedin run --worktree --json"),
     "best-of": (BestOfDocument, "signedin best-of --json"),
+    "batch-line": (RowLine | StatusLine, "a line of signedin batch run --json"),
+    "batch-status": (BatchStatus, "signedin batch status --json"),
+    "batch-retry": (Retried, "signedin batch retry --json"),
+    "batch-row": (BatchRecord, "a line of signedin batch export"),
     "available": (Availability, "signedin available --json"),
     "providers": (list[ProviderRow], "signedin providers --json"),
     "models": (list[ModelInfo], "signedin models --json"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, overload
 
 import msgspec
 
+import signedin
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, read_status
 from signedin.accounts.transfer import PortableLogin
 from signedin.client.attempts import run_to_end
@@ -35,7 +36,7 @@ from signedin.model.capabilities import (
     check_single_try,
     check_supported,
 )
-from signedin.model.choices import AuthSource, Billing, EnvPolicy, OnLimit
+from signedin.model.choices import AuthSource, Billing, EnvPolicy, OnBatchLimit, OnCrash, OnLimit
 from signedin.model.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
 from signedin.model.events import RateLimits
 from signedin.model.options import (
@@ -352,6 +353,98 @@ class AsyncClient:
             return await run_to_end(self._own_session, prompt, options)
 
         return map_prompts(run, prompts, concurrency, ordered=ordered)
+
+    @overload
+    def batch(
+        self,
+        rows: Iterable[Mapping[str, object] | str],
+        *,
+        journal: StrPath,
+        prompt: str = "{prompt}",
+        key: str | None = None,
+        concurrency: int | Literal["auto"] = "auto",
+        on_limit: OnBatchLimit = "wait",
+        on_crash: OnCrash = "resume",
+        output: None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> signedin.AsyncBatch[None]: ...
+    @overload
+    def batch(
+        self,
+        rows: Iterable[Mapping[str, object] | str],
+        *,
+        journal: StrPath,
+        prompt: str = "{prompt}",
+        key: str | None = None,
+        concurrency: int | Literal["auto"] = "auto",
+        on_limit: OnBatchLimit = "wait",
+        on_crash: OnCrash = "resume",
+        output: type[T],
+        **keywords: Unpack[TurnKeywords],
+    ) -> signedin.AsyncBatch[T]: ...
+    @overload
+    def batch(
+        self,
+        rows: Iterable[Mapping[str, object] | str],
+        *,
+        journal: StrPath,
+        prompt: str = "{prompt}",
+        key: str | None = None,
+        concurrency: int | Literal["auto"] = "auto",
+        on_limit: OnBatchLimit = "wait",
+        on_crash: OnCrash = "resume",
+        output: Output | None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> signedin.AsyncBatch[object]: ...
+    def batch(
+        self,
+        rows: Iterable[Mapping[str, object] | str],
+        *,
+        journal: StrPath,
+        prompt: str = "{prompt}",
+        key: str | None = None,
+        concurrency: int | Literal["auto"] = "auto",
+        on_limit: OnBatchLimit = "wait",
+        on_crash: OnCrash = "resume",
+        output: Output | None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> signedin.AsyncBatch[object]:
+        """Returns a batch: rows that are each answered once, whatever dies meanwhile.
+
+        What became of each row is stored in a journal. A later batch with the same journal, also in
+        another process, runs only what is missing.
+
+        Args:
+            rows: Fields by name, or just prompts. They are taken as they are needed.
+            journal: The file, which is made if it is not there. It has the rows and the answers.
+            prompt: What to ask about a row: names of fields in braces.
+            key: The field that distinguishes the rows; without it all of their fields do.
+            concurrency: How many run at once. ``auto`` finds out: more as long as that goes well,
+                half as many after too many requests, no more than the machine's memory takes.
+            on_limit: When the plan is used up: ``wait`` until the limit is lifted, or ``stop``
+                once the rows that are running have ended. ``next`` goes to the next provider, of a
+                client that has several.
+            on_crash: What to do with a row whose process died while it was running: ``resume`` its
+                conversation, run it ``again`` from the beginning, or ``ask``, which makes it a
+                failed row.
+            output: As in `run`.
+            **keywords: As in `run`.
+
+        Raises:
+            InvalidOptionError: The journal was made for other options, or cannot be one.
+            UnsupportedOptionError: The provider cannot resume conversations.
+        """
+        return signedin.AsyncBatch(
+            self,
+            rows,
+            self._options(check_keywords(keywords), output),
+            prompt=prompt,
+            journal=journal,
+            key=key,
+            concurrency=concurrency,
+            on_limit=on_limit,
+            on_crash=on_crash,
+        )
 
     def session(
         self, *, resume: str | None = None, fork: bool = False, **keywords: Unpack[TurnKeywords]

@@ -8,17 +8,18 @@ Generated from the asynchronous classes: python scripts/generate_blocking.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self, TypeVar, Unpack, overload
 
+import signedin
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod
 from signedin.client.async_client import AsyncClient
 from signedin.client.members import ProviderChoice
 from signedin.client.session import AsyncSession
 from signedin.client.turn import BlockingTurn
 from signedin.model.capabilities import Capabilities
-from signedin.model.choices import AuthSource, Billing, EnvPolicy, OnLimit
+from signedin.model.choices import AuthSource, Billing, EnvPolicy, OnBatchLimit, OnCrash, OnLimit
 from signedin.model.events import RateLimits
 from signedin.model.options import Output, StrPath, TurnKeywords
 from signedin.model.results import ModelInfo, Outcome, OutputT_co, PastTurn, RunResult, SessionPage
@@ -514,6 +515,104 @@ class Client:
         return each_of(
             self._async.map(
                 prompts, concurrency=concurrency, ordered=ordered, output=output, **keywords
+            ),
+            self,
+        )
+
+    @overload
+    def batch(
+        self,
+        rows: Iterable[Mapping[str, object] | str],
+        *,
+        journal: StrPath,
+        prompt: str = "{prompt}",
+        key: str | None = None,
+        concurrency: int | Literal["auto"] = "auto",
+        on_limit: OnBatchLimit = "wait",
+        on_crash: OnCrash = "resume",
+        output: None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> signedin.Batch[None]: ...
+
+    @overload
+    def batch(
+        self,
+        rows: Iterable[Mapping[str, object] | str],
+        *,
+        journal: StrPath,
+        prompt: str = "{prompt}",
+        key: str | None = None,
+        concurrency: int | Literal["auto"] = "auto",
+        on_limit: OnBatchLimit = "wait",
+        on_crash: OnCrash = "resume",
+        output: type[T],
+        **keywords: Unpack[TurnKeywords],
+    ) -> signedin.Batch[T]: ...
+
+    @overload
+    def batch(
+        self,
+        rows: Iterable[Mapping[str, object] | str],
+        *,
+        journal: StrPath,
+        prompt: str = "{prompt}",
+        key: str | None = None,
+        concurrency: int | Literal["auto"] = "auto",
+        on_limit: OnBatchLimit = "wait",
+        on_crash: OnCrash = "resume",
+        output: Output | None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> signedin.Batch[object]: ...
+
+    def batch(
+        self,
+        rows: Iterable[Mapping[str, object] | str],
+        *,
+        journal: StrPath,
+        prompt: str = "{prompt}",
+        key: str | None = None,
+        concurrency: int | Literal["auto"] = "auto",
+        on_limit: OnBatchLimit = "wait",
+        on_crash: OnCrash = "resume",
+        output: Output | None = None,
+        **keywords: Unpack[TurnKeywords],
+    ) -> signedin.Batch[object]:
+        """Returns a batch: rows that are each answered once, whatever dies meanwhile.
+
+        What became of each row is stored in a journal. A later batch with the same journal, also in
+        another process, runs only what is missing.
+
+        Args:
+            rows: Fields by name, or just prompts. They are taken as they are needed.
+            journal: The file, which is made if it is not there. It has the rows and the answers.
+            prompt: What to ask about a row: names of fields in braces.
+            key: The field that distinguishes the rows; without it all of their fields do.
+            concurrency: How many run at once. ``auto`` finds out: more as long as that goes well,
+                half as many after too many requests, no more than the machine's memory takes.
+            on_limit: When the plan is used up: ``wait`` until the limit is lifted, or ``stop``
+                once the rows that are running have ended. ``next`` goes to the next provider, of a
+                client that has several.
+            on_crash: What to do with a row whose process died while it was running: ``resume`` its
+                conversation, run it ``again`` from the beginning, or ``ask``, which makes it a
+                failed row.
+            output: As in `run`.
+            **keywords: As in `run`.
+
+        Raises:
+            InvalidOptionError: The journal was made for other options, or cannot be one.
+            UnsupportedOptionError: The provider cannot resume conversations.
+        """
+        return signedin.Batch(
+            self._async.batch(
+                rows,
+                journal=journal,
+                prompt=prompt,
+                key=key,
+                concurrency=concurrency,
+                on_limit=on_limit,
+                on_crash=on_crash,
+                output=output,
+                **keywords,
             ),
             self,
         )

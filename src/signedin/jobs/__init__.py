@@ -1,1 +1,1 @@
-"""Work that is more than a turn: changes in copies of a repository, the best of several."""
+"""Work that is more than a turn: batches, copies of a repository, the best of several."""

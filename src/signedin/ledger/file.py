@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import random
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from signedin.accounts.homes import make_private, signedin_home
 from signedin.model.errors import SignedinError
+from signedin.runtime.insisting import BUSY_SECONDS, insist
 
 if TYPE_CHECKING:
     import sqlite3
-
-_BUSY_SECONDS = 30.0
-"""How long to wait for other processes that write."""
 
 _APPLICATION = 0x51474E4C
 _VERSION = 1
@@ -97,9 +93,9 @@ def open_ledger(file: Path) -> sqlite3.Connection:
     make_private(file.parent)
     # SQLite would make it with the mode of the umask; its other files get the mode of this one.
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
-    database = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None)
+    database = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
     try:
-        _insist(lambda: _prepare(database))
+        insist(lambda: _prepare(database))
     except BaseException:
         database.close()
         raise
@@ -152,21 +148,4 @@ def write_rows(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
                 database.execute("ROLLBACK")
             raise
 
-    _insist(insert)
-
-
-def _insist(action: Callable[[], None]) -> None:
-    """Does what other processes may be in the way of: SQLite itself does not always wait."""
-    import sqlite3  # noqa: PLC0415 - as above
-
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            action()
-        except sqlite3.OperationalError as error:
-            is_busy = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-            if not is_busy or time.monotonic() > deadline:
-                raise
-            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - so that they do not meet again
-        else:
-            return
+    insist(insert)

@@ -19,3 +19,9 @@ acted; it gets the work as well; the turn waits until the plan resets; an error 
 
 Billing: TypeAlias = Literal["subscription", "api"]
 """Who is to pay: the plan of a login, or an API key by use."""
+
+OnBatchLimit: TypeAlias = Literal["wait", "next", "stop"]
+"""What a batch does when the plan is used up."""
+
+OnCrash: TypeAlias = Literal["resume", "again", "ask"]
+"""What a batch does with a row whose process died while it was running."""

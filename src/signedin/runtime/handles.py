@@ -8,9 +8,10 @@ from typing import Generic, TypeVar
 from signedin.runtime.background_loop import call, clean_up
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Handle(Generic[T]):
+class Handle(Generic[T_co]):
     """An asynchronous object without ``await``.
 
     Args:
@@ -18,7 +19,7 @@ class Handle(Generic[T]):
         owner: Protected from garbage collection: a client without references is closed.
     """
 
-    def __init__(self, wrapped: T, owner: object) -> None:
+    def __init__(self, wrapped: T_co, owner: object) -> None:
         self._async = wrapped
         self._owner = owner
 

@@ -20,11 +20,11 @@ from signedin.model.results import SessionInfo, SessionPage
 from signedin.providers.base import SessionQuery
 from signedin.providers.chatgpt.conversation import StoredTurn
 from signedin.runtime.aio import in_thread
+from signedin.runtime.insisting import BUSY_SECONDS, insist
 
 T = TypeVar("T")
 
 _VERSION = 1
-_BUSY_SECONDS = 30.0
 _PREVIEW = 200
 _PAGE = 50
 _LONGEST_CURSOR = 18
@@ -269,12 +269,15 @@ class ConversationStore:
             otherwise: Called instead if there is no file; without it, one is created.
         """
 
+        def once() -> T:
+            with self._opened() as database:
+                return work(database)
+
         def run() -> T:
             try:
                 if otherwise is not None and not self.file.exists():
                     return otherwise()
-                with self._opened() as database:
-                    return work(database)
+                return insist(once)
             except (sqlite3.Error, OSError, UnicodeError, OverflowError) as error:
                 raise SignedinError(f"{self.file} cannot be used: {error}") from error
 
@@ -286,7 +289,7 @@ class ConversationStore:
         with suppress(FileExistsError):
             # A link may lead to a file that is not there: SQLite would make that as the umask says.
             os.close(os.open(self.file.resolve(), os.O_CREAT | os.O_EXCL, 0o600))
-        database = sqlite3.connect(self.file, timeout=_BUSY_SECONDS)
+        database = sqlite3.connect(self.file, timeout=BUSY_SECONDS)
         database.text_factory = _text
         try:
             database.execute("PRAGMA foreign_keys = ON")

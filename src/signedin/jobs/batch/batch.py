@@ -1,0 +1,173 @@
+"""A batch: many rows that are each answered once, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, cast, get_args
+
+import msgspec
+
+from signedin.jobs.batch.journal import opened, prepare, read_records, read_status
+from signedin.jobs.batch.local import LocalExecutor
+from signedin.jobs.batch.pace import Concurrency, Pace
+from signedin.jobs.batch.reports import BatchRecord, BatchStatus, RowOutcome
+from signedin.jobs.batch.rows import Row, RowReader, Template
+from signedin.jobs.batch.runner import BatchRun, JournalThread, Plan
+from signedin.model.choices import OnBatchLimit, OnCrash
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.options import StrPath, TurnOptions, check_choice
+from signedin.model.results import OutputT_co
+
+if TYPE_CHECKING:
+    from signedin.client.async_client import AsyncClient
+
+
+class AsyncBatch(Generic[OutputT_co]):
+    """Rows and the journal of what became of them; made by `AsyncClient.batch`."""
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        rows: Iterable[Row],
+        options: TurnOptions,
+        *,
+        prompt: str,
+        journal: StrPath,
+        key: str | None,
+        concurrency: Concurrency,
+        on_limit: OnBatchLimit,
+        on_crash: OnCrash,
+    ) -> None:
+        check_choice("on_limit", on_limit, get_args(OnBatchLimit))
+        check_choice("on_crash", on_crash, get_args(OnCrash))
+        can_resume = client.capabilities.resume and not options.ephemeral
+        _check_reach(client, on_limit, on_crash, can_resume=can_resume)
+        Pace(concurrency)
+        self._file = Path(journal).expanduser().absolute()
+        template = Template(prompt)
+        asked = _asked(client, options, prompt, key)
+        prepare(self._file, asked)
+        self._plan = Plan(
+            file=self._file,
+            template=template,
+            concurrency=concurrency,
+            on_limit=on_limit,
+            on_crash=on_crash,
+            can_resume=can_resume,
+        )
+        self._reader = RowReader(rows, template, key, msgspec.json.encode(asked))
+        self._executor = LocalExecutor(client, options)
+        self._run: BatchRun | None = None
+
+    def run(self) -> AsyncGenerator[RowOutcome[OutputT_co], None]:
+        """Runs the rows that are not answered yet, a few at a time.
+
+        Leaving the loop early stops what is running; a later run continues there.
+
+        Returns:
+            How each of them ended, as they end. What waits comes when it has been answered.
+
+        Raises:
+            UsageLimitError: The plan is used up, with ``on_limit="stop"``.
+            InvalidOptionError: A row cannot be used.
+            SignedinError: The batch is running already; the journal cannot be written; or no row
+                could be answered, because nobody is signed in. Rows that were running then have
+                ended before, and nothing of them is lost.
+        """
+        return self._outcomes()
+
+    async def stop(self) -> None:
+        """Has a run end once the rows that are running have ended."""
+        if self._run is not None:
+            self._run.stop()
+
+    def status(self) -> BatchStatus:
+        """Returns how far the batch is, in whichever process it is running."""
+        return read_status(self._file)
+
+    def records(self) -> Iterator[BatchRecord]:
+        """Iterates over the rows as the journal has them, in their order."""
+        return read_records(self._file)
+
+    def failed(self) -> FailedRows:
+        """Returns the rows that failed."""
+        return FailedRows(self._file)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._file)!r})"
+
+    async def _outcomes(self) -> AsyncGenerator[RowOutcome[OutputT_co], None]:
+        async with JournalThread(self._file) as thread:
+            self._run = BatchRun(self._plan, thread, self._reader, self._executor)
+            async with aclosing(self._run.outcomes()) as outcomes:
+                async for outcome in outcomes:
+                    yield cast("RowOutcome[OutputT_co]", outcome)  # as the options say
+
+
+class FailedRows:
+    """The rows of a batch that failed; made by `AsyncBatch.failed`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def records(self) -> Iterator[BatchRecord]:
+        """Iterates over them."""
+        return (record for record in read_records(self._file) if record.state == "failed")
+
+    def retry(self) -> int:
+        """Makes them pending, so that the next run begins them anew; returns how many."""
+        with opened(self._file) as journal:
+            return journal.retry()
+
+
+def _check_reach(
+    client: AsyncClient, on_limit: OnBatchLimit, on_crash: OnCrash, *, can_resume: bool
+) -> None:
+    if on_crash == "resume" and not can_resume:
+        has = client.capabilities.resume
+        why = "ephemeral=True" if has else "its sessions cannot be resumed"
+        raise UnsupportedOptionError(
+            client.provider, "on_crash='resume'", f"{why}; choose on_crash='again' or 'ask'"
+        )
+    if on_limit == "next" and "," not in client.provider:  # the name of one
+        raise InvalidOptionError(
+            "on_limit='next' needs a client of several providers, such as "
+            "Client(['claude', 'codex'])"
+        )
+
+
+def _asked(
+    client: AsyncClient, options: TurnOptions, prompt: str, key: str | None
+) -> dict[str, str]:
+    """Returns what the rows are asked by name; of what may be secret, a digest."""
+    shown = {
+        "provider": client.provider,
+        "transport": client.transport,
+        "model": options.model,
+        "effort": options.effort,
+        "permissions": options.permissions,
+        "cwd": str(options.cwd),
+        "trust_project": str(options.trust_project),
+        "tools": ", ".join(tool.name for tool in options.tools),
+        "mcp_servers": ", ".join(sorted(options.mcp_servers)),
+        "key": key,
+        "#prompt": prompt,
+    }
+    hidden = {
+        "#instructions": options.instructions,
+        "#output": options.output and options.output.schema,
+        "#images": options.images,
+        "#provider_options": options.provider_options,
+    }
+    digests = {name: _digest(value) for name, value in hidden.items() if value}
+    return {**{name: value for name, value in shown.items() if value}, **digests}
+
+
+def _digest(value: object) -> str:
+    encoded = msgspec.json.encode(
+        value, enc_hook=lambda other: type(other).__name__, order="sorted"
+    )
+    return hashlib.sha256(encoded).hexdigest()

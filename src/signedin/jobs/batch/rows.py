@@ -1,0 +1,148 @@
+"""Rows: their fields, their prompts, their keys."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from string import Formatter
+from typing import NamedTuple, TypeAlias, cast
+
+import msgspec
+
+from signedin.model.errors import InvalidOptionError
+from signedin.model.events import JSON
+
+Row: TypeAlias = Mapping[str, object] | str
+"""Fields by name; a string is short for ``{"prompt": string}``."""
+
+
+class NewRow(NamedTuple):
+    """A row as the journal stores it.
+
+    Attributes:
+        number: Its place among the rows, from 0.
+        key: Names it.
+        data: Its fields as JSON.
+    """
+
+    number: int
+    key: str
+    data: bytes
+
+
+class Template:
+    """A prompt with the names of fields in braces.
+
+    Args:
+        text: Such as ``Classify {text}``; ``{{`` and ``}}`` are braces.
+
+    Raises:
+        InvalidOptionError: Something else than a name stands in braces.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._parts = list(Formatter().parse(text))
+        except ValueError as error:
+            raise _unusable(str(error)) from None
+        for _, name, form, conversion in self._parts:
+            if name is not None and (form or conversion or not name.isidentifier()):
+                raise _unusable(f"{{{name}}} is not the name of a field")
+
+    def fill(self, row: Mapping[str, object], where: str) -> str:
+        """Returns the prompt of a row; values that are not text are written as JSON.
+
+        Raises:
+            InvalidOptionError: The row lacks a field.
+        """
+        pieces: list[str] = []
+        for literal, name, _, _ in self._parts:
+            pieces.append(literal)
+            if name is not None:
+                if name not in row:
+                    has = ", ".join(row) or "none"
+                    raise InvalidOptionError(
+                        f"{where} lacks the field {name!r} of the prompt; it has: {has}"
+                    )
+                pieces.append(_written(row[name]))
+        return "".join(pieces)
+
+
+class RowReader:
+    """Takes rows from an iterable as they are needed, and checks them.
+
+    Args:
+        rows: The rows.
+        template: Makes prompts of them.
+        key: The field that names a row; without it a hash of the row does.
+        salt: Part of that hash: what the rows are asked.
+
+    Attributes:
+        total: How many there are, ``None`` as long as not all of them were taken.
+        failure: Why no more are taken: what follows a row that cannot be used is not skipped to.
+    """
+
+    def __init__(
+        self, rows: Iterable[Row], template: Template, key: str | None, salt: bytes
+    ) -> None:
+        self._rows = enumerate(rows)
+        self._template = template
+        self._key = key
+        self._salt = salt
+        self._taken = 0
+        self.failure: Exception | None = None
+        self.total: int | None = None
+
+    def take(self, number: int) -> list[NewRow]:
+        """Returns the next rows; fewer than asked for are the last ones.
+
+        Raises:
+            InvalidOptionError: A row cannot be used.
+        """
+        if self.failure is not None:
+            raise self.failure
+        rows = [new for _, new in zip(range(number), self._checked(), strict=False)]
+        self._taken += len(rows)
+        if len(rows) < number:
+            self.total = self._taken
+        return rows
+
+    def _checked(self) -> Iterator[NewRow]:
+        for index, given in self._rows:
+            where = f"row {index + 1}"
+            fields = {"prompt": given} if isinstance(given, str) else cast("object", given)
+            if not isinstance(fields, Mapping):
+                kind = type(fields).__name__
+                raise InvalidOptionError(f"{where} must be a mapping of fields, not {kind}")
+            try:
+                data = msgspec.json.encode(dict(cast("Mapping[object, object]", fields)))
+                row = decoded(data)
+            except (msgspec.MsgspecError, TypeError, UnicodeError, RecursionError) as error:
+                raise InvalidOptionError(f"{where} has no form in JSON: {error}") from None
+            if not self._template.fill(row, where).strip():
+                raise InvalidOptionError(f"{where} makes an empty prompt")
+            yield NewRow(index, self._key_of(row, where), data)
+
+    def _key_of(self, row: dict[str, JSON], where: str) -> str:
+        if self._key is None:
+            digest = hashlib.sha256(self._salt + msgspec.json.encode(row, order="sorted"))
+            return digest.hexdigest()[:32]
+        if row.get(self._key) in (None, ""):
+            raise InvalidOptionError(f"{where} has no value in its key field {self._key!r}")
+        return _written(row[self._key])
+
+
+def decoded(data: bytes) -> dict[str, JSON]:
+    """Returns the fields of a stored row."""
+    return cast("dict[str, JSON]", msgspec.json.decode(data))
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _unusable(why: str) -> InvalidOptionError:
+    return InvalidOptionError(
+        f"the prompt of a batch cannot be used: {why}. It takes names of fields in braces, as in "
+        "{text}; write {{ and }} for braces"
+    )

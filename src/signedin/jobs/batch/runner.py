@@ -1,0 +1,297 @@
+"""Runs the rows of a batch: claims them, has them answered, journals how each has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Protocol, Self, TypeAlias, TypeVar
+
+import msgspec
+
+from signedin.jobs.batch.journal import LEASE_SECONDS, Claimed, Journal, explained, locked, opened
+from signedin.jobs.batch.pace import Concurrency, Pace
+from signedin.jobs.batch.reports import RowOutcome
+from signedin.jobs.batch.rows import RowReader, Template
+from signedin.model.choices import OnBatchLimit, OnCrash
+from signedin.model.errors import (
+    ErrorKind,
+    ProviderNotInstalledError,
+    RateLimitedError,
+    SignedinError,
+    UsageLimitError,
+)
+from signedin.model.results import RunResult
+from signedin.model.retry import has_acted
+from signedin.runtime.aio import finish
+
+T = TypeVar("T")
+
+OnSession: TypeAlias = Callable[[str], Awaitable[None]]
+
+_READ_AHEAD = 1_000
+"""Rows that are taken from the caller's iterable at once."""
+
+_UNKNOWN_RESET = 300.0
+"""Seconds until a plan is tried again whose vendor does not report when its limit is lifted."""
+
+_ROUNDING = 1.0
+"""Seconds on top of when a limit is lifted, which vendors report in whole seconds."""
+
+_MOST_REFUSALS = 10
+"""How often a row may be refused for too many requests before it has failed."""
+
+_LONGEST_BACKOFF = 60.0
+
+_OF_ALL_ROWS = frozenset({ErrorKind.AUTH_REQUIRED, ErrorKind.BILLING, ErrorKind.MODEL_NOT_FOUND})
+"""Failures that every other row would have as well."""
+
+
+class Executor(Protocol):
+    """Has prompts answered, in this process or elsewhere."""
+
+    async def answer(self, row: Claimed, prompt: str, on_session: OnSession) -> RunResult[object]:
+        """Has a row answered.
+
+        Args:
+            row: The row; if it has a session, its conversation is continued.
+            prompt: What to ask.
+            on_session: Awaited as soon as it is known in which conversation.
+
+        Raises:
+            SignedinError: The row failed.
+        """
+        ...
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How a batch is to be run; for the values see `AsyncClient.batch`."""
+
+    file: Path
+    template: Template
+    concurrency: Concurrency
+    on_limit: OnBatchLimit
+    on_crash: OnCrash
+    can_resume: bool
+
+
+class JournalThread:
+    """The journal of a run, used in a thread of its own: the event loop waits for no disk."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._thread = ThreadPoolExecutor(1, "signedin batch")
+        self._stack = ExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.call(lambda: self._stack.enter_context(locked(self._file)))
+            self.journal = await self.call(lambda: self._stack.enter_context(opened(self._file)))
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        try:
+            await self.call(self._stack.close)
+        finally:
+            self._thread.shutdown()
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Calls a function in the thread, to its end whatever happens to the caller."""
+
+        def work() -> T:
+            with explained(self._file):
+                return function()
+
+        return await finish(asyncio.get_running_loop().run_in_executor(self._thread, work))
+
+
+class BatchRun:
+    """One run of a batch.
+
+    Args:
+        plan: How.
+        thread: Has the journal.
+        reader: The rows that may not be in the journal yet.
+        executor: Answers them.
+    """
+
+    def __init__(
+        self, plan: Plan, thread: JournalThread, reader: RowReader, executor: Executor
+    ) -> None:
+        self._plan = plan
+        self._thread = thread
+        self._reader = reader
+        self._executor = executor
+        self._pace = Pace(plan.concurrency)
+        self._running: set[asyncio.Task[RowOutcome[object] | None]] = set()
+        self._closed_until = 0.0
+        self._failure: BaseException | None = None
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Starts no more rows; the run ends with those that are running."""
+        self._stopping.set()
+
+    async def outcomes(self) -> AsyncGenerator[RowOutcome[object], None]:
+        """Runs what is not answered yet, and yields how each row ended."""
+        heart = asyncio.create_task(self._beat())
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            await self._call(self._begin)
+            while await self._start_more() or self._running:
+                waiting = {*self._running} if self._stopping.is_set() else {*self._running, stopped}
+                await asyncio.wait(
+                    waiting,
+                    timeout=await self._seconds_until_due(),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for task in [task for task in self._running if task.done()]:
+                    self._running.discard(task)
+                    if outcome := task.result():
+                        yield outcome
+        finally:
+            tasks: list[asyncio.Task[object]] = [heart, stopped, *self._running]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._call(lambda journal: journal.release(time.time()))
+        if self._failure is not None:
+            raise self._failure
+
+    def _begin(self, journal: Journal) -> None:
+        journal.adopt(self._plan.on_crash)
+        self._closed_until = journal.limited_until() or 0.0
+        if self._plan.on_limit == "stop" and time.time() < self._closed_until:
+            message = "the plan is used up, as an earlier run has found"
+            self._fail(UsageLimitError(message, resets_at=self._closed_until))
+        self._read_more(journal)
+
+    def _read_more(self, journal: Journal) -> None:
+        """Adds further rows; what is wrong with them ends the run, once running rows have ended."""
+        try:
+            journal.add(self._reader.take(_READ_AHEAD))
+        except Exception as error:  # the caller's iterable may raise anything
+            self._reader.failure = error
+            self._fail(error)
+        if self._reader.total is not None:
+            journal.note_total(self._reader.total)
+
+    async def _start_more(self) -> bool:
+        """Starts rows; returns whether some have to wait before they can be started."""
+        if self._stopping.is_set():
+            return False
+        if time.time() < self._closed_until:
+            return True
+        while (room := self._pace.limit - len(self._running)) > 0:
+            claimed = await self._call(lambda journal, room=room: self._claim(journal, room))
+            if not claimed:
+                return await self._call(Journal.next_due) is not None and not self._running
+            self._running |= {asyncio.create_task(self._run(row)) for row in claimed}
+        return False
+
+    def _claim(self, journal: Journal, room: int) -> list[Claimed]:
+        claimed = journal.claim(room, time.time())
+        while not claimed and self._reader.total is None and not self._stopping.is_set():
+            self._read_more(journal)
+            claimed = journal.claim(room, time.time())
+        return claimed
+
+    async def _seconds_until_due(self) -> float | None:
+        """Returns after how long rows may be started that cannot be now."""
+        now = time.time()
+        if self._stopping.is_set() or len(self._running) >= self._pace.limit:
+            return None
+        if now < self._closed_until:
+            return self._closed_until - now
+        due = await self._call(Journal.next_due)
+        return None if due is None else max(0.0, due - now)
+
+    async def _run(self, row: Claimed) -> RowOutcome[object] | None:
+        """Runs a row; returns nothing if it has to wait."""
+
+        async def note_session(session: str) -> None:
+            if session != row.session:
+                await self._call(lambda journal: journal.note_session(row.place, session))
+
+        prompt = self._plan.template.fill(row.row, f"row {row.number + 1}")
+        result, error = None, None
+        try:
+            result = received = await self._executor.answer(row, prompt, note_session)
+            self._pace.went_well()
+        except SignedinError as failure:
+            error, received = failure, failure.result
+            if (until := self._due_after(row, failure)) is not None:
+                await self._call(partial(_postpone, row, until, failure))
+                return None
+        await self._call(partial(_finish, row, received, error))
+        return RowOutcome(
+            index=row.number,
+            prompt=prompt,
+            result=result,
+            error=error,
+            key=row.key,
+            row=row.row,
+            attempts=row.attempts,
+        )
+
+    def _due_after(self, row: Claimed, error: SignedinError) -> float | None:
+        """Returns when a refused row is due again, ``None`` if it has failed."""
+        now = time.time()
+        acted = error.result is not None and has_acted(error.result.events)
+        if isinstance(error, UsageLimitError):
+            until = max((error.resets_at or now + _UNKNOWN_RESET) + _ROUNDING, now + _ROUNDING)
+            self._closed_until = max(self._closed_until, until)
+            if self._plan.on_limit == "stop":
+                self._fail(error)
+        elif error.kind in _OF_ALL_ROWS or isinstance(error, ProviderNotInstalledError):
+            until = now
+            self._fail(error)
+        elif error.kind in {ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED}:
+            self._pace.refused(len(self._running) - 1)
+            if row.refusals >= _MOST_REFUSALS:
+                return None
+            until = now + _backoff(row.refusals, error)
+        else:
+            return None
+        return until if self._plan.can_resume or not acted else None
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._stopping.set()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            await self._call(lambda journal: journal.extend_leases(time.time()))
+
+    async def _call(self, function: Callable[[Journal], T]) -> T:
+        return await self._thread.call(partial(function, self._thread.journal))
+
+
+def _postpone(row: Claimed, until: float, error: SignedinError, journal: Journal) -> None:
+    journal.postpone(row.place, time.time(), until, error)
+
+
+def _finish(
+    row: Claimed,
+    received: RunResult[object] | None,
+    error: SignedinError | None,
+    journal: Journal,
+) -> None:
+    journal.finish(row.place, time.time(), received, error)
+
+
+def _backoff(refusals: int, error: SignedinError) -> float:
+    """Returns the seconds until a row is tried again that met too many requests."""
+    wait = min(2.0**refusals, _LONGEST_BACKOFF)
+    if isinstance(error, RateLimitedError):
+        wait = max(wait, error.retry_after or 0.0)
+    return wait + random.uniform(0, 0.25 * wait)  # noqa: S311 - so that they do not return together
