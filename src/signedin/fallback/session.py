@@ -31,7 +31,7 @@ class FallbackSession(ProviderSession):
         notes: What its first turn reports about how the provider was chosen.
 
     Attributes:
-        untold: Whether the next prompt has to hand over the conversation, which was had elsewhere.
+        needs_handover: Whether the next prompt has to hand over the conversation, which was had elsewhere.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class FallbackSession(ProviderSession):
         self.past = list(past)
         self.notes = list(notes)
         self.source = member.name
-        self.untold = False
-        self._told_last = False
+        self.needs_handover = False
+        self._handed_over_last = False
         self._before_turn = len(self.past)
         self._options = request.options
         self.fixed_options = inner.fixed_options
@@ -92,17 +92,17 @@ class FallbackSession(ProviderSession):
     async def move(self, member: Member) -> None:
         """Begins a new conversation, at another provider or at the same one."""
         inner = await self.owner.open(member, SessionRequest(options=self._options))
-        if not self.untold:
+        if not self.needs_handover:
             self.source = self.member.name
         old, self.inner, self.member = self.inner, inner, member
         self.fixed_options = inner.fixed_options
-        self.untold = bool(self.past)
+        self.needs_handover = bool(self.past)
         await finish(old.aclose())
 
     def turn_ended(self, turn: PastTurn) -> None:
         """Adds a turn that the conversation has had."""
         self.past.append(turn)
-        self._told_last, self.untold = self.untold, False
+        self._handed_over_last, self.needs_handover = self.needs_handover, False
 
     async def roll_back(self) -> None:
         """Removes the last turn; what it handed over is handed over again."""
@@ -110,7 +110,7 @@ class FallbackSession(ProviderSession):
             return  # it did not get into the conversation
         await self.inner.roll_back()
         self.past.pop()
-        self.untold, self._told_last = self._told_last, False
+        self.needs_handover, self._handed_over_last = self._handed_over_last, False
 
     async def history(self) -> list[PastTurn]:
         """Returns the turns of the conversation at the provider that has it now."""

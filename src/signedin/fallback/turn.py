@@ -191,7 +191,7 @@ class FallbackTurn:
     async def _first_prompt(self) -> str:
         """The prompt as it is, unless the conversation or the work on it has to be handed over."""
         session = self._session
-        if not session.untold and not has_acted(self._done.values()):
+        if not session.needs_handover and not has_acted(self._done.values()):
             return self._prompt
         return handover_prompt(
             prompt=self._prompt,
