@@ -31,7 +31,8 @@ class FallbackSession(ProviderSession):
         notes: What its first turn reports about how the provider was chosen.
 
     Attributes:
-        needs_handover: Whether the next prompt has to hand over the conversation, which was had elsewhere.
+        needs_handover: Whether the next prompt has to hand over the conversation, which was had
+            elsewhere.
     """
 
     def __init__(
