@@ -1,0 +1,17 @@
+"""Who is signed in may take long to find out while other tests keep the machine busy."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from signedin.accounts import status
+from signedin.providers.claude import auth
+
+
+@pytest.fixture(scope="package", autouse=True)
+def patient() -> Iterator[None]:
+    """Waits longer for programs that report it; `tests/faults/test_status_hangs.py` has the limit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(status, "STATUS_SECONDS", 60.0)
+        patch.setattr(auth, "STATUS_SECONDS", 60.0)
+        yield
