@@ -57,7 +57,8 @@ def test_the_answer_fits_at_once(client: Client, stage: Stage, work: Path) -> No
     assert [type(event) for event in comparable(events)] == [
         SessionEvent,
         *[MessageDeltaEvent] * len(pieces),
-        UsageEvent,
+        UsageEvent,  # of the request
+        UsageEvent,  # of the turn, with its price
         MessageEvent,
         DoneEvent,
     ]

@@ -109,6 +109,7 @@ class TestPipe:
             },
             "reason": "completed",
             "retries": 0,
+            "fallbacks": [],
             "error": None,
         }
 
