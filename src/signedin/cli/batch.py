@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import BinaryIO, Literal, cast, get_args
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast, get_args
 
 import click
 import msgspec
@@ -26,6 +26,9 @@ from signedin.jobs.batch.journal import read_records, read_status
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus
 from signedin.model import choices
 from signedin.model.options import TurnKeywords
+
+if TYPE_CHECKING:
+    from signedin.model.budget import Budget
 
 _journal = click.argument(
     "journal", type=options.FILE, help="The file that --journal of `batch run` named."
@@ -94,6 +97,7 @@ def batch() -> None:
 @options.mcp_server
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time a row may take in all.")
 @options.idle_timeout
+@options.budget
 @options.source()
 @options.account
 @options.billing
@@ -125,6 +129,7 @@ def run(
     mcp_server: Sequence[Path],
     timeout: float | None,
     idle_timeout: float | None,
+    budget: Budget | None,
     source: choices.AuthSource,
     account: str | None,
     billing: choices.Billing | None,
@@ -149,6 +154,7 @@ def run(
         "effort": effort,
         "timeout": timeout,
         "idle_timeout": idle_timeout,
+        "budget": budget,
         "permissions": permissions,
         "instructions": instructions,
         "trust_project": trust_project or None,

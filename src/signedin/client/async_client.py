@@ -428,16 +428,17 @@ class AsyncClient:
                 conversation, run it ``again`` from the beginning, or ``ask``, which makes it a
                 failed row.
             output: As in `run`.
-            **keywords: As in `run`.
+            **keywords: As in `run`; ``budget`` is that of all rows of this batch object together.
 
         Raises:
             InvalidOptionError: The journal was made for other options, or cannot be one.
-            UnsupportedOptionError: The provider cannot resume conversations.
+            UnsupportedOptionError: The provider cannot resume conversations, or does not report
+                what the budget limits.
         """
         return signedin.AsyncBatch(
             self,
             rows,
-            self._options(check_keywords(keywords), output),
+            self._options(check_keywords(keywords, "batch"), output),
             prompt=prompt,
             journal=journal,
             key=key,

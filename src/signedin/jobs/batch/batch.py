@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, cast, get_args
 
 import msgspec
 
+from signedin.client.budgets import turn_meter
 from signedin.jobs.batch.journal import opened, prepare, read_records, read_status
 from signedin.jobs.batch.local import LocalExecutor
 from signedin.jobs.batch.pace import Concurrency, Pace
@@ -46,6 +47,7 @@ class AsyncBatch(Generic[OutputT_co]):
         can_resume = client.capabilities.resume and not options.ephemeral
         _check_reach(client, on_limit, on_crash, can_resume=can_resume)
         Pace(concurrency)
+        turn_meter(client.provider, client.capabilities, options)  # else each row would be refused
         self._file = Path(journal).expanduser().absolute()
         template = Template(prompt)
         asked = _asked(client, options, prompt, key)
@@ -72,6 +74,8 @@ class AsyncBatch(Generic[OutputT_co]):
 
         Raises:
             UsageLimitError: The plan is used up, with ``on_limit="stop"``.
+            BudgetExceededError: A budget of the batch or its client is used up. What was not sent
+                is pending; what was stopped is sent again, or continues.
             InvalidOptionError: A row cannot be used.
             SignedinError: The batch is running already; the journal cannot be written; or no row
                 could be answered, because nobody is signed in. Rows that were running then have

@@ -207,7 +207,7 @@ class Journal:
                 )
 
     def postpone(self, place: int, now: float, until: float, error: SignedinError) -> None:
-        """Has a row wait that was refused by a limit.
+        """Has a row wait that was refused by a limit; one that is due already is pending.
 
         Args:
             place: The row.
@@ -217,12 +217,14 @@ class Journal:
                 its conversation; else it begins anew.
         """
         acted = error.result is not None and has_acted(error.result.events)
+        waits = until > now
         with self._writing():
             self._end_run(place, now, error.kind, error.result)
             self._database.execute(
-                "UPDATE rows SET state = 'waiting', lease = NULL, waits_until = ?, error_kind = ?, "
-                "refusals = refusals + 1, session = iif(?, session, NULL) WHERE place = ?",
-                (until, error.kind, acted, place),
+                "UPDATE rows SET state = iif(?, 'waiting', 'pending'), lease = NULL, "
+                "waits_until = ?, error_kind = ?, refusals = refusals + 1, "
+                "session = iif(?, session, NULL) WHERE place = ?",
+                (waits, until if waits else None, error.kind if waits else None, acted, place),
             )
 
     def release(self, now: float) -> None:

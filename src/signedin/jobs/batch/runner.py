@@ -48,8 +48,10 @@ _MOST_REFUSALS = 10
 
 _LONGEST_BACKOFF = 60.0
 
-_OF_ALL_ROWS = frozenset({ErrorKind.AUTH_REQUIRED, ErrorKind.BILLING, ErrorKind.MODEL_NOT_FOUND})
-"""Failures that every other row would have as well."""
+_OF_ALL_ROWS = frozenset(
+    {ErrorKind.AUTH_REQUIRED, ErrorKind.BILLING, ErrorKind.BUDGET, ErrorKind.MODEL_NOT_FOUND}
+)
+"""Failures that every other row would have as well; rows share the budgets of a batch."""
 
 
 class Executor(Protocol):
