@@ -72,7 +72,8 @@ def batch() -> None:
     "--on-limit",
     type=click.Choice(get_args(choices.OnBatchLimit)),
     default="wait",
-    help="When the plan is used up: wait until it is not, or stop.",
+    help="When the plan is used up: wait until it is not, go to the next of several providers, or "
+    "stop.",
 )
 @click.option(
     "--on-crash",
@@ -87,7 +88,7 @@ def batch() -> None:
     metavar="FILE",
     help="Each answer is JSON that fits the JSON Schema of this file.",
 )
-@options.provider
+@options.providers
 @options.model
 @options.effort
 @options.cwd
@@ -163,7 +164,8 @@ def run(
         "provider_options": values.provider_options(provider_option) if provider_option else None,
     }
     client = AsyncClient(
-        provider,
+        options.providers_of(provider),
+        on_limit="next" if on_limit == "next" else None,
         transport=transport,
         auth_source=source,
         account=account,

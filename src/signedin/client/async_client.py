@@ -150,6 +150,7 @@ class AsyncClient:
                 raise UnsupportedOptionError(self._spec.name, "auth_backend", "each has its own")
         self._capabilities = self._spec.transports[self._config.transport]
         self._auth_backend = auth_backend
+        self._on_limit: OnLimit = on_limit or "raise"
         self._defaults = check_keywords(defaults, "client")
         self._conversations: Conversations | None = None
         self._leftovers = Leftovers()
@@ -173,6 +174,11 @@ class AsyncClient:
     def transport(self) -> str:
         """How the provider is driven."""
         return self._config.transport
+
+    @property
+    def on_limit(self) -> OnLimit:
+        """What happens when a plan is used up."""
+        return self._on_limit
 
     @property
     def capabilities(self) -> Capabilities:
@@ -422,8 +428,9 @@ class AsyncClient:
             concurrency: How many run at once. ``auto`` finds out: more as long as that goes well,
                 half as many after too many requests, no more than the machine's memory takes.
             on_limit: When the plan is used up: ``wait`` until the limit is lifted, or ``stop``
-                once the rows that are running have ended. ``next`` goes to the next provider, of a
-                client that has several.
+                once the rows that are running have ended. ``next`` is for a client that goes to its
+                next provider: only a row whose agent has acted waits for its own, and the rest
+                once all are used up.
             on_crash: What to do with a row whose process died while it was running: ``resume`` its
                 conversation, run it ``again`` from the beginning, or ``ask``, which makes it a
                 failed row.

@@ -349,6 +349,11 @@ class Client:
         return self._async.transport
 
     @property
+    def on_limit(self) -> OnLimit:
+        """What happens when a plan is used up."""
+        return self._async.on_limit
+
+    @property
     def capabilities(self) -> Capabilities:
         """What the provider can do through this transport."""
         return self._async.capabilities
@@ -590,17 +595,19 @@ class Client:
             concurrency: How many run at once. ``auto`` finds out: more as long as that goes well,
                 half as many after too many requests, no more than the machine's memory takes.
             on_limit: When the plan is used up: ``wait`` until the limit is lifted, or ``stop``
-                once the rows that are running have ended. ``next`` goes to the next provider, of a
-                client that has several.
+                once the rows that are running have ended. ``next`` is for a client that goes to its
+                next provider: only a row whose agent has acted waits for its own, and the rest
+                once all are used up.
             on_crash: What to do with a row whose process died while it was running: ``resume`` its
                 conversation, run it ``again`` from the beginning, or ``ask``, which makes it a
                 failed row.
             output: As in `run`.
-            **keywords: As in `run`.
+            **keywords: As in `run`; ``budget`` is that of all rows of this batch object together.
 
         Raises:
             InvalidOptionError: The journal was made for other options, or cannot be one.
-            UnsupportedOptionError: The provider cannot resume conversations.
+            UnsupportedOptionError: The provider cannot resume conversations, or does not report
+                what the budget limits.
         """
         return signedin.Batch(
             self._async.batch(

@@ -409,8 +409,8 @@ async def test_two_runs_at_once_are_refused(make, tmp_path) -> None:
         ({"on_crash": "go"}, "on_crash must be one of resume, again, ask, not 'go'"),
         (
             {"on_limit": "next"},
-            "on_limit='next' needs a client of several providers, such as "
-            "Client(['claude', 'codex'])",
+            "on_limit='next' needs a client that goes to its next provider, such as "
+            "Client(['claude', 'codex'], on_limit='next')",
         ),
         (
             {"ephemeral": True},

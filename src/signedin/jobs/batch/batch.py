@@ -136,10 +136,10 @@ def _check_reach(
         raise UnsupportedOptionError(
             client.provider, "on_crash='resume'", f"{why}; choose on_crash='again' or 'ask'"
         )
-    if on_limit == "next" and "," not in client.provider:  # the name of one
+    if on_limit == "next" and client.on_limit not in {"next", "handover"}:
         raise InvalidOptionError(
-            "on_limit='next' needs a client of several providers, such as "
-            "Client(['claude', 'codex'])"
+            "on_limit='next' needs a client that goes to its next provider, such as "
+            "Client(['claude', 'codex'], on_limit='next')"
         )
 
 

@@ -28,6 +28,8 @@ class Batch(Handle[AsyncBatch[OutputT_co]], Generic[OutputT_co]):
 
         Raises:
             UsageLimitError: The plan is used up, with ``on_limit="stop"``.
+            BudgetExceededError: A budget of the batch or its client is used up. What was not sent
+                is pending; what was stopped is sent again, or continues.
             InvalidOptionError: A row cannot be used.
             SignedinError: The batch is running already; the journal cannot be written; or no row
                 could be answered, because nobody is signed in. Rows that were running then have

@@ -170,7 +170,8 @@ class BatchRun:
 
     def _begin(self, journal: Journal) -> None:
         journal.adopt(self._plan.on_crash)
-        self._closed_until = journal.limited_until() or 0.0
+        if self._plan.on_limit != "next":  # else the client knows what is used up
+            self._closed_until = journal.limited_until() or 0.0
         if self._plan.on_limit == "stop" and time.time() < self._closed_until:
             message = "the plan is used up, as an earlier run has found"
             self._fail(UsageLimitError(message, resets_at=self._closed_until))
@@ -250,7 +251,8 @@ class BatchRun:
         acted = error.result is not None and has_acted(error.result.events)
         if isinstance(error, UsageLimitError):
             until = max((error.resets_at or now + _UNKNOWN_RESET) + _ROUNDING, now + _ROUNDING)
-            self._closed_until = max(self._closed_until, until)
+            if self._plan.on_limit != "next" or not acted:  # else others have a next provider
+                self._closed_until = max(self._closed_until, until)
             if self._plan.on_limit == "stop":
                 self._fail(error)
         elif error.kind in _OF_ALL_ROWS or isinstance(error, ProviderNotInstalledError):
