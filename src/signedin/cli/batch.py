@@ -78,9 +78,14 @@ def batch() -> None:
 @click.option(
     "--on-crash",
     type=click.Choice(get_args(choices.OnCrash)),
-    default="resume",
     help="What to do with rows that were running when the program was killed: resume their "
-    "conversations, run them again, or ask, which makes them failed rows.",
+    "conversations (the default), run them again (with --worktree), or ask, which makes them "
+    "failed rows.",
+)
+@click.option(
+    "--worktree",
+    is_flag=True,
+    help="Each row works in a copy of the repository; what it changed is stored in the journal.",
 )
 @click.option(
     "--output-schema",
@@ -118,7 +123,8 @@ def run(
     key: str | None,
     concurrency: str,
     on_limit: choices.OnBatchLimit,
-    on_crash: choices.OnCrash,
+    on_crash: choices.OnCrash | None,
+    worktree: bool,
     output_schema: Path | None,
     provider: str,
     model: str | None,
@@ -180,6 +186,7 @@ def run(
         concurrency=_concurrency(concurrency),
         on_limit=on_limit,
         on_crash=on_crash,
+        worktree=worktree,
         output=values.output_schema(output_schema) if output_schema else None,
         # Only what was given: a provider refuses what it cannot honour.
         **cast("TurnKeywords", {name: value for name, value in given.items() if value is not None}),

@@ -370,7 +370,8 @@ class AsyncClient:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.AsyncBatch[None]: ...
@@ -384,7 +385,8 @@ class AsyncClient:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: type[T],
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.AsyncBatch[T]: ...
@@ -398,7 +400,8 @@ class AsyncClient:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: Output | None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.AsyncBatch[object]: ...
@@ -411,7 +414,8 @@ class AsyncClient:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.AsyncBatch[object]:
@@ -433,7 +437,9 @@ class AsyncClient:
                 once all are used up.
             on_crash: What to do with a row whose process died while it was running: ``resume`` its
                 conversation, run it ``again`` from the beginning, or ``ask``, which makes it a
-                failed row.
+                failed row. The default is to resume, and ``again`` with ``worktree``.
+            worktree: Whether each row works in a copy of its own of the repository of ``cwd``. What
+                it has changed there is in the journal; see `BatchRecord.changes`.
             output: As in `run`.
             **keywords: As in `run`; ``budget`` is that of all rows of this batch object together.
 
@@ -452,6 +458,7 @@ class AsyncClient:
             concurrency=concurrency,
             on_limit=on_limit,
             on_crash=on_crash,
+            worktree=worktree,
         )
 
     def session(

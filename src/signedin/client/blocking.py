@@ -534,7 +534,8 @@ class Client:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.Batch[None]: ...
@@ -549,7 +550,8 @@ class Client:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: type[T],
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.Batch[T]: ...
@@ -564,7 +566,8 @@ class Client:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: Output | None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.Batch[object]: ...
@@ -578,7 +581,8 @@ class Client:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.Batch[object]:
@@ -600,7 +604,9 @@ class Client:
                 once all are used up.
             on_crash: What to do with a row whose process died while it was running: ``resume`` its
                 conversation, run it ``again`` from the beginning, or ``ask``, which makes it a
-                failed row.
+                failed row. The default is to resume, and ``again`` with ``worktree``.
+            worktree: Whether each row works in a copy of its own of the repository of ``cwd``. What
+                it has changed there is in the journal; see `BatchRecord.changes`.
             output: As in `run`.
             **keywords: As in `run`; ``budget`` is that of all rows of this batch object together.
 
@@ -618,6 +624,7 @@ class Client:
                 concurrency=concurrency,
                 on_limit=on_limit,
                 on_crash=on_crash,
+                worktree=worktree,
                 output=output,
                 **keywords,
             ),

@@ -413,6 +413,16 @@ async def test_two_runs_at_once_are_refused(make, tmp_path) -> None:
             "Client(['claude', 'codex'], on_limit='next')",
         ),
         (
+            {"worktree": True},
+            "worktree=True is for changes, and the agent may make none: "
+            "add permissions='workspace-write'",
+        ),
+        (
+            {"worktree": True, "permissions": "full-access", "on_crash": "resume"},
+            "on_crash='resume' continues a conversation in its folder, and a worktree does not "
+            "outlive its process: choose on_crash='again' or 'ask'",
+        ),
+        (
             {"ephemeral": True},
             "fake does not support \"on_crash='resume'\": ephemeral=True; choose on_crash='again' "
             "or 'ask'",

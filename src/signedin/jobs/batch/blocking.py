@@ -53,5 +53,17 @@ class Batch(Handle[AsyncBatch[OutputT_co]], Generic[OutputT_co]):
         """Returns the rows that failed."""
         return self._async.failed()
 
+    def apply(self, record: BatchRecord) -> tuple[str, ...]:
+        """Merges what a row has changed in its worktree into the repository.
+
+        Returns:
+            The paths of the files that are different now.
+
+        Raises:
+            WorktreeError: The row has no changes.
+            ChangeConflictError: The same was changed there meanwhile; nothing was applied.
+        """
+        return call(lambda: self._async.apply(record))
+
     def __repr__(self) -> str:
         return repr(self._async).removeprefix("Async")
