@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import BinaryIO, Literal, cast, get_args
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast, get_args
 
 import click
 import msgspec
@@ -26,6 +26,9 @@ from signedin.jobs.batch.journal import read_records, read_status
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus
 from signedin.model import choices
 from signedin.model.options import TurnKeywords
+
+if TYPE_CHECKING:
+    from signedin.model.budget import Budget
 
 _journal = click.argument(
     "journal", type=options.FILE, help="The file that --journal of `batch run` named."
@@ -69,14 +72,20 @@ def batch() -> None:
     "--on-limit",
     type=click.Choice(get_args(choices.OnBatchLimit)),
     default="wait",
-    help="When the plan is used up: wait until it is not, or stop.",
+    help="When the plan is used up: wait until it is not, go to the next of several providers, or "
+    "stop.",
 )
 @click.option(
     "--on-crash",
     type=click.Choice(get_args(choices.OnCrash)),
-    default="resume",
     help="What to do with rows that were running when the program was killed: resume their "
-    "conversations, run them again, or ask, which makes them failed rows.",
+    "conversations (the default), run them again (with --worktree), or ask, which makes them "
+    "failed rows.",
+)
+@click.option(
+    "--worktree",
+    is_flag=True,
+    help="Each row works in a copy of the repository; what it changed is stored in the journal.",
 )
 @click.option(
     "--output-schema",
@@ -84,7 +93,7 @@ def batch() -> None:
     metavar="FILE",
     help="Each answer is JSON that fits the JSON Schema of this file.",
 )
-@options.provider
+@options.providers
 @options.model
 @options.effort
 @options.cwd
@@ -94,6 +103,7 @@ def batch() -> None:
 @options.mcp_server
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time a row may take in all.")
 @options.idle_timeout
+@options.budget
 @options.source()
 @options.account
 @options.billing
@@ -113,7 +123,8 @@ def run(
     key: str | None,
     concurrency: str,
     on_limit: choices.OnBatchLimit,
-    on_crash: choices.OnCrash,
+    on_crash: choices.OnCrash | None,
+    worktree: bool,
     output_schema: Path | None,
     provider: str,
     model: str | None,
@@ -125,6 +136,7 @@ def run(
     mcp_server: Sequence[Path],
     timeout: float | None,
     idle_timeout: float | None,
+    budget: Budget | None,
     source: choices.AuthSource,
     account: str | None,
     billing: choices.Billing | None,
@@ -149,6 +161,7 @@ def run(
         "effort": effort,
         "timeout": timeout,
         "idle_timeout": idle_timeout,
+        "budget": budget,
         "permissions": permissions,
         "instructions": instructions,
         "trust_project": trust_project or None,
@@ -157,7 +170,8 @@ def run(
         "provider_options": values.provider_options(provider_option) if provider_option else None,
     }
     client = AsyncClient(
-        provider,
+        options.providers_of(provider),
+        on_limit="next" if on_limit == "next" else None,
         transport=transport,
         auth_source=source,
         account=account,
@@ -172,6 +186,7 @@ def run(
         concurrency=_concurrency(concurrency),
         on_limit=on_limit,
         on_crash=on_crash,
+        worktree=worktree,
         output=values.output_schema(output_schema) if output_schema else None,
         # Only what was given: a provider refuses what it cannot honour.
         **cast("TurnKeywords", {name: value for name, value in given.items() if value is not None}),

@@ -150,6 +150,7 @@ class AsyncClient:
                 raise UnsupportedOptionError(self._spec.name, "auth_backend", "each has its own")
         self._capabilities = self._spec.transports[self._config.transport]
         self._auth_backend = auth_backend
+        self._on_limit: OnLimit = on_limit or "raise"
         self._defaults = check_keywords(defaults, "client")
         self._conversations: Conversations | None = None
         self._leftovers = Leftovers()
@@ -173,6 +174,11 @@ class AsyncClient:
     def transport(self) -> str:
         """How the provider is driven."""
         return self._config.transport
+
+    @property
+    def on_limit(self) -> OnLimit:
+        """What happens when a plan is used up."""
+        return self._on_limit
 
     @property
     def capabilities(self) -> Capabilities:
@@ -364,7 +370,8 @@ class AsyncClient:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.AsyncBatch[None]: ...
@@ -378,7 +385,8 @@ class AsyncClient:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: type[T],
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.AsyncBatch[T]: ...
@@ -392,7 +400,8 @@ class AsyncClient:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: Output | None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.AsyncBatch[object]: ...
@@ -405,7 +414,8 @@ class AsyncClient:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.AsyncBatch[object]:
@@ -422,28 +432,33 @@ class AsyncClient:
             concurrency: How many run at once. ``auto`` finds out: more as long as that goes well,
                 half as many after too many requests, no more than the machine's memory takes.
             on_limit: When the plan is used up: ``wait`` until the limit is lifted, or ``stop``
-                once the rows that are running have ended. ``next`` goes to the next provider, of a
-                client that has several.
+                once the rows that are running have ended. ``next`` is for a client that goes to its
+                next provider: only a row whose agent has acted waits for its own, and the rest
+                once all are used up.
             on_crash: What to do with a row whose process died while it was running: ``resume`` its
                 conversation, run it ``again`` from the beginning, or ``ask``, which makes it a
-                failed row.
+                failed row. The default is to resume, and ``again`` with ``worktree``.
+            worktree: Whether each row works in a copy of its own of the repository of ``cwd``. What
+                it has changed there is in the journal; see `BatchRecord.changes`.
             output: As in `run`.
-            **keywords: As in `run`.
+            **keywords: As in `run`; ``budget`` is that of all rows of this batch object together.
 
         Raises:
             InvalidOptionError: The journal was made for other options, or cannot be one.
-            UnsupportedOptionError: The provider cannot resume conversations.
+            UnsupportedOptionError: The provider cannot resume conversations, or does not report
+                what the budget limits.
         """
         return signedin.AsyncBatch(
             self,
             rows,
-            self._options(check_keywords(keywords), output),
+            self._options(check_keywords(keywords, "batch"), output),
             prompt=prompt,
             journal=journal,
             key=key,
             concurrency=concurrency,
             on_limit=on_limit,
             on_crash=on_crash,
+            worktree=worktree,
         )
 
     def session(

@@ -349,6 +349,11 @@ class Client:
         return self._async.transport
 
     @property
+    def on_limit(self) -> OnLimit:
+        """What happens when a plan is used up."""
+        return self._async.on_limit
+
+    @property
     def capabilities(self) -> Capabilities:
         """What the provider can do through this transport."""
         return self._async.capabilities
@@ -529,7 +534,8 @@ class Client:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.Batch[None]: ...
@@ -544,7 +550,8 @@ class Client:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: type[T],
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.Batch[T]: ...
@@ -559,7 +566,8 @@ class Client:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: Output | None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.Batch[object]: ...
@@ -573,7 +581,8 @@ class Client:
         key: str | None = None,
         concurrency: int | Literal["auto"] = "auto",
         on_limit: OnBatchLimit = "wait",
-        on_crash: OnCrash = "resume",
+        on_crash: OnCrash | None = None,
+        worktree: bool = False,
         output: Output | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> signedin.Batch[object]:
@@ -590,17 +599,21 @@ class Client:
             concurrency: How many run at once. ``auto`` finds out: more as long as that goes well,
                 half as many after too many requests, no more than the machine's memory takes.
             on_limit: When the plan is used up: ``wait`` until the limit is lifted, or ``stop``
-                once the rows that are running have ended. ``next`` goes to the next provider, of a
-                client that has several.
+                once the rows that are running have ended. ``next`` is for a client that goes to its
+                next provider: only a row whose agent has acted waits for its own, and the rest
+                once all are used up.
             on_crash: What to do with a row whose process died while it was running: ``resume`` its
                 conversation, run it ``again`` from the beginning, or ``ask``, which makes it a
-                failed row.
+                failed row. The default is to resume, and ``again`` with ``worktree``.
+            worktree: Whether each row works in a copy of its own of the repository of ``cwd``. What
+                it has changed there is in the journal; see `BatchRecord.changes`.
             output: As in `run`.
-            **keywords: As in `run`.
+            **keywords: As in `run`; ``budget`` is that of all rows of this batch object together.
 
         Raises:
             InvalidOptionError: The journal was made for other options, or cannot be one.
-            UnsupportedOptionError: The provider cannot resume conversations.
+            UnsupportedOptionError: The provider cannot resume conversations, or does not report
+                what the budget limits.
         """
         return signedin.Batch(
             self._async.batch(
@@ -611,6 +624,7 @@ class Client:
                 concurrency=concurrency,
                 on_limit=on_limit,
                 on_crash=on_crash,
+                worktree=worktree,
                 output=output,
                 **keywords,
             ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from signedin.model.errors import SignedinError
 from signedin.model.events import CommandEvent, Event, FileChangeEvent, MessageEvent, ToolEvent
 from signedin.model.redact import redact
 from signedin.model.results import PastTurn
-from signedin.wire.capture import capture
+from signedin.wire.git import run_git
 
 LONGEST_OUTPUT = 2_000
 """Characters of the end of an output, or of a diff."""
@@ -32,6 +30,7 @@ _BEGINNING = (
 )
 
 _GIT_SECONDS = 10.0
+_GIT_VARIABLES = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
 def handover_prompt(
@@ -69,29 +68,21 @@ def handover_prompt(
 async def folder_state(cwd: Path) -> str:
     """Returns what git reports as changed in a folder; empty where that cannot be found out.
 
-    Nothing that the repository configures is run: no hooks, filters, monitors and drivers.
+    Nothing that the repository configures is run, see `signedin.wire.git`.
     """
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    safe = [git, "-C", str(cwd), "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"]
-    filters = await _output([*safe, "config", "--name-only", "--get-regexp", r"^filter\..*\."])
-    for name in filters.split():
-        safe += ["-c", f"{name}={'false' if name.endswith('.required') else ''}"]
-    status = await _output([*safe, "status", "--short", "--ignore-submodules=all"])
-    diff = [*safe, "diff", "--stat", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all"]
-    return "\n".join(part for part in (status, await _output([*diff, "HEAD"])) if part)
+    status = await _output(cwd, "status", "--short", "--ignore-submodules=all")
+    options = ("--stat", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all")
+    return "\n".join(
+        part for part in (status, await _output(cwd, "diff", *options, "HEAD")) if part
+    )
 
 
-async def _output(argv: Sequence[str]) -> str:
-    names = ("HOME", "PATH", "SYSTEMROOT", "USERPROFILE")
-    env = {name: os.environ[name] for name in names if name in os.environ}
-    env |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+async def _output(cwd: Path, *arguments: str) -> str:
     try:
-        captured = await capture(argv, env=env, seconds=_GIT_SECONDS)
+        ended = await run_git(cwd, *arguments, seconds=_GIT_SECONDS, variables=_GIT_VARIABLES)
     except (OSError, SignedinError):
         return ""
-    return captured.stdout.decode("utf-8", "replace").rstrip() if captured.returncode == 0 else ""
+    return ended.stdout.decode("utf-8", "replace").rstrip() if ended.returncode == 0 else ""
 
 
 def _part(name: str, text: str) -> str:

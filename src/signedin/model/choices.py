@@ -14,14 +14,15 @@ AuthSource: TypeAlias = Literal["auto", "isolated", "external"]
 """Which login is used: signedin's own state, the vendor's, or the first that is signed in."""
 
 OnLimit: TypeAlias = Literal["next", "handover", "wait", "raise"]
-"""What happens when a plan is used up: the next provider gets the prompt, unless the agent has
-acted; it gets the work as well; the turn waits until the plan resets; an error is raised."""
+"""What a client does when a plan is used up: the next provider gets the prompt, unless the agent
+has acted; it gets the work as well; the turn waits until the plan resets; an error is raised."""
+
+OnBatchLimit: TypeAlias = Literal["wait", "next", "stop"]
+"""What a batch does when its client raises that error: its rows wait, as do those whose agent has
+acted, while others go to the next provider of the client; the run ends."""
 
 Billing: TypeAlias = Literal["subscription", "api"]
 """Who is to pay: the plan of a login, or an API key by use."""
-
-OnBatchLimit: TypeAlias = Literal["wait", "next", "stop"]
-"""What a batch does when the plan is used up."""
 
 OnCrash: TypeAlias = Literal["resume", "again", "ask"]
 """What a batch does with a row whose process died while it was running."""

@@ -91,6 +91,19 @@ def test_a_batch_from_its_first_run_to_its_page(model: LoopbackModel, folder: Pa
     assert out.splitlines()[5].split() == ["pending", "1"]
 
 
+def test_a_budget_ends_it_in_order(model: LoopbackModel, folder: Path) -> None:
+    code, out, err = run(folder, *asking(model, "rows.csv", "--budget-model-calls", "1"))
+    assert (code, out) == (5, "")
+    assert "the batch's budget of 1 model calls is used up: " in err
+    code, out, err = run(folder, *asking(model, "rows.csv", "--on-limit", "next"))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: on_limit='next' needs several providers")
+    code, out, err = run(folder, "status", "run.db")
+    states = dict(line.split() for line in out.splitlines()[:6])
+    assert int(states["done"]) + int(states["pending"]) == 6
+    assert (states["failed"], states["waiting"]) == ("0", "0")
+
+
 def test_interrupting_lets_running_rows_end(model: LoopbackModel, folder: Path) -> None:
     process = start(folder, *asking(model, "rows.csv", "--json"))
     model.wait_for_request(1, timeout=60)

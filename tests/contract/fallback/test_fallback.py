@@ -375,3 +375,35 @@ def test_the_example_of_the_guide(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "codex It says hello."
     assert lines[1].startswith("claude the plan of claude is used up until ")
+
+
+def test_a_batch_goes_to_the_next(troupe: Troupe, tmp_path: Path) -> None:
+    client = troupe.warm("claude", "codex", on_limit="handover")
+    troupe.stage("claude").play(Script([LIMIT], [Rule(["First."], contains="one")]))
+    troupe.stage("codex").play("By the next.")
+    rows = ["one", "two", "three"]
+    batch = client.batch(rows, journal=tmp_path / "run.db", concurrency=1, on_limit="next")
+    outcomes = [checked(outcome.unwrap()) for outcome in batch.run()]
+    assert [(each.provider, each.text) for each in outcomes] == [
+        ("claude", "First."),
+        ("codex", "By the next."),
+        ("codex", "By the next."),
+    ]
+    assert [record.provider for record in batch.records()] == ["claude", "codex", "codex"]
+    assert len(troupe.stage("claude").requests) == 2
+    assert batch.status().done == 3
+
+
+def test_only_the_row_that_has_acted_waits(troupe: Troupe, log: Path, tmp_path: Path) -> None:
+    client = troupe.warm("claude", "codex", on_limit="next")
+    troupe.stage("claude").play(APPEND, LIMIT)
+    troupe.stage("codex").play("By the next.")
+    journal = tmp_path / "run.db"
+    batch = client.batch(["one", "two"], journal=journal, concurrency=1, on_limit="next")
+    outcomes = batch.run()
+    outcome = next(outcomes)
+    outcomes.close()
+    assert (outcome.row, outcome.unwrap().provider) == ({"prompt": "two"}, "codex")
+    assert log.read_text() == "once\n"
+    status = batch.status()
+    assert (status.done, status.waiting, status.waits_for) == (1, 1, "usage_limit")

@@ -21,6 +21,7 @@ from signedin import (
     worktree,
 )
 from signedin.cli.page import write_best_of_page
+from signedin.cli.page.batch import write_batch_page
 from signedin.loopback import HttpError, Rule, Script, WriteFile
 from support.repositories import Repository
 from support.rows import ROWS
@@ -56,6 +57,35 @@ def test_an_agent_works_in_a_worktree(
         assert not (repository.path / "made.txt").exists()
         assert tree.apply() == ("made.txt",)
     assert (repository.path / "made.txt").read_text() == "made\n"
+
+
+def test_rows_of_a_batch_work_in_worktrees(
+    agent: tuple[Stage, dict[str, Any]], repository: Repository, tmp_path: Path
+) -> None:
+    stage, options = agent
+    makes = [Script([WriteFile(name, f"{name}\n"), "Done."]) for name in ("one.txt", "two.txt")]
+    rules = [Rule(make.default, contains=f"number {n}") for n, make in enumerate(makes)]
+    stage.play(Script(["Nothing to do."], rules))
+    with Client(**options, cwd=repository.path, permissions="workspace-write") as client:
+        batch = client.batch(
+            [f"number {n}" for n in range(3)],
+            journal=tmp_path / "run.db",
+            concurrency=2,
+            worktree=True,
+        )
+        assert sorted(outcome.unwrap().text for outcome in batch.run()) == [
+            "Done.",
+            "Done.",
+            "Nothing to do.",
+        ]
+        records = list(batch.records())
+        changed = [[file.path for file in record.changes.files] for record in records]
+        assert changed == [["one.txt"], ["two.txt"], []]
+        assert not (repository.path / "one.txt").exists()
+        assert [batch.apply(record) for record in records] == [("one.txt",), ("two.txt",), ()]
+    assert (repository.path / "two.txt").read_text() == "two.txt\n"
+    write_batch_page(tmp_path / "run.db", tmp_path / "page.html", None)
+    assert "<summary>1 changed</summary>" in (tmp_path / "page.html").read_text()
 
 
 @pytest.fixture(scope="module")

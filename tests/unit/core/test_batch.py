@@ -16,12 +16,16 @@ from signedin import (
     AsyncBatch,
     AsyncClient,
     AuthRequiredError,
+    Budget,
+    BudgetExceededError,
     Client,
     InvalidOptionError,
     RateLimitedError,
     RowOutcome,
     SignedinError,
     UnsupportedOptionError,
+    Usage,
+    UsageEvent,
     UsageLimitError,
 )
 from signedin.jobs.batch import runner
@@ -218,6 +222,41 @@ async def test_what_fails_every_row_ends_the_run(make, provider) -> None:
     assert len(await ran(batch)) == 6
 
 
+async def test_a_budget_is_that_of_all_rows(make, provider) -> None:
+    def script(prompt: str) -> list[Batch]:
+        used = UsageEvent(usage=Usage(40, 0, 0, 10, 0, 50), timestamp=1.0)
+        return [[session_event()], [used], [message(prompt), done()]]
+
+    provider.script = script
+    batch = make(concurrency=1, budget=Budget(tokens=100))
+    outcomes = []
+    with pytest.raises(BudgetExceededError) as caught:
+        async for outcome in batch.run():
+            outcomes.append(outcome.key)
+    assert str(caught.value) == (
+        "not sent: the batch's budget of 100 tokens is used up: 100 tokens"
+    )
+    assert (caught.value.owner, outcomes) == ("batch", ["0", "1"])
+    assert prompts(provider) == ["Classify text 0", "Classify text 1"]
+    status = batch.status()
+    assert (status.done, status.pending, status.failed, status.waits_for) == (2, 4, 0, None)
+    with pytest.raises(BudgetExceededError):
+        await ran(batch)
+    await checked_budget_of_120(make)
+    assert len(await ran(make())) == 2
+    assert make().status().done == 6
+
+
+async def checked_budget_of_120(make: Callable[..., AsyncBatch[object]]) -> None:
+    """A row that exceeds the budget is stopped, and pending again."""
+    batch = make(concurrency=1, budget=Budget(tokens=120))
+    with pytest.raises(BudgetExceededError) as caught:
+        await ran(batch)
+    assert str(caught.value) == "the batch's budget of 120 tokens is used up: 150 tokens"
+    status = batch.status()
+    assert (status.done, status.pending, status.failed) == (4, 2, 0)
+
+
 async def test_stop_lets_running_rows_end(make, provider) -> None:
     batch = make(concurrency=1)
     outcomes = []
@@ -370,8 +409,18 @@ async def test_two_runs_at_once_are_refused(make, tmp_path) -> None:
         ({"on_crash": "go"}, "on_crash must be one of resume, again, ask, not 'go'"),
         (
             {"on_limit": "next"},
-            "on_limit='next' needs a client of several providers, such as "
-            "Client(['claude', 'codex'])",
+            "on_limit='next' needs a client that goes to its next provider, such as "
+            "Client(['claude', 'codex'], on_limit='next')",
+        ),
+        (
+            {"worktree": True},
+            "worktree=True is for changes, and the agent may make none: "
+            "add permissions='workspace-write'",
+        ),
+        (
+            {"worktree": True, "permissions": "full-access", "on_crash": "resume"},
+            "on_crash='resume' continues a conversation in its folder, and a worktree does not "
+            "outlive its process: choose on_crash='again' or 'ask'",
         ),
         (
             {"ephemeral": True},

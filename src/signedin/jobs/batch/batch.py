@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Generic, cast, get_args
 
 import msgspec
 
+from signedin.client.budgets import turn_meter
 from signedin.jobs.batch.journal import opened, prepare, read_records, read_status
 from signedin.jobs.batch.local import LocalExecutor
 from signedin.jobs.batch.pace import Concurrency, Pace
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus, RowOutcome
 from signedin.jobs.batch.rows import Row, RowReader, Template
 from signedin.jobs.batch.runner import BatchRun, JournalThread, Plan
+from signedin.jobs.changes import apply_changes
+from signedin.jobs.worktree import AsyncWorktree
 from signedin.model.choices import OnBatchLimit, OnCrash
-from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.model.options import StrPath, TurnOptions, check_choice
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError, WorktreeError
+from signedin.model.options import StrPath, TurnOptions, check_choice, check_switch
 from signedin.model.results import OutputT_co
 
 if TYPE_CHECKING:
@@ -39,16 +42,22 @@ class AsyncBatch(Generic[OutputT_co]):
         key: str | None,
         concurrency: Concurrency,
         on_limit: OnBatchLimit,
-        on_crash: OnCrash,
+        on_crash: OnCrash | None,
+        worktree: bool,
     ) -> None:
         check_choice("on_limit", on_limit, get_args(OnBatchLimit))
+        check_switch("worktree", worktree)
+        on_crash = on_crash or ("again" if worktree else "resume")
         check_choice("on_crash", on_crash, get_args(OnCrash))
+        if worktree:
+            _check_worktree(options, on_crash)
         can_resume = client.capabilities.resume and not options.ephemeral
         _check_reach(client, on_limit, on_crash, can_resume=can_resume)
         Pace(concurrency)
+        turn_meter(client.provider, client.capabilities, options)  # else each row would be refused
         self._file = Path(journal).expanduser().absolute()
         template = Template(prompt)
-        asked = _asked(client, options, prompt, key)
+        asked = _asked(client, options, prompt, key, worktree=worktree)
         prepare(self._file, asked)
         self._plan = Plan(
             file=self._file,
@@ -57,9 +66,10 @@ class AsyncBatch(Generic[OutputT_co]):
             on_limit=on_limit,
             on_crash=on_crash,
             can_resume=can_resume,
+            worktree=worktree,
         )
         self._reader = RowReader(rows, template, key, msgspec.json.encode(asked))
-        self._executor = LocalExecutor(client, options)
+        self._executor = LocalExecutor(client, options, worktree=worktree)
         self._run: BatchRun | None = None
 
     def run(self) -> AsyncGenerator[RowOutcome[OutputT_co], None]:
@@ -72,6 +82,8 @@ class AsyncBatch(Generic[OutputT_co]):
 
         Raises:
             UsageLimitError: The plan is used up, with ``on_limit="stop"``.
+            BudgetExceededError: A budget of the batch or its client is used up. What was not sent
+                is pending; what was stopped is sent again, or continues.
             InvalidOptionError: A row cannot be used.
             SignedinError: The batch is running already; the journal cannot be written; or no row
                 could be answered, because nobody is signed in. Rows that were running then have
@@ -95,6 +107,20 @@ class AsyncBatch(Generic[OutputT_co]):
     def failed(self) -> FailedRows:
         """Returns the rows that failed."""
         return FailedRows(self._file)
+
+    async def apply(self, record: BatchRecord) -> tuple[str, ...]:
+        """Merges what a row has changed in its worktree into the repository.
+
+        Returns:
+            The paths of the files that are different now.
+
+        Raises:
+            WorktreeError: The row has no changes.
+            ChangeConflictError: The same was changed there meanwhile; nothing was applied.
+        """
+        if record.changes is None:
+            raise WorktreeError(f"the row {record.key!r} has no changes of a worktree")
+        return await apply_changes(record.changes, Path(record.changes.repository))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._file)!r})"
@@ -132,15 +158,29 @@ def _check_reach(
         raise UnsupportedOptionError(
             client.provider, "on_crash='resume'", f"{why}; choose on_crash='again' or 'ask'"
         )
-    if on_limit == "next" and "," not in client.provider:  # the name of one
+    if on_limit == "next" and client.on_limit not in {"next", "handover"}:
         raise InvalidOptionError(
-            "on_limit='next' needs a client of several providers, such as "
-            "Client(['claude', 'codex'])"
+            "on_limit='next' needs a client that goes to its next provider, such as "
+            "Client(['claude', 'codex'], on_limit='next')"
+        )
+
+
+def _check_worktree(options: TurnOptions, on_crash: OnCrash) -> None:
+    AsyncWorktree(options.cwd)  # checks the folder
+    if options.permissions == "read-only":
+        raise InvalidOptionError(
+            "worktree=True is for changes, and the agent may make none: "
+            "add permissions='workspace-write'"
+        )
+    if on_crash == "resume":
+        raise InvalidOptionError(
+            "on_crash='resume' continues a conversation in its folder, and a worktree does not "
+            "outlive its process: choose on_crash='again' or 'ask'"
         )
 
 
 def _asked(
-    client: AsyncClient, options: TurnOptions, prompt: str, key: str | None
+    client: AsyncClient, options: TurnOptions, prompt: str, key: str | None, *, worktree: bool
 ) -> dict[str, str]:
     """Returns what the rows are asked by name; of what may be secret, a digest."""
     shown = {
@@ -150,6 +190,7 @@ def _asked(
         "effort": options.effort,
         "permissions": options.permissions,
         "cwd": str(options.cwd),
+        "worktree": str(worktree),
         "trust_project": str(options.trust_project),
         "tools": ", ".join(tool.name for tool in options.tools),
         "mcp_servers": ", ".join(sorted(options.mcp_servers)),

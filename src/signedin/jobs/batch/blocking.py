@@ -28,6 +28,8 @@ class Batch(Handle[AsyncBatch[OutputT_co]], Generic[OutputT_co]):
 
         Raises:
             UsageLimitError: The plan is used up, with ``on_limit="stop"``.
+            BudgetExceededError: A budget of the batch or its client is used up. What was not sent
+                is pending; what was stopped is sent again, or continues.
             InvalidOptionError: A row cannot be used.
             SignedinError: The batch is running already; the journal cannot be written; or no row
                 could be answered, because nobody is signed in. Rows that were running then have
@@ -50,6 +52,18 @@ class Batch(Handle[AsyncBatch[OutputT_co]], Generic[OutputT_co]):
     def failed(self) -> FailedRows:
         """Returns the rows that failed."""
         return self._async.failed()
+
+    def apply(self, record: BatchRecord) -> tuple[str, ...]:
+        """Merges what a row has changed in its worktree into the repository.
+
+        Returns:
+            The paths of the files that are different now.
+
+        Raises:
+            WorktreeError: The row has no changes.
+            ChangeConflictError: The same was changed there meanwhile; nothing was applied.
+        """
+        return call(lambda: self._async.apply(record))
 
     def __repr__(self) -> str:
         return repr(self._async).removeprefix("Async")

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus, RowRun
 from signedin.jobs.batch.rows import NewRow, decoded
+from signedin.jobs.changes import Changes
 from signedin.model.errors import ErrorKind, InvalidOptionError, SignedinError
 from signedin.model.events import JSON, AnyEvent, Usage
 from signedin.model.results import RunResult
@@ -42,7 +43,7 @@ CREATE TABLE rows (
     input INTEGER NOT NULL DEFAULT 0, cached INTEGER NOT NULL DEFAULT 0,
     cache_write INTEGER NOT NULL DEFAULT 0, output_tokens INTEGER NOT NULL DEFAULT 0,
     reasoning INTEGER NOT NULL DEFAULT 0, vendor_usd REAL,
-    text TEXT, output BLOB, error TEXT, error_kind TEXT
+    text TEXT, output BLOB, error TEXT, error_kind TEXT, changes BLOB
 ) STRICT;
 CREATE INDEX by_state ON rows (state, place);
 CREATE TABLE runs (place INTEGER, began REAL NOT NULL, ended REAL, ending TEXT NOT NULL) STRICT;
@@ -58,7 +59,7 @@ CREATE TABLE sums (
 
 _RECORD = """SELECT key, row_index, state, data, text, output, error, error_kind, provider, model,
     session, attempts, seconds, input, cached, cache_write, output_tokens, reasoning, vendor_usd,
-    started, ended, waits_until, lease FROM rows"""
+    started, ended, waits_until, lease, changes FROM rows"""
 
 
 class Claimed(NamedTuple):
@@ -138,6 +139,7 @@ class Journal:
             ).fetchall()
             self._database.executemany(
                 "UPDATE rows SET state = 'running', lease = ?, attempts = attempts + 1, "
+                "changes = NULL, "
                 "started = ifnull(started, ?) WHERE place = ?",
                 [(now + LEASE_SECONDS, now, place) for place, *_ in found],
             )
@@ -168,6 +170,12 @@ class Journal:
     def note_session(self, place: int, session: str) -> None:
         """Stores in which conversation a row is running."""
         self._database.execute("UPDATE rows SET session = ? WHERE place = ?", (session, place))
+
+    def note_changes(self, place: int, changes: Changes) -> None:
+        """Stores what a row has changed in its worktree."""
+        self._database.execute(
+            "UPDATE rows SET changes = ? WHERE place = ?", (msgspec.json.encode(changes), place)
+        )
 
     def finish(
         self,
@@ -207,7 +215,7 @@ class Journal:
                 )
 
     def postpone(self, place: int, now: float, until: float, error: SignedinError) -> None:
-        """Has a row wait that was refused by a limit.
+        """Has a row wait that was refused by a limit; one that is due already is pending.
 
         Args:
             place: The row.
@@ -217,12 +225,14 @@ class Journal:
                 its conversation; else it begins anew.
         """
         acted = error.result is not None and has_acted(error.result.events)
+        waits = until > now
         with self._writing():
             self._end_run(place, now, error.kind, error.result)
             self._database.execute(
-                "UPDATE rows SET state = 'waiting', lease = NULL, waits_until = ?, error_kind = ?, "
-                "refusals = refusals + 1, session = iif(?, session, NULL) WHERE place = ?",
-                (until, error.kind, acted, place),
+                "UPDATE rows SET state = iif(?, 'waiting', 'pending'), lease = NULL, "
+                "waits_until = ?, error_kind = ?, refusals = refusals + 1, "
+                "session = iif(?, session, NULL) WHERE place = ?",
+                (waits, until if waits else None, error.kind if waits else None, acted, place),
             )
 
     def release(self, now: float) -> None:
@@ -237,7 +247,8 @@ class Journal:
         """Makes all failed rows pending again, and returns how many."""
         changed = self._database.execute(
             "UPDATE rows SET state = 'pending', session = NULL, error = NULL, error_kind = NULL, "
-            "text = NULL, output = NULL, ended = NULL, refusals = 0 WHERE state = 'failed'"
+            "text = NULL, output = NULL, changes = NULL, ended = NULL, refusals = 0 "
+            "WHERE state = 'failed'"
         )
         return changed.rowcount
 
@@ -514,7 +525,7 @@ def _record(found: Sequence[Any]) -> BatchRecord:
     (key, index, state, data, text, output, error, kind, provider, model, session, attempts) = (
         found[:12]
     )
-    seconds, *tokens, vendor_usd, started, ended, waits_until, lease = found[12:]
+    seconds, *tokens, vendor_usd, started, ended, waits_until, lease, changes = found[12:]
     usage = _usage(model, tokens, vendor_usd)
     lost = state == "running" and (lease or 0.0) < time.time()
     return BatchRecord(
@@ -538,6 +549,7 @@ def _record(found: Sequence[Any]) -> BatchRecord:
         started=started,
         ended=ended,
         waits_until=waits_until,
+        changes=msgspec.json.decode(changes, type=Changes) if changes else None,
     )
 
 

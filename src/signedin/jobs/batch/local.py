@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,8 +10,9 @@ import msgspec
 from signedin.client.attempts import ResultOf, run_to_end
 from signedin.client.turn import AsyncTurn
 from signedin.jobs.batch.journal import Claimed
-from signedin.jobs.batch.runner import OnSession
-from signedin.model.errors import ErrorKind, SignedinError
+from signedin.jobs.batch.runner import OnChanges, OnSession
+from signedin.jobs.worktree import AsyncWorktree
+from signedin.model.errors import ErrorKind, SignedinError, WorktreeError
 from signedin.model.events import SessionEvent
 from signedin.model.options import TurnOptions
 from signedin.model.results import RunResult
@@ -32,14 +33,39 @@ class LocalExecutor:
     Args:
         client: The client.
         options: What its turns are asked for.
+        worktree: Whether each row works in a worktree of its own.
     """
 
-    def __init__(self, client: AsyncClient, options: TurnOptions) -> None:
+    def __init__(self, client: AsyncClient, options: TurnOptions, *, worktree: bool) -> None:
         self._client = client
         self._options = options
+        self._worktree = worktree
 
-    async def answer(self, row: Claimed, prompt: str, on_session: OnSession) -> RunResult[object]:
+    async def answer(
+        self, row: Claimed, prompt: str, on_session: OnSession, on_changes: OnChanges
+    ) -> RunResult[object]:
         """Has a row answered; see `Executor.answer`."""
+        if not self._worktree:
+            return await self._answered(row, prompt, self._options, on_session)
+        anew = row._replace(session=None)  # the folder of its conversation is gone
+        async with AsyncWorktree(self._options.cwd) as tree:
+            options = msgspec.structs.replace(self._options, cwd=tree.path)
+            try:
+                result = await self._answered(anew, prompt, options, on_session)
+            except SignedinError:
+                with suppress(SignedinError):  # why the row failed is said already
+                    await on_changes(await tree.changes())
+                raise
+            try:
+                await on_changes(await tree.changes())
+            except WorktreeError as error:
+                error.result = result
+                raise
+            return result
+
+    async def _answered(
+        self, row: Claimed, prompt: str, options: TurnOptions, on_session: OnSession
+    ) -> RunResult[object]:
 
         async def result_of(turn: AsyncTurn[object]) -> RunResult[object]:
             async with turn:
@@ -55,7 +81,7 @@ class LocalExecutor:
                 if not _is_unknown(error):
                     raise
         return await run_to_end(
-            lambda: aclosing(self._client.session()), prompt, self._options, result_of=result_of
+            lambda: aclosing(self._client.session()), prompt, options, result_of=result_of
         )
 
     async def _continued(

@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeAlias
 
 import msgspec
 
+from signedin.jobs.changes import Changes
 from signedin.model.events import JSON, Usage
 from signedin.model.results import Outcome, OutputT_co
 
@@ -103,6 +104,8 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
         started: When it was started first, in Unix seconds.
         ended: When it ended.
         waits_until: When it is started again, in Unix seconds.
+        changes: What it has changed in its worktree, with ``worktree=True``, also if it failed;
+            `AsyncBatch.apply` merges it into the repository.
     """
 
     key: str
@@ -125,3 +128,4 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     started: float | None = None
     ended: float | None = None
     waits_until: float | None = None
+    changes: Changes | None = None

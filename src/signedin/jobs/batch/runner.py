@@ -18,6 +18,7 @@ from signedin.jobs.batch.journal import LEASE_SECONDS, Claimed, Journal, explain
 from signedin.jobs.batch.pace import Concurrency, Pace
 from signedin.jobs.batch.reports import RowOutcome
 from signedin.jobs.batch.rows import RowReader, Template
+from signedin.jobs.changes import Changes
 from signedin.model.choices import OnBatchLimit, OnCrash
 from signedin.model.errors import (
     ErrorKind,
@@ -25,6 +26,7 @@ from signedin.model.errors import (
     RateLimitedError,
     SignedinError,
     UsageLimitError,
+    WorktreeError,
 )
 from signedin.model.results import RunResult
 from signedin.model.retry import has_acted
@@ -33,6 +35,7 @@ from signedin.runtime.aio import finish
 T = TypeVar("T")
 
 OnSession: TypeAlias = Callable[[str], Awaitable[None]]
+OnChanges: TypeAlias = Callable[[Changes], Awaitable[None]]
 
 _READ_AHEAD = 1_000
 """Rows that are taken from the caller's iterable at once."""
@@ -48,20 +51,25 @@ _MOST_REFUSALS = 10
 
 _LONGEST_BACKOFF = 60.0
 
-_OF_ALL_ROWS = frozenset({ErrorKind.AUTH_REQUIRED, ErrorKind.BILLING, ErrorKind.MODEL_NOT_FOUND})
-"""Failures that every other row would have as well."""
+_OF_ALL_ROWS = frozenset(
+    {ErrorKind.AUTH_REQUIRED, ErrorKind.BILLING, ErrorKind.BUDGET, ErrorKind.MODEL_NOT_FOUND}
+)
+"""Failures that every other row would have as well; rows share the budgets of a batch."""
 
 
 class Executor(Protocol):
     """Has prompts answered, in this process or elsewhere."""
 
-    async def answer(self, row: Claimed, prompt: str, on_session: OnSession) -> RunResult[object]:
+    async def answer(
+        self, row: Claimed, prompt: str, on_session: OnSession, on_changes: OnChanges
+    ) -> RunResult[object]:
         """Has a row answered.
 
         Args:
             row: The row; if it has a session, its conversation is continued.
             prompt: What to ask.
             on_session: Awaited as soon as it is known in which conversation.
+            on_changes: Awaited with what was changed in a worktree, before that is removed.
 
         Raises:
             SignedinError: The row failed.
@@ -78,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     on_limit: OnBatchLimit
     on_crash: OnCrash
     can_resume: bool
+    worktree: bool
 
 
 class JournalThread:
@@ -168,7 +177,8 @@ class BatchRun:
 
     def _begin(self, journal: Journal) -> None:
         journal.adopt(self._plan.on_crash)
-        self._closed_until = journal.limited_until() or 0.0
+        if self._plan.on_limit != "next":  # else the client knows what is used up
+            self._closed_until = journal.limited_until() or 0.0
         if self._plan.on_limit == "stop" and time.time() < self._closed_until:
             message = "the plan is used up, as an earlier run has found"
             self._fail(UsageLimitError(message, resets_at=self._closed_until))
@@ -221,10 +231,13 @@ class BatchRun:
             if session != row.session:
                 await self._call(lambda journal: journal.note_session(row.place, session))
 
+        async def note_changes(changes: Changes) -> None:
+            await self._call(lambda journal: journal.note_changes(row.place, changes))
+
         prompt = self._plan.template.fill(row.row, f"row {row.number + 1}")
         result, error = None, None
         try:
-            result = received = await self._executor.answer(row, prompt, note_session)
+            result = received = await self._executor.answer(row, prompt, note_session, note_changes)
             self._pace.went_well()
         except SignedinError as failure:
             error, received = failure, failure.result
@@ -248,10 +261,11 @@ class BatchRun:
         acted = error.result is not None and has_acted(error.result.events)
         if isinstance(error, UsageLimitError):
             until = max((error.resets_at or now + _UNKNOWN_RESET) + _ROUNDING, now + _ROUNDING)
-            self._closed_until = max(self._closed_until, until)
+            if self._plan.on_limit != "next" or not acted:  # else others have a next provider
+                self._closed_until = max(self._closed_until, until)
             if self._plan.on_limit == "stop":
                 self._fail(error)
-        elif error.kind in _OF_ALL_ROWS or isinstance(error, ProviderNotInstalledError):
+        elif error.kind in _OF_ALL_ROWS or _is_missing(error):
             until = now
             self._fail(error)
         elif error.kind in {ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED}:
@@ -261,7 +275,8 @@ class BatchRun:
             until = now + _backoff(row.refusals, error)
         else:
             return None
-        return until if self._plan.can_resume or not acted else None
+        # What was done in a worktree is gone with it, so the row begins anew.
+        return until if self._plan.can_resume or self._plan.worktree or not acted else None
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
@@ -274,6 +289,12 @@ class BatchRun:
 
     async def _call(self, function: Callable[[Journal], T]) -> T:
         return await self._thread.call(partial(function, self._thread.journal))
+
+
+def _is_missing(error: SignedinError) -> bool:
+    """Whether there is no agent, or no worktree for one."""
+    no_worktree = isinstance(error, WorktreeError) and error.result is None
+    return no_worktree or isinstance(error, ProviderNotInstalledError)
 
 
 def _postpone(row: Claimed, until: float, error: SignedinError, journal: Journal) -> None:
