@@ -51,6 +51,7 @@ _HOMES = {
     "jobs.worktree": "AsyncWorktree",
     "jobs.batch.batch": "AsyncBatch FailedRows",
     "jobs.batch.blocking": "Batch",
+    "jobs.batch.dask": "DaskExecutor",
     "jobs.batch.reports": "BatchRecord BatchStatus RowOutcome",
     "client.turn": "AsyncTurn",
 }

@@ -27,6 +27,9 @@ from signedin.jobs.batch.batch import (
 from signedin.jobs.batch.blocking import (
     Batch as Batch,
 )
+from signedin.jobs.batch.dask import (
+    DaskExecutor as DaskExecutor,
+)
 from signedin.jobs.batch.reports import (
     BatchRecord as BatchRecord,
     BatchStatus as BatchStatus,

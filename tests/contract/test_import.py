@@ -13,6 +13,8 @@ HEAVY = {
     "click",
     "codex_cli_bin",
     "concurrent",
+    "dask",
+    "distributed",
     "email",
     "filelock",
     "http",

@@ -59,6 +59,11 @@ PRICED = """
 from signedin import Usage
 print(Usage(input_tokens=1).of_model("gpt-5.5").priced_by)
 """
+DASK = """
+from signedin import Client, DaskExecutor
+batch = Client("codex").batch(["Hi"], journal="run.db")
+list(batch.run(executor=DaskExecutor("tcp://127.0.0.1:1")))
+"""
 CARRIED = """
 from signedin.accounts.transfer import read_line, seal
 print(read_line({0!r}, seal({0!r}, b"login", "secret"), lambda: "secret").decode())
@@ -167,12 +172,17 @@ def test_without_its_extra_the_program_says_what_to_install(base: Environment) -
             'Install it with: pip install "signedin[keyring]"',
         ),
         (
+            DASK,
+            "DaskExecutor is not installed: cloudpickle is missing. "
+            'Install it with: pip install "signedin[batch]"',
+        ),
+        (
             CARRIED.format("codex"),
             "exporting and importing a codex login is not installed: cryptography is "
             'missing. Install it with: pip install "signedin[codex]"',
         ),
     ],
-    ids=["schema", "chatgpt", "tools", "loopback", "keyring", "codex"],
+    ids=["schema", "chatgpt", "tools", "loopback", "keyring", "batch", "codex"],
 )
 def test_without_an_extra_it_says_which(base: Environment, code: str, message: str) -> None:
     caught = f"""
@@ -199,6 +209,7 @@ def test_without_list_prices_a_price_is_not_known(base: Environment) -> None:
         ("tools", TOOLS, "['distance'] http\n"),
         ("loopback", LOOPBACK, "Hello\n1\n"),
         ("prices", PRICED, "list\n"),
+        ("batch", "import signedin.jobs.batch.dask_rows; print(1)", "1\n"),
         ("keyring", KEYRING, "the system's keyring, service 'signedin', account 'work'\n"),
         # Half a gigabyte each.
         pytest.param("codex", FOUND.format("codex"), "package\n", marks=pytest.mark.slow),

@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = {
+    "batch",
     "chatgpt",
     "claude",
     "cli",
@@ -15,6 +16,7 @@ EXTRAS = {
     "gemini",
     "keyring",
     "loopback",
+    "policy",
     "prices",
     "schema",
     "tools",

@@ -22,6 +22,7 @@ from signedin.cli.signals import calling_on_stop
 from signedin.cli.tables import aligned, local_time
 from signedin.client.async_client import AsyncClient
 from signedin.jobs.batch.batch import AsyncBatch, FailedRows
+from signedin.jobs.batch.dask import DaskExecutor
 from signedin.jobs.batch.journal import read_records, read_status
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus
 from signedin.model import choices
@@ -67,6 +68,11 @@ def batch() -> None:
     default="auto",
     metavar="NUMBER",
     help="How many rows run at once, or auto, which finds out.",
+)
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Run the rows on the workers of a Dask scheduler, such as tcp://10.0.0.1:8786.",
 )
 @click.option(
     "--on-limit",
@@ -122,6 +128,7 @@ def run(
     journal: str,
     key: str | None,
     concurrency: str,
+    dask: str | None,
     on_limit: choices.OnBatchLimit,
     on_crash: choices.OnCrash | None,
     worktree: bool,
@@ -191,7 +198,7 @@ def run(
         # Only what was given: a provider refuses what it cannot honour.
         **cast("TurnKeywords", {name: value for name, value in given.items() if value is not None}),
     )
-    return asyncio.run(_follow(client, prepared, json=json))
+    return asyncio.run(_follow(client, prepared, DaskExecutor(dask) if dask else None, json=json))
 
 
 @batch.command()
@@ -276,7 +283,13 @@ def summary(found: BatchStatus) -> str:
     return aligned(rows)
 
 
-async def _follow(client: AsyncClient, running: AsyncBatch[object], *, json: bool) -> int:
+async def _follow(
+    client: AsyncClient,
+    running: AsyncBatch[object],
+    executor: DaskExecutor | None,
+    *,
+    json: bool,
+) -> int:
     """Runs a batch and shows how far it is; returns the exit code."""
     from signedin.cli.batch_progress import progress_on  # noqa: PLC0415 - rich takes 80 ms
 
@@ -296,7 +309,7 @@ async def _follow(client: AsyncClient, running: AsyncBatch[object], *, json: boo
     try:
         async with client, progress_on(sys.stderr, running) as progress:
             with calling_on_stop(asyncio.get_running_loop(), on_signal):
-                async with aclosing(running.run()) as outcomes:
+                async with aclosing(running.run(executor=executor)) as outcomes:
                     async for outcome in outcomes:
                         progress.ended(outcome)
                         if json:

@@ -137,6 +137,14 @@ class AsyncClient:
             env_policy=env_policy,
             command=command,
         )
+        self._arguments = {
+            **msgspec.structs.asdict(choices),
+            **defaults,
+            "provider": provider,
+            "on_limit": on_limit,
+            "prewarm": prewarm,
+            "ledger": ledger,
+        }
         if isinstance(provider, str) and on_limit in {None, "raise"}:
             self._spec = load_provider(provider)
             self._config = configured(self._spec, choices)
@@ -629,6 +637,12 @@ class AsyncClient:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Is made anew in another process, from its arguments."""
+        if self._auth_backend is not None:
+            raise TypeError("a client with auth_backend= belongs to the process that made it")
+        return partial(type(self), **self._arguments), ()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.provider!r}, transport={self.transport!r})"

@@ -88,6 +88,10 @@ class SignedinError(Exception):
         super().__init__(redact_message(message))
         self.result: RunResult[object] | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Goes to another process as it is: constructors differ, attributes do not."""
+        return _rebuilt, (type(self), self.args), vars(self)
+
     @property
     def message(self) -> str:
         """The text of the error, with secrets masked."""
@@ -333,3 +337,7 @@ class ChangeConflictError(WorktreeError):
             "commit or move aside your own changes of these files and apply again, or merge the "
             "diff by hand"
         )
+
+
+def _rebuilt(kind: type[SignedinError], args: tuple[object, ...]) -> SignedinError:
+    return kind.__new__(kind, *args)

@@ -36,8 +36,9 @@ class OutputSpec(Generic[T_co]):
             vendors want one there, so that any other root is its only property, ``value``.
     """
 
-    def __init__(self, shape: Shape[T_co], defs: Schema) -> None:
-        """Takes a shape and the definitions its schema refers to."""
+    def __init__(self, shape: Shape[T_co], defs: Schema, wanted: object) -> None:
+        """Takes a shape, the definitions its schema refers to, and what they were made of."""
+        self._wanted = wanted
         self._shape = shape
         self._is_wrapped = not _is_record(shape.schema)
         self._bare = with_definitions(shape.schema, defs)
@@ -70,8 +71,8 @@ class OutputSpec(Generic[T_co]):
         try:
             if isinstance(wanted, Mapping):
                 document = cast("Schema", msgspec.to_builtins(cast("object", wanted)))
-                return OutputSpec(shape_of_schema(document, defs), defs)
-            return OutputSpec(shape_of_type(wanted, defs), defs)
+                return OutputSpec(shape_of_schema(document, defs), defs, document)
+            return OutputSpec(shape_of_type(wanted, defs), defs, wanted)
         except (InvalidOptionError, TypeError, NameError) as error:
             name = "JSON Schema" if isinstance(wanted, Mapping) else type_label(wanted)
             raise InvalidOptionError(f"output={name} cannot be used: {error}") from error
@@ -117,6 +118,10 @@ class OutputSpec(Generic[T_co]):
             f"asked for:\n{reasons}\nAnswer again with the corrected JSON and nothing else: no "
             "explanation and no Markdown fence."
         )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Is made anew in another process: what reads answers goes to none."""
+        return OutputSpec.of, (self._wanted,)
 
     def __repr__(self) -> str:
         return f"OutputSpec({msgspec.json.encode(self.schema).decode()})"

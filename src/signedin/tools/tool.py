@@ -121,6 +121,10 @@ class Tool(msgspec.Struct, Generic[P, R_co], frozen=True, eq=False, dict=True):
         bound = MethodType(self.function, instance)
         return Tool(self.name, self.description, bound, self.parameters)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Is made anew in another process: what reads arguments goes to none."""
+        return partial(tool, name=self.name, description=self.description), (self.function,)
+
     def __repr__(self) -> str:
         return f"Tool({self.name!r})"
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, cast, get_args
 
 import msgspec
 
 from signedin.client.budgets import turn_meter
+from signedin.jobs.batch.dask import DaskExecutor
 from signedin.jobs.batch.journal import opened, prepare, read_records, read_status
 from signedin.jobs.batch.local import LocalExecutor
 from signedin.jobs.batch.pace import Concurrency, Pace
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus, RowOutcome
 from signedin.jobs.batch.rows import Row, RowReader, Template
-from signedin.jobs.batch.runner import BatchRun, JournalThread, Plan
+from signedin.jobs.batch.runner import BatchRun, Executor, JournalThread, Plan
 from signedin.jobs.changes import apply_changes
 from signedin.jobs.worktree import AsyncWorktree
 from signedin.model.choices import OnBatchLimit, OnCrash
@@ -69,13 +70,19 @@ class AsyncBatch(Generic[OutputT_co]):
             worktree=worktree,
         )
         self._reader = RowReader(rows, template, key, msgspec.json.encode(asked))
-        self._executor = LocalExecutor(client, options, worktree=worktree)
+        self._client = client
+        self._options = options
         self._run: BatchRun | None = None
 
-    def run(self) -> AsyncGenerator[RowOutcome[OutputT_co], None]:
+    def run(
+        self, *, executor: DaskExecutor | None = None
+    ) -> AsyncGenerator[RowOutcome[OutputT_co], None]:
         """Runs the rows that are not answered yet, a few at a time.
 
         Leaving the loop early stops what is running; a later run continues there.
+
+        Args:
+            executor: Runs them elsewhere than in this process.
 
         Returns:
             How each of them ended, as they end. What waits comes when it has been answered.
@@ -84,12 +91,14 @@ class AsyncBatch(Generic[OutputT_co]):
             UsageLimitError: The plan is used up, with ``on_limit="stop"``.
             BudgetExceededError: A budget of the batch or its client is used up. What was not sent
                 is pending; what was stopped is sent again, or continues.
-            InvalidOptionError: A row cannot be used.
+            InvalidOptionError: A row cannot be used, or something cannot be sent to ``executor``.
             SignedinError: The batch is running already; the journal cannot be written; or no row
                 could be answered, because nobody is signed in. Rows that were running then have
                 ended before, and nothing of them is lost.
         """
-        return self._outcomes()
+        if executor is not None and not isinstance(cast("object", executor), DaskExecutor):
+            raise InvalidOptionError(f"executor must be a DaskExecutor, not {executor!r}")
+        return self._outcomes(executor)
 
     async def stop(self) -> None:
         """Has a run end once the rows that are running have ended."""
@@ -125,12 +134,22 @@ class AsyncBatch(Generic[OutputT_co]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._file)!r})"
 
-    async def _outcomes(self) -> AsyncGenerator[RowOutcome[OutputT_co], None]:
-        async with JournalThread(self._file) as thread:
-            self._run = BatchRun(self._plan, thread, self._reader, self._executor)
+    async def _outcomes(
+        self, executor: DaskExecutor | None
+    ) -> AsyncGenerator[RowOutcome[OutputT_co], None]:
+        async with JournalThread(self._file) as thread, self._serving(executor) as serving:
+            self._run = BatchRun(self._plan, thread, self._reader, serving)
             async with aclosing(self._run.outcomes()) as outcomes:
                 async for outcome in outcomes:
                     yield cast("RowOutcome[OutputT_co]", outcome)  # as the options say
+
+    def _serving(self, executor: DaskExecutor | None) -> AbstractAsyncContextManager[Executor]:
+        if executor is None:
+            local = LocalExecutor(self._client, self._options, worktree=self._plan.worktree)
+            return nullcontext(local)
+        if self._plan.worktree:
+            raise InvalidOptionError("worktree= belongs to this process; workers cannot use it")
+        return executor.serving(self._client, self._options, self._file)
 
 
 class FailedRows:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Generic
 
 from signedin.jobs.batch.batch import AsyncBatch, FailedRows
+from signedin.jobs.batch.dask import DaskExecutor
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus, RowOutcome
 from signedin.model.results import OutputT_co
 from signedin.runtime.background_loop import call
@@ -18,10 +19,13 @@ from signedin.runtime.handles import Handle, each_of
 class Batch(Handle[AsyncBatch[OutputT_co]], Generic[OutputT_co]):
     """Rows and the journal of what became of them; made by `Client.batch`."""
 
-    def run(self) -> Iterator[RowOutcome[OutputT_co]]:
+    def run(self, *, executor: DaskExecutor | None = None) -> Iterator[RowOutcome[OutputT_co]]:
         """Runs the rows that are not answered yet, a few at a time.
 
         Leaving the loop early stops what is running; a later run continues there.
+
+        Args:
+            executor: Runs them elsewhere than in this process.
 
         Returns:
             How each of them ended, as they end. What waits comes when it has been answered.
@@ -30,12 +34,12 @@ class Batch(Handle[AsyncBatch[OutputT_co]], Generic[OutputT_co]):
             UsageLimitError: The plan is used up, with ``on_limit="stop"``.
             BudgetExceededError: A budget of the batch or its client is used up. What was not sent
                 is pending; what was stopped is sent again, or continues.
-            InvalidOptionError: A row cannot be used.
+            InvalidOptionError: A row cannot be used, or something cannot be sent to ``executor``.
             SignedinError: The batch is running already; the journal cannot be written; or no row
                 could be answered, because nobody is signed in. Rows that were running then have
                 ended before, and nothing of them is lost.
         """
-        return each_of(self._async.run(), self._owner)
+        return each_of(self._async.run(executor=executor), self._owner)
 
     def stop(self) -> None:
         """Has a run end once the rows that are running have ended."""

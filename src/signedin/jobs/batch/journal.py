@@ -23,7 +23,6 @@ from signedin.jobs.changes import Changes
 from signedin.model.errors import ErrorKind, InvalidOptionError, SignedinError
 from signedin.model.events import JSON, AnyEvent, Usage
 from signedin.model.results import RunResult
-from signedin.model.retry import has_acted
 from signedin.runtime.insisting import BUSY_SECONDS, insist
 
 LEASE_SECONDS: Final = 15.0
@@ -214,17 +213,18 @@ class Journal:
                     (place, msgspec.json.encode(result.events)),
                 )
 
-    def postpone(self, place: int, now: float, until: float, error: SignedinError) -> None:
-        """Has a row wait that was refused by a limit; one that is due already is pending.
+    def postpone(
+        self, place: int, now: float, until: float, error: SignedinError, *, continues: bool
+    ) -> None:
+        """Has a row wait that was refused by a limit or lost; one that is due already is pending.
 
         Args:
             place: The row.
             now: When, in Unix seconds.
             until: When it is due again, in Unix seconds.
-            error: The refusal. If it came after the agent had begun to act, the row continues in
-                its conversation; else it begins anew.
+            error: Why.
+            continues: Whether it continues in its conversation; else it begins anew.
         """
-        acted = error.result is not None and has_acted(error.result.events)
         waits = until > now
         with self._writing():
             self._end_run(place, now, error.kind, error.result)
@@ -232,7 +232,7 @@ class Journal:
                 "UPDATE rows SET state = iif(?, 'waiting', 'pending'), lease = NULL, "
                 "waits_until = ?, error_kind = ?, refusals = refusals + 1, "
                 "session = iif(?, session, NULL) WHERE place = ?",
-                (waits, until if waits else None, error.kind if waits else None, acted, place),
+                (waits, until if waits else None, error.kind if waits else None, continues, place),
             )
 
     def release(self, now: float) -> None:

@@ -36,6 +36,8 @@ class LocalExecutor:
         worktree: Whether each row works in a worktree of its own.
     """
 
+    memory: int | None = None
+
     def __init__(self, client: AsyncClient, options: TurnOptions, *, worktree: bool) -> None:
         self._client = client
         self._options = options

@@ -25,6 +25,7 @@ from signedin.model.errors import (
     ProviderNotInstalledError,
     RateLimitedError,
     SignedinError,
+    TurnInterruptedError,
     UsageLimitError,
     WorktreeError,
 )
@@ -47,7 +48,7 @@ _ROUNDING = 1.0
 """Seconds on top of when a limit is lifted, which vendors report in whole seconds."""
 
 _MOST_REFUSALS = 10
-"""How often a row may be refused for too many requests before it has failed."""
+"""How often a row may be refused for too many requests, or lost, before it has failed."""
 
 _LONGEST_BACKOFF = 60.0
 
@@ -57,8 +58,22 @@ _OF_ALL_ROWS = frozenset(
 """Failures that every other row would have as well; rows share the budgets of a batch."""
 
 
+class RowLostError(TurnInterruptedError):
+    """What ran a row is gone, and it is not known how far the row got."""
+
+
+class ClusterLostError(SignedinError):
+    """All that could run rows is gone, and it is not known how far they got."""
+
+
 class Executor(Protocol):
-    """Has prompts answered, in this process or elsewhere."""
+    """Has prompts answered, in this process or elsewhere.
+
+    Attributes:
+        memory: Bytes that all agents together may take; ``None`` for what this machine has free.
+    """
+
+    memory: int | None
 
     async def answer(
         self, row: Claimed, prompt: str, on_session: OnSession, on_changes: OnChanges
@@ -72,6 +87,8 @@ class Executor(Protocol):
             on_changes: Awaited with what was changed in a worktree, before that is removed.
 
         Raises:
+            RowLostError: What ran it is gone.
+            ClusterLostError: Nothing is left that could run rows.
             SignedinError: The row failed.
         """
         ...
@@ -139,7 +156,7 @@ class BatchRun:
         self._thread = thread
         self._reader = reader
         self._executor = executor
-        self._pace = Pace(plan.concurrency)
+        self._pace = Pace(plan.concurrency, executor.memory)
         self._running: set[asyncio.Task[RowOutcome[object] | None]] = set()
         self._closed_until = 0.0
         self._failure: BaseException | None = None
@@ -239,10 +256,14 @@ class BatchRun:
         try:
             result = received = await self._executor.answer(row, prompt, note_session, note_changes)
             self._pace.went_well()
+        except ClusterLostError as failure:  # the next run adopts the row
+            self._fail(failure)
+            return None
         except SignedinError as failure:
             error, received = failure, failure.result
             if (until := self._due_after(row, failure)) is not None:
-                await self._call(partial(_postpone, row, until, failure))
+                continues = self._continues(failure)
+                await self._call(partial(_postpone, row, until, failure, continues=continues))
                 return None
         await self._call(partial(_finish, row, received, error))
         return RowOutcome(
@@ -257,11 +278,14 @@ class BatchRun:
 
     def _due_after(self, row: Claimed, error: SignedinError) -> float | None:
         """Returns when a refused row is due again, ``None`` if it has failed."""
-        now = time.time()
-        acted = error.result is not None and has_acted(error.result.events)
-        if isinstance(error, UsageLimitError):
+        now, continues = time.time(), self._continues(error)
+        if isinstance(error, RowLostError):
+            if self._plan.on_crash == "ask" or row.refusals >= _MOST_REFUSALS:
+                return None
+            until = now
+        elif isinstance(error, UsageLimitError):
             until = max((error.resets_at or now + _UNKNOWN_RESET) + _ROUNDING, now + _ROUNDING)
-            if self._plan.on_limit != "next" or not acted:  # else others have a next provider
+            if self._plan.on_limit != "next" or not continues:  # else others have a next provider
                 self._closed_until = max(self._closed_until, until)
             if self._plan.on_limit == "stop":
                 self._fail(error)
@@ -276,7 +300,13 @@ class BatchRun:
         else:
             return None
         # What was done in a worktree is gone with it, so the row begins anew.
-        return until if self._plan.can_resume or self._plan.worktree or not acted else None
+        return until if self._plan.can_resume or self._plan.worktree or not continues else None
+
+    def _continues(self, error: SignedinError) -> bool:
+        """Whether a row, when it is run again, continues in its conversation."""
+        if isinstance(error, RowLostError):
+            return self._plan.on_crash == "resume"
+        return error.result is not None and has_acted(error.result.events)
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
@@ -297,8 +327,10 @@ def _is_missing(error: SignedinError) -> bool:
     return no_worktree or isinstance(error, ProviderNotInstalledError)
 
 
-def _postpone(row: Claimed, until: float, error: SignedinError, journal: Journal) -> None:
-    journal.postpone(row.place, time.time(), until, error)
+def _postpone(
+    row: Claimed, until: float, error: SignedinError, journal: Journal, *, continues: bool
+) -> None:
+    journal.postpone(row.place, time.time(), until, error, continues=continues)
 
 
 def _finish(
