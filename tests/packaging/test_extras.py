@@ -173,7 +173,7 @@ def test_without_its_extra_the_program_says_what_to_install(base: Environment) -
         ),
         (
             DASK,
-            "DaskExecutor is not installed: cloudpickle is missing. "
+            "DaskExecutor is not installed: distributed is missing. "
             'Install it with: pip install "signedin[batch]"',
         ),
         (
