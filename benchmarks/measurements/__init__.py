@@ -22,6 +22,7 @@ ALL = (
     warm_turn.MEASUREMENT,
     long_answer.MEASUREMENT,
     many_turns.MEASUREMENT,
+    many_turns.HUNDRED,
     features.ITEMS,
     features.TOOL,
     features.FIFTY,

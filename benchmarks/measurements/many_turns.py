@@ -20,8 +20,18 @@ _WORKS = (
 )
 
 
+_HUNDRED = (
+    Work("signedin, a batch", "with_signedin.py", "batch"),
+    Work("oauthpy, gathered runs", "with_oauthpy.py", "hundred"),
+)
+
+
 def _open(stage: Stage) -> AbstractContextManager[Sequence[Contestant]]:
     return workers(stage, _WORKS, prompt=SHORT_PROMPT, expected=SHORT_ANSWER)
+
+
+def _open_hundred(stage: Stage) -> AbstractContextManager[Sequence[Contestant]]:
+    return workers(stage, _HUNDRED, prompt=SHORT_PROMPT, expected=SHORT_ANSWER)
 
 
 MEASUREMENT = Measurement(
@@ -30,4 +40,12 @@ MEASUREMENT = Measurement(
     open=_open,
     rounds=7,
     quick_rounds=2,
+)
+
+HUNDRED = Measurement(
+    name="batch-rows",
+    title="100 rows: a batch with its journal",
+    open=_open_hundred,
+    rounds=3,
+    quick_rounds=1,
 )

@@ -19,11 +19,11 @@ def run() -> None:
     serve(job)
 
 
-def many() -> None:
+def many(at_once: int = AT_ONCE) -> None:
     client = Client("codex", auth_source="external")
 
     async def together(prompt: str) -> list[str]:
-        runs = (client.run(prompt, provider_options=OPTIONS) for _ in range(AT_ONCE))
+        runs = (client.run(prompt, provider_options=OPTIONS) for _ in range(at_once))
         return [result.text for result in await asyncio.gather(*runs)]
 
     def job(prompt: str, watch: Stopwatch) -> str:
@@ -34,4 +34,4 @@ def many() -> None:
 
 
 if __name__ == "__main__":
-    chosen({"run": run, "many": many})()
+    chosen({"run": run, "many": many, "hundred": lambda: many(100)})()

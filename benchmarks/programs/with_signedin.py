@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from stopwatch import Stopwatch, chosen, only, serve
 
@@ -142,6 +144,20 @@ def fifty() -> None:
         runner.run(client.aclose())
 
 
+def batch() -> None:
+    """A hundred rows with a journal."""
+    with Client(PROVIDER) as client:
+
+        def job(prompt: str, watch: Stopwatch) -> str:
+            rows = ({"id": number} for number in range(100))
+            with TemporaryDirectory() as folder, watch:
+                journal = Path(folder) / "run.db"
+                made = client.batch(rows, prompt=prompt, key="id", journal=journal)
+                return only([outcome.unwrap().text for outcome in made.run()])
+
+        serve(job)
+
+
 JOBS = {
     "turn": turn,
     "run": run,
@@ -152,6 +168,7 @@ JOBS = {
     "items": items,
     "tool": tool_call,
     "fifty": fifty,
+    "batch": batch,
 }
 
 if __name__ == "__main__":

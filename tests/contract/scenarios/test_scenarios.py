@@ -659,6 +659,22 @@ def test_rules_about_commands(client: Client, stage: Stage, file: Path) -> None:
     assert warning.text.endswith(f"rule 1, deny(\"touch *\"), matches 'touch {file}'")
 
 
+@pytest.mark.needs("policy_reads")
+def test_rules_about_reading(client: Client, stage: Stage, file: Path) -> None:
+    file.write_text("the secret word\n")
+    stage.play(Shell(f"cat {file}"), "Done.")
+    events = events_of(
+        client.stream(
+            "Read.",
+            policy=[policy.deny(read="*.txt"), policy.allow("*")],
+            on_approval=refuse_to_be_asked,
+            permissions="full-access" if client.provider == "codex" else "read-only",
+        )
+    )
+    assert of_type(events, CommandEvent)[-1].status == "declined"
+    assert "the secret word" not in str(stage.requests)
+
+
 @pytest.mark.needs("questions")
 def test_a_question(run: Run, stage: Stage) -> None:
     stage.play(AskUser("Which color?", ["Red", "Blue"]), "As you like.")
