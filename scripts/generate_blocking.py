@@ -93,12 +93,17 @@ All blocking clients of a process share one background thread with one event loo
 scripts, in threads and inside a running event loop (a notebook) alike.
 """,
         [
-            Mirror("Turn", "BlockingTurn[OutputT_co]", [("signedin.client.turn", "AsyncTurn")]),
+            Mirror(
+                "Turn",
+                "BlockingTurn[OutputT_co]",
+                [("signedin.client.turn", "AsyncTurn")],
+                frozenset({"html"}),
+            ),
             Mirror(
                 "Session",
-                "Handle[AsyncSession]",
+                "BlockingSession",
                 [("signedin.client.session", "AsyncSession")],
-                frozenset({"turn", "roll_back", "running"}),
+                frozenset({"html", "turn", "roll_back", "running"}),
             ),
             Mirror("Login", "Handle[AsyncLogin]", [("signedin.accounts.status", "AsyncLogin")]),
             Mirror("Client", "", [("signedin.client.async_client", "AsyncClient")]),

@@ -6,6 +6,8 @@ imported when they are first used, so that ``import signedin`` costs next to not
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from signedin._lazy import attach
 
 __version__ = "0.1.0"
@@ -27,7 +29,7 @@ _HOMES = {
     "client.blocking": "Client Login Session Turn",
     "client.async_client": "AsyncClient",
     "model.errors": (
-        "AuthRequiredError BillingError BudgetExceededError ChangeConflictError "
+        "AuthRequiredError BillingError BudgetExceededError CassetteError ChangeConflictError "
         "CommandExecutionError ErrorKind "
         "InvalidOptionError MissingExtraError OutputError PermissionDeniedError ProtocolError "
         "ProviderNotInstalledError RateLimitedError SessionBusyError SignedinError "
@@ -55,7 +57,14 @@ _HOMES = {
     "jobs.batch.reports": "BatchRecord BatchStatus RowOutcome",
     "client.turn": "AsyncTurn",
 }
-__all__, __getattr__ = attach(__name__, {f".{module}": names for module, names in _HOMES.items()})
+__all__, __getattr__ = attach(
+    __name__, {f".{module}": names for module, names in _HOMES.items()}, modules=["otel"]
+)
+
+
+def load_ipython_extension(shell: object) -> None:
+    """Adds ``%%agent`` to a notebook; called by ``%load_ext signedin``."""
+    import_module("signedin.integrations.notebook").load_ipython_extension(shell)
 
 
 def __dir__() -> list[str]:

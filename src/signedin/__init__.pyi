@@ -1,5 +1,6 @@
 # Static view of the lazily imported names; a test holds it to __init__.py.
 
+from signedin import otel as otel
 from signedin.accounts.status import (
     AsyncLogin as AsyncLogin,
     AuthBackend as AuthBackend,
@@ -77,6 +78,7 @@ from signedin.model.errors import (
     AuthRequiredError as AuthRequiredError,
     BillingError as BillingError,
     BudgetExceededError as BudgetExceededError,
+    CassetteError as CassetteError,
     ChangeConflictError as ChangeConflictError,
     CommandExecutionError as CommandExecutionError,
     ErrorKind as ErrorKind,

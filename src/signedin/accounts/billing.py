@@ -92,11 +92,20 @@ class Accounts:
         source: Which login the caller asked for.
         name: Name of an isolated login.
         billing: What must pay.
+        recall: Returns what is found on this machine, or was when a cassette was recorded.
     """
 
     def __init__(
-        self, vendor: Vendor, source: AuthSource, name: str | None, billing: Billing | None
+        self,
+        vendor: Vendor,
+        source: AuthSource,
+        name: str | None,
+        billing: Billing | None,
+        recall: Callable[[str, type[Account], Callable[[], Account]], Account] = (
+            lambda _, __, find: find()
+        ),
     ) -> None:
+        self._recall = recall
         self._vendor = vendor
         self._source: AuthSource = source
         self._name = name
@@ -109,10 +118,14 @@ class Accounts:
         Raises:
             AuthRequiredError: It has a name, and no login has that name.
         """
-        account = self.look_up(env)
-        if account.name is not None and not account.home.is_dir():
-            raise unknown_account(account.vendor, account.name)
-        return account
+
+        def find() -> Account:
+            account = self.look_up(env)
+            if account.name is not None and not account.home.is_dir():
+                raise unknown_account(account.vendor, account.name)
+            return account
+
+        return self._recall("account", Account, find)
 
     def look_up(self, env: Mapping[str, str | None]) -> Account:
         """Returns the account for the caller's changes to the environment, be it there or not."""

@@ -214,7 +214,7 @@ class LockedCredential(Generic[T]):
             fresh = await refresh(stored.credential)
         except AuthRequiredError as error:
             if interrupted is not None:
-                raise AuthRequiredError(_told_of_interruption(error, interrupted)) from error
+                raise AuthRequiredError(_message_with_interruption(error, interrupted)) from error
             await self._save(stored)
             raise
         await self._save(_Stored(fresh))
@@ -260,7 +260,7 @@ def not_written(where: Path | str, error: OSError) -> CredentialNotWrittenError:
     )
 
 
-def _told_of_interruption(error: AuthRequiredError, began: float) -> str:
+def _message_with_interruption(error: AuthRequiredError, began: float) -> str:
     try:
         when = time.strftime(" at %Y-%m-%d %H:%M:%S", time.localtime(began))
     except (OverflowError, ValueError, OSError):  # it is what a file says

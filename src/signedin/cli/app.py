@@ -49,9 +49,11 @@ COMMANDS = {
     ),
     "interactive": ("signedin.cli.interactive", "Talk with an agent."),
     "chat": ("signedin.cli.interactive", "Talk with an agent."),
+    "mcp": ("signedin.cli.mcp", "Serve the agents to other programs, over MCP."),
     "transcript": ("signedin.cli.transcript", "Write a run or a session as one HTML page."),
     "auth": ("signedin.cli.auth", "Who is signed in, who pays; sign in and out."),
     "doctor": ("signedin.cli.doctor", "Find out what does not work on this machine, and why."),
+    "replay": ("signedin.cli.replay", "Show a recorded run again, without the agent."),
     "demo": ("signedin.cli.demo", "Watch a real agent fix a bug, without an account."),
     "loopback": ("signedin.cli.loopback", "Serve a scripted model for agents to talk to."),
     "schema": (

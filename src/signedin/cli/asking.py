@@ -65,7 +65,7 @@ class Asker:
                 return await self._decision()
 
     async def answer(self, questions: tuple[Question, ...]) -> Mapping[str, str] | None:
-        """Asks question by question; an empty answer declines them all."""
+        """Asks question by question; an empty answer to one that needs it declines them all."""
         from signedin.cli import blocks  # noqa: PLC0415 - rich takes 80 ms
 
         answers: dict[str, str] = {}
@@ -74,9 +74,10 @@ class Asker:
                 for question in questions:
                     self._presenter.write(blocks.question(question))
                     answer = await self._typed(question)
-                    if not answer:
+                    if answer:
+                        answers[question.id] = answer
+                    elif question.required:
                         return None
-                    answers[question.id] = answer
         return answers
 
     async def _decision(self) -> Decision:

@@ -28,6 +28,7 @@ from signedin.client.async_client import AsyncClient
 from signedin.model.choices import AuthSource
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.providers.registry import load_provider, provider_names
+from signedin.providers.shared.sandbox import problem_with_sandbox
 from signedin.runtime.aio import in_thread
 
 _passphrase_file = click.option(
@@ -55,13 +56,15 @@ class SignedOut(msgspec.Struct, frozen=True):
 @options.json
 def status(*, provider: str, source: AuthSource, account: str | None, json: bool) -> int:
     """Report who is signed in and who pays, or why nobody is. Exits with 1 if nobody is."""
-    status = asyncio.run(_status(provider, source, account))
+    status, problem = asyncio.run(_status_and_problem(provider, source, account))
     if json:
         write_json(fields(status))
     else:
         write(aligned(_rows(status)))
     for warning in status.warnings:
         click.echo(f"warning: {warning}", err=True)
+    if problem:
+        click.echo(f"warning: {provider} runs without a sandbox: {problem}", err=True)
     return SUCCESS if status.authenticated else FAILURE
 
 
@@ -246,6 +249,16 @@ def _profile(provider: str, profile: str | None) -> Mapping[str, object]:
 async def _status(provider: str, source: AuthSource, account: str | None) -> AuthStatus:
     async with _client(provider, source, account) as client:
         return await client.auth_status()
+
+
+async def _status_and_problem(
+    provider: str, source: AuthSource, account: str | None
+) -> tuple[AuthStatus, str]:
+    """Returns who is signed in, and why there is no sandbox for an agent that needs signedin's."""
+    async with _client(provider, source, account) as client:
+        status = await client.auth_status()
+        confined = status.installed and client.capabilities.sandbox == "signedin"
+        return status, await problem_with_sandbox() if confined else ""
 
 
 async def _all() -> list[AuthStatus]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, get_args
 
 import click
 import msgspec
@@ -104,12 +104,15 @@ def batch() -> None:
 @options.effort
 @options.cwd
 @options.permissions
+@options.sandbox
+@options.policy
 @options.trust_project
 @options.instructions
 @options.mcp_server
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time a row may take in all.")
 @options.idle_timeout
 @options.budget
+@options.retry
 @options.source()
 @options.account
 @options.billing
@@ -138,12 +141,15 @@ def run(
     effort: str | None,
     cwd: str | None,
     permissions: choices.Permissions | None,
+    sandbox: dict[str, Any],
+    policy: Path | None,
     trust_project: bool,
     instructions: str | None,
     mcp_server: Sequence[Path],
     timeout: float | None,
     idle_timeout: float | None,
     budget: Budget | None,
+    retry: int | None,
     source: choices.AuthSource,
     account: str | None,
     billing: choices.Billing | None,
@@ -169,7 +175,10 @@ def run(
         "timeout": timeout,
         "idle_timeout": idle_timeout,
         "budget": budget,
+        "retry": values.retry(retry),
         "permissions": permissions,
+        **sandbox,
+        "policy": values.policy(policy) if policy else None,
         "instructions": instructions,
         "trust_project": trust_project or None,
         "env": values.variables(env, unset) or None,

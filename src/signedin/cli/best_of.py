@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -50,6 +50,8 @@ from signedin.model import choices
     default="workspace-write",
     help="What each agent may do in its copy without asking.",
 )
+@options.sandbox
+@options.policy
 @options.base
 @options.include
 @options.setup
@@ -69,6 +71,8 @@ def best_of(
     judge: str | None,
     cwd: str | None,
     permissions: choices.Permissions,
+    sandbox: dict[str, Any],
+    policy: Path | None,
     base: str | None,
     include: Sequence[str],
     setup: str | None,
@@ -90,7 +94,8 @@ def best_of(
         from signedin.cli.page.document import check_target  # noqa: PLC0415 - jinja2 takes 60 ms
 
         check_target(page)
-    contestants = [_contestant(words) for words in provider]
+    of_all = {**sandbox, **({"policy": values.policy(policy)} if policy else {})}
+    contestants = [_contestant(words, of_all) for words in provider]
     judging = None if judge is None else _client(judge)
 
     async def run() -> tuple[AsyncBestOf, tuple[str, ...]]:
@@ -130,8 +135,9 @@ def best_of(
     return SUCCESS if made.best else FAILURE
 
 
-def _contestant(words: str) -> Contestant:
-    name, given = _parted("--provider", words)
+def _contestant(words: str, of_all: Mapping[str, object]) -> Contestant:
+    name, own = _parted("--provider", words)
+    given = {**of_all, **own}
     return (name, given) if given else name
 
 

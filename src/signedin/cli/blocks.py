@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 from itertools import dropwhile
 from pathlib import PurePath
@@ -16,7 +15,9 @@ from rich.segment import Segment
 from rich.text import Text
 
 from signedin.model.approvals import ApprovalRequest, Question
+from signedin.model.commands import bare_command
 from signedin.model.events import (
+    ApprovalEvent,
     CommandEvent,
     FallbackEvent,
     FileChange,
@@ -43,7 +44,6 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _OVERWRITTEN = re.compile(r"^.*\r(?=.)", re.MULTILINE)
 _NO_SUBJECT = re.compile(r"\A\s*\*\*\s*\*\*[ \t]*(?:\n|\Z)")
 _HUNK = re.compile(r"^@@ ", re.MULTILINE)
-_SHELLS = frozenset({"bash", "sh", "zsh", "dash"})
 _STEP_MARKS = {"completed": "✓", "in_progress": "▸"}
 _WANTS = {
     "command": "The agent wants to run a command:",
@@ -136,16 +136,6 @@ def command_line(line: str) -> Text:
     return Text(f"$ {excerpt(exact(bare_command(line)), COMMAND_LINES)}", style="bold")
 
 
-def bare_command(line: str) -> str:
-    """Returns what a shell is to run: ``ls`` of ``/bin/bash -lc 'ls'``."""
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        return line
-    is_wrapped = len(words) == 3 and words[1] in {"-c", "-lc"}
-    return words[2] if is_wrapped and PurePath(words[0]).name in _SHELLS else line
-
-
 def file_change(event: FileChangeEvent, cwd: str | None) -> RenderableType:
     """Shows files that were written, or that were not."""
     parts: list[RenderableType] = []
@@ -197,6 +187,10 @@ def question(asked: Question) -> RenderableType:
     """Shows a question of the agent, with the answers it proposes."""
     title = f"{printable(asked.header)}: " if asked.header else ""
     lines = [Text(f"{title}{printable(asked.text)}", "yellow")]
+    if asked.server is not None:
+        lines.append(Text(f"  asked by the MCP server {printable(asked.server)}", "dim"))
+    if asked.url is not None:
+        lines.append(Text(f"  {exact(asked.url)}", "bold"))
     for number, option in enumerate(asked.options, 1):
         description = f" - {printable(option.description)}" if option.description else ""
         lines.append(Text(f"  {number}. {printable(option.label)}{description}"))
@@ -228,6 +222,13 @@ def retry(event: RetryEvent) -> RenderableType:
     number = f" {event.attempt}" if event.attempt is not None else ""
     delay = f" in {event.delay:g} s" if event.delay is not None else ""
     return Text(f"retry{number}{delay}: {printable(event.text)}", style="yellow")
+
+
+def changed(event: ApprovalEvent, to: str) -> RenderableType:
+    """Shows what was allowed in place of what the agent asked for."""
+    asked = exact(bare_command(event.text))
+    verdict = "changed" if event.decision == "allow" else "denied; allowed instead"
+    return Text(f"{verdict}: {asked} → {exact(to)}", style="yellow")
 
 
 def warning(text: str) -> RenderableType:

@@ -25,6 +25,7 @@ from signedin.providers.base import Installation
 from signedin.providers.codex.account.home import VENDOR
 from signedin.providers.codex.trust import CONFIG_FILE, trusted_in
 from signedin.providers.registry import BUILT_IN, load_provider
+from signedin.providers.shared.sandbox import problem_with_sandbox
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.capture import capture
 
@@ -95,6 +96,7 @@ async def _findings(providers: Sequence[str], *, smoke: bool) -> list[Finding]:
             if installation.usable.suffix != ".py":  # a Python package is not a program
                 found.append(await _version(name, installation.usable))
             found += [finding async for finding in _account(client)]
+            found += await _sandbox(client)
         if smoke:
             found.append(await _smoke(name))
     return found
@@ -185,6 +187,22 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
         if name == "codex":
             for finding in _trusted(status.home):
                 yield finding
+
+
+async def _sandbox(client: AsyncClient) -> list[Finding]:
+    """Whose sandbox an agent works in; nothing of what runs no commands."""
+    if not client.capabilities.workspace:
+        return []
+    finding = partial(Finding, provider=client.provider, check="sandbox")
+    match client.capabilities.sandbox:
+        case None:
+            return [finding(level="ok", message="none: only its questions limit it")]
+        case "agent":
+            return [finding(level="ok", message="its own")]
+        case "signedin":
+            problem = await problem_with_sandbox()
+            message = f"it runs without one: {problem}" if problem else "signedin's"
+            return [finding(level="warning" if problem else "ok", message=message)]
 
 
 def _writable(name: str, home: Path, variable: str) -> Finding:

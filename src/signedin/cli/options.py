@@ -109,8 +109,29 @@ permissions = click.option(
     type=click.Choice(get_args(choices.Permissions)),
     help="What the agent may do without asking; read-only if not given.",
 )
+_SANDBOX = (
+    click.option(
+        "--sandbox",
+        type=click.Choice(get_args(choices.Sandbox)),
+        help="What the system lets the agent write, whatever is allowed; what --permissions and "
+        "your answers can allow if not given.",
+    ),
+    click.option(
+        "--sandbox-exclude-read",
+        multiple=True,
+        metavar="PATH",
+        help="What an agent in a sandbox cannot read, instead of the usual places of keys; may be "
+        "given several times.",
+    ),
+)
 policy = click.option(
     "--policy", type=FILE, metavar="FILE", help="Rules that answer before you are asked, as TOML."
+)
+retry = click.option(
+    "--retry",
+    type=int,
+    metavar="NUMBER",
+    help="How often to retry a transient failure, unless the agent has begun to act.",
 )
 resume = click.option(
     "--resume",
@@ -250,6 +271,20 @@ def budget(function: Callable[..., Result]) -> Callable[..., Result]:
         return function(**given, budget=asked)
 
     for option in reversed(_BUDGET):
+        collecting = option(collecting)
+    return collecting
+
+
+def sandbox(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Adds the flags of a sandbox to a command, which gets them as ``sandbox``: keywords."""
+
+    @wraps(function)
+    def collecting(**given: object) -> Result:
+        names = ("sandbox", "sandbox_exclude_read")
+        keywords = {name: value for name in names if (value := given.pop(name, None))}
+        return function(**given, sandbox=keywords)
+
+    for option in reversed(_SANDBOX):
         collecting = option(collecting)
     return collecting
 

@@ -109,19 +109,12 @@ def _line(row: ProviderRow) -> tuple[str, ...]:
 
 
 def _ability_lines(rows: Sequence[ProviderRow]) -> list[tuple[str, ...]]:
-    """Returns a line per transport; of a family of providers, only where a member differs."""
-    families = {row.provider: row.transports for row in rows}
-    lines: list[tuple[str, ...]] = []
-    for row in rows:
-        family = row.provider.partition(":")[0]
-        if family != row.provider and families.get(family) == row.transports:
-            lines.append((row.provider, "", f"as {family}"))
-            continue
-        lines += [
-            ("" if number else row.provider, each.name, ", ".join(each.abilities))
-            for number, each in enumerate(row.transports)
-        ]
-    return lines
+    """Returns a line per transport."""
+    return [
+        ("" if number else row.provider, each.name, ", ".join(each.abilities))
+        for row in rows
+        for number, each in enumerate(row.transports)
+    ]
 
 
 def _row(name: str, signed_in: bool | None) -> ProviderRow:  # noqa: FBT001 - a column

@@ -16,7 +16,9 @@ from rich.text import Text
 
 from signedin.cli import blocks
 from signedin.cli.markdown import MarkdownStream
+from signedin.model.commands import bare_command
 from signedin.model.events import (
+    ApprovalEvent,
     CommandEvent,
     Event,
     FallbackEvent,
@@ -272,6 +274,8 @@ def notices(event: Event) -> list[RenderableType]:
             return [blocks.retry(event)]
         case FallbackEvent():
             return [blocks.fallback(event)]
+        case ApprovalEvent() if event.changed is not None:
+            return [blocks.changed(event, event.changed)]
         case _:
             return []
 
@@ -279,7 +283,7 @@ def notices(event: Event) -> list[RenderableType]:
 def _doing(event: CommandEvent | FileChangeEvent | ToolEvent) -> str:
     match event:
         case CommandEvent():
-            line = blocks.exact(blocks.bare_command(event.command))
+            line = blocks.exact(bare_command(event.command))
             return f"Running {line.partition(chr(10))[0]}"
         case FileChangeEvent():
             return "Writing files"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from signedin.model.events import RetryEvent
     from signedin.model.options import TurnKeywords, TurnOptions
     from signedin.model.results import RunResult
-    from signedin.model.retry import Retry
 
 
 @click.command()
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 @options.effort
 @options.cwd
 @options.permissions
+@options.sandbox
 @options.policy
 @options.trust_project
 @options.resume
@@ -79,12 +79,7 @@ if TYPE_CHECKING:
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time the turn may take in all.")
 @options.idle_timeout
 @options.budget
-@click.option(
-    "--retry",
-    type=int,
-    metavar="NUMBER",
-    help="How often to retry a transient failure, unless the agent has begun to act.",
-)
+@options.retry
 @options.source()
 @options.account
 @options.billing
@@ -98,6 +93,12 @@ if TYPE_CHECKING:
     type=options.FILE,
     metavar="FILE",
     help="Write an HTML page about the run when it has ended.",
+)
+@click.option(
+    "--record",
+    type=options.FILE,
+    metavar="FILE",
+    help="Record the run into a cassette, for `signedin replay` and for tests.",
 )
 @click.option(
     "--json", is_flag=True, help="Write JSON: one object, with --stream a line per event."
@@ -117,6 +118,7 @@ def run(
     effort: str | None,
     cwd: str | None,
     permissions: choices.Permissions | None,
+    sandbox: dict[str, Any],
     policy: Path | None,
     trust_project: bool,
     resume: str | None,
@@ -145,6 +147,7 @@ def run(
     unset: Sequence[str],
     provider_option: Sequence[str],
     transcript: Path | None,
+    record: Path | None,
     json: bool,
     stream: bool | None,
 ) -> None:
@@ -186,13 +189,14 @@ def run(
         "idle_timeout": idle_timeout,
         "budget": budget,
         "permissions": permissions,
+        **sandbox,
         "policy": values.policy(policy) if policy else None,
         "instructions": instructions,
         "images": image or None,
         "ephemeral": ephemeral or None,
         "trust_project": trust_project or None,
         "output_retries": output_retries,
-        "retry": _retry(retry),
+        "retry": values.retry(retry),
         "env": values.variables(env, unset) or None,
         "mcp_servers": values.mcp_servers(mcp_server) if mcp_server else None,
         "provider_options": values.provider_options(provider_option) or None,
@@ -203,8 +207,14 @@ def run(
         from signedin.cli.transcript import TranscriptWriter
 
         presenters.append(TranscriptWriter(transcript, text))
+    recording = None
+    if record is not None:
+        from signedin.cli.replay import recording_of
+
+        recording = recording_of(record, text, given, resume or own_copy or on_limit)
     client = AsyncClient(
         options.providers_of(provider),
+        cassette=recording,
         on_limit=on_limit,
         transport=transport,
         auth_source=source,
@@ -275,11 +285,3 @@ async def run_prompt(
                 command = f"signedin run --provider {error.result.provider} --resume {session_id}"
                 error.hint = f"continue with: {command} PROMPT"
             raise
-
-
-def _retry(retries: int | None) -> Retry | None:
-    if retries is None:
-        return None
-    from signedin.model.retry import Retry
-
-    return Retry(retries)

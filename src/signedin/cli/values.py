@@ -20,6 +20,7 @@ from signedin.model.events import JSON
 from signedin.model.options import McpServer
 
 if TYPE_CHECKING:
+    from signedin.model.retry import Retry
     from signedin.safety.policy.rules import Policy
 
 _PATIENCE = 3.0
@@ -78,6 +79,13 @@ def output_schema(file: Path) -> Mapping[str, JSON]:
         UsageError: The file has no JSON object.
     """
     return _object_in(file, "--output-schema")
+
+
+def retry(retries: int | None) -> Retry | None:
+    """Returns how often to retry, if that was given."""
+    from signedin.model.retry import Retry  # noqa: PLC0415 - 10 ms, seldom needed
+
+    return None if retries is None else Retry(retries)
 
 
 def policy(file: Path) -> Policy:

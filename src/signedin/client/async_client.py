@@ -27,6 +27,8 @@ from signedin.client.members import (
     combined,
     configured,
     members_of,
+    opened_cassette,
+    save_cassette,
 )
 from signedin.client.session import AsyncSession, send
 from signedin.client.turn import AsyncTurn, new_recorder
@@ -36,7 +38,15 @@ from signedin.model.capabilities import (
     check_single_try,
     check_supported,
 )
-from signedin.model.choices import AuthSource, Billing, EnvPolicy, OnBatchLimit, OnCrash, OnLimit
+from signedin.model.choices import (
+    AuthSource,
+    Billing,
+    CassetteMode,
+    EnvPolicy,
+    OnBatchLimit,
+    OnCrash,
+    OnLimit,
+)
 from signedin.model.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
 from signedin.model.events import RateLimits
 from signedin.model.options import (
@@ -57,6 +67,7 @@ from signedin.providers.base import (
 )
 from signedin.providers.registry import load_provider
 from signedin.runtime.aio import Leftovers, check_process, running_loop
+from signedin.runtime.watching import BeginningTurn
 
 if TYPE_CHECKING:
     from signedin.ledger.writer import Ledger
@@ -75,9 +86,9 @@ class AsyncClient:
 
     Every turn takes the keywords of `TurnKeywords`, which says what they mean; given here they are
     defaults: ``cwd``, ``model``, ``effort``, ``timeout``, ``idle_timeout``, ``budget``, ``env``,
-    ``permissions``, ``instructions``, ``images``, ``policy``, ``on_approval``, ``on_question``,
-    ``tools``, ``mcp_servers``, ``output_retries``, ``retry``, ``ephemeral``, ``trust_project``,
-    ``provider_options``.
+    ``permissions``, ``sandbox``, ``sandbox_exclude_read``, ``instructions``, ``images``,
+    ``policy``, ``on_approval``, ``on_question``, ``tools``, ``mcp_servers``, ``output_retries``,
+    ``retry``, ``ephemeral``, ``trust_project``, ``provider_options``.
 
     Args:
         provider: Name of the provider, such as ``codex``. Several in the order in which they are
@@ -103,12 +114,17 @@ class AsyncClient:
             running event loop, else when the client is entered. What goes wrong is reported by the
             first turn.
         ledger: Whether what turns use is written to the user's ledger, see ``signedin usage``.
+        cassette: A file into which the messages between signedin and the agent are recorded, or
+            from which they are replayed without the agent. It is written when the client is closed.
+        cassette_mode: ``once``, the default, replays the file or records it if it is not there;
+            ``none`` only replays, ``rewrite`` records and replaces it, ``all`` adds to it.
         **defaults: Defaults for all turns, see `TurnKeywords`.
 
     Raises:
         UnsupportedProviderError: There is no such provider.
         UnsupportedOptionError: The provider has no such transport, or cannot honour a keyword.
         InvalidOptionError: An option has an unusable value.
+        CassetteError: The cassette cannot be used.
     """
 
     def __init__(
@@ -126,8 +142,11 @@ class AsyncClient:
         command: Sequence[str] | None = None,
         prewarm: bool = False,
         ledger: bool = True,
+        cassette: StrPath | None = None,
+        cassette_mode: CassetteMode | None = None,
         **defaults: Unpack[TurnKeywords],
     ) -> None:
+        self._cassette = opened_cassette(cassette, cassette_mode)
         choices = ClientChoices(
             transport=transport,
             binary=binary,
@@ -136,6 +155,7 @@ class AsyncClient:
             billing=billing,
             env_policy=env_policy,
             command=command,
+            cassette=self._cassette,
         )
         self._arguments = {
             **msgspec.structs.asdict(choices),
@@ -157,6 +177,9 @@ class AsyncClient:
             if auth_backend is not None and len(members) > 1:
                 raise UnsupportedOptionError(self._spec.name, "auth_backend", "each has its own")
         self._capabilities = self._spec.transports[self._config.transport]
+        if self._cassette is not None:
+            check_supported(self._spec.name, self._capabilities, {"cassette": cassette or True})
+            self._cassette.belongs_to(self._spec.name, self._config.transport)
         self._auth_backend = auth_backend
         self._on_limit: OnLimit = on_limit or "raise"
         self._defaults = check_keywords(defaults, "client")
@@ -300,6 +323,7 @@ class AsyncClient:
             new_recorder(self.provider, self.transport, options),
             options,
             lambda cleanup: self._leftovers.leave(cleanup, self),
+            beginning=BeginningTurn(self.provider, self.transport, options, prompt),
             on_end=self._turn_ended,
             meter=turn_meter(self.provider, self.capabilities, options),
         )
@@ -630,6 +654,9 @@ class AsyncClient:
         await self._leftovers.ended()
         if self._ledger is not None:
             await self._ledger.aclose()
+        if self._cassette is not None and not self._cassette.replays:
+            configs = {name: config for name, (config, _) in self._accounts.items()}
+            save_cassette(self._cassette, configs, load_provider)
 
     async def __aenter__(self) -> Self:
         self._warm_up()
@@ -642,6 +669,8 @@ class AsyncClient:
         """Is made anew in another process, from its arguments."""
         if self._auth_backend is not None:
             raise TypeError("a client with auth_backend= belongs to the process that made it")
+        if self._cassette is not None:
+            raise TypeError("a client with cassette= belongs to the process that made it")
         return partial(type(self), **self._arguments), ()
 
     def __repr__(self) -> str:

@@ -16,10 +16,18 @@ import signedin
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod
 from signedin.client.async_client import AsyncClient
 from signedin.client.members import ProviderChoice
-from signedin.client.session import AsyncSession
+from signedin.client.session import BlockingSession
 from signedin.client.turn import BlockingTurn
 from signedin.model.capabilities import Capabilities
-from signedin.model.choices import AuthSource, Billing, EnvPolicy, OnBatchLimit, OnCrash, OnLimit
+from signedin.model.choices import (
+    AuthSource,
+    Billing,
+    CassetteMode,
+    EnvPolicy,
+    OnBatchLimit,
+    OnCrash,
+    OnLimit,
+)
 from signedin.model.events import RateLimits
 from signedin.model.options import Output, StrPath, TurnKeywords
 from signedin.model.results import ModelInfo, Outcome, OutputT_co, PastTurn, RunResult, SessionPage
@@ -72,7 +80,7 @@ class Turn(BlockingTurn[OutputT_co]):
         return repr(self._async).removeprefix("Async")
 
 
-class Session(Handle[AsyncSession]):
+class Session(BlockingSession):
     """One conversation with a provider; made by `Client.session`.
 
     It opens with its first turn, or when entered as a context manager. Keywords given to the
@@ -266,9 +274,9 @@ class Client:
 
     Every turn takes the keywords of `TurnKeywords`, which says what they mean; given here they are
     defaults: ``cwd``, ``model``, ``effort``, ``timeout``, ``idle_timeout``, ``budget``, ``env``,
-    ``permissions``, ``instructions``, ``images``, ``policy``, ``on_approval``, ``on_question``,
-    ``tools``, ``mcp_servers``, ``output_retries``, ``retry``, ``ephemeral``, ``trust_project``,
-    ``provider_options``.
+    ``permissions``, ``sandbox``, ``sandbox_exclude_read``, ``instructions``, ``images``,
+    ``policy``, ``on_approval``, ``on_question``, ``tools``, ``mcp_servers``, ``output_retries``,
+    ``retry``, ``ephemeral``, ``trust_project``, ``provider_options``.
 
     Args:
         provider: Name of the provider, such as ``codex``. Several in the order in which they are
@@ -294,12 +302,17 @@ class Client:
             What goes wrong is reported by the
             first turn.
         ledger: Whether what turns use is written to the user's ledger, see ``signedin usage``.
+        cassette: A file into which the messages between signedin and the agent are recorded, or
+            from which they are replayed without the agent. It is written when the client is closed.
+        cassette_mode: ``once``, the default, replays the file or records it if it is not there;
+            ``none`` only replays, ``rewrite`` records and replaces it, ``all`` adds to it.
         **defaults: Defaults for all turns, see `TurnKeywords`.
 
     Raises:
         UnsupportedProviderError: There is no such provider.
         UnsupportedOptionError: The provider has no such transport, or cannot honour a keyword.
         InvalidOptionError: An option has an unusable value.
+        CassetteError: The cassette cannot be used.
     """
 
     def __init__(
@@ -317,6 +330,8 @@ class Client:
         command: Sequence[str] | None = None,
         prewarm: bool = False,
         ledger: bool = True,
+        cassette: StrPath | None = None,
+        cassette_mode: CassetteMode | None = None,
         **defaults: Unpack[TurnKeywords],
     ) -> None:
         self._async = AsyncClient(
@@ -332,6 +347,8 @@ class Client:
             command=command,
             prewarm=prewarm,
             ledger=ledger,
+            cassette=cassette,
+            cassette_mode=cassette_mode,
             **defaults,
         )
         close_with(self, self._async.aclose)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from collections.abc import Coroutine, Mapping
+from contextvars import copy_context
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import msgspec
 
 from signedin.model.approvals import (
     UNATTENDED,
+    Answers,
     ApprovalRequest,
     Decision,
     Question,
+    allow,
+    changed_text,
     deny,
 )
+from signedin.model.commands import bare_command
 from signedin.model.events import JSON
 from signedin.model.options import TurnOptions
 from signedin.runtime.aio import run_callback
@@ -21,20 +29,29 @@ if TYPE_CHECKING:
     from signedin.safety.policy.rules import Answer
     from signedin.tools.tool import ToolResult
 
+T = TypeVar("T")
 _log = logging.getLogger("signedin")
 
 
 class CallbackHost:
-    """The `Host` of one turn."""
+    """The `Host` of one turn. Callbacks get the context variables of who started the turn."""
 
     def __init__(self, options: TurnOptions) -> None:
         self._options = options
+        self._context = copy_context()
+        self._promised: list[ApprovalRequest] = []
 
     async def approve(self, request: ApprovalRequest) -> Decision:
         """Lets ``policy`` decide, then ``on_approval``. No callback, or one that fails, denies."""
         answer = self.by_policy(request)
-        decision = answer.decision(request) if answer else None
-        return decision or await self._by_callback(request)
+        if answer and (decision := answer.decision(request)):
+            return decision
+        for promise in self._promised:
+            if _wanted(promise) == _wanted(request):
+                self._promised.remove(promise)
+                return allow
+        decision = await self._by_callback(request)
+        return decision if decision.changed is None else self._changed(request, decision)
 
     def by_policy(self, request: ApprovalRequest) -> Answer | None:
         """Returns what the rules answer, ``None`` without rules."""
@@ -46,7 +63,7 @@ class CallbackHost:
         if callback is None:
             return UNATTENDED
         try:
-            decision = await run_callback(callback, request)
+            decision = await self._called(run_callback(callback, request))
         except Exception as error:
             _log.exception("on_approval failed; the request is denied")
             return deny(f"on_approval failed: {error}")
@@ -55,16 +72,40 @@ class CallbackHost:
             return deny("on_approval returned no decision")
         return decision
 
-    async def answer(self, questions: tuple[Question, ...]) -> Mapping[str, str] | None:
+    def _changed(self, request: ApprovalRequest, decision: Decision) -> Decision:
+        """Checks what a callback allows in place of what was asked for.
+
+        An agent that takes no other input is refused, and may then ask for what is allowed.
+        """
+        try:
+            changed = _checked(request, decision)
+            note = changed_text(changed)
+        except (TypeError, ValueError) as error:
+            _log.error("on_approval: %s; the request is denied", error)
+            return Decision("deny", f"on_approval failed: {error}", "change on_approval")
+        answer = self.by_policy(changed)
+        if answer and answer.verdict == "deny":
+            return answer.decision(changed) or UNATTENDED
+        if request.changeable:
+            return decision
+        self._promised.append(changed)
+        reason = f"not as asked for. Allowed instead, if you ask for exactly this: {note}"
+        return Decision("deny", reason, changed=decision.changed)
+
+    async def answer(self, questions: tuple[Question, ...]) -> Answers | None:
         """Asks ``on_question``. No callback, or one that fails, declines."""
         callback = self._options.on_question
         if callback is None:
             return None
         try:
-            return await run_callback(callback, questions)
+            answers = await self._called(run_callback(callback, questions))
         except Exception:
             _log.exception("on_question failed; the questions are declined")
             return None
+        if answers is not None and not isinstance(answers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            _log.error("on_question returned %r; the questions are declined", type(answers))
+            return None
+        return answers
 
     async def call_tool(self, name: str, arguments: object) -> ToolResult:
         """Calls one of the turn's tools."""
@@ -74,4 +115,33 @@ class CallbackHost:
         request = ApprovalRequest(subject="tool", item_id="", tool=name, arguments=arguments)
         if (answer := self.by_policy(request)) and answer.verdict == "deny":
             return ToolResult((TextContent(f"not permitted: {answer.why}"),), error=True)
-        return await Toolbox(self._options.tools).call(name, cast("JSON", arguments))
+        return await self._called(Toolbox(self._options.tools).call(name, cast("JSON", arguments)))
+
+    async def _called(self, work: Coroutine[object, object, T]) -> T:
+        """Waits for something that has the context variables of the turn."""
+        return await asyncio.get_running_loop().create_task(work, context=self._context)
+
+
+def _checked(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:
+    """Returns the request as a decision changes it.
+
+    Raises:
+        ValueError: It cannot be changed so.
+    """
+    if decision.changed is None or decision.verdict != "allow":
+        raise ValueError(f"{decision.verdict!r} cannot change what it decides, only allow can")
+    if request.subject == "tool" and not (request.changeable or request.arguments):
+        raise ValueError("the agent does not say with which arguments it calls the tool")
+    return request.changed_to(decision.changed)
+
+
+def _wanted(request: ApprovalRequest) -> ApprovalRequest:
+    """Returns what a request would do, to recognise it when it is asked for again."""
+    return msgspec.structs.replace(
+        request,
+        item_id="",
+        reason="",
+        command=bare_command(request.command) if request.command else None,
+        # Of commands and files, these repeat it in the agent's own form.
+        arguments=request.arguments if request.subject == "tool" else None,
+    )

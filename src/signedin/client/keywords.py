@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from signedin.client.budgets import meters_of
-from signedin.model.choices import Permissions
+from signedin.model.choices import Permissions, Sandbox
 from signedin.model.errors import InvalidOptionError
 from signedin.model.options import (
     McpServer,
@@ -140,6 +140,25 @@ def _permissions(name: str, value: object) -> object:
     return value
 
 
+def _sandbox(name: str, value: object) -> object:
+    if value is not None:
+        check_choice(name, value, get_args(Sandbox))
+    return value
+
+
+def _paths(name: str, value: object) -> object:
+    return None if value is None else tuple(_path(name, each) for each in _list(name, value))
+
+
+def _path(name: str, value: object) -> str:
+    path = str(cast("StrPath", value)) if isinstance(value, str | os.PathLike) else ""
+    if not (path.startswith("~") or Path(path).is_absolute()):
+        raise InvalidOptionError(
+            f"{name} must have absolute paths, or such that begin with ~, not {value!r}"
+        )
+    return path
+
+
 def _policy(name: str, value: object) -> object:
     if value is None:
         return None
@@ -246,6 +265,8 @@ _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "budget": _budget,
     "env": _variables,
     "permissions": _permissions,
+    "sandbox": _sandbox,
+    "sandbox_exclude_read": _paths,
     "instructions": _text,
     "images": _images,
     "policy": _policy,

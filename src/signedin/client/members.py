@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,14 @@ import msgspec
 from signedin.accounts.homes import isolated_home
 from signedin.client.keywords import check_keywords, merge_keywords
 from signedin.model.capabilities import check_supported, common_capabilities
-from signedin.model.choices import AuthSource, Billing, EnvPolicy, OnLimit
+from signedin.model.choices import AuthSource, Billing, CassetteMode, EnvPolicy, OnLimit
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.model.options import StrPath, TurnKeywords, TurnOptions, check_choice
 from signedin.providers.base import Installation, Provider, ProviderConfig, ProviderSpec
 
 if TYPE_CHECKING:
-    from signedin.fallback.members import Member
+    from signedin.providers.fallback.members import Member
+    from signedin.wire.cassettes.cassette import Cassette
 
 ProviderChoice: TypeAlias = "str | tuple[str, Mapping[str, object]]"
 """A provider, or one with the keywords that hold for it only."""
@@ -39,6 +41,7 @@ class ClientChoices(msgspec.Struct, frozen=True, kw_only=True):
     billing: Billing | None = None
     env_policy: EnvPolicy = "minimal"
     command: Sequence[str] | None = None
+    cassette: Cassette | None = None
 
 
 def configured(spec: ProviderSpec, choices: ClientChoices) -> ProviderConfig:
@@ -69,7 +72,55 @@ def configured(spec: ProviderSpec, choices: ClientChoices) -> ProviderConfig:
         account=choices.account,
         billing=choices.billing,
         env_policy=choices.env_policy,
+        cassette=choices.cassette,
     )
+
+
+def opened_cassette(path: StrPath | None, mode: CassetteMode | None) -> Cassette | None:
+    """Returns the cassette of a client, if it has one.
+
+    Args:
+        path: As given, also opened; else ``SIGNEDIN_CASSETTE`` names it.
+        mode: As given; else ``SIGNEDIN_CASSETTE_MODE`` has it, or it is ``once``.
+
+    Raises:
+        InvalidOptionError: There is no such mode, or a mode without a cassette.
+        CassetteError: It cannot be used.
+    """
+    path = path if path is not None else os.environ.get("SIGNEDIN_CASSETTE")
+    if not path:
+        if mode is not None:
+            raise InvalidOptionError("cassette_mode= is about a cassette: give cassette= as well")
+        return None
+    mode = mode or cast("CassetteMode", os.environ.get("SIGNEDIN_CASSETTE_MODE") or "once")
+    check_choice("cassette_mode", mode, get_args(CassetteMode))
+    from signedin.wire.cassettes.cassette import Cassette  # noqa: PLC0415 - seldom needed
+
+    if isinstance(path, Cassette):
+        return path
+    return Cassette(Path(path).expanduser().absolute(), mode)
+
+
+def save_cassette(
+    cassette: Cassette, configs: Mapping[str, ProviderConfig], load: Callable[[str], ProviderSpec]
+) -> None:
+    """Writes what was recorded, unless a secret of this machine is in it.
+
+    Args:
+        cassette: The cassette.
+        configs: How each provider of the client is driven, by its name.
+        load: Finds a provider by its name.
+
+    Raises:
+        CassetteError: One is, or it cannot be written.
+    """
+    from signedin.accounts.stored_secrets import stored_secrets  # noqa: PLC0415 - seldom needed
+    from signedin.model.redact import know  # noqa: PLC0415 - seldom needed
+    from signedin.providers.shared.binary import with_known_version  # noqa: PLC0415 - seldom needed
+
+    know(stored_secrets())
+    agents = [with_known_version(load(name).find(config)) for name, config in configs.items()]
+    cassette.save(", ".join(agent.version or "" for agent in agents))
 
 
 def members_of(
@@ -90,7 +141,7 @@ def members_of(
         UnsupportedProviderError: There is no such provider.
         InvalidOptionError: They cannot be used together, or a keyword cannot be used.
     """
-    from signedin.fallback.members import check_vendors  # noqa: PLC0415 - seldom needed
+    from signedin.providers.fallback.members import check_vendors  # noqa: PLC0415 - seldom needed
 
     given = [providers] if isinstance(providers, str) else list(providers)
     if not given:
@@ -113,7 +164,7 @@ def combined(
     members: Sequence[Member], on_limit: OnLimit | None
 ) -> tuple[ProviderSpec, ProviderConfig]:
     """Returns several providers as one, which can do what all of them can."""
-    from signedin.fallback.provider import FallbackProvider  # noqa: PLC0415 - seldom needed
+    from signedin.providers.fallback.provider import FallbackProvider  # noqa: PLC0415 - seldom needed
 
     def create(config: ProviderConfig) -> Provider:
         del config
@@ -134,7 +185,7 @@ def combined(
 
 
 def _member(choice: object, choices: ClientChoices, load: Callable[[str], ProviderSpec]) -> Member:
-    from signedin.fallback.members import Member  # noqa: PLC0415 - seldom needed
+    from signedin.providers.fallback.members import Member  # noqa: PLC0415 - seldom needed
 
     name, given = _name_and_keywords(choice)
     own = {key: value for key, value in given.items() if key in _OF_CLIENTS}

@@ -21,6 +21,7 @@ from signedin.model.capabilities import (
     check_single_try,
     check_supported,
 )
+from signedin.model.display import html
 from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.model.options import Output, TurnKeywords, TurnOptions
 from signedin.model.results import PastTurn, RunResult
@@ -34,6 +35,9 @@ from signedin.providers.base import (
     SessionRequest,
 )
 from signedin.runtime.aio import Leftovers, finish
+from signedin.runtime.background_loop import call
+from signedin.runtime.handles import Handle
+from signedin.runtime.watching import BeginningTurn
 
 LATEST = "latest"
 """Resumes the newest session of the working directory."""
@@ -151,7 +155,7 @@ class AsyncSession:
             options: Everything else.
             deadline: When the ``timeout`` of its run is over, in the time of the event loop.
         """
-        return self._turn(options, partial(send, prompt, options), deadline)
+        return self._turn(options, partial(send, prompt, options), deadline, prompt)
 
     async def roll_back(self) -> None:
         """Takes the last turn, which has failed, out of the conversation, if it got there."""
@@ -275,8 +279,21 @@ class AsyncSession:
         state = "closed" if self._held is None else "busy" if self._held.busy else "open"
         return f"{type(self).__name__}({self._name!r}, id={self.id!r}, {state})"
 
+    async def html(self) -> str | None:
+        """Returns the turns, as notebooks show them, if it is open and they are stored."""
+        is_known = self._held is not None and self._capabilities.history
+        turns = await self.history() if is_known else ()
+        return html(turns, provider=self._name, session_id=self.id)
+
+    def _repr_html_(self) -> str | None:
+        return html((), provider=self._name, session_id=self.id)  # its turns have to be awaited
+
     def _turn(
-        self, options: TurnOptions, start: TurnStart, deadline: float | None = None
+        self,
+        options: TurnOptions,
+        start: TurnStart,
+        deadline: float | None = None,
+        prompt: str = "",
     ) -> AsyncTurn:
         return AsyncTurn(
             partial(self.running, options, start),
@@ -284,6 +301,7 @@ class AsyncSession:
             options,
             lambda cleanup: self._leftovers.leave(cleanup, self),
             deadline,
+            beginning=BeginningTurn(self._name, self._transport, options, prompt),
             on_end=self._on_turn_end,
             meter=turn_meter(self._name, self._capabilities, options),
         )
@@ -341,6 +359,13 @@ class AsyncSession:
         asked = {**self._defaults, **checked, "output": output}
         check_supported(self._name, self._capabilities, asked)
         return resolve(self._defaults, checked, output)
+
+
+class BlockingSession(Handle[AsyncSession]):
+    """What a session without ``await`` has that an asynchronous one cannot have."""
+
+    def _repr_html_(self) -> str | None:
+        return call(self._async.html)
 
 
 def send(

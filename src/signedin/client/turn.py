@@ -14,11 +14,13 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextvars import copy_context
 from typing import Generic, Self, cast
 
 import msgspec
 
 from signedin.client.budgets import TurnMeter
+from signedin.model.display import html
 from signedin.model.errors import (
     BudgetExceededError,
     OutputError,
@@ -31,6 +33,7 @@ from signedin.model.options import TurnOptions
 from signedin.model.results import OutputT_co, RunResult
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 from signedin.providers.base import ProviderTurn
+from signedin.runtime import watching
 from signedin.runtime.aio import Unwatched, check_process, finish, running_loop
 from signedin.runtime.background_loop import call
 from signedin.runtime.batches import AsyncBatches, Batches
@@ -65,6 +68,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         leave: Callable[[Coroutine[object, object, None]], Awaitable[None]] = finish,
         deadline: float | None = None,
         *,
+        beginning: watching.BeginningTurn | None = None,
         on_end: Callable[[TurnRecorder], None] | None = None,
         meter: TurnMeter | None = None,
     ) -> None:
@@ -77,6 +81,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             leave: Takes over the clean-up of a turn whose time is up.
             deadline: When its time is up, in the time of the event loop; by default its ``timeout``
                 begins with it.
+            beginning: What those who watch turns learn of it first.
             on_end: Called with the complete record of a turn that was started, once.
             meter: Counts it for the budgets that hold for it.
         """
@@ -85,6 +90,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self._meter = meter
         self._stopping: asyncio.Task[None] | None = None
         self._on_end = on_end
+        self._beginning = beginning
+        self._watcher: watching.TurnWatcher | None = None
         self._opener = opener
         self._recorder = recorder
         self._options = options
@@ -129,7 +136,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         check_process(self._process)
         batch: list[AnyEvent] = []
         while not batch and not self._closed:
-            batch = self._recorder.record(await self._receive_or_fail())
+            batch = self._record(await self._receive_or_fail())
             if self._recorder.done is not None:
                 await self._release()
         return batch
@@ -183,7 +190,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         """Stops the turn if it still runs, and frees what it holds. Idempotent."""
         if not self._closed:
             if self._recorder.done is None:
-                self._recorder.record([interrupted_done("interrupted")])
+                self._record([interrupted_done("interrupted")])
             await self._release()
 
     def __aiter__(self) -> AsyncIterator[AnyEvent]:
@@ -198,6 +205,15 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         done = self._recorder.done
         state = done.reason if done else "running" if self._turn else "not started"
         return f"{type(self).__name__}(id={self.id!r}, {state})"
+
+    def html(self) -> str | None:
+        """Returns what has happened so far, as notebooks show it."""
+        if self._opening is None and self._recorder.done is None:
+            return None
+        return html(self._recorder.so_far(), running=self._recorder.done is None)
+
+    def _repr_html_(self) -> str | None:
+        return self.html()
 
     async def _iterate_items(self, feed: ItemFeed) -> AsyncGenerator[AnyItem, None]:
         try:
@@ -243,6 +259,15 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             raise TimeoutExceededError(message) from None
         finally:
             self._waiting = None
+
+    def _record(self, events: list[Event]) -> list[AnyEvent]:
+        batch = self._recorder.record(events)
+        if self._watcher is not None:
+            try:
+                self._watcher.see(batch)
+            except Exception as error:
+                watching.log_failure(error)
+        return batch
 
     def _counted(self, events: list[Event]) -> list[Event]:
         """Counts what has happened; the end of a turn that used too much is that of its budget.
@@ -297,8 +322,18 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
     def _opened(self) -> asyncio.Task[ProviderTurn]:
         """Starts the turn, once. Who gives up waiting for it releases it."""
         if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open())
+            context = copy_context()
+            context.run(self._begin_watching)
+            opening = self._open()
+            self._opening = asyncio.get_running_loop().create_task(opening, context=context)
         return self._opening
+
+    def _begin_watching(self) -> None:
+        if watching.watch is not None and self._beginning is not None:
+            try:
+                self._watcher = watching.watch(self._beginning)
+            except Exception as error:
+                watching.log_failure(error)
 
     async def _open(self) -> ProviderTurn:
         if self._meter is not None:
@@ -336,10 +371,21 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         was_refused = self._turn is None and isinstance(self._error, BudgetExceededError)
         if self._opening is not None and self._on_end is not None and not was_refused:
             self._on_end(self._recorder)
+        self._end_watching()
         if isinstance(self._error, TimeoutExceededError):
             await self._leave_behind(self._end())
         elif self._opening is not None:
             await finish(self._end())
+
+    def _end_watching(self) -> None:
+        done = self._recorder.done
+        if self._watcher is None or done is None:
+            return
+        why = None if done.reason == "completed" else self._failure()
+        try:
+            self._watcher.end(self._recorder.result(turn_id=self.id), why)
+        except Exception as error:
+            watching.log_failure(error)
 
     async def _end(self) -> None:
         if self._stopping is not None:
@@ -391,6 +437,9 @@ class BlockingTurn(Batches[AnyEvent], Generic[OutputT_co]):
     def __iter__(self) -> Iterator[AnyEvent]:
         """Iterates over the events."""
         return self._iterate()
+
+    def _repr_html_(self) -> str | None:
+        return self._async.html()
 
 
 def new_recorder(provider: str, transport: str, options: TurnOptions) -> TurnRecorder:

@@ -284,7 +284,7 @@ class _Folder:
         if self._record.is_file():
             worktrees = Path(os.fsdecode(self._record.read_bytes())) / "worktrees"
             _remove(worktrees / self.path.name)
-            if worktrees.is_dir() and not any(worktrees.iterdir()):
+            with suppress(OSError):  # there are others, or another one has removed it
                 worktrees.rmdir()
         if self.tree.exists():
             _log.warning("%s could not be removed; the next worktree tries again", self.tree)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from signedin.accounts.homes import make_private, signedin_home
 from signedin.model.errors import SignedinError
-from signedin.runtime.insisting import BUSY_SECONDS, insist
+from signedin.runtime.sqlite import (
+    BUSY_SECONDS,
+    FileKind,
+    has_tables,
+    insist,
+    make_private_file,
+    stamp_of,
+    transaction,
+)
 
 if TYPE_CHECKING:
     import sqlite3
 
-_APPLICATION = 0x51474E4C
-_VERSION = 1
-
-_SCHEMA = """
+_LEDGER = FileKind(
+    application=0x51474E4C,
+    version=1,
+    schema="""
 CREATE TABLE IF NOT EXISTS turns (
     ended REAL NOT NULL, day TEXT NOT NULL,
     provider TEXT NOT NULL, transport TEXT NOT NULL, account TEXT NOT NULL, model TEXT NOT NULL,
@@ -49,7 +56,8 @@ CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON turns BEGIN
         tool_calls = tool_calls + excluded.tool_calls,
         vendor_usd = vendor_usd + excluded.vendor_usd;
 END;
-"""
+""",
+)
 
 
 def ledger_file() -> Path:
@@ -91,8 +99,7 @@ def open_ledger(file: Path) -> sqlite3.Connection:
     import sqlite3  # noqa: PLC0415 - 10 ms, of the thread that writes
 
     make_private(file.parent)
-    # SQLite would make it with the mode of the umask; its other files get the mode of this one.
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+    make_private_file(file)
     database = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         insist(lambda: _prepare(database))
@@ -104,18 +111,10 @@ def open_ledger(file: Path) -> sqlite3.Connection:
 
 def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA synchronous = NORMAL")
-    [version] = database.execute("PRAGMA user_version").fetchone()
-    if version == _VERSION:
+    if has_tables(database):
         check_ours(database)
-        return
-    [tables] = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if version or tables:
-        check_ours(database)
-    database.execute("PRAGMA journal_mode = WAL")
-    database.executescript(
-        f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; "
-        f"PRAGMA user_version = {_VERSION}; COMMIT;"
-    )
+    else:
+        _LEDGER.make_tables(database)
 
 
 def check_ours(database: sqlite3.Connection) -> None:
@@ -124,9 +123,7 @@ def check_ours(database: sqlite3.Connection) -> None:
     Raises:
         SignedinError: It is.
     """
-    [application] = database.execute("PRAGMA application_id").fetchone()
-    [version] = database.execute("PRAGMA user_version").fetchone()
-    if (application, version) != (_APPLICATION, _VERSION):
+    if stamp_of(database) != (_LEDGER.application, _LEDGER.version):
         raise SignedinError("it is not a ledger of this version of signedin; move it away")
 
 
@@ -137,15 +134,5 @@ def write_rows(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
         sqlite3.Error: None were written.
     """
     places = ", ".join("?" * len(Row._fields))
-
-    def insert() -> None:
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            database.executemany(f"INSERT INTO turns VALUES ({places})", rows)  # noqa: S608
-            database.execute("COMMIT")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-            raise
-
-    insist(insert)
+    with transaction(database):
+        database.executemany(f"INSERT INTO turns VALUES ({places})", rows)  # noqa: S608

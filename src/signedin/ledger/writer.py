@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from signedin.ledger.file import Row, ledger_file, open_ledger, write_rows
 from signedin.model.capabilities import Capabilities
@@ -29,8 +29,10 @@ from signedin.model.events import (
 )
 from signedin.model.results import RunResult
 from signedin.model.turn_recorder import TurnRecorder
-from signedin.providers.base import ProviderConfig
 from signedin.runtime.aio import aside
+
+if TYPE_CHECKING:
+    from signedin.providers.base import ProviderConfig
 
 _log = logging.getLogger("signedin")
 

@@ -9,6 +9,7 @@ from signedin._lazy import attach
 
 if TYPE_CHECKING:
     from signedin.loopback.clients import ClientOptions
+    from signedin.loopback.collector import CollectedSpan, Collector, Export
     from signedin.loopback.grants import LoopbackAccount
     from signedin.loopback.issuer import IssuerRequest, LoopbackIssuer
     from signedin.loopback.model import LoopbackModel
@@ -45,8 +46,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AskUser",
     "ClientOptions",
+    "CollectedSpan",
+    "Collector",
     "Cut",
     "EditFile",
+    "Export",
     "Failed",
     "FreeformCall",
     "Hang",
@@ -80,6 +84,7 @@ __all__ = [
 
 _HOMES = {
     ".clients": "ClientOptions",
+    ".collector": "CollectedSpan Collector Export",
     ".grants": "LoopbackAccount",
     ".issuer": "IssuerRequest LoopbackIssuer",
     ".model": "LoopbackModel",

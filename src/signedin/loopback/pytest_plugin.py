@@ -1,13 +1,63 @@
-"""The pytest fixture `loopback_model`."""
+"""The pytest fixture `loopback_model`, and the marker `cassette`."""
 
-from collections.abc import Callable, Iterator
+import os
+import re
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from signedin.loopback.model import LoopbackModel
+
+
+_VARIABLES = ("SIGNEDIN_CASSETTE", "SIGNEDIN_CASSETTE_MODE")
+"""What names the cassette of clients that are made without one."""
+
+_MODES = ("once", "none", "rewrite", "all")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds ``--cassette-mode``."""
+    parser.getgroup("signedin").addoption(
+        "--cassette-mode",
+        choices=_MODES,
+        default="once",
+        help="what clients of tests marked with cassette do: replay it, or record it if it is not "
+        "there (once); only replay (none); record (rewrite); add to it (all)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the marker."""
+    config.addinivalue_line(
+        "markers",
+        "cassette(file): record what the signedin client of the test and its agent say, and replay "
+        "it from then on. Without a file it is cassettes/MODULE.TEST.jsonl beside the module",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Names the cassette while a marked test and its fixtures run."""
+    marker = item.get_closest_marker("cassette")
+    if marker is None:
+        return (yield)
+    before = {name: os.environ.get(name) for name in _VARIABLES}
+    named = f"cassettes/{item.path.stem}.{re.sub(r'[^A-Za-z0-9_.-]+', '-', item.name)}.jsonl"
+    file = item.path.parent / Path(*(marker.args or (named,)))
+    mode = str(item.config.getoption("--cassette-mode"))
+    os.environ.update(zip(_VARIABLES, (str(file), mode), strict=True))
+    try:
+        return (yield)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @pytest.fixture

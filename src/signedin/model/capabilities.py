@@ -40,13 +40,18 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         steer: A running turn takes more words.
         interrupt: A running turn is stopped.
         workspace: It works in ``cwd``: runs commands and changes files, as ``permissions`` say.
+        sandboxed: The system refuses what ``sandbox`` does not let it do.
+        own_sandbox: That sandbox is the agent's own, which follows ``permissions``.
         command_output: A command is reported with its output and its exit code.
         diffs: A file change is reported with its diff.
         approvals: What is not permitted is asked for.
+        changed_input: It runs what `allow(changed=…)` of an approval callback gives. Elsewhere the
+            agent is refused, and may then ask for exactly that.
         policy: Rules answer what is asked; the agent asks for whatever it writes.
         policy_commands: It asks for each command that a rule denies or asks for.
         policy_reads: The same for what it reads.
         questions: The agent asks the user.
+        elicitation: MCP servers ask the user.
         images: Images are shown to the model.
         effort: The reasoning effort is chosen.
         instructions: The agent's own instructions are added to.
@@ -59,6 +64,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         usage_during: They are reported after each of these requests, not only after the turn.
         cost: The price of a turn is reported, in US dollars.
         prewarm: The process is started ahead of the first turn.
+        cassette: What passes between signedin and the agent can be recorded and replayed.
     """
 
     deltas: bool = False
@@ -78,13 +84,17 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     steer: bool = False
     interrupt: bool = False
     workspace: bool = False
+    sandboxed: bool = False
+    own_sandbox: bool = False
     command_output: bool = False
     diffs: bool = False
     approvals: bool = False
+    changed_input: bool = False
     policy: bool = False
     policy_commands: bool = False
     policy_reads: bool = False
     questions: bool = False
+    elicitation: bool = False
     images: bool = False
     effort: bool = False
     instructions: bool = False
@@ -97,6 +107,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     usage_during: bool = False
     cost: bool = False
     prewarm: bool = False
+    cassette: bool = False
 
     @property
     def budget_enforced(self) -> Literal["during turn", "after turn"] | None:
@@ -104,6 +115,13 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         if not self.usage:
             return None
         return "during turn" if self.usage_during else "after turn"
+
+    @property
+    def sandbox(self) -> Literal["agent", "signedin"] | None:
+        """Whose sandbox the agent works in; ``None`` where only its questions limit it."""
+        if not self.sandboxed:
+            return None
+        return "agent" if self.own_sandbox else "signedin"
 
 
 class CommonCapabilities(Capabilities, frozen=True, kw_only=True):
@@ -131,7 +149,8 @@ def common_capabilities(of_each: Mapping[str, Capabilities]) -> CommonCapabiliti
     has = {name: name not in lacking for name in Capabilities.__struct_fields__}
     # These are about one account, or would have to be asked of each.
     asked = dict.fromkeys(("models", "limits", "list_sessions"), False)
-    return CommonCapabilities(lacking=lacking, **{**has, **asked})
+    own = any(capabilities.own_sandbox for capabilities in of_each.values())
+    return CommonCapabilities(lacking=lacking, **{**has, **asked, "own_sandbox": own})
 
 
 EVERYTHING = Capabilities(**dict.fromkeys(Capabilities.__struct_fields__, True))
@@ -148,11 +167,14 @@ _NEEDS: Mapping[str, tuple[str, object]] = {
     "mcp_servers": ("mcp_servers", {}),
     "ephemeral": ("ephemeral", False),
     "permissions": ("workspace", "read-only"),
+    "sandbox": ("sandboxed", "off"),
+    "sandbox_exclude_read": ("sandboxed", None),
     "trust_project": ("workspace", False),
     "output": ("output_schema", None),
     "resume": ("resume", None),
     "fork": ("fork", False),
     "prewarm": ("prewarm", False),
+    "cassette": ("cassette", None),
 }
 """The capability each keyword needs that not every provider can honour, and the value of the
 keyword that asks for nothing."""
@@ -178,8 +200,24 @@ def check_supported(
             if keywords.get(keyword) not in (None, nothing):
                 hint = f"it means something else at each; give it as (provider, {{{keyword!r}: …}})"
                 raise UnsupportedOptionError(provider, keyword, hint)
-    if (policy := cast("Policy | None", keywords.get("policy"))) is not None:
+    policy = cast("Policy | None", keywords.get("policy"))
+    if policy is not None:
         _check_policy(provider, capabilities, policy)
+    if capabilities.own_sandbox:
+        _check_own_sandbox(provider, keywords)
+        if policy is not None and (permissions := _permissions(keywords)) != "full-access":
+            _check_confined_policy(provider, permissions, policy)
+
+
+def _check_own_sandbox(provider: str, keywords: Mapping[str, object]) -> None:
+    """Refuses another sandbox than the one that an agent has for its permissions."""
+    permissions = _permissions(keywords)
+    own = "off" if permissions == "full-access" else permissions
+    if keywords.get("sandbox") not in (None, own):
+        hint = f"its own sandbox follows permissions=, with {permissions!r} it is {own!r}"
+        raise UnsupportedOptionError(provider, "sandbox", hint)
+    if keywords.get("sandbox_exclude_read") is not None:
+        raise UnsupportedOptionError(provider, "sandbox_exclude_read", "its sandbox is its own")
 
 
 def _check_policy(provider: str, capabilities: Capabilities, policy: Policy) -> None:
@@ -192,6 +230,26 @@ def _check_policy(provider: str, capabilities: Capabilities, policy: Policy) -> 
             who = who_lacks(able, provider, capabilities)
             hint = f"it {what} without asking, so {rule} could not answer"
             raise UnsupportedOptionError(who, "policy", hint)
+
+
+def _check_confined_policy(provider: str, permissions: object, policy: Policy) -> None:
+    """Refuses rules about what an agent may do in a sandbox of its own, where it does not ask.
+
+    Codex could be made to ask (``untrusted``), but what is then allowed may leave the sandbox: a
+    command that fails in it is repeated outside, and one that asks to leave it looks like any other
+    (seen with codex 0.163 and 0.169).
+    """
+    kinds = ("command", "read", "network") + (("write",) if permissions != "read-only" else ())
+    for rule in filter(None, map(policy.forbids, kinds)):
+        hint = (
+            f"an agent with a sandbox of its own does not ask for what it may do there, so {rule} "
+            "could not answer; pass permissions='full-access', with which it asks for everything"
+        )
+        raise UnsupportedOptionError(provider, "policy", hint)
+
+
+def _permissions(keywords: Mapping[str, object]) -> object:
+    return keywords.get("permissions") or "read-only"
 
 
 def who_lacks(capability: str, provider: str, capabilities: Capabilities) -> str:

@@ -7,6 +7,9 @@ from typing import Literal, TypeAlias
 Permissions: TypeAlias = Literal["read-only", "workspace-write", "full-access"]
 """What the agent may do without asking."""
 
+Sandbox: TypeAlias = Literal["read-only", "workspace-write", "off"]
+"""What the system lets the agent write: nothing of the project, the project, or everything."""
+
 EnvPolicy: TypeAlias = Literal["minimal", "inherit"]
 """``minimal`` keeps other vendors' credentials out of the child's environment."""
 
@@ -23,6 +26,10 @@ acted, while others go to the next provider of the client; the run ends."""
 
 Billing: TypeAlias = Literal["subscription", "api"]
 """Who is to pay: the plan of a login, or an API key by use."""
+
+CassetteMode: TypeAlias = Literal["once", "none", "rewrite", "all"]
+"""Play a cassette that is there and record one that is not; only play; record and replace what is
+there; record and add to it."""
 
 OnCrash: TypeAlias = Literal["resume", "again", "ask"]
 """What a batch does with a row whose process died while it was running."""

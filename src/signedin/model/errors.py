@@ -174,6 +174,10 @@ class ProtocolError(SignedinError):
     kind = ErrorKind.PROTOCOL
 
 
+class CassetteError(ProtocolError):
+    """A cassette cannot be used, or what happens now is not what was recorded."""
+
+
 class OutputError(SignedinError):
     """The answer does not fit the requested structure.
 

@@ -292,6 +292,8 @@ class ApprovalEvent(Event, frozen=True, kw_only=True, tag="approval"):
             ``question``.
         decision: ``allow``, ``allow_for_session``, ``deny``, ``stop`` or, for a question,
             ``answered``.
+        changed: What the answer allows in place of what was asked for. With ``allow`` that runs;
+            with ``deny`` the agent cannot be given it, and is informed instead.
     """
 
     kind: ClassVar[Literal["approval"]] = "approval"
@@ -299,6 +301,7 @@ class ApprovalEvent(Event, frozen=True, kw_only=True, tag="approval"):
     item_id: str
     subject: str
     decision: str
+    changed: str | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, dict=True):

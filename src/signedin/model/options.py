@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypedDict
 import msgspec
 
 from signedin.model.approvals import OnApproval, OnQuestion
-from signedin.model.choices import Permissions
+from signedin.model.choices import Permissions, Sandbox
 from signedin.model.errors import InvalidOptionError
 from signedin.model.redact import know, know_headers, know_variables
 
@@ -50,6 +50,10 @@ class TurnKeywords(TypedDict, total=False):
             prompts of the `map` that it is given to. Of several, each holds.
         env: Variables for the agent's process; ``None`` as a value removes one.
         permissions: What the agent may do without asking; ``read-only`` by default.
+        sandbox: What the system lets the agent write, whatever is allowed; without it, what
+            ``permissions`` and whoever decides approvals can allow.
+        sandbox_exclude_read: Files and folders that a confined agent cannot read, instead of those
+            where keys usually are.
         instructions: Added to the agent's own instructions.
         images: Shown to the model together with the prompt.
         policy: Rules of `signedin.safety.policy` that answer before ``on_approval`` is asked.
@@ -73,6 +77,8 @@ class TurnKeywords(TypedDict, total=False):
     budget: Budget | None
     env: Mapping[str, str | None]
     permissions: Permissions
+    sandbox: Sandbox | None
+    sandbox_exclude_read: Sequence[StrPath] | None
     instructions: str | None
     images: Sequence[Image]
     policy: Policy | Sequence[Rule] | None
@@ -136,6 +142,8 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True):
     budget: tuple[Meter, ...] = ()
     env: Mapping[str, str | None] = {}
     permissions: Permissions = "read-only"
+    sandbox: Sandbox | None = None
+    sandbox_exclude_read: tuple[str, ...] | None = None
     instructions: str | None = None
     images: tuple[Image, ...] = ()
     policy: Policy | None = None

@@ -59,6 +59,8 @@ _FORMS = (
 )
 """How secrets begin, and which characters follow."""
 
+_STARTS = tuple(start for start, _ in _FORMS)
+
 _JWT = r"""eyJ(?<![A-Za-z0-9]eyJ)[A-Za-z0-9_-]{6,}+
     (\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+)?  # a run that is not one is read completely, too
 """
@@ -151,7 +153,7 @@ def redact(text: str) -> str:
     """Returns ``text`` with every secret it recognises replaced by ``***``."""
     for value in _KNOWN.forms:
         if value in text:
-            text = text.replace(value, MASK)
+            text = _without(value, text)
     for start, form in _forms():
         if start in text:
             text = form.sub(MASK, text)
@@ -165,6 +167,13 @@ def redact(text: str) -> str:
     if any(name in text for name in _NAMES) or any(word in joined for word in _WORDS):
         text = assigned.sub(rf"\1{MASK}", flag.sub(rf"\1{MASK}", text))
     return text
+
+
+def _without(value: str, text: str) -> str:
+    """Masks a known value; of one with a vendor's prefix, also the rest of a longer secret."""
+    if value.startswith(_STARTS):
+        return re.sub(rf"{re.escape(value)}[A-Za-z0-9_-]*+", MASK, text)
+    return text.replace(value, MASK)
 
 
 def redact_message(text: str) -> str:

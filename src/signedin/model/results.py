@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import msgspec
 
+from signedin.model.display import html
 from signedin.model.errors import SignedinError
 from signedin.model.events import AnyEvent, DoneReason, MessageEvent, Usage
 from signedin.model.redact import redact
@@ -81,8 +82,12 @@ class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
         """The answer."""
         return self.text
 
+    def _repr_html_(self) -> str | None:
+        """The transcript, as notebooks show it."""
+        return html(self)
+
     def _repr_markdown_(self) -> str:
-        """The answer, as notebooks show it."""
+        """The answer, where a notebook shows no HTML."""
         return self.text
 
 

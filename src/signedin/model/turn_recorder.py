@@ -12,6 +12,7 @@ import msgspec
 from signedin.model.errors import ErrorKind, SignedinError, TurnFailedError, TurnInterruptedError
 from signedin.model.events import (
     AnyEvent,
+    ApprovalEvent,
     CommandEvent,
     DoneEvent,
     DoneReason,
@@ -19,6 +20,7 @@ from signedin.model.events import (
     Event,
     FallbackEvent,
     FileChangeEvent,
+    ItemStatus,
     MessageDeltaEvent,
     MessageEvent,
     OtherEvent,
@@ -137,6 +139,11 @@ class TurnRecorder:
             fallbacks=tuple(self._fallbacks),
         )
 
+    def so_far(self) -> RunResult[object]:
+        """Returns the result as it stands; what is still open has the status ``output``."""
+        events = (*self._events, *self._unfinished("output"))
+        return msgspec.structs.replace(self.result(turn_id=None), events=events)
+
     def parts(self) -> list[RunResult[object]]:
         """Returns what each provider did; of several, all but the last had used up their plans."""
         return [*self._earlier, self._part(self.done.reason if self.done else "interrupted")]
@@ -203,12 +210,10 @@ class TurnRecorder:
                 self._ended.add(event.item_id)
             case CommandEvent() | FileChangeEvent() | ToolEvent():
                 return self._take_action(event)
+            case ApprovalEvent():
+                self._take_change(event)
             case UsageEvent():
-                self._usage = event.usage
-                self._model = event.model or self._model
-                if self._used_before is not None:
-                    total = self._used_before + event.usage
-                    event = msgspec.structs.replace(event, usage=total)
+                event = self._take_usage(event)
             case ErrorEvent():
                 self._failure = event
             case FallbackEvent():
@@ -235,9 +240,22 @@ class TurnRecorder:
             self._ended.add(event.item_id)
         return [self._keep(event)]
 
+    def _take_usage(self, event: UsageEvent) -> UsageEvent:
+        self._usage = event.usage
+        self._model = event.model or self._model
+        if self._used_before is None:
+            return event
+        return msgspec.structs.replace(event, usage=self._used_before + event.usage)
+
+    def _take_change(self, event: ApprovalEvent) -> None:
+        """Has a command that never ends be reported as it was changed."""
+        started = self._open.get(event.item_id)
+        if event.changed and event.decision == "allow" and isinstance(started, CommandEvent):
+            self._open[event.item_id] = msgspec.structs.replace(started, command=event.changed)
+
     def _take_fallback(self, event: FallbackEvent) -> list[AnyEvent]:
         """Ends what one provider did, so that the next one begins a session of its own."""
-        closing = [*self._close_texts(), *self._close_actions()]
+        closing = self._close_open()
         self._fallbacks.append(
             Fallback(provider=event.provider, reason=event.text, resets_at=event.resets_at)
         )
@@ -252,27 +270,27 @@ class TurnRecorder:
         return [*closing, kept]
 
     def _take_done(self, event: DoneEvent) -> list[AnyEvent]:
-        closing = [*self._close_texts(), *self._close_actions()]
+        closing = self._close_open()
         self._ended_at = time.monotonic()
         self.done = msgspec.structs.replace(event, text=self._answer())
         return [*closing, self._keep(self.done)]
 
-    def _close_texts(self) -> list[AnyEvent]:
-        partial, self._partial = self._partial, {}
-        return [
-            self._keep(_UNFINISHED[kind](item_id, buffer.getvalue()))
-            for item_id, (kind, buffer) in partial.items()
-        ]
+    def _close_open(self) -> list[AnyEvent]:
+        left = self._unfinished("interrupted")
+        self._partial, self._open = {}, {}
+        return [self._keep(event) for event in left]
 
-    def _close_actions(self) -> list[AnyEvent]:
-        left, self._open = self._open, {}
-        closed: list[AnyEvent] = []
-        for item_id, started in left.items():
-            changes: dict[str, object] = {"status": "interrupted", "timestamp": time.time()}
+    def _unfinished(self, status: ItemStatus) -> list[AnyEvent]:
+        """What has begun and not ended, as far as it has come; actions get a status."""
+        events = [
+            _UNFINISHED[kind](i, text.getvalue()) for i, (kind, text) in self._partial.items()
+        ]
+        for item_id, started in self._open.items():
+            changes: dict[str, object] = {"status": status, "timestamp": time.time()}
             if isinstance(started, CommandEvent) and item_id in self._output:
                 changes["output"] = self._output[item_id].getvalue()
-            closed.append(self._keep(msgspec.structs.replace(started, **changes)))
-        return closed
+            events.append(msgspec.structs.replace(started, **changes))
+        return events
 
     def _keep(self, event: AnyEvent) -> AnyEvent:
         self._events.append(event)

@@ -7,10 +7,11 @@ wire format except as the ``payload`` of events.
 
 from __future__ import annotations
 
+import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -22,6 +23,29 @@ from signedin.model.errors import UnsupportedOptionError
 from signedin.model.events import Event, RateLimits
 from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, PastTurn, SessionPage
+
+if TYPE_CHECKING:
+    from signedin.wire.cassettes.cassette import Cassette
+    from signedin.wire.process import Process
+
+T = TypeVar("T")
+
+
+class StartProcess(Protocol):
+    """Starts a program; see `Process.start`."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: str | Path | None = None,
+        stdout_to: BinaryIO | int | None = None,
+        death_signal: signal.Signals = signal.SIGTERM,
+        prefix: Sequence[str] = (),
+    ) -> Awaitable[Process]:
+        """Starts it."""
+        ...
 
 
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +59,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
         account: Name of an isolated login.
         billing: Who should pay; ``None`` prefers a login if there is one.
         env_policy: How much of the parent's environment the child gets.
+        cassette: What it is recorded into, or played from.
     """
 
     transport: str
@@ -44,6 +69,31 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
     billing: Billing | None = None
     env_policy: EnvPolicy = "minimal"
+    cassette: Cassette | None = None
+
+    @property
+    def start_process(self) -> StartProcess:
+        """Starts programs, as `Process.start` does."""
+        if self.cassette is not None:
+            return self.cassette.start
+        from signedin.wire.process import Process  # noqa: PLC0415 - not every client starts one
+
+        return Process.start
+
+    @property
+    def replays(self) -> bool:
+        """Whether a recording answers: nothing of this machine matters then."""
+        return self.cassette is not None and self.cassette.replays
+
+    def recall(self, name: str, kind: type[T], find: Callable[[], T]) -> T:
+        """Returns what is found on this machine, or was when a cassette was recorded.
+
+        Args:
+            name: What it is.
+            kind: Its type, which msgspec can encode.
+            find: Looks for it.
+        """
+        return find() if self.cassette is None else self.cassette.recall(name, kind, find)
 
 
 class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,11 +32,15 @@ def call(function: Callable[[], Coroutine[object, object, T]]) -> T:
     Raises:
         SignedinError: The caller is the loop itself, which would wait for itself.
     """
-    global _background  # noqa: PLW0603 - one background thread per process is the point
-    with _background_lock:
-        if _background is None:
-            _background = _BackgroundLoop()
-    return _background.call(function)
+    return _started().call(function)
+
+
+async def call_from_loop(function: Callable[[], Coroutine[object, object, T]]) -> T:
+    """Runs a coroutine function in the background loop for a caller in any event loop.
+
+    Cancelling the caller cancels the coroutine, without waiting until it has cleaned up.
+    """
+    return await _started().call_from_loop(function)
 
 
 def clean_up(function: Callable[[], Coroutine[object, object, object]]) -> None:
@@ -110,6 +114,12 @@ class _BackgroundLoop:
                 _wait(done)
             raise
 
+    async def call_from_loop(self, function: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Runs a coroutine function in the loop; see the function `call_from_loop`."""
+        if threading.current_thread() is self._thread:
+            return await function()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(function(), self._loop))
+
     def spawn(self, function: Callable[[], Coroutine[object, object, object]]) -> None:
         """Runs a coroutine function in the loop without waiting for it."""
         ended = asyncio.run_coroutine_threadsafe(function(), self._loop)
@@ -132,6 +142,14 @@ class _BackgroundLoop:
 _background: _BackgroundLoop | None = None
 _background_lock = threading.Lock()
 _owners: weakref.WeakKeyDictionary[object, Close] = weakref.WeakKeyDictionary()
+
+
+def _started() -> _BackgroundLoop:
+    global _background  # noqa: PLW0603 - one background thread per process is the point
+    with _background_lock:
+        if _background is None:
+            _background = _BackgroundLoop()
+    return _background
 
 
 def _copy_outcome(task: asyncio.Task[T], done: Future[T]) -> None:

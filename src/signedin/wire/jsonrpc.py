@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from copy import copy
+from types import MappingProxyType
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
@@ -30,6 +31,7 @@ from signedin.wire.rpc_errors import (
 )
 
 NO_PARAMS = msgspec.Raw(b"{}")
+NO_HEAD: Mapping[str, object] = MappingProxyType({})
 
 _ABSENT = (b"", b"null")
 _ID = re.compile(rb'"id"\s*:\s*"?(\d{1,18})\b')
@@ -179,6 +181,7 @@ class JsonRpcPeer:
         params: Params = None,
         *,
         timeout: float | None,
+        head: Mapping[str, object] = NO_HEAD,
     ) -> msgspec.Raw:
         """Asks the other side and waits for its answer.
 
@@ -186,6 +189,7 @@ class JsonRpcPeer:
             method: What to ask.
             params: The parameters; left out of the message if ``None``.
             timeout: Seconds to wait for the answer; ``None`` waits until the connection closes.
+            head: Further fields of the message.
 
         Returns:
             The result, still undecoded.
@@ -204,7 +208,7 @@ class JsonRpcPeer:
         deadline = asyncio.timeout(timeout)
         try:
             async with deadline:
-                await self._send({"id": number}, method, params)
+                await self._send({"id": number, **head}, method, params)
                 answer = await answered
         except TimeoutError:
             if not deadline.expired():

@@ -84,6 +84,7 @@ class Process:
         env: Mapping[str, str],
         cwd: str | Path | None = None,
         stdout_to: BinaryIO | int | None = None,
+        prefix: Sequence[str] = (),
         death_signal: signal.Signals = signal.SIGTERM,
     ) -> Process:
         """Starts a program in its own process group.
@@ -95,6 +96,7 @@ class Process:
             cwd: Its working directory.
             stdout_to: A file or descriptor that takes its standard output; without it the output
                 is read with `chunks`.
+            prefix: A program and arguments that run ``argv`` in their own way, such as a sandbox.
             death_signal: What the program gets when this process ends, on Linux: the signal on
                 which it also ends what it has started.
 
@@ -108,7 +110,8 @@ class Process:
         if cwd is not None:
             check_directory(cwd)
         process = cls(Path(argv[0]).name)
-        command = [*death_signal_prefix(death_signal), find_program(argv[0], env), *argv[1:]]
+        own = [find_program(argv[0], env), *argv[1:]]
+        command = [*death_signal_prefix(death_signal), *prefix, *own]
         try:
             marked = {**env, MARK: process._child.mark}
             await finish(process._launch(command, marked, cwd, stdout_to))

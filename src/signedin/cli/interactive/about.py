@@ -65,6 +65,7 @@ async def status(shell: Shell) -> None:
         ("model", chat.model or "the provider's choice"),
         ("effort", chat.effort or "the provider's choice"),
         ("permissions", chat.settings.permissions or "read-only"),
+        ("sandbox", chat.settings.sandbox or chat.client.capabilities.sandbox or "none"),
         ("folder", str(chat.folder)),
         ("timeout", f"{chat.settings.timeout:g} s" if chat.settings.timeout else "none"),
         ("session", chat.session.id or "none yet"),

@@ -29,7 +29,10 @@ _DECISIONS = {
     "stop": stop,
 }
 _ASK = "Allow it? [y]es, [a]lways in this session, [n]o, [s]top: "
-_HOW = "Answer y, a, n or s; words after n are the reason, for agents that take one."
+_HOW = (
+    "Answer y, a, n or s; words after n are the reason, for agents that take one. e and a command "
+    "line allow that in its place."
+)
 
 
 class Asker:
@@ -52,21 +55,24 @@ class Asker:
                 self._screen.show(Text(_HOW, style="dim"))
 
     async def answer(self, questions: tuple[Question, ...]) -> Mapping[str, str] | None:
-        """Asks question by question; an empty answer declines them all."""
+        """Asks question by question; an empty answer to one that needs it declines them all."""
         answers: dict[str, str] = {}
         async with self._turn_to_ask:
             for question in questions:
                 self._screen.show("", blocks.question(question))
                 typed = await self._screen.ask("Answer: ", secret=question.secret)
-                if not typed or not typed.strip():
+                if typed and typed.strip():
+                    answers[question.id] = answer_of(question, typed.strip())
+                elif typed is None or question.required:
                     return None
-                answers[question.id] = answer_of(question, typed.strip())
         return answers
 
 
 def decision_of(answer: str) -> Decision | None:
     """Returns what an answer decides; ``None`` if it decides nothing."""
     word, _, reason = answer.strip().partition(" ")
+    if word.lower() in {"e", "edit"} and reason.strip():
+        return allow(changed=reason.strip())
     if word.lower() in {"n", "no"}:
         return deny(reason.strip() or "the user said no")
     return None if reason else _DECISIONS.get(word.lower())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 @options.idle_timeout
 @options.budget
 @options.permissions
+@options.sandbox
+@options.policy
 @options.trust_project
 @options.resume
 @options.instructions
@@ -55,6 +57,8 @@ def interactive(
     idle_timeout: float | None,
     budget: Budget | None,
     permissions: choices.Permissions | None,
+    sandbox: dict[str, Any],
+    policy: Path | None,
     trust_project: bool,
     resume: str | None,
     instructions: str | None,
@@ -89,6 +93,8 @@ def interactive(
         # It goes with the conversation to another provider.
         budget=Meter(budget, "conversation") if budget else None,
         permissions=permissions,
+        **sandbox,
+        policy=values.policy(policy) if policy else None,
         trust_project=trust_project,
         instructions=instructions,
         mcp_servers=values.mcp_servers(mcp_server),

@@ -16,11 +16,12 @@ from signedin.client.session import LATEST, AsyncSession
 from signedin.client.turn import AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.capabilities import check_supported
-from signedin.model.choices import AuthSource, Billing, Permissions
+from signedin.model.choices import AuthSource, Billing, Permissions, Sandbox
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import MessageEvent, SessionEvent, Usage, UsageEvent
 from signedin.model.options import McpServer, TurnKeywords, checked_directory
 from signedin.model.results import ModelInfo, answer_text
+from signedin.safety.policy.rules import Policy
 
 LONGEST_CARRIED = 60_000
 """Characters of a conversation that another agent gets; the latest ones."""
@@ -40,6 +41,9 @@ class Settings(msgspec.Struct, kw_only=True):
     idle_timeout: float | None = None
     budget: Meter | None = None
     permissions: Permissions | None = None
+    sandbox: Sandbox | None = None
+    sandbox_exclude_read: Sequence[str] | None = None
+    policy: Policy | None = None
     trust_project: bool = False
     instructions: str | None = None
     mcp_servers: Mapping[str, McpServer] = {}
@@ -53,6 +57,9 @@ class Settings(msgspec.Struct, kw_only=True):
 _OF_ALL_TURNS = (
     "idle_timeout",
     "budget",
+    "sandbox",
+    "sandbox_exclude_read",
+    "policy",
     "trust_project",
     "instructions",
     "mcp_servers",

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from signedin.accounts.files import write_private
-from signedin.cli.blocks import bare_command, excerpt
+from signedin.cli.blocks import excerpt
 from signedin.cli.page import diffs
 from signedin.cli.page.record import (
     Conversation,
@@ -27,6 +27,7 @@ from signedin.cli.page.record import (
 )
 from signedin.cli.page.text import clean, markdown
 from signedin.cli.tables import UNKNOWN_TIME, formatted_time
+from signedin.model.commands import bare_command
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import (
     CommandEvent,
@@ -50,6 +51,9 @@ LONGEST_LINES = 2_000
 
 LONGEST_TEXT = 400_000
 """Characters, as the lines above."""
+
+LONGEST_HISTORY = 20
+"""Turns of a session that a notebook shows: its last ones."""
 
 _OPEN_LINES = 24
 _LONGEST_TITLE = 120
@@ -98,6 +102,31 @@ def render_page(conversation: Conversation) -> str:
         conversation=conversation,
         exchanges=exchanges,
         totals=_totals(exchanges),
+    )
+
+
+def render_fragment(
+    shown: RunResult[object] | Sequence[PastTurn],
+    *,
+    provider: str,
+    session_id: str | None,
+    running: bool,
+) -> str:
+    """Returns what `signedin.model.display` asks for."""
+    if isinstance(shown, RunResult):
+        conversation = from_result(shown)
+        exchanges = [msgspec.structs.replace(conversation.exchanges[0], running=running)]
+    else:
+        conversation = from_history(
+            shown[-LONGEST_HISTORY:], provider=provider, session_id=session_id
+        )
+        exchanges = conversation.exchanges
+    fragment = resources("fragment.html")
+    return fragment.template.render(
+        style=Markup(fragment.style.replace(":root", "&")),  # noqa: S704 - as above
+        title="",
+        conversation=conversation,
+        exchanges=[_shown(exchange) for exchange in exchanges],
     )
 
 
@@ -159,7 +188,8 @@ def _is_entry(event: Event, exchange: Exchange) -> bool:
     """Whether an event is shown where it happened: complete items are, and only once."""
     match event:
         case CommandEvent() | FileChangeEvent() | ToolEvent():
-            return event.status not in {"started", "output"}
+            is_open = event.status in {"started", "output"}
+            return not is_open or (exchange.running and event.status == "output")
         case ReasoningEvent():
             return bool(event.text.strip())
         case ErrorEvent():

@@ -34,6 +34,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         elapsed: Seconds it took.
         usage: Tokens it used.
         error: Why it failed.
+        running: Whether there is more to come.
     """
 
     prompt: str = ""
@@ -43,6 +44,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     elapsed: float | None = None
     usage: Usage | None = None
     error: str = ""
+    running: bool = False
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """A plug-in for axio: its agents with your own ChatGPT plan, and a screen to sign in with.
 
-axio finds both by their entry points, as ``signedin``; see docs/chatgpt.md.
+axio finds both by their entry points, as ``signedin``; see docs/integrations/axio.md.
 """
 
 from typing import TYPE_CHECKING

@@ -208,6 +208,8 @@ def _asked(
         "model": options.model,
         "effort": options.effort,
         "permissions": options.permissions,
+        "sandbox": options.sandbox,
+        "sandbox_exclude_read": ", ".join(options.sandbox_exclude_read or ()),
         "cwd": str(options.cwd),
         "worktree": str(worktree),
         "trust_project": str(options.trust_project),
@@ -219,6 +221,7 @@ def _asked(
     hidden = {
         "#instructions": options.instructions,
         "#output": options.output and options.output.schema,
+        "#policy": options.policy,
         "#images": options.images,
         "#provider_options": options.provider_options,
     }

@@ -6,7 +6,6 @@ reading needs none.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -23,15 +22,23 @@ from signedin.jobs.changes import Changes
 from signedin.model.errors import ErrorKind, InvalidOptionError, SignedinError
 from signedin.model.events import JSON, AnyEvent, Usage
 from signedin.model.results import RunResult
-from signedin.runtime.insisting import BUSY_SECONDS, insist
+from signedin.runtime.sqlite import (
+    BUSY_SECONDS,
+    FileKind,
+    has_tables,
+    insist,
+    make_private_file,
+    stamp_of,
+    transaction,
+)
 
 LEASE_SECONDS: Final = 15.0
 """How long a row counts as running after the last sign of life of the process that runs it."""
 
-_APPLICATION = 0x51474E42
-_VERSION = 1
-
-_SCHEMA = """
+_JOURNAL = FileKind(
+    application=0x51474E42,
+    version=1,
+    schema="""
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE rows (
     place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, row_index INTEGER NOT NULL,
@@ -54,7 +61,8 @@ CREATE TABLE sums (
     output INTEGER, reasoning INTEGER, vendor_usd REAL, seconds REAL, started REAL, ended REAL,
     PRIMARY KEY (model, reported)
 ) STRICT, WITHOUT ROWID;
-"""
+""",
+)
 
 _RECORD = """SELECT key, row_index, state, data, text, output, error, error_kind, provider, model,
     session, attempts, seconds, input, cached, cache_write, output_tokens, reasoning, vendor_usd,
@@ -99,7 +107,7 @@ class Journal:
         Raises:
             InvalidOptionError: Two rows have one key, or one differs from what is stored.
         """
-        with self._writing():
+        with transaction(self._database):
             for row in rows:
                 self._add(row)
 
@@ -109,7 +117,7 @@ class Journal:
 
     def adopt(self, on_crash: str) -> None:
         """Decides about the rows that were running when their process died or was stopped."""
-        with self._writing():
+        with transaction(self._database):
             self._database.execute("UPDATE runs SET ending = 'stopped' WHERE ending = ''")
             if on_crash == "ask":
                 self._database.execute(
@@ -125,7 +133,7 @@ class Journal:
 
     def claim(self, number: int, now: float) -> list[Claimed]:
         """Leases rows to be run now: first those that wait no longer."""
-        with self._writing():
+        with transaction(self._database):
             self._database.execute(
                 "UPDATE rows SET state = 'pending', waits_until = NULL "
                 "WHERE state = 'waiting' AND waits_until <= ?",
@@ -191,7 +199,7 @@ class Journal:
             result: What it gave, or what there is of it.
             error: Why it failed.
         """
-        with self._writing():
+        with transaction(self._database):
             self._end_run(place, now, error.kind if error else "done", result)
             self._database.execute(
                 "UPDATE rows SET state = ?, lease = NULL, ended = ?, error = ?, error_kind = ?, "
@@ -226,7 +234,7 @@ class Journal:
             continues: Whether it continues in its conversation; else it begins anew.
         """
         waits = until > now
-        with self._writing():
+        with transaction(self._database):
             self._end_run(place, now, error.kind, error.result)
             self._database.execute(
                 "UPDATE rows SET state = iif(?, 'waiting', 'pending'), lease = NULL, "
@@ -237,7 +245,7 @@ class Journal:
 
     def release(self, now: float) -> None:
         """Ends the leases of rows that were stopped; the next run adopts them."""
-        with self._writing():
+        with transaction(self._database):
             self._database.execute("UPDATE rows SET lease = 0 WHERE state = 'running'")
             self._database.execute(
                 "UPDATE runs SET ended = ?, ending = 'stopped' WHERE ending = ''", (now,)
@@ -327,18 +335,6 @@ class Journal:
                 (row.number, self._seen, row.key),
             )
 
-    @contextmanager
-    def _writing(self) -> Generator[None]:
-        """Writes all of a block, or nothing."""
-        insist(lambda: self._database.execute("BEGIN IMMEDIATE"))
-        try:
-            yield
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
-
 
 @contextmanager
 def locked(file: Path) -> Generator[None]:
@@ -389,12 +385,10 @@ def prepare(file: Path, options: Mapping[str, str]) -> None:
     if not file.parent.is_dir():
         raise InvalidOptionError(f"there is no folder {file.parent} for the journal {file.name}")
     with explained(file):
-        # SQLite would make it with the mode of the umask; its other files get the mode of this one.
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        make_private_file(file)
         with closing(_connect(file)) as database:
-            [tables] = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if not tables:
-                _make(database)
+            if not has_tables(database):
+                _JOURNAL.make_tables(database)
             _check_ours(database, file)
             if database.execute("SELECT 1 FROM rows").fetchone():
                 _check_same(database, file, options)
@@ -402,20 +396,11 @@ def prepare(file: Path, options: Mapping[str, str]) -> None:
             database.execute("INSERT OR REPLACE INTO facts VALUES ('options', ?)", (named,))
 
 
-def _make(database: sqlite3.Connection) -> None:
-    database.execute("PRAGMA journal_mode = WAL")
-    database.executescript(
-        f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; "
-        f"PRAGMA user_version = {_VERSION}; COMMIT;"
-    )
-
-
 def _check_ours(database: sqlite3.Connection, file: Path) -> None:
-    [application] = database.execute("PRAGMA application_id").fetchone()
-    [version] = database.execute("PRAGMA user_version").fetchone()
-    if application != _APPLICATION:
+    application, version = stamp_of(database)
+    if application != _JOURNAL.application:
         raise SignedinError(f"{file} is not the journal of a batch, but another program's file")
-    if version != _VERSION:
+    if version != _JOURNAL.version:
         raise SignedinError(f"the journal {file} was written by another version of signedin")
 
 

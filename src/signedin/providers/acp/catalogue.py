@@ -15,6 +15,7 @@ from signedin.accounts.hints import sign_in_command
 from signedin.model.choices import Permissions
 from signedin.providers.acp.process import ClientFeatures
 from signedin.providers.shared.project import ProjectFiles
+from signedin.safety.sandbox.confinement import OwnFolders
 
 ENTRY_POINT_GROUP = "signedin.acp_agents"
 
@@ -61,6 +62,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         free_models: The prefix of models that need no account.
         scratch: Variables that make it store no sessions.
         quirks: What users should know about it.
+        own: What it needs in its sandbox; ``None`` if signedin does not confine it.
         tried: The version that a turn was run with, for the docs.
     """
 
@@ -81,6 +83,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     free_models: str = ""
     scratch: Mapping[str, str] = {}
     quirks: tuple[str, ...] = ()
+    own: OwnFolders | None = OwnFolders()
     tried: str = ""
 
 
@@ -131,6 +134,22 @@ AGENTS: Mapping[str, KnownAgent] = {
             "sessions with other tools or MCP servers get a process of their own",
             "it does not report that an answer was cut off at the token limit",
         ),
+        own=OwnFolders(
+            written=(
+                "~/.config/opencode",
+                "~/.local/share/opencode",
+                "~/.local/state/opencode",
+                "~/.cache/opencode",
+            ),
+            spared=tuple(
+                f"~/.config/opencode/{name}"
+                for name in (
+                    *("AGENTS.md", "config.json", "opencode.json", "opencode.jsonc"),
+                    *("agent", "agents", "command", "commands", "plugin", "plugins"),
+                    *("skill", "skills", "tool", "tools"),
+                )
+            ),
+        ),
         tried="1.18.33",
     ),
     "qwen": KnownAgent(
@@ -148,6 +167,12 @@ AGENTS: Mapping[str, KnownAgent] = {
             "it retries failures of the model's server for more than a minute",
             "it does not report that an answer was cut off at the token limit, or filtered",
         ),
+        own=OwnFolders(
+            written=("~/.qwen",),
+            spared=tuple(
+                f"~/.qwen/{name}" for name in (".env", "QWEN.md", "extensions", "agents", "skills")
+            ),
+        ),
         tried="0.15.10",
     ),
     "codex": KnownAgent(
@@ -162,7 +187,8 @@ AGENTS: Mapping[str, KnownAgent] = {
             "full-access": "agent-full-access",
         },
         guard=ProjectGuard(files=ProjectFiles(upwards=(".codex",))),
-        can=("list_sessions", "history"),
+        can=("list_sessions", "history", "own_sandbox"),
+        own=None,
         tried="2.6.0",
     ),
     "claude": KnownAgent(
@@ -172,6 +198,8 @@ AGENTS: Mapping[str, KnownAgent] = {
         vendor="claude",
         guard=ProjectGuard(meta={"claudeCode": {"options": {"settingSources": ["user"]}}}),
         can=SESSION_METHODS,
+        cannot=("sandboxed",),
+        own=None,
         mode="default",
         quirks=("as root it refuses every prompt unless `IS_SANDBOX=1` is in `env`",),
         tried="0.100.0",
@@ -181,6 +209,10 @@ AGENTS: Mapping[str, KnownAgent] = {
         install="npm install -g @github/copilot",
         login="copilot login",
         guard=ProjectGuard(files=_COPILOT_FILES),
+        own=OwnFolders(
+            written=("~/.copilot", "~/.cache/copilot"),
+            spared=("~/.copilot/mcp-config.json", "~/.copilot/agents", "~/.copilot/skills"),
+        ),
         tried="1.0.102",
     ),
     "cline": KnownAgent(
@@ -192,6 +224,7 @@ AGENTS: Mapping[str, KnownAgent] = {
                 upwards=(".cline", ".clinerules/hooks", ".clinerules/workflows", ".agents")
             )
         ),
+        own=OwnFolders(written=("~/.cline",)),
         tried="3.0.65",
     ),
     "mistral-vibe": KnownAgent(
@@ -199,6 +232,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         install="pip install mistral-vibe",
         login="vibe --setup",
         guard=ProjectGuard(files=ProjectFiles(upwards=(".vibe", ".agents"))),
+        own=OwnFolders(written=("~/.vibe",), spared=("~/.vibe/config.toml", "~/.vibe/agents")),
         tried="3.0.3",
     ),
 }

@@ -14,6 +14,8 @@ from signedin.model.redact import redact
 from signedin.model.results import PastTurn, SessionPage
 from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, SessionQuery
+from signedin.providers.shared.sandbox import SandboxedAgent
+from signedin.safety.sandbox.confinement import Confinement
 
 NO_SHARED_FOLDER = dict.fromkeys(("TMPDIR", "TMP", "TEMP"))
 """Removed from an agent's environment: agents leave conversations in the temporary folder, so each
@@ -31,6 +33,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         meta: ``_meta`` of every session that is opened.
         servers: Stands for the tools and MCP servers of its sessions, if those of one session are
             seen by all of the process.
+        confinement: What the system lets it do, ``None`` without a sandbox.
     """
 
     argv: tuple[str, ...]
@@ -38,6 +41,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     features: ClientFeatures = ClientFeatures()
     meta: Mapping[str, object] = {}
     servers: str = ""
+    confinement: Confinement | None = None
 
     def __repr__(self) -> str:
         """Leaves out the environment and the servers, which may hold secrets."""
@@ -159,6 +163,10 @@ class Dialect(Protocol):
             UnsupportedOptionError: It cannot honour an option.
             PermissionDeniedError: It would follow what an untrusted project configures.
         """
+        ...
+
+    def sandboxed(self, options: TurnOptions) -> SandboxedAgent:
+        """Returns what its sandbox needs to know."""
         ...
 
     def store(self, options: TurnOptions) -> SessionStore | None:

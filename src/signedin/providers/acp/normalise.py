@@ -91,6 +91,7 @@ class TurnNormaliser:
         self._failures = failures
         self.calls = ToolCalls(cwd, names or McpNames(), terminals or Terminals())
         self._count = 0
+        self._earlier: Usage | None = None
         self._message: _Block | None = None
         self._thought: _Block | None = None
         self._context = acp.UsageUpdate()
@@ -141,13 +142,17 @@ class TurnNormaliser:
         """Returns the events that come before a permission request is decided."""
         return [*self._close_blocks(), *self.calls.asked(report, msgspec.Raw(request.line))]
 
+    def prompted_again(self, result: acp.PromptResult) -> None:
+        """Takes in the end of a prompt after which the turn continues."""
+        self._earlier = _sum(self._earlier, _usage(result))
+
     def end(self, result: acp.PromptResult, raw: msgspec.Raw) -> list[Event]:
         """Returns the events of a turn that its agent has ended."""
         now = time.time()
         reason = result.stop_reason
         # What a cancelled turn leaves open stays unfinished.
         events = [] if reason == "cancelled" else [*self._close_blocks(), *self.calls.close()]
-        if usage := _usage(result):
+        if usage := _sum(self._earlier, _usage(result)):
             events.append(
                 UsageEvent(
                     usage=usage,
@@ -259,6 +264,10 @@ def _plan_event(plan: acp.PlanUpdate, payload: msgspec.Raw) -> PlanEvent:
 def _answered_by(result: acp.PromptResult) -> str | None:
     quota = result.meta.quota if result.meta else None
     return quota.model_usage[-1].model or None if quota and quota.model_usage else None
+
+
+def _sum(one: Usage | None, other: Usage | None) -> Usage | None:
+    return one + other if one and other else one or other
 
 
 def _usage(result: acp.PromptResult) -> Usage | None:

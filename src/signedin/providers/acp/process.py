@@ -12,7 +12,9 @@ import msgspec
 from signedin import __version__
 from signedin.model.errors import ProtocolError, SignedinError, TransportClosedError
 from signedin.providers.acp import protocol as acp
+from signedin.providers.shared.sandbox import UNCONFINED, SandboxedStart
 from signedin.runtime.aio import finish
+from signedin.runtime.watching import TRACE
 from signedin.wire.gate import Gate
 from signedin.wire.jsonl import BadLine
 from signedin.wire.jsonrpc import IncomingRequest, JsonRpcPeer
@@ -76,10 +78,12 @@ class ACPAgent:
         name: File name of the program, for messages.
         info: What the agent reported about itself.
         gate: Holds back the reader while sessions are slow to consume.
+        start_command: Starts the commands that it asks its client to run.
     """
 
     def __init__(self, process: Process, session_meta: Mapping[str, object] | None) -> None:
         self.name = process.name
+        self.start_command = UNCONFINED
         self.info = acp.InitializeResult()
         self.gate = Gate()
         self._process = process
@@ -108,6 +112,7 @@ class ACPAgent:
         cwd: str | Path | None = None,
         features: ClientFeatures = ALL_FEATURES,
         session_meta: Mapping[str, object] | None = None,
+        start: SandboxedStart = UNCONFINED,
     ) -> ACPAgent:
         """Starts an agent and shakes hands.
 
@@ -117,13 +122,15 @@ class ACPAgent:
             cwd: Working directory of the process; sessions have their own.
             features: What it may ask its client to do.
             session_meta: ``_meta`` of every session that is opened.
+            start: Starts it, and the commands that it asks its client to run.
 
         Raises:
             TransportClosedError: It ended during the handshake; the message includes its output.
             ProtocolError: It speaks another version of the protocol.
             OSError: It cannot be started.
         """
-        agent = cls(await Process.start(argv, env=env, cwd=cwd), session_meta)
+        agent = cls(await start(argv, env=env, cwd=cwd), session_meta)
+        agent.start_command = start
         try:
             await agent._shake_hands(features)
         except BaseException:
@@ -221,7 +228,9 @@ class ACPAgent:
             TransportClosedError: The agent is gone.
         """
         # No demand on the gate: a turn whose events nobody takes should hold the agent back.
-        params = {"sessionId": session_id, "prompt": blocks}
+        params: dict[str, object] = {"sessionId": session_id, "prompt": blocks}
+        if trace := TRACE.get():
+            params["_meta"] = trace
         raw = await self._peer.request("session/prompt", params, timeout=None)
         return self._read(raw, acp.PromptResult, "session/prompt"), raw
 

@@ -52,21 +52,33 @@ from signedin.providers.base import (
     SessionQuery,
     SessionRequest,
 )
-from signedin.providers.shared.binary import locate, remember_version, require
+from signedin.providers.shared.binary import found_program, locate, remember_version, require
 from signedin.providers.shared.environment import child_environment
 from signedin.providers.shared.project import check_guarding, untrusted
-from signedin.providers.shared.provider_options import ProviderOptions, Text
+from signedin.providers.shared.provider_options import ProviderOptions, Text, Texts
+from signedin.providers.shared.sandbox import (
+    SandboxedAgent,
+    SandboxedStart,
+    confinement_of,
+    limits_of,
+    notices_of,
+)
 from signedin.providers.shared.tool_service import ToolService
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
+from signedin.safety.sandbox.confinement import Confinement
 
 TRANSPORT = "acp"
+MOST_UNUSED = 3
+"""Unused processes that stay, each in another sandbox, for the turns that may need them again."""
+
 CAPABILITIES = Capabilities(
     deltas=True,
     sessions=True,
     resume=True,
     interrupt=True,
     workspace=True,
+    sandboxed=True,
     diffs=True,
     approvals=True,
     policy=True,
@@ -77,6 +89,7 @@ CAPABILITIES = Capabilities(
     output_schema=True,
     models=True,
     prewarm=True,
+    cassette=True,
 )
 """What the protocol allows. What an agent lacks is refused when it runs."""
 
@@ -87,6 +100,7 @@ class AgentKeys(ProviderOptions, frozen=True, kw_only=True):
     Attributes:
         config: Settings of the agent by their ids.
         mode: The mode to work in, instead of what ``permissions`` says.
+        writable: Folders that an agent in a sandbox may write to besides those that are known.
     """
 
     elsewhere = "settings of the agent go into provider_options={'config': {'id': value}}"
@@ -96,6 +110,7 @@ class AgentKeys(ProviderOptions, frozen=True, kw_only=True):
         Meta(description="be a dictionary of names to strings or booleans"),
     ] = {}
     mode: Text | None = None
+    writable: Texts = ()
 
 
 _CUSTOM = KnownAgent(
@@ -112,21 +127,29 @@ class ACPProvider(Provider):
     nothing from the current folder of this program and leaves nothing behind.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, config: ProviderConfig) -> None:
         self.name = dialect.name
         self._dialect = dialect
-        self._tool_service = ToolService(dialect.name)
+        self._config = config
+        self._tool_service = ToolService(dialect.name, is_recorded=config.cassette is not None)
         self._running: dict[bytes, _Process] = {}
         self._starting = asyncio.Lock()
 
     async def open_session(self, request: SessionRequest) -> ACPSession:
         """Begins or resumes a session."""
-        connect = partial(self._started, request.options)
-        session = ACPSession(connect, self._dialect, self._tool_service, request)
-        session.notices = self._dialect.notices(request.options)
-        if request.resume is None or self._dialect.store(request.options) is None:
+        options = request.options
+        session = ACPSession(self, self._dialect, self._tool_service, request)
+        session.notices = await self._notices(options)
+        if request.resume is None or self._dialect.store(options) is None:
             await session.open()  # otherwise a turn does: reading needs no loaded session
         return session
+
+    async def _notices(self, options: TurnOptions) -> tuple[str, ...]:
+        found: tuple[str, ...] = ()
+        if not self._config.replays:
+            unconfined = await notices_of(self._dialect.sandboxed(options), options)
+            found = (*self._dialect.notices(options), *unconfined)
+        return self._config.recall("notices", tuple[str, ...], lambda: found)
 
     async def prewarm(self, options: TurnOptions) -> None:
         """Starts the agent."""
@@ -163,7 +186,7 @@ class ACPProvider(Provider):
         finally:
             await session.aclose()
             if scratch:
-                await self._end(self._dialect.launch(options))
+                await self._end(await self._launch(options))
 
     async def aclose(self) -> None:
         """Ends all processes."""
@@ -172,8 +195,27 @@ class ACPProvider(Provider):
             ends = [process.aclose() for process in processes.values()]
             await asyncio.gather(*ends, self._tool_service.aclose())
 
+    async def agent_for(self, options: TurnOptions, session_id: str | None) -> RunningAgent:
+        """Returns the agent for a session, which the others forget; see `Agents`."""
+        running = await self._started(options)
+        for process in self._running.values():
+            if process.running is not running and session_id in process.running.sessions:
+                process.running.release(session_id)
+        return running
+
+    async def confinement(self, options: TurnOptions) -> Confinement | None:
+        """Returns the limits of the agent for a turn; see `Agents`."""
+        agent, config = self._dialect.sandboxed(options), self._config
+        found = None if config.replays else await confinement_of(agent, options)
+        is_confined = config.recall("confined", bool, lambda: found is not None)
+        return limits_of(agent, options) if config.replays and is_confined else found
+
     async def _started(self, options: TurnOptions) -> RunningAgent:
-        return await self._agent(self._dialect.launch(options))
+        return await self._agent(await self._launch(options))
+
+    async def _launch(self, options: TurnOptions) -> Launch:
+        launch = self._dialect.launch(options)
+        return msgspec.structs.replace(launch, confinement=await self.confinement(options))
 
     async def _agent(self, launch: Launch) -> RunningAgent:
         key = _key(launch)
@@ -194,7 +236,11 @@ class ACPProvider(Provider):
             await process.aclose()
 
     async def _end_unused(self, launch: Launch) -> None:
-        """Ends unused agents that are separate only because of the tools of their sessions."""
+        """Ends unused agents that are separate only because of their sessions.
+
+        Those with other tools all end, of those with another sandbox the oldest.
+        """
+        unconfined = _in_any_sandbox(launch)
         for key, process in list(self._running.items()):
             other = process.running.launch
             apart = other.servers and msgspec.structs.replace(other, servers="") == (
@@ -203,10 +249,19 @@ class ACPProvider(Provider):
             if apart and not process.running.sessions:
                 del self._running[key]
                 await process.aclose()
+        confined_otherwise = [
+            key
+            for key, process in self._running.items()
+            if process.running.idle and _in_any_sandbox(process.running.launch) == unconfined
+        ]
+        for key in confined_otherwise[:-MOST_UNUSED]:
+            await self._running.pop(key).aclose()
 
     async def _start(self, launch: Launch) -> _Process:
         try:
-            return await _Process.start(launch)
+            config = self._config
+            start = SandboxedStart(launch.confinement, config.start_process, config.replays)
+            return await _Process.start(launch, start)
         except (FileNotFoundError, PermissionError) as error:
             raise ProviderNotInstalledError(
                 self._dialect.name, f"{error.strerror}: {error.filename}", self._dialect.install
@@ -215,6 +270,10 @@ class ACPProvider(Provider):
             if refused := refused_arguments(self._dialect.name, error.stderr):
                 raise refused from error
             raise
+
+
+def _in_any_sandbox(launch: Launch) -> Launch:
+    return msgspec.structs.replace(launch, servers="", confinement=None)
 
 
 def _key(launch: Launch) -> bytes:
@@ -229,9 +288,9 @@ class _Process:
         self._folder = folder
 
     @classmethod
-    async def start(cls, launch: Launch) -> _Process:
+    async def start(cls, launch: Launch, start: SandboxedStart) -> _Process:
         folder = TemporaryFolder("agent")
-        folders = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder.name)
+        folders: dict[str, str] = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder.name)
         env = {**folders, **launch.env}
         try:
             agent = await ACPAgent.start(
@@ -240,11 +299,12 @@ class _Process:
                 cwd=folder.name,
                 features=launch.features,
                 session_meta=launch.meta,
+                start=start,
             )
         except BaseException:
             folder.cleanup()
             raise
-        return cls(RunningAgent(agent, launch), folder)
+        return cls(RunningAgent(agent, launch, folders), folder)
 
     async def aclose(self) -> None:
         await finish(self._end())
@@ -262,7 +322,7 @@ class KnownDialect:
 
     late_replay = False
     stop_failures = STOP_FAILURES
-    fixed_options: frozenset[str] = frozenset()
+    fixed_options: frozenset[str] = frozenset({"writable"})
 
     def __init__(self, name: str, known: KnownAgent, config: ProviderConfig) -> None:
         self.name = name
@@ -306,6 +366,13 @@ class KnownDialect:
             servers=servers_key(options) if self._known.shares_servers else "",
         )
 
+    def sandboxed(self, options: TurnOptions) -> SandboxedAgent:
+        """Returns what its sandbox needs to know; see `Dialect.sandboxed`."""
+        own, keys = self._known.own, AgentKeys.read(self.name, options.provider_options)
+        if own is not None:
+            own = msgspec.structs.replace(own, written=(*own.written, *keys.writable))
+        return SandboxedAgent(name=self.name, own=own)
+
     def store(self, options: TurnOptions) -> None:
         """Returns ``None``: the agent itself is asked."""
 
@@ -337,7 +404,8 @@ class KnownDialect:
         if self._config.command:
             return self._config.command
         if self._known.command:
-            program = require(self.name, find_known(self._known, self._config))
+            find = partial(find_known, self._known)
+            program = require(self.name, found_program(self._config, find))
             return str(program), *self._known.command[1:]
         if self._config.binary is not None:
             return (str(self._config.binary),)
@@ -381,7 +449,7 @@ def family_member(agent: str) -> ProviderSpec:
     return ProviderSpec(
         name=name,
         transports={TRANSPORT: _capabilities(known.can, known.cannot)},
-        create=lambda config: ACPProvider(KnownDialect(name, known, config)),
+        create=lambda config: ACPProvider(KnownDialect(name, known, config), config),
         find=lambda config: find_known(known, config),
         install=known.install,
         login=known.login,
@@ -396,7 +464,7 @@ def _capabilities(more: Iterable[str], less: Iterable[str] = ()) -> Capabilities
 
 
 def _create_custom(config: ProviderConfig) -> Provider:
-    return ACPProvider(KnownDialect(TRANSPORT, _CUSTOM, config))
+    return ACPProvider(KnownDialect(TRANSPORT, _CUSTOM, config), config)
 
 
 def _find_custom(config: ProviderConfig) -> Installation:
@@ -423,7 +491,7 @@ SPEC = ProviderSpec(
         "images, effort and models depend on the agent; a turn that needs one it lacks is refused",
         "some agents silently retry a failing request for minutes; set `idle_timeout`",
         "agents outside the catalogue may follow a project's configuration; a warning says so",
-        "`permissions='read-only'` denies what the agent asks for; there is no sandbox",
+        "what it stores outside of its sandbox needs `provider_options={'writable': [folder, …]}`",
     ),
 )
 

@@ -25,6 +25,7 @@ from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.terminals import Terminals
 from signedin.providers.acp.toolcalls import changes_of, command_of, paths_in, unified_diff
 from signedin.providers.acp.workspace import Workspace
+from signedin.safety.sandbox.confinement import Confinement
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import INTERNAL_ERROR, METHOD_NOT_FOUND, JsonRpcError, rpc_error
 
@@ -66,6 +67,7 @@ class RequestHandler:
         terminals: Runs commands for the agent.
         env: Environment for commands.
         granted: What was allowed for the whole session; not every agent stores that itself.
+        limits: The sandbox of the agent, which no answer lifts.
         emit: Takes the events that report questions and answers.
 
     Attributes:
@@ -81,6 +83,7 @@ class RequestHandler:
         *,
         env: Mapping[str, str],
         granted: set[Granted],
+        limits: Confinement | None,
         emit: Callable[[Sequence[Event]], None],
     ) -> None:
         self._options = options
@@ -88,6 +91,7 @@ class RequestHandler:
         self._normaliser = normaliser
         self._env = env
         self._granted = granted
+        self._limits = limits
         self._emit = emit
         self._workspace = Workspace(options.cwd)
         self._terminals = terminals
@@ -96,6 +100,7 @@ class RequestHandler:
         self._pending: set[asyncio.Task[Decision]] = set()
         self._stopping = False
         self.stop_wanted = False
+        self._notes: list[str] = []
 
     async def answer(self, request: IncomingRequest) -> object:
         """Answers a question.
@@ -127,6 +132,12 @@ class RequestHandler:
             case method:
                 raise JsonRpcError(METHOD_NOT_FOUND, f"signedin has no method {method}")
 
+    def take_notes(self) -> str:
+        """Returns what the agent may do in place of what was refused, once; empty for nothing."""
+        notes = "\n".join(self._notes)
+        self._notes.clear()
+        return notes
+
     def stop(self) -> None:
         """Answers whatever is still open with "cancelled", as the protocol requires."""
         self._stopping = True
@@ -150,6 +161,8 @@ class RequestHandler:
             Decision("allow") if unasked else await self._decide(approval, request, trusted=trusted)
         )
         option = _option(asked.options, decision)
+        if decision.changed is not None:
+            self._notes.append(f"{approval.summary}: {decision.reason}")
         if decision.verdict in {"deny", "stop"} or option is None:
             payload = msgspec.Raw(request.line)
             self._emit(self._normaliser.calls.declined(call.tool_call_id, payload))
@@ -158,6 +171,8 @@ class RequestHandler:
         return {"outcome": {"outcome": "selected", "optionId": option}}
 
     async def _read_file(self, wanted: acp.ReadFile) -> object:
+        if self._limits is not None and not self._limits.allows_reading(self._full(wanted.path)):
+            raise _confined("reading", wanted.path)
         if self._options.permissions == "full-access":
             workspace = Workspace(Path(Path(wanted.path).anchor or "/"))
         else:
@@ -180,6 +195,8 @@ class RequestHandler:
             decision = await self._decide(approval, request)
             if decision.verdict in {"deny", "stop"}:
                 raise _refusal(f"writing {wanted.path}", decision)
+        if self._limits is not None and not self._limits.allows_writing(self._full(wanted.path)):
+            raise _confined("writing", wanted.path)
         await _with_rpc_errors(asyncio.to_thread(workspace.write, wanted.path, wanted.content))
         return {}
 
@@ -231,6 +248,9 @@ class RequestHandler:
             return Decision("stop")
         finally:
             self._pending.discard(task)
+
+    def _full(self, path: str) -> str:
+        return str(self._options.cwd / path)
 
     def _covered(self, approval: ApprovalRequest) -> bool:
         if self._options.permissions == "full-access" or _grant(approval) in self._granted:
@@ -337,6 +357,10 @@ async def _with_rpc_errors(work: Awaitable[T]) -> T:
 
 def _system_message(error: OSError) -> str:
     return f"{error.strerror or error}: {error.filename}"
+
+
+def _confined(what: str, path: str) -> JsonRpcError:
+    return JsonRpcError(INTERNAL_ERROR, f"{what} {path}: the sandbox does not allow it")
 
 
 def _refusal(what: str, decision: Decision) -> JsonRpcError:

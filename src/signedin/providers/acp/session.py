@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import msgspec
 
@@ -33,6 +34,7 @@ from signedin.providers.acp.store import Replay
 from signedin.providers.acp.turn import ACPTurn
 from signedin.providers.base import ProviderSession, SessionRequest
 from signedin.providers.shared.tool_service import OfferedTools, ToolService
+from signedin.safety.sandbox.confinement import Confinement, level_of
 from signedin.tools.tool import AnyTool
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
@@ -43,6 +45,11 @@ WRITE_BEHIND = 2.0
 MOST_UNUSED = 16
 """Unused sessions that stay open in an agent that cannot close them: a later session of the client
 that resumes one continues it as it is, which is quicker, and safer with Gemini."""
+
+_DECIDE_SANDBOX = (
+    *("permissions", "sandbox", "sandbox_exclude_read"),
+    *("policy", "on_approval", "provider_options"),
+)
 
 _log = logging.getLogger("signedin.acp")
 
@@ -91,14 +98,34 @@ class RunningAgent(msgspec.Struct):
         offered: The Python tools of all its sessions, if they see each other's.
         served: Working directories for which it has connected to the servers that all share.
         opening: Held while a session is opened.
+        folders: The variables that name its temporary folder, unless ``launch`` does.
+        connecting: How many sessions are about to be opened.
     """
 
     agent: ACPAgent
     launch: Launch
+    folders: Mapping[str, str] = {}
+    connecting: int = 0
     sessions: dict[str, OpenedSession] = {}
     offered: OfferedTools | None = None
     served: set[str] = set()
     opening: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Its environment."""
+        return {**self.folders, **self.launch.env}
+
+    @property
+    def loads(self) -> bool:
+        """Whether it continues stored sessions."""
+        able = self.agent
+        return bool(able.capabilities.load_session or able.session_capabilities.resume)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody uses a session of it."""
+        return not self.connecting and not any(map(self.agent.is_listening, self.sessions))
 
     async def offer(self, tools: tuple[AnyTool, ...], service: ToolService) -> OfferedTools | None:
         """Offers tools to a session."""
@@ -142,19 +169,27 @@ class RunningAgent(msgspec.Struct):
         self.withdraw(offered)
 
 
-Connect = Callable[[], Awaitable[RunningAgent]]
-"""Returns a live agent, and starts one if necessary."""
+class Agents(Protocol):
+    """Where a session gets its agent."""
+
+    async def agent_for(self, options: TurnOptions, session_id: str | None) -> RunningAgent:
+        """Returns a live agent, and starts one if necessary."""
+        ...
+
+    async def confinement(self, options: TurnOptions) -> Confinement | None:
+        """Returns the limits of the agent for a turn."""
+        ...
 
 
 class ACPSession(ProviderSession):
     """A session. If the agent dies, the next turn loads the session in a new one."""
 
     def __init__(
-        self, connect: Connect, dialect: Dialect, tool_service: ToolService, request: SessionRequest
+        self, agents: Agents, dialect: Dialect, tool_service: ToolService, request: SessionRequest
     ) -> None:
         self.provider = dialect.name
         self.fixed_options = dialect.fixed_options
-        self._connect = connect
+        self._agents = agents
         self._tool_service = tool_service
         self._dialect = dialect
         self._options = request.options
@@ -181,18 +216,23 @@ class ACPSession(ProviderSession):
         """
         if self._running is not None and self._running.agent.closed is None:
             return self._running
-        running = await self._connect()
-        async with self._refusals():
-            opened = await self._open_on(running)
+        running = await self._agents.agent_for(self._options, self._id)
+        running.connecting += 1
+        try:
+            async with self._refusals():
+                opened = await self._open_on(running)
+            running.sessions[opened.id] = opened
+            running.agent.listen(opened.id, self)
+        finally:
+            running.connecting -= 1
         self._id = opened.id
         self._running, self._opened = running, opened
-        running.sessions[opened.id] = opened
-        running.agent.listen(opened.id, self)
         return running
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ACPTurn:
         """Sends a prompt."""
         settings = self._dialect.settings(options)
+        await self._change_sandbox(options)
         running = await self.open()
         opened = self._opened
         assert opened is not None  # noqa: S101 - open() did
@@ -212,8 +252,9 @@ class ACPSession(ProviderSession):
             failures=self._dialect.stop_failures,
             options=options,
             host=host,
-            env=running.launch.env,
+            env=running.env,
             granted=self._granted,
+            limits=running.launch.confinement,
             on_end=lambda: self._turn_ended(host),
         )
         opening = SessionEvent(
@@ -311,6 +352,32 @@ class ACPSession(ProviderSession):
             raise JsonRpcError(METHOD_NOT_FOUND, f"no turn is running to answer {request.method}")
         return await self._turn.on_request(request)
 
+    async def _change_sandbox(self, options: TurnOptions) -> None:
+        """Leaves the agent if its sandbox is not that of the turn: processes keep theirs.
+
+        Raises:
+            UnsupportedOptionError: The agent could not load the session in another process.
+        """
+        if _asks_for(options) == _asks_for(self._options):
+            return
+        changes = {name: getattr(options, name) for name in _DECIDE_SANDBOX}
+        self._options = msgspec.structs.replace(self._options, **changes)
+        running = self._running
+        if running is None or running.agent.closed is not None:
+            return
+        if running.launch.confinement == await self._agents.confinement(self._options):
+            return
+        if not running.loads:
+            hint = (
+                "this turn needs another sandbox than the session has, so another process, and "
+                f"{running.agent.name} cannot load sessions; pass what all turns need when the "
+                "session begins"
+            )
+            raise UnsupportedOptionError(self._dialect.name, "permissions", hint)
+        if self._turns_run:
+            await self.history()  # the agent may not have stored the last turn yet
+        await self.aclose()
+
     async def _open_on(self, running: RunningAgent) -> OpenedSession:
         agent, options = running.agent, self._options
         capabilities = agent.capabilities.mcp_capabilities or acp.McpCapabilities()
@@ -353,7 +420,7 @@ class ACPSession(ProviderSession):
             state, payload = await agent.fork_session(self._id, cwd, servers)
             self._forks = False
             return self._opened_session(_reported_id(state, agent), agent, state, payload)
-        if not (agent.capabilities.load_session or agent.session_capabilities.resume):
+        if not running.loads:
             raise UnsupportedOptionError(
                 self._dialect.name, "resume", f"{agent.name} {agent.version} cannot load sessions"
             )
@@ -425,6 +492,11 @@ class ACPSession(ProviderSession):
         self._turns_run += 1
         if self._opened is not None and self._opened.offered is not None:
             self._opened.offered.end_turn(host)
+
+
+def _asks_for(options: TurnOptions) -> tuple[object, ...]:
+    named = (options.sandbox, options.sandbox_exclude_read, options.provider_options)
+    return level_of(options), *named
 
 
 def _has_end(turns: Sequence[PastTurn], run: int) -> bool:

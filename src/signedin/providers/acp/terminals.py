@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from signedin.providers.acp import protocol as acp
+from signedin.providers.shared.sandbox import UNCONFINED, SandboxedStart
 from signedin.runtime.aio import finish
 from signedin.wire.process import Process
 
@@ -32,9 +33,13 @@ class Terminals:
     """The commands of one turn. None of them outlives it.
 
     A command is a program and its arguments; no shell sees them.
+
+    Args:
+        start: Starts a command, in the sandbox of the agent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: SandboxedStart = UNCONFINED) -> None:
+        self._start = start
         self._running: dict[str, _Terminal] = {}
         self._released: dict[str, TerminalState] = {}
         self._count = 0
@@ -54,7 +59,7 @@ class Terminals:
         """
         variables = {variable.name: variable.value for variable in request.env or ()}
         argv = [request.command, *(request.args or ())]
-        process = await Process.start(argv, env={**env, **variables}, cwd=request.cwd or cwd)
+        process = await self._start(argv, env=env, cwd=request.cwd or cwd, variables=variables)
         process.close_stdin()
         self._count += 1
         name = f"terminal-{self._count}"

@@ -22,9 +22,11 @@ from signedin.providers.acp.failure import failure_event
 from signedin.providers.acp.mcp import names_of
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.process import ACPAgent
+from signedin.providers.acp.prompts import text_block
 from signedin.providers.acp.questions import Granted, RequestHandler
 from signedin.providers.acp.terminals import Terminals
 from signedin.providers.shared.turn_queue import TurnQueue
+from signedin.safety.sandbox.confinement import Confinement
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import JsonRpcError
 
@@ -47,6 +49,7 @@ class ACPTurn:
         host: Decides approvals.
         env: Environment of the commands the client runs on the agent's behalf.
         granted: What was allowed for the whole session.
+        limits: The sandbox of the agent.
         on_end: Called when the turn is closed.
     """
 
@@ -62,6 +65,7 @@ class ACPTurn:
         host: Host,
         env: Mapping[str, str],
         granted: set[Granted],
+        limits: Confinement | None,
         on_end: Callable[[], None],
     ) -> None:
         self._agent = agent
@@ -69,11 +73,18 @@ class ACPTurn:
         self._name = name
         self._login = login
         self._on_end = on_end
-        terminals = Terminals()
+        terminals = Terminals(agent.start_command)
         names = names_of(options)
         self._normaliser = TurnNormaliser(str(options.cwd), names, failures, terminals)
         self._request_handler = RequestHandler(
-            options, host, self._normaliser, terminals, env=env, granted=granted, emit=self._emit
+            options,
+            host,
+            self._normaliser,
+            terminals,
+            env=env,
+            granted=granted,
+            limits=limits,
+            emit=self._emit,
         )
         self._queue: TurnQueue[Event] = TurnQueue(agent.gate)
         self._ended = asyncio.Event()
@@ -161,6 +172,10 @@ class ACPTurn:
     async def _run(self, blocks: Sequence[Mapping[str, object]]) -> list[Event]:
         try:
             result, raw = await self._agent.prompt(self._session_id, blocks)
+            # A refusal has no room for a reason.
+            while (notes := self._request_handler.take_notes()) and not self._interrupted:
+                self._normaliser.prompted_again(result)
+                result, raw = await self._agent.prompt(self._session_id, [text_block(notes)])
         except JsonRpcError as error:
             if self._interrupted:
                 return [DoneEvent(reason="interrupted", timestamp=time.time())]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,6 +21,9 @@ from signedin.providers.shared.environment import learn_secrets
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from signedin.wire.cassettes.cassette import Cassette
+    from signedin.wire.cassettes.exchanges import HttpReply
 
 CONNECT_TIMEOUT = 15.0
 """Seconds until a connection must be established."""
@@ -41,16 +44,28 @@ class Connection:
         access: Returns the login's tokens.
         profile: Which backend.
         idle_timeout: Seconds that may pass without a byte.
+        cassette: What the requests are recorded into, or played from.
     """
 
     def __init__(
-        self, access: AccessSource, profile: Profile, *, idle_timeout: float = IDLE_TIMEOUT
+        self,
+        access: AccessSource,
+        profile: Profile,
+        *,
+        idle_timeout: float = IDLE_TIMEOUT,
+        cassette: Cassette | None = None,
     ) -> None:
+        self._cassette = cassette
         self.base_url = check_trusted(profile.base_url)
         self._access = access
         self._originator = profile.originator
         self._idle_timeout = idle_timeout
         self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it has a cassette, which has all that is requested."""
+        return self._cassette is not None
 
     async def account(self) -> str | None:
         """Returns the account that requests are for, if the login names one.
@@ -63,7 +78,7 @@ class Connection:
     @asynccontextmanager
     async def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+    ) -> AsyncGenerator[HttpReply, None]:
         """Sends a request for the length of a ``with`` block.
 
         A token that is refused is renewed once.
@@ -91,27 +106,20 @@ class Connection:
         finally:
             response.close()
 
-    async def chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    async def chunks(self, response: HttpReply) -> AsyncGenerator[bytes, None]:
         """Yields data as it arrives.
 
         Raises:
             SignedinError: The connection broke, or nothing came for too long. All data before
                 that was yielded.
         """
-        import aiohttp  # noqa: PLC0415 - see _opened
-
-        content = response.content
         try:
-            while chunk := await content.readany():
+            async for chunk in response.chunks():
                 yield chunk
-        except (aiohttp.ClientError, OSError) as error:
-            # aiohttp raises before it returns what arrived before the connection broke.
-            content.set_exception(None)  # pyright: ignore[reportArgumentType]
-            if rest := content.read_nowait():
-                yield rest
+        except OSError as error:
             raise self._broken(error) from error
 
-    async def read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def read(self, response: HttpReply) -> bytes:
         """Returns a complete body.
 
         Raises:
@@ -132,19 +140,24 @@ class Connection:
         headers: Mapping[str, str],
         body: bytes | None,
         access: Access,
-    ) -> aiohttp.ClientResponse:
-        session = self._opened()
-        import aiohttp  # noqa: PLC0415 - see _opened
+    ) -> HttpReply:
+        async def send() -> HttpReply:
+            session = self._opened()
+            with _only_os_errors():
+                response = await session.request(
+                    method,
+                    url,
+                    headers={**self._common_headers(access), **headers},
+                    data=body,
+                    allow_redirects=False,
+                )
+            return _Reply(response)
 
         try:
-            return await session.request(
-                method,
-                url,
-                headers={**self._common_headers(access), **headers},
-                data=body,
-                allow_redirects=False,
-            )
-        except (aiohttp.ClientError, OSError) as error:
+            if self._cassette is None:
+                return await send()
+            return await self._cassette.exchange(method, url, body, send)
+        except OSError as error:
             raise self._broken(error) from error
 
     def _common_headers(self, access: Access) -> dict[str, str]:
@@ -177,7 +190,7 @@ class Connection:
             )
         return self._session
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> SignedinError:
+    async def _refusal(self, response: HttpReply) -> SignedinError:
         body = bytearray()
         try:
             async for chunk in self.chunks(response):
@@ -194,6 +207,43 @@ class Connection:
             limit = f"{self._idle_timeout:g} s without a byte, or {CONNECT_TIMEOUT:g} s to connect"
             return unavailable(f"{host} did not answer in time (limits: {limit})")
         return unavailable(f"the connection to {host} failed: {error or type(error).__name__}")
+
+
+class _Reply:
+    """A response of aiohttp."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self.content_type = response.content_type
+        self.close = response.close
+        self._content = response.content
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        content = self._content
+        try:
+            with _only_os_errors():
+                while chunk := await content.readany():
+                    yield chunk
+        except OSError:
+            # aiohttp raises before it returns what arrived before the connection broke.
+            content.set_exception(None)  # pyright: ignore[reportArgumentType]
+            if rest := content.read_nowait():
+                yield rest
+            raise
+
+
+@contextmanager
+def _only_os_errors() -> Generator[None, None, None]:
+    """Makes every error of aiohttp one of the system's."""
+    import aiohttp  # noqa: PLC0415 - see Connection._opened
+
+    try:
+        yield
+    except aiohttp.ClientError as error:
+        if isinstance(error, OSError):
+            raise
+        raise ConnectionError(str(error) or type(error).__name__) from error
 
 
 def proxy_for(url: str) -> str | None:

@@ -114,7 +114,7 @@ class Catalogue:
 
     async def _up_to_date(self) -> _Known:
         file = await self._file()
-        known = self._known or _read(file)
+        known = self._known or (None if self._connection.is_recorded else _read(file))
         if known is None or self._is_outdated or time.time() - known.checked_at > FRESH:
             try:
                 known = await self._asked(known)
@@ -124,7 +124,8 @@ class Catalogue:
                 _log.warning("using an outdated list of models: %s", error)
             else:
                 self._is_outdated = False
-                _keep(file, known)
+                if not self._connection.is_recorded:
+                    _keep(file, known)
         self._known = known
         return known
 

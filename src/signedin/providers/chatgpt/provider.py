@@ -22,12 +22,15 @@ from signedin.providers.base import (
 from signedin.providers.chatgpt.auth import ChatGPTAuth, check_source
 from signedin.providers.chatgpt.options import ChatGPTKeys, read_keys
 from signedin.providers.chatgpt.session import ChatGPTSession
+from signedin.providers.chatgpt.sign_in.access import Access
 from signedin.providers.chatgpt.sign_in.attempt import PendingSignIns
-from signedin.providers.chatgpt.sign_in.profiles import CODEX
+from signedin.providers.chatgpt.sign_in.profiles import CODEX, Profile
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
 from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 from signedin.providers.chatgpt.store import ConversationStore
 from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport
+from signedin.runtime.aio import aside
+from signedin.runtime.temporary import TemporaryFolder
 
 
 class ChatGPTProvider(Provider):
@@ -39,6 +42,7 @@ class ChatGPTProvider(Provider):
         self._config = config
         self._transports: list[tuple[object, ChatGPTTransport]] = []
         self._sign_ins: PendingSignIns | None = None
+        self._sessions: TemporaryFolder | None = None
 
     async def open_session(self, request: SessionRequest) -> ChatGPTSession:
         """Begins, resumes or forks a conversation.
@@ -93,10 +97,15 @@ class ChatGPTProvider(Provider):
             await transport.aclose()
         if self._sign_ins is not None:
             await self._sign_ins.aclose()
+        sessions, self._sessions = self._sessions, None
+        if sessions is not None:
+            await aside(sessions.cleanup)
 
     async def _transport(self, keys: ChatGPTKeys) -> ChatGPTTransport:
         access = keys.source()
-        if access is None:
+        if self._config.replays:
+            access, profile = _Replayed(), self._config.recall("profile", Profile, lambda: CODEX)
+        elif access is None:
             check_source(self._config)
             access = StoredLogin(self._config.account, keys)
             profile = await access.profile()
@@ -105,6 +114,8 @@ class ChatGPTProvider(Provider):
             _check_given_access(keys)
             profile = keys.profile or CODEX
             self._assure_billing("unknown", "provider_options['access']")
+        if not self._config.replays:
+            self._config.recall("profile", Profile, lambda: profile)
         if keys.base_url is not None:
             profile = msgspec.structs.replace(profile, base_url=keys.base_url.rstrip("/"))
         key = (keys.fixed, profile)
@@ -116,6 +127,7 @@ class ChatGPTProvider(Provider):
             profile=profile,
             retry=msgspec.structs.replace(RETRY, max_retries=keys.request_max_retries),
             client_version=keys.client_version,
+            cassette=self._config.cassette,
         )
         self._transports.append((key, transport))
         return transport
@@ -131,8 +143,21 @@ class ChatGPTProvider(Provider):
         assure_billing(status, self._config.billing)
 
     def _store(self, keys: ChatGPTKeys) -> ConversationStore:
+        if self._config.replays:
+            self._sessions = self._sessions or TemporaryFolder("replayed")
+            return ConversationStore(Path(self._sessions.name))
         own = isolated_home("chatgpt", self._config.account)
         return ConversationStore(Path(keys.sessions).expanduser() if keys.sessions else own)
+
+
+class _Replayed:
+    """The access of requests that are not sent."""
+
+    async def current(self) -> Access:
+        return Access("replayed")
+
+    async def renewed(self, refused: Access) -> Access:
+        return refused
 
 
 def _check_given_access(keys: ChatGPTKeys) -> None:

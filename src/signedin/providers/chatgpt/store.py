@@ -20,7 +20,7 @@ from signedin.model.results import SessionInfo, SessionPage
 from signedin.providers.base import SessionQuery
 from signedin.providers.chatgpt.conversation import StoredTurn
 from signedin.runtime.aio import in_thread
-from signedin.runtime.insisting import BUSY_SECONDS, insist
+from signedin.runtime.sqlite import BUSY_SECONDS, insist
 
 T = TypeVar("T")
 

@@ -37,7 +37,8 @@ from signedin.runtime.aio import finish
 from signedin.wire.sse import EventSplitter
 
 if TYPE_CHECKING:
-    import aiohttp
+    from signedin.wire.cassettes.cassette import Cassette
+    from signedin.wire.cassettes.exchanges import HttpReply
 
 RETRY = Retry(max_retries=4, backoff=0.5, backoff_max=30.0, jitter=0.5)
 """How a request is retried whose answer has not begun."""
@@ -59,6 +60,7 @@ class ChatGPTTransport:
             retried, and never a plan that is used up.
         idle_timeout: Seconds that may pass without a byte.
         client_version: Version of Codex whose models are listed; newer ones are held back.
+        cassette: What the requests are recorded into, or played from.
 
     Attributes:
         limits_seen: What the latest answer reported about the plan.
@@ -72,8 +74,9 @@ class ChatGPTTransport:
         retry: Retry = RETRY,
         idle_timeout: float = IDLE_TIMEOUT,
         client_version: str = CLIENT_VERSION,
+        cassette: Cassette | None = None,
     ) -> None:
-        self._connection = Connection(access, profile, idle_timeout=idle_timeout)
+        self._connection = Connection(access, profile, idle_timeout=idle_timeout, cassette=cassette)
         self._profile = profile
         self._retry = retry
         self._catalogue = Catalogue(self._connection, client_version)
@@ -160,7 +163,7 @@ class ChatGPTTransport:
         """Returns how many tokens a model reads, as far as that is known without asking."""
         return self._catalogue.context_window(model)
 
-    def record_headers(self, response: aiohttp.ClientResponse) -> list[Event]:
+    def record_headers(self, response: HttpReply) -> list[Event]:
         """Records what the headers of an answer report."""
         self._catalogue.seen(response.headers.get("X-Models-Etag"))
         limits = limits_in_headers(response.headers)
@@ -306,7 +309,7 @@ class AnswerStream:
         if self._early:
             yield self._early
 
-    def _asked(self) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    def _asked(self) -> AbstractAsyncContextManager[HttpReply]:
         url = f"{self._connection.base_url}/responses"
         request = self._request
         return self._connection.request("POST", url, request.headers(), request.body())

@@ -19,6 +19,7 @@ from signedin.providers.base import ProviderConfig
 from signedin.providers.claude.keys import ClaudeKeys
 from signedin.providers.claude.tool_server import Listing
 from signedin.providers.shared.environment import child_environment
+from signedin.runtime.watching import trace_variables
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions
@@ -54,6 +55,10 @@ _PROTOCOL_ENVIRONMENT = {
     "CLAUDE_CODE_DISABLE_CRON": "1",
 }
 """Always set."""
+
+_TRACES = ("CLAUDE_CODE_ENABLE_TELEMETRY", "OTEL_TRACES_EXPORTER")
+"""Set if Claude Code reports spans. It takes the trace they belong to when it starts only (2.1.197,
+2.1.330), so each turn then has a process of its own."""
 
 _NESTING = (
     "CLAUDECODE",
@@ -128,6 +133,11 @@ class Launch(msgspec.Struct, frozen=True):
         return (str(self.program), *self.arguments, *flags)
 
     @property
+    def has_trace(self) -> bool:
+        """Whether a process started like this reports into the trace of one turn, see `TRACE`."""
+        return self.environment.get("TRACEPARENT") != os.environ.get("TRACEPARENT")
+
+    @property
     def asking(self) -> Launch:
         """The same, but allowed to ask the vendor about the account; it still reports nothing."""
         environment = {**self.environment, **dict.fromkeys(_REPORTS_NOTHING, "1")}
@@ -176,7 +186,10 @@ def environment_for(
         **options.env,
         **_PROTOCOL_ENVIRONMENT,
     }
-    return child_environment("claude", config.env_policy, changes)
+    environment = child_environment("claude", config.env_policy, changes)
+    if all(environment.get(name) for name in _TRACES):
+        environment |= trace_variables()
+    return environment
 
 
 def model_of(options: TurnOptions) -> str | None:

@@ -255,6 +255,15 @@ class HookCallback(msgspec.Struct, frozen=True):
     tool_use_id: str = ""
 
 
+class ServerQuestion(msgspec.Struct, frozen=True):
+    """``elicitation``: a question of an MCP server for the user."""
+
+    mcp_server_name: str = ""
+    message: str = ""
+    requested_schema: dict[str, object] | None = None
+    url: str | None = None
+
+
 class CanUseTool(msgspec.Struct, frozen=True):
     """The question whether a tool may be used."""
 

@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
+from signedin.model.approvals import ApprovalRequest
 from signedin.model.events import (
     DoneEvent,
     Event,
@@ -56,6 +57,7 @@ class TurnNormaliser:
     Attributes:
         tools: The tool calls that have started and not ended, by id.
         declined: Ids of tool calls that were not allowed.
+        changed: What tool calls were allowed to do in place of what they say, by id.
         background: Descriptions of tasks that run in the background, by id.
         interrupting: Whether the turn was asked to stop.
         session_id: The session's id, once known.
@@ -77,6 +79,7 @@ class TurnNormaliser:
         self._effort = effort
         self.tools: dict[str, tools.ToolItem] = {}
         self.declined: set[str] = set()
+        self.changed: dict[str, ApprovalRequest] = {}
         self.background: dict[str, str] = {}
         self.interrupting = False
         self.session_id: str | None = None
@@ -222,6 +225,8 @@ class TurnNormaliser:
         item = self.tools.pop(block.tool_use_id, None)
         if item is None:
             return []
+        if (wanted := self.changed.pop(block.tool_use_id, None)) is not None:
+            item = tools.changed(item, wanted)
         return [
             tools.finished(
                 item,

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from signedin.model.errors import ProtocolError, SignedinError
+from signedin.providers.base import StartProcess
 from signedin.providers.claude.launch import Launch
 from signedin.providers.claude.messages import (
     UNREADABLE,
     CanUseTool,
     HookCallback,
     Message,
+    ServerQuestion,
     SystemMessage,
 )
 from signedin.providers.claude.process import ClaudeProcess
@@ -59,9 +61,13 @@ class WarmPool:
     """The processes of one client, and which of them wait for a prompt.
 
     A process waits for a launch equal to its own: same program, options, environment and directory.
+
+    Args:
+        start_process: Starts a program.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start_process: StartProcess) -> None:
+        self._start_process = start_process
         self._live: set[ClaudeProcess] = set()
         self._idle: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +78,7 @@ class WarmPool:
         """Starts a process; see `ClaudeProcess.start`."""
         await self._starts.acquire()
         try:
-            process = await ClaudeProcess.start(launch, resume)
+            process = await ClaudeProcess.start(self._start_process, launch, resume)
         except BaseException:
             self._starts.release()
             raise
@@ -98,7 +104,8 @@ class WarmPool:
 
     def put(self, process: ClaudeProcess) -> None:
         """Returns a process to the pool; one that cannot be reused is ended."""
-        if process.spent or process.closed is not None or process.grown:
+        used_up = process.spent or process.launch.has_trace or process.grown
+        if used_up or process.closed is not None:
             self._spawn(process.aclose())
             return
         self._idle.append(_Waiting(process))
@@ -209,6 +216,11 @@ class _Cleared:
     def on_hook(self, call: HookCallback, payload: msgspec.Raw) -> object:
         """Refuses: no tool should run."""
         del call, payload
+        raise ProtocolError("nothing was asked for")
+
+    async def on_server_question(self, question: ServerQuestion, payload: msgspec.Raw) -> object:
+        """Refuses: no tool should run."""
+        del question, payload
         raise ProtocolError("nothing was asked for")
 
     async def call_tool(self, name: str, arguments: object) -> ToolResult:

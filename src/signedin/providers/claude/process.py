@@ -17,10 +17,17 @@ from signedin.model.errors import (
     TransportClosedError,
 )
 from signedin.model.events import WarningEvent
+from signedin.providers.base import StartProcess
 from signedin.providers.claude.account.home import ClaudeAccount, interpret
 from signedin.providers.claude.control import ControlPeer
 from signedin.providers.claude.launch import Launch
-from signedin.providers.claude.messages import CanUseTool, HookCallback, Message, answered
+from signedin.providers.claude.messages import (
+    CanUseTool,
+    HookCallback,
+    Message,
+    ServerQuestion,
+    answered,
+)
 from signedin.providers.claude.models_and_limits import check_effort
 from signedin.providers.claude.servers import program_of, startup_seconds
 from signedin.providers.claude.tool_server import ToolServer
@@ -56,6 +63,10 @@ class TurnListener(Protocol):
 
     def on_hook(self, call: HookCallback, payload: msgspec.Raw) -> object:
         """Answers what the rules say about a tool before it runs."""
+        ...
+
+    async def on_server_question(self, question: ServerQuestion, payload: msgspec.Raw) -> object:
+        """Answers a question of an MCP server."""
         ...
 
     async def call_tool(self, name: str, arguments: object) -> ToolResult:
@@ -107,10 +118,13 @@ class ClaudeProcess:
         self._starting = loop.create_task(self._initialize())
 
     @classmethod
-    async def start(cls, launch: Launch, resume: tuple[str, ...] = ()) -> ClaudeProcess:
+    async def start(
+        cls, start_process: StartProcess, launch: Launch, resume: tuple[str, ...] = ()
+    ) -> ClaudeProcess:
         """Starts Claude Code, without waiting until it can answer.
 
         Args:
+            start_process: Starts a program.
             launch: How.
             resume: The arguments that continue a conversation.
 
@@ -118,7 +132,7 @@ class ClaudeProcess:
             InvalidOptionError: The system refused.
         """
         try:
-            process = await Process.start(
+            process = await start_process(
                 [*launch.command, *resume],
                 env=launch.environment,
                 cwd=launch.cwd,
@@ -235,6 +249,9 @@ class ClaudeProcess:
         if asked.subtype == "hook_callback" and self._turn is not None:
             call = msgspec.json.decode(request, type=HookCallback)
             return self._turn.on_hook(call, request)
+        if asked.subtype == "elicitation" and self._turn is not None:
+            wanted = msgspec.json.decode(request, type=ServerQuestion)
+            return await self._turn.on_server_question(wanted, request)
         if asked.subtype != "can_use_tool" or self._turn is None:
             raise ProtocolError(f"signedin has no handler for {asked.subtype!r}")
         question = msgspec.json.decode(request, type=CanUseTool)

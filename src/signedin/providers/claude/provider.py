@@ -31,7 +31,7 @@ from signedin.providers.claude.models_and_limits import limits_in, models_in
 from signedin.providers.claude.options import launch_for
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.session import ClaudeSession
-from signedin.providers.shared.binary import require
+from signedin.providers.shared.binary import found_program, require
 
 CLI = "claude-cli"
 SDK = "claude-agent-sdk"
@@ -45,14 +45,14 @@ class ClaudeProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
         self._accounts = accounts_for(config)
-        self._pool = WarmPool()
+        self._pool = WarmPool(config.start_process)
 
     async def open_session(self, request: SessionRequest) -> ClaudeSession:
         """Begins, resumes or forks a conversation."""
         options = request.options
         await self._load()
         account = self._accounts.choose(options.env)
-        session = ClaudeSession(self._pool, self._launch, request, account.home)
+        session = ClaudeSession(self._pool, self._launch, request, account.home, self._config)
         sources = setting_sources(options)
         findings = settings_findings(account.home, options.cwd, sources) if sources else ()
         session.notices = account.warnings() + findings
@@ -71,7 +71,9 @@ class ClaudeProvider(Provider):
         from signedin.providers.claude.store import list_sessions  # noqa: PLC0415 - seldom needed
 
         home = self._accounts.choose(options.env).home
-        return await asyncio.to_thread(list_sessions, home, query)
+        return await asyncio.to_thread(
+            self._config.recall, "list of sessions", SessionPage, lambda: list_sessions(home, query)
+        )
 
     async def models(self, options: TurnOptions) -> list[ModelInfo]:
         """Lists the models the account can choose from."""
@@ -129,7 +131,7 @@ class ClaudeProvider(Provider):
             await asyncio.to_thread(importlib.import_module, "claude_agent_sdk")
 
     def _launch(self, options: TurnOptions) -> Launch:
-        program = require("claude", find_claude(self._config))
+        program = require("claude", found_program(self._config, find_claude))
         account = self._accounts.choose(options.env)
         if self._config.transport != SDK:
             return launch_for(program, self._config, options, account)
@@ -138,7 +140,9 @@ class ClaudeProvider(Provider):
         return sdk_launch(program, self._config, options, account)
 
 
-_CAPABILITIES = msgspec.structs.replace(EVERYTHING, archive=False, delete=False, review=False)
+_CAPABILITIES = msgspec.structs.replace(
+    EVERYTHING, archive=False, delete=False, review=False, sandboxed=False, own_sandbox=False
+)
 
 SPEC = ProviderSpec(
     name="claude",
@@ -146,7 +150,11 @@ SPEC = ProviderSpec(
         CLI: _CAPABILITIES,
         # Its hooks are the caller's.
         SDK: msgspec.structs.replace(
-            _CAPABILITIES, policy=False, policy_commands=False, policy_reads=False
+            _CAPABILITIES,
+            policy=False,
+            policy_commands=False,
+            policy_reads=False,
+            cassette=False,
         ),
     },
     create=ClaudeProvider,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 
@@ -12,6 +13,7 @@ from signedin.model.approvals import (
     Host,
     Question,
     QuestionOption,
+    answer_texts,
     approval_events,
     question_events,
 )
@@ -34,12 +36,14 @@ class Answer(msgspec.Struct, frozen=True):
         events: The events that report it.
         allowed: Whether the tool may be used.
         lasting: Whether the answer also holds for later questions.
+        changed: What was allowed in place of what was asked for.
     """
 
     response: Mapping[str, object]
     events: list[Event]
     allowed: bool
     lasting: bool = False
+    changed: ApprovalRequest | None = None
 
 
 async def answer_question(
@@ -50,11 +54,15 @@ async def answer_question(
         return await _answer_user_questions(question, host, payload)
     request = _approval_request(question, cwd)
     decision = await host.approve(request)
+    changed = None if decision.changed is None else request.changed_to(decision.changed)
+    if changed is not None:
+        question = msgspec.structs.replace(question, input=_input(question, changed))
     return Answer(
         _response(question, decision),
         approval_events(request, decision, payload),
         allowed=decision.verdict in {"allow", "allow_for_session"},
         lasting=decision.verdict == "allow_for_session",
+        changed=changed,
     )
 
 
@@ -93,6 +101,7 @@ def _approval_request(question: CanUseTool, cwd: str) -> ApprovalRequest:
             reason=reason,
             command=str(arguments.get("command", "")),
             cwd=cwd,
+            changeable=True,
         )
     if name in tools.FILE_TOOLS:
         return ApprovalRequest(
@@ -101,6 +110,7 @@ def _approval_request(question: CanUseTool, cwd: str) -> ApprovalRequest:
             reason=reason,
             cwd=cwd,
             changes=(tools.intended_change(name, arguments),),
+            changeable=True,
         )
     server, tool = tools.split_name(name)
     return ApprovalRequest(
@@ -111,7 +121,20 @@ def _approval_request(question: CanUseTool, cwd: str) -> ApprovalRequest:
         tool=tool,
         server=server,
         arguments=arguments,
+        changeable=True,
     )
+
+
+def _input(question: CanUseTool, wanted: ApprovalRequest) -> dict[str, object]:
+    """The input of a tool that does what the host wants."""
+    if wanted.command is not None:
+        return {**question.input, "command": wanted.command}
+    if not wanted.changes:
+        return cast("dict[str, object]", wanted.arguments)
+    [change] = wanted.changes
+    path = "notebook_path" if "notebook_path" in question.input else "file_path"
+    content = {"content": change.diff} if change.kind == "add" else {}
+    return {**question.input, path: change.path, **content}
 
 
 def _response(question: CanUseTool, decision: Decision) -> dict[str, object]:
@@ -174,5 +197,6 @@ async def _answer_user_questions(question: CanUseTool, host: Host, payload: msgs
     events = question_events(questions, answers, question.tool_use_id, payload)
     if answers is None:
         return Answer({"behavior": "deny", "message": _NO_ANSWER}, events, allowed=False)
-    given = {**question.input, "answers": dict(answers)}
+    texts = {name: ", ".join(answer_texts(answer)) for name, answer in answers.items()}
+    given = {**question.input, "answers": texts}
     return Answer({"behavior": "allow", "updatedInput": given}, events, allowed=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -19,7 +21,7 @@ from signedin.model.errors import (
 )
 from signedin.model.options import TurnOptions
 from signedin.model.results import PastTurn
-from signedin.providers.base import ProviderSession, SessionRequest
+from signedin.providers.base import ProviderConfig, ProviderSession, SessionRequest
 from signedin.providers.claude.launch import Launch, resume_arguments
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.process import ClaudeProcess
@@ -47,6 +49,7 @@ class ClaudeSession(ProviderSession):
         launch_for: Returns how to start one for the options of a turn.
         request: How the conversation begins.
         home: Where Claude Code stores conversations.
+        config: Says whether that is recorded, or replayed.
     """
 
     provider = "claude"
@@ -57,7 +60,9 @@ class ClaudeSession(ProviderSession):
         launch_for: Callable[[TurnOptions], Launch],
         request: SessionRequest,
         home: Path,
+        config: ProviderConfig,
     ) -> None:
+        self._config = config
         self._pool = pool
         self._launch_for = launch_for
         self._request = request
@@ -116,7 +121,10 @@ class ClaudeSession(ProviderSession):
         await self._end_process()
         from signedin.providers.claude.store import answer_before  # noqa: PLC0415 - seldom needed
 
-        self._resume_at = await asyncio.to_thread(answer_before, self._home, self._id, self._asked)
+        find = partial(answer_before, self._home, self._id, self._asked)
+        self._resume_at = await asyncio.to_thread(
+            self._config.recall, "answer before", cast("type[str | None]", str | None), find
+        )
         if self._resume_at is None:
             self._id = None
             self._request = msgspec.structs.replace(self._request, resume=None, fork=False)
@@ -133,12 +141,15 @@ class ClaudeSession(ProviderSession):
         await self._until_stored(begun)
         from signedin.providers.claude.store import read_history  # noqa: PLC0415 - seldom needed
 
-        return await asyncio.to_thread(read_history, self._home, begun)
+        find = partial(read_history, self._home, begun)
+        return await asyncio.to_thread(self._config.recall, "history", list[PastTurn], find)
 
     async def _until_stored(self, begun: str) -> None:
         """Waits until the store has the last message, which Claude Code writes a little later."""
         from signedin.providers.claude.store import is_stored  # noqa: PLC0415 - seldom needed
 
+        if self._config.replays:
+            return
         for _ in range(_LOOKS):
             if await asyncio.to_thread(is_stored, self._home, begun, self._latest):
                 return

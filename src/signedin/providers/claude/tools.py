@@ -12,6 +12,7 @@ from typing import cast
 
 import msgspec
 
+from signedin.model.approvals import ApprovalRequest
 from signedin.model.events import CommandEvent, FileChange, FileChangeEvent, ItemStatus, ToolEvent
 from signedin.providers.claude.messages import Block
 from signedin.providers.claude.tool_server import SERVER
@@ -93,6 +94,17 @@ def started(
         timestamp=timestamp,
         payload=payload,
     )
+
+
+def changed(item: ToolItem, wanted: ApprovalRequest) -> ToolItem:
+    """Returns the event of a tool call that does what was wanted in place of what it says."""
+    match item:
+        case CommandEvent():
+            return msgspec.structs.replace(item, command=wanted.command or "")
+        case FileChangeEvent():
+            return msgspec.structs.replace(item, changes=wanted.changes, text=wanted.summary)
+        case ToolEvent():
+            return msgspec.structs.replace(item, arguments=wanted.arguments)
 
 
 def finished(

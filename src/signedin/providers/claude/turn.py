@@ -12,11 +12,12 @@ import msgspec
 from signedin.model.approvals import Host
 from signedin.model.errors import SignedinError
 from signedin.model.events import Event, not_understood
-from signedin.providers.claude.messages import CanUseTool, HookCallback, Message
+from signedin.providers.claude.messages import CanUseTool, HookCallback, Message, ServerQuestion
 from signedin.providers.claude.normalise import TurnNormaliser
 from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import user_message
 from signedin.providers.claude.questions import answer_question, screen
+from signedin.providers.shared.elicitation import Elicitation
 from signedin.providers.shared.turn_queue import TurnQueue
 
 if TYPE_CHECKING:
@@ -130,12 +131,28 @@ class ClaudeTurn:
         answer = await answer_question(question, self._host, cwd, payload)
         if not answer.allowed:
             self._normaliser.declined.add(question.tool_use_id)
+        if answer.changed is not None:
+            self._normaliser.changed[question.tool_use_id] = answer.changed
         if answer.lasting:
             # What was allowed stays allowed in the next conversation of the process.
             self._process.spent = True
         self._queue.put(answer.events)
         self.on_batch_end()
         return answer.response
+
+    async def on_server_question(self, question: ServerQuestion, payload: msgspec.Raw) -> object:
+        """Asks the host what an MCP server wants to know."""
+        asked = Elicitation(
+            server=question.mcp_server_name,
+            message=question.message,
+            schema=question.requested_schema or {},
+            url=question.url,
+        )
+        answer = await asked.ask(self._host, payload)
+        self._queue.put(answer.events)
+        self.on_batch_end()
+        content = {} if answer.content is None else {"content": answer.content}
+        return {"action": answer.action, **content}
 
     def on_hook(self, call: HookCallback, payload: msgspec.Raw) -> object:
         """Lets the policy see what would run without asking."""

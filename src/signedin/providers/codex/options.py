@@ -163,26 +163,10 @@ class CodexOptions:
 
 
 def _check_policy(turn: TurnOptions) -> None:
-    """Refuses rules about what Codex does in its sandbox without asking.
-
-    With ``untrusted`` it would ask, but what is then allowed may leave the sandbox: a command that
-    fails in it is repeated outside, and one that asks to leave it looks like any other (seen with
-    codex 0.163 and 0.169).
-    """
-    if turn.policy is None:
-        return
+    """Refuses rules about tools that Codex does not ask for."""
     unasked = [name for name, server in turn.mcp_servers.items() if server.trusted]
-    if unasked and (rule := turn.policy.forbids("tool")):
+    if turn.policy and unasked and (rule := turn.policy.forbids("tool")):
         hint = f"Codex does not ask for tools of {unasked[0]!r}, which is trusted: {rule}"
-        raise UnsupportedOptionError("codex", "policy", hint)
-    if turn.permissions == "full-access":
-        return
-    kinds = ("command", "read", "network") + (("write",) if turn.permissions != "read-only" else ())
-    for rule in filter(None, map(turn.policy.forbids, kinds)):
-        hint = (
-            f"Codex does not ask for what it may do in its sandbox, so {rule} could not answer; "
-            "pass permissions='full-access', with which it asks for everything"
-        )
         raise UnsupportedOptionError("codex", "policy", hint)
 
 

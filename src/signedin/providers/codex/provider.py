@@ -28,8 +28,9 @@ from signedin.providers.base import (
 from signedin.providers.codex.account.home import accounts_for, refuse_other_payer, require_login
 from signedin.providers.codex.account.sign_in import PendingLogins
 from signedin.providers.codex.app_server.launch import launch
-from signedin.providers.codex.binary import INSTALL, NEWEST, OLDEST, AgeNotice, find_codex
+from signedin.providers.codex.binary import NEWEST, OLDEST, AgeNotice, find_codex
 from signedin.providers.codex.options import CodexOptions
+from signedin.providers.shared.codex_program import INSTALL
 
 if TYPE_CHECKING:
     from signedin.providers.codex.app_server.process import AppServer
@@ -234,7 +235,7 @@ def _create(config: ProviderConfig) -> Provider:
 SPEC = ProviderSpec(
     name="codex",
     transports={
-        APP_SERVER: replace(EVERYTHING, cost=False),
+        APP_SERVER: replace(EVERYTHING, changed_input=False, cost=False),
         EXEC: Capabilities(
             failures=True,
             sessions=True,
@@ -242,12 +243,15 @@ SPEC = ProviderSpec(
             ephemeral=True,
             interrupt=True,
             workspace=True,
+            sandboxed=True,
+            own_sandbox=True,
             command_output=True,
             images=True,
             effort=True,
             instructions=True,
             output_schema=True,
             usage=True,
+            cassette=True,
         ),
     },
     create=_create,

@@ -13,8 +13,9 @@ from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.gemini import options as gemini
 from signedin.providers.gemini.account.home import LOGIN, find_folder, gemini_folder
-from signedin.providers.gemini.store import GeminiStore, make_loadable
-from signedin.providers.shared.binary import remember_version, require
+from signedin.providers.gemini.store import GeminiStore, RecalledStore, make_loadable
+from signedin.providers.shared.binary import found_program, remember_version, require
+from signedin.providers.shared.sandbox import SandboxedAgent
 
 _MODES = {"default": "default", "auto_edit": "autoEdit", "yolo": "yolo", "plan": "plan"}
 _OF_TRUSTED_FOLDERS = {"auto_edit", "yolo"}
@@ -56,16 +57,20 @@ class GeminiDialect:
     def launch(self, options: TurnOptions) -> Launch:
         """Returns how to start Gemini; see `Dialect.launch`."""
         keys = self._keys(options)
-        program = require(self.name, gemini.find_gemini(self._config))
+        program = require(self.name, found_program(self._config, gemini.find_gemini))
         return Launch(
             argv=(str(program), "--acp", *keys.arguments),
-            env=gemini.start(self._config, options).env,
+            env={} if self._config.replays else gemini.start(self._config, options).env,
             features=_FEATURES,
         )
 
-    def store(self, options: TurnOptions) -> GeminiStore:
+    def sandboxed(self, options: TurnOptions) -> SandboxedAgent:
+        """Returns what its sandbox needs to know; see `Dialect.sandboxed`."""
+        return gemini.sandboxed(self._config, options, self._keys(options))
+
+    def store(self, options: TurnOptions) -> RecalledStore:
         """Reads Gemini's files: over the protocol it reports a session only while loading it."""
-        return GeminiStore(find_folder(self._config, options.env))
+        return RecalledStore(GeminiStore(find_folder(self._config, options.env)), self._config)
 
     def notices(self, options: TurnOptions) -> tuple[str, ...]:
         """Returns what the user should know about how Gemini signs in."""
@@ -77,6 +82,8 @@ class GeminiDialect:
 
     def before_load(self, session_id: str, launch: Launch, cwd: Path) -> None:
         """Makes a session loadable without damage; see `make_loadable`."""
+        if self._config.replays:
+            return
         store = GeminiStore(gemini_folder(launch.env))
         store.check_place(session_id, cwd)
         store.join(session_id)

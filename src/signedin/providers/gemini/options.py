@@ -14,7 +14,7 @@ from signedin.model.errors import UnsupportedOptionError
 from signedin.model.options import TurnOptions, chosen
 from signedin.providers.acp.dialect import NO_SHARED_FOLDER
 from signedin.providers.base import Installation, ProviderConfig
-from signedin.providers.gemini.account.home import home_changes
+from signedin.providers.gemini.account.home import find_folder, home_changes
 from signedin.providers.gemini.account.method import (
     GOOGLE_LOGIN,
     NOBODY,
@@ -30,6 +30,8 @@ from signedin.providers.gemini.trust import VARIABLE as TRUST_VARIABLE, check_tr
 from signedin.providers.shared.binary import locate
 from signedin.providers.shared.environment import child_environment
 from signedin.providers.shared.provider_options import ProviderOptions, Switch, Texts
+from signedin.providers.shared.sandbox import SandboxedAgent
+from signedin.safety.sandbox.confinement import OwnFolders
 
 ACP = "gemini-acp"
 HEADLESS = "gemini-cli"
@@ -47,6 +49,12 @@ PROCESS_DEFAULTS: Mapping[str, str] = {
     "NO_BROWSER": "true",
 }
 """Set for every process; a caller's ``env`` takes precedence."""
+
+_CONFIGURED = (
+    *(".env", "GEMINI.md", "settings.json", "trustedFolders.json"),
+    *("agents", "commands", "extensions", "policies", "skills"),
+)
+"""What it runs and obeys, in the folder that it also stores its state in."""
 
 ApprovalMode: TypeAlias = Literal["default", "auto_edit", "yolo", "plan"]
 _MODES = Meta(description=f"be one of {', '.join(get_args(ApprovalMode))}")
@@ -85,6 +93,22 @@ class GeminiKeys(ProviderOptions, frozen=True, kw_only=True):
             for part in ("--include-directories", folder)
         ]
         return [*(["--sandbox"] if self.sandbox else []), *folders, *self.extra_argv]
+
+
+def sandboxed(config: ProviderConfig, options: TurnOptions, keys: GeminiKeys) -> SandboxedAgent:
+    """Returns what the sandbox of Gemini needs to know, unless it is to use its own."""
+    folder = find_folder(config, options.env)
+    own = OwnFolders(
+        written=(str(folder),),
+        spared=tuple(str(folder / name) for name in _CONFIGURED),
+        read=("~/.config/gcloud",),
+    )
+    return SandboxedAgent(
+        name="gemini",
+        own=None if keys.sandbox else own,
+        more=[str(options.cwd / folder) for folder in keys.include_directories],
+        acts_unasked=keys.mode in {"auto_edit", "yolo"},
+    )
 
 
 def find_gemini(config: ProviderConfig) -> Installation:

@@ -16,8 +16,7 @@ class GeminiProvider(ACPProvider):
     """Gemini CLI through ACP."""
 
     def __init__(self, config: ProviderConfig) -> None:
-        super().__init__(GeminiDialect(config))
-        self._config = config
+        super().__init__(GeminiDialect(config), config)
 
     def auth(self, options: TurnOptions) -> GeminiAuth:
         """Manages the account."""
@@ -45,6 +44,7 @@ SPEC = ProviderSpec(
             delete=True,
             interrupt=True,
             workspace=True,
+            sandboxed=True,
             diffs=True,
             approvals=True,
             policy=True,
@@ -55,6 +55,7 @@ SPEC = ProviderSpec(
             models=True,
             usage=True,
             prewarm=True,
+            cassette=True,
         ),
         HEADLESS: Capabilities(
             deltas=True,
@@ -66,6 +67,7 @@ SPEC = ProviderSpec(
             delete=True,
             interrupt=True,
             workspace=True,
+            sandboxed=True,
             diffs=True,
             output_schema=True,
             usage=True,

@@ -22,7 +22,7 @@ import msgspec
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.model.events import AnyEvent, ItemStatus, MessageEvent, ReasoningEvent
 from signedin.model.results import PastTurn, SessionInfo, SessionPage, answer_text
-from signedin.providers.base import SessionQuery
+from signedin.providers.base import ProviderConfig, SessionQuery
 from signedin.providers.gemini.account.home import gemini_folder, read_settings, setting
 from signedin.providers.gemini.actions import COMMAND, ToolUse, action_event
 from signedin.providers.shared.stored import unix_time
@@ -464,3 +464,25 @@ def make_loadable(session_id: str, env: Mapping[str, str]) -> None:
 
 def _minute(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H-%M", time.gmtime(moment))
+
+
+class RecalledStore:
+    """Gemini's store, or what it had when a cassette was recorded."""
+
+    def __init__(self, store: GeminiStore, config: ProviderConfig) -> None:
+        self._store = store
+        self._recall = config.recall
+
+    def list(self, query: SessionQuery) -> SessionPage:
+        """Lists conversations, the newest first."""
+        return self._recall("list of sessions", SessionPage, lambda: self._store.list(query))
+
+    def history(self, session_id: str) -> Sequence[PastTurn]:
+        """Returns the turns of a conversation, the oldest first."""
+        return self._recall(
+            "history", tuple[PastTurn, ...], lambda: tuple(self._store.history(session_id))
+        )
+
+    def delete(self, session_id: str) -> None:
+        """Deletes a conversation permanently."""
+        self._recall("deletion", type(None), lambda: self._store.delete(session_id))

@@ -12,7 +12,7 @@ import msgspec
 from signedin.accounts.files import write_private
 from signedin.accounts.homes import cache_folder, make_private
 from signedin.model.errors import InvalidOptionError, ProviderNotInstalledError
-from signedin.providers.base import Installation
+from signedin.providers.base import Installation, ProviderConfig
 
 
 def locate(
@@ -47,6 +47,18 @@ def locate(
     return Installation(path=None, origin="none", problem=problem, install=install)
 
 
+def found_program(
+    config: ProviderConfig, find: Callable[[ProviderConfig], Installation]
+) -> Installation:
+    """Returns what ``find`` does; while a cassette is replayed, the program that was recorded."""
+    if config.replays:
+        name = config.recall("program", str, str)
+        return Installation(path=Path(name), origin="argument")
+    found = find(config)
+    config.recall("program", str, lambda: found.path.name if found.path else "")
+    return found
+
+
 def require(provider: str, installation: Installation) -> Path:
     """Returns the program's path.
 
@@ -77,11 +89,11 @@ def remember_version(path: Path, version: str) -> None:
     """Stores a program's version for as long as its modification time and size stay the same."""
     if known_version(path) == version:
         return
-    known = {**_read_cache(), str(path): _Facts(_fingerprint(path), version)}
     try:
+        known = {**_read_cache(), str(path): _Facts(_fingerprint(path), version)}
         _write_cache(known)
     except (OSError, InvalidOptionError):
-        # A read-only home costs a probe the next time, nothing else.
+        # A read-only home costs a probe the next time, nothing else; nor has a replay a program.
         return
 
 

@@ -96,7 +96,7 @@ class ToolHttpServer:
             else:
                 await manager.handle_request(scope, receive, send)
 
-        http = _http_server(answer)
+        http = http_server(answer)
         try:
             async with manager.run():
                 await http.startup(sockets=[self._listener])
@@ -122,7 +122,7 @@ class ToolHttpServer:
         return None
 
 
-def _http_server(
+def http_server(
     app: Callable[[Scope, Receive, Send], Awaitable[None]],
 ) -> uvicorn.Server:
     """A server that leaves signals and logging to the program it is part of."""

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from signedin.model.approvals import Host
+from signedin.model.errors import UnsupportedOptionError
 from signedin.model.extras import from_extra
 from signedin.runtime.aio import finish
 from signedin.tools.content import TextContent
@@ -36,9 +37,11 @@ class ToolService:
 
     Args:
         provider: Name of the provider, for messages.
+        is_recorded: Whether the client has a cassette, which has no calls over HTTP.
     """
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, *, is_recorded: bool = False) -> None:
+        self._is_recorded = is_recorded
         self._provider = provider
         self._server: ToolHttpServer | None = None
         self._starting = asyncio.Lock()
@@ -48,7 +51,11 @@ class ToolService:
 
         Raises:
             MissingExtraError: The libraries of the extra ``tools`` are missing.
+            UnsupportedOptionError: The client has a cassette.
         """
+        if self._is_recorded:
+            hint = "its agent calls them over HTTP, which a cassette does not record"
+            raise UnsupportedOptionError(self._provider, "tools", hint)
         async with self._starting:
             if self._server is None:
                 self._server = await self._start()

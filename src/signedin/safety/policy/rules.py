@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from signedin.model.approvals import ApprovalRequest, Decision, allow as decided_allow
+from signedin.model.approvals import ApprovalRequest, Decision
 from signedin.model.errors import InvalidOptionError
 from signedin.safety.policy.actions import actions_of
 from signedin.safety.policy.patterns import (
@@ -137,7 +137,8 @@ class Answer(msgspec.Struct, frozen=True):
             return Decision("deny", reason or "the policy does not permit it", self.why)
         if self.verdict == "ask" or request.unconfined:
             return None  # no rule lets anything out of a sandbox
-        return decided_allow if self.verdict == "allow" or request.permitted else None
+        allowed = self.verdict == "allow" or request.permitted
+        return Decision("allow") if allowed else None
 
 
 class Policy(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ class ClaudeAccount(msgspec.Struct, frozen=True, rename="camel"):
 
 def accounts_for(config: ProviderConfig) -> Accounts:
     """Returns the account of a client."""
-    return Accounts(VENDOR, config.auth_source, config.account, config.billing)
+    return Accounts(VENDOR, config.auth_source, config.account, config.billing, config.recall)
 
 
 def interpret(basis: AuthStatus, reported: ClaudeAccount) -> AuthStatus:

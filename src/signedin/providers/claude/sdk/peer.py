@@ -12,7 +12,7 @@ import dataclasses
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import msgspec
 from claude_agent_sdk import (
@@ -128,10 +128,12 @@ class SdkPeer(ControlPeer):
             asked = msgspec.json.decode(message.request, type=CanUseTool)
             self._asked[asked.tool_use_id] = message.request
         if not self._hand_on(line, message.request, _Request):
+            # Also a question of an MCP server, which the SDK has no handler for.
             super().take_request(message, line)
 
     def take_cancel(self, message: Message, line: bytes) -> None:
         """Takes a question back from the SDK."""
+        super().take_cancel(message, line)
         self._hand_on(line, message.response, object)
 
     def close(self, error: SignedinError) -> None:
@@ -215,9 +217,9 @@ class _Wire(Transport):
 
 
 class _Request(msgspec.Struct, frozen=True):
-    """What the SDK requires of any question."""
+    """A question that the SDK can answer."""
 
-    subtype: str
+    subtype: Literal["can_use_tool", "hook_callback", "mcp_message"]
 
 
 class _Answer(msgspec.Struct, frozen=True, rename="camel"):

@@ -28,7 +28,7 @@ OWN_PROVIDER = "openai"
 
 def accounts_for(config: ProviderConfig) -> Accounts:
     """Returns the account of a client."""
-    return Accounts(VENDOR, config.auth_source, config.account, config.billing)
+    return Accounts(VENDOR, config.auth_source, config.account, config.billing, config.recall)
 
 
 def launch_environment(
@@ -75,6 +75,8 @@ def require_login(account: Account, config: ProviderConfig, asked: CodexOptions)
         AuthRequiredError: There is no login, no variable that stands for one, and no other model
             provider.
     """
+    if config.replays:
+        return
     no_login = account.source == "isolated" and not account.home.is_dir()
     if no_login and not _paid_otherwise(account, config, asked):
         raise nobody_signed_in(account)

@@ -13,8 +13,12 @@ from signedin.providers.base import ProviderConfig
 from signedin.providers.codex.account.home import accounts_for, launch_environment
 from signedin.providers.codex.binary import find_codex
 from signedin.providers.codex.options import PROCESS_DEFAULTS, config_arguments
-from signedin.providers.shared.binary import known_version, remember_version, require
-from signedin.wire.process import Process
+from signedin.providers.shared.binary import (
+    found_program,
+    known_version,
+    remember_version,
+    require,
+)
 
 if TYPE_CHECKING:
     from signedin.providers.codex.app_server.process import AppServer, Listener
@@ -48,12 +52,12 @@ async def launch(
         NotADirectoryError: ``cwd`` is not a directory.
         TransportClosedError: It ended during the handshake.
     """
-    program = require("codex", find_codex(settings))
+    program = require("codex", found_program(settings, find_codex))
     account = account or accounts_for(settings).choose(env)
-    environment = launch_environment(account, settings, env)
+    environment = {} if settings.replays else launch_environment(account, settings, env)
     arguments = config_arguments({**PROCESS_DEFAULTS, **(config or {})})
     command = [str(program), "app-server", *arguments]
-    process = await Process.start(command, env=environment, cwd=cwd)
+    process = await settings.start_process(command, env=environment, cwd=cwd)
     from signedin.providers.codex.app_server.process import CLIENT, AppServer  # noqa: PLC0415 - see below
 
     server = AppServer(process, rest)

@@ -34,8 +34,9 @@ from signedin.providers.codex.protocol import (
     decoder,
 )
 from signedin.runtime.aio import finish
+from signedin.runtime.watching import TRACE
 from signedin.wire.jsonl import UNDECODABLE, BadLine
-from signedin.wire.jsonrpc import Frequent, IncomingRequest, JsonRpcPeer, Params
+from signedin.wire.jsonrpc import NO_HEAD, Frequent, IncomingRequest, JsonRpcPeer, Params
 from signedin.wire.process import Process
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 
@@ -222,7 +223,8 @@ class AppServer:
             TimeoutExceededError: It did not answer in time.
             TransportClosedError: It is gone.
         """
-        raw = await self._peer.request(method, params, timeout=timeout)
+        head = {"trace": trace} if (trace := TRACE.get()) else NO_HEAD
+        raw = await self._peer.request(method, params, timeout=timeout, head=head)
         try:
             return decoder(result_type).decode(raw)
         except UNDECODABLE as error:

@@ -6,23 +6,28 @@ missing answer, and silently treats a wrong one as a refusal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
 import msgspec
 
 from signedin.model.approvals import (
+    Answers,
     ApprovalRequest,
     Decision,
     Host,
     Question,
     QuestionOption,
+    answer_texts,
     approval_events,
     question_events,
 )
+from signedin.model.errors import SignedinError
 from signedin.model.events import Event
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.normalise import TurnNormaliser
+from signedin.providers.shared.elicitation import Elicitation
 from signedin.tools.content import ImageContent
 from signedin.wire.jsonl import UNDECODABLE
 from signedin.wire.jsonrpc import IncomingRequest
@@ -40,6 +45,7 @@ _ACTIONS = {
     "deny": "decline",
     "stop": "cancel",
 }
+_ELICITATIONS = frozenset({"form", "openai/form", "openaiForm", "url"})
 
 
 class RequestHandler:
@@ -49,6 +55,7 @@ class RequestHandler:
         host: Who decides.
         known: What the turn has reported so far, since a request may name only an item.
         emit: Takes the events.
+        note: Adds a note for the agent to its running turn.
         confined: Whether the agent has a sandbox, which it leaves if a command is allowed; without
             one it asks only because of the ``policy``.
     """
@@ -58,6 +65,7 @@ class RequestHandler:
         host: Host,
         known: TurnNormaliser,
         emit: Callable[[list[Event]], None],
+        note: Callable[[str], Awaitable[None]],
         *,
         confined: bool,
     ) -> None:
@@ -65,6 +73,7 @@ class RequestHandler:
         self._confined = confined
         self._known = known
         self._emit = emit
+        self._note = note
 
     async def answer(self, request: IncomingRequest) -> object:
         """Returns the result to send.
@@ -165,14 +174,18 @@ class RequestHandler:
     async def _form(
         self, params: p.McpServerElicitationRequestParams, payload: msgspec.Raw
     ) -> p.McpServerElicitationRequestResponse:
-        """A form of an MCP server for the user to fill in."""
-        names = list(_object(_object(params.requested_schema).get("properties")))
-        title = params.message or params.title or ""
-        questions = tuple(Question(id=name, text=title, header=name) for name in names)
-        answers = await self._ask(questions, params.server_name, payload) if questions else None
-        if answers is None:
+        """A form of an MCP server for the user to fill in, or an address to visit."""
+        if params.mode not in _ELICITATIONS:
             return p.McpServerElicitationRequestResponse(action="decline", content=None)
-        return p.McpServerElicitationRequestResponse(action="accept", content=dict(answers))
+        asked = Elicitation(
+            server=params.server_name,
+            message=params.message or params.title or "",
+            schema=_object(params.requested_schema),
+            url=params.url,
+        )
+        answer = await asked.ask(self._host, payload)
+        self._emit(answer.events)
+        return p.McpServerElicitationRequestResponse(action=answer.action, content=answer.content)
 
     async def _tool_call(self, params: p.DynamicToolCallParams) -> p.DynamicToolCallResponse:
         result = await self._host.call_tool(params.tool, params.arguments)
@@ -205,7 +218,7 @@ class RequestHandler:
         answers = await self._ask(questions, params.item_id, payload) or {}
         return p.ToolRequestUserInputResponse(
             answers={
-                name: p.ToolRequestUserInputAnswer(answers=[answer])
+                name: p.ToolRequestUserInputAnswer(answers=answer_texts(answer))
                 for name, answer in answers.items()
             }
         )
@@ -214,11 +227,15 @@ class RequestHandler:
         request = msgspec.structs.replace(request, permitted=not self._confined)
         decision = await self._host.approve(request)
         self._emit(approval_events(request, decision, payload))
+        if decision.changed is not None:
+            # Before the answer, which carries no reason: it is there when the model is asked next.
+            with contextlib.suppress(SignedinError):  # a review takes no notes
+                await self._note(f"{request.summary}: {decision.reason}")
         return decision
 
     async def _ask(
         self, questions: tuple[Question, ...], item_id: str, payload: msgspec.Raw
-    ) -> Mapping[str, str] | None:
+    ) -> Answers | None:
         answers = await self._host.answer(questions)
         self._emit(question_events(questions, answers, item_id, payload))
         return answers

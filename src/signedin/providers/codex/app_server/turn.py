@@ -49,7 +49,7 @@ class CodexTurn(RunningTurn[Event]):
         self.awaited = awaited
         self._file = file
         self._request_handler = RequestHandler(
-            host, self._normaliser, self._emit, confined=confined
+            host, self._normaliser, self._emit, self.steer, confined=confined
         )
 
     @property

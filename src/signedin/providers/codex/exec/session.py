@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ from signedin.model.errors import (
     TransportClosedError,
     UnsupportedOptionError,
 )
-from signedin.model.events import DoneEvent, Event
+from signedin.model.events import AnyEvent, DoneEvent, Event
 from signedin.model.options import Image, TurnOptions
 from signedin.model.redact import redact
 from signedin.providers.base import Provider, ProviderConfig, ProviderSession, SessionRequest
@@ -55,10 +56,16 @@ from signedin.providers.codex.options import (
     image_file,
 )
 from signedin.providers.codex.refused import refused_in
-from signedin.providers.shared.binary import known_version, remember_version, require
+from signedin.providers.shared.binary import (
+    found_program,
+    known_version,
+    remember_version,
+    require,
+)
 from signedin.providers.shared.environment import child_environment
 from signedin.providers.shared.stored import checked_id
 from signedin.runtime.temporary import TemporaryFolder
+from signedin.runtime.watching import trace_variables
 from signedin.wire.capture import capture
 from signedin.wire.jsonl import BadLine, JsonLines
 from signedin.wire.process import Process
@@ -107,7 +114,7 @@ class ExecProvider(Provider):
         refuse_other_payer(self._config, asked)
         account = self._accounts.choose(request.options.env)
         require_login(account, self._config, asked)
-        if account.home not in self._assured:
+        if account.home not in self._assured and not self._config.replays:
             await self._assure(account, asked)
         session = ExecSession(self._config, self._accounts, request)
         version = await _version(self._config, request.options.env)
@@ -164,6 +171,13 @@ async def _version(config: ProviderConfig, env: Mapping[str, str | None]) -> str
     Raises:
         ProviderNotInstalledError: There is no such program.
     """
+    if config.replays:
+        return config.recall("version", str, str) or None
+    found = await _found_version(config, env)
+    return config.recall("version", str, lambda: found or "") or None
+
+
+async def _found_version(config: ProviderConfig, env: Mapping[str, str | None]) -> str | None:
     program = require("codex", find_codex(config))
     if version := known_version(program):
         return version
@@ -200,7 +214,9 @@ class ExecSession(ProviderSession):
         del host  # codex exec asks nothing: what is not allowed is refused
         asked = CodexOptions(options)
         account = self._accounts.choose(options.env)
-        environment = launch_environment(account, self._config, options.env)
+        variables = {**trace_variables(), **options.env}
+        config = self._config
+        environment = {} if config.replays else launch_environment(account, config, variables)
         home = Path(environment.get(HOME_VARIABLE) or account.home)
         distrusted = _distrusted(home, options)
         if distrusted and self._id is None:
@@ -211,7 +227,7 @@ class ExecSession(ProviderSession):
                 f"a prompt of {len(prompt)} characters is too long for {NAME}, which takes "
                 f"{_LONGEST_PROMPT}; use transport='codex-app-server'"
             )
-        program = require("codex", find_codex(self._config))
+        program = require("codex", found_program(config, find_codex))
         argv = [
             str(program),
             "exec",
@@ -223,12 +239,14 @@ class ExecSession(ProviderSession):
         argv += naming
         argv += ["resume", self._id, "-"] if self._id else ["-"]
         try:
-            process = await Process.start(argv, env=environment, cwd=options.cwd)
+            process = await config.start_process(argv, env=environment, cwd=options.cwd)
         except BaseException:
             _remove(files)
             raise
         rows = ExecRows(options.cwd, self._tokens, asked.effort)
-        turn = ExecTurn(process, rows, self, files, None if options.ephemeral else home)
+        turn = ExecTurn(
+            process, rows, self, files, None if options.ephemeral else home, config=config
+        )
         try:
             await process.write(encode_prompt(prompt))
         except TransportClosedError:
@@ -257,6 +275,7 @@ class ExecTurn:
         session: The session it belongs to.
         files: What was written for it, removed by `aclose`.
         home: Where it stores the conversation, ``None`` if it does not.
+        config: Says whether what is there is recorded, or replayed.
     """
 
     def __init__(
@@ -266,7 +285,10 @@ class ExecTurn:
         session: ExecSession,
         files: TemporaryFolder | None,
         home: Path | None,
+        *,
+        config: ProviderConfig,
     ) -> None:
+        self._config = config
         self._home = home
         self._process = process
         self._files = files
@@ -310,8 +332,9 @@ class ExecTurn:
     async def _with_refused(self, events: list[Event]) -> list[Event]:
         """Adds what was refused at once before the end of the turn; no row reports it."""
         if self._home and self._rows.session_id and events and type(events[-1]) is DoneEvent:
+            find = partial(refused_in, self._home, self._rows.session_id, self._rows.cwd)
             events[-1:-1] = await asyncio.to_thread(
-                refused_in, self._home, self._rows.session_id, self._rows.cwd
+                self._config.recall, "what was refused", list[AnyEvent], find
             )
         return events
 

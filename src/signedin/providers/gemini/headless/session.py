@@ -32,9 +32,11 @@ from signedin.providers.gemini.failure import exit_error
 from signedin.providers.gemini.headless.normalise import HeadlessRows
 from signedin.providers.gemini.store import GeminiStore, check_retention
 from signedin.providers.shared.binary import require
+from signedin.providers.shared.sandbox import confinement_of, notices_of, prefix
 from signedin.providers.shared.stored import checked_id
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
+from signedin.safety.sandbox.confinement import Confinement
 from signedin.wire.jsonl import BadLine, JsonLines
 from signedin.wire.process import Process
 
@@ -59,8 +61,10 @@ class HeadlessProvider(Provider):
         """Creates a session; nothing starts before its first turn."""
         if request.fork:
             raise UnsupportedOptionError(self.name, "fork")
-        session = HeadlessSession(self._config, request)
-        session.notices = gemini.findings_for(self._config, request.options)
+        session, options = HeadlessSession(self._config, request), request.options
+        agent = gemini.sandboxed(self._config, options, gemini.read_keys(options))
+        unconfined = await notices_of(agent, options)
+        session.notices = (*gemini.findings_for(self._config, options), *unconfined)
         return session
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
@@ -107,7 +111,8 @@ class HeadlessSession(ProviderSession):
             check_retention(env)
             self._store.check_place(checked_id(self._id), options.cwd)
             self._store.join(self._id)
-        turn = HeadlessTurn(self, str(options.cwd))
+        limits = await confinement_of(gemini.sandboxed(self._config, options, keys), options)
+        turn = HeadlessTurn(self, str(options.cwd), limits)
         try:
             await turn.start([str(program), *_arguments(options, keys, self._id)], env, text)
         except BaseException:
@@ -135,8 +140,9 @@ class HeadlessSession(ProviderSession):
 class HeadlessTurn:
     """One ``gemini`` process, and the private folder of its output and temporary files."""
 
-    def __init__(self, session: HeadlessSession, cwd: str) -> None:
+    def __init__(self, session: HeadlessSession, cwd: str, limits: Confinement | None) -> None:
         self._session = session
+        self._limits = limits
         self._cwd = cwd
         self._rows = HeadlessRows(cwd)
         self._lines = JsonLines(dict[str, object])
@@ -154,10 +160,11 @@ class HeadlessTurn:
 
     async def start(self, argv: Sequence[str], env: dict[str, str], prompt: bytes) -> None:
         """Starts the process and sends the prompt."""
-        folders = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), self._folder.name)
+        env = {**dict.fromkeys(("TMPDIR", "TMP", "TEMP"), self._folder.name), **env}
+        words, own = prefix(self._limits, env, {self._folder.name, env["TMPDIR"]})
         with self._file.open("wb") as file:
             self._process = await Process.start(
-                argv, env={**folders, **env}, cwd=self._cwd, stdout_to=file
+                argv, env=own, cwd=self._cwd, stdout_to=file, prefix=words
             )
         try:
             await self._process.write(prompt)

@@ -6,17 +6,17 @@ import time
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from signedin.fallback.members import Member
-from signedin.fallback.turn import FallbackTurn, clock
 from signedin.model.approvals import Host
 from signedin.model.events import FallbackEvent
 from signedin.model.options import TurnOptions
 from signedin.model.results import PastTurn
 from signedin.providers.base import ProviderSession, ProviderTurn, ReviewTarget, SessionRequest
+from signedin.providers.fallback.members import Member
+from signedin.providers.fallback.turn import FallbackTurn, clock
 from signedin.runtime.aio import finish
 
 if TYPE_CHECKING:
-    from signedin.fallback.provider import FallbackProvider
+    from signedin.providers.fallback.provider import FallbackProvider
 
 
 class FallbackSession(ProviderSession):

@@ -6,13 +6,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
-from signedin.fallback.handover import CONTINUE, folder_state, handover_prompt
-from signedin.fallback.members import Member
-from signedin.fallback.used_up import UNKNOWN_SECONDS
 from signedin.model.approvals import Host
 from signedin.model.errors import ErrorKind, SignedinError, UsageLimitError
 from signedin.model.events import (
@@ -36,10 +34,13 @@ from signedin.model.results import PastTurn, answer_text
 from signedin.model.retry import has_acted
 from signedin.model.turn_recorder import interrupted_done
 from signedin.providers.base import ProviderTurn
+from signedin.providers.fallback.handover import CONTINUE, folder_state, handover_prompt
+from signedin.providers.fallback.members import Member
+from signedin.providers.fallback.used_up import UNKNOWN_SECONDS
 from signedin.runtime.aio import finish
 
 if TYPE_CHECKING:
-    from signedin.fallback.session import FallbackSession
+    from signedin.providers.fallback.session import FallbackSession
 
 T = TypeVar("T")
 Start: TypeAlias = Callable[[TurnOptions], Awaitable[ProviderTurn]]
@@ -82,6 +83,7 @@ class FallbackTurn:
         self._limits: RateLimits | None = None
         self._waits_until: float | None = None
         self._sends = self._first_prompt
+        self._context = copy_context()
         self._done: dict[str, Event] = {}
         self._ready: list[Event] = []
         self._sent = False
@@ -147,7 +149,8 @@ class FallbackTurn:
 
     async def _unless_closing(self, work: Coroutine[object, object, list[Event]]) -> list[Event]:
         """Does something unless the turn is closed meanwhile."""
-        working = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        working = loop.create_task(work, context=self._context)
         closing = asyncio.ensure_future(self._closing.wait())
         try:
             await asyncio.wait({working, closing}, return_when=asyncio.FIRST_COMPLETED)

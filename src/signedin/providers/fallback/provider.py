@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from weakref import WeakSet
 
 from signedin.accounts.status import AuthBackend
-from signedin.fallback.members import Member
-from signedin.fallback.session import FallbackSession, skipping
-from signedin.fallback.used_up import UsedUp
 from signedin.model.choices import OnLimit
 from signedin.model.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
 from signedin.model.events import FallbackEvent, RateLimits
 from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, PastTurn, SessionPage
 from signedin.providers.base import Provider, ProviderSession, SessionQuery, SessionRequest
+from signedin.providers.fallback.members import Member
+from signedin.providers.fallback.session import FallbackSession, skipping
+from signedin.providers.fallback.used_up import UsedUp
 from signedin.runtime.aio import finish
 
 

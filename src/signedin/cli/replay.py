@@ -1,0 +1,95 @@
+"""``signedin replay``: a recorded run again, without the agent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from signedin.cli import options
+from signedin.cli.audience import choose_presenters
+from signedin.cli.errors import UsageError
+from signedin.cli.run import run_prompt
+from signedin.client.async_client import AsyncClient
+from signedin.client.keywords import check_keywords, resolve
+from signedin.model.approvals import ApprovalRequest, Decision, deny
+from signedin.wire.cassettes.cassette import Cassette
+
+if TYPE_CHECKING:
+    from signedin.model.options import TurnKeywords
+
+_REPEATABLE = (
+    *("model", "effort", "permissions", "instructions", "ephemeral", "trust_project"),
+    *("timeout", "idle_timeout", "output_retries", "provider_options"),
+)
+"""Keywords that a cassette can hold; secrets in ``env`` stay out of it."""
+
+
+def recording_of(
+    file: Path, prompt: str, given: Mapping[str, object], elsewhere: object
+) -> Cassette:
+    """Returns the cassette that a run is recorded into.
+
+    Args:
+        file: Where.
+        prompt: What is asked.
+        given: The keywords it is asked with.
+        elsewhere: What a replay could not have: a session, a worktree or another provider.
+
+    Raises:
+        UsageError: The run could not be replayed.
+    """
+    asked = {name: value for name, value in given.items() if value is not None}
+    others = [name for name in asked if name not in (*_REPEATABLE, "cwd", "env")]
+    if others or elsewhere:
+        what = others[0] if others else "--resume, --worktree or --on-limit"
+        raise UsageError(f"--record cannot be combined with {what}: it could not be replayed")
+    recording = Cassette(file, "rewrite")
+    kept = {name: asked[name] for name in _REPEATABLE if name in asked}
+    recording.describe(prompt, kept)
+    return recording
+
+
+@click.command()
+@click.argument("file", type=options.FILE, help="A cassette, as `signedin run --record` writes it.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    metavar="FACTOR",
+    help="How fast: 1 as it was, 2 twice as fast, 0 at once.",
+)
+@options.json
+@click.option(
+    "--stream/--no-stream", default=None, help="Show what happens, or only the answer; as for run."
+)
+def replay(*, file: Path, speed: float, json: bool, stream: bool | None) -> None:
+    """Show a recorded run again, without the agent.
+
+    Nothing is started or sent, and nobody has to be signed in. The file can be attached to a bug
+    report: it has the messages of the agent, without credentials.
+
+    \b
+    signedin run --record run.jsonl "Why does the build fail?"
+    signedin replay run.jsonl --speed 4
+    """
+    cassette = Cassette(file, "none")
+    cassette.show(speed)
+    head = cassette.head
+    if not head.prompt:
+        raise UsageError(f"{file} was not recorded by signedin run --record; a test replays it")
+    client = AsyncClient(head.provider, transport=head.transport, cassette=cassette, ledger=False)
+    keywords = dict(head.keywords)
+    if client.capabilities.approvals:
+        keywords["on_approval"] = _not_asked
+    turn_options = resolve({}, check_keywords(cast("TurnKeywords", keywords)), None)
+    presenters = choose_presenters(json=json, stream=stream)
+    asyncio.run(run_prompt(client, head.prompt, turn_options, presenters, resume=None, fork=False))
+
+
+def _not_asked(request: ApprovalRequest) -> Decision:
+    """What was answered is in the cassette, and so is what came of it."""
+    return deny(f"{request.subject}: this is a recording")

@@ -1,0 +1,1 @@
+"""The agents as an MCP server; started by ``signedin mcp``."""

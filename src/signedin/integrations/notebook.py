@@ -1,0 +1,130 @@
+"""Turns in notebooks: `watch` shows one while it runs, and the cell magic ``%%agent`` runs one.
+
+``%load_ext signedin`` adds the magic. Results, turns and sessions are shown without it.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUntypedFunctionDecorator=false
+# IPython's functions have few annotations.
+
+from __future__ import annotations
+
+import time
+from typing import TypeVar, cast
+
+from signedin.client.blocking import Client, Session, Turn
+from signedin.client.turn import AsyncTurn
+from signedin.model.events import AnyEvent
+from signedin.model.extras import from_extra
+from signedin.model.results import RunResult
+
+with from_extra("notebook", "the notebook extension"):
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.core.magic import Magics, cell_magic, magics_class
+    from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+    from IPython.display import display
+
+__all__ = ["AgentMagics", "watch", "watch_async"]
+
+T = TypeVar("T")
+_SECONDS = 0.25
+"""Between two views of a growing text; more where a view takes long to make."""
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Adds ``%%agent`` to a notebook."""
+    shell.register_magics(AgentMagics)
+
+
+def watch(turn: Turn[T]) -> RunResult[T]:
+    """Shows a turn below the cell while it runs, and returns its result.
+
+    Without a notebook it only waits.
+
+    Raises:
+        SignedinError: The turn failed; what there was of it is shown.
+    """
+    with turn:
+        view = _View(turn)
+        try:
+            for event in turn:
+                view.take(event)
+        finally:
+            view.update()
+        return turn.result()
+
+
+async def watch_async(turn: AsyncTurn[T]) -> RunResult[T]:
+    """Does the same for an asynchronous turn."""
+    async with turn:
+        view = _View(turn)
+        try:
+            async for event in turn:
+                view.take(event)
+        finally:
+            view.update()
+        return await turn.result()
+
+
+class _View:
+    def __init__(self, turn: object) -> None:
+        self._turn = turn
+        self._handle = display(turn, display_id=True)
+        self._next = 0.0
+
+    def take(self, event: AnyEvent) -> None:
+        """Shows an event, but of a growing text not every piece."""
+        is_piece = event.kind.endswith("_delta") or getattr(event, "status", "") == "output"
+        if not is_piece or time.monotonic() >= self._next:
+            self.update()
+
+    def update(self) -> None:
+        begun = time.monotonic()
+        if self._handle is not None:  # else there is no notebook
+            self._handle.update(self._turn)
+        ended = time.monotonic()
+        self._next = ended + max(_SECONDS, 4 * (ended - begun))
+
+
+@magics_class
+class AgentMagics(Magics):
+    """The cell magic ``%%agent``. Its agents stay warm until the kernel ends."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self._names = cast("dict[str, object]", shell.user_ns)
+        self._clients: dict[str, Client] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}
+
+    @magic_arguments()
+    @argument("client", nargs="?", default="codex", help="A provider, or a variable with a Client.")
+    @argument("--session", metavar="NAME", help="Continue the conversation of this name.")
+    @argument("--out", metavar="VARIABLE", help="Store the result in this variable.")
+    @argument("--model", help="A model of the provider.")
+    @argument("--effort", help="Reasoning effort.")
+    @argument("--permissions", help="What the agent may do without asking; read-only by default.")
+    @argument("--cwd", metavar="FOLDER", help="Where the agent works.")
+    @argument("--timeout", type=float, metavar="SECONDS", help="Time the turn may take in all.")
+    @cell_magic
+    def agent(self, line: str, cell: str) -> None:
+        """Gives the cell to an agent and shows what it does."""
+        options = vars(cast("object", parse_argstring(self.agent, line)))
+        name, session, out = (options.pop(each) for each in ("client", "session", "out"))
+        keywords = {option: value for option, value in options.items() if value is not None}
+        asked = self._session(name, session) if session else self._client(name)
+        result = watch(asked.stream(cell, **keywords))
+        if out:
+            self._names[out] = result
+
+    def _client(self, name: str) -> Client:
+        given = self._names.get(name)
+        if isinstance(given, Client):
+            return given
+        if name not in self._clients:
+            self._clients[name] = Client(name)
+        return self._clients[name]
+
+    def _session(self, client: str, name: str) -> Session:
+        if (client, name) not in self._sessions:
+            self._sessions[client, name] = self._client(client).session()
+        return self._sessions[client, name]

@@ -1,0 +1,213 @@
+"""The sandbox for agents that have none of their own: whether it can be had, and for whom."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from signedin.accounts.homes import cache_folder, make_private, signedin_home
+from signedin.model.errors import PermissionDeniedError, SignedinError, UnsupportedOptionError
+from signedin.model.options import TurnOptions
+from signedin.providers.base import StartProcess
+from signedin.providers.shared.codex_program import INSTALL, locate_codex
+from signedin.safety.sandbox.command import protected, sandboxed
+from signedin.safety.sandbox.confinement import HIDDEN, Confinement, OwnFolders, confine, level_of
+from signedin.wire.capture import capture
+from signedin.wire.process import Process
+
+PROBE_SECONDS = 10.0
+
+_PATTERN = re.compile(r"[*?\[\]]")
+_probed: dict[str, str] = {}
+"""What was found out about each Codex program: empty if it can confine."""
+
+
+class SandboxedAgent(msgspec.Struct, frozen=True, kw_only=True):
+    """How an agent would be started, for its sandbox.
+
+    Attributes:
+        name: Name of the provider.
+        own: What it needs besides the project; ``None`` if it is not confined by signedin.
+        more: More folders of the project.
+        acts_unasked: Whether the caller named a mode in which it may not ask.
+    """
+
+    name: str
+    own: OwnFolders | None
+    more: Sequence[str] = ()
+    acts_unasked: bool = False
+
+
+async def confinement_of(agent: SandboxedAgent, options: TurnOptions) -> Confinement | None:
+    """Returns the limits of an agent, ``None`` if it runs without a sandbox.
+
+    Raises:
+        UnsupportedOptionError: A sandbox was asked for by name, and it cannot be had.
+        PermissionDeniedError: The project has a link where the sandbox would have to protect what
+            it leads to.
+    """
+    limits = limits_of(agent, options)
+    problem = await _problem_of(agent, options, limits)
+    if problem and options.sandbox is not None:
+        raise UnsupportedOptionError(agent.name, "sandbox", problem)
+    if not problem and limits is not None:
+        _check_links(agent.name, limits)
+    return None if problem else limits
+
+
+async def notices_of(agent: SandboxedAgent, options: TurnOptions) -> tuple[str, ...]:
+    """Returns the warning that an agent runs without the sandbox it should have, if it does."""
+    problem = await _problem_of(agent, options, limits_of(agent, options))
+    return (f"{agent.name} runs without a sandbox: {problem}",) if problem else ()
+
+
+def limits_of(agent: SandboxedAgent, options: TurnOptions) -> Confinement | None:
+    """Returns the limits that an agent should have, ``None`` if signedin does not confine it."""
+    level = level_of(options, acts_unasked=agent.acts_unasked)
+    if level == "off" or agent.own is None:
+        return None
+    given = {**os.environ, **options.env}
+    env = {name: value for name, value in given.items() if value is not None}
+    hidden = (*HIDDEN, str(signedin_home()))
+    return confine(level, options, agent.own, env=env, hidden=hidden, more=agent.more)
+
+
+async def _problem_of(
+    agent: SandboxedAgent, options: TurnOptions, limits: Confinement | None
+) -> str:
+    """Returns why an agent cannot have its limits, empty if it can."""
+    if limits is not None:
+        return await problem_with_sandbox() or _unusable(limits)
+    is_named = agent.own is None and options.sandbox not in {None, "off"}
+    return "the agent is to use its own" if is_named else ""
+
+
+async def problem_with_sandbox() -> str:
+    """Returns why this machine has no sandbox, empty if it has one."""
+    if sys.platform == "win32":
+        return "there is none for Windows yet; pass sandbox='off' to run without one"
+    found = locate_codex()
+    if found.usable is None:
+        return f"it needs Codex ({found.problem}); install it with: {INSTALL}"
+    program = str(found.usable)
+    if program not in _probed:
+        _probed[program] = await _probe(program)
+    return _probed[program]
+
+
+class SandboxedStart(msgspec.Struct, frozen=True):
+    """Starts programs within the limits of an agent.
+
+    Attributes:
+        limits: What `confinement_of` returned.
+        start_process: Starts a program.
+        replays: Whether it only plays what was recorded: then nothing has to be confined.
+    """
+
+    limits: Confinement | None = None
+    start_process: StartProcess = Process.start
+    replays: bool = False
+
+    async def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: str | Path | None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Starts a program, which may write to its temporary folder as well.
+
+        Args:
+            argv: The program and its arguments.
+            env: Its environment.
+            cwd: Its working directory.
+            variables: More variables, of the agent's choice; see `prefix`.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        if self.replays:
+            return await self.start_process(argv, env={}, cwd=cwd)
+        writable = [env["TMPDIR"]] if "TMPDIR" in env else []
+        words, own = prefix(self.limits, env, writable, variables)
+        return await self.start_process(argv, env=own, cwd=cwd, prefix=words)
+
+
+UNCONFINED = SandboxedStart()
+"""Starts programs without limits."""
+
+
+def prefix(
+    limits: Confinement | None,
+    env: Mapping[str, str],
+    writable: Iterable[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Returns what to put before a command line, and the environment that needs.
+
+    Args:
+        limits: What `confinement_of` returned.
+        env: The environment of the command.
+        writable: Folders it may write to besides, such as the temporary one.
+        variables: Variables that the agent sets for the command. They are given to it inside of
+            the sandbox: in the environment of the sandbox itself they could open it.
+    """
+    if limits is None:
+        return (), {**env, **(variables or {})}
+    program = str(locate_codex().usable)
+    for folder in limits.written:
+        with suppress(OSError):  # then the agent reports that it cannot store anything there
+            Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    words = sandboxed(
+        limits, program=program, env=env, writable=tuple(writable), variables=variables
+    )
+    return words, {**env, "CODEX_HOME": str(_codex_home())}
+
+
+def _codex_home() -> Path:
+    """An empty home: no configuration of the user may change the sandbox."""
+    return make_private(cache_folder() / "sandbox")
+
+
+def _check_links(provider: str, limits: Confinement) -> None:
+    folders = (*limits.workspace, *limits.written)
+    if link := next(filter(os.path.islink, protected(folders)), None):
+        raise PermissionDeniedError(
+            f"{provider} is not started: {link} is a link, and the sandbox cannot protect what it "
+            "leads to; remove it, or pass sandbox='off' (--sandbox off)"
+        )
+
+
+def _unusable(limits: Confinement) -> str:
+    folder = next(filter(_PATTERN.search, (*limits.workspace, *limits.written)), None)
+    return f"{folder} has a character that it takes for a pattern" if folder else ""
+
+
+async def _probe(program: str) -> str:
+    """Runs a shell that may write nowhere, and has it try."""
+    nothing = Confinement(level="read-only", workspace=(), written=(), spared=(), hidden=())
+    env = {"PATH": os.environ.get("PATH", os.defpath)}
+    try:
+        home = _codex_home()
+        words = sandboxed(nothing, program=program, env=env)
+        ended = await capture(
+            [*words, "/bin/sh", "-c", 'test ! -w "$0"', str(home)],
+            env={**env, "CODEX_HOME": str(home), "TMPDIR": str(home)},
+            seconds=PROBE_SECONDS,
+        )
+    except (SignedinError, OSError) as error:
+        return f"{program} could not be tried: {error}"
+    if ended.returncode == 0:
+        return ""
+    said = ended.stderr.splitlines() or [f"it ended with {ended.returncode}"]
+    return (
+        f"this machine does not let {program} make one ({said[0]}); allow user namespaces, or "
+        "pass sandbox='off' to run without one"
+    )

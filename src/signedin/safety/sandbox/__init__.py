@@ -1,0 +1,1 @@
+"""What an agent can reach, whatever it is allowed: the system refuses the rest."""

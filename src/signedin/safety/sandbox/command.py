@@ -1,0 +1,99 @@
+"""The command line that runs a program in the sandbox that Codex brings.
+
+It takes the means of the platform: bubblewrap and seccomp on Linux, Seatbelt on macOS. The flags
+are those of codex 0.163 and 0.169.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from signedin.safety.sandbox.confinement import Confinement
+
+_PROFILE = "permissions.signedin"
+
+_PROTECTED = (".agents", ".aws", ".codex", ".git")
+"""What Codex protects in each folder that may be written to, with an empty folder in its place if
+it is missing; agents would take that for the project's configuration."""
+
+_NEEDED_SOCKETS = ("/run/systemd/resolve/", "/run/nscd/", "/var/run/nscd/")
+"""Sockets that find the addresses of hosts."""
+
+_TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108 - nothing is written there
+
+_LISTENS = "00010000"
+
+
+def sandboxed(
+    confinement: Confinement,
+    *,
+    program: str,
+    env: Mapping[str, str],
+    writable: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> tuple[str, ...]:
+    """Returns what to put before a command line to confine it.
+
+    Args:
+        confinement: The limits.
+        program: Codex.
+        env: The environment that the command gets; Codex itself needs another ``CODEX_HOME``.
+        writable: More folders it may write to, such as the temporary one.
+        variables: More variables for the command. Every user can read them.
+    """
+    folders = [*confinement.workspace, *confinement.written, *map(os.path.realpath, writable)]
+    access = _access(confinement, folders)
+    table = ", ".join(f"{json.dumps(path)} = {json.dumps(kind)}" for path, kind in access.items())
+    home = env.get("CODEX_HOME")
+    restored = ["-u", "CODEX_HOME"] if home is None else [f"CODEX_HOME={home}"]
+    path = [f"PATH={env['PATH']}"] if "PATH" in env else []
+    return (
+        *(program, "sandbox", "--permission-profile", "signedin"),
+        *("--config", f"{_PROFILE}.filesystem={{{table}}}"),
+        *("--config", f"{_PROFILE}.network.enabled=true"),
+        *("--", "/usr/bin/env", *restored, *path),
+        *(f"{name}={value}" for name, value in (variables or {}).items()),
+    )
+
+
+def _access(confinement: Confinement, folders: Sequence[str]) -> dict[str, str]:
+    """Returns what may be done with each path; the deepest decides."""
+    missing = [path for path in protected(folders) if not os.path.lexists(path)]
+    spared = [*confinement.spared, *confinement.repositories]
+    hidden = [*confinement.hidden, *_sockets(folders)]
+    return {
+        "/": "read",
+        **dict.fromkeys(filter(os.path.exists, hidden), "deny"),
+        **dict.fromkeys(folders, "write"),
+        **dict.fromkeys(missing, "write"),
+        **dict.fromkeys(filter(os.path.exists, spared), "read"),
+    }
+
+
+def protected(folders: Iterable[str]) -> Iterator[str]:
+    """Yields what Codex protects in folders that may be written to; none of it may be a link."""
+    for folder in folders:
+        for name in _PROTECTED:
+            yield str(Path(folder, name))
+
+
+def _sockets(folders: Sequence[str]) -> Iterator[str]:
+    """Yields the Unix sockets that others listen on: a read-only file system connects to them.
+
+    Through one of them, a daemon would do for the agent what the agent may not do. Those in
+    temporary folders come and go, and one that has gone when the sandbox is made stops it, so of
+    these only the lasting ones count.
+    """
+    yield from (f"/run/user/{os.getuid()}", f"/tmp/tmux-{os.getuid()}", "/tmp/.X11-unix")  # noqa: S108
+    yield str(Path(os.environ.get("SSH_AUTH_SOCK", "/nowhere/agent")).parent)
+    table = Path("/proc/net/unix")
+    lines = table.read_text("utf-8", "replace").splitlines()[1:] if table.exists() else []
+    for fields in (line.split(maxsplit=7) for line in lines):
+        if len(fields) > 7 and fields[3] == _LISTENS and fields[7].startswith("/"):
+            path = Path(os.path.realpath(fields[7]))
+            ours = any(path.is_relative_to(folder) for folder in folders)
+            if not ours and not str(path).startswith((*_NEEDED_SOCKETS, *_TEMPORARY)):
+                yield str(path)

@@ -1,0 +1,1 @@
+"""Recorded messages between signedin and an agent, and their replay without the agent."""

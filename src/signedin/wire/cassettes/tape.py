@@ -1,0 +1,184 @@
+"""The file: a head, then one entry a line. It is read, written, and what is wrong is named."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from signedin.model.errors import CassetteError
+
+FORMAT = 1
+"""The version of the format that this version of signedin writes; it reads no newer one."""
+
+AGAIN = 'cassette_mode="rewrite" records it again'
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The first line.
+
+    Attributes:
+        signedin_cassette: Version of the format.
+        signedin: The version of signedin that recorded it.
+        provider: Who was recorded.
+        transport: How.
+        agent: The version of the agent, if it is known.
+        recorded: When, in ISO 8601: a day.
+        prompt: What ``signedin run --record`` asked.
+        keywords: The keywords it was asked with.
+    """
+
+    signedin_cassette: int
+    signedin: str
+    provider: str
+    transport: str
+    agent: str = ""
+    recorded: str = ""
+    prompt: str = ""
+    keywords: dict[str, object] = {}
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A program that was started, or an HTTP request."""
+
+    program: str = ""
+    arguments: list[str] = []
+    cwd: str | None = None
+    method: str = ""
+    url: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The head of an HTTP response."""
+
+    status: int
+    headers: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        """Leaves out the headers."""
+        return f"Reply({self.status})"
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a program or an exchange ended by itself."""
+
+    code: int | None = None
+    stderr: str = ""
+    error: str = ""
+
+
+class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One line. Exactly one attribute besides ``t`` and ``on`` is set, and ``value`` with ``fact``.
+
+    Attributes:
+        t: Seconds since the recording began.
+        on: Number of the conversation: a process or an HTTP exchange.
+        start: It began.
+        sent: Our message.
+        sent_text: What we sent that is not JSON.
+        got: The agent's message.
+        data: The same in a server-sent event.
+        text: A line that is not JSON.
+        cut: What came after the last line end.
+        reply: The head of a response.
+        stop: We ended it.
+        end: It ended.
+        fact: What was found on the machine, by its name.
+        value: That.
+    """
+
+    t: float = 0.0
+    on: int = 0
+    start: Start | None = None
+    sent: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    sent_text: str | None = None
+    got: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    text: str | None = None
+    cut: str | None = None
+    reply: Reply | None = None
+    stop: Literal[True] | None = None
+    end: End | None = None
+    fact: str | None = None
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is something that we did."""
+        return self.sent is not msgspec.UNSET or self.sent_text is not None or self.stop is not None
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODE = msgspec.json.Decoder(Entry).decode
+
+
+def read_tape(path: Path) -> tuple[Head, list[Entry]]:
+    """Reads a cassette.
+
+    Raises:
+        CassetteError: It is not there, not a cassette, of a newer format, cut off or damaged.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CassetteError(f"the cassette {path} cannot be read: {error.strerror}") from error
+    lines = content.split(b"\n")
+    head = _read_head(path, lines[0])
+    if lines.pop():
+        raise CassetteError(
+            f"the cassette {path} is cut off in line {len(lines) + 1}; restore it, or {AGAIN}"
+        )
+    entries: list[Entry] = []
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            entries.append(_DECODE(line))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise CassetteError(
+                f"line {number} of the cassette {path} cannot be read: {error}; restore it, or "
+                f"{AGAIN}"
+            ) from error
+    return head, entries
+
+
+def _read_head(path: Path, line: bytes) -> Head:
+    try:
+        head = msgspec.json.decode(line, type=Head)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise CassetteError(
+            f"{path} is not a cassette of signedin (line 1: {error}); name another file"
+        ) from error
+    if head.signedin_cassette > FORMAT:
+        raise CassetteError(
+            f"the cassette {path} has format {head.signedin_cassette} (line 1), and this version "
+            f"of signedin reads {FORMAT}; update signedin, or {AGAIN}"
+        )
+    return head
+
+
+def encoded(head: Head, entries: list[Entry]) -> list[bytes]:
+    """Returns the lines of a cassette."""
+    return [_ENCODER.encode(line) for line in (head, *entries)]
+
+
+def write_tape(path: Path, lines: list[bytes]) -> None:
+    """Replaces a cassette at once, or leaves it as it is.
+
+    Raises:
+        CassetteError: It cannot be written.
+    """
+    name = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"\n".join(lines) + b"\n")
+        os.replace(name, path)  # noqa: PTH105 - the name is a string
+    except OSError as error:
+        if name:
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+        raise CassetteError(f"the cassette {path} cannot be written: {error.strerror}") from error
