@@ -1,11 +1,13 @@
 """The examples of the documentation, run as a reader would: the real Codex, a scripted model."""
 
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mcp.client.stdio  # noqa: F401 - writes to the stderr that it finds when it is imported
 import pytest
 
 from signedin.loopback import LoopbackModel, Rule, Script, Shell, ToolCall, WriteFile
@@ -21,6 +23,11 @@ PAGES += [
     "docs/usage.md",
     "docs/budgets.md",
     "docs/worktrees.md",
+    "docs/cassettes.md",
+    "docs/integrations/llm.md",
+    "docs/integrations/mcp-server.md",
+    "docs/integrations/notebook.md",
+    "docs/integrations/pydantic-ai.md",
 ]
 SILENT = ("docs/approvals.md", "docs/worktrees.md")
 """Pages whose prompts have other answers than the first."""
@@ -64,6 +71,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback
             "".join(f"{k} = {to_toml(v)}\n" for k, v in settings.items())
         )
         monkeypatch.setenv("CODEX_HOME", str(home))
+        monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         monkeypatch.chdir(repository)
         yield model
 

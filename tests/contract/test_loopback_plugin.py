@@ -33,7 +33,7 @@ def test_the_plugin_is_there_and_cheap(tmp_path):
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:anyio"),
             *("-p", "no:hypothesispytest", "-p", "no:pytest_cov", "-p", "no:timeout"),
-            *("-W", "error", "test_theirs.py"),
+            *("-p", "no:logfire", "-p", "no:pytest_logfire", "-W", "error", "test_theirs.py"),
         ],
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,

@@ -78,10 +78,14 @@ def test_an_agent_that_ends_well_what_it_was_stopped_at_the_beginning_of(tmp_pat
         assert [event.reason for event in of_type(list(turn), DoneEvent)] == ["interrupted"]
 
 
-def test_an_agent_that_dies_in_a_turn(run: Callable) -> None:
+@pytest.mark.parametrize(
+    ("sandbox", "end"),
+    [("read-only", "exited with code 137"), ("off", "was killed by SIGKILL")],
+)
+def test_an_agent_that_dies_in_a_turn(run: Callable, sandbox: str, end: str) -> None:
     with pytest.raises(TransportClosedError) as raised:
-        run("dies")
-    assert "was killed by SIGKILL" in str(raised.value)
+        run("dies", sandbox=sandbox)
+    assert end in str(raised.value)
     assert "cannot go on" in raised.value.stderr
     assert raised.value.result.text == "one two "
     [message] = of_type(raised.value.result.events, MessageEvent)
@@ -328,6 +332,21 @@ def test_a_command_runs_only_when_it_is_permitted(run: Callable, tmp_path: Path)
     [approval] = of_type(result.events, ApprovalEvent)
     assert (approval.subject, approval.decision) == ("command", "allow")
     assert (tmp_path / "made").exists()
+
+
+def test_what_the_client_would_do_is_refused_with_what_is_allowed_instead(
+    run: Callable, tmp_path: Path
+) -> None:
+    asked = ("terminal", "touch", "made")
+    result = run(*asked, on_approval=lambda _: allow(changed="touch other"))
+    assert result.text.endswith('if you ask for exactly this: touch other"}')
+    other = FileChange(str(tmp_path / "other"), "add", "x")
+    written = run("write", str(tmp_path / "made"), "x", on_approval=lambda _: allow(changed=other))
+    assert f"if you ask for exactly this: {other.path}" in written.text
+    for each in (result, written):
+        [approval] = of_type(each.events, ApprovalEvent)
+        assert approval.decision == "deny"
+    assert list(tmp_path.glob("*e*")) == []
 
 
 def test_no_shell_sees_a_command(run: Callable, tmp_path: Path) -> None:

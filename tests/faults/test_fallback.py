@@ -2,28 +2,28 @@
 
 import asyncio
 import subprocess
-import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import sys
 from pathlib import Path
 
 import pytest
 
-from signedin.fallback.handover import folder_state
-from signedin.fallback.used_up import UsedUp
+from signedin.providers.fallback.handover import folder_state
+from signedin.providers.fallback.used_up import UsedUp
 
-
-def _note_many(number: int) -> None:
-    plans = UsedUp()
-    for count in range(20):
-        windows = {"limit": time.time() + 3600}
-        asyncio.run(plans.note(f"plan {number} {count}", windows))
+NOTE_MANY = """
+import asyncio, sys, time
+from signedin.providers.fallback.used_up import UsedUp
+plans = UsedUp()
+for count in range(20):
+    asyncio.run(plans.note(f"plan {sys.argv[1]} {count}", {"limit": time.time() + 3600}))
+"""
 
 
 def test_processes_write_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGNEDIN_HOME", str(tmp_path / "home"))
-    with ProcessPoolExecutor(4, get_context("spawn")) as pool:
-        list(pool.map(_note_many, range(4)))
+    words = [sys.executable, "-c", NOTE_MANY]
+    writers = [subprocess.Popen([*words, str(number)]) for number in range(4)]
+    assert [writer.wait() for writer in writers] == [0] * 4
     assert len(asyncio.run(UsedUp().until())) == 80
 
 

@@ -64,10 +64,15 @@ from signedin import Client, DaskExecutor
 batch = Client("codex").batch(["Hi"], journal="run.db")
 list(batch.run(executor=DaskExecutor("tcp://127.0.0.1:1")))
 """
+PYDANTIC_AI = """
+from signedin.integrations.pydantic_ai import SignedInModel, signedin_openai
+print(SignedInModel("codex").system)
+"""
 CARRIED = """
 from signedin.accounts.transfer import read_line, seal
 print(read_line({0!r}, seal({0!r}, b"login", "secret"), lambda: "secret").decode())
 """
+WATCHED = "from signedin import otel; otel.instrument(); print(1)"
 IMPORTED = "import signedin.providers.claude.sdk.peer; print(1)"
 FOUND = """
 import os
@@ -177,15 +182,48 @@ def test_without_its_extra_the_program_says_what_to_install(base: Environment) -
             'Install it with: pip install "signedin[batch]"',
         ),
         (
+            WATCHED,
+            "OpenTelemetry is not installed: opentelemetry is missing. "
+            'Install it with: pip install "signedin[otel]"',
+        ),
+        (
+            PYDANTIC_AI,
+            "the pydantic-ai plug-in is not installed: anyio is missing. "
+            'Install it with: pip install "signedin[pydantic-ai]"',
+        ),
+        (
+            "import signedin.integrations.llm",
+            "the plug-in of llm is not installed: llm is missing. "
+            'Install it with: pip install "signedin[llm]"',
+        ),
+        (
+            "signedin.load_ipython_extension(None)",
+            "the notebook extension is not installed: IPython is missing. "
+            'Install it with: pip install "signedin[notebook]"',
+        ),
+        (
             CARRIED.format("codex"),
             "exporting and importing a codex login is not installed: cryptography is "
             'missing. Install it with: pip install "signedin[codex]"',
         ),
     ],
-    ids=["schema", "chatgpt", "tools", "loopback", "keyring", "batch", "codex"],
+    ids=[
+        "schema",
+        "chatgpt",
+        "tools",
+        "loopback",
+        "keyring",
+        "batch",
+        "otel",
+        "pydantic-ai",
+        "llm",
+        "notebook",
+        "codex",
+    ],
 )
 def test_without_an_extra_it_says_which(base: Environment, code: str, message: str) -> None:
     caught = f"""
+import signedin
 from signedin import MissingExtraError
 try:
     exec({code!r})
@@ -193,6 +231,13 @@ except MissingExtraError as error:
     print(error.message)
 """
     assert base.run(caught) == f"{message}\n"
+
+
+def test_without_its_extra_a_result_is_shown_as_markdown(base: Environment) -> None:
+    shown = "result = client.run('Hi'); print(result._repr_html_(), result._repr_markdown_())"
+    turn = TURN.format(provider="codex", script="Hello", keywords={})
+    before, _, _ = turn.rpartition("print(")
+    assert base.run(f"{before}{shown}") == "None Hello\n"
 
 
 def test_without_list_prices_a_price_is_not_known(base: Environment) -> None:
@@ -208,9 +253,13 @@ def test_without_list_prices_a_price_is_not_known(base: Environment) -> None:
         ("chatgpt", CARRIED.format("chatgpt"), "login\n"),
         ("tools", TOOLS, "['distance'] http\n"),
         ("loopback", LOOPBACK, "Hello\n1\n"),
+        ("otel", WATCHED, "1\n"),
         ("prices", PRICED, "list\n"),
         ("batch", "import signedin.jobs.batch.dask_rows; print(1)", "1\n"),
+        ("llm", "import llm; print(llm.get_model('signedin/codex').model_id)", "signedin/codex\n"),
+        ("notebook", "import signedin.integrations.notebook; print(1)", "1\n"),
         ("keyring", KEYRING, "the system's keyring, service 'signedin', account 'work'\n"),
+        ("pydantic-ai", PYDANTIC_AI, "signedin:codex\n"),
         # Half a gigabyte each.
         pytest.param("codex", FOUND.format("codex"), "package\n", marks=pytest.mark.slow),
         pytest.param("codex", CARRIED.format("codex"), "login\n", marks=pytest.mark.slow),

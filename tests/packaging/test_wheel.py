@@ -16,6 +16,7 @@ EXTRAS = {
     "gemini",
     "keyring",
     "loopback",
+    "otel",
     "policy",
     "prices",
     "schema",
@@ -49,7 +50,7 @@ def test_the_metadata(wheel: zipfile.ZipFile) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
     extras = set(metadata.get_all("Provides-Extra") or ())
-    assert extras == EXTRAS | {"axio", "all"}
+    assert extras == EXTRAS | {"axio", "llm", "notebook", "pydantic-ai", "all"}
     needed = [each.split("; extra == ") for each in metadata.get_all("Requires-Dist") or ()]
     of_all = {library for library, *extra in needed if extra == ["'all'"]}
     assert of_all == {library for library, *extra in needed if extra and extra[0][1:-1] in EXTRAS}
@@ -57,5 +58,6 @@ def test_the_metadata(wheel: zipfile.ZipFile) -> None:
     entries = wheel.read(points).decode()
     assert "signedin = signedin.cli:main" in entries
     assert "[axio.transport]\nsignedin = signedin.integrations.axio:SignedInTransport\n" in entries
+    assert "[llm]\nsignedin = signedin.integrations.llm\n" in entries
     screen = "signedin.integrations.axio:SignInScreen"
     assert f"[axio.transport.settings]\nsignedin = {screen}\n" in entries

@@ -163,8 +163,11 @@ def prompted() -> str:
         case "temporary":
             say(os.environ["TMPDIR"])
         case "flood":
-            for number in range(int(ARGUMENTS[0])):
-                say(f"{number} ")
+            try:
+                for number in range(int(ARGUMENTS[0])):
+                    say(f"{number} ")
+            except BrokenPipeError:
+                signal.pause()  # it has to be ended
     return "end_turn"
 
 

@@ -62,8 +62,7 @@ from support.chatgpt import (
 )
 from support.chatgpt_account import SignedInUser, profile_at
 
-PAGE = Path(__file__).parents[2] / "docs" / "chatgpt.md"
-SECTION = re.compile(r"^## From axio\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+PAGE = Path(__file__).parents[2] / "docs" / "integrations" / "axio.md"
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 TOOL_USE = frozenset({Capability.text, Capability.tool_use})
@@ -274,8 +273,7 @@ async def plug_in() -> object:
 @scenario
 async def guide() -> object:
     """The example of the guide, which nothing keeps from being run as it is."""
-    [section] = SECTION.findall(PAGE.read_text("utf-8"))
-    [example] = EXAMPLE.findall(section)
+    [example] = EXAMPLE.findall(PAGE.read_text("utf-8"))
     calls = [ToolCall("population", {"city": city}) for city in ("Oslo", "Bergen")]
     with LoopbackIssuer() as issuer, LoopbackModel([calls, Text.echo("{tool_output}")]) as model:
         await signed_in(issuer, model, None)

@@ -76,6 +76,7 @@ class FakeSession(ProviderSession):
 
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> FakeTurn:
         self._provider.prompts.append((prompt, options))
+        self._provider.hosts.append(host)
         turn = FakeTurn(self._provider.script(prompt))
         self._provider.turns.append(turn)
         self._provider.turn_started.set()
@@ -109,6 +110,7 @@ class FakeProvider(Provider):
         self.prompts: list[tuple[str, TurnOptions]] = []
         self.sessions_opened: list[FakeSession] = []
         self.turns: list[FakeTurn] = []
+        self.hosts: list[Host] = []
         self.opening_fails: list[BaseException] = []
         self.prewarming_fails: list[BaseException] = []
         self.prewarmed: list[TurnOptions] = []

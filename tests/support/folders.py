@@ -26,6 +26,14 @@ def appears(path: Path, seconds: float = 20) -> bool:
     return path.exists()
 
 
+def becomes_empty(folder: Path, seconds: float = 20) -> bool:
+    """Waits until nothing is left in a folder; returns whether nothing is."""
+    deadline = time.monotonic() + seconds
+    while any(folder.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(folder.iterdir())
+
+
 @contextmanager
 def outside_of_sandboxes() -> Iterator[Path]:
     """A folder that no sandbox lets an agent write to; temporary ones are always writable."""

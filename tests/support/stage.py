@@ -17,11 +17,12 @@ class Stage:
     """One loopback model, and clients that talk to it.
 
     Attributes:
+        provider: Whose model it is.
         model: The model; its gates are closed again by `play`.
     """
 
     def __init__(self, provider: str) -> None:
-        self._provider = provider
+        self.provider = provider
         self._player = Player([])
         self._clients: dict[str, Client] = {}
         self._released: set[str] = set()
@@ -62,7 +63,7 @@ class Stage:
     @property
     def options(self) -> dict[str, dict[str, Any]]:
         """Keywords for a client of this model."""
-        return {**self.model.client_options(self._provider)}
+        return {**self.model.client_options(self.provider)}
 
     def config(self, **more: object) -> dict[str, object]:
         """`provider_options` with more configuration than the model itself needs."""
@@ -77,11 +78,11 @@ class Stage:
 
     def client(self, transport: str, **options: object) -> Client:
         """A new client, which the caller closes."""
-        return Client(self._provider, transport=transport, **self._keywords(options))
+        return Client(self.provider, transport=transport, **self._keywords(options))
 
     def async_client(self, transport: str, **options: object) -> AsyncClient:
         """A new client, which the caller closes."""
-        return AsyncClient(self._provider, transport=transport, **self._keywords(options))
+        return AsyncClient(self.provider, transport=transport, **self._keywords(options))
 
     def __enter__(self) -> Self:
         self.model.start()

@@ -252,6 +252,7 @@ def test_doctor_finds_nothing_wrong(env: Mapping[str, str], name: str, version: 
         (name, "program"): "ok",
         (name, "version"): "ok",
         (name, "login"): "missing",
+        (name, "sandbox"): "ok",
         (name, "home"): "ok",
         (name, "smoke run"): "ok",
     }

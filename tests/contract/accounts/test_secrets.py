@@ -227,6 +227,8 @@ def test_no_secret_is_left_anywhere(
             command=sys.executable, args=[str(MCP_SERVER)], env={"GITHUB_TOKEN": GITHUB}
         )
         options["mcp_servers"] = {"planted": server}
+    if load_provider(provider).transports[transport].cassette:
+        options["cassette"] = folder / "run.jsonl"
     keys = f"{planted.secrets[0]} or {planted.stray} or {GIVEN}"
     echoed = f"Incorrect API key provided: {keys}; {' '.join(HARMLESS)}"
     with (
@@ -252,6 +254,8 @@ def test_no_secret_is_left_anywhere(
     leaks.look("output", *capfd.readouterr())
     leaks.look_at_files(folder, besides=planted.stored_in)
     assert leaks.found == []
+    if "cassette" in options:
+        assert "Hello." in (folder / "run.jsonl").read_text("utf-8")
     assert any(request.credential_is(planted.secrets[0]) for request in model.requests)
 
 

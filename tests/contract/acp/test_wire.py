@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from signedin import Client, MessageDeltaEvent, tool
 from signedin.loopback import Hang, Reply, Shell, ToolCall, WriteFile
 from signedin.model.approvals import allow, deny
+from support.otel import Telemetry
 from support.stage import Stage
 
 TEE = Path(__file__).parents[2] / "support" / "tee.py"
@@ -55,7 +56,8 @@ def noted(stage: Stage, binary: Path, tmp_path: Path) -> Iterator[tuple[Client, 
     tee = shlex.join([sys.executable, "-S", str(TEE), str(notes), str(binary)])
     program.write_text(f'#!/bin/sh\nexec {tee} "$@"\n')
     program.chmod(0o755)
-    with stage.client(None, binary=program) as client:
+    # Nothing of it may be noted in a sandbox.
+    with stage.client(None, binary=program, sandbox="off") as client:
         yield client, notes
 
 
@@ -113,3 +115,20 @@ def test_every_message_fits_the_schema(
     assert seen["session/cancel"] == 1
     assert seen["session/request_permission"] >= 3
     assert seen["session/update"] > 5
+
+
+def test_the_trace_of_a_turn_goes_with_its_prompt(
+    noted: tuple[Client, Path], stage: Stage, tmp_path: Path
+) -> None:
+    client, notes = noted
+    stage.play("Done.")
+    with Telemetry() as telemetry:
+        client.run("Go.", cwd=tmp_path)
+    client.run("Go.", cwd=tmp_path)
+    client.close()
+    assert checked(notes)["session/prompt"] == 2
+    sent = [json.loads(line[1:]) for line in notes.read_bytes().splitlines()]
+    prompts = [each["params"] for each in sent if each.get("method") == "session/prompt"]
+    [turn] = [span.context for span in telemetry.spans]
+    trace = {"traceparent": f"00-{turn.trace_id:032x}-{turn.span_id:016x}-01"}
+    assert [prompt.get("_meta") for prompt in prompts] == [trace, None]

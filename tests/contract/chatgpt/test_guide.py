@@ -12,7 +12,7 @@ from signedin.providers.chatgpt.sign_in.profiles import SIWC, relocated
 from support.chatgpt_account import SignedInUser
 
 PAGE = Path(__file__).parents[3] / "docs" / "chatgpt.md"
-ELSEWHERE = re.compile(r"^## (Signing in|From axio)\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+ELSEWHERE = re.compile(r"^## Signing in\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 """Sections whose examples are run by the tests of signing in and of the plug-in for axio."""
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

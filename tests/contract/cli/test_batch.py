@@ -6,24 +6,38 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from signedin.cli.loopback import run_arguments
 from signedin.cli.schema import schema_of
-from signedin.loopback import HttpError, LoopbackModel, ModelRequest, Reply
+from signedin.loopback import (
+    Hold,
+    HttpError,
+    LoopbackModel,
+    ModelRequest,
+    Reply,
+    Script,
+    Text,
+    WriteFile,
+)
+from support.program import environment
+from support.terminal import Terminal
 
 
 def choose(request: ModelRequest) -> Reply | HttpError:
     if "word 3" in request.prompt:
         return HttpError(400, "no such word")
-    return Reply(f"<b>{request.prompt}</b>", wait=0.2)
+    return Reply([Hold("answers"), Text(f"<b>{request.prompt}</b>")], wait=0.2)
 
 
 @pytest.fixture
 def model() -> Iterator[LoopbackModel]:
     with LoopbackModel(choose) as model:
+        model.release("answers")
         yield model
 
 
@@ -115,6 +129,59 @@ def test_interrupting_lets_running_rows_end(model: LoopbackModel, folder: Path) 
     assert [line["state"] for line in lines] == ["done"] * len(lines)
     assert status["done"] == len(lines) == len(model.requests)
     assert (status["running"], status["interrupted"]) == (0, 0)
+
+
+def test_interrupting_twice_stops_running_rows(model: LoopbackModel, folder: Path) -> None:
+    model.hold("answers")
+    process = start(folder, *asking(model, "rows.csv", "--json"))
+    model.wait_for_request(2, timeout=60)
+    assert process.stderr is not None
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline().startswith("ends with the rows that are running; ")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (130, "")
+    [status] = [json.loads(line) for line in out.splitlines()]
+    assert (status["done"], status["running"], status["interrupted"]) == (0, 0, 2)
+    model.release("answers")
+    code, out, err = run(folder, *asking(model, "rows.csv"))
+    assert (code, err) == (1, "")
+    assert [line.split() for line in out.splitlines()[:2]] == [["done", "5"], ["failed", "1"]]
+
+
+def test_its_progress_is_drawn_on_a_terminal(model: LoopbackModel, folder: Path) -> None:
+    model.hold("answers")
+    words = [sys.executable, "-m", "signedin", "batch", *asking(model, "rows.csv")]
+    with Terminal(words, env=environment(), cwd=folder) as terminal:
+        terminal.wait_for("0 of 6 done · 2 running · 0 tokens")
+        model.release("answers")
+        assert terminal.wait() == 1
+        # What was drawn has made room for the sums.
+        assert [line.split() for line in terminal.lines[:2]] == [["done", "5"], ["failed", "1"]]
+
+
+def test_a_transient_failure_is_retried_as_often_as_asked(folder: Path) -> None:
+    answers = chain([HttpError(500, "broken")] * 2, repeat(Reply("Good.")))
+    with LoopbackModel(lambda _: next(answers)) as model:
+        code, out, _ = run(folder, *asking(model, "rows.csv", "--retry", "2"))
+        assert (code, out.splitlines()[0].split(), len(model.requests)) == (0, ["done", "6"], 8)
+
+
+def test_rules_are_those_of_the_journal(folder: Path) -> None:
+    rules = folder / "policy.toml"
+    rules.write_text('[[rules]]\nanswer = "allow"\nwrite = ["*.txt"]\n')
+    with LoopbackModel(Script([WriteFile("made.txt", "made\n"), "Done."])) as model:
+        words = run_arguments("codex", model.client_options("codex"))[2:]
+        words += ["--prompt", "Make {text}", "--journal", "run.db", "--policy", "policy.toml"]
+        assert run(folder, "run", "rows.csv", *words)[0] == 0
+        assert (folder / "made.txt").read_text() == "made\n"
+        rules.write_text('[[rules]]\nanswer = "allow"\nwrite = ["*"]\n')
+        code, out, err = run(folder, "run", "rows.csv", *words)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"error: the journal {folder / 'run.db'} was made for other options: policy has changed. "
+        "Use another journal for these\n"
+    )
 
 
 def test_lines_that_are_no_rows(model: LoopbackModel, folder: Path) -> None:

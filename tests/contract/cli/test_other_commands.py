@@ -83,7 +83,9 @@ class TestOtherCommands:
         heading, *rows = done.stdout.splitlines()
         assert heading.split() == ["PROVIDER", "TRANSPORT", "ABILITIES"]
         assert any(row.startswith("codex ") and ", steer," in row for row in rows)
-        assert any(row.split() == ["acp:claude", "as", "acp"] for row in rows)
+        [claude] = [row for row in rows if row.startswith("acp:claude ")]
+        assert "approvals" in claude
+        assert "sandboxed" not in claude
 
     def test_what_is_known_of_an_agent(self, tmp_path):
         status = run_program("auth", "status", "--json", cwd=tmp_path)

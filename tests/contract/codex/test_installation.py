@@ -13,7 +13,7 @@ from signedin import (
     TransportClosedError,
 )
 from signedin.loopback import Hold, Text
-from signedin.providers.codex.binary import VARIABLE, native_program
+from signedin.providers.shared.codex_program import VARIABLE, native_program
 from support.processes import command_of, processes_with
 from support.stage import Stage
 from support.turns import failed

@@ -223,6 +223,34 @@ async def test_tools_of_an_mcp_server_are_asked_for(
     assert call.result == [{"type": "text", "text": "HI!"}]
 
 
+async def test_an_address_of_an_mcp_server_is_visited_only_if_the_user_says_so(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    asked: list[Question] = []
+    ends: list[str] = []
+
+    def consent(questions: tuple[Question, ...]) -> dict[str, str]:
+        asked.extend(questions)
+        return {questions[0].id: "Accept"}
+
+    asking = McpServer(command=sys.executable, args=[str(SERVER.with_name("mcp_asking.py"))])
+    for answer in (consent, None):
+        stage.play(ToolCall("visit", {}, namespace="mcp__asking"), "done")
+        await client.run(
+            "go",
+            cwd=tmp_path,
+            mcp_servers={"asking": asking},
+            on_approval=lambda _: allow,
+            on_question=answer,
+        )
+        ends.append(stage.requests[-1].tool_outputs[-1].text)
+    assert [(one.text, one.url) for one in asked] == [
+        ("Sign in there.", "https://example.com/in"),
+    ]
+    assert "accept" in ends[0]
+    assert "decline" in ends[1]
+
+
 async def test_a_trusted_mcp_server_is_not_asked_for(
     client: AsyncClient, stage: Stage, tmp_path: Path
 ) -> None:

@@ -49,6 +49,8 @@ KEYWORDS = (
     "budget",
     "env",
     "permissions",
+    "sandbox",
+    "sandbox_exclude_read",
     "instructions",
     "images",
     "policy",
@@ -191,7 +193,7 @@ _CHATGPT = (
     "web_search",
 )
 _GEMINI = ("approval_mode", "extra_argv", "include_directories", "sandbox", "yolo")
-_ACP = ("config", "mode")
+_ACP = ("config", "mode", "writable")
 
 WAYS = {
     way.name: way
@@ -302,6 +304,12 @@ EXCEPTIONS = (
         ),
     ),
     _Exception(
+        ("codex-app-server", "codex-exec"),
+        ("sandbox", "sandbox_exclude_read"),
+        _ANY_DOOR,
+        Cell("refused", "its own sandbox follows `permissions`; what says the same is taken"),
+    ),
+    _Exception(
         ("codex-app-server",),
         ("env",),
         ("resume",),
@@ -379,7 +387,7 @@ EXCEPTIONS = (
     _Exception(
         ("gemini-acp",),
         ("trust_project",),
-        ("elsewhere",),
+        ("elsewhere", "resume"),
         Cell("nothing", "gemini 0.61 runs no hooks in a session that another process has begun"),
     ),
     _Exception(

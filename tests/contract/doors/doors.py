@@ -63,7 +63,7 @@ class WatchingStage(Stage):
     def options(self) -> dict[str, dict[str, Any]]:
         """Keywords for a client of this model, for whose agent there is another to choose."""
         options = super().options
-        add = _OTHER_MODELS.get(self._provider)
+        add = _OTHER_MODELS.get(self.provider)
         if add is not None:
             add(options["env"])
         return options
@@ -360,6 +360,8 @@ def _flags(given: Mapping[str, Any], folder: Path) -> list[str]:
                 words += [word for key in value for word in ("--env", f"{key}={value[key]}")]
             case "images", _:
                 words += [word for image in value for word in ("--image", str(image))]
+            case "sandbox_exclude_read", _:
+                words += [word for path in value for word in ("--sandbox-exclude-read", path)]
             case "mcp_servers", _:
                 file = folder / "servers.json"
                 servers = {

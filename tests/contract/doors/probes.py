@@ -249,6 +249,11 @@ def _write_by_shell(scene: Scene) -> Answer:
     return Shell(f"echo made > {scene.made}")
 
 
+def _is_in_sandbox(seen: Seen, path: Path, access: str) -> bool:
+    words = f'"{path}" = "{access}"'
+    return any(words in word for agent in seen.agents for word in agent.command)
+
+
 RULES = "Rules of a trusted project: none."
 """What an agent tells the model of a project it trusts, where a test says so."""
 
@@ -264,6 +269,18 @@ KEYWORD_PROBES: dict[str, Probe] = {
         lambda _: "workspace-write",
         lambda seen: seen.scene.made.exists(),
         _write,
+    ),
+    "sandbox": Probe(
+        lambda _: "workspace-write",
+        lambda seen: any(
+            _is_in_sandbox(seen, folder, "write") for folder in (seen.scene.work, seen.scene.inner)
+        ),
+        turn="confined",
+    ),
+    "sandbox_exclude_read": Probe(
+        lambda _: [str(SERVER)],
+        lambda seen: _is_in_sandbox(seen, SERVER, "deny"),
+        turn="confined",
     ),
     "cwd": Probe(
         lambda scene: scene.inner,
@@ -547,6 +564,11 @@ _ACP = {
         lambda scene: {"model": MODELS[scene.provider]},
         lambda seen: seen.requests[-1].model == "another",
         turn="second",
+    ),
+    "writable": Probe(
+        lambda scene: [str(scene.work / "of-the-agent")],
+        lambda seen: _is_in_sandbox(seen, seen.scene.work / "of-the-agent", "write"),
+        turn="confined",
     ),
 }
 

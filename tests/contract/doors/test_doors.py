@@ -97,6 +97,8 @@ def _play(doors: Doors, way: Way, door: str, turn: str, names: list[str]) -> See
 
     def given(scene: Scene) -> dict[str, Any]:
         keywords: dict[str, Any] = {"cwd": scene.trusted} if turn == "trusting" else {}
+        if turn == "trusting" and way.capabilities.sandbox == "signedin":
+            keywords["sandbox"] = "off"  # what is sprung leaves its trace outside of the project
         if turn.startswith("trusted"):
             keywords |= {"cwd": scene.inner, "trust_project": True}
         if turn == "boxed":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from signedin.fallback.used_up import used_up_file
+from signedin.providers.fallback.used_up import used_up_file
 from support.folders import outside_of_sandboxes
 from support.troupe import Troupe
 

@@ -30,9 +30,9 @@ from signedin import (
     TurnFailedError,
     UsageLimitError,
 )
-from signedin.fallback.handover import CONTINUE
-from signedin.fallback.used_up import used_up_file
 from signedin.loopback import Hang, HttpError, Rule, Script, Shell, UsageLimit
+from signedin.providers.fallback.handover import CONTINUE
+from signedin.providers.fallback.used_up import used_up_file
 from support.processes import processes_with, wait_until_none_with
 from support.troupe import Troupe
 from support.turns import checked, failed

@@ -1,5 +1,6 @@
 """The best of real agents, in real worktrees."""
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,8 @@ from signedin import (
 )
 from signedin.cli.page import write_best_of_page
 from signedin.cli.page.batch import write_batch_page
-from signedin.loopback import HttpError, Rule, Script, WriteFile
+from signedin.loopback import Hold, HttpError, Rule, Script, WriteFile
+from support.processes import processes_with
 from support.repositories import Repository
 from support.rows import ROWS
 from support.stage import Stage
@@ -128,6 +130,29 @@ def test_those_that_pass_are_judged_twice(
     assert not (repository.path / "made.txt").exists()
     assert made.apply() == ("made.txt",)
     assert (repository.path / "made.txt").read_text() == "second\n"
+
+
+async def test_a_cancelled_contest_leaves_nothing(
+    stages: dict[str, Stage], repository: Repository, tmp_path: Path
+) -> None:
+    for name in ("codex", "claude"):
+        stages[name].play([Hold("answers"), "Done."])
+    contestants = [
+        (name, of(stages[name], env={**stages[name].options["env"], "MARK": str(tmp_path)}))
+        for name in ("codex", "claude")
+    ]
+    contest = asyncio.create_task(
+        async_best_of(contestants, "Make it.", cwd=repository.path, judge=None)
+    )
+    for name in ("codex", "claude"):
+        await asyncio.to_thread(stages[name].wait_for_request)
+    assert len(repository.worktrees) == 2
+    assert len(processes_with(tmp_path)) >= 2
+    contest.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await contest
+    assert repository.worktrees == []
+    assert processes_with(tmp_path) == set()
 
 
 def test_who_fails_and_who_does_not_pass(stages: dict[str, Stage], repository: Repository) -> None:

@@ -117,6 +117,17 @@ def test_the_best_of_two(repository: Repository, env: dict[str, str], tmp_path: 
     assert (repository.path / "made.txt").read_text() == "made\n"
 
 
+def test_rules_hold_for_all_of_them(
+    repository: Repository, env: dict[str, str], tmp_path: Path
+) -> None:
+    rules = tmp_path / "policy.toml"
+    rules.write_text('[[rules]]\nanswer = "deny"\nwrite = ["*.txt"]\n')
+    flags = ("-p", "codex", "--policy", rules, "--permissions", "full-access")
+    ran = run_program("best-of", "Make it.", *flags, cwd=repository.path, env=env)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.endswith("none: no candidate changed something that passes\n")
+
+
 def test_nobody_is_the_best(repository: Repository, env: dict[str, str]) -> None:
     ran = run_program("best-of", "Fail.", "-p", "codex", cwd=repository.path, env=env)
     assert (ran.returncode, ran.stdout) == (1, "")

@@ -204,6 +204,14 @@ def test_a_budget_is_that_of_the_conversation(loopback_model: Models, tmp_path: 
     assert len(model.requests) == 1
 
 
+def test_rules_answer_before_the_user_is_asked(loopback_model: Models, tmp_path: Path):
+    rules = tmp_path / "policy.toml"
+    rules.write_text('[[rules]]\nanswer = "allow"\nwrite = ["*.txt"]\n')
+    written = talk(loopback_model(SCRIPT), tmp_path, "Write", arguments=["--policy", str(rules)])
+    assert "Allow it?" not in written
+    assert (tmp_path / "work/new.txt").read_text() == "one\n"
+
+
 def test_a_named_login_is_used(loopback_model: Models, tmp_path: Path):
     written = talk(loopback_model(SCRIPT), tmp_path, "/status", arguments=["--account", "work"])
     assert "login        work\n" in written

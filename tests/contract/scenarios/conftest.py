@@ -118,6 +118,14 @@ def file(work: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
+def elsewhere(work: Path) -> Iterator[Path]:
+    """Another such file."""
+    path = work / "elsewhere.txt"
+    yield path
+    path.unlink(missing_ok=True)
+
+
+@pytest.fixture
 def run(client: Client) -> Callable[..., RunResult[object]]:
     """Runs a prompt and holds its events to their promises, also if it fails."""
 

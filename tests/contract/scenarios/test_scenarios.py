@@ -7,6 +7,7 @@ not claimed.
 
 import base64
 import json
+import shlex
 import socket
 import sys
 import uuid
@@ -45,6 +46,7 @@ from signedin import (
     ToolEvent,
     Turn,
     TurnInterruptedError,
+    UnsupportedOptionError,
     UsageEvent,
     WarningEvent,
     tool,
@@ -87,6 +89,10 @@ PIXEL = base64.b64decode(
 TOY = McpServer(
     command=sys.executable,
     args=[str(Path(__file__).parents[2] / "support" / "mcp_server.py")],
+)
+ASKING = McpServer(
+    command=sys.executable,
+    args=[str(Path(__file__).parents[2] / "support" / "mcp_asking.py")],
 )
 
 
@@ -619,6 +625,34 @@ def test_an_action_with_nobody_to_ask(client: Client, stage: Stage, file: Path) 
     assert warned is client.capabilities.approvals
 
 
+@pytest.mark.needs("approvals")
+@pytest.mark.shows("changed_input")
+def test_an_action_that_is_changed(
+    client: Client, stage: Stage, file: Path, elsewhere: Path
+) -> None:
+    able = client.capabilities.changed_input
+    wanted = FileChange(str(elsewhere), "add", "c\n")
+    asked: list[str] = []
+
+    def decide(request):
+        asked.append(request.summary)
+        assert request.changeable is able
+        return allow(changed=wanted)
+
+    noted = Rule([WriteFile(str(elsewhere), "c\n"), "Done."], contains="exactly this")
+    stage.play(Script([WriteFile(str(file), "a\n"), "Done."], [noted]))
+    events = events_of(client.stream("Write it.", on_approval=decide))
+    assert asked == [str(file)]
+    assert not file.exists()
+    assert elsewhere.read_text() == "c\n"
+    shown = [(event.decision, event.changed) for event in of_type(events, ApprovalEvent)]
+    changed = str(elsewhere)
+    assert shown == [("allow", changed)] if able else [("deny", changed), ("allow", None)]
+    last = of_type(events, FileChangeEvent)[-1]
+    assert (last.status, last.changes[0].path) == ("completed", str(elsewhere))
+    assert of_type(events, WarningEvent) == []
+
+
 @pytest.mark.needs("policy")
 def test_rules_about_files(client: Client, stage: Stage, file: Path) -> None:
     written: list[str] = []
@@ -655,6 +689,48 @@ def test_rules_about_commands(client: Client, stage: Stage, file: Path) -> None:
     assert ["printf asked" in str(command) for command in asked] == [True]
     ends = [event.status for event in of_type(events, CommandEvent) if event.status in ENDS]
     assert ends == ["completed", "completed", "declined"]  # opencode stops after a refusal
+    [warning] = of_type(events, WarningEvent)
+    assert warning.text.endswith(f"rule 1, deny(\"touch *\"), matches 'touch {file}'")
+
+
+@pytest.mark.needs("policy_commands")
+def test_a_command_that_is_changed(client: Client, stage: Stage, file: Path) -> None:
+    able = client.capabilities.changed_input
+    levels = {"permissions": "full-access" if client.provider == "codex" else "read-only"}
+    asked: list[str] = []
+
+    def decide(request):
+        asked.append(request.summary)
+        return allow(changed="printf better")
+
+    noted = Rule([Shell("printf better"), "Done."], contains="printf better")
+    stage.play(Script([Shell("printf worse"), "Done."], [noted]))
+    keywords = {"policy": [policy.ask("*")], "on_approval": decide, **levels}
+    events = events_of(client.stream("Run it.", **keywords))
+    assert ["printf worse" in command for command in asked] == [True]
+    ends = [e for e in of_type(events, CommandEvent) if e.status in ENDS]
+    assert [event.status for event in ends] == [*([] if able else ["declined"]), "completed"]
+    assert "printf better" in ends[-1].command
+    assert "better" in stage.requests[-1].tool_outputs[-1].text
+    changed = [event.changed for event in of_type(events, ApprovalEvent)]
+    assert changed == ["printf better", *([] if able else [None])]
+
+
+@pytest.mark.needs("policy_commands")
+def test_rules_hold_for_what_a_command_is_changed_to(
+    client: Client, stage: Stage, file: Path
+) -> None:
+    stage.play(Shell("printf fine"), "Done.")
+    events = events_of(
+        client.stream(
+            "Run it.",
+            policy=[policy.deny("touch *"), policy.ask("*")],
+            on_approval=lambda _: allow(changed=f"touch {file}"),
+            permissions="full-access" if client.provider == "codex" else "read-only",
+        )
+    )
+    assert not file.exists()
+    assert of_type(events, CommandEvent)[-1].status == "declined"
     [warning] = of_type(events, WarningEvent)
     assert warning.text.endswith(f"rule 1, deny(\"touch *\"), matches 'touch {file}'")
 
@@ -713,6 +789,105 @@ def test_a_python_tool(run: Run, stage: Stage) -> None:
     ]
     assert "It is sunny in Oslo." in stage.requests[-1].tool_outputs[-1].text
     assert result.text == "Sunny."
+
+
+@pytest.mark.needs("mcp_servers", "elicitation")
+def test_a_form_of_an_mcp_server(run: Run, stage: Stage) -> None:
+    asked: list[Question] = []
+
+    def fill_in(questions: tuple[Question, ...]) -> dict[str, object]:
+        asked.extend(questions)
+        return {"name": "Ada", "count": "3", "size": "large"}
+
+    ends = []
+    for answer in (
+        fill_in,
+        lambda _: None,
+        lambda _: {"name": "Ada", "count": "many", "size": "large"},
+        lambda _: {"name": "Ada", "size": "large"},
+    ):
+        stage.play(ToolCall("order", {}, namespace="mcp__asking"), "Ordered.")
+        result = run(
+            "Order.",
+            mcp_servers={"asking": ASKING},
+            on_approval=lambda _: allow,
+            on_question=answer,
+        )
+        [question] = [e for e in of_type(result.events, ApprovalEvent) if e.subject == "question"]
+        warnings = [
+            e.text.rpartition("'asking': ")[2] for e in of_type(result.events, WarningEvent)
+        ]
+        ends.append((question.decision, warnings))
+        said = stage.requests[-1].tool_outputs[-1].text.replace("\\", "")
+        assert SAID[len(ends) - 1] in said
+    assert {(one.id, one.header, one.required) for one in asked} == {
+        ("name", "Name", True),
+        ("count", "How many", True),
+        ("size", "Size", True),
+        ("gift", "Gift", False),
+    }
+    assert {one.server for one in asked} == {"asking"}
+    [size] = [one for one in asked if one.id == "size"]
+    assert [option.label for option in size.options] == ["small", "large"]
+    assert ends == [
+        ("answered", []),
+        ("deny", [f"nobody answered the agent's question {question.text!r}"]),
+        ("deny", ["Expected `int`, got `str` - at `$.count`"]),
+        ("deny", ["Object missing required field `count`"]),
+    ]
+
+
+SAID = (
+    '["accept", {"name": "Ada", "count": 3, "size": "large"}]',
+    '["decline", null]',
+    '["cancel", null]',
+    '["cancel", null]',
+)
+
+
+@pytest.mark.needs("mcp_servers", "elicitation")
+def test_an_mcp_server_asks_for_consent(run: Run, stage: Stage) -> None:
+    said = []
+    for label in ("Accept", "Decline"):
+        stage.play(ToolCall("confirm", {}, namespace="mcp__asking"), "So be it.")
+        run(
+            "Go.",
+            mcp_servers={"asking": ASKING},
+            on_approval=lambda _: allow,
+            on_question=lambda questions, label=label: {questions[0].id: label},
+        )
+        said.append(stage.requests[-1].tool_outputs[-1].text.replace("\\", ""))
+    assert '["accept", {}]' in said[0]
+    assert '["decline", null]' in said[1]
+
+
+@pytest.mark.needs("mcp_servers", "approvals")
+def test_arguments_of_a_tool_that_are_changed(client: Client, run: Run, stage: Stage) -> None:
+    able = client.capabilities.changed_input
+    asked = []
+
+    def decide(request):
+        asked.append(request.arguments)
+        return allow(changed={"text": "quiet"})
+
+    noted = Rule(
+        [ToolCall("shout", {"text": "quiet"}, namespace="mcp__toy"), "Done."], contains="quiet"
+    )
+    stage.play(
+        Script([ToolCall("shout", {"text": "loud"}, namespace="mcp__toy"), "Done."], [noted])
+    )
+    result = run("Shout.", mcp_servers={"toy": TOY}, on_approval=decide)
+    if {} in asked:  # opencode may ask before it reports the arguments
+        assert client.provider == "acp:opencode"
+        [warning] = of_type(result.events, WarningEvent)
+        assert "does not say with which arguments it calls the tool" in warning.text
+        return
+    assert asked == [{"text": "loud"}]
+    last = of_type(result.events, ToolEvent)[-1]
+    assert (last.status, last.arguments) == ("completed", {"text": "quiet"})
+    assert "QUIET" in stage.requests[-1].tool_outputs[-1].text
+    decisions = [event.decision for event in of_type(result.events, ApprovalEvent)]
+    assert decisions == (["allow"] if able else ["deny", "allow"])
 
 
 @pytest.mark.needs("mcp_servers", "approvals")
@@ -887,9 +1062,10 @@ def test_a_connection_that_is_refused(
     with new_client(**options) as other, pytest.raises(SignedinError) as caught:
         other.run("Hi", **limits)
     checked(caught.value.result)
-    assert caught.value.kind is (
-        ErrorKind.NETWORK if client.capabilities.failures else ErrorKind.TIMEOUT
-    )
+    expected = {ErrorKind.NETWORK}
+    if not client.capabilities.failures:  # qwen retries for a minute, but not always
+        expected.add(ErrorKind.TIMEOUT)
+    assert caught.value.kind in expected
 
 
 # The account, and the process
@@ -933,8 +1109,30 @@ def test_prewarm(
         assert children_with(own) == started
 
 
+@pytest.mark.shows("sandboxed", "own_sandbox")
+def test_the_sandbox_holds_what_was_allowed(
+    client: Client, run: Run, stage: Stage, work: Path
+) -> None:
+    outside = work.with_name(f"{work.name}-outside.txt")
+    able = client.capabilities
+    stage.play(Shell(f"echo out > {shlex.quote(str(outside))}"), "Tried.")
+    asked: dict[str, Any] = {"on_approval": lambda _: allow} if able.approvals else {}
+    asked["permissions"] = "workspace-write" if able.workspace else "read-only"
+    if able.sandbox == "signedin":
+        asked |= {"permissions": "full-access", "sandbox": "workspace-write"}
+    try:
+        run("Write beside.", **asked)
+        assert outside.exists() is (able.workspace and not able.sandboxed)
+    finally:
+        outside.unlink(missing_ok=True)
+    if able.own_sandbox or not able.sandboxed:
+        with pytest.raises(UnsupportedOptionError, match="'sandbox'"):
+            run("Read.", sandbox="workspace-write")
+
+
 def test_every_capability_has_its_scenario() -> None:
     scenarios = [value for name, value in globals().items() if name.startswith("test_")]
     marks: Sequence[pytest.Mark] = [m for s in scenarios for m in getattr(s, "pytestmark", ())]
     tried = {name for mark in marks if mark.name in {"needs", "shows"} for name in mark.args}
+    tried.add("cassette")  # in tests/unit/wire/test_recorded_scenarios.py, with each of them
     assert tried == set(Capabilities.__struct_fields__)

@@ -24,6 +24,7 @@ from signedin import Client, PermissionDeniedError, SignedinError
 from signedin.loopback import LoopbackModel, ModelRequest, ReadFile, Reply, Shell, WriteFile
 from signedin.loopback.player import Player
 from signedin.loopback.script import Refusal
+from signedin.providers.registry import load_provider
 from support.rows import Row
 
 Effects: TypeAlias = dict[str, list[str]]
@@ -66,6 +67,8 @@ class Scene:
         """A client of a row, whose agent has this home."""
         trusted = bool(options.get("trust_project"))
         given = options_for(row.provider, self._model.url, home, trusted=trusted)
+        if load_provider(row.provider).transports[row.transport].sandbox == "signedin":
+            given["sandbox"] = "off"  # the sandbox must not hide what would happen without it
         return Client(
             row.provider, transport=row.transport, binary=row.binary, **{**given, **options}
         )

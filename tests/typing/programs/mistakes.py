@@ -2,11 +2,29 @@
 
 # pyright: reportUnusedExpression=false, reportUnknownMemberType=false
 
-from signedin import ApprovalRequest, Client, Decision, Retry, allow, deny, tool
+from signedin import (
+    ApprovalRequest,
+    Client,
+    Decision,
+    FileChange,
+    Question,
+    Retry,
+    allow,
+    deny,
+    tool,
+)
 
 
 def decide(request: ApprovalRequest) -> Decision:
-    return allow if request.command else deny("no")
+    if request.command is not None:
+        return allow(changed="git status")
+    if request.changes:
+        return allow(changed=FileChange("a.txt", "add", "a"))
+    return allow(changed={"query": "x", "most": 3}) if request.tool else deny("no")
+
+
+def answer(questions: tuple[Question, ...]) -> dict[str, int | str]:
+    return {question.id: 3 if question.schema else "three" for question in questions}
 
 
 @tool
@@ -15,9 +33,10 @@ def weather(city: str, days: int = 1) -> str:
 
 
 client = Client("codex")
-client.run("x", on_approval=decide, retry=Retry(max_retries=2), tools=[weather])
+client.run("x", on_approval=decide, on_question=answer, retry=Retry(max_retries=2), tools=[weather])
 print(weather("Oslo").upper())
 
+allow(changed=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 client.run("x", model=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 client.run("x", modle="m")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 client.run("x", permissions="write")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]

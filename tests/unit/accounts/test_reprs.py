@@ -17,7 +17,7 @@ from signedin.providers.acp.protocol import CreateTerminal, EnvVariable
 from signedin.providers.gemini.account.method import Start
 
 SECRET = "planted-0123456789"
-NOT_THESE = ("signedin.integrations.axio", "signedin.cli", "signedin.loopback")
+NOT_THESE = ("signedin.integrations", "signedin.cli", "signedin.loopback")
 HOLD_SECRETS = {
     "access_token",
     "api_key",

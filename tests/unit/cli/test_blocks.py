@@ -22,6 +22,7 @@ from signedin import (
 )
 from signedin.cli import blocks
 from signedin.model.approvals import QuestionOption
+from signedin.model.commands import bare_command
 
 
 def shown(renderable: RenderableType, *, colours: bool = False) -> str:
@@ -75,7 +76,7 @@ def test_printable_text_has_no_controls_but_tabs_and_line_ends(text):
     ],
 )
 def test_a_command_is_shown_without_the_shell_that_runs_it(line, expected):
-    assert blocks.bare_command(line) == expected
+    assert bare_command(line) == expected
 
 
 def test_markdown_starts_with_its_first_line():
@@ -225,6 +226,10 @@ def test_a_question_with_its_answers():
     asked = Question(id="q", text="Which color?", header="Color", options=options)
     assert shown(blocks.question(asked)) == ("Color: Which color?\n  1. Red - warm\n  2. Blue\n")
     assert shown(blocks.question(Question(id="q", text="Why?"))) == "Why?\n"
+    visit = Question(id="q", text="Sign in.", server="docs", url="https://a.b/in\x1b[2J")
+    assert shown(blocks.question(visit)) == (
+        "Sign in.\n  asked by the MCP server docs\n  https://a.b/in\\x1b[2J\n"
+    )
 
 
 def test_a_prompt():

@@ -5,6 +5,7 @@ import io
 from rich.console import Console
 
 from signedin import (
+    ApprovalEvent,
     CommandEvent,
     DoneEvent,
     Event,
@@ -196,3 +197,17 @@ def test_nothing_from_the_agent_steers_the_terminal():
             assert "\x1b" not in text
             assert "\x9b" not in text
             assert "\x07" not in text
+
+
+def test_what_was_changed_is_shown():
+    events = [
+        ApprovalEvent(
+            item_id="c", subject="command", decision=decision, text="sh -c 'ls -l'", changed="pwd"
+        )
+        for decision in ("allow", "deny")
+    ]
+    console = Console(file=io.StringIO(), width=80)
+    for event in events:
+        console.print(*NoticeView().feed(event))
+    shown = ["changed: ls -l → pwd", "denied; allowed instead: ls -l → pwd"]
+    assert console.file.getvalue().splitlines() == shown

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from signedin.providers.base import ProviderConfig
-from signedin.providers.codex import binary
-from signedin.providers.codex.binary import find_codex, native_program
+from signedin.providers.codex.binary import find_codex
+from signedin.providers.shared import codex_program
+from signedin.providers.shared.codex_program import native_program
 
 CONFIG = ProviderConfig(transport="codex-app-server")
 
@@ -18,7 +19,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SIGNEDIN_CODEX_BINARY", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(binary, "find_spec", lambda name: None)
+    monkeypatch.setattr(codex_program, "find_spec", lambda name: None)
 
 
 def program(path: Path, text: str = "") -> Path:
@@ -39,7 +40,7 @@ def test_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "codex_cli_bin"
     native = program(package / "bin" / "codex")
     spec = importlib.util.spec_from_file_location("codex_cli_bin", package / "__init__.py")
-    monkeypatch.setattr(binary, "find_spec", lambda name: spec)
+    monkeypatch.setattr(codex_program, "find_spec", lambda name: spec)
     found = find_codex(CONFIG)
     assert (found.path, found.origin) == (native, "package")
     native.unlink()

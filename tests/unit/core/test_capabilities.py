@@ -25,6 +25,8 @@ REFUSED = {
     "mcp_servers": {"toy": McpServer(command="toy")},
     "ephemeral": True,
     "permissions": "workspace-write",
+    "sandbox": "workspace-write",
+    "sandbox_exclude_read": ["~/.ssh"],
     "output": int,
     "resume": "s1",
 }
@@ -39,6 +41,8 @@ HARMLESS = {
     "mcp_servers": {},
     "ephemeral": False,
     "permissions": "read-only",
+    "sandbox": "off",
+    "sandbox_exclude_read": None,
     "output": None,
     "resume": None,
 }

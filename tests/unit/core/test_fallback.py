@@ -29,12 +29,12 @@ from signedin import (
     UsageLimitError,
 )
 from signedin.client import async_client as client_module
-from signedin.fallback import turn as turn_module
-from signedin.fallback.handover import handover_prompt
-from signedin.fallback.used_up import UsedUp
 from signedin.model.errors import ErrorKind
 from signedin.model.events import CommandEvent, ErrorEvent
 from signedin.providers.base import ProviderSpec, SessionRequest
+from signedin.providers.fallback import turn as turn_module
+from signedin.providers.fallback.handover import handover_prompt
+from signedin.providers.fallback.used_up import UsedUp
 from signedin.providers.registry import load_provider
 from support.events import done, message, session_event
 from support.fakes import Batch, FakeProvider, FakeSession, FakeTurn, answer, spec_of

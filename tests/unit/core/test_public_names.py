@@ -11,6 +11,8 @@ import pytest
 import signedin
 
 MODULE_OF = {name: module for module, names in signedin._HOMES.items() for name in names.split()}
+MODULES = {"otel": "signedin"}
+"""The names that are modules."""
 
 
 def names_of_stub() -> dict[str, str]:
@@ -26,7 +28,7 @@ def names_of_stub() -> dict[str, str]:
 
 
 def test_stub_and_module_agree() -> None:
-    modules = {name: f"signedin.{module}" for name, module in MODULE_OF.items()}
+    modules = {name: f"signedin.{module}" for name, module in MODULE_OF.items()} | MODULES
     assert names_of_stub() == modules
     assert sorted(signedin.__all__) == sorted(modules)
     assert len(set(signedin.__all__)) == len(signedin.__all__)
@@ -37,7 +39,7 @@ def test_each_name(name: str) -> None:
     thing = getattr(signedin, name)
     assert getattr(signedin, name) is thing
     assert name in dir(signedin)
-    module = find_spec(f"signedin.{MODULE_OF[name]}")
+    module = find_spec(f"signedin.{MODULE_OF.get(name, name)}")
     assert module is not None
     if isinstance(thing, type):
         assert thing.__doc__, f"{name} has no documentation"
@@ -47,7 +49,11 @@ PUBLIC = (
     "signedin",
     "signedin.cli.page",
     "signedin.integrations.axio",
+    "signedin.integrations.llm",
+    "signedin.integrations.notebook",
+    "signedin.integrations.pydantic_ai",
     "signedin.loopback",
+    "signedin.otel",
     "signedin.providers.acp",
     "signedin.providers.chatgpt",
     "signedin.providers.codex",

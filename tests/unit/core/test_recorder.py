@@ -307,3 +307,14 @@ def test_what_is_told_of_a_turn_quotes_no_keys() -> None:
     assert [event.text for event in news] == ["wrong key: ***"] * 3 + [key]
     assert [event.raw for event in news] == [{"message": "wrong key: ***"}] * 4
     assert str(record.failure()) == "wrong key: ***"
+
+
+@pytest.mark.parametrize(("decision", "shown"), [("allow", "pwd"), ("deny", "ls")])
+def test_a_command_that_was_changed_and_never_ends_is_shown_as_it_ran(decision, shown):
+    record = recorder()
+    approval = ApprovalEvent(item_id="c", subject="command", decision=decision, changed="pwd")
+    record.record([SESSION, command("started"), approval])
+    record.record([DONE])
+    ended = record.result(turn_id=None).events[-2]
+    assert isinstance(ended, CommandEvent)
+    assert (ended.status, ended.command) == ("interrupted", shown)

@@ -346,3 +346,8 @@ def test_news_that_is_hard_to_read_ends_no_turn(payload: bytes) -> None:
     assert [type(event) for event in seen] == [SessionEvent, OtherEvent, DoneEvent]
     assert b"sk-proj" not in bytes(seen[1].payload)
     assert recorder.failure() is None
+
+
+def test_a_known_value_that_a_longer_secret_begins_with() -> None:
+    know(["sk-ant-first-0123456789"])
+    assert redact("sk-ant-first-0123456789abcdef, sk-ant-first-0123456789.") == "***, ***."

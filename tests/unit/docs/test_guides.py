@@ -8,7 +8,7 @@ import pytest
 
 DOCS = Path(__file__).parents[3] / "docs"
 EXAMPLE = re.compile(r"^(`{3,})python\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
-GUIDES = ["policies.md", "tools.md", "structured-output.md", "retries.md"]
+GUIDES = ["policies.md", "sandbox.md", "tools.md", "structured-output.md", "retries.md"]
 
 
 def examples():

@@ -328,7 +328,7 @@ def test_a_rule_that_never_answers(rules: list[object]) -> None:
         (
             [refuse("rm *")],
             "policy must be rules made by allow, ask and deny of signedin.safety.policy, not "
-            "Decision(verdict='deny', reason='rm *', hint='')",
+            "Decision(verdict='deny', reason='rm *', hint='', changed=None)",
         ),
     ],
 )

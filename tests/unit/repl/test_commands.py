@@ -90,6 +90,8 @@ class TestAsking:
             ("n", deny("the user said no")),
             ("no not in src", deny("not in src")),
             ("s", stop),
+            ("e git status -s", allow(changed="git status -s")),
+            ("e", None),
             ("", None),
             ("yes please", None),
             ("maybe", None),
@@ -103,6 +105,15 @@ class TestAsking:
         request = ApprovalRequest(subject="command", item_id="c", command="ls")
         assert await Asker(screen).approve(request) == allow
         assert len(screen.asked) == 3
+
+    async def test_a_field_that_is_not_required_may_be_left_empty(self):
+        questions = (
+            Question(id="one", text="?", server="srv", url="https://a.b"),
+            Question(id="two", text="?", required=False),
+        )
+        assert await Asker(FakeScreen("x", " ")).answer(questions) == {"one": "x"}
+        assert await Asker(FakeScreen("", "y")).answer(questions) is None
+        assert await Asker(FakeScreen("x", None)).answer(questions) is None
 
     async def test_nobody_there_is_a_no(self):
         request = ApprovalRequest(subject="command", item_id="c", command="ls")

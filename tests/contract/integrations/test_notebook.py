@@ -1,0 +1,175 @@
+"""A notebook, executed by nbclient in a real kernel with a real agent behind it."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from signedin import Client, Turn
+from signedin.loopback import (
+    Hold,
+    LoopbackModel,
+    Rule,
+    Script,
+    Text,
+    UsageLimit,
+    WriteFile,
+    shell,
+)
+from support.browser import render
+from support.processes import wait_until_none_with
+
+HOSTILE = "<script>document.title = 'taken over'</script>\u202egnp.exe [x](javascript:alert(1))"
+SCRIPT = Script(
+    "It **works**.",
+    [
+        Rule(
+            [[shell("echo seen; exit 3")], [WriteFile("new.txt", "one\n")], "Done."], contains="Do"
+        ),
+        Rule([Text(HOSTILE)], contains="Attack"),
+        Rule([UsageLimit()], contains="Too much"),
+    ],
+)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackModel]:
+    """A model that whatever Codex a kernel starts talks to."""
+    with LoopbackModel(SCRIPT) as model:
+        for name, value in model.variables("codex").items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        yield model
+
+
+class Executed:
+    """A notebook after it has run.
+
+    Attributes:
+        outputs: For each cell its outputs, as the notebook stores them.
+    """
+
+    def __init__(self, folder: Path, *cells: str) -> None:
+        sources = [nbformat.v4.new_code_cell(cell) for cell in ("%load_ext signedin", *cells)]
+        self.notebook = nbformat.v4.new_notebook(cells=sources)
+        (folder / "work").mkdir(exist_ok=True)
+        place = {"metadata": {"path": str(folder / "work")}}
+        NotebookClient(self.notebook, kernel_name="python3", resources=place).execute()
+        self.outputs = [cell.outputs for cell in self.notebook.cells[1:]]
+
+    def shown(self, cell: int) -> dict[str, str]:
+        """What the only output of a cell displays, by media type."""
+        [output] = self.outputs[cell]
+        return output["data"]
+
+
+def words(html: str) -> str:
+    """What a reader sees of a fragment."""
+    bare = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", bare).split())
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[None]:
+    """Has no file of a kernel in the user's own folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+        yield
+
+
+def test_the_magic(model: LoopbackModel, tmp_path: Path) -> None:
+    done = Executed(
+        tmp_path,
+        "%%agent codex --permissions workspace-write --session one --out first\nDo something",
+        "%%agent --session one --out second\nAnd now?",
+        "%%agent\nAnother conversation",
+        "first.session_id == second.session_id, first.text, second.text",
+        "from signedin import Client\nmine = Client('codex', permissions='workspace-write')",
+        "%%agent mine --out third\nHi",
+        "third.provider",
+    )
+    seen = words(done.shown(0)["text/html"])
+    assert "echo seen; exit 3 exit 3" in seen
+    assert "new.txt added +1" in seen
+    assert re.search(r"Done\. completed .* tokens in", seen)
+    assert done.shown(0)["text/plain"].endswith(", completed)")
+    assert "It works . completed" in words(done.shown(1)["text/html"])
+    assert done.shown(3)["text/plain"] == "(True, 'Done.', 'It **works**.')"
+    assert done.shown(6)["text/plain"] == "'codex'"
+    wait_until_none_with(os.environ["CODEX_HOME"])
+
+
+def test_both_apis_and_what_they_return(model: LoopbackModel, tmp_path: Path) -> None:
+    done = Executed(
+        tmp_path,
+        "from signedin import AsyncClient, Client\nfrom signedin.integrations.notebook import *",
+        "client = Client('codex')\nclient.run('Hi')",
+        "session = client.session()\nsession.run('Hello').text, session.run('And now?').text",
+        "session",
+        "turn = watch(client.stream('Hi'))",
+        "async with AsyncClient('codex') as other:\n"
+        "    result = await watch_async(other.stream('Hi'))\n"
+        "    talk = other.session()\n"
+        "    await talk.run('Hi')\n"
+        "talk",
+        "client.stream('Hi')",
+    )
+    result = done.shown(1)
+    assert sorted(result) == ["text/html", "text/markdown", "text/plain"]
+    assert result["text/markdown"] == "It **works**."
+    assert "It <strong>works</strong>." in result["text/html"]
+    turns = words(done.shown(3)["text/html"])
+    assert re.search(r"Hello It works \. completed And now\? It works \. completed", turns)
+    assert "It works . completed" in words(done.shown(4)["text/html"])
+    watched, talk = done.outputs[5]
+    assert "It works . completed" in words(watched["data"]["text/html"])
+    assert words(talk["data"]["text/html"]).endswith("history() returns the turns of this session.")
+    assert done.shown(6) == {"text/plain": "Turn(id=None, not started)"}
+
+
+def test_a_turn_that_fails_is_shown_and_raises(model: LoopbackModel, tmp_path: Path) -> None:
+    with pytest.raises(CellExecutionError, match="UsageLimitError") as caught:
+        Executed(tmp_path, "%%agent\nToo much")
+    assert "usage limit" in str(caught.value)
+
+
+def test_a_turn_while_it_runs() -> None:
+    script = [[Text("Let me see.", phase="commentary"), shell("true")], Text(["Half", Hold("x")])]
+    with LoopbackModel(script) as model:
+        with Client("codex", **model.client_options("codex")) as client:
+            with client.stream("Hi") as turn:
+                for event in turn:
+                    if event.text == "Half":
+                        break
+                assert re.search(
+                    r"Let me see\. \$? ?.*true exit 0 .*Half running", words(str(html_of(turn)))
+                )
+                assert "cut off" not in str(html_of(turn))
+                model.release("x")
+            assert "running" not in words(str(html_of(turn)))
+
+
+def html_of(turn: Turn) -> object:
+    return turn._repr_html_()
+
+
+def test_what_an_agent_writes_stays_text(model: LoopbackModel, tmp_path: Path) -> None:
+    done = Executed(tmp_path, "%%agent --out result\nAttack", "result")
+    for cell in (0, 1):
+        fragment = done.shown(cell)["text/html"]
+        assert not re.search(r"<script|<img|<iframe|<link|href=.javascript|@import|url\(", fragment)
+        assert "\u202e" not in fragment
+        assert "&lt;script&gt;" in fragment
+        assert "⟨U+202E⟩gnp.exe" in fragment
+    page = tmp_path / "page.html"
+    page.write_text(f"<!doctype html><meta charset=utf-8><title>ours</title>{fragment}")
+    rendered = render(page, tmp_path / "profile")
+    assert rendered.console == []
+    assert "<title>ours</title>" in rendered.dom

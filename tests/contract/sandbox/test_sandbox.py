@@ -1,0 +1,177 @@
+"""The sandbox of signedin where there is none, in later turns, and for what the client does."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from signedin import Client, PermissionDeniedError, UnsupportedOptionError, WarningEvent, allow
+from signedin.loopback import Shell
+from support.agents import program, versions
+from support.folders import outside_of_sandboxes
+from support.stage import Stage
+from support.turns import checked, of_type
+
+AGENT = Path(__file__).parents[2] / "support" / "acp_agent.py"
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    with outside_of_sandboxes() as folder:
+        (folder / "work").mkdir()
+        yield folder
+
+
+@pytest.fixture
+def run(base: Path) -> Callable[..., object]:
+    """Runs one prompt with an agent that behaves as configured."""
+
+    def run(*behaviour: object, **keywords: object) -> object:
+        command = [sys.executable, "-S", str(AGENT), *map(str, behaviour)]
+        options = {"cwd": base / "work", "trust_project": True, "on_approval": lambda _: allow}
+        with Client("acp", command=command) as client:
+            return checked(client.run("Hi", timeout=30, **{**options, **keywords}))
+
+    return run
+
+
+NONE = "it needs Codex (SIGNEDIN_CODEX_BINARY=/nowhere/codex does not exist); install it with: "
+
+
+def test_without_an_engine_a_warning_says_so(run: Callable, monkeypatch) -> None:
+    monkeypatch.setenv("SIGNEDIN_CODEX_BINARY", "/nowhere/codex")
+    [warning] = of_type(run("hello").events, WarningEvent)
+    assert warning.text.startswith(f"acp runs without a sandbox: {NONE}")
+    assert of_type(run("hello", sandbox="off").events, WarningEvent) == []
+
+
+def test_an_engine_that_does_not_confine_is_none(run: Callable, base: Path, monkeypatch) -> None:
+    engine = base / "codex"
+    engine.write_text("#!/bin/sh\necho 'no user namespaces' >&2; exit 1\n")
+    engine.chmod(0o755)
+    monkeypatch.setenv("SIGNEDIN_CODEX_BINARY", str(engine))
+    [warning] = of_type(run("hello").events, WarningEvent)
+    assert warning.text == (
+        f"acp runs without a sandbox: this machine does not let {engine} make one (no user "
+        "namespaces); allow user namespaces, or pass sandbox='off' to run without one"
+    )
+
+
+def test_one_that_is_asked_for_by_name_is_refused(run: Callable, monkeypatch) -> None:
+    monkeypatch.setenv("SIGNEDIN_CODEX_BINARY", "/nowhere/codex")
+    with pytest.raises(UnsupportedOptionError) as caught:
+        run("hello", sandbox="read-only")
+    assert caught.value.option == "sandbox"
+    assert NONE in caught.value.message
+
+
+def test_the_program_says_where_there_is_none() -> None:
+    gemini = program("gemini", versions("gemini")[0])
+    engine = {"SIGNEDIN_CODEX_BINARY": "/nowhere/codex", "SIGNEDIN_GEMINI_BINARY": str(gemini)}
+    told = subprocess.run(
+        [sys.executable, "-m", "signedin", "auth", "status", "--provider", "gemini"],
+        env={**os.environ, **engine},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"warning: gemini runs without a sandbox: {NONE}" in told.stderr
+
+
+def test_a_link_in_the_project_is_not_followed(run: Callable, base: Path) -> None:
+    (base / "work" / ".codex").symlink_to(base)
+    with pytest.raises(PermissionDeniedError, match=r"work/\.codex is a link"):
+        run("hello")
+    assert run("hello", sandbox="off").text == "Hello."
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "place", "written"),
+    [
+        ("workspace-write", "work/made", True),
+        ("workspace-write", "made", False),
+        ("workspace-write", "work/.git/hooks/post-commit", False),
+        ("read-only", "work/made", False),
+        ("off", "made", True),
+    ],
+)
+def test_what_the_client_writes_for_the_agent(
+    run: Callable, base: Path, sandbox: str, place: str, written: bool
+) -> None:
+    path = base / place
+    said = run("write", path, "x", sandbox=sandbox).text
+    assert path.exists() is written
+    refusal = f"writing {path}: the sandbox does not allow it"
+    assert (said == "{}") is written
+    assert (refusal in said) is not written
+
+
+def test_what_the_client_reads_for_the_agent(run: Callable, base: Path) -> None:
+    secret = base / "secret"
+    secret.write_text("mine")
+    hidden = {"sandbox_exclude_read": [secret], "permissions": "full-access"}
+    told = run("read", secret, sandbox="workspace-write", **hidden).text
+    assert f"reading {secret}: the sandbox does not allow it" in told
+    assert "mine" in run("read", secret, permissions="full-access").text
+
+
+@pytest.mark.parametrize(("sandbox", "written"), [("workspace-write", False), ("off", True)])
+def test_commands_that_the_client_runs_for_the_agent(
+    run: Callable, base: Path, sandbox: str, written: bool
+) -> None:
+    script = f"echo in > made; echo out > {base}/out; echo tmp > $TMPDIR/x && cat $TMPDIR/x"
+    said = run("terminal", "sh", "-c", script, sandbox=sandbox).text
+    assert (base / "work" / "made").read_text() == "in\n"
+    assert (base / "out").exists() is written
+    assert "tmp" in said
+
+
+def test_the_project_stays_as_it_was(run: Callable, base: Path) -> None:
+    run("hello")
+    assert list((base / "work").iterdir()) == []
+
+
+def test_a_turn_that_needs_another_sandbox_is_refused_without_loading(base: Path) -> None:
+    command = [sys.executable, "-S", str(AGENT), "hello"]
+    with Client("acp", command=command, trust_project=True, cwd=base / "work") as client:
+        session = client.session()
+        assert session.run("Hi").text == "Hello."
+        with pytest.raises(UnsupportedOptionError, match="needs another sandbox") as caught:
+            session.run("Hi", permissions="workspace-write")
+        assert caught.value.option == "permissions"
+
+
+def test_a_session_moves_where_its_turns_may_work(base: Path) -> None:
+    """Each turn can do what it may and no more, and the conversation continues."""
+    made = base / "work" / "made"
+    outside = base / "outside"
+    with (
+        Stage("gemini") as stage,
+        Client(
+            "gemini",
+            binary=program("gemini", versions("gemini")[0]),
+            cwd=base / "work",
+            **stage.options,
+        ) as client,
+        client.session() as session,
+    ):
+        for number, (may, inside, beyond) in enumerate(
+            [
+                ({"sandbox": "read-only"}, False, False),
+                ({"sandbox": "workspace-write"}, True, False),
+                ({"sandbox": "off"}, True, True),
+                ({"sandbox": "read-only"}, False, False),
+            ]
+        ):
+            stage.play(Shell(f"echo 1 > {made}; echo 1 > {outside}"), f"Answer {number}.")
+            result = checked(session.run(f"Turn {number}", on_approval=lambda _: allow, **may))
+            assert result.text == f"Answer {number}."
+            assert (made.exists(), outside.exists()) == (inside, beyond)
+            said = json.dumps([request.body for request in stage.requests])
+            assert all(f"Turn {before}" in said for before in range(number + 1))
+            made.unlink(missing_ok=True)
+            outside.unlink(missing_ok=True)

@@ -1,0 +1,78 @@
+"""Doors that the recorded scenarios do not go through: several providers, batches, modes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signedin import AsyncClient, CassetteError, Client
+from signedin.loopback import LoopbackModel, Text, UsageLimit
+
+ECHO = Text.echo("You said: {prompt}")
+
+
+def no_programs(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("HOME", str(folder / "nobody"))
+    monkeypatch.setenv("SIGNEDIN_CODEX_BINARY", str(folder / "nowhere"))
+
+
+def test_a_client_with_several_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "run.jsonl"
+    with (
+        LoopbackModel([UsageLimit(resets_in=3600)]) as empty,
+        LoopbackModel("From ChatGPT.") as model,
+    ):
+        first = ("codex", dict(empty.client_options("codex")))
+        second = ("claude", dict(model.client_options("claude")))
+
+        def play() -> list[object]:
+            with Client([first, second], on_limit="next", cassette=file, cwd=tmp_path) as client:
+                result = client.run("Say hello.")
+            return [result.text, result.provider, [each.provider for each in result.fallbacks]]
+
+        recorded = play()
+        assert recorded[1:] == ["claude", ["codex"]]
+    monkeypatch.setenv("SIGNEDIN_HOME", str(tmp_path / "other"))
+    no_programs(monkeypatch, tmp_path)
+    assert play() == recorded
+
+
+def test_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "run.jsonl"
+    with LoopbackModel(ECHO) as model:
+        options: dict[str, Any] = {**model.client_options("codex"), "cwd": tmp_path}
+
+        def play(journal: str) -> list[str]:
+            with Client("codex", cassette=file, **options) as client:
+                rows = ["one", "two", "three"]
+                batch = client.batch(rows, journal=tmp_path / journal, concurrency=2)
+                return sorted(outcome.result.text for outcome in batch.run())
+
+        recorded = play("first.db")
+    no_programs(monkeypatch, tmp_path)
+    assert (
+        play("second.db") == recorded == [f"You said: {word}" for word in ("one", "three", "two")]
+    )
+
+
+async def test_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "run.jsonl"
+    with LoopbackModel(ECHO) as model:
+        options: dict[str, Any] = {**model.client_options("codex"), "cwd": tmp_path}
+
+        async def say(prompt: str, mode: str) -> str:
+            client = AsyncClient("codex", cassette=file, cassette_mode=mode, **options)
+            async with client:
+                return (await client.run(prompt)).text
+
+        with pytest.raises(CassetteError, match="cannot be read: No such file"):
+            await say("one", "none")
+        assert await say("one", "once") == "You said: one"
+        assert await say("two", "rewrite") == "You said: two"
+        assert await say("three", "all") == "You said: three"
+    no_programs(monkeypatch, tmp_path)
+    assert await say("two", "none") == "You said: two"
+    text = file.read_text("utf-8")
+    assert '"text":"one"' not in text
+    assert '"text":"three"' in text
