@@ -11,6 +11,9 @@ from benchmarks.measurements import (
     ledger,
     long_answer,
     many_turns,
+    mcp_server,
+    sandbox,
+    telemetry,
     warm_turn,
     worktree,
 )
@@ -33,9 +36,14 @@ ALL = (
     claude.STREAM,
     gemini.COLD,
     gemini.WARM,
+    sandbox.FIRST,
+    sandbox.WARM,
     ledger.MEASUREMENT,
+    telemetry.MEASUREMENT,
     worktree.MEASUREMENT,
     batch.MEASUREMENT,
+    mcp_server.WARM,
+    mcp_server.FIFTY,
 )
 
 __all__ = ["ALL", "Aim", "Measurement"]

@@ -30,7 +30,8 @@ DAY = 86_400
 
 def turn() -> dict[str, float]:
     """The time the event loop is held up, for each of 200 turns one after the other."""
-    ledger = Ledger(ProviderConfig(transport="bench"), Capabilities(usage_during=True))
+    account = ProviderConfig(transport="bench"), Capabilities(usage_during=True)
+    ledger = Ledger({"bench": account})
     spent: list[float] = []
 
     async def main() -> None:
