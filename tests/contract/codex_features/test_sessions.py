@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from signedin import AsyncClient, CommandEvent, InvalidOptionError, MessageEvent
-from signedin.loopback import Rule, Script, Shell, Text
+from signedin.loopback import Hang, Reply, Rule, Script, Shell, Text
 from support.stage import Stage
 
 
@@ -24,6 +24,16 @@ async def test_history_tells_what_happened(
     assert isinstance(message, MessageEvent)
     assert (second.prompt, second.text) == ("and then?", "later")
     assert first.started_at is not None
+
+
+async def test_no_turn_without_a_prompt_in_the_history(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play(Reply("never finished", ending=Hang()))
+    async with client.session(cwd=tmp_path) as session, session.stream("go on") as turn:
+        assert (await anext(aiter(turn))).kind == "session"
+        # Codex lists a turn before it has stored what was asked.
+        assert {past.prompt for past in await session.history()} <= {"go on"}
 
 
 async def test_a_fork_goes_its_own_way(client: AsyncClient, stage: Stage, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.items import item_event, seconds
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.failure import SIGN_IN
-from signedin.wire.rpc_errors import InvalidRequestError
+from signedin.wire.rpc_errors import InvalidRequestError, MethodNotFoundError
 
 _PAGE = 50
-_NO_TURN_YET = "not materialized yet"
-"""What Codex says of a thread that has had no prompt (seen with codex 0.163 and 0.169)."""
+_NO_TURN_YET = ("not materialized yet", "list_turns is not supported yet")
+"""What Codex says of a thread that has had no prompt (codex 0.163 and 0.169), and of one whose
+first turn has just begun (0.169)."""
 
 
 async def list_sessions(server: AppServer, query: SessionQuery) -> SessionPage:
@@ -87,11 +88,12 @@ async def read_history(server: AppServer, thread_id: str) -> list[PastTurn]:
         )
         try:
             answer = await server.call("thread/turns/list", params, p.ThreadTurnsListResponse)
-        except InvalidRequestError as error:
-            if _NO_TURN_YET in error.message:
+        except (InvalidRequestError, MethodNotFoundError) as error:
+            if any(sign in error.message for sign in _NO_TURN_YET):
                 return []
             raise
-        turns += [_past_turn(turn) for turn in answer.data]
+        # One that has just begun, or was stopped before its prompt was stored, has nothing yet.
+        turns += [_past_turn(turn) for turn in answer.data if turn.items]
         cursor = _following(cursor, answer.next_cursor)
         if cursor is None:
             return turns
