@@ -78,14 +78,11 @@ def test_an_agent_that_ends_well_what_it_was_stopped_at_the_beginning_of(tmp_pat
         assert [event.reason for event in of_type(list(turn), DoneEvent)] == ["interrupted"]
 
 
-@pytest.mark.parametrize(
-    ("sandbox", "end"),
-    [("read-only", "exited with code 137"), ("off", "was killed by SIGKILL")],
-)
-def test_an_agent_that_dies_in_a_turn(run: Callable, sandbox: str, end: str) -> None:
+@pytest.mark.parametrize("sandbox", ["read-only", "off"])
+def test_an_agent_that_dies_in_a_turn(run: Callable, sandbox: str) -> None:
     with pytest.raises(TransportClosedError) as raised:
         run("dies", sandbox=sandbox)
-    assert end in str(raised.value)
+    assert "was killed by SIGKILL" in str(raised.value)
     assert "cannot go on" in raised.value.stderr
     assert raised.value.result.text == "one two "
     [message] = of_type(raised.value.result.events, MessageEvent)

@@ -59,6 +59,9 @@ _TERMINAL_CODES = re.compile(
 
 _SHOWN_STDERR = 2000
 
+_SIGNALLED = 128
+"""What a program that runs another one adds to the number of the signal that ended that."""
+
 
 class Process:
     """A running program: its stdin, its stdout in chunks and the end of its stderr.
@@ -72,9 +75,10 @@ class Process:
         name: File name of the program, for messages.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, prefixed: bool = False) -> None:
         self.name = name
         self._child = _Child(new_mark())
+        self._prefixed = prefixed
 
     @classmethod
     async def start(
@@ -109,7 +113,7 @@ class Process:
         """
         if cwd is not None:
             check_directory(cwd)
-        process = cls(Path(argv[0]).name)
+        process = cls(Path(argv[0]).name, prefixed=bool(prefix))
         own = [find_program(argv[0], env), *argv[1:]]
         command = [*death_signal_prefix(death_signal), *prefix, *own]
         try:
@@ -129,7 +133,10 @@ class Process:
     @property
     def returncode(self) -> int | None:
         """Exit code, negative for a signal; ``None`` while the process runs."""
-        return self._child.returncode
+        code = self._child.returncode
+        if self._prefixed and code is not None and code - _SIGNALLED in signal.valid_signals():
+            return _SIGNALLED - code
+        return code
 
     @property
     def stderr(self) -> str:
@@ -167,7 +174,7 @@ class Process:
     async def wait(self) -> int:
         """Waits until the process has exited; returns its exit code, negative for a signal."""
         await self._child.exited.wait()
-        return cast("int", self._child.returncode)
+        return cast("int", self.returncode)
 
     async def closed_error(self) -> TransportClosedError:
         """Makes the error that says how the process ended; waits `EXIT_GRACE` for its end."""
