@@ -1,5 +1,6 @@
 """Worktrees whose process is killed, and worktrees of repositories that want to run something."""
 
+import asyncio
 import os
 import random
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from faults.hostile.lures import GIT
 from faults.hostile.repository import Bait
-from signedin import worktree
+from signedin import AsyncWorktree, worktree
 from signedin.wire.git import git
 from support.repositories import Repository, worktrees_left
 
@@ -20,7 +21,7 @@ KILLS = int(os.environ.get("SIGNEDIN_TEST_KILLS", "10"))
 
 USER = """
 import sys, time
-from signedin import worktree
+from signedin import AsyncWorktree, worktree
 print("begins", flush=True)
 while True:
     with worktree(sys.argv[1], include=["extra"]) as tree:
@@ -55,6 +56,21 @@ def test_killed_at_any_time(tmp_path: Path, home: Path) -> None:
     assert worktrees_left(home) == []
     assert not (repository.path / ".git" / "worktrees").exists()
     assert repository.contents == before
+
+
+async def test_many_come_and_go_at_once(tmp_path: Path, home: Path) -> None:
+    """Git fails on a worktree that another git is just making or removing."""
+    repository = Repository(tmp_path / "repository", {"a.txt": "a\n"})
+
+    async def use(number: int) -> None:
+        for _ in range(3):
+            async with AsyncWorktree(repository.path) as tree:
+                (tree.path / "a.txt").write_text(f"{number}\n")
+                assert f"+{number}\n" in await tree.diff()
+
+    await asyncio.gather(*map(use, range(12)))
+    assert repository.worktrees == []
+    assert worktrees_left(home) == []
 
 
 class _NoServer:

@@ -58,4 +58,4 @@ class Repository:
 
 def worktrees_left(home: Path) -> list[Path]:
     """What is left below a `SIGNEDIN_HOME` of worktrees."""
-    return [path for path in (home / "worktrees").glob("*") if path.name != "apply.lock"]
+    return [path for path in (home / "worktrees").glob("*") if path.suffix != ".lock"]

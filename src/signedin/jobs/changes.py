@@ -190,7 +190,7 @@ async def apply_changes(changes: Changes, onto: Path) -> tuple[str, ...]:
     """
     if not changes.patch:
         return ()
-    async with _alone():
+    async with alone("apply"):
         store = TemporaryFolder("changes")
         try:
             return await _merge(changes, onto, Snapshots(onto, Path(store.name)))
@@ -286,10 +286,9 @@ def _shown(path: str) -> str:
 
 
 @asynccontextmanager
-async def _alone() -> AsyncGenerator[None, None]:
-    """Lets one process at a time apply changes: between a look at files and the write is time."""
-    folder = make_private(signedin_home() / "worktrees")
-    lock = FileLock(folder / "apply.lock", mode=0o600, thread_local=False)
+async def alone(name: str) -> AsyncGenerator[None, None]:
+    """Lets one process at a time do something, such as to write what it has just looked at."""
+    lock = lock_of(name)
     while True:
         try:
             lock.acquire(blocking=False)
@@ -300,3 +299,9 @@ async def _alone() -> AsyncGenerator[None, None]:
         yield
     finally:
         lock.release()
+
+
+def lock_of(name: str) -> FileLock:
+    """Returns the lock that processes with the same ``SIGNEDIN_HOME`` share."""
+    folder = make_private(signedin_home() / "worktrees")
+    return FileLock(folder / f"{name}.lock", mode=0o600, thread_local=False)

@@ -21,13 +21,24 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from signedin.accounts.homes import make_private, signedin_home
-from signedin.jobs.changes import Changes, Snapshots, apply_changes, changes_between
+from signedin.jobs.changes import (
+    Changes,
+    Snapshots,
+    alone,
+    apply_changes,
+    changes_between,
+    lock_of,
+)
 from signedin.jobs.commands import checked_words, run_command
 from signedin.model.errors import InvalidOptionError, WorktreeError
 from signedin.model.options import StrPath, checked_directory
 from signedin.runtime.aio import aside, finish
 from signedin.wire.git import GitError, git, safe_variables
 
+_GIT = "git"
+"""Who has this lock may change what git stores of worktrees."""
+
+_LOCK_SECONDS = 10.0
 _NAME = re.compile(r"signedin-[0-9a-f]{16}")
 _log = logging.getLogger("signedin")
 
@@ -140,9 +151,9 @@ class AsyncWorktree:
         reason = f"signedin, process {self._process}"
         options = ("--quiet", "--detach", "--no-checkout", "--lock", "--reason", reason)
         safe = await safe_variables(place.top)
-        await git(
-            place.top, "worktree", "add", *options, str(folder.tree), place.commit, variables=safe
-        )
+        add = ("worktree", "add", *options, str(folder.tree), place.commit)
+        async with alone(_GIT):  # it reads what there is of all worktrees, also of half-made ones
+            await git(place.top, *add, variables=safe)
         checkout = ("reset", "--quiet", "--hard", "--no-recurse-submodules")
         await git(folder.tree, *checkout, variables=safe)
         copy = _Copy(place, folder)
@@ -283,9 +294,15 @@ class _Folder:
         _remove(self.tree)
         if self._record.is_file():
             worktrees = Path(os.fsdecode(self._record.read_bytes())) / "worktrees"
-            _remove(worktrees / self.path.name)
-            with suppress(OSError):  # there are others, or another one has removed it
-                worktrees.rmdir()
+            lock = lock_of(_GIT)
+            with suppress(Timeout):  # whoever has it is hung
+                lock.acquire(timeout=_LOCK_SECONDS)
+            try:
+                _remove(worktrees / self.path.name)
+                with suppress(OSError):  # there are others, or another one has removed it
+                    worktrees.rmdir()
+            finally:
+                lock.release()
         if self.tree.exists():
             _log.warning("%s could not be removed; the next worktree tries again", self.tree)
             self._lock.release()
