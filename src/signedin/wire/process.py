@@ -75,10 +75,10 @@ class Process:
         name: File name of the program, for messages.
     """
 
-    def __init__(self, name: str, *, prefixed: bool = False) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
         self._child = _Child(new_mark())
-        self._prefixed = prefixed
+        self._prefixed = False
 
     @classmethod
     async def start(
@@ -113,7 +113,8 @@ class Process:
         """
         if cwd is not None:
             check_directory(cwd)
-        process = cls(Path(argv[0]).name, prefixed=bool(prefix))
+        process = cls(Path(argv[0]).name)
+        process._prefixed = bool(prefix)
         own = [find_program(argv[0], env), *argv[1:]]
         command = [*death_signal_prefix(death_signal), *prefix, *own]
         try:
