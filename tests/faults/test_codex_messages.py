@@ -110,8 +110,8 @@ def test_a_codex_that_is_too_old_is_told_of_once(fake_codex: Path) -> None:
     with Client("codex", binary=fake_codex, env={"FAKE_VERSION": "0.99.1"}) as client:
         first, second = (of_type(events_of(client.stream("quick")), WarningEvent) for _ in "12")
     assert [event.text for event in first] == [
-        "codex 0.99.1 is too old: the oldest that signedin is tested with is 0.163; update it, or "
-        'use: pip install "signedin[codex]"'
+        "codex 0.99.1 is older than 0.163, the oldest that signedin is tested with; update it "
+        'with: pip install "signedin[codex]"'
     ]
     assert second == []
 
@@ -126,8 +126,8 @@ def test_an_exec_that_is_too_old_is_told_of_once(fake_codex: Path, tmp_path: Pat
             for _ in "12"
         ]
     told = (
-        "codex 0.99.2 is too old: the oldest that signedin is tested with is 0.163; update it, or "
-        'use: pip install "signedin[codex]"'
+        "codex 0.99.2 is older than 0.163, the oldest that signedin is tested with; update it "
+        'with: pip install "signedin[codex]"'
     )
     assert [told in each for each in warnings] == [True, False]
 

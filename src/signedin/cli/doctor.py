@@ -26,6 +26,7 @@ from signedin.providers.codex.account.home import VENDOR
 from signedin.providers.codex.trust import CONFIG_FILE, trusted_in
 from signedin.providers.registry import BUILT_IN, load_provider
 from signedin.providers.shared.sandbox import problem_with_sandbox
+from signedin.providers.shared.versions import age_of
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.capture import capture
 
@@ -140,19 +141,19 @@ def _compared(name: str, version: str) -> Finding:
         return finding(level="ok", message=version)
     oldest, newest = versions
     tested = f"tested with {oldest} to {newest}" if oldest != newest else f"tested with {oldest}"
-    if _parts(version) < _parts(oldest):
-        message = f"{version} is too old; {tested}"
-        return finding(level="problem", message=message, remedy=f"update {name}")
-    # 0.169.3 counts as 0.169.
-    if _parts(version)[: len(_parts(newest))] > _parts(newest):
-        message = f"{version} is newer than what signedin is {tested}"
-        remedy = "look for an update of signedin if something does not work"
-        return finding(level="warning", message=message, remedy=remedy)
-    return finding(level="ok", message=f"{version}; {tested}")
-
-
-def _parts(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
+    match age_of(version, versions):
+        case "older":
+            message = f"{version} is too old; {tested}"
+            remedy = f"update it with: {load_provider(name).install}"
+            return finding(level="problem", message=message, remedy=remedy)
+        case "newer":
+            message = f"{version} is newer than what signedin is {tested}"
+            remedy = "look for an update of signedin if something does not work"
+            return finding(level="warning", message=message, remedy=remedy)
+        case "tested":
+            is_newest = age_of(newest, (version, version)) != "newer"
+            known = "" if is_newest else f"; {newest} is known: {load_provider(name).install}"
+            return finding(level="ok", message=f"{version}; {tested}{known}")
 
 
 async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:

@@ -283,7 +283,7 @@ def test_doctor_says_what_to_do(env: Mapping[str, str], tmp_path: Path) -> None:
     assert (code, err) == (1, "")
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert "codex version problem 0.100.0 is too old; tested with 0.163 to 0.169" in lines
-    assert "-> update codex" in lines
+    assert '-> update it with: pip install "signedin[codex]"' in lines
     assert any(line.startswith("codex smoke run problem codex (pid ") for line in lines)
     env["SIGNEDIN_CODEX_BINARY"] = "/nowhere"
     code, out, err = run(env, "doctor", "--provider", "codex")

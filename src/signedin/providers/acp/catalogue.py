@@ -86,6 +86,12 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     own: OwnFolders | None = OwnFolders()
     tried: str = ""
 
+    @property
+    def tested(self) -> tuple[str, str] | None:
+        """The version that was tried, without its last number: agents release every other day."""
+        version = self.tried.rpartition(".")[0]
+        return (version, version) if version else None
+
 
 # Left to itself opencode does whatever it likes. The last matching rule applies.
 _OPENCODE_PERMISSION: Mapping[str, object] = {

@@ -105,6 +105,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def tested(self) -> tuple[str, str] | None:
+        """The versions it is tested with, if it is; see `ProviderSpec.tested`."""
+        ...
+
+    @property
     def login(self) -> str:
         """The command that signs in."""
         ...

@@ -64,6 +64,7 @@ from signedin.providers.shared.sandbox import (
     notices_of,
 )
 from signedin.providers.shared.tool_service import ToolService
+from signedin.providers.shared.versions import VersionCheck
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.safety.sandbox.confinement import Confinement
@@ -132,6 +133,9 @@ class ACPProvider(Provider):
         self._dialect = dialect
         self._config = config
         self._tool_service = ToolService(dialect.name, is_recorded=config.cassette is not None)
+        self._versions = VersionCheck(
+            config, dialect.name, dialect.tested, dialect.installation, dialect.install
+        )
         self._running: dict[bytes, _Process] = {}
         self._starting = asyncio.Lock()
 
@@ -142,6 +146,7 @@ class ACPProvider(Provider):
         session.notices = await self._notices(options)
         if request.resume is None or self._dialect.store(options) is None:
             await session.open()  # otherwise a turn does: reading needs no loaded session
+        session.notices = (*session.notices, *self._versions.notices())
         return session
 
     async def _notices(self, options: TurnOptions) -> tuple[str, ...]:
@@ -328,6 +333,7 @@ class KnownDialect:
         self.name = name
         self.install = known.install
         self.login = known.login
+        self.tested = known.tested
         self.keeps_folder = known.keeps_folder
         self.free_models = known.free_models
         self.scratch = known.scratch
@@ -452,6 +458,7 @@ def family_member(agent: str) -> ProviderSpec:
         create=lambda config: ACPProvider(KnownDialect(name, known, config), config),
         find=lambda config: find_known(known, config),
         install=known.install,
+        tested=known.tested,
         login=known.login,
         quirks=known.quirks,
         vendor=None if known.vendor == "others" else known.vendor,

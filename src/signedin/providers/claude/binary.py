@@ -14,6 +14,9 @@ from signedin.providers.shared.binary import locate
 
 VARIABLE = "SIGNEDIN_CLAUDE_BINARY"
 INSTALL = install_command("claude")
+TESTED = ("2.1.197", "2.1.330")
+"""The oldest and the newest version that signedin is tested with."""
+
 _PROGRAM = "claude.exe" if sys.platform == "win32" else "claude"
 _BUNDLED = f"claude_agent_sdk/_bundled/{_PROGRAM}"
 

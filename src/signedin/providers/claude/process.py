@@ -19,6 +19,7 @@ from signedin.model.errors import (
 from signedin.model.events import WarningEvent
 from signedin.providers.base import StartProcess
 from signedin.providers.claude.account.home import ClaudeAccount, interpret
+from signedin.providers.claude.binary import INSTALL
 from signedin.providers.claude.control import ControlPeer
 from signedin.providers.claude.launch import Launch
 from signedin.providers.claude.messages import (
@@ -33,6 +34,7 @@ from signedin.providers.claude.servers import program_of, startup_seconds
 from signedin.providers.claude.tool_server import ToolServer
 from signedin.providers.shared.binary import remember_version
 from signedin.providers.shared.mcp_startup import server_failed
+from signedin.providers.shared.versions import unfit
 from signedin.runtime.aio import finish
 from signedin.wire.gate import Gate
 from signedin.wire.process import Process, resident_bytes
@@ -333,7 +335,8 @@ def _refusal(error: SignedinError) -> SignedinError:
     other end is a crash, or somebody killed it.
     """
     if isinstance(error, TransportClosedError) and error.returncode == 1 and error.stderr:
-        return InvalidOptionError(f"claude refused to start: {error.stderr}")
+        refused = InvalidOptionError(f"claude refused to start: {error.stderr}")
+        return unfit("claude", error.stderr, INSTALL) or refused
     return error
 
 

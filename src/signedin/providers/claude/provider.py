@@ -24,7 +24,7 @@ from signedin.providers.base import (
 )
 from signedin.providers.claude.account.home import accounts_for, settings_findings
 from signedin.providers.claude.auth import ClaudeAuth
-from signedin.providers.claude.binary import INSTALL, find_claude
+from signedin.providers.claude.binary import INSTALL, TESTED, find_claude
 from signedin.providers.claude.keys import setting_sources
 from signedin.providers.claude.launch import QUIET, Launch
 from signedin.providers.claude.models_and_limits import limits_in, models_in
@@ -32,6 +32,7 @@ from signedin.providers.claude.options import launch_for
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.session import ClaudeSession
 from signedin.providers.shared.binary import found_program, require
+from signedin.providers.shared.versions import VersionCheck
 
 CLI = "claude-cli"
 SDK = "claude-agent-sdk"
@@ -46,6 +47,9 @@ class ClaudeProvider(Provider):
         self._config = config
         self._accounts = accounts_for(config)
         self._pool = WarmPool(config.start_process)
+        self._versions = VersionCheck(
+            config, self.name, TESTED, lambda: find_claude(config), INSTALL
+        )
 
     async def open_session(self, request: SessionRequest) -> ClaudeSession:
         """Begins, resumes or forks a conversation."""
@@ -55,7 +59,7 @@ class ClaudeProvider(Provider):
         session = ClaudeSession(self._pool, self._launch, request, account.home, self._config)
         sources = setting_sources(options)
         findings = settings_findings(account.home, options.cwd, sources) if sources else ()
-        session.notices = account.warnings() + findings
+        session.notices = account.warnings() + findings + self._versions.notices()
         await session.open()
         return session
 
@@ -159,7 +163,7 @@ SPEC = ProviderSpec(
     },
     create=ClaudeProvider,
     find=find_claude,
-    tested=("2.1.197", "2.1.330"),
+    tested=TESTED,
     install=INSTALL,
     login=sign_in_command("claude"),
     quirks=(

@@ -28,9 +28,10 @@ from signedin.providers.base import (
 from signedin.providers.codex.account.home import accounts_for, refuse_other_payer, require_login
 from signedin.providers.codex.account.sign_in import PendingLogins
 from signedin.providers.codex.app_server.launch import launch
-from signedin.providers.codex.binary import NEWEST, OLDEST, AgeNotice, find_codex
+from signedin.providers.codex.binary import TESTED, find_codex
 from signedin.providers.codex.options import CodexOptions
 from signedin.providers.shared.codex_program import INSTALL
+from signedin.providers.shared.versions import VersionCheck
 
 if TYPE_CHECKING:
     from signedin.providers.codex.app_server.process import AppServer
@@ -60,7 +61,9 @@ class AppServerProvider(Provider):
         self._servers: dict[ServerKey, AppServer] = {}
         self._retired: dict[AppServer, ServerKey] = {}
         self._assured: WeakSet[AppServer] = WeakSet()
-        self._age = AgeNotice()
+        self._versions = VersionCheck(
+            config, self.name, TESTED, lambda: find_codex(config), INSTALL
+        )
         self._logins = PendingLogins()
         self._starting = asyncio.Lock()
 
@@ -80,7 +83,7 @@ class AppServerProvider(Provider):
             return self.server(env, trusting=trusting, thread_id=thread_id)
 
         session = CodexSession(connect, request, asked, account)
-        session.notices = (*account.warnings(), *self._age.of(server.version))
+        session.notices = (*account.warnings(), *self._versions.notices(server.version))
         if request.resume is None or request.fork or request.options.ephemeral:
             await session.open(server)
         return session
@@ -256,7 +259,7 @@ SPEC = ProviderSpec(
     },
     create=_create,
     find=find_codex,
-    tested=(OLDEST, NEWEST),
+    tested=TESTED,
     install=INSTALL,
     login=sign_in_command("codex"),
     quirks=(

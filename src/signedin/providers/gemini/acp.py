@@ -30,6 +30,7 @@ class GeminiDialect:
 
     name = "gemini"
     install = gemini.INSTALL
+    tested = gemini.TESTED
     login = LOGIN
     late_replay = True
     # It reports a prompt that does not fit, but not an answer that is cut off (0.61).

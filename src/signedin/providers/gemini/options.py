@@ -111,6 +111,10 @@ def sandboxed(config: ProviderConfig, options: TurnOptions, keys: GeminiKeys) ->
     )
 
 
+TESTED = ("0.61", "0.61")
+"""The oldest and the newest version that signedin is tested with."""
+
+
 def find_gemini(config: ProviderConfig) -> Installation:
     """Looks for Gemini CLI: ``binary``, ``SIGNEDIN_GEMINI_BINARY``, ``PATH``."""
     return locate(

@@ -9,7 +9,7 @@ from signedin.providers.base import Provider, ProviderConfig, ProviderSpec
 from signedin.providers.gemini.account.home import LOGIN
 from signedin.providers.gemini.acp import GeminiDialect
 from signedin.providers.gemini.auth import GeminiAuth
-from signedin.providers.gemini.options import ACP, HEADLESS, INSTALL, find_gemini
+from signedin.providers.gemini.options import ACP, HEADLESS, INSTALL, TESTED, find_gemini
 
 
 class GeminiProvider(ACPProvider):
@@ -75,7 +75,7 @@ SPEC = ProviderSpec(
     },
     create=_create,
     find=find_gemini,
-    tested=("0.61", "0.61"),
+    tested=TESTED,
     install=INSTALL,
     login=LOGIN,
     quirks=(

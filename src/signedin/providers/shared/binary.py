@@ -87,19 +87,32 @@ def known_version(path: Path) -> str | None:
 
 def remember_version(path: Path, version: str) -> None:
     """Stores a program's version for as long as its modification time and size stay the same."""
-    if known_version(path) == version:
-        return
-    try:
-        known = {**_read_cache(), str(path): _Facts(_fingerprint(path), version)}
-        _write_cache(known)
-    except (OSError, InvalidOptionError):
-        # A read-only home costs a probe the next time, nothing else; nor has a replay a program.
-        return
+    if known_version(path) != version:
+        _store(path, version)
+
+
+def first_report(path: Path, version: str) -> bool:
+    """Returns whether nobody has been warned of this version of a program, and stores that."""
+    facts = _read_cache().get(str(path))
+    if facts and facts.reported and facts.version == version:
+        return False
+    _store(path, version, reported=True)
+    return True
 
 
 class _Facts(msgspec.Struct, frozen=True):
     fingerprint: tuple[int, int]
     version: str
+    reported: bool = False
+
+
+def _store(path: Path, version: str, *, reported: bool = False) -> None:
+    try:
+        known = {**_read_cache(), str(path): _Facts(_fingerprint(path), version, reported)}
+        _write_cache(known)
+    except (OSError, InvalidOptionError):
+        # A read-only home costs a probe the next time, nothing else; nor has a replay a program.
+        return
 
 
 def _named(path: Path, origin: str, setting: str, install: str) -> Installation:

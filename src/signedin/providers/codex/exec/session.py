@@ -42,7 +42,7 @@ from signedin.providers.codex.account.sign_in import PendingLogins
 from signedin.providers.codex.app_server.launch import launch
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.auth import CodexAuth
-from signedin.providers.codex.binary import AgeNotice, find_codex
+from signedin.providers.codex.binary import TESTED, find_codex
 from signedin.providers.codex.exec.normalise import ExecRows, TokenCounts
 from signedin.providers.codex.failure import refusal_in
 from signedin.providers.codex.options import (
@@ -62,8 +62,10 @@ from signedin.providers.shared.binary import (
     remember_version,
     require,
 )
+from signedin.providers.shared.codex_program import INSTALL
 from signedin.providers.shared.environment import child_environment
 from signedin.providers.shared.stored import checked_id
+from signedin.providers.shared.versions import VersionCheck, unfit
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.runtime.watching import trace_variables
 from signedin.wire.capture import capture
@@ -97,7 +99,9 @@ class ExecProvider(Provider):
         self._config = config
         self._accounts = accounts_for(config)
         self._assured: set[Path] = set()
-        self._age = AgeNotice()
+        self._versions = VersionCheck(
+            config, self.name, TESTED, lambda: find_codex(config), INSTALL
+        )
         self._logins = PendingLogins()
 
     async def open_session(self, request: SessionRequest) -> ExecSession:
@@ -118,7 +122,7 @@ class ExecProvider(Provider):
             await self._assure(account, asked)
         session = ExecSession(self._config, self._accounts, request)
         version = await _version(self._config, request.options.env)
-        session.notices = (*account.warnings(), *self._age.of(version))
+        session.notices = (*account.warnings(), *self._versions.notices(version))
         return session
 
     def auth(self, options: TurnOptions) -> CodexAuth:
@@ -352,6 +356,8 @@ class ExecTurn:
             raise error
         complaint = _COMPLAINT.search(stderr)
         reason = complaint["reason"] if complaint else stderr[-_SHOWN_STDERR:]
+        if error := unfit("codex", stderr, INSTALL):
+            raise error
         if complaint and complaint["refused"]:
             raise InvalidOptionError(f"codex refused: {reason}")
         raise CommandExecutionError(

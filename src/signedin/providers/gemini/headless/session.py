@@ -34,6 +34,7 @@ from signedin.providers.gemini.store import GeminiStore, check_retention
 from signedin.providers.shared.binary import require
 from signedin.providers.shared.sandbox import confinement_of, notices_of, prefix
 from signedin.providers.shared.stored import checked_id
+from signedin.providers.shared.versions import VersionCheck
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.safety.sandbox.confinement import Confinement
@@ -56,6 +57,9 @@ class HeadlessProvider(Provider):
 
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
+        self._versions = VersionCheck(
+            config, self.name, gemini.TESTED, lambda: gemini.find_gemini(config), gemini.INSTALL
+        )
 
     async def open_session(self, request: SessionRequest) -> HeadlessSession:
         """Creates a session; nothing starts before its first turn."""
@@ -64,7 +68,8 @@ class HeadlessProvider(Provider):
         session, options = HeadlessSession(self._config, request), request.options
         agent = gemini.sandboxed(self._config, options, gemini.read_keys(options))
         unconfined = await notices_of(agent, options)
-        session.notices = (*gemini.findings_for(self._config, options), *unconfined)
+        found = (*gemini.findings_for(self._config, options), *unconfined)
+        session.notices = (*found, *self._versions.notices())
         return session
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
