@@ -11,7 +11,7 @@ import signal
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -40,7 +40,7 @@ class StartProcess(Protocol):
         *,
         env: Mapping[str, str],
         cwd: str | Path | None = None,
-        stdout_to: BinaryIO | int | None = None,
+        stdout_through: Path | None = None,
         death_signal: signal.Signals = signal.SIGTERM,
         prefix: Sequence[str] = (),
     ) -> Awaitable[Process]:

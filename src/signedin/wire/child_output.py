@@ -68,11 +68,16 @@ class Output:
         """Takes what was read from the pipe."""
         self._chunks.append(data)
         self._size += len(data)
-        if self._size >= BUFFER_LIMIT:
+        if self.full:
             self._pause()
         elif len(data) < LARGE_READ and self._rest is None:
             self._moderate()
         self._wake()
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more should be read until the consumer has taken what there is."""
+        return self._size >= BUFFER_LIMIT
 
     def read_now(self) -> None:
         """Serves the next reads at once: somebody is waiting for an answer."""

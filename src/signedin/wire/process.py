@@ -42,6 +42,9 @@ KILL_GRACE = 5.0
 SWEEP_GRACE = 0.5
 """Seconds the members of a group that outlive their leader have between SIGTERM and SIGKILL."""
 
+FILE_INTERVAL = 0.02
+"""Seconds between two looks at a file that grows."""
+
 EXIT_GRACE = 1.0
 """Seconds to wait for the exit code of a process that closed its pipes."""
 
@@ -87,7 +90,7 @@ class Process:
         *,
         env: Mapping[str, str],
         cwd: str | Path | None = None,
-        stdout_to: BinaryIO | int | None = None,
+        stdout_through: Path | None = None,
         prefix: Sequence[str] = (),
         death_signal: signal.Signals = signal.SIGTERM,
     ) -> Process:
@@ -98,8 +101,8 @@ class Process:
                 arguments. No shell sees them.
             env: The complete environment of the program.
             cwd: Its working directory.
-            stdout_to: A file or descriptor that takes its standard output; without it the output
-                is read with `chunks`.
+            stdout_through: A new file that its standard output goes through, for a program that
+                ends without waiting until a pipe is read.
             prefix: A program and arguments that run ``argv`` in their own way, such as a sandbox.
             death_signal: What the program gets when this process ends, on Linux: the signal on
                 which it also ends what it has started.
@@ -119,7 +122,7 @@ class Process:
         command = [*death_signal_prefix(death_signal), *prefix, *own]
         try:
             marked = {**env, MARK: process._child.mark}
-            await finish(process._launch(command, marked, cwd, stdout_to))
+            await finish(process._launch(command, marked, cwd, stdout_through))
         except asyncio.CancelledError:
             if process._child.started:
                 await process.stop(stdin_grace=0, term_grace=0)
@@ -216,14 +219,19 @@ class Process:
         command: list[str],
         env: dict[str, str],
         cwd: str | Path | None,
-        stdout_to: BinaryIO | int | None,
+        stdout_through: Path | None,
     ) -> None:
         with ExitStack() as ends:
+            if stdout_through is not None:
+                stdout: BinaryIO | int = ends.enter_context(stdout_through.open("wb"))
+                self._child.follow(FileIO(stdout_through))
+            else:
+                stdout = await self._pipe(1, ends)
             try:
                 await asyncio.get_running_loop().subprocess_exec(
                     lambda: self._child,
                     *command,
-                    stdout=await self._pipe(1, ends) if stdout_to is None else stdout_to,
+                    stdout=stdout,
                     stderr=await self._pipe(2, ends),
                     env=env,
                     cwd=cwd,
@@ -293,6 +301,8 @@ class _Child(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
         self._pipes: dict[int, Pipe] = {}
         self._sweep: asyncio.Task[None] | None = None
+        self._file: FileIO | None = None
+        self._look_timer: asyncio.TimerHandle | None = None
 
     @property
     def started(self) -> bool:
@@ -311,13 +321,35 @@ class _Child(asyncio.SubprocessProtocol):
         for number in (1, 2):
             if pipe := child.get_pipe_transport(number):
                 self._connect(number, Pipe(cast("asyncio.ReadTransport", pipe)))
-        if 1 not in self._pipes:
-            self.output.end()
 
     async def read_from(self, number: int, file: FileIO) -> None:
         """Reads one of the program's pipes; not left to the event loop, which may hide the file."""
         transport, _ = await self._loop.connect_read_pipe(lambda: _Reader(self, number), file)
         self._connect(number, Pipe(transport, file))
+
+    def follow(self, file: FileIO) -> None:
+        """Reads standard output from a file as it grows, which it does not signal."""
+        self._file = file
+        self._look()
+
+    def _look(self) -> None:
+        if self._file is not None and not self.output.full and (data := self._file.read()):
+            self.output.feed(data)
+        self._look_timer = self._loop.call_later(FILE_INTERVAL, self._look)
+
+    def _end_file(self) -> None:
+        """Reads the rest of the file: only now is it complete."""
+        if self._file is not None and not self._file.closed:
+            if data := self._file.read():
+                self.output.feed(data)
+            self.output.end()
+            self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        if self._look_timer is not None:
+            self._look_timer.cancel()
 
     def _connect(self, number: int, pipe: Pipe) -> None:
         self._pipes[number] = pipe
@@ -344,6 +376,7 @@ class _Child(asyncio.SubprocessProtocol):
         self.writable.set()
 
     def process_exited(self) -> None:
+        self._end_file()
         if sys.platform == "win32":
             self.exited.set()
             return
@@ -375,7 +408,8 @@ class _Child(asyncio.SubprocessProtocol):
             await asyncio.wait({self._sweep})
 
     def close(self) -> None:
-        """Frees the pipes."""
+        """Frees the pipes and the file."""
+        self._close_file()
         if self._transport is not None:
             if self.stdin.get_write_buffer_size():
                 self.stdin.abort()  # close() would wait until the rest is read

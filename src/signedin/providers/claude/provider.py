@@ -158,7 +158,6 @@ SPEC = ProviderSpec(
             policy=False,
             policy_commands=False,
             policy_reads=False,
-            cassette=False,
         ),
     },
     create=ClaudeProvider,

@@ -71,6 +71,7 @@ SPEC = ProviderSpec(
             diffs=True,
             output_schema=True,
             usage=True,
+            cassette=True,
         ),
     },
     create=_create,

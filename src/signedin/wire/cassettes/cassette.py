@@ -6,7 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -108,7 +108,7 @@ class Cassette:
         *,
         env: Mapping[str, str],
         cwd: str | Path | None = None,
-        stdout_to: BinaryIO | int | None = None,
+        stdout_through: Path | None = None,
         death_signal: signal.Signals = signal.SIGTERM,
         prefix: Sequence[str] = (),
     ) -> Process:
@@ -124,7 +124,7 @@ class Cassette:
             argv,
             env=env,
             cwd=cwd,
-            stdout_to=stdout_to,
+            stdout_through=stdout_through,
             death_signal=death_signal,
             prefix=prefix,
         )

@@ -24,28 +24,25 @@ from signedin.providers.base import (
     ProviderSession,
     SessionQuery,
     SessionRequest,
+    StartProcess,
 )
 from signedin.providers.gemini import options as gemini
 from signedin.providers.gemini.account.home import find_folder
 from signedin.providers.gemini.auth import GeminiAuth
 from signedin.providers.gemini.failure import exit_error
 from signedin.providers.gemini.headless.normalise import HeadlessRows
-from signedin.providers.gemini.store import GeminiStore, check_retention
-from signedin.providers.shared.binary import require
+from signedin.providers.gemini.store import GeminiStore, RecalledStore, check_retention
+from signedin.providers.shared.binary import found_program, require
 from signedin.providers.shared.sandbox import confinement_of, notices_of, prefix
 from signedin.providers.shared.stored import checked_id
 from signedin.providers.shared.versions import VersionCheck
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
-from signedin.safety.sandbox.confinement import Confinement
 from signedin.wire.jsonl import BadLine, JsonLines
 from signedin.wire.process import Process
 
 LARGEST_PROMPT = 8 << 20
 """Bytes that Gemini reads of its standard input; it ignores the rest (0.61)."""
-
-POLL_INTERVAL = 0.02
-"""Seconds between two looks at the growing output: a file does not signal that it has grown."""
 
 _MODES = {"read-only": "default", "workspace-write": "auto_edit", "full-access": "yolo"}
 
@@ -66,15 +63,18 @@ class HeadlessProvider(Provider):
         if request.fork:
             raise UnsupportedOptionError(self.name, "fork")
         session, options = HeadlessSession(self._config, request), request.options
-        agent = gemini.sandboxed(self._config, options, gemini.read_keys(options))
-        unconfined = await notices_of(agent, options)
-        found = (*gemini.findings_for(self._config, options), *unconfined)
+        keys = gemini.read_keys(options)
+        found: tuple[str, ...] = ()
+        if not self._config.replays:
+            unconfined = await notices_of(gemini.sandboxed(self._config, options, keys), options)
+            found = (*gemini.findings_for(self._config, options), *unconfined)
+        found = self._config.recall("notices", tuple[str, ...], lambda: found)
         session.notices = (*found, *self._versions.notices())
         return session
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored sessions."""
-        store = GeminiStore(find_folder(self._config, options.env))
+        store = RecalledStore(GeminiStore(find_folder(self._config, options.env)), self._config)
         return await asyncio.to_thread(store.list, query)
 
     def auth(self, options: TurnOptions) -> GeminiAuth:
@@ -93,7 +93,8 @@ class HeadlessSession(ProviderSession):
     def __init__(self, config: ProviderConfig, request: SessionRequest) -> None:
         self._config = config
         self._id = request.resume
-        self._store = GeminiStore(find_folder(config, request.options.env))
+        self._files = GeminiStore(find_folder(config, request.options.env))
+        self._store = RecalledStore(self._files, config)
 
     @property
     def id(self) -> str | None:
@@ -110,20 +111,32 @@ class HeadlessSession(ProviderSession):
                 f"{gemini.HEADLESS} reads; use transport={gemini.ACP!r}"
             )
         keys = gemini.read_keys(options)
-        program = require("gemini", gemini.find_gemini(self._config))
-        env = dict(gemini.start(self._config, options).env)
-        if self._id is not None:
-            check_retention(env)
-            self._store.check_place(checked_id(self._id), options.cwd)
-            self._store.join(self._id)
-        limits = await confinement_of(gemini.sandboxed(self._config, options, keys), options)
-        turn = HeadlessTurn(self, str(options.cwd), limits)
+        program = require("gemini", found_program(self._config, gemini.find_gemini))
+        argv = [str(program), *_arguments(options, keys, self._id)]
+        turn = HeadlessTurn(self, str(options.cwd), self._config.start_process)
         try:
-            await turn.start([str(program), *_arguments(options, keys, self._id)], env, text)
+            if self._config.replays:
+                await turn.start(argv, {}, (), text)
+            else:
+                await turn.start(argv, *await self._prepared(options, keys, turn.folder), text)
         except BaseException:
             await turn.aclose()
             raise
         return turn
+
+    async def _prepared(
+        self, options: TurnOptions, keys: gemini.GeminiKeys, folder: str
+    ) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Returns the environment of a turn, and what confines it; makes its session loadable."""
+        temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder)
+        env: dict[str, str] = {**temporary, **gemini.start(self._config, options).env}
+        if self._id is not None:
+            check_retention(env)
+            self._files.check_place(checked_id(self._id), options.cwd)
+            self._files.join(self._id)
+        limits = await confinement_of(gemini.sandboxed(self._config, options, keys), options)
+        words, own = prefix(limits, env, {folder, env["TMPDIR"]})
+        return own, words
 
     async def history(self) -> list[PastTurn]:
         """Reads it from Gemini's store."""
@@ -145,16 +158,13 @@ class HeadlessSession(ProviderSession):
 class HeadlessTurn:
     """One ``gemini`` process, and the private folder of its output and temporary files."""
 
-    def __init__(self, session: HeadlessSession, cwd: str, limits: Confinement | None) -> None:
+    def __init__(self, session: HeadlessSession, cwd: str, start_process: StartProcess) -> None:
         self._session = session
-        self._limits = limits
         self._cwd = cwd
+        self._start_process = start_process
         self._rows = HeadlessRows(cwd)
         self._lines = JsonLines(dict[str, object])
         self._folder = TemporaryFolder("agent")
-        self._file = Path(self._folder.name, "stdout.jsonl")
-        self._file.touch()
-        self._output = self._file.open("rb", buffering=0)
         self._process: Process | None = None
         self._interrupted = False
 
@@ -163,14 +173,22 @@ class HeadlessTurn:
         """Headless turns have no ids."""
         return None
 
-    async def start(self, argv: Sequence[str], env: dict[str, str], prompt: bytes) -> None:
+    @property
+    def folder(self) -> str:
+        """Its private folder."""
+        return self._folder.name
+
+    async def start(
+        self, argv: Sequence[str], env: dict[str, str], words: Sequence[str], prompt: bytes
+    ) -> None:
         """Starts the process and sends the prompt."""
-        env = {**dict.fromkeys(("TMPDIR", "TMP", "TEMP"), self._folder.name), **env}
-        words, own = prefix(self._limits, env, {self._folder.name, env["TMPDIR"]})
-        with self._file.open("wb") as file:
-            self._process = await Process.start(
-                argv, env=own, cwd=self._cwd, stdout_to=file, prefix=words
-            )
+        self._process = await self._start_process(
+            argv,
+            env=env,
+            cwd=self._cwd,
+            stdout_through=Path(self.folder, "stdout.jsonl"),
+            prefix=words,
+        )
         try:
             await self._process.write(prompt)
         except TransportClosedError:
@@ -180,17 +198,15 @@ class HeadlessTurn:
     async def next_events(self) -> Sequence[Event]:
         """Reads until there is at least one event."""
         process = self._running()
-        while process.returncode is None:
-            if events := self._take(self._lines.feed(self._new_output())):
+        async for chunk in process.chunks():
+            if events := self._take(self._lines.feed(chunk)):
                 return events
-            await _ends_within(process, POLL_INTERVAL)
-        # Only now is the output complete.
-        events = self._take([*self._lines.feed(self._new_output()), *self._lines.close()])
+        events = self._take(self._lines.close())
         if events or self._rows.ended:
             return events
         if self._interrupted:
             return [DoneEvent(reason="interrupted", timestamp=time.time())]
-        raise exit_error(process.returncode, process.stderr)
+        raise exit_error(await process.wait(), process.stderr)
 
     async def steer(self, text: str) -> None:
         """Not supported headless."""
@@ -213,12 +229,7 @@ class HeadlessTurn:
             if self._process is not None:
                 await self._process.stop(stdin_grace=0)
         finally:
-            self._output.close()
             await aside(self._folder.cleanup)
-
-    def _new_output(self) -> bytes:
-        """The new output; nothing once the turn is closed and its file is gone."""
-        return b"" if self._output.closed else self._output.read()
 
     def _running(self) -> Process:
         assert self._process is not None  # noqa: S101 - start() made it
@@ -226,14 +237,6 @@ class HeadlessTurn:
 
     def _take(self, lines: Sequence[tuple[bytes, dict[str, object] | BadLine]]) -> list[Event]:
         return [event for line, row in lines for event in self._rows.events(line, row)]
-
-
-async def _ends_within(process: Process, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await process.wait()
-    except TimeoutError:
-        return
 
 
 def _arguments(options: TurnOptions, keys: gemini.GeminiKeys, resume: str | None) -> list[str]:
