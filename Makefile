@@ -55,5 +55,5 @@ clean:
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[cli,codex,claude,chatgpt,tools,schema,loopback,policy,batch]" --group dev --group integrations
+	$(BIN)/python -m pip install --quiet --editable ".[cli,codex,claude,chatgpt,tools,schema,loopback,policy,batch,zstd]" --group dev --group integrations
 	touch $(STAMP)

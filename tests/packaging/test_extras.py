@@ -51,6 +51,12 @@ Path("script.yaml").write_text("Hello")
 print(read_script("script.yaml").default)
 print(len(AgentSignIn(None, None).keys()["keys"]))
 """
+COMPRESSED = """
+from pathlib import Path
+from signedin.wire.cassettes.tape import write_tape
+file = Path("run.jsonl.zst")
+write_tape(file, [b"{}"])
+"""
 KEYRING = """
 from signedin.accounts.vaults import KeyringVault
 print(KeyringVault().where("work"))
@@ -202,6 +208,11 @@ def test_without_its_extra_the_program_says_what_to_install(base: Environment) -
             'Install it with: pip install "signedin[notebook]"',
         ),
         (
+            COMPRESSED,
+            "a cassette whose name ends with .zst is not installed: zstandard is missing. "
+            'Install it with: pip install "signedin[zstd]"',
+        ),
+        (
             CARRIED.format("codex"),
             "exporting and importing a codex login is not installed: cryptography is "
             'missing. Install it with: pip install "signedin[codex]"',
@@ -218,6 +229,7 @@ def test_without_its_extra_the_program_says_what_to_install(base: Environment) -
         "pydantic-ai",
         "llm",
         "notebook",
+        "zstd",
         "codex",
     ],
 )
@@ -260,6 +272,7 @@ def test_without_list_prices_a_price_is_not_known(base: Environment) -> None:
         ("notebook", "import signedin.integrations.notebook; print(1)", "1\n"),
         ("keyring", KEYRING, "the system's keyring, service 'signedin', account 'work'\n"),
         ("pydantic-ai", PYDANTIC_AI, "signedin:codex\n"),
+        ("zstd", f"{COMPRESSED}print(file.read_bytes()[:4].hex())", "28b52ffd\n"),
         # Half a gigabyte each.
         pytest.param("codex", FOUND.format("codex"), "package\n", marks=pytest.mark.slow),
         pytest.param("codex", CARRIED.format("codex"), "login\n", marks=pytest.mark.slow),

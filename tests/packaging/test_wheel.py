@@ -21,6 +21,7 @@ EXTRAS = {
     "prices",
     "schema",
     "tools",
+    "zstd",
 }
 
 

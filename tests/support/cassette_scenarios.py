@@ -7,11 +7,20 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
 
-from signedin import Client, MessageDeltaEvent, RunResult, SignedinError, TurnInterruptedError, tool
+from signedin import (
+    Client,
+    MessageDeltaEvent,
+    RunResult,
+    SignedinError,
+    ToolEvent,
+    TurnInterruptedError,
+    tool,
+)
 from signedin.loopback import (
     AskUser,
     Cut,
@@ -149,6 +158,28 @@ def interrupted(client: Client, work: Path) -> object:
     return said[:3]
 
 
+def steered(client: Client, work: Path) -> object:
+    spoken = Event()
+
+    @tool
+    def look() -> str:
+        """Looks around."""
+        assert spoken.wait(60)
+        return "There is a tree."
+
+    with client.stream("Look right.", tools=[look], cwd=work) as turn:
+        for event in turn:
+            if isinstance(event, ToolEvent) and not spoken.is_set():
+                turn.steer("look left")
+                spoken.set()
+    return told(turn.result())
+
+
+def reviewed(client: Client, work: Path) -> object:
+    with client.session(cwd=work) as session:
+        return told(session.review("Look at the names only").result())
+
+
 def questioned(client: Client, work: Path) -> object:
     return run(client, "Ask me.", on_question=lambda questions: {questions[0].id: "Red"}, cwd=work)
 
@@ -187,6 +218,12 @@ SCENARIOS = {
     "interrupted": Scenario(
         Reply("one two three", ending=Hang(after=1)), interrupted, ("interrupt", "deltas")
     ),
+    "steered": Scenario(
+        Script([ToolCall("look"), "Right it is."], [Rule(["Left it is."], contains="look left")]),
+        steered,
+        ("steer", "tools"),
+    ),
+    "reviewed": Scenario("The names are good.", reviewed, ("review",)),
     "questioned": Scenario(
         [AskUser("Which color?", ["Red", "Blue"]), Text("Red.")], questioned, ("questions",)
     ),
@@ -209,14 +246,14 @@ def encoded(outcome: object, work: Path) -> bytes:
 
 def script_of(scenario: Scenario) -> Script:
     """The model's answers; a few prompts come from the agents themselves."""
-    return Script(default=scenario.script, rules=[Rule("Title", contains="title")])
+    title = Rule("Title", contains="title")
+    if isinstance(scenario.script, Script):
+        return Script(scenario.script.default, [title, *scenario.script.rules])
+    return Script(default=scenario.script, rules=[title])
 
 
 def able(row: Row, scenario: Scenario, client: Client) -> bool:
     """Whether a row plays a scenario."""
-    over_http = row.provider.startswith("acp:") or row.provider == "gemini"
-    if over_http and "tools" in scenario.needs:
-        return False  # refused by name
     return all(getattr(client.capabilities, name) for name in scenario.needs)
 
 

@@ -70,7 +70,7 @@ def test_servers_fit_the_schema() -> None:
         ),
     )
     wire = servers_on_the_wire("acp", given, {"TOKEN": "t"}, HTTP)
-    wire.append(tools_on_the_wire(OfferedTools((weather,), "http://127.0.0.1:2", print)))
+    wire.append(tools_on_the_wire(OfferedTools((weather,), "http://127.0.0.1:2", "/1", print)))
     request = schema.NewSessionRequest.model_validate({"cwd": "/work", "mcpServers": wire})
     toy, web, own = request.mcp_servers
     assert (toy.name, toy.command, toy.args) == ("toy", "toy", ["-x"])

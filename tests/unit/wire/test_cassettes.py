@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from signedin import AsyncClient, CassetteError, Client, InvalidOptionError, UnsupportedOptionError
-from signedin.wire.cassettes import player, roles, sweep
+from signedin import AsyncClient, CassetteError, Client, InvalidOptionError
+from signedin.wire.cassettes import cassette, player, roles
 from signedin.wire.cassettes.roles import Roles
-from signedin.wire.cassettes.sweep import check_swept
+from signedin.wire.cassettes.tape import write_tape
 from support.cassette_scenarios import FOLDER, SCENARIOS, loopback_keywords, script_of
 from support.rows import ROWS
 
@@ -123,6 +123,19 @@ def test_a_cassette_that_cannot_be_played(how: str, new_client: NewClient, tape:
     assert (tape.read_bytes() if tape.exists() else None) == before
 
 
+def test_a_compressed_cassette(new_client: NewClient, tape: Path, tmp_path: Path) -> None:
+    small = tmp_path / "run.jsonl.zst"
+    write_tape(small, tape.read_bytes().splitlines())
+    assert small.stat().st_size < tape.stat().st_size
+    with new_client(cassette=small) as client:
+        assert client.run("Say hello.").text == "Hello from the script."
+    cut = small.read_bytes()[:-40]
+    small.write_bytes(cut)
+    with pytest.raises(CassetteError, match=f"the cassette {small} cannot be decompressed: "):
+        new_client(cassette=small)
+    assert small.read_bytes() == cut
+
+
 def test_a_cassette_of_another_provider(tape: Path) -> None:
     with pytest.raises(
         CassetteError, match=r"was recorded with codex .*, and this client is claude"
@@ -135,10 +148,6 @@ def test_what_a_client_refuses(tape: Path, tmp_path: Path) -> None:
         Client("codex", cassette=tape, cassette_mode="new")
     with pytest.raises(InvalidOptionError, match="give cassette= as well"):
         Client("codex", cassette_mode="none")
-    with pytest.raises(UnsupportedOptionError, match="gemini does not support 'cassette'"):
-        Client("gemini", transport="gemini-cli", cassette=tmp_path / "new.jsonl")
-    with pytest.raises(UnsupportedOptionError, match="claude does not support 'cassette'"):
-        Client("claude", transport="claude-agent-sdk", cassette=tmp_path / "new.jsonl")
     with pytest.raises(TypeError, match="belongs to the process"):
         pickle.dumps(AsyncClient("codex", cassette=tmp_path / "new.jsonl"))
 
@@ -258,11 +267,11 @@ def test_a_secret_refuses_to_be_written(
     line: bytes, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLANTED_API_KEY", "planted-value-0123456789")
-    monkeypatch.setattr(sweep, "home_folder", lambda: "/home/somebody")
+    monkeypatch.setattr(cassette, "home_folder", lambda: "/home/somebody")
     monkeypatch.setattr(roles, "user_name", lambda: "somebody")
     file = tmp_path / "run.jsonl"
     with pytest.raises(CassetteError) as caught:
-        check_swept(file, [json.dumps(HEAD).encode(), line])
+        cassette.check_swept(file, [json.dumps(HEAD).encode(), line])
     assert f"the cassette {file} is not written: line 2 would have {what} in it" in str(
         caught.value
     )

@@ -76,7 +76,8 @@ class ACPAgent:
 
     Attributes:
         name: File name of the program, for messages.
-        info: What the agent reported about itself.
+        process: The agent.
+        info: What it reported about itself.
         gate: Holds back the reader while sessions are slow to consume.
         start_command: Starts the commands that it asks its client to run.
     """
@@ -86,7 +87,7 @@ class ACPAgent:
         self.start_command = UNCONFINED
         self.info = acp.InitializeResult()
         self.gate = Gate()
-        self._process = process
+        self.process = process
         self._session_meta = session_meta or {}
         self._listeners: dict[str, SessionListener] = {}
         self._touched: set[SessionListener] = set()
@@ -161,7 +162,7 @@ class ACPAgent:
     @property
     def stderr(self) -> str:
         """The end of what the agent wrote to stderr."""
-        return self._process.stderr
+        return self.process.stderr
 
     async def new_session(
         self, cwd: str | Path, mcp_servers: Sequence[Mapping[str, object]] = ()
@@ -277,7 +278,7 @@ class ACPAgent:
     async def _end(self) -> None:
         self._on_close(TransportClosedError(f"{self.name} was closed by its client"))
         await self._peer.aclose()
-        await self._process.stop()
+        await self.process.stop()
 
     async def _shake_hands(self, features: ClientFeatures) -> None:
         self._peer.start()

@@ -132,7 +132,7 @@ class ACPProvider(Provider):
         self.name = dialect.name
         self._dialect = dialect
         self._config = config
-        self._tool_service = ToolService(dialect.name, is_recorded=config.cassette is not None)
+        self._tool_service = ToolService(dialect.name, config.cassette)
         self._versions = VersionCheck(
             config, dialect.name, dialect.tested, dialect.installation, dialect.install
         )

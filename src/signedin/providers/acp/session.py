@@ -131,7 +131,7 @@ class RunningAgent(msgspec.Struct):
         """Offers tools to a session."""
         if not tools or self.offered is not None:
             return self.offered
-        offered = await service.offer(tools)
+        offered = await service.offer(tools, self.agent.process)
         if not self.launch.servers:
             return offered
         if self.offered is not None:

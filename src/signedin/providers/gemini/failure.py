@@ -18,8 +18,6 @@ from signedin.model.errors import (
 from signedin.model.events import ErrorEvent
 from signedin.providers.acp.failure import kind_of, plain_words, refused_arguments
 from signedin.providers.gemini.account.home import LOGIN
-from signedin.providers.gemini.options import INSTALL
-from signedin.providers.shared.versions import unfit
 
 _CODE = re.compile(r'"code"\s*:\s*(\d{3})')
 _FRAME = re.compile(r"\[API Error: (.*)\]", re.DOTALL)
@@ -54,7 +52,7 @@ def exit_error(returncode: int, stderr: str) -> SignedinError:
     Failures of the API end with their HTTP status modulo 256.
     """
     if refused := refused_arguments("gemini", stderr):
-        return unfit("gemini", stderr, INSTALL) or refused
+        return refused
     message = stderr[-_SHOWN_STDERR:].strip()
     match returncode:
         case 41:

@@ -61,9 +61,9 @@ class ToolHttpServer:
             raise
         return server
 
-    def offer(self, tools: tuple[AnyTool, ...]) -> OfferedTools:
-        """Offers tools at an address of their own."""
-        offered = OfferedTools(tools, f"http://{self._authority}", self._forget)
+    def offer(self, tools: tuple[AnyTool, ...], path: str) -> OfferedTools:
+        """Offers tools at a path of their own."""
+        offered = OfferedTools(tools, f"http://{self._authority}", path, self._forget)
         self._offers[offered.path] = offered
         return offered
 

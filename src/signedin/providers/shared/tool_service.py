@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
+from itertools import count
 from typing import TYPE_CHECKING
 
 from signedin.model.approvals import Host
-from signedin.model.errors import UnsupportedOptionError
 from signedin.model.extras import from_extra
 from signedin.runtime.aio import finish
 from signedin.tools.content import TextContent
@@ -22,11 +22,16 @@ from signedin.tools.tool import AnyTool, ToolResult
 
 if TYPE_CHECKING:
     from signedin.providers.shared.tool_http import ToolHttpServer
+    from signedin.wire.cassettes.cassette import Cassette
+    from signedin.wire.process import Process
 
 SERVER = "signedin"
 """The server's name, which becomes part of what agents call its tools."""
 
 _SERVER_MODULE = "signedin.providers.shared.tool_http"
+_NOBODY = "http://127.0.0.1:9999"
+"""Where tools are offered to an agent that is replayed."""
+
 _TOKEN_BYTES = 32
 _OVER = "the turn in which this tool was called has ended"
 _IDLE = "no turn is running in which this tool could be called"
@@ -37,29 +42,38 @@ class ToolService:
 
     Args:
         provider: Name of the provider, for messages.
-        is_recorded: Whether the client has a cassette, which has no calls over HTTP.
+        cassette: What the calls are recorded into, or played from.
     """
 
-    def __init__(self, provider: str, *, is_recorded: bool = False) -> None:
-        self._is_recorded = is_recorded
+    def __init__(self, provider: str, cassette: Cassette | None = None) -> None:
+        self._cassette = cassette
         self._provider = provider
+        self._paths = map("/{}".format, count(1))
         self._server: ToolHttpServer | None = None
         self._starting = asyncio.Lock()
 
-    async def offer(self, tools: tuple[AnyTool, ...]) -> OfferedTools:
+    async def offer(
+        self, tools: tuple[AnyTool, ...], process: Process | None = None
+    ) -> OfferedTools:
         """Offers tools to one session.
+
+        Args:
+            tools: The tools.
+            process: That of the agent, for a client with a cassette.
 
         Raises:
             MissingExtraError: The libraries of the extra ``tools`` are missing.
-            UnsupportedOptionError: The client has a cassette.
         """
-        if self._is_recorded:
-            hint = "its agent calls them over HTTP, which a cassette does not record"
-            raise UnsupportedOptionError(self._provider, "tools", hint)
-        async with self._starting:
-            if self._server is None:
-                self._server = await self._start()
-        return self._server.offer(tools)
+        if self._cassette is not None and self._cassette.replays:
+            offered = OfferedTools(tools, _NOBODY, next(self._paths), lambda _: None)
+        else:
+            async with self._starting:
+                if self._server is None:
+                    self._server = await self._start()
+            offered = self._server.offer(tools, next(self._paths))
+        if self._cassette is not None and process is not None:
+            offered.call = self._cassette.served(process, offered.call)
+        return offered
 
     async def aclose(self) -> None:
         """Ends the server and every call. Idempotent."""
@@ -85,13 +99,19 @@ class OfferedTools:
         tools: The tools by their names.
         path: Path of their address, which is not a secret.
         token: What a request must carry.
+        call: Calls a tool in the newest turn; failures become an error result.
     """
 
     def __init__(
-        self, tools: tuple[AnyTool, ...], origin: str, withdraw: Callable[[str], object]
+        self,
+        tools: tuple[AnyTool, ...],
+        origin: str,
+        path: str,
+        withdraw: Callable[[str], object],
     ) -> None:
         self.tools: Mapping[str, AnyTool] = {tool.name: tool for tool in tools}
-        self.path = f"/{secrets.token_urlsafe(8)}"
+        self.path = path
+        self.call: Callable[[str, Mapping[str, object]], Awaitable[ToolResult]] = self._call
         self.token = secrets.token_urlsafe(_TOKEN_BYTES)
         self._origin = origin
         self._withdraw = withdraw
@@ -117,8 +137,7 @@ class OfferedTools:
             self.end_turn(host)
         self._withdraw(self.path)
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
-        """Calls a tool in the newest turn; failures become an error result."""
+    async def _call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         if not self._turns:
             return _failure(_IDLE)
         host, calls = next(reversed(self._turns.items()))

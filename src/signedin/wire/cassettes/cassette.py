@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,10 +14,11 @@ import msgspec
 from signedin import __version__
 from signedin.model.choices import CassetteMode
 from signedin.model.errors import CassetteError
+from signedin.model.redact import know_variables, redact_json
 from signedin.wire.cassettes.exchanges import HttpReply, PlayedReply, RecordedReply
 from signedin.wire.cassettes.player import PlayedProcess, Player
-from signedin.wire.cassettes.recorder import RecordedProcess, Recorder, started
-from signedin.wire.cassettes.sweep import check_swept
+from signedin.wire.cassettes.recorder import Caller, RecordedProcess, Recorder, started
+from signedin.wire.cassettes.roles import home_folder, user_pattern
 from signedin.wire.cassettes.tape import (
     FORMAT,
     End,
@@ -132,6 +134,19 @@ class Cassette:
         process.track = self._recorder.begin(begun)
         return process
 
+    def served(self, process: Process, call: Caller[T]) -> Caller[T]:
+        """Has the calls of Python tools recorded that an agent makes over HTTP, or played.
+
+        Args:
+            process: The agent's, which `start` returned.
+            call: Calls a tool.
+        """
+        if isinstance(process, PlayedProcess):
+            process.callers.append(call)
+            return call
+        assert isinstance(process, RecordedProcess)  # noqa: S101 - start() makes no other
+        return process.served(call)
+
     async def exchange(
         self, method: str, url: str, body: bytes | None, send: Callable[[], Awaitable[HttpReply]]
     ) -> HttpReply:
@@ -195,3 +210,29 @@ def _renumbered(before: Sequence[Entry], entries: Sequence[Entry]) -> list[Entry
         msgspec.structs.replace(entry, on=entry.on + taken if entry.on else 0) for entry in entries
     ]
     return [*before, *moved]
+
+
+def check_swept(path: Path, lines: Sequence[bytes]) -> None:
+    """Refuses a cassette that has a secret, the user's name or the home folder in it.
+
+    Raises:
+        CassetteError: One has; the message names the line and shows no secret.
+    """
+    know_variables(os.environ)
+    home, user = home_folder(), user_pattern()
+    for number, line in enumerate(lines, 1):
+        text = line.decode()
+        found = [
+            what
+            for what, is_in in (
+                ("a credential", redact_json(line) != line),
+                ("the home folder", bool(home) and f"{home}/" in f"{text}/"),
+                ("the name of the user", user is not None and user.search(text) is not None),
+            )
+            if is_in
+        ]
+        if found:
+            raise CassetteError(
+                f"the cassette {path} is not written: line {number} would have {found[0]} in it; "
+                "record with another prompt, in another folder or with another account"
+            )

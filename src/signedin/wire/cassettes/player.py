@@ -12,9 +12,9 @@ from typing import TypeVar, cast
 import msgspec
 
 from signedin.model.errors import CassetteError
-from signedin.wire.cassettes.recorder import request_key
+from signedin.wire.cassettes.recorder import Caller, request_key
 from signedin.wire.cassettes.roles import Roles
-from signedin.wire.cassettes.tape import AGAIN, End, Entry, Reply, Start
+from signedin.wire.cassettes.tape import AGAIN, End, Entry, Reply, Start, ToolCall
 from signedin.wire.child_output import INTERVAL
 from signedin.wire.process import Process
 
@@ -243,6 +243,11 @@ class Track:
         """Returns the bytes of what the agent said."""
         return b"".join(map(self._line, entries))
 
+    def shown(self, members: dict[str, object]) -> dict[str, object]:
+        """Returns what was recorded with the values of this run."""
+        encoded = self._json(msgspec.Raw(msgspec.json.encode(members)))
+        return msgspec.json.decode(encoded, type=dict[str, object])
+
     @property
     def end(self) -> End:
         """How it ended."""
@@ -397,13 +402,19 @@ class Track:
 
 
 class PlayedProcess(Process):
-    """A recorded process; nothing runs."""
+    """A recorded process; nothing runs but the Python tools that it calls.
+
+    Attributes:
+        callers: What calls the tools that it was offered, in the order in which it was.
+    """
 
     def __init__(self, name: str, track: Track) -> None:  # no child: nothing of the base is used
         self.name = name
         self._track = track
         self._ended = asyncio.Event()
         self._drained = False
+        self._calls: set[asyncio.Task[None]] = set()
+        self.callers: list[Caller[object]] = []
 
     @property
     def pid(self) -> int:
@@ -428,7 +439,11 @@ class PlayedProcess(Process):
                 self._drained = True
                 self._ended.set()
                 return
-            yield self._track.text_of(entries)
+            for entry in entries:
+                if entry.call is not None:
+                    self._begin(entry.call)
+            if said := self._track.text_of([entry for entry in entries if not entry.call]):
+                yield said
 
     async def write(self, data: bytes) -> None:
         """Compares what is sent with what was recorded; `chunks` raises if it differs."""
@@ -438,6 +453,16 @@ class PlayedProcess(Process):
 
     def close_stdin(self) -> None:
         """Does nothing."""
+
+    def _begin(self, recorded: ToolCall) -> None:
+        task = asyncio.get_running_loop().create_task(self._call(recorded))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _call(self, recorded: ToolCall) -> None:
+        arguments = self._track.shown(recorded.arguments)
+        result = await self.callers[recorded.offer - 1](recorded.tool, arguments)
+        self._track.send(recorded.answer(result))
 
     async def wait(self) -> int:
         """Waits for the end."""
@@ -449,6 +474,8 @@ class PlayedProcess(Process):
         del stdin_grace, term_grace
         self._track.stop()
         self._ended.set()
+        for call in self._calls:
+            call.cancel()
         return await self.wait()
 
     async def _exits_within(self, seconds: float) -> bool:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 
 from signedin import __version__
 from signedin.model.redact import redact, redact_json
 from signedin.wire.cassettes.roles import Roles
-from signedin.wire.cassettes.tape import End, Entry, Reply, Start
+from signedin.wire.cassettes.tape import End, Entry, Reply, Start, ToolCall
 from signedin.wire.process import Process
 
 T = TypeVar("T")
+Caller: TypeAlias = Callable[[str, Mapping[str, object]], Awaitable[T]]
+"""Calls a Python tool: its name and its arguments."""
+
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _DATA = b"data: "
@@ -136,6 +140,10 @@ class Track:
         shown = self._recorder.text(end.stderr.encode("utf-8", "replace"))
         self.add(end=msgspec.structs.replace(end, stderr=shown))
 
+    def called(self, call: ToolCall) -> None:
+        """Records a call of a Python tool."""
+        self.add(call=self._recorder.hidden(call))
+
     def replied(self, status: int, headers: Mapping[str, str]) -> None:
         """Records the head of a response."""
         self.add(reply=self._recorder.hidden(Reply(status=status, headers=dict(headers))))
@@ -198,6 +206,7 @@ class RecordedProcess(Process):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._has_ended = False
+        self._offers, self._calls = count(1), count(1)
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Iterates over stdout as it comes."""
@@ -217,6 +226,20 @@ class RecordedProcess(Process):
             self.track.ended(End(code=code, stderr=self.stderr))
             return code
         return await super().stop(stdin_grace=stdin_grace, term_grace=term_grace)
+
+    def served(self, call: Caller[T]) -> Caller[T]:
+        """Returns a call of Python tools that is recorded."""
+        offer = next(self._offers)
+
+        async def recorded(name: str, arguments: Mapping[str, object]) -> T:
+            number = next(self._calls)
+            called = ToolCall(number=number, offer=offer, tool=name, arguments=dict(arguments))
+            self.track.called(called)
+            result = await call(name, arguments)
+            self.track.sent(called.answer(result))
+            return result
+
+        return recorded
 
     async def output_ended(self) -> None:
         """Records that it ended by itself."""

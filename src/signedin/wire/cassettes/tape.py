@@ -11,9 +11,13 @@ from typing import Literal
 import msgspec
 
 from signedin.model.errors import CassetteError
+from signedin.model.extras import from_extra
 
 FORMAT = 1
 """The version of the format that this version of signedin writes; it reads no newer one."""
+
+COMPRESSED = ".zst"
+"""How the name of a cassette ends that is compressed, with zstd."""
 
 AGAIN = 'cassette_mode="rewrite" records it again'
 
@@ -71,6 +75,26 @@ class End(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ""
 
 
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call of a Python tool; our message that answers it has its number.
+
+    Attributes:
+        number: Which call of the process it is.
+        offer: In which group of tools, in the order in which the process was offered them.
+        tool: Name of the tool.
+        arguments: What it is called with.
+    """
+
+    number: int
+    offer: int
+    tool: str
+    arguments: dict[str, object]
+
+    def answer(self, result: object) -> bytes:
+        """Returns our message with the result."""
+        return msgspec.json.encode({"call": self.number, "result": result}, enc_hook=lambda _: None)
+
+
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One line. Exactly one attribute besides ``t`` and ``on`` is set, and ``value`` with ``fact``.
 
@@ -81,6 +105,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
         sent: Our message.
         sent_text: What we sent that is not JSON.
         got: The agent's message.
+        call: The agent's call of a Python tool, which comes over HTTP.
         data: The same in a server-sent event.
         text: A line that is not JSON.
         cut: What came after the last line end.
@@ -97,6 +122,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
     sent: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     sent_text: str | None = None
     got: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    call: ToolCall | None = None
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     text: str | None = None
     cut: str | None = None
@@ -126,6 +152,8 @@ def read_tape(path: Path) -> tuple[Head, list[Entry]]:
         content = path.read_bytes()
     except OSError as error:
         raise CassetteError(f"the cassette {path} cannot be read: {error.strerror}") from error
+    if path.suffix == COMPRESSED:
+        content = _decompressed(path, content)
     lines = content.split(b"\n")
     head = _read_head(path, lines[0])
     if lines.pop():
@@ -142,6 +170,17 @@ def read_tape(path: Path) -> tuple[Head, list[Entry]]:
                 f"{AGAIN}"
             ) from error
     return head, entries
+
+
+def _decompressed(path: Path, content: bytes) -> bytes:
+    with from_extra("zstd", f"a cassette whose name ends with {COMPRESSED}"):
+        import zstandard  # noqa: PLC0415 - comes with an extra
+    try:
+        return zstandard.ZstdDecompressor().decompress(content)
+    except zstandard.ZstdError as error:
+        raise CassetteError(
+            f"the cassette {path} cannot be decompressed: {error}; restore it, or {AGAIN}"
+        ) from error
 
 
 def _read_head(path: Path, line: bytes) -> Head:
@@ -169,13 +208,19 @@ def write_tape(path: Path, lines: list[bytes]) -> None:
 
     Raises:
         CassetteError: It cannot be written.
+        MissingExtraError: It is to be compressed, and the extra ``zstd`` is missing.
     """
     name = ""
+    content = b"\n".join(lines) + b"\n"
+    if path.suffix == COMPRESSED:
+        with from_extra("zstd", f"a cassette whose name ends with {COMPRESSED}"):
+            import zstandard  # noqa: PLC0415 - comes with an extra
+        content = zstandard.ZstdCompressor().compress(content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "wb") as file:
-            file.write(b"\n".join(lines) + b"\n")
+            file.write(content)
         os.replace(name, path)  # noqa: PTH105 - the name is a string
     except OSError as error:
         if name:
