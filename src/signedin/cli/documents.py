@@ -10,6 +10,7 @@ from typing import Literal, Self, TypeAlias
 
 import msgspec
 
+from signedin.accounts.status import Payer
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus, RowOutcome
 from signedin.model.errors import ErrorKind, SignedinError
 from signedin.model.events import AnyEvent, DoneReason, FileChange, Usage
@@ -184,7 +185,8 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         signed_in: Whether somebody is signed in; ``None`` if that is not known: it is not
-            installed, manages its logins itself, or was not asked (``--abilities``).
+            installed, manages its logins itself, or did not answer.
+        billing: Who pays for a turn, as in `signedin auth status`; ``None`` likewise.
     """
 
     provider: str
@@ -194,6 +196,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None
     install: str
     signed_in: bool | None
+    billing: Payer | None
     transports: list[TransportRow]
 
 
