@@ -74,7 +74,7 @@ async def _availability(client: AsyncClient) -> Availability:
 @click.option("--abilities", is_flag=True, help="What each can do, through each transport.")
 @options.json
 def providers(*, abilities: bool, json: bool) -> None:
-    """List the providers: which are installed, who is signed in, and who pays.
+    """List the providers, who is signed in, and who pays.
 
     No prompt is sent, and an agent that does not answer within five seconds is not waited for.
 
@@ -116,7 +116,9 @@ async def _row(name: str, *, asks: bool) -> ProviderRow:
         billing=status.billing if status else None,
         transports=[
             TransportRow(transport, number == 0, _abilities(capabilities))
-            for number, (transport, capabilities) in enumerate(load_provider(name).transports.items())
+            for number, (transport, capabilities) in enumerate(
+                load_provider(name).transports.items()
+            )
         ],
     )
 

@@ -268,7 +268,7 @@ VARIABLES: Mapping[str, Callable[[str, Path], dict[str, str | None]]] = {
     "codex": codex_variables,
     "claude": lambda url, home: claude_options(url, home)["env"],
     "gemini": lambda url, home: gemini_options(url, home)["env"],
-    "chatgpt": lambda url, home: {CHATGPT_LOOPBACK: f"{url}/backend-api/codex"},
+    "chatgpt": lambda url, _: {CHATGPT_LOOPBACK: f"{url}/backend-api/codex"},
     "acp:opencode": lambda url, home: opencode_options(url, home)["env"],
     "acp:qwen": lambda url, home: qwen_options(url, home)["env"],
 }

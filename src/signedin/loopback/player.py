@@ -110,7 +110,9 @@ def read_script(path: str | Path) -> Script:
     except (msgspec.MsgspecError, ScriptError, ValueError, LookupError, RecursionError) as error:
         line = _line_of(str(error), text)
         where = f"line {line}: " if line else ""
-        raise ScriptError(f"{path} is not a script for the loopback model: {where}{error}") from error
+        raise ScriptError(
+            f"{path} is not a script for the loopback model: {where}{error}"
+        ) from error
     return script
 
 
