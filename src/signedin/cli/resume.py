@@ -92,6 +92,8 @@ def resume(
     """
     if json and (session is not None or last):
         raise UsageError("--json lists sessions; it cannot be combined with one to continue")
+    if last and session is not None:
+        raise UsageError("--last names a session already")
     if on is not None:
         require(on, AsyncClient(on).installation())
     listed = asyncio.run(_listed(provider, source, account, session or ""))
@@ -174,7 +176,7 @@ def _named(sessions: Sequence[StoredSession], wanted: str, absent: str) -> Store
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"{wanted!r} could be {', '.join(each.id for each in found)}")
+        raise UsageError(f"{wanted!r} could be {', '.join(each.id for each in found)}{absent}")
     known = {
         word[: len(wanted)]: word for each in sessions for word in (each.id, each.name) if word
     }

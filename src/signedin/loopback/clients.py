@@ -168,7 +168,8 @@ def opencode_options(url: str, home: Path) -> ClientOptions:
 
     The model is said to see images and to think: of others it does not take these.
 
-    Titles would be asked of the model, too, so they are off (seen with 1.18).
+    Titles would be asked of the model, too, so they are off, and a plug-in of its own of the npm
+    registry (seen with 1.18).
     """
     provider = {
         "npm": "@ai-sdk/openai-compatible",
@@ -196,6 +197,7 @@ def opencode_options(url: str, home: Path) -> ClientOptions:
             "OPENCODE_DISABLE_AUTOUPDATE": "true",
             "OPENCODE_DISABLE_MODELS_FETCH": "true",
             "OPENCODE_DISABLE_LSP_DOWNLOAD": "true",
+            "npm_config_registry": _CLOSED,
             **_HELD_BACK,
         },
         "provider_options": {},
