@@ -125,8 +125,8 @@ async def _listed(
     provider: str | None, source: AuthSource, account: str | None, wanted: str
 ) -> ResumeDocument:
     """Returns the sessions of all providers, and those of which none are known."""
-    names = [provider] if provider else provider_names()
-    asked = [name for name in names if provider or not load_provider(name).takes_command]
+    known = [name for name in provider_names() if not load_provider(name).takes_command]
+    asked = [load_provider(provider).name] if provider else known
     found = await asyncio.gather(*(_of(name, source, account, wanted) for name in asked))
     sessions = [each for of_one in found if not isinstance(of_one, str) for each in of_one]
     return ResumeDocument(
@@ -215,9 +215,10 @@ def _chosen(
 async def _history(
     session: StoredSession, source: AuthSource, account: str | None
 ) -> list[PastTurn]:
+    folder = session.cwd if session.cwd and Path(session.cwd).is_dir() else None
     async with (
         options.client_of(session.provider, source, account) as client,
-        client.session(resume=session.id, cwd=session.cwd) as opened,
+        client.session(resume=session.id, cwd=folder) as opened,
     ):
         return await opened.history()
 
