@@ -120,6 +120,8 @@ async def _run(model: LoopbackModel, provider: str | None, command: Sequence[str
 
 def _has_terminal() -> bool:
     """Returns whether a Ctrl-C reaches the program from the terminal, as it has reached us."""
+    if os.name != "posix":
+        return True
     try:
         terminal = os.open(os.ctermid(), os.O_RDONLY)
     except OSError:

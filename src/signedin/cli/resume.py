@@ -147,8 +147,6 @@ async def _of(
                 return "it does not list its sessions"
             async with asyncio.timeout(_SECONDS):
                 infos = await stored(client, wanted)
-                if not infos:  # opencode lists the sessions of one folder only
-                    infos = (await client.sessions(cwd=Path.cwd())).sessions
     except TimeoutError:
         return f"it did not list its sessions within {_SECONDS:g} s"
     except (SignedinError, OSError) as error:
@@ -215,7 +213,7 @@ def _chosen(
 async def _history(
     session: StoredSession, source: AuthSource, account: str | None
 ) -> list[PastTurn]:
-    folder = session.cwd if session.cwd and Path(session.cwd).is_dir() else None
+    folder = None if _is_gone(session.cwd) else session.cwd
     async with (
         options.client_of(session.provider, source, account) as client,
         client.session(resume=session.id, cwd=folder) as opened,
@@ -232,9 +230,13 @@ def _write_numbered(sessions: Sequence[StoredSession]) -> None:
     write(aligned(rows))
 
 
+def _is_gone(folder: str | None) -> bool:
+    return folder is not None and not Path(folder).is_dir()
+
+
 def _folder(chosen: StoredSession, cwd: str | None) -> str | None:
     """Returns where the agent works: in the folder of the session, unless another is given."""
-    if cwd is None and chosen.cwd is not None and not Path(chosen.cwd).is_dir():
+    if cwd is None and _is_gone(chosen.cwd):
         raise UsageError(
             f"the folder of session {chosen.id}, {chosen.cwd}, does not exist any more; "
             "name another one with --cwd"

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import click
 import msgspec
@@ -20,6 +21,7 @@ from signedin.client.async_client import AsyncClient
 from signedin.client.session import AsyncSession
 from signedin.ledger.report import UsageRow, session_usage
 from signedin.model.choices import AuthSource
+from signedin.model.errors import SignedinError
 from signedin.model.results import PastTurn, SessionInfo, SessionPage
 
 _PAGE = 200
@@ -39,13 +41,13 @@ class SessionDocument(msgspec.Struct, frozen=True, kw_only=True):
         session_id: Its id.
         turns: What was asked, said and done.
         info: Its name, folder and model; ``None`` where sessions are not listed.
-        usage: What its turns have used, as far as they are in the ledger.
+        usage: What its turns in the ledger have used; ``None`` if it cannot be read.
     """
 
     session_id: str
     turns: list[PastTurn]
     info: SessionInfo | None
-    usage: UsageRow
+    usage: UsageRow | None
 
 
 @click.group(cls=options.Group)
@@ -256,7 +258,10 @@ async def stored(client: AsyncClient, wanted: str = "") -> list[SessionInfo]:
         cursor = page.next_cursor
         is_there = any(each.id.startswith(wanted) or each.name == wanted for each in found)
         if cursor is None or is_there:
-            return found
+            break
+    if not found:  # opencode lists the sessions of one folder only
+        found += (await client.sessions(cwd=Path.cwd())).sessions
+    return found
 
 
 async def _shown(
@@ -267,22 +272,28 @@ async def _shown(
             async with client.session(resume=session_id) as session:
                 turns, read_id = await session.history(), _id_of(session)
         listed = await stored(client, read_id) if client.capabilities.list_sessions else []
-    return SessionDocument(
-        session_id=read_id,
-        turns=turns,
-        info=next((info for info in listed if info.id == read_id), None),
-        usage=session_usage(provider, read_id),
-    )
+    try:
+        usage = session_usage(provider, read_id)
+    except SignedinError as error:
+        click.echo(f"warning: {error}", err=True)
+        usage = None
+    info = next((info for info in listed if info.id == read_id), None)
+    return SessionDocument(session_id=read_id, turns=turns, info=info, usage=usage)
 
 
 def _about(shown: SessionDocument) -> list[tuple[str, ...]]:
     info, used = shown.info or SessionInfo(id=shown.session_id), shown.usage
+    spent = (
+        f"{cost(used)}, {tokens(used):,} tokens; turns in the ledger: {used.turns:,}"
+        if used
+        else "-"
+    )
     facts = {
         "session": info.id,
         "name": one_line(info.name or "-"),
         "folder": one_line(info.cwd or "-"),
-        "model": one_line(info.model or used.model or "-"),
-        "cost": f"{cost(used)}, {tokens(used):,} tokens; turns in the ledger: {used.turns:,}",
+        "model": one_line(info.model or (used and used.model) or "-"),
+        "cost": spent,
     }
     return list(facts.items())
 

@@ -49,6 +49,12 @@ def test_a_session_is_listed_shown_and_named(program, tmp_path):
         ("Why does it fail?", "It works.")
     ]
     assert (shown["info"]["cwd"], shown["usage"]["turns"]) == (str(tmp_path), 1)
+    ledger = Path(program.env["SIGNEDIN_HOME"], "ledger.db")
+    ledger.rename(ledger.with_name("aside"))
+    ledger.write_text("no ledger")
+    warning = f"warning: the ledger {ledger} cannot be read: file is not a database\n"
+    assert "cost     -\n" in program("sessions", "show", first, err=warning)
+    ledger.with_name("aside").replace(ledger)
     change = document("sessions-change", program("sessions", "rename", first, "Kept", "--json"))
     assert change == {"session_id": first, "change": "renamed", "new_session_id": None}
     [named] = document("sessions-list", program("sessions", "list", "--json"))["sessions"]
