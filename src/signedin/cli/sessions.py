@@ -259,7 +259,7 @@ async def stored(client: AsyncClient, wanted: str = "") -> list[SessionInfo]:
         is_there = any(each.id.startswith(wanted) or each.name == wanted for each in found)
         if cursor is None or is_there:
             break
-    if not found:  # opencode lists the sessions of one folder only
+    if not found:  # opencode and qwen-code list those of one folder only
         found += (await client.sessions(cwd=Path.cwd())).sessions
     return found
 
