@@ -52,7 +52,9 @@ def run_program(
 
 
 @contextmanager
-def started_program(*arguments: str | Path, cwd: Path) -> Iterator[subprocess.Popen[str]]:
+def started_program(
+    *arguments: str | Path, cwd: Path, start_new_session: bool = False
+) -> Iterator[subprocess.Popen[str]]:
     """Starts the program in pipes, to be ended by the caller; whatever happens, it ends here."""
     with subprocess.Popen(
         [PROGRAM, *arguments],
@@ -62,6 +64,7 @@ def started_program(*arguments: str | Path, cwd: Path) -> Iterator[subprocess.Po
         text=True,
         cwd=cwd,
         env=environment(),
+        start_new_session=start_new_session,
     ) as process:
         try:
             yield process

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+CHATGPT_LOOPBACK = "SIGNEDIN_CHATGPT_LOOPBACK"
+"""Address of a scripted model that ChatGPT is replaced by, without any login."""
+
 
 class Variables(msgspec.Struct, frozen=True, kw_only=True):
     """The variables of one vendor, by name; each is in one place only.

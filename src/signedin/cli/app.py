@@ -37,7 +37,7 @@ COMMANDS = {
     "available": ("signedin.cli.providers", "Report whether a provider can be used: yes or no."),
     "providers": (
         "signedin.cli.providers",
-        "List the providers, and who is signed in.",
+        "List the providers, who is signed in, and who pays.",
     ),
     "models": ("signedin.cli.models", "List the models an account can use, and their efforts."),
     "limits": ("signedin.cli.models", "Show what is left of the plan."),
@@ -46,6 +46,10 @@ COMMANDS = {
     "sessions": (
         "signedin.cli.sessions",
         "List, show, fork, rename, archive and delete conversations.",
+    ),
+    "resume": (
+        "signedin.cli.resume",
+        "Continue a conversation: of any provider, of any folder.",
     ),
     "interactive": ("signedin.cli.interactive", "Talk with an agent."),
     "chat": ("signedin.cli.interactive", "Talk with an agent."),

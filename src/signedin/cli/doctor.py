@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from signedin.accounts.billing import choose_account
 from signedin.accounts.homes import HOME_VARIABLE, signedin_home
 from signedin.cli.errors import FAILURE, SUCCESS
 from signedin.cli.output import write, write_json
+from signedin.cli.providers import asked_version
 from signedin.cli.tables import aligned
 from signedin.client.async_client import AsyncClient
 from signedin.loopback import LoopbackModel
@@ -28,13 +28,10 @@ from signedin.providers.registry import BUILT_IN, load_provider
 from signedin.providers.shared.sandbox import problem_with_sandbox
 from signedin.providers.shared.versions import age_of
 from signedin.runtime.temporary import TemporaryFolder
-from signedin.wire.capture import capture
 
 ANSWER = "signedin-smoke"
 VERSION_SECONDS = 30.0
 SMOKE_SECONDS = 60.0
-
-_NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,19 +116,9 @@ async def _version(name: str, program: Path) -> Finding:
     by_hand = f"run it by hand: {program} --version"
     failed = partial(Finding, provider=name, check="version", level="problem", remedy=by_hand)
     try:
-        with TemporaryFolder("doctor") as home:
-            ended = await capture(
-                [str(program), "--version"],
-                env={"PATH": os.environ.get("PATH", os.defpath), "HOME": home},
-                seconds=VERSION_SECONDS,
-            )
+        return _compared(name, await asked_version(program, VERSION_SECONDS))
     except (SignedinError, OSError) as error:
-        return failed(message=f"{program.name} --version failed: {error}")
-    number = _NUMBER.search(ended.stdout.decode("utf-8", "replace"))
-    if ended.returncode or number is None:
-        ending = f"ended with {ended.returncode}: {ended.stderr}"
-        return failed(message=f"{program.name} --version {ending}")
-    return _compared(name, number[0])
+        return failed(message=f"{program.name} --version {error}")
 
 
 def _compared(name: str, version: str) -> Finding:

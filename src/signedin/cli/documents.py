@@ -10,10 +10,11 @@ from typing import Literal, Self, TypeAlias
 
 import msgspec
 
+from signedin.accounts.status import Payer
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus, RowOutcome
 from signedin.model.errors import ErrorKind, SignedinError
 from signedin.model.events import AnyEvent, DoneReason, FileChange, Usage
-from signedin.model.results import Fallback, PastTurn, RunResult
+from signedin.model.results import Fallback, RunResult, SessionInfo
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -184,7 +185,8 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         signed_in: Whether somebody is signed in; ``None`` if that is not known: it is not
-            installed, manages its logins itself, or was not asked (``--abilities``).
+            installed, manages its logins itself, or did not answer.
+        billing: Who pays for a turn, as in `signedin auth status`; ``None`` likewise.
     """
 
     provider: str
@@ -194,14 +196,32 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None
     install: str
     signed_in: bool | None
+    billing: Payer | None
     transports: list[TransportRow]
 
 
-class SessionDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``signedin sessions show --json`` writes."""
+class StoredSession(SessionInfo, frozen=True, kw_only=True):
+    """A stored conversation, and the provider that stores it."""
 
-    session_id: str
-    turns: list[PastTurn]
+    provider: str
+
+    @property
+    def searched(self) -> str:
+        """What a search looks at."""
+        words = (self.provider, self.cwd, self.name, self.preview)
+        return " ".join(filter(None, words)).casefold()
+
+
+class ResumeDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``signedin resume --json`` writes.
+
+    Attributes:
+        sessions: Of all providers, the one that was used last first.
+        missing: The providers whose sessions are not known, each with why.
+    """
+
+    sessions: list[StoredSession]
+    missing: dict[str, str]
 
 
 ChangeWord: TypeAlias = Literal["forked", "renamed", "archived", "unarchived", "deleted"]

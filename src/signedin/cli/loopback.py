@@ -34,9 +34,9 @@ LONGEST_PROMPT = 100
 )
 @click.option(
     "--provider",
-    default=options.DEFAULT_PROVIDER,
     metavar="NAME",
-    help=f"The agent: {', '.join(CLIENTS)}.",
+    help=f"The agent: {', '.join(CLIENTS)}. With a program all if not given, else "
+    f"{options.DEFAULT_PROVIDER}.",
 )
 @click.option(
     "--port",
@@ -46,12 +46,14 @@ LONGEST_PROMPT = 100
     help="Port on 127.0.0.1; 0 takes a free one.",
 )
 @options.json
-def loopback(*, script: Path, command: Sequence[str], provider: str, port: int, json: bool) -> int:
+def loopback(
+    *, script: Path, command: Sequence[str], provider: str | None, port: int, json: bool
+) -> int:
     """Serve a scripted model for agents to talk to.
 
     Serves until Ctrl-C. Prints its address, a command that makes an agent use it, and each request
-    as it arrives. With a COMMAND it serves until that ends: clients of the provider that the
-    program makes itself reach the model, and requests are shown on standard error.
+    as it arrives. With a COMMAND it serves until that ends: the clients and agents that the program
+    starts reach the model. Requests are shown on standard error, in the end those without a reply.
 
     \b
     signedin loopback script.yaml
@@ -60,7 +62,7 @@ def loopback(*, script: Path, command: Sequence[str], provider: str, port: int, 
     """
     if command and json:
         raise UsageError("--json cannot be combined with a program, whose output is its own")
-    if provider not in CLIENTS:
+    if provider is not None and provider not in CLIENTS:
         raise UsageError(f"no provider {provider!r} here; choose one of: {', '.join(CLIENTS)}")
     try:
         log = _log_aside if command else _log_json if json else _log
@@ -69,7 +71,7 @@ def loopback(*, script: Path, command: Sequence[str], provider: str, port: int, 
         raise UsageError(str(error)) from error
     if command:
         return asyncio.run(_run(model, provider, command))
-    asyncio.run(_serve(model, provider, json=json))
+    asyncio.run(_serve(model, provider or options.DEFAULT_PROVIDER, json=json))
     return SUCCESS
 
 
@@ -98,26 +100,36 @@ async def _serve(model: LoopbackModel, provider: str, *, json: bool) -> None:
             await stop.wait()
 
 
-async def _run(model: LoopbackModel, provider: str, command: Sequence[str]) -> int:
+async def _run(model: LoopbackModel, provider: str | None, command: Sequence[str]) -> int:
     """Runs a program until it ends, and returns its exit code as a shell does."""
     async with model:
-        try:
-            changes = model.variables(provider)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-        env = {
-            name: value for name, value in {**os.environ, **changes}.items() if value is not None
-        }
+        changes = {**os.environ, **model.variables(provider)}
+        env = {name: value for name, value in changes.items() if value is not None}
         process = await asyncio.create_subprocess_exec(*command, env=env)
 
         def pass_on(signum: int) -> None:
-            # A Ctrl-C reaches the program from the terminal.
-            if signum != signal.SIGINT and process.returncode is None:
+            if process.returncode is None and not (signum == signal.SIGINT and _has_terminal()):
                 process.send_signal(signum)
 
         with calling_on_stop(asyncio.get_running_loop(), pass_on):
             code = await process.wait()
+    for problem in model.unanswered:
+        _say(f"not answered: {problem}\n")
     return code if code >= 0 else SIGNALLED - code
+
+
+def _has_terminal() -> bool:
+    """Returns whether a Ctrl-C reaches the program from the terminal, as it has reached us."""
+    if os.name != "posix":
+        return True
+    try:
+        terminal = os.open(os.ctermid(), os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)
 
 
 def _log(request: ModelRequest) -> None:
@@ -127,8 +139,12 @@ def _log(request: ModelRequest) -> None:
 
 def _log_aside(request: ModelRequest) -> None:
     """Writes one line to standard error; called in the server's thread."""
-    with suppress(OSError):
-        click.echo(_line(request), nl=False, err=True)
+    _say(_line(request))
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # there may be no reader
+        click.echo(line, nl=False, err=True)
 
 
 def _line(request: ModelRequest) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
+from signedin.accounts.status import STATUS_SECONDS, AuthStatus
 from signedin.cli import options
 from signedin.cli.documents import Availability, ProviderRow, TransportRow
 from signedin.cli.errors import FAILURE, SUCCESS
@@ -17,6 +21,11 @@ from signedin.model.capabilities import Capabilities
 from signedin.model.choices import AuthSource
 from signedin.model.errors import SignedinError
 from signedin.providers.registry import load_provider, provider_names
+from signedin.providers.shared.binary import known_version, remember_version
+from signedin.runtime.temporary import TemporaryFolder
+from signedin.wire.capture import capture
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)+")
 
 
 @click.command()
@@ -65,47 +74,97 @@ async def _availability(client: AsyncClient) -> Availability:
 @click.option("--abilities", is_flag=True, help="What each can do, through each transport.")
 @options.json
 def providers(*, abilities: bool, json: bool) -> None:
-    """List the providers, and who is signed in.
+    """List the providers, who is signed in, and who pays.
+
+    No prompt is sent, and an agent that does not answer within five seconds is not waited for.
 
     \b
     signedin providers
     signedin providers --abilities
     signedin providers --json | jq -r '.[] | select(.installed) | .provider'
     """
-    rows = asyncio.run(_rows(asks=not abilities))
+    rows = asyncio.run(_rows(asks=json or not abilities))
     if json:
         write_json(rows)
     elif abilities:
         write(aligned([("PROVIDER", "TRANSPORT", "ABILITIES"), *_ability_lines(rows)]))
     else:
-        table = [("PROVIDER", "INSTALLED", "SIGNED IN", "TRANSPORT"), *map(_line, rows)]
-        write(aligned(table))
+        write(aligned([("PROVIDER", "INSTALLED", "SIGNED IN", "PAYS"), *map(_line, rows)]))
         if not all(row.installed for row in rows):
             click.echo("how to install one: signedin available --provider NAME", err=True)
 
 
 async def _rows(*, asks: bool) -> list[ProviderRow]:
-    """Returns all providers; unless it ``asks`` them, whether somebody is signed in is left out."""
-    names = provider_names()
-    signed_in = await asyncio.gather(*map(_signed_in, names)) if asks else [None] * len(names)
-    return [_row(*each) for each in zip(names, signed_in, strict=True)]
+    """Returns all providers; unless they are asked, who is signed in and who pays is left out."""
+    return await asyncio.gather(*(_row(name, asks=asks) for name in provider_names()))
 
 
-async def _signed_in(name: str) -> bool | None:
-    """Whether somebody is signed in; ``None`` if that cannot be found out."""
+async def _row(name: str, *, asks: bool) -> ProviderRow:
     async with AsyncClient(name) as client:
-        if client.installation().usable is None:
-            return None
-        try:
-            return (await client.auth_status()).authenticated
-        except SignedinError:
-            return None
+        installation = client.installation()
+        program, version, status = installation.usable, installation.version, None
+        if asks and program is not None:
+            version, status = await asyncio.gather(_version(program), _status(client))
+    return ProviderRow(
+        provider=name,
+        installed=program is not None,
+        path=str(installation.path) if installation.path else None,
+        version=version,
+        problem=installation.problem,
+        install=installation.install,
+        signed_in=status.authenticated if status else None,
+        billing=status.billing if status else None,
+        transports=[
+            TransportRow(transport, number == 0, _abilities(capabilities))
+            for number, (transport, capabilities) in enumerate(
+                load_provider(name).transports.items()
+            )
+        ],
+    )
+
+
+async def _version(program: Path) -> str | None:
+    """Returns a program's version, ``None`` if it does not report one within five seconds."""
+    known = known_version(program)
+    if known or program.suffix == ".py":  # a Python package is not a program
+        return known
+    try:
+        version = await asked_version(program, STATUS_SECONDS)
+    except (SignedinError, OSError):
+        return None
+    remember_version(program, version)
+    return version
+
+
+async def asked_version(program: Path, seconds: float) -> str:
+    """Returns the version that a program reports when it is started for that.
+
+    Raises:
+        SignedinError: It reports none, or not within so many seconds.
+        OSError: It cannot be started.
+    """
+    with TemporaryFolder("version") as home:
+        env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home}
+        ended = await capture([str(program), "--version"], env=env, seconds=seconds)
+    number = _NUMBER.search(ended.stdout.decode("utf-8", "replace"))
+    if ended.returncode or number is None:
+        raise SignedinError(f"ended with {ended.returncode}: {ended.stderr}")
+    return number[0]
+
+
+async def _status(client: AsyncClient) -> AuthStatus | None:
+    """Returns who is signed in; ``None`` if that cannot be found out."""
+    try:
+        status = await client.auth_status()
+    except SignedinError:
+        return None
+    return None if status.reason in {"status_failed", "timeout"} else status
 
 
 def _line(row: ProviderRow) -> tuple[str, ...]:
     installed = (row.version or "yes") if row.installed else "no"
     signed_in = {True: "yes", False: "no", None: "-"}[row.signed_in]
-    return row.provider, installed, signed_in, row.transports[0].name
+    return row.provider, installed, signed_in, row.billing or "-"
 
 
 def _ability_lines(rows: Sequence[ProviderRow]) -> list[tuple[str, ...]]:
@@ -115,24 +174,6 @@ def _ability_lines(rows: Sequence[ProviderRow]) -> list[tuple[str, ...]]:
         for row in rows
         for number, each in enumerate(row.transports)
     ]
-
-
-def _row(name: str, signed_in: bool | None) -> ProviderRow:  # noqa: FBT001 - a column
-    spec = load_provider(name)
-    installation = AsyncClient(name).installation()
-    return ProviderRow(
-        provider=name,
-        installed=installation.usable is not None,
-        path=str(installation.path) if installation.path else None,
-        version=installation.version,
-        problem=installation.problem,
-        install=installation.install,
-        signed_in=signed_in,
-        transports=[
-            TransportRow(transport, number == 0, _abilities(capabilities))
-            for number, (transport, capabilities) in enumerate(spec.transports.items())
-        ],
-    )
 
 
 def _abilities(capabilities: Capabilities) -> list[str]:

@@ -20,17 +20,18 @@ from signedin.cli.documents import (
     PolicyAnswer,
     ProviderRow,
     ResultLine,
+    ResumeDocument,
     Retried,
     RowLine,
     RunDocument,
     Served,
     Serving,
     SessionChange,
-    SessionDocument,
     StatusLine,
 )
 from signedin.cli.errors import UsageError
 from signedin.cli.output import write
+from signedin.cli.sessions import SessionDocument
 from signedin.cli.tables import aligned
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus
 from signedin.ledger.report import UsageReport
@@ -58,6 +59,7 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
         SessionChange,
         "signedin sessions fork, rename, archive, unarchive and delete --json",
     ),
+    "resume": (ResumeDocument, "signedin resume --json"),
     "auth-status": (AuthStatus, "signedin auth status --json"),
     "auth-list": (list[AuthStatus], "signedin auth list --json"),
     "auth-logout": (SignedOut, "signedin auth logout --json"),

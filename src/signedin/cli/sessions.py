@@ -6,17 +6,25 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import click
+import msgspec
 
 from signedin.cli import options
-from signedin.cli.documents import ChangeWord, SessionChange, SessionDocument
+from signedin.cli.documents import ChangeWord, SessionChange
 from signedin.cli.errors import FAILURE, SUCCESS, UsageError
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, local_time, one_line
+from signedin.cli.usage import cost, tokens
+from signedin.client.async_client import AsyncClient
 from signedin.client.session import AsyncSession
+from signedin.ledger.report import UsageRow, session_usage
 from signedin.model.choices import AuthSource
+from signedin.model.errors import SignedinError
 from signedin.model.results import PastTurn, SessionInfo, SessionPage
+
+_PAGE = 200
 
 _session_id = click.argument(
     "session_id",
@@ -24,6 +32,22 @@ _session_id = click.argument(
     help="The session, or latest for the newest of the working directory.",
     shell_complete=options.suggesting("sessions"),
 )
+
+
+class SessionDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``signedin sessions show --json`` writes.
+
+    Attributes:
+        session_id: Its id.
+        turns: What was asked, said and done.
+        info: Its name, folder and model; ``None`` where sessions are not listed.
+        usage: What its turns in the ledger have used; ``None`` if it cannot be read.
+    """
+
+    session_id: str
+    turns: list[PastTurn]
+    info: SessionInfo | None
+    usage: UsageRow | None
 
 
 @click.group(cls=options.Group)
@@ -79,7 +103,10 @@ def list_sessions(
     if not page.sessions:
         click.echo("no sessions found", err=True)
         return
-    rows = [("ID", "LAST USED", "FOLDER", "NAME"), *map(_row, page.sessions)]
+    rows = [
+        ("ID", "LAST USED", "FOLDER", "NAME"),
+        *((each.id, *cells(each)) for each in page.sessions),
+    ]
     # Of one folder, all rows would say the same.
     write(aligned([row[:2] + row[3:] for row in rows] if cwd is not None else rows))
     if page.next_cursor:
@@ -93,25 +120,20 @@ def list_sessions(
 def show(
     *, session_id: str, provider: str, source: AuthSource, account: str | None, json: bool
 ) -> None:
-    """Show what was asked, said and done in a conversation.
+    """Show a conversation: its name, folder, model and cost, what was asked, said and done.
 
     \b
     signedin sessions show latest
     signedin sessions show ID --json | jq -r '.turns[].text'
     """
-
-    async def read() -> tuple[str, list[PastTurn]]:
-        async with _session(provider, source, account, session_id) as session:
-            turns = await session.history()
-            return _id_of(session), turns
-
-    read_id, turns = asyncio.run(read())
+    shown = asyncio.run(_shown(provider, source, account, session_id))
     if json:
-        write_json(SessionDocument(session_id=read_id, turns=turns))
+        write_json(shown)
         return
     from signedin.cli.terminal import print_history  # noqa: PLC0415 - rich takes 80 ms
 
-    print_history(turns, sys.stdout)
+    write(aligned(_about(shown)) + "\n")
+    print_history(shown.turns, sys.stdout)
 
 
 @sessions.command()
@@ -215,9 +237,65 @@ def delete(
     return SUCCESS
 
 
-def _row(info: SessionInfo) -> tuple[str, ...]:
+def cells(info: SessionInfo) -> tuple[str, str, str]:
+    """Returns when a session was used last, its folder and its name, for a table."""
     name = one_line(info.name or info.preview)
-    return info.id, local_time(info.updated_at), one_line(info.cwd or "-"), name
+    return local_time(info.updated_at), one_line(info.cwd or "-"), name
+
+
+async def stored(client: AsyncClient, wanted: str = "") -> list[SessionInfo]:
+    """Returns the sessions used last, and further ones until there is the wanted one.
+
+    Args:
+        client: Whose sessions.
+        wanted: An id, the beginning of one, or a name.
+    """
+    found: list[SessionInfo] = []
+    cursor = None
+    while True:
+        page = await client.sessions(limit=_PAGE, cursor=cursor)
+        found += page.sessions
+        cursor = page.next_cursor
+        is_there = any(each.id.startswith(wanted) or each.name == wanted for each in found)
+        if cursor is None or is_there:
+            break
+    if not found:  # opencode and qwen-code list those of one folder only
+        found += (await client.sessions(cwd=Path.cwd())).sessions
+    return found
+
+
+async def _shown(
+    provider: str, source: AuthSource, account: str | None, session_id: str
+) -> SessionDocument:
+    async with options.client_of(provider, source, account) as client:
+        with options.naming_sessions(client):
+            async with client.session(resume=session_id) as session:
+                turns, read_id = await session.history(), _id_of(session)
+        listed = await stored(client, read_id) if client.capabilities.list_sessions else []
+    try:
+        usage = session_usage(provider, read_id)
+    except SignedinError as error:
+        click.echo(f"warning: {error}", err=True)
+        usage = None
+    info = next((info for info in listed if info.id == read_id), None)
+    return SessionDocument(session_id=read_id, turns=turns, info=info, usage=usage)
+
+
+def _about(shown: SessionDocument) -> list[tuple[str, ...]]:
+    info, used = shown.info or SessionInfo(id=shown.session_id), shown.usage
+    spent = (
+        f"{cost(used)}, {tokens(used):,} tokens; turns in the ledger: {used.turns:,}"
+        if used
+        else "-"
+    )
+    facts = {
+        "session": info.id,
+        "name": one_line(info.name or "-"),
+        "folder": one_line(info.cwd or "-"),
+        "model": one_line(info.model or (used and used.model) or "-"),
+        "cost": spent,
+    }
+    return list(facts.items())
 
 
 @asynccontextmanager

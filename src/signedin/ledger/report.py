@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -141,16 +141,39 @@ def read_report(by: Sequence[Key], since: str | None = None) -> UsageReport:
     Raises:
         SignedinError: The ledger cannot be read.
     """
+    with _opened() as database:
+        rows = _read(database, by, since)
+        [total] = _read(database, (), since)
+    return UsageReport(by=tuple(by), since=since, rows=tuple(rows), total=total)
+
+
+def session_usage(provider: str, session_id: str) -> UsageRow:
+    """Adds up what the turns of one session have used.
+
+    Raises:
+        SignedinError: The ledger cannot be read.
+    """
+    query = f"""SELECT model, vendor_usd IS NOT NULL, count(*), total(reason = 'completed'),
+        {", ".join(f"total({name})" for name in (*_SUMS[2:], "vendor_usd"))}
+        FROM turns WHERE provider = ? AND session = ? GROUP BY 1, 2"""  # noqa: S608 - our own names
+    with _opened() as database:
+        found = database.execute(query, (provider, session_id)).fetchall()
+    parts = [_Part(model, bool(reported), sums) for model, reported, *sums in found]
+    models = {part.model for part in parts}
+    names: dict[Key, str] = {"model": parts[0].model} if len(models) == 1 else {}
+    return _row(names, parts, _prices(models))
+
+
+@contextmanager
+def _opened() -> Generator[sqlite3.Connection]:
     import sqlite3  # noqa: PLC0415 - 10 ms, and not for help
 
     file = ledger_file()
     try:
         with closing(_connect(file)) as database:
-            rows = _read(database, by, since)
-            [total] = _read(database, (), since)
+            yield database
     except (sqlite3.Error, SignedinError) as error:
         raise SignedinError(f"the ledger {file} cannot be read: {error}") from error
-    return UsageReport(by=tuple(by), since=since, rows=tuple(rows), total=total)
 
 
 def _connect(file: Path) -> sqlite3.Connection:
@@ -170,6 +193,7 @@ def _connect(file: Path) -> sqlite3.Connection:
 def _empty(database: sqlite3.Connection) -> sqlite3.Connection:
     columns = ("day", "provider", "account", "model", "reported", *_SUMS, "vendor_usd")
     database.execute(f"CREATE TABLE days ({', '.join(columns)})")
+    database.execute(f"CREATE TABLE turns (session, reason, {', '.join(columns)})")
     return database
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
+from signedin.accounts.variables import CHATGPT_LOOPBACK
+
 
 class ClientOptions(TypedDict):
     """Keywords for `Client` and `AsyncClient`.
@@ -166,7 +168,8 @@ def opencode_options(url: str, home: Path) -> ClientOptions:
 
     The model is said to see images and to think: of others it does not take these.
 
-    Titles would be asked of the model, too, so they are off (seen with 1.18).
+    Titles would be asked of the model, too, so they are off, and a plug-in of its own of the npm
+    registry (seen with 1.18).
     """
     provider = {
         "npm": "@ai-sdk/openai-compatible",
@@ -194,6 +197,7 @@ def opencode_options(url: str, home: Path) -> ClientOptions:
             "OPENCODE_DISABLE_AUTOUPDATE": "true",
             "OPENCODE_DISABLE_MODELS_FETCH": "true",
             "OPENCODE_DISABLE_LSP_DOWNLOAD": "true",
+            "npm_config_registry": _CLOSED,
             **_HELD_BACK,
         },
         "provider_options": {},
@@ -266,8 +270,12 @@ VARIABLES: Mapping[str, Callable[[str, Path], dict[str, str | None]]] = {
     "codex": codex_variables,
     "claude": lambda url, home: claude_options(url, home)["env"],
     "gemini": lambda url, home: gemini_options(url, home)["env"],
+    "chatgpt": lambda url, _: {CHATGPT_LOOPBACK: f"{url}/backend-api/codex"},
     "acp:opencode": lambda url, home: opencode_options(url, home)["env"],
     "acp:qwen": lambda url, home: qwen_options(url, home)["env"],
 }
-"""Variables by provider that say the same to a program which makes its clients itself. ChatGPT has
-no agent that could read some."""
+"""Variables by provider that say the same to a program which makes its clients itself.
+
+Those of all together are the variables of each, in this order: of a variable that several set, the
+last value counts. So there is no proxy, because qwen-code would send everything through it.
+"""

@@ -153,27 +153,30 @@ class LoopbackModel:
             )
         return CLIENTS[provider](self.url, self._home(provider.replace(":", "-")))
 
-    def variables(self, provider: str) -> dict[str, str | None]:
+    def variables(self, provider: str | None = None) -> dict[str, str | None]:
         """Environment variables that make a whole program talk to this model.
 
-        They do for a program that makes a `Client` of `provider` itself, or starts the agent, what
+        They do for a program that makes its clients itself, or starts the agents, what
         `client_options` does for one client. None takes a variable away. Logins of signedin's own
         are out of reach for the program.
 
+        Args:
+            provider: The only provider they are for; all if not given.
+
         Raises:
             RuntimeError: The model does not serve.
-            ValueError: There is no such provider here, or variables do not configure it.
+            ValueError: There is no such provider here.
         """
-        if provider not in VARIABLES:
+        if provider is not None and provider not in VARIABLES:
             raise ValueError(
                 f"the loopback model has no variables for {provider!r}; it has them for: "
                 f"{', '.join(VARIABLES)}"
             )
-        home = self._home(f"{provider.replace(':', '-')}-program")
-        return {
-            **VARIABLES[provider](self.url, home),
-            "SIGNEDIN_HOME": str(self._home("signedin")),
-        }
+        home = self._home("program")
+        found: dict[str, str | None] = {"SIGNEDIN_HOME": str(self._home("signedin"))}
+        for name in VARIABLES if provider is None else [provider]:
+            found |= VARIABLES[name](self.url, home)
+        return found
 
     def _has_token(self, target: str) -> bool:
         return target.startswith(f"/{self._token}/")
@@ -189,6 +192,11 @@ class LoopbackModel:
     def requests(self) -> tuple[ModelRequest, ...]:
         """Every request so far, in the order they arrived, unknown paths included."""
         return self._journal.requests
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """Which requests the script did not answer, and why."""
+        return tuple(self._problems)
 
     def wait_for_request(self, number: int = 1, timeout: float = 10.0) -> ModelRequest:
         """Wait until `number` requests have arrived; returns the last of them.

@@ -1,5 +1,6 @@
 """Which reply of a script is due, read off the request."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from importlib import import_module
@@ -101,13 +102,32 @@ def read_script(path: str | Path) -> Script:
     """
     with from_extra("loopback", "reading a script from a file"):
         import_module("yaml")
+    text = Path(path).read_bytes()
     try:
-        decoded = msgspec.yaml.decode(Path(path).read_bytes(), type=Script | Sequence[Answer] | str)
+        decoded = msgspec.yaml.decode(text, type=Script | Sequence[Answer] | str)
         script = decoded if isinstance(decoded, Script) else Script(decoded)
         Player(script)
     except (msgspec.MsgspecError, ScriptError, ValueError, LookupError, RecursionError) as error:
-        raise ScriptError(f"{path} is not a script for the loopback model: {error}") from error
+        line = _line_of(str(error), text)
+        where = f"line {line}: " if line else ""
+        raise ScriptError(
+            f"{path} is not a script for the loopback model: {where}{error}"
+        ) from error
     return script
+
+
+def _line_of(message: str, text: bytes) -> int | None:
+    """Returns the line that a message is about; ``None`` if it names no place in the script."""
+    place = re.search(r"`\$[^`]*`|\b(default|rules)\[[^:\s]*", message)
+    if place is None:
+        return None
+    node = import_module("yaml").compose(text)
+    for number, name in re.findall(r"\[(\d+)\]|([a-z_]+)", place[0]):
+        if number and node.id == "sequence":
+            node = node.value[int(number)]
+        elif name and node.id == "mapping":
+            node = next((value for key, value in node.value if key.value == name), node)
+    return node.start_mark.line + 1
 
 
 def _listed(script: Sequence[Answer] | str | Part | Ending | Reply | Refusal) -> Sequence[Answer]:

@@ -18,14 +18,7 @@ from support.agents import program, versions
 from support.program import PROGRAM, SECONDS, document, environment, run_program, started_program
 from support.terminal import Terminal
 
-
-def where_agents_are(provider: str) -> dict[str, str]:
-    """The environment in which the newest installed agent is found."""
-    name = provider.removeprefix("acp:")
-    if name == "codex":
-        return environment()
-    folder = program(name, versions(name)[0]).parent
-    return environment(PATH=f"{folder}{os.pathsep}{os.environ['PATH']}")
+_FROM_NPM = ("claude", "gemini", "opencode", "qwen")
 
 
 class TestOtherCommands:
@@ -63,18 +56,26 @@ class TestOtherCommands:
             "codex-exec": False,
         }
         assert "steer" in codex["transports"][0]["abilities"]
-        assert codex["signed_in"] is False
+        assert (codex["signed_in"], codex["billing"]) == (False, "none")
 
     def test_providers_fit_a_narrow_terminal(self, tmp_path):
-        env = environment(COLUMNS="60", SIGNEDIN_GEMINI_BINARY="/nowhere/gemini")
+        agent = tmp_path / "codex"
+        agent.write_text("#!/bin/sh\n[ $1 = --version ] && echo codex-cli 0.163.0\n")
+        agent.chmod(0o755)
+        env = environment(
+            COLUMNS="60",
+            SIGNEDIN_GEMINI_BINARY="/nowhere/gemini",
+            SIGNEDIN_CODEX_BINARY=str(agent),
+        )
         with Terminal([PROGRAM, "providers"], env=env, cwd=tmp_path, columns=60) as terminal:
             assert terminal.wait() == 0
         heading, *rows, hint = terminal.lines
         assert heading.split("  ")[0] == "PROVIDER"
-        assert heading.split()[1:] == ["INSTALLED", "SIGNED", "IN", "TRANSPORT"]
+        assert heading.split()[1:] == ["INSTALLED", "SIGNED", "IN", "PAYS"]
         assert [row.split()[0] for row in rows] == provider_names()
-        assert rows[0].split()[2:] == ["no", "codex-app-server"]
-        assert ["gemini", "no", "-", "gemini-acp"] in [row.split() for row in rows]
+        assert rows[0].split() == ["codex", "0.163.0", "no", "none"]
+        assert ["claude", "no", "none"] in [row.split()[:1] + row.split()[2:] for row in rows]
+        assert ["gemini", "no", "-", "-"] in [row.split() for row in rows]
         assert hint == "how to install one: signedin available --provider NAME"
 
     def test_abilities_of_providers(self, tmp_path):
@@ -164,22 +165,53 @@ class TestOtherCommands:
         assert server.returncode == 0
         assert not Path(home.removeprefix("CODEX_HOME=")).exists()
 
-    @pytest.mark.parametrize("provider", ["codex", "claude", "gemini", "acp:opencode", "acp:qwen"])
-    def test_a_scripted_model_for_a_program_that_knows_nothing_of_it(self, tmp_path, provider):
+    def test_a_scripted_model_for_a_program_that_knows_nothing_of_it(self, tmp_path):
         script = tmp_path / "script.yaml"
-        script.write_text("rules:\n- {contains: name, replies: I am a script.}\ndefault: hello\n")
+        script.write_text("rules:\n- {contains: name, replies: I am a script.}\n")
         own = tmp_path / "own.py"
         own.write_text(
-            "import sys\n"
-            "from signedin import Client\n"
-            f"with Client({provider!r}) as client:\n"
-            "    print(client.run('What is your name?').text)\n"
+            "import os, sys\n"
+            "from signedin import Client, SignedinError\n"
+            "for provider in sys.argv[1:]:\n"
+            "    with Client(provider) as client:\n"
+            "        print(provider, client.run('What is your name?').text)\n"
+            "try:\n"
+            "    Client('chatgpt').run('Who?')\n"
+            "except SignedinError:\n"
+            "    print(os.environ['CODEX_HOME'])\n"
             "sys.exit(7)\n"
         )
-        arguments = ["loopback", script, "--provider", provider, "--", sys.executable, own]
-        done = run_program(*arguments, cwd=tmp_path, env=where_agents_are(provider))
-        assert (done.returncode, done.stdout) == (7, "I am a script.\n")
-        assert re.fullmatch(r"1 POST /\S+ \S+: '.*What is your name\?'\n", done.stderr)
+        providers = ["codex", "chatgpt", "claude", "gemini", "acp:opencode", "acp:qwen"]
+        folders = [str(program(name, versions(name)[0]).parent) for name in _FROM_NPM]
+        env = environment(PATH=os.pathsep.join([*folders, os.environ["PATH"]]))
+        arguments = ["loopback", script, "--", sys.executable, own, *providers]
+        done = run_program(*arguments, cwd=tmp_path, env=env)
+        *answers, home = done.stdout.splitlines()
+        assert answers == [f"{provider} I am a script." for provider in providers]
+        assert (done.returncode, Path(home).exists()) == (7, False)
+        *requests, problem = done.stderr.splitlines()
+        asked = [line for line in requests if line.endswith("'What is your name?'")]
+        assert len(asked) == len(providers)
+        assert re.fullmatch(
+            r"not answered: request \d+: the script has no reply to the prompt 'Who\?' with 0 tool "
+            r"outputs; add one, or a rule for this prompt",
+            problem,
+        )
+
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+    def test_a_signal_reaches_the_program_that_is_run(self, tmp_path, name):
+        script = tmp_path / "script.yaml"
+        script.write_text("hello\n")
+        own = "import signal; print(flush=True); print(signal.sigwait({signal.%s}).name)"
+        block = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.%s}); "
+        code = (block + own) % (name, name)
+        arguments = ["loopback", script, "--", sys.executable, "-c", code]
+        with started_program(*arguments, cwd=tmp_path, start_new_session=True) as server:
+            assert server.stdout is not None
+            assert server.stdout.readline() == "\n"
+            server.send_signal(signal.Signals[name])
+            assert server.communicate(timeout=SECONDS) == (f"{name}\n", "")
+        assert server.returncode == 0
 
     @pytest.mark.parametrize(
         ("arguments", "code", "error"),
@@ -187,11 +219,7 @@ class TestOtherCommands:
             (["--", "sh", "-c", "kill -9 $$"], 137, ""),
             (["--", "/nowhere/program"], 2, "error: /nowhere/program does not exist\n"),
             (["--json", "--", "true"], 2, "error: --json cannot be combined with a program"),
-            (
-                ["--provider", "chatgpt", "--", "true"],
-                2,
-                "error: the loopback model has no variables for 'chatgpt'",
-            ),
+            (["--provider", "acp:cline", "--", "true"], 2, "error: no provider 'acp:cline' here"),
         ],
     )
     def test_a_program_that_does_not_run_to_its_end(self, tmp_path, arguments, code, error):
@@ -206,7 +234,11 @@ class TestOtherCommands:
         ("content", "code", "error"),
         [
             (None, 2, "script.yaml does not exist"),
-            ("- {type: nope}", 2, "is not a script for the loopback model"),
+            (
+                "default:\n- {type: nope}",
+                2,
+                "is not a script for the loopback model: line 2: Invalid value 'nope' - at ",
+            ),
         ],
     )
     def test_a_script_that_cannot_be_played(self, tmp_path, content, code, error):

@@ -35,11 +35,26 @@ def test_a_session_is_listed_shown_and_named(program, tmp_path):
     heading, row = program("sessions", "list", "--cwd", str(tmp_path)).splitlines()
     assert heading.split("  ")[0] == "ID"
     assert (row.split()[0], row.split("  ")[-1]) == (first, "Why does it fail?")
-    assert program("sessions", "show", "latest") == "> Why does it fail?\n\nIt works.\n"
+    about, _, said = program("sessions", "show", "latest").partition("\n\n")
+    assert [line.split(maxsplit=1) for line in about.splitlines()] == [
+        ["session", first],
+        ["name", "-"],
+        ["folder", str(tmp_path)],
+        ["model", "gpt-5.5"],
+        ["cost", "~$0.00, 15 tokens; turns in the ledger: 1"],
+    ]
+    assert said == "> Why does it fail?\n\nIt works.\n"
     shown = document("sessions-show", program("sessions", "show", first, "--json"))
     assert [(turn["prompt"], turn["text"]) for turn in shown["turns"]] == [
         ("Why does it fail?", "It works.")
     ]
+    assert (shown["info"]["cwd"], shown["usage"]["turns"]) == (str(tmp_path), 1)
+    ledger = Path(program.env["SIGNEDIN_HOME"], "ledger.db")
+    ledger.rename(ledger.with_name("aside"))
+    ledger.write_text("no ledger")
+    warning = f"warning: the ledger {ledger} cannot be read: file is not a database\n"
+    assert "cost     -\n" in program("sessions", "show", first, err=warning)
+    ledger.with_name("aside").replace(ledger)
     change = document("sessions-change", program("sessions", "rename", first, "Kept", "--json"))
     assert change == {"session_id": first, "change": "renamed", "new_session_id": None}
     [named] = document("sessions-list", program("sessions", "list", "--json"))["sessions"]

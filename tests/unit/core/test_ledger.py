@@ -25,7 +25,7 @@ from signedin import (
     Usage,
     UsageEvent,
 )
-from signedin.ledger.report import UsageReport, UsageRow, read_report
+from signedin.ledger.report import UsageReport, UsageRow, read_report, session_usage
 from support.events import delta, done, message, session_event
 
 Play = Callable[..., None]
@@ -279,6 +279,23 @@ def test_the_report_adds_up(blocking: Client, play: Play) -> None:
     assert read_report(["day"], "9999-01-01") == UsageReport(
         by=("day",), since="9999-01-01", rows=(), total=UsageRow(**{**ZERO, "turns": 0})
     )
+
+
+def test_one_session_is_added_up(blocking: Client, play: Play, home: Path) -> None:
+    assert session_usage("fake", "1").turns == 0
+    with blocking:
+        play([session_event(), used(USED, "gpt-5.5"), done()])
+        session_id = blocking.run("one").session_id
+        blocking.run("two")
+    assert session_id is not None
+    usage = session_usage("fake", session_id)
+    assert (usage.turns, usage.input_tokens, usage.model) == (2, 200, "gpt-5.5")
+    assert usage.list_usd == pytest.approx(2 * _price(USED, "gpt-5.5"), abs=1e-6)
+    assert session_usage("other", session_id).turns == 0
+    broken = home / "ledger.db"
+    broken.write_text("no ledger")
+    with pytest.raises(SignedinError, match=r"the ledger .* cannot be read: "):
+        session_usage("fake", session_id)
 
 
 def _without_seconds(row: UsageRow) -> UsageRow:

@@ -129,7 +129,19 @@ def test_a_mistake_is_named_with_its_place(read, tmp_path, text, message):
     with pytest.raises(ScriptError) as caught:
         read(text)
     where = tmp_path / "script.yaml"
-    assert str(caught.value) == f"{where} is not a script for the loopback model: {message}"
+    assert str(caught.value) == f"{where} is not a script for the loopback model: line 1: {message}"
+
+
+def test_a_mistake_is_named_with_its_line(read):
+    with pytest.raises(ScriptError, match=r"model: line 5: Object contains unknown field `txt` - "):
+        read("""
+            rules:
+              - contains: a
+                replies:
+                  - {type: text, text: a, txt: b}
+        """)
+    with pytest.raises(ScriptError, match=r"model: line 3: what follows rules\[0\]\.replies\[0\]"):
+        read("rules:\n  - contains: a\n    replies: [b, c]\n")
 
 
 def test_broken_yaml_is_named_with_its_line(read):

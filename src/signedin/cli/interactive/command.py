@@ -111,12 +111,13 @@ async def _talk(settings: Settings, resume: str | None, *, shows_events: bool) -
     from signedin.cli.interactive.loop import Loop  # noqa: PLC0415 - as above
     from signedin.cli.interactive.state import Chat  # noqa: PLC0415 - as above
 
-    loop = Loop(Chat(settings), _screen())
+    loop = Loop(Chat(settings), screen())
     loop.shows_events = shows_events
     return await loop.run(resume)
 
 
-def _screen() -> Screen:
+def screen() -> Screen:
+    """Returns the screen that the standard streams allow."""
     if can_draw_on(sys.stdout) and sys.stdin.isatty():
         from signedin.cli.interactive.prompt import PromptScreen  # noqa: PLC0415 - as above
 

@@ -20,11 +20,9 @@ from signedin.model.choices import AuthSource, Billing, Permissions, Sandbox
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import MessageEvent, SessionEvent, Usage, UsageEvent
 from signedin.model.options import McpServer, TurnKeywords, checked_directory
-from signedin.model.results import ModelInfo, answer_text
+from signedin.model.results import ModelInfo, PastTurn, answer_text
+from signedin.providers.fallback.handover import conversation_handover, folder_state
 from signedin.safety.policy.rules import Policy
-
-LONGEST_CARRIED = 60_000
-"""Characters of a conversation that another agent gets; the latest ones."""
 
 
 class Settings(msgspec.Struct, kw_only=True):
@@ -181,10 +179,23 @@ class Chat:
         settings = msgspec.structs.replace(self.settings, **changes)
         client = _client_of(settings)
         await self.aclose()
-        self.settings, self.client = settings, client
+        before, self.settings, self.client = self.settings.provider, settings, client
         self.session = self._new_session(None)
         self._models = self._answered_by = self._effort = self._context = None
-        self.notes = [carried] if (carried := carry(self.exchanges)) else []
+        await self.take_over(self.exchanges, before)
+
+    async def take_over(self, exchanges: Sequence[Exchange], source: str) -> None:
+        """Continues what another agent has begun, which the next prompt then says.
+
+        Args:
+            exchanges: What was said.
+            source: Name of the other agent's provider.
+        """
+        self.exchanges, self.notes = list(exchanges), []
+        if exchanges:
+            past, folder = list(map(_past_turn, exchanges)), await folder_state(self.folder)
+            note = conversation_handover(source=source, past=past, cwd=self.folder, folder=folder)
+            self.notes = [note]
 
     async def clear(self) -> None:
         """Begins a new conversation."""
@@ -274,25 +285,12 @@ def _client_of(settings: Settings) -> AsyncClient:
     return client
 
 
-def carry(exchanges: list[Exchange]) -> str:
-    """Returns what was said, for an agent that was not there; empty if nothing was.
-
-    Of what is too long for that, the latest part remains.
-    """
-    said: list[str] = []
-    room = LONGEST_CARRIED
-    for exchange in reversed(exchanges):
-        messages = [event for event in exchange.events if isinstance(event, MessageEvent)]
-        part = f"User: {exchange.prompt}\n\nAgent: {answer_text(messages) or '(no answer)'}"
-        room -= len(part)
-        if room < 0:
-            said.append("(what was said before is left out)")
-            break
-        said.append(part)
-    if not said:
-        return ""
-    talk = "\n\n".join(reversed(said))
-    return (
-        "Until now another agent talked with the user. What was said, for you to continue from:\n\n"
-        f"{talk}\n\nThat was the conversation until now. The user continues:"
+def _past_turn(exchange: Exchange) -> PastTurn:
+    messages = [event for event in exchange.events if isinstance(event, MessageEvent)]
+    return PastTurn(
+        id=None,
+        prompt=exchange.prompt,
+        text=answer_text(messages),
+        events=(),
+        reason=exchange.reason,
     )

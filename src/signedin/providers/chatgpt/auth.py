@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 
 from signedin.accounts.status import AuthStatus, LoginMethod
 from signedin.accounts.store import CredentialStoreError
+from signedin.accounts.variables import CHATGPT_LOOPBACK
 from signedin.model.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
 from signedin.providers.base import ProviderConfig
 from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn, Flow, PendingSignIns
@@ -55,6 +57,14 @@ class ChatGPTAuth:
             account=self._config.account,
             home=self._stored_login.folder,
         )
+        if os.environ.get(CHATGPT_LOOPBACK):
+            return msgspec.structs.replace(
+                basis,
+                authenticated=True,
+                mode="token",
+                billing="unknown",
+                decided_by=CHATGPT_LOOPBACK,
+            )
         try:
             login = await self._stored_login.read()
         except CredentialStoreError as error:

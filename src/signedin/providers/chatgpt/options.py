@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, cast
 
 import msgspec
 from msgspec import Meta
 
+from signedin.accounts.variables import CHATGPT_LOOPBACK
 from signedin.model.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.chatgpt.claims import read_claims
@@ -168,4 +170,15 @@ def read_keys(options: TurnOptions) -> ChatGPTKeys:
     """
     if options.env:
         raise UnsupportedOptionError("chatgpt", "env", "there is no process to give it to")
-    return ChatGPTKeys.read("chatgpt", options.provider_options)
+    return ChatGPTKeys.read("chatgpt", {**_scripted(), **options.provider_options})
+
+
+def _scripted() -> dict[str, object]:
+    """Returns the options of a program that runs against a scripted model.
+
+    No stored login goes there: the access is a placeholder.
+    """
+    url = os.environ.get(CHATGPT_LOOPBACK)
+    if not url:
+        return {}
+    return {"access": "loopback", "base_url": url, "request_max_retries": 0}

@@ -200,9 +200,11 @@ class CodexSession(ProviderSession):
         return await self._start(asked, host, begin, may_not_begin=True)
 
     async def history(self) -> list[PastTurn]:
-        """Returns the thread's turns, the oldest first."""
-        server = await self._opened()
-        async with refusals():
+        """Returns the thread's turns, the oldest first.
+
+        It need not be open for that: Codex would take it for used just now.
+        """
+        async with self._asked() as server:
             return await store.read_history(server, cast("str", self._id))
 
     async def rename(self, name: str) -> None:
