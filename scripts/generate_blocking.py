@@ -64,12 +64,14 @@ class Mirror:
         base: The class it extends; empty for a client, which makes what it wraps itself.
         sources: Modules and classes whose methods it has.
         hidden: Public methods that other modules of the package use, and callers do not.
+        mixin: A class that both have as a base, whose methods need no event loop.
     """
 
     name: str
     base: str
     sources: Sequence[tuple[str, str]]
     hidden: frozenset[str] = frozenset()
+    mixin: str = ""
 
     @property
     def wrapped(self) -> str:
@@ -106,7 +108,12 @@ scripts, in threads and inside a running event loop (a notebook) alike.
                 frozenset({"html", "turn", "roll_back", "running"}),
             ),
             Mirror("Login", "Handle[AsyncLogin]", [("signedin.accounts.status", "AsyncLogin")]),
-            Mirror("Client", "", [("signedin.client.async_client", "AsyncClient")]),
+            Mirror(
+                "Client",
+                "",
+                [("signedin.client.async_client", "AsyncClient")],
+                mixin="FromConfig",
+            ),
         ],
     ),
     "signedin.jobs.blocking": (
@@ -185,7 +192,7 @@ def mirrored(mirror: Mirror) -> ast.ClassDef:
     classes = [class_of(*source) for source in mirror.sources]
     doc = blocking_text(ast.get_docstring(classes[0], clean=False) or "")
     members = [member for each in classes for member in members_of(each, mirror)]
-    [result] = parsed(f"class {mirror.name}({mirror.base}): ...")
+    [result] = parsed(f"class {mirror.name}({mirror.base or mirror.mixin}): ...")
     assert isinstance(result, ast.ClassDef)
     result.body = [ast.Expr(ast.Constant(doc)), *members]
     return result

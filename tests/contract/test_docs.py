@@ -24,6 +24,7 @@ PAGES += [
     "docs/budgets.md",
     "docs/worktrees.md",
     "docs/cassettes.md",
+    "docs/configuration.md",
     "docs/integrations/llm.md",
     "docs/integrations/mcp-server.md",
     "docs/integrations/notebook.md",
@@ -71,6 +72,8 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback
             "".join(f"{k} = {to_toml(v)}\n" for k, v in settings.items())
         )
         monkeypatch.setenv("CODEX_HOME", str(home))
+        (tmp_path / "config.toml").write_text("provider = 'codex'\n[profiles.review]\n")
+        monkeypatch.setenv("SIGNEDIN_CONFIG", str(tmp_path / "config.toml"))
         monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         monkeypatch.chdir(repository)
         yield model

@@ -21,7 +21,7 @@ from signedin.cli.errors import (
     message_of,
     report,
 )
-from signedin.cli.options import Group
+from signedin.cli.options import Group, defaults_for
 from signedin.cli.signals import exit_on_termination
 from signedin.cli.streams import open_streams, silence_stdout
 from signedin.model.errors import SignedinError
@@ -56,6 +56,7 @@ COMMANDS = {
     "mcp": ("signedin.cli.mcp", "Serve the agents to other programs, over MCP."),
     "transcript": ("signedin.cli.transcript", "Write a run or a session as one HTML page."),
     "auth": ("signedin.cli.auth", "Who is signed in, who pays; sign in and out."),
+    "config": ("signedin.cli.config", "Show the defaults, and where they come from."),
     "doctor": ("signedin.cli.doctor", "Find out what does not work on this machine, and why."),
     "replay": ("signedin.cli.replay", "Show a recorded run again, without the agent."),
     "demo": ("signedin.cli.demo", "Watch a real agent fix a bug, without an account."),
@@ -82,7 +83,11 @@ class _Program(Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Imports the command that the arguments name."""
         name, found, rest = super().resolve_command(ctx, args)
-        return name, load(name) if name and found else None, rest
+        if not name or found is None:
+            return name, found, rest
+        command = load(name)
+        ctx.default_map = {name: defaults_for(command, rest, ctx)}
+        return name, command, rest
 
 
 def load(name: str) -> click.Command:
@@ -102,7 +107,7 @@ def load(name: str) -> click.Command:
 def program() -> None:
     """The coding agents you are already signed in to.
 
-    Every command explains itself: signedin COMMAND --help
+    Every command explains itself: signedin COMMAND --help. `signedin "a prompt"` is short for run.
     """
 
 
@@ -135,8 +140,17 @@ def _spelled_out(arguments: Sequence[str]) -> Sequence[str]:
             return [*command, "--help"]
         case [name] if name in _GROUPS:
             return [name, "--help"]
+        case [first, *_] if _is_prompt(first):
+            return ["run", *arguments]
         case _:
             return arguments
+
+
+def _is_prompt(first: str) -> bool:
+    """Whether the command is left out. A single word is more likely a command that is misspelt."""
+    if first.startswith("-"):
+        return first not in {"-h", "--help", "--version"}
+    return any(character.isspace() for character in first)
 
 
 def _is_json(arguments: Sequence[str]) -> bool:
@@ -151,7 +165,9 @@ def _write_failure(error: Exception) -> None:
     from signedin.cli.output import write_json  # noqa: PLC0415
 
     with suppress(OSError, StdoutClosedError):  # that cannot be written to may be the error
-        write_json(FailureDocument(Failure(kind_of(error), message_of(error))))
+        write_json(
+            FailureDocument(Failure(kind_of(error), message_of(error), type(error).__name__))
+        )
 
 
 def _run(arguments: Sequence[str]) -> int:

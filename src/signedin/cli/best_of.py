@@ -187,7 +187,7 @@ def _candidate(candidate: Candidate) -> CandidateDocument:
         name=candidate.name,
         passed=candidate.passed,
         run=Ending.of(candidate.result, error) if candidate.result else None,
-        error=Failure(error.kind, error.message) if error else None,
+        error=Failure.of(error) if error else None,
         files=changes.files if changes else (),
         diff=changes.diff if changes else "",
         check=CheckDocument(check.returncode, check.output, check.seconds) if check else None,

@@ -17,11 +17,17 @@ from signedin.model.events import AnyEvent, DoneReason, FileChange, Usage
 from signedin.model.results import Fallback, RunResult, SessionInfo
 
 
-class Failure(msgspec.Struct, frozen=True):
-    """Why a turn failed."""
+class Failure(msgspec.Struct, frozen=True, rename={"error_class": "class"}):
+    """Why a turn failed; ``class`` is the exception that the Python API raises."""
 
     kind: ErrorKind
     message: str
+    error_class: str
+
+    @classmethod
+    def of(cls, error: SignedinError) -> Self:
+        """Describes an error."""
+        return cls(error.kind, error.message, type(error).__name__)
 
 
 class FailureDocument(msgspec.Struct, frozen=True):
@@ -56,7 +62,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
             for name in RunResult.__struct_fields__
             if name in cls.__struct_fields__
         }
-        return cls(**fields, error=Failure(error.kind, error.message) if error else None)
+        return cls(**fields, error=Failure.of(error) if error else None)
 
 
 class RunDocument(Ending, frozen=True, kw_only=True):

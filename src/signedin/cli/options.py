@@ -48,25 +48,43 @@ def suggesting(values: str) -> Callable[[click.Context, click.Parameter, str], S
     return complete
 
 
-provider = click.option(
+profile = click.option(
+    "--profile",
+    "-P",
+    "config_profile",
+    metavar="NAME",
+    expose_value=False,
+    help="Take defaults of this profile; see `signedin config`.",
+)
+_provider = click.option(
     "--provider",
     "-p",
     default=DEFAULT_PROVIDER,
-    envvar="SIGNEDIN_PROVIDER",
     metavar="NAME",
     help="The provider to use; see `signedin providers`.",
     shell_complete=suggesting("providers"),
 )
-providers = click.option(
+_providers = click.option(
     "--provider",
     "-p",
     default=DEFAULT_PROVIDER,
-    envvar="SIGNEDIN_PROVIDER",
     metavar="NAME[,NAME]",
     help="The provider to use, see `signedin providers`; with --on-limit several, the preferred "
     "one first.",
     shell_complete=suggesting("providers"),
 )
+
+
+def provider(function: Function) -> Function:
+    """Adds ``--provider``, and ``--profile``: defaults for all flags that `config` knows."""
+    return _provider(profile(function))
+
+
+def providers(function: Function) -> Function:
+    """Adds the same for a command that takes several providers."""
+    return _providers(profile(function))
+
+
 on_limit = click.option(
     "--on-limit",
     type=click.Choice(get_args(choices.OnLimit)),
@@ -103,6 +121,9 @@ cwd = click.option(
     "-C",
     metavar="DIR",
     help="Working directory of the agent; the current one if not given.",
+)
+binary = click.option(
+    "--binary", type=FILE, metavar="FILE", help="The program to run instead of the installed one."
 )
 permissions = click.option(
     "--permissions",
@@ -253,7 +274,7 @@ def login(default: choices.AuthSource = "auto") -> Callable[[Function], Function
     """Returns the decorator for ``--provider``, ``--source`` and ``--account``: whose login."""
 
     def decorate(function: Function) -> Function:
-        return provider(source(default)(account(function)))
+        return _provider(source(default)(account(function)))
 
     return decorate
 
@@ -287,6 +308,38 @@ def sandbox(function: Callable[..., Result]) -> Callable[..., Result]:
     for option in reversed(_SANDBOX):
         collecting = option(collecting)
     return collecting
+
+
+def defaults_for(
+    command: click.Command, arguments: list[str], context: click.Context
+) -> dict[str, object]:
+    """Returns the defaults of files and variables for a command that is about to be parsed.
+
+    Raises:
+        InvalidOptionError: A file cannot be used; see `signedin.client.config.settings`.
+    """
+    if isinstance(command, click.Group):
+        name = next((each for each in arguments if each in command.commands), None)
+        if name is None:
+            return {}
+        rest = arguments[arguments.index(name) + 1 :]
+        return {name: defaults_for(command.commands[name], rest, context)}
+    flags = {each.name: each for each in command.params if isinstance(each, click.Option)}
+    named = flags.get("provider")
+    if named is None or named.default != DEFAULT_PROVIDER or {"-h", "--help"} & set(arguments):
+        return {}
+    with click.Context(command, parent=context, resilient_parsing=True) as trial:
+        try:
+            given, _, _ = command.make_parser(trial).parse_args(list(arguments))
+        except click.UsageError:
+            return {}  # it is reported when the arguments are parsed
+    from signedin.client.config import for_provider, settings  # noqa: PLC0415 - not for help
+
+    found = for_provider(
+        settings(given.get("config_profile"), given.get("cwd")), given.get("provider")
+    )
+    values = {name.replace(".", "_"): setting.value for name, setting in found.items()}
+    return {name: value for name, value in values.items() if name in flags}
 
 
 @contextmanager

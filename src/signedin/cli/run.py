@@ -84,6 +84,7 @@ if TYPE_CHECKING:
 @options.account
 @options.billing
 @options.transport
+@options.binary
 @options.command
 @options.env
 @options.unset
@@ -142,6 +143,7 @@ def run(
     account: str | None,
     billing: choices.Billing | None,
     transport: str | None,
+    binary: Path | None,
     command: str | None,
     env: Sequence[str],
     unset: Sequence[str],
@@ -217,6 +219,7 @@ def run(
         cassette=recording,
         on_limit=on_limit,
         transport=transport,
+        binary=binary,
         auth_source=source,
         account=account,
         billing=billing,

@@ -33,6 +33,7 @@ from signedin.cli.errors import UsageError
 from signedin.cli.output import write
 from signedin.cli.sessions import SessionDocument
 from signedin.cli.tables import aligned
+from signedin.client.config import Setting
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus
 from signedin.ledger.report import UsageReport
 from signedin.model.events import AnyEvent, RateLimits
@@ -63,6 +64,7 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "auth-status": (AuthStatus, "signedin auth status --json"),
     "auth-list": (list[AuthStatus], "signedin auth list --json"),
     "auth-logout": (SignedOut, "signedin auth logout --json"),
+    "config": (dict[str, Setting], "signedin config --json"),
     "doctor": (list[Finding], "signedin doctor --json"),
     "error": (FailureDocument, "any command with --json that fails before it writes the above"),
     "demo-line": (AnyEvent | ResultLine | Checked, "a line of signedin demo --json"),

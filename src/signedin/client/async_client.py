@@ -18,6 +18,7 @@ from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginM
 from signedin.accounts.transfer import PortableLogin
 from signedin.client.attempts import run_to_end
 from signedin.client.budgets import turn_meter
+from signedin.client.config import FromConfig
 from signedin.client.conversations import Conversations
 from signedin.client.keywords import check_keywords, check_prompt, merge_keywords, resolve
 from signedin.client.many import map_prompts
@@ -78,7 +79,7 @@ _log = logging.getLogger("signedin")
 _log.addHandler(logging.NullHandler())
 
 
-class AsyncClient:
+class AsyncClient(FromConfig):
     """Drives one provider with one account, or the first of several whose plan is not used up.
 
     Nothing starts until the first turn; then the provider's process stays warm until the client is

@@ -15,6 +15,7 @@ from typing import Literal, Self, TypeVar, Unpack, overload
 import signedin
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod
 from signedin.client.async_client import AsyncClient
+from signedin.client.config import FromConfig
 from signedin.client.members import ProviderChoice
 from signedin.client.session import BlockingSession
 from signedin.client.turn import BlockingTurn
@@ -265,7 +266,7 @@ class Login(Handle[AsyncLogin]):
         call(self._async.cancel)
 
 
-class Client:
+class Client(FromConfig):
     """Drives one provider with one account, or the first of several whose plan is not used up.
 
     Nothing starts until the first turn; then the provider's process stays warm until the client is

@@ -369,7 +369,7 @@ class TestFailure:
         message = "the turn's budget of 18 tokens is used up: 30 tokens"
         assert (result["reason"], result["error"]) == (
             "budget",
-            {"kind": "budget", "message": message},
+            {"kind": "budget", "message": message, "class": "BudgetExceededError"},
         )
         assert done.stderr == stderr_of(message)
         assert len(model.requests) in {2, 3}

@@ -106,7 +106,8 @@ def test_models(program):
 def test_what_a_provider_cannot_do_is_said(program):
     message = "gemini does not support 'limits'"
     written = program("limits", "--provider", "gemini", "--json", err=f"error: {message}\n", code=2)
-    assert document("error", written) == {"error": {"kind": "invalid_option", "message": message}}
+    error = {"kind": "invalid_option", "message": message, "class": "UnsupportedOptionError"}
+    assert document("error", written) == {"error": error}
 
 
 def test_an_unknown_session_is_refused_with_where_the_known_are(program):

@@ -13,13 +13,7 @@ from signedin.cli.app import COMMANDS, load, run_program
 from signedin.cli.demo import PROVIDERS
 from signedin.providers.registry import provider_names
 
-
-@pytest.fixture(autouse=True)
-def own_stdout(monkeypatch):
-    """Keeps the end of the program from silencing the standard output of the tests."""
-    monkeypatch.setattr("signedin.cli.app.silence_stdout", lambda: None)
-    monkeypatch.setattr("signedin.cli.app.open_streams", lambda: None)
-    monkeypatch.setattr("signedin.cli.app.exit_on_termination", lambda: None)
+pytestmark = pytest.mark.usefixtures("own_stdout")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -146,6 +146,7 @@ def test_the_error_is_part_of_the_json(capsys):
     assert json.loads(capsys.readouterr().out)["error"] == {
         "kind": "usage_limit",
         "message": "used up until 9:00 with key ***",
+        "class": "UsageLimitError",
     }
 
 

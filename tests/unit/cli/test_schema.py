@@ -43,7 +43,7 @@ def test_an_unknown_name_is_said_with_the_known_ones():
 def test_what_a_run_writes_fits_and_has_every_field_of_a_result(error):
     ended = result(events=EVENTS, output={"a": 1}, usage=Usage(1, 0, 0, 2))
     document = RunDocument.of(ended, error)
-    assert document.error == (Failure(error.kind, error.message) if error else None)
+    assert document.error == (Failure.of(error) if error else None)
     written = json.loads(msgspec.json.encode(document))
     assert written.keys() == {*RunResult.__struct_fields__, "error"}
     jsonschema.validate(written, schema_of("run"))

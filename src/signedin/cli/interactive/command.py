@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.login()
+@options.profile
 @options.billing
 @options.cwd
 @options.model
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @options.ephemeral
 @click.option("--show-events", is_flag=True, help="Show each event by its name as well.")
 @options.transport
+@options.binary
 @options.command
 @options.env
 @options.unset
@@ -66,6 +68,7 @@ def interactive(
     ephemeral: bool,
     show_events: bool,
     transport: str | None,
+    binary: Path | None,
     command: str | None,
     env: Sequence[str],
     unset: Sequence[str],
@@ -100,6 +103,7 @@ def interactive(
         mcp_servers=values.mcp_servers(mcp_server),
         ephemeral=ephemeral,
         transport=transport,
+        binary=binary,
         command=values.words(command) if command is not None else None,
         env=values.variables(env, unset),
         provider_options=values.provider_options(provider_option),

@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, kw_only=True):
     mcp_servers: Mapping[str, McpServer] = {}
     ephemeral: bool = False
     transport: str | None = None
+    binary: Path | None = None
     command: Sequence[str] | None = None
     env: Mapping[str, str | None] = {}
     provider_options: Mapping[str, object] = {}
@@ -275,6 +276,7 @@ def _client_of(settings: Settings) -> AsyncClient:
     client = AsyncClient(
         settings.provider,
         transport=settings.transport,
+        binary=settings.binary,
         auth_source=settings.source,
         account=settings.account,
         billing=settings.billing,
