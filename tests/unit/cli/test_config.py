@@ -134,7 +134,8 @@ def test_commands_have_them(
     user.write_text("provider = 'nope'\n[profiles.other]\nprovider = 'none'")
     assert run_program(["available"]) == 2
     assert "'nope'" in capsys.readouterr().err
-    assert run_program(["available", "-P", "other"]) == 2
+    monkeypatch.setattr("signedin.cli.values._is_fed", lambda _: False)
+    assert run_program(["run", "-P", "other", "hi"]) == 2
     assert "'none'" in capsys.readouterr().err
     assert run_program(["models", "-p", "neither", "--json"]) == 2
     error = json.loads(capsys.readouterr().out)["error"]
