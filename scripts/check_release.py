@@ -48,9 +48,8 @@ def check_changelog(tag: str | None) -> None:
     if tag != f"v{version}":
         sys.exit(f"the tag is {tag}, but pyproject.toml has version {version}")
     if f"\n## {version} (" not in (ROOT / "CHANGELOG.md").read_text("utf-8"):
-        sys.exit(
-            f"CHANGELOG.md has no {version}; run: build/tools/bin/towncrier build --version {version}"
-        )
+        command = f"build/tools/bin/towncrier build --version {version}"
+        sys.exit(f"CHANGELOG.md has no {version}; run: {command}")
     if left := sorted(path.name for path in (ROOT / "changes").glob("*.*.md")):
         sys.exit(f"not in CHANGELOG.md: changes/{', changes/'.join(left)}")
 
