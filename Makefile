@@ -20,7 +20,7 @@ test: $(STAMP)
 	@echo "3 of 4: axio, for the tests of its plug-in"
 	$(BIN)/python scripts/install_axio.py
 	@echo "4 of 4: all tests but the slow ones, offline: half an hour on 2 cores."
-	@echo "        What is skipped is listed at the end with its reason, such as agents that npm could not install."
+	@echo "        What is skipped is counted at the end for each reason, such as an agent that npm could not install."
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # For the inner loop: what starts no program, and one agent.

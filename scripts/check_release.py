@@ -29,8 +29,9 @@ def main(tag: str | None) -> None:
     """Runs every check; the first that fails ends the program."""
     check_changelog(tag)
     check_workflows()
+    found = interpreters(tag)
     wheel = build()
-    for python in interpreters(tag):
+    for python in found:
         check_wheel(wheel, python)
     list_materials(wheel)
     print("\nReady to be published:")
@@ -76,6 +77,7 @@ def build() -> Path:
 
 def interpreters(tag: str | None) -> list[str]:
     """One interpreter of each version that is on this machine; a release needs all of them."""
+    step("Pythons")
     found: dict[str, str] = {}
     for path in (*pythons(), sys.executable, shutil.which("python3.11")):
         if path and (version := version_of(path)) in VERSIONS:
@@ -84,16 +86,15 @@ def interpreters(tag: str | None) -> list[str]:
         message = f"not on this machine: Python {', '.join(missing)}"
         if tag:
             sys.exit(message)
-        print(f"\n{message}; the wheel is not tried with it")
+        print(f"{message}; the wheel is not tried with it")
     return [found[version] for version in sorted(found)]
 
 
 def version_of(python: str) -> str:
-    """The major and minor version of an interpreter."""
+    """The major and minor version of an interpreter; nothing of what only looks like one."""
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
-    return subprocess.run(
-        [python, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def check_wheel(wheel: Path, python: str) -> None:
