@@ -4,16 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 STAMP := $(VENV)/.installed
+TOOLS := build/tools
 
-.PHONY: demo test test-quick test-all coverage lint format bench docs clean
+.PHONY: demo test test-quick test-all coverage lint format bench docs newest-agents test-lowest \
+	release clean
 
 demo: $(STAMP)
 	$(BIN)/signedin demo
 
 test: $(STAMP)
+	@echo "1 of 4: the agents of npm, into .agents (minutes, once)"
 	$(BIN)/python scripts/install_agents.py
+	@echo "2 of 4: Chromium, for the tests in a browser"
 	$(BIN)/python scripts/install_browser.py
+	@echo "3 of 4: axio, for the tests of its plug-in"
 	$(BIN)/python scripts/install_axio.py
+	@echo "4 of 4: all tests but the slow ones, offline: half an hour on 2 cores."
+	@echo "        What is skipped is counted at the end for each reason, such as an agent that npm could not install."
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # For the inner loop: what starts no program, and one agent.
@@ -48,6 +55,27 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/python scripts/generate_blocking.py
+
+newest-agents: $(STAMP)
+	$(BIN)/python scripts/use_newest_agents.py
+
+# What starts no program, with the oldest libraries that pyproject.toml allows.
+test-lowest: $(TOOLS)
+	$(TOOLS)/bin/uv pip compile --quiet --no-annotate --resolution lowest-direct --python-version 3.11 \
+		--all-extras --output-file build/lowest.txt pyproject.toml
+	$(TOOLS)/bin/uv venv --quiet --clear --python 3.11 build/lowest
+	$(TOOLS)/bin/uv pip install --quiet --python build/lowest --constraint build/lowest.txt \
+		--editable ".[all,llm,notebook,pydantic-ai]" --group dev opentelemetry-sdk
+	build/lowest/bin/python -m pytest $(SIDE_BY_SIDE) tests/unit
+
+# All of a release but the upload: make release, or make release TAG=v0.1.0 for that of a tag.
+release: $(TOOLS)
+	$(TOOLS)/bin/python scripts/check_release.py $(TAG)
+
+$(TOOLS): pyproject.toml
+	$(PYTHON) -m venv --clear --upgrade-deps $@
+	$@/bin/python -m pip install --quiet --group release
+	touch $@
 
 clean:
 	rm -rf $(VENV) .agents build dist

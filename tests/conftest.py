@@ -4,6 +4,7 @@ no test makes signedin log a secret."""
 import logging
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,13 @@ CANARY = "sk-canary-0123456789"
 
 settings.register_profile("signedin", deadline=None)  # a busy machine is no mistake of ours
 settings.load_profile("signedin")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how many tests were skipped for each reason; by test it would be hundreds of lines."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for reason, count in Counter(report.longrepr[2] for report in skipped).most_common():
+        terminalreporter.write_line(f"{count} tests: {reason}")
 
 
 @pytest.fixture(scope="session", autouse=True)

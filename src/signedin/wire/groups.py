@@ -38,18 +38,30 @@ def find_program(name: str, env: Mapping[str, str]) -> str:
 
     Args:
         name: A path, relative to the current directory of this process, or a bare name, looked up
-            in the ``PATH`` of ``env``. On Windows ``.CMD`` and ``.BAT`` files are found too.
+            in the ``PATH`` of ``env``.
         env: The environment the program will run in.
 
     Raises:
         FileNotFoundError: There is no such program.
-        PermissionError: There is, but it is not an executable file.
+        PermissionError: There is, but it is not an executable file, or a batch file on Windows.
     """
     if found := shutil.which(name, path=env.get("PATH", os.defpath)):
+        _refuse_batch_file(found)
         return str(Path(found).absolute())
     if Path(name).name != name and Path(name).exists():
         raise PermissionError(errno.EACCES, "not an executable program", name)
     raise FileNotFoundError(errno.ENOENT, "no such program", name)
+
+
+def _refuse_batch_file(path: str) -> None:
+    # Windows starts these with cmd.exe, to which `&` in an argument begins another command;
+    # Python quotes for programs only. What npm installs are such files.
+    if sys.platform == "win32" and path.lower().rstrip(" .").endswith((".bat", ".cmd")):
+        raise PermissionError(
+            errno.EACCES,
+            "a batch file, whose arguments could be run as commands; give the .exe it starts",
+            path,
+        )
 
 
 def check_directory(cwd: str | Path) -> None:

@@ -1,12 +1,17 @@
-"""Finding the program to start."""
+"""Finding the program to start, and what is done otherwise on Windows."""
 
+import asyncio
 import os
+import signal
+import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from signedin.wire.groups import check_directory, find_program
+from signedin.wire import child_output, groups, process
+from signedin.wire.groups import ProcessGroup, check_directory, find_program
 
 
 def test_a_bare_name_is_looked_up_in_the_path_of_the_child(tmp_path: Path) -> None:
@@ -45,3 +50,85 @@ def test_a_working_directory_must_be_a_directory(tmp_path: Path) -> None:
         with pytest.raises(NotADirectoryError, match="no such working directory") as error:
             check_directory(wrong)
         assert error.value.filename == str(wrong)
+
+
+class Windows:
+    """What the modules of `wire` see of Windows: its platform, and what `taskkill` says."""
+
+    platform = "win32"
+
+    def __init__(self) -> None:
+        self.killed: list[list[str]] = []
+        self.returncode = 0
+
+    def run(self, command: list[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
+        self.killed.append(command)
+        return subprocess.CompletedProcess(command, self.returncode)
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> Windows:
+    windows = Windows()
+    for module in (groups, child_output, process):
+        monkeypatch.setattr(module, "sys", windows)
+    monkeypatch.setattr(groups.subprocess, "run", windows.run)
+    return windows
+
+
+@pytest.mark.parametrize("name", ["agent.cmd", "AGENT.BAT", "agent.cmd. "])
+def test_windows_does_not_start_a_batch_file(tmp_path: Path, windows: Windows, name: str) -> None:
+    # With cmd.exe the argument `a" & calc & "` would start calc.
+    path = tmp_path / name
+    path.write_text("@node agent.js %*\n")
+    path.chmod(0o755)
+    for asked in (str(path), name):
+        with pytest.raises(PermissionError, match="arguments could be run as commands") as refused:
+            find_program(asked, {"PATH": str(tmp_path)})
+        assert refused.value.filename == str(path)
+
+
+def test_elsewhere_a_batch_file_is_a_program(tmp_path: Path) -> None:
+    path = tmp_path / "agent.cmd"
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    assert find_program("agent.cmd", {"PATH": str(tmp_path)}) == str(path)
+
+
+async def test_windows_ends_the_tree_below_a_program(windows: Windows) -> None:
+    group = ProcessGroup(17, "mark")
+    assert group.terminate()
+    assert group.kill()
+    assert windows.killed == [["taskkill", "/T", "/F", "/PID", "17"]] * 2
+    windows.returncode = 128  # there is no such process
+    assert not group.terminate()
+    assert await group.gone_within(0)
+
+
+def test_windows_sends_no_signal_at_the_death_of_a_parent(
+    windows: Windows, request: pytest.FixtureRequest
+) -> None:
+    groups._setpriv.cache_clear()
+    request.addfinalizer(groups._setpriv.cache_clear)
+    assert groups.death_signal_prefix(signal.SIGTERM) == ()
+
+
+async def test_windows_leaves_the_pipes_to_the_event_loop(windows: Windows) -> None:
+    program = process.Process("agent")
+    with ExitStack() as ends:
+        assert await program._pipe(1, ends) == subprocess.PIPE
+    output = child_output.Output()
+    pipe = child_output.Pipe(asyncio.ReadTransport())
+    output.connect(pipe)  # without a file there is nothing to enlarge
+    assert list(child_output.read_rest(pipe)) == []
+
+
+async def test_on_windows_the_output_ends_by_itself(windows: Windows) -> None:
+    child = process._Child("mark")
+    child.pipe_data_received(1, b"before ")
+    child.process_exited()
+    assert child.exited.is_set()
+    child.pipe_data_received(1, b"after")
+    assert await anext(child.output) == b"before after"
+    child.pipe_connection_lost(1, None)
+    assert [chunk async for chunk in child.output] == []
+    assert windows.killed == []
