@@ -41,7 +41,7 @@ _HOMES = {
         "FileChange "
         "FileChangeEvent MessageDeltaEvent MessageEvent OtherEvent PlanDeltaEvent PlanEvent "
         "PlanStep RateLimitEvent RateLimits RateLimitWindow ReasoningDeltaEvent ReasoningEvent "
-        "RetryEvent SessionEvent ToolEvent Usage UsageEvent WarningEvent"
+        "RetryEvent SessionEvent Subagent ToolEvent Usage UsageEvent WarningEvent"
     ),
     "model.results": "Fallback ModelInfo Outcome PastTurn RunResult SessionInfo SessionPage",
     "client.session": "AsyncSession",

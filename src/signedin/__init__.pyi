@@ -124,6 +124,7 @@ from signedin.model.events import (
     ReasoningEvent as ReasoningEvent,
     RetryEvent as RetryEvent,
     SessionEvent as SessionEvent,
+    Subagent as Subagent,
     ToolEvent as ToolEvent,
     Usage as Usage,
     UsageEvent as UsageEvent,

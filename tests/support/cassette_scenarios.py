@@ -85,7 +85,12 @@ def told(result: RunResult[Any]) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items() if key not in _OF_ONE_RUN}
+        return {
+            key: _plain(each)
+            for key, each in value.items()
+            # Written only where there are subagents.
+            if key not in _OF_ONE_RUN and (each or key not in {"agent", "agents"})
+        }
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return value

@@ -13,7 +13,7 @@ import msgspec
 from signedin.accounts.status import Payer
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus, RowOutcome
 from signedin.model.errors import ErrorKind, SignedinError
-from signedin.model.events import AnyEvent, DoneReason, FileChange, Usage
+from signedin.model.events import AnyEvent, DoneReason, FileChange, Subagent, Usage
 from signedin.model.results import Fallback, RunResult, SessionInfo
 
 
@@ -52,6 +52,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     elapsed: float
     retries: int
     fallbacks: tuple[Fallback, ...]
+    agents: tuple[Subagent, ...]
     error: Failure | None
 
     @classmethod

@@ -21,6 +21,7 @@ from signedin.model.events import (
     MessageDeltaEvent,
     MessageEvent,
     RetryEvent,
+    Subagent,
     WarningEvent,
 )
 from signedin.model.results import RunResult
@@ -89,6 +90,8 @@ class TextWriter(Presenter):
         pieces: list[str] = []
         for event in events:
             match event:
+                case Event(agent=Subagent()):
+                    pass
                 case MessageDeltaEvent():
                     pieces += self._continued(event.item_id, event.text)
                 case MessageEvent():

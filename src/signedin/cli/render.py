@@ -32,6 +32,7 @@ from signedin.model.events import (
     ReasoningEvent,
     RetryEvent,
     SessionEvent,
+    Subagent,
     ToolEvent,
     WarningEvent,
 )
@@ -168,6 +169,8 @@ class TurnView:
 
     def _added_by(self, event: Event) -> Iterator[RenderableType]:
         match event:
+            case Event(agent=Subagent() as agent):
+                yield from _of_agent(event, agent)
             case SessionEvent():
                 self._cwd = event.cwd
             case MessageDeltaEvent():
@@ -278,6 +281,19 @@ def notices(event: Event) -> list[RenderableType]:
             return [blocks.changed(event, event.changed)]
         case _:
             return []
+
+
+def _of_agent(event: Event, agent: Subagent) -> Iterator[RenderableType]:
+    """One line about what a subagent says, or begins to do."""
+    match event:
+        case MessageEvent():
+            what = blocks.printable(event.text).strip().partition("\n")[0]
+        case CommandEvent() | FileChangeEvent() | ToolEvent() if event.status == "started":
+            what = _doing(event)
+        case _:
+            return
+    name = blocks.printable(agent.name or "subagent")
+    yield Text(f"  {name}: {what}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _doing(event: CommandEvent | FileChangeEvent | ToolEvent) -> str:

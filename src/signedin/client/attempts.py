@@ -193,6 +193,7 @@ def _joined(results: list[RunResult[object]]) -> RunResult[object]:
         events=_as_of_one_turn(event for result in results for event in result.events),
         usage=total,
         fallbacks=tuple(each for result in results for each in result.fallbacks),
+        agents=tuple(each for result in results for each in result.agents),
     )
 
 

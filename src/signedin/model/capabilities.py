@@ -63,6 +63,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         usage: The tokens of all requests of a turn to the model are reported.
         usage_during: They are reported after each of these requests, not only after the turn.
         cost: The price of a turn is reported, in US dollars.
+        subagents: What subagents do is reported, and marked with ``agent``.
         prewarm: The process is started ahead of the first turn.
         cassette: What passes between signedin and the agent can be recorded and replayed.
     """
@@ -106,6 +107,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     usage: bool = False
     usage_during: bool = False
     cost: bool = False
+    subagents: bool = False
     prewarm: bool = False
     cassette: bool = False
 

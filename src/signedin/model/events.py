@@ -78,6 +78,26 @@ ends with exactly one of the last four."""
 DoneReason: TypeAlias = Literal["completed", "failed", "interrupted", "timeout", "budget"]
 
 
+class Subagent(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent that the agent of a turn has started.
+
+    Attributes:
+        id: What the provider calls it: the tool call that started it, or its thread.
+        name: Its type or nickname, empty if not reported.
+        task: What it was asked.
+        status: How far it has come. ``running`` in a result if no end was reported.
+        text: Its last message; in results only.
+        usage: Tokens it has used, not part of the turn's usage; ``None`` if not reported.
+    """
+
+    id: str
+    name: str = ""
+    task: str = ""
+    status: Literal["running", "completed", "failed", "interrupted"] = "running"
+    text: str = ""
+    usage: Usage | None = None
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename={"payload": "raw"}):
     """What all events have in common.
 
@@ -85,6 +105,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
         text: The human-readable content of the event, empty if it has none.
         timestamp: When it happened, in Unix seconds.
         payload: The provider's own message as JSON text; `raw` is the same, decoded.
+        agent: The subagent it comes from, as it is then; ``None`` for the agent of the turn.
     """
 
     kind: ClassVar[str]
@@ -93,6 +114,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
     timestamp: float = 0.0
     # Not the value itself: it has no place in a JSON Schema.
     payload: msgspec.Raw = msgspec.field(default_factory=_no_payload)
+    agent: Subagent | None = None
 
     @property
     def raw(self) -> JSON:

@@ -9,7 +9,7 @@ import msgspec
 
 from signedin.model.display import html
 from signedin.model.errors import SignedinError
-from signedin.model.events import AnyEvent, DoneReason, MessageEvent, Usage
+from signedin.model.events import AnyEvent, DoneReason, MessageEvent, Subagent, Usage
 from signedin.model.redact import redact
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
         elapsed: Seconds from the call to the end.
         retries: How often the turn was retried.
         fallbacks: Whose plans were used up before this provider answered, in that order.
+        agents: The subagents it has started, in that order, where the provider reports them.
     """
 
     provider: str
@@ -69,6 +70,7 @@ class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
     elapsed: float
     retries: int = 0
     fallbacks: tuple[Fallback, ...] = ()
+    agents: tuple[Subagent, ...] = ()
 
     def __repr__(self) -> str:
         """Short on purpose: who, how long, and the start of the text."""

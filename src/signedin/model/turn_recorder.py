@@ -31,6 +31,7 @@ from signedin.model.events import (
     ReasoningEvent,
     RetryEvent,
     SessionEvent,
+    Subagent,
     ToolEvent,
     Usage,
     UsageEvent,
@@ -86,10 +87,11 @@ class TurnRecorder:
         self._started = time.monotonic()
         self._early: list[AnyEvent] | None = []
         self._events: list[AnyEvent] = []
-        self._partial: dict[str, tuple[type[_Delta], StringIO]] = {}
+        self._partial: dict[str, tuple[_Delta, StringIO]] = {}
         self._open: dict[str, CommandEvent | FileChangeEvent | ToolEvent] = {}
         self._output: dict[str, StringIO] = {}
         self._ended: set[str] = set()
+        self._agents: dict[str, Subagent] = {}
         self._session_id: str | None = None
         self._usage: Usage | None = None
         self._asked_model = model
@@ -114,6 +116,8 @@ class TurnRecorder:
         for event in given if self._early is None else self._session_first(self._early, given):
             if self.done is not None:
                 break
+            if event.agent is not None:
+                self._take_agent(event, event.agent)
             if isinstance(event, _DELTAS):
                 out.append(self._take_delta(event))
             else:
@@ -137,6 +141,7 @@ class TurnRecorder:
             else self._used_before or last.usage,
             elapsed=self.seconds,
             fallbacks=tuple(self._fallbacks),
+            agents=tuple(self._agents.values()),
         )
 
     def so_far(self) -> RunResult[object]:
@@ -192,9 +197,14 @@ class TurnRecorder:
         if entry is None:
             if event.item_id in self._ended:
                 return self._keep(_late(event))
-            entry = self._partial[event.item_id] = (type(event), StringIO())
+            entry = self._partial[event.item_id] = (event, StringIO())
         entry[1].write(event.text)
         return event
+
+    def _take_agent(self, event: AnyEvent, agent: Subagent) -> None:
+        before = self._agents.get(agent.id, agent)
+        text = event.text if isinstance(event, MessageEvent) else before.text
+        self._agents[agent.id] = msgspec.structs.replace(agent, text=text)
 
     def _take(self, event: AnyEvent) -> list[AnyEvent]:
         match event:
@@ -283,7 +293,10 @@ class TurnRecorder:
     def _unfinished(self, status: ItemStatus) -> list[AnyEvent]:
         """What has begun and not ended, as far as it has come; actions get a status."""
         events = [
-            _UNFINISHED[kind](i, text.getvalue()) for i, (kind, text) in self._partial.items()
+            msgspec.structs.replace(
+                _UNFINISHED[type(first)](item_id, text.getvalue()), agent=first.agent
+            )
+            for item_id, (first, text) in self._partial.items()
         ]
         for item_id, started in self._open.items():
             changes: dict[str, object] = {"status": status, "timestamp": time.time()}
@@ -298,13 +311,13 @@ class TurnRecorder:
 
     def _answer(self) -> str:
         part = self._events[self._part_begins :]
-        messages = [event for event in part if isinstance(event, MessageEvent)]
+        messages = [e for e in part if isinstance(e, MessageEvent) and e.agent is None]
         if text := answer_text(messages):
             return text
         growing = [
             buffer.getvalue()
-            for kind, buffer in self._partial.values()
-            if kind is MessageDeltaEvent
+            for first, buffer in self._partial.values()
+            if isinstance(first, MessageDeltaEvent) and first.agent is None
         ]
         return growing[-1] if growing else ""
 
@@ -319,7 +332,11 @@ def _masked(event: AnyEvent) -> AnyEvent:
 def _late(event: AnyEvent) -> OtherEvent:
     """Returns an event of an item that has ended, or has not begun, as an `OtherEvent`."""
     return OtherEvent(
-        name=event.kind, text=event.text, timestamp=event.timestamp, payload=event.payload
+        name=event.kind,
+        text=event.text,
+        timestamp=event.timestamp,
+        payload=event.payload,
+        agent=event.agent,
     )
 
 

@@ -42,11 +42,13 @@ from signedin import (
     SessionBusyError,
     SessionEvent,
     SignedinError,
+    Subagent,
     TimeoutExceededError,
     ToolEvent,
     Turn,
     TurnInterruptedError,
     UnsupportedOptionError,
+    Usage,
     UsageEvent,
     WarningEvent,
     tool,
@@ -789,6 +791,58 @@ def test_a_python_tool(run: Run, stage: Stage) -> None:
     ]
     assert "It is sunny in Oslo." in stage.requests[-1].tool_outputs[-1].text
     assert result.text == "Sunny."
+
+
+DELEGATE = {
+    "claude": ToolCall(
+        "Agent",
+        {
+            "description": "count",
+            "prompt": "Count the files.",
+            "subagent_type": "general-purpose",
+            "run_in_background": False,
+        },
+    ),
+    "codex": ToolCall("spawn_agent", {"message": "Count the files."}, namespace="multi_agent_v1"),
+}
+"""How an agent that reports its subagents is made to start one."""
+
+
+@pytest.mark.shows("subagents")
+def test_a_subagent(client: Client, run: Run, stage: Stage) -> None:
+    """Its words are its own, and the turn's usage and answer are those of the agent."""
+    if not client.capabilities.subagents:
+        stage.play("Done.")
+        assert run("Delegate.").agents == ()
+        return
+    done = [Hold("counted"), Text("All done.")]
+    replies = [DELEGATE[client.provider], done]
+    counted = Rule("There is one file.", contains="Count the files.")
+    stage.play(Script(rules=[Rule(replies, equals="Delegate."), counted], default="All done."))
+    with client.stream("Delegate.") as turn:
+        for event in turn:
+            if event.agent is not None and event.agent.status == "completed":
+                stage.release("counted")
+        result = turn.result()
+    [agent] = checked(result).agents
+    name, usage = ("general-purpose", None) if client.provider == "claude" else ("", USED)
+    task = "Count the files."
+    assert agent == Subagent(
+        id=agent.id,
+        name=name,
+        task=task,
+        status="completed",
+        text="There is one file.",
+        usage=usage,
+    )
+    said = [(e.text, e.agent and e.agent.id) for e in of_type(result.events, MessageEvent)]
+    assert ("There is one file.", agent.id) in said
+    assert ("All done.", None) in said
+    assert result.text == "All done."
+
+
+USED = Usage(10, 4, 0, 5, 1, 15)
+"""What one request to the scripted model takes."""
 
 
 @pytest.mark.needs("mcp_servers", "elicitation")

@@ -23,6 +23,7 @@ from signedin.model.events import (
     RateLimitWindow,
     RetryEvent,
     SessionEvent,
+    Subagent,
     ToolEvent,
     Usage,
     UsageEvent,
@@ -120,6 +121,49 @@ def test_what_a_subagent_says_is_no_answer() -> None:
         MessageEvent(item_id="1", text="inner", phase="commentary"),
         MessageEvent(item_id="2", text="outer"),
     ]
+
+
+def test_a_subagent_is_named_from_its_begin_to_its_report() -> None:
+    task = {"type": "system", "task_id": "k", "tool_use_id": "t1"}
+    about = {"task_type": "local_agent", "subagent_type": "Explore", "prompt": "Count."}
+    report = {"status": "completed", "content": [{"type": "text", "text": "One."}]}
+    seen = feed(
+        TurnNormaliser(),
+        [
+            INIT,
+            assistant(tool("Agent", prompt="Count.")),
+            {**task, "subtype": "task_started", **about},
+            assistant(text("I count."), parent_tool_use_id="t1", uuid="u1"),
+            {**task, "subtype": "task_notification", "status": "completed"},
+            tool_result("One.", report),
+        ],
+    )
+    running = Subagent(id="t1", name="Explore", task="Count.")
+    ended = Subagent(id="t1", name="Explore", task="Count.", status="completed")
+    assert [(event.kind, event.text, event.agent) for event in seen[1:]] == [
+        ("tool", "", None),
+        ("other", "", running),
+        ("message", "I count.", running),
+        ("other", "", ended),
+        ("message", "One.", ended),
+        ("tool", "", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"), [("failed", "failed"), ("stopped", "interrupted"), (None, "interrupted")]
+)
+def test_a_subagent_that_did_not_complete(status: str | None, shown: str) -> None:
+    task = {"type": "system", "task_id": "k", "tool_use_id": "t1"}
+    seen = feed(
+        TurnNormaliser(),
+        [
+            INIT,
+            {**task, "subtype": "task_started", "task_type": "local_agent"},
+            {**task, "subtype": "task_notification", "status": status},
+        ],
+    )
+    assert seen[-1].agent == Subagent(id="t1", status=shown)  # type: ignore[arg-type]
 
 
 def test_usage_adds_up_over_several_results() -> None:

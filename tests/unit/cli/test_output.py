@@ -136,6 +136,7 @@ def test_one_json_object_with_everything(capsys):
         "elapsed": 3.21,
         "retries": 0,
         "fallbacks": [],
+        "agents": [],
         "error": None,
     }
 

@@ -18,6 +18,7 @@ from signedin import (
     ReasoningEvent,
     RetryEvent,
     SessionEvent,
+    Subagent,
     ToolEvent,
     Usage,
     UsageEvent,
@@ -211,3 +212,19 @@ def test_what_was_changed_is_shown():
         console.print(*NoticeView().feed(event))
     shown = ["changed: ls -l → pwd", "denied; allowed instead: ls -l → pwd"]
     assert console.file.getvalue().splitlines() == shown
+
+
+def test_a_subagent_has_an_indented_line_for_what_it_does() -> None:
+    agent = Subagent(id="a", name="Explore")
+    view = TurnView(blocks.plain)
+    console = Console(file=io.StringIO(), width=60)
+    for event in (
+        CommandEvent(item_id="c", command="ls", status="started", agent=agent),
+        CommandEvent(item_id="c", command="ls", status="output", text="a.py", agent=agent),
+        CommandEvent(item_id="c", command="ls", status="completed", output="a.py", agent=agent),
+        MessageEvent(item_id="m", text="One file.\nIt is a.py.", agent=agent),
+    ):
+        for block in view.feed(event):
+            console.print(block)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "  Explore: Running ls\n  Explore: One file.\n"

@@ -22,6 +22,7 @@ from signedin import (
     ReasoningDeltaEvent,
     ReasoningEvent,
     SessionEvent,
+    Subagent,
     ToolEvent,
     TurnFailedError,
     TurnInterruptedError,
@@ -318,3 +319,22 @@ def test_a_command_that_was_changed_and_never_ends_is_shown_as_it_ran(decision, 
     ended = record.result(turn_id=None).events[-2]
     assert isinstance(ended, CommandEvent)
     assert (ended.status, ended.command) == ("interrupted", shown)
+
+
+def test_a_subagent_is_not_the_answer_not_even_of_a_turn_that_is_cut_off() -> None:
+    turn = recorder()
+    agent = Subagent(id="a", task="Count.")
+    turn.record(
+        [
+            SessionEvent(session_id="s"),
+            MessageDeltaEvent(item_id="m", text="I have it "),
+            MessageEvent(item_id="n", text="One.", agent=agent),
+            MessageDeltaEvent(item_id="o", text="And then", agent=agent),
+            DoneEvent(reason="interrupted"),
+        ]
+    )
+    result = turn.result(turn_id=None)
+    assert result.text == "I have it "
+    assert result.agents == (Subagent(id="a", task="Count.", text="One."),)
+    said = [(e.text, e.complete, e.agent) for e in result.events if e.kind == "message"]
+    assert said == [("One.", True, agent), ("I have it ", False, None), ("And then", False, agent)]

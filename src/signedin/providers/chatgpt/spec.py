@@ -53,6 +53,7 @@ SPEC = ProviderSpec(
             elicitation=False,
             mcp_servers=False,
             cost=False,
+            subagents=False,
         ),
     },
     create=_create,

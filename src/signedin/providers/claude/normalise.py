@@ -22,6 +22,7 @@ from signedin.model.events import (
     ReasoningEvent,
     RetryEvent,
     SessionEvent,
+    Subagent,
     WarningEvent,
 )
 from signedin.providers.claude import tools
@@ -91,6 +92,7 @@ class TurnNormaliser:
         self._clock = clock
         self._streams = Streams(self.tracker.take_request)
         self._early: list[Event] = []
+        self._agents: dict[str, Subagent] = {}
         self._cwd: str | None = None
         self._model: str | None = None
         self._active = False
@@ -117,6 +119,9 @@ class TurnNormaliser:
             handler = self._handlers.get(message.type)
             events = handler(line, now, payload) if handler else []
             events = events or [_other(message, now, payload)]
+        agent = self._agents.get(message.parent_tool_use_id or message.tool_use_id or "")
+        if agent is not None:
+            events = [msgspec.structs.replace(event, agent=agent) for event in events]
         return events if self.session_id is not None else self._held_back(events)
 
     def closed(self) -> list[Event]:
@@ -228,6 +233,7 @@ class TurnNormaliser:
         if (wanted := self.changed.pop(block.tool_use_id, None)) is not None:
             item = tools.changed(item, wanted)
         return [
+            *self._report(block.tool_use_id, details, now, payload),
             tools.finished(
                 item,
                 block,
@@ -236,6 +242,26 @@ class TurnNormaliser:
                 interrupted=self.interrupting,
                 timestamp=now,
                 payload=payload,
+            ),
+        ]
+
+    def _report(
+        self, tool_use_id: str, details: object, now: float, payload: msgspec.Raw
+    ) -> list[Event]:
+        """The last message of a subagent that the agent has waited for: it comes here only."""
+        agent = self._agents.get(tool_use_id)
+        text = tools.report_of(details) if agent else ""
+        if not text:
+            return []
+        item_id = f"{tool_use_id}-report"
+        return [
+            MessageEvent(
+                item_id=item_id,
+                text=text,
+                phase="commentary",
+                timestamp=now,
+                payload=payload,
+                agent=agent,
             )
         ]
 
@@ -285,11 +311,29 @@ class TurnNormaliser:
                 self.tracker.compact_error = notice.compact_error
             case "task_started" if notice.task_id:
                 self.background[notice.task_id] = notice.description or notice.task_id
+                self._begin_agent(notice)
             case "task_notification" if notice.task_id:
                 self.background.pop(notice.task_id, None)
+                self._end_agent(notice)
             case _:
                 pass
         return []
+
+    def _begin_agent(self, notice: Notice) -> None:
+        if notice.task_type == "local_agent" and notice.tool_use_id:
+            self._agents[notice.tool_use_id] = Subagent(
+                id=notice.tool_use_id,
+                name=notice.subagent_type or "",
+                task=notice.prompt or notice.description or "",
+            )
+
+    def _end_agent(self, notice: Notice) -> None:
+        agent = self._agents.get(notice.tool_use_id or "")
+        if agent is not None:
+            status = notice.status
+            self._agents[agent.id] = msgspec.structs.replace(
+                agent, status=status if status in ("completed", "failed") else "interrupted"
+            )
 
     def _init(self, message: SystemMessage, now: float, payload: msgspec.Raw) -> list[Event]:
         self.version = message.claude_code_version

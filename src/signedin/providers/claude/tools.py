@@ -55,6 +55,22 @@ class _CommandResult(msgspec.Struct, frozen=True, rename="camel"):
     return_code_interpretation: str | None = None
 
 
+class _AgentResult(msgspec.Struct, frozen=True):
+    """What is reported about a subagent."""
+
+    status: str = ""
+    content: list[Block] = []
+
+
+def report_of(details: object) -> str:
+    """Returns the last message of a subagent that has ended, empty if it is still running."""
+    try:
+        result = msgspec.convert(details, _AgentResult)
+    except msgspec.ValidationError:
+        return ""
+    return result.content[-1].text if result.status == "completed" and result.content else ""
+
+
 def started(
     name: str,
     arguments: Mapping[str, object],

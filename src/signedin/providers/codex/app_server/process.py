@@ -161,6 +161,7 @@ class AppServer:
         self._process = process
         self._rest = rest
         self._listeners: dict[str, Listener] = {}
+        self._followers: dict[str, Listener] = {}
         self._handles: Counter[str] = Counter()
         self._touched: set[Listener] = set()
         self.closed: SignedinError | None = None
@@ -267,6 +268,13 @@ class AppServer:
             )
         self._listeners[thread_id] = listener
 
+    def follow(self, thread_id: str, listener: Listener) -> None:
+        """Sends notifications about a subagent's thread to a listener, until `forget`.
+
+        Questions about it are still refused.
+        """
+        self._followers[thread_id] = listener
+
     @property
     def worn(self) -> bool:
         """Whether another process should take its place."""
@@ -301,9 +309,10 @@ class AppServer:
         return True
 
     def forget(self, thread_id: str, listener: Listener) -> None:
-        """Removes the listener of a thread, if it is this one."""
-        if self._listeners.get(thread_id) is listener:
-            del self._listeners[thread_id]
+        """Removes the listener or follower of a thread, if it is this one."""
+        for listening in (self._listeners, self._followers):
+            if listening.get(thread_id) is listener:
+                del listening[thread_id]
 
     async def aclose(self) -> None:
         """Ends the process. Idempotent."""
@@ -316,7 +325,7 @@ class AppServer:
 
     def _on_frequent(self, message: Frequent, line: bytes) -> None:
         params = cast("_Delta", message).params
-        listener = self._listeners.get(params.thread_id, self._rest)
+        listener = self._owner(params.thread_id) or self._rest
         if listener is not None:
             listener.on_notification(cast("str", message.__struct_config__.tag), params, line)
             self._touched.add(listener)
@@ -329,10 +338,13 @@ class AppServer:
         if method == METHOD_UPDATED and decoded is not None:
             self.mcp_startups.updated(cast("McpServerStatusUpdatedNotification", decoded))
         thread_id = getattr(decoded or _addressed(params), "thread_id", None)
-        owner = self._listeners.get(thread_id or "")
+        owner = self._owner(thread_id or "")
         for listener in (owner,) if owner else self._others(thread_id):
             listener.on_notification(method, decoded, line)
             self._touched.add(listener)
+
+    def _owner(self, thread_id: str) -> Listener | None:
+        return self._listeners.get(thread_id) or self._followers.get(thread_id)
 
     def _others(self, thread_id: str | None) -> Iterable[Listener]:
         """Who receives what is about no thread with a listener."""

@@ -15,6 +15,7 @@ from signedin.providers.codex.app_server.normalise import TurnNormaliser
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.app_server.questions import RequestHandler
 from signedin.providers.codex.app_server.running_turn import RunningTurn
+from signedin.providers.codex.app_server.subagents import AgentThread, started_by
 from signedin.wire.jsonrpc import IncomingRequest
 
 
@@ -47,6 +48,8 @@ class CodexTurn(RunningTurn[Event]):
         self._normaliser = TurnNormaliser(counted, cwd, stale)
         self.refusal: str | None = None
         self.awaited = awaited
+        self._cwd = cwd
+        self._agents: dict[str, AgentThread] = {}
         self._file = file
         self._request_handler = RequestHandler(
             host, self._normaliser, self._emit, self.steer, confined=confined
@@ -81,7 +84,12 @@ class CodexTurn(RunningTurn[Event]):
         if self.queue.failed:
             return
         try:
-            self._take(method, params, line)
+            agent = self._agents.get(getattr(params, "thread_id", ""))
+            if agent is None:
+                self._take(method, params, line)
+            else:
+                self.queue.put(agent.events(method, params, line))
+            self._follow_agents(params)
         except Exception as error:
             self.fail(not_understood("codex", method, error))
 
@@ -90,8 +98,9 @@ class CodexTurn(RunningTurn[Event]):
         self.queue.wake()
 
     def release(self) -> None:
-        """Stops listening to the thread; see `RunningTurn.release`."""
-        self._server.forget(self.thread_id, self)
+        """Stops listening to the threads; see `RunningTurn.release`."""
+        for thread_id in (self.thread_id, *self._agents):
+            self._server.forget(thread_id, self)
         super().release()
 
     async def on_request(self, request: IncomingRequest) -> object:
@@ -119,6 +128,12 @@ class CodexTurn(RunningTurn[Event]):
         self.queue.put(events)
         if events and type(events[-1]) is DoneEvent:
             self.end()
+
+    def _follow_agents(self, params: p.Incoming | None) -> None:
+        thread_ids, task = started_by(params)
+        for thread_id in thread_ids:
+            self._agents[thread_id] = AgentThread(thread_id, task, self._cwd)
+            self._server.follow(thread_id, self)
 
     def _emit(self, events: list[Event]) -> None:
         self.queue.put(events)
