@@ -209,6 +209,7 @@ class TurnMeter:
         self._is_priced = _has_price(options)
         self._vendor_prices = capabilities.cost
         self._usage = Usage()
+        self._agents: dict[str, Usage] = {}
         self._usd = 0.0
         self._calls: set[str] = set()
         self._asks_again = False
@@ -231,7 +232,9 @@ class TurnMeter:
 
     def take(self, events: Iterable[Event]) -> None:
         """Counts what happened."""
-        for event in [event for event in events if type(event) in _COUNTED]:
+        for event in [each for each in events if type(each) in _COUNTED or each.agent]:
+            if event.agent is not None and event.agent.usage is not None:
+                self._take_agent(event.agent.id, event.agent.usage)
             match event:
                 case UsageEvent():
                     self._take_usage(event)
@@ -265,6 +268,15 @@ class TurnMeter:
             self._add("tokens", used)
         self._price(event.usage)
 
+    def _take_agent(self, agent_id: str, usage: Usage) -> None:
+        """Counts what a subagent has used, which is not part of the usage of the turn."""
+        before, self._agents[agent_id] = self._agents.get(agent_id, Usage()), usage
+        if used := _tokens(usage) - _tokens(before):
+            self._add("model_calls", 1)
+            self._add("tokens", used)
+            now, then = (each.of_model(self._model).cost_usd or 0.0 for each in (usage, before))
+            self._add("usd", now - then if self._is_priced else 0.0)
+
     def _price(self, usage: Usage) -> None:
         """Counts the dollars; a vendor that reports them may do so at the end only."""
         if not self._is_priced:
@@ -281,7 +293,8 @@ class TurnMeter:
         if event.item_id not in self._calls:
             self._calls.add(event.item_id)
             self._add("tool_calls", 1)
-        if event.status not in {"started", "output"} and not self._asks_again:
+        is_asked_about = event.agent is None or event.agent.usage is None
+        if event.status not in {"started", "output"} and not self._asks_again and is_asked_about:
             self._asks_again = True  # the model is asked what to do with what came of it
             self._add("model_calls", 1)
 

@@ -14,8 +14,11 @@ async def test_the_variable_takes_the_place_of_a_login(monkeypatch):
     assert (status.authenticated, status.billing, status.decided_by) == (True, "unknown", VARIABLE)
 
 
-async def test_nothing_is_sent_to_another_host(monkeypatch):
-    monkeypatch.setenv(VARIABLE, "http://example.com")
+@pytest.mark.parametrize("url", ["http://example.com", "https://example.com", "127.0.0.1:9"])
+async def test_nothing_is_sent_to_another_host(monkeypatch, url):
+    monkeypatch.setenv(VARIABLE, url)
     async with AsyncClient("chatgpt") as client:
-        with pytest.raises(InvalidOptionError, match=r"is not sent to http://example\.com"):
+        with pytest.raises(
+            InvalidOptionError, match=f"{VARIABLE}={url} must be an address of this mach"
+        ):
             await client.run("Hello")

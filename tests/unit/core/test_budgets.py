@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,11 +21,13 @@ from signedin import (
     FallbackEvent,
     InvalidOptionError,
     MissingExtraError,
+    OtherEvent,
     OutputError,
     RateLimitEvent,
     RateLimits,
     RateLimitWindow,
     Retry,
+    Subagent,
     TransportClosedError,
     UnsupportedOptionError,
     Usage,
@@ -142,6 +145,23 @@ def test_calls_are_counted_once(turns: list[list[int]]) -> None:
         "model_calls": sum(map(len, turns)) + goes_on,
         "tool_calls": sum(map(sum, turns)),
     }
+
+
+def test_what_a_subagent_uses_counts_too() -> None:
+    meter = Meter(Budget(tokens=1000, model_calls=10, tool_calls=10), "turn")
+    turn = TurnMeter(TurnOptions(cwd=Path("/"), budget=(meter,)), Capabilities())
+    turn.begin()
+    agents = [Subagent(id="a", usage=used(tokens).usage) for tokens in (100, 300, 300)]
+    started = msgspec.structs.replace(command(1, "started"), agent=Subagent(id="a"))
+    ended = msgspec.structs.replace(command(1), agent=agents[0])
+    others = [OtherEvent(name="usage", agent=agent) for agent in agents]
+    turn.take([used(200), started, ended, *others, used(250)])
+    assert meter._used == {"tokens": 550, "model_calls": 4, "tool_calls": 1}
+    turn.take([OtherEvent(name="usage", agent=Subagent(id="b", usage=used(500).usage))])
+    assert (turn.at_fault, str(turn.error)) == (
+        True,
+        "the turn's budget of 1,000 tokens is used up: 1,050 tokens",
+    )
 
 
 def test_another_provider_counts_from_zero() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Annotated, cast
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -177,8 +178,13 @@ def _scripted() -> dict[str, object]:
     """Returns the options of a program that runs against a scripted model.
 
     No stored login goes there: the access is a placeholder.
+
+    Raises:
+        InvalidOptionError: The address is that of another machine.
     """
     url = os.environ.get(CHATGPT_LOOPBACK)
     if not url:
         return {}
+    if urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise InvalidOptionError(f"{CHATGPT_LOOPBACK}={url} must be an address of this machine")
     return {"access": "loopback", "base_url": url, "request_max_retries": 0}
