@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SITE := .venv-site
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-quick test-all coverage lint format bench docs clean
+.PHONY: demo test test-quick test-all coverage lint format bench docs site clean
 
 demo: $(STAMP)
 	$(BIN)/signedin demo
@@ -49,8 +50,15 @@ docs: $(STAMP)
 	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/python scripts/generate_blocking.py
 
+# In an environment of its own: nothing else needs the tool.
+site:
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(SITE)/bin/python -m pip install --quiet --group site
+	$(SITE)/bin/zensical build --clean --strict
+
 clean:
-	rm -rf $(VENV) .agents build dist
+	rm -rf $(VENV) $(SITE) .agents build dist
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
