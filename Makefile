@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SITE := .venv-site
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 STAMP := $(VENV)/.installed
 TOOLS := build/tools
 
 .PHONY: demo test test-quick test-all coverage lint format bench docs newest-agents test-lowest \
-	release clean
+	release site clean
 
 demo: $(STAMP)
 	$(BIN)/signedin demo
@@ -77,8 +78,15 @@ $(TOOLS): pyproject.toml
 	$@/bin/python -m pip install --quiet --group release
 	touch $@
 
+# In an environment of its own: nothing else needs the tool.
+site:
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(SITE)/bin/python -m pip install --quiet --group site
+	$(SITE)/bin/zensical build --clean --strict
+
 clean:
-	rm -rf $(VENV) .agents build dist
+	rm -rf $(VENV) $(SITE) .agents build dist
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
