@@ -10,6 +10,7 @@ import threading
 import webbrowser
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from getpass import getpass
 from pathlib import Path
 from typing import get_args
@@ -42,6 +43,19 @@ _passphrase_file = click.option(
 @click.group(cls=options.Group)
 def auth() -> None:
     """Who is signed in, who pays; sign in and out."""
+
+
+class ExportedLogin(msgspec.Struct, frozen=True):
+    """What ``signedin auth export --json`` writes: the line to import elsewhere."""
+
+    login: str
+
+
+class ImportedLogin(msgspec.Struct, frozen=True):
+    """What ``signedin auth import --json`` writes: whose login it is, and where it is stored."""
+
+    provider: str
+    home: str
 
 
 class SignedOut(msgspec.Struct, frozen=True):
@@ -119,6 +133,7 @@ def list_logins(*, json: bool) -> None:
 @click.option(
     "--timeout", default=900.0, metavar="SECONDS", help="Time limit for signing in, with a method."
 )
+@options.json
 def login(
     *,
     provider: str,
@@ -129,14 +144,23 @@ def login(
     paste: bool,
     no_browser: bool,
     timeout: float,
+    json: bool,
 ) -> int:
-    """Sign in."""
+    """Sign in. With --json who is signed in then is written, as by `auth status`."""
     if (paste or no_browser) and method != "browser":
         raise UsageError(f"--{'paste' if paste else 'no-browser'} requires --method browser")
     keys = _profile(provider, profile)
     opens = method == "browser" and not paste and not no_browser
     work = _login(
-        provider, source, account, method, keys, opens=opens, paste=paste, timeout=timeout
+        provider,
+        source,
+        account,
+        method,
+        keys,
+        opens=opens,
+        paste=paste,
+        timeout=timeout,
+        json=json,
     )
     return asyncio.run(_until_stopped(work))
 
@@ -166,6 +190,7 @@ def logout(*, provider: str, source: AuthSource, account: str | None, json: bool
 @options.login()
 @click.option("--plain", is_flag=True, help="Do not encrypt: whoever sees the line is signed in.")
 @_passphrase_file
+@options.json
 def export(
     *,
     provider: str,
@@ -173,6 +198,7 @@ def export(
     account: str | None,
     plain: bool,
     passphrase_file: Path | None,
+    json: bool,
 ) -> None:
     """Print a login as one line, encrypted with a passphrase, to be imported elsewhere."""
     passphrase = None if plain else _passphrase(passphrase_file, confirm=True)
@@ -189,7 +215,10 @@ def export(
         "here, which would end it there, too; delete the login instead.",
         err=True,
     )
-    write(f"{line}\n")
+    if json:
+        write_json(ExportedLogin(line))
+    else:
+        write(f"{line}\n")
 
 
 @auth.command("import")
@@ -200,8 +229,15 @@ def export(
 @options.account
 @click.option("--force", is_flag=True, help="Replace an existing login.")
 @_passphrase_file
+@options.json
 def import_login(
-    *, file: Path, provider: str, account: str | None, force: bool, passphrase_file: Path | None
+    *,
+    file: Path,
+    provider: str,
+    account: str | None,
+    force: bool,
+    passphrase_file: Path | None,
+    json: bool,
 ) -> None:
     """Import a login exported elsewhere as an isolated login."""
     line = _line_in(sys.stdin.buffer.read() if file == Path("-") else _content(file))
@@ -212,7 +248,10 @@ def import_login(
                 line, lambda: _passphrase(passphrase_file, confirm=False), force=force
             )
 
-    click.echo(f"signed in to {provider}: {asyncio.run(bring_in())}", err=True)
+    home = asyncio.run(bring_in())
+    click.echo(f"signed in to {provider}: {home}", err=True)
+    if json:
+        write_json(ImportedLogin(provider, str(home)))
 
 
 def fields(status: AuthStatus) -> dict[str, object]:
@@ -326,7 +365,9 @@ async def _login(
     opens: bool,
     paste: bool,
     timeout: float,
+    json: bool,
 ) -> None:
+    say = partial(click.echo, err=json, nl=False)
     key = sys.stdin.readline().strip() if method == "api-key" else None
     if method == "api-key" and not key:
         raise UsageError("--method api-key reads the key from standard input, which is empty")
@@ -334,20 +375,21 @@ async def _login(
         pending = await client.login(method=method, api_key=key)
         if pending is not None:
             if pending.url:
-                write(f"Open this page to sign in: {pending.url}\n")
+                say(f"Open this page to sign in: {pending.url}\n")
                 if opens:
                     open_page(pending.url)
             if pending.user_code:
-                write(f"Type this code there: {pending.user_code}\n")
-                write(
-                    "Continue only if you started this yourself; never type someone else's code.\n"
-                )
+                say(f"Type this code there: {pending.user_code}\n")
+                say("Continue only if you started this yourself; never type someone else's code.\n")
             if pending.wants_code or paste:
-                write(f"Paste the {'address it ends at' if paste else 'code it shows'}: ")
+                say(f"Paste the {'address it ends at' if paste else 'code it shows'}: ")
                 await pending.submit_code(await in_thread(sys.stdin.readline, "signedin paste"))
             await pending.wait(timeout)
         status = await client.auth_status()
-    write(aligned(_rows(status)))
+    if json:
+        write_json(fields(status))
+    else:
+        write(aligned(_rows(status)))
 
 
 def open_page(url: str) -> None:

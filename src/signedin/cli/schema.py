@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from signedin.accounts.status import AuthStatus
-from signedin.cli.auth import SignedOut
+from signedin.cli.auth import ExportedLogin, ImportedLogin, SignedOut
 from signedin.cli.doctor import Finding
 from signedin.cli.documents import (
     Availability,
@@ -61,7 +61,9 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
         "signedin sessions fork, rename, archive, unarchive and delete --json",
     ),
     "resume": (ResumeDocument, "signedin resume --json"),
-    "auth-status": (AuthStatus, "signedin auth status --json"),
+    "auth-status": (AuthStatus, "signedin auth status and login --json"),
+    "auth-export": (ExportedLogin, "signedin auth export --json"),
+    "auth-import": (ImportedLogin, "signedin auth import --json"),
     "auth-list": (list[AuthStatus], "signedin auth list --json"),
     "auth-logout": (SignedOut, "signedin auth logout --json"),
     "config": (dict[str, Setting], "signedin config --json"),

@@ -96,6 +96,9 @@ def test_signing_in_and_out_with_a_key(env: Mapping[str, str], isolated: Path) -
     assert "signed in   yes\n" in out
     assert "pays        api\n" in out
     assert KEY not in out
+    code, out, err = run(env, *arguments, "--json", stdin=f"{KEY}\n")
+    status = json.loads(out)
+    assert (code, err, status["authenticated"], status["billing"]) == (0, "", True, "api")
     code, out, _ = run(env, "auth", "list")
     rows = [line.split() for line in out.splitlines()]
     assert ["codex", "isolated", "work", "yes", "api", "auth.json"] in rows
@@ -206,8 +209,12 @@ def test_a_login_is_moved(env: Mapping[str, str], isolated: Path, tmp_path: Path
     code, out, err = run(env, "auth", "import", "--passphrase-file", secret, stdin=line)
     assert (code, out) == (2, "")
     assert "has a login already" in err
-    code, out, err = run(env, "auth", "import", "--force", "--passphrase-file", secret, stdin=line)
-    assert code == 0
+    code, document, err = run(env, "auth", "export", "--passphrase-file", secret, "--json")
+    line = json.loads(document)["login"]
+    command = ["auth", "import", "--force", "--passphrase-file", secret, "--json"]
+    code, out, err = run(env, *command, stdin=line)
+    imported = {"provider": "codex", "home": str(isolated / "auth.json")}
+    assert (code, json.loads(out)) == (0, imported)
     secret.write_text("open barley\n")
     code, out, err = run(env, "auth", "import", "--force", "--passphrase-file", secret, stdin=line)
     assert (code, out) == (3, "")
