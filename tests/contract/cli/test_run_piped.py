@@ -110,6 +110,7 @@ class TestPipe:
             "reason": "completed",
             "retries": 0,
             "fallbacks": [],
+            "agents": [],
             "error": None,
         }
 
