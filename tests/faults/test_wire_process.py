@@ -135,13 +135,28 @@ async def test_a_flood_on_stderr_blocks_nothing_and_its_end_is_kept() -> None:
     await process.stop()
 
 
-async def test_output_may_go_to_a_file(tmp_path: Path) -> None:
-    with (tmp_path / "out").open("wb") as file:
-        process = await Process.start(python("print('text')"), env={}, stdout_to=file)
-    assert await read_all(process) == b""
+async def test_output_may_go_through_a_file(tmp_path: Path) -> None:
+    """It arrives while it is written, and all of it: also what is written in the last moment."""
+    code = "print('first', flush=True); sys.stdin.readline(); print('x' * 3_000_000)"
+    out = tmp_path / "out"
+    process = await Process.start(python(code), env={}, stdout_through=out)
+    chunks = process.chunks()
+    assert await anext(chunks) == b"first\n"
+    await process.write(b"go on\n")
+    assert await read_all(process) == b"x" * 3_000_000 + b"\n"
     assert await process.wait() == 0
-    assert (tmp_path / "out").read_bytes() == b"text\n"
+    assert out.stat().st_size == 3_000_007
     await process.stop()
+
+
+async def test_a_file_of_a_program_that_is_stopped_is_closed(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code = "print('first', flush=True); signal.pause()"
+    process = await Process.start(python(code), env={}, stdout_through=out)
+    assert await anext(process.chunks()) == b"first\n"
+    await process.stop(stdin_grace=0)
+    assert await read_all(process) == b""
+    assert out not in {each.resolve() for each in Path("/proc/self/fd").iterdir()}
 
 
 async def test_the_child_gets_exactly_this_environment_and_directory(tmp_path: Path) -> None:

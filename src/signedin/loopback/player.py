@@ -119,14 +119,18 @@ def read_script(path: str | Path) -> Script:
 def _line_of(message: str, text: bytes) -> int | None:
     """Returns the line that a message is about; ``None`` if it names no place in the script."""
     place = re.search(r"`\$[^`]*`|\b(default|rules)\[[^:\s]*", message)
+    yaml = import_module("yaml")
     if place is None:
         return None
-    node = import_module("yaml").compose(text)
-    for number, name in re.findall(r"\[(\d+)\]|([a-z_]+)", place[0]):
-        if number and node.id == "sequence":
-            node = node.value[int(number)]
-        elif name and node.id == "mapping":
-            node = next((value for key, value in node.value if key.value == name), node)
+    try:
+        node = yaml.compose(text)
+        for number, name in re.findall(r"\[(\d+)\]|([a-z_]+)", place[0]):
+            if number and node.id == "sequence":
+                node = node.value[int(number)]
+            elif name and node.id == "mapping":
+                node = next((value for key, value in node.value if key.value == name), node)
+    except (yaml.YAMLError, LookupError, RecursionError):
+        return None  # msgspec reads it with another parser, and of equal keys it takes the last
     return node.start_mark.line + 1
 
 
