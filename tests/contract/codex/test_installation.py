@@ -14,7 +14,7 @@ from signedin import (
 )
 from signedin.loopback import Hold, Text
 from signedin.providers.shared.codex_program import VARIABLE, native_program
-from support.processes import command_of, processes_with
+from support.processes import children_with, command_of
 from support.stage import Stage
 from support.turns import failed
 
@@ -38,12 +38,12 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
 
 
 def program_of_a_turn(stage: Stage, client: Client) -> str:
-    """The program that runs while the model is asked."""
+    """The program that signedin has started, while the model is asked."""
     stage.play([Text("Done."), Hold("end")])
     with client.stream("go") as turn:
         next(iter(turn))
         stage.model.wait_until_held("end")
-        programs = {command_of(pid)[0] for pid in processes_with(stage.home)}
+        programs = {command_of(pid)[0] for pid in children_with(stage.home)}
         stage.release("end")
         assert turn.result().text == "Done."
     [program] = programs
