@@ -272,7 +272,7 @@ async def test_a_grandchild_does_not_outlive_the_group(end: str) -> None:
 
 
 async def test_a_grandchild_may_clean_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signedin.wire.process.SWEEP_GRACE", 30)
+    monkeypatch.setattr("signedin.wire.groups.SWEEP_GRACE", 30)
     process = await start(
         "child = subprocess.Popen([sys.executable, '-S', '-c', sys.argv[1], sys.argv[2]])\n"
         "sys.stdin.read()",

@@ -20,6 +20,7 @@ from signedin.cli.output import write, write_json
 from signedin.cli.signals import calling_on_stop
 from signedin.loopback import LoopbackModel, ModelRequest, ScriptError
 from signedin.loopback.clients import CLIENTS, ClientOptions
+from signedin.wire.groups import MARK, ProcessGroup, new_mark
 
 LONGEST_PROMPT = 100
 
@@ -101,11 +102,16 @@ async def _serve(model: LoopbackModel, provider: str, *, json: bool) -> None:
 
 
 async def _run(model: LoopbackModel, provider: str | None, command: Sequence[str]) -> int:
-    """Runs a program until it ends, and returns its exit code as a shell does."""
+    """Runs a program until it ends, and returns its exit code as a shell does.
+
+    What the program leaves behind is ended: Codex's terminal starts a server that goes on, and
+    whose home is gone then.
+    """
     async with model:
         changes = {**os.environ, **model.variables(provider)}
         env = {name: value for name, value in changes.items() if value is not None}
-        process = await asyncio.create_subprocess_exec(*command, env=env)
+        mark = new_mark()
+        process = await asyncio.create_subprocess_exec(*command, env={**env, MARK: mark})
 
         def pass_on(signum: int) -> None:
             if process.returncode is None and not (signum == signal.SIGINT and _has_terminal()):
@@ -113,6 +119,9 @@ async def _run(model: LoopbackModel, provider: str | None, command: Sequence[str
 
         with calling_on_stop(asyncio.get_running_loop(), pass_on):
             code = await process.wait()
+        started = ProcessGroup(process.pid, mark)
+        if started.terminate():
+            await started.end_survivors()
     for problem in model.unanswered:
         _say(f"not answered: {problem}\n")
     return code if code >= 0 else SIGNALLED - code

@@ -29,6 +29,9 @@ CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" 
 MARK = "SIGNEDIN_PROCESS"
 """Environment variable that has the mark of a program, and so of everything that it starts."""
 
+SWEEP_GRACE = 0.5
+"""Seconds the members of a group that outlive their leader have between SIGTERM and SIGKILL."""
+
 _POLL_FIRST = 0.005
 _POLL_LONGEST = 0.1
 
@@ -141,6 +144,13 @@ class ProcessGroup:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _POLL_LONGEST)
         return True
+
+    async def end_survivors(self) -> None:
+        """Kills those that have not ended `SWEEP_GRACE` seconds after `terminate`."""
+        try:
+            await self.gone_within(SWEEP_GRACE)
+        finally:
+            self.kill()
 
     def _end(self, number: signal.Signals) -> bool:
         if sys.platform == "win32":

@@ -39,9 +39,6 @@ TERM_GRACE = 2.0
 KILL_GRACE = 5.0
 """Seconds the system has to end a process group after SIGKILL."""
 
-SWEEP_GRACE = 0.5
-"""Seconds the members of a group that outlive their leader have between SIGTERM and SIGKILL."""
-
 FILE_INTERVAL = 0.02
 """Seconds between two looks at a file that grows."""
 
@@ -394,13 +391,7 @@ class _Child(asyncio.SubprocessProtocol):
         self.close()
         self.exited.set()
         if self.group.terminate():
-            self._sweep = self._loop.create_task(self._sweep_group())
-
-    async def _sweep_group(self) -> None:
-        try:
-            await self.group.gone_within(SWEEP_GRACE)
-        finally:
-            self.group.kill()
+            self._sweep = self._loop.create_task(self.group.end_survivors())
 
     async def swept(self) -> None:
         """Waits until nothing of the group is left."""

@@ -15,6 +15,7 @@ import pytest
 from signedin.providers.registry import provider_names
 from support import codex_home
 from support.agents import program, versions
+from support.processes import command_of
 from support.program import PROGRAM, SECONDS, document, environment, run_program, started_program
 from support.terminal import Terminal
 
@@ -216,6 +217,14 @@ class TestOtherCommands:
             server.send_signal(signal.Signals[name])
             assert server.communicate(timeout=SECONDS) == (f"{name}\n", "")
         assert server.returncode == 0
+
+    def test_what_the_program_leaves_behind_is_ended(self, tmp_path):
+        script = tmp_path / "script.yaml"
+        script.write_text("hello\n")
+        leaves = "setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $!"
+        done = run_program("loopback", script, "--", "sh", "-c", leaves, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert command_of(int(done.stdout)) == []
 
     @pytest.mark.parametrize(
         ("arguments", "code", "error"),
