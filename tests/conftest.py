@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 from signedin.loopback import LoopbackIssuer
 from signedin.model.redact import redact
 from signedin.providers.shared.environment import vendor_variables
-from support.rows import ROWS
+from support.rows import WITH_COPILOT
 
 CANARY = "sk-canary-0123456789"
 """A key in the environment of every test."""
@@ -122,7 +122,7 @@ class _Groups(LoadScopeScheduling):
         return f"{file} {row[1]}" if row else file
 
 
-_ROW = re.compile(rf"[\[-]({'|'.join(re.escape(row.name) for row in ROWS)})[\]-]")
+_ROW = re.compile(rf"[\[-]({'|'.join(re.escape(row.name) for row in WITH_COPILOT)})[\]-]")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Groups:

@@ -35,6 +35,14 @@ class Row(NamedTuple):
         return f"{self.kind}-{self.version}" if self.version else self.kind
 
     @property
+    def trusts(self) -> bool:
+        """Whether it has to trust the project: it looks for files in all folders above.
+
+        The homes of those who run the tests are among these.
+        """
+        return self.agent == "copilot"
+
+    @property
     def binary(self) -> Path | None:
         """The program to run."""
         return program(self.agent, self.version) if self.version not in {"", WHEEL} else None
@@ -60,3 +68,9 @@ ROWS = [
     ),
     Row("chatgpt", "chatgpt-responses"),
 ]
+
+WITH_COPILOT = [
+    *ROWS,
+    *(Row("acp:copilot", "acp", "copilot", version) for version in versions("copilot")),
+]
+"""Also the agent that is held to the scenarios and the sandbox only, not to every door."""

@@ -1,9 +1,10 @@
 """The wire format of OpenAI's chat completions, which most agents can be pointed at.
 
-Seen with opencode 1.18 and qwen-code 0.15: they stream, and send the user's prompt as the last
-message of role `user`, beside reminders of their own.
+Seen with opencode 1.18, qwen-code 0.15 and Copilot CLI 1.0.102: they stream, and send the user's
+prompt as the last message of role `user`, beside reminders of their own.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -44,6 +45,9 @@ _FINISH_REASONS = {"max_output_tokens": "length"}
 
 _NOT_TYPED = ("<system-reminder>",)
 """How texts begin that agents put beside what the user typed."""
+
+_TIME = re.compile(r"\A<current_datetime>[^<]*</current_datetime>\s*")
+"""What Copilot CLI puts before each prompt."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -226,7 +230,7 @@ def _last_turn(messages: Sequence[_Message]) -> tuple[str, list[ToolOutput]]:
 
 
 def _typed(content: str | Sequence[_Content] | None) -> str:
-    texts = _texts(content)
+    texts = (_TIME.sub("", text) for text in _texts(content))
     return "".join(text for text in texts if not text.lstrip().startswith(_NOT_TYPED))
 
 

@@ -230,6 +230,29 @@ def qwen_options(url: str, home: Path) -> ClientOptions:
     }
 
 
+def copilot_options(url: str, home: Path) -> ClientOptions:
+    """Options for Copilot CLI: its own home, and a model provider that is the loopback server.
+
+    Offline it signs in nowhere and sends nothing elsewhere. The model's name is one it knows, so
+    that it has tools and limits; over chat completions they are the usual ones (seen with 1.0.102).
+    """
+    return {
+        "env": {
+            **_home_variables(home),
+            **dict.fromkeys(_COPILOT_ELSEWHERE),
+            "COPILOT_HOME": str(home / ".copilot"),
+            "COPILOT_MODEL": "gpt-4.1",
+            "COPILOT_OFFLINE": "true",
+            "COPILOT_PROVIDER_API_KEY": "loopback",
+            "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
+            "COPILOT_PROVIDER_MAX_PROMPT_TOKENS": "1000000",
+            "COPILOT_PROVIDER_TYPE": "openai",
+            **_HELD_BACK,
+        },
+        "provider_options": {},
+    }
+
+
 def _home_variables(home: Path) -> dict[str, str | None]:
     folders = ("config", "data", "cache", "state")
     variables = {f"XDG_{name.upper()}_HOME": str(home / f".{name}") for name in folders}
@@ -256,6 +279,16 @@ _GEMINI_ELSEWHERE = (
     "GOOGLE_VERTEX_BASE_URL",
 )
 
+_COPILOT_ELSEWHERE = (
+    "COPILOT_PROVIDER_API_KEY_COMMAND",
+    "COPILOT_PROVIDER_BEARER_TOKEN",
+    "COPILOT_PROVIDER_HEADERS",
+    "COPILOT_PROVIDER_MODEL_ID",
+    "COPILOT_PROVIDER_TRANSPORT",
+    "COPILOT_PROVIDER_WIRE_API",
+    "COPILOT_PROVIDER_WIRE_MODEL",
+)
+
 CLIENTS: Mapping[str, Callable[[str, Path], ClientOptions]] = {
     "codex": codex_options,
     "claude": claude_options,
@@ -263,6 +296,7 @@ CLIENTS: Mapping[str, Callable[[str, Path], ClientOptions]] = {
     "chatgpt": chatgpt_options,
     "acp:opencode": opencode_options,
     "acp:qwen": qwen_options,
+    "acp:copilot": copilot_options,
 }
 """Options by provider: called with the server's address and an empty directory of the provider."""
 
@@ -273,6 +307,7 @@ VARIABLES: Mapping[str, Callable[[str, Path], dict[str, str | None]]] = {
     "chatgpt": lambda url, _: {CHATGPT_LOOPBACK: f"{url}/backend-api/codex"},
     "acp:opencode": lambda url, home: opencode_options(url, home)["env"],
     "acp:qwen": lambda url, home: qwen_options(url, home)["env"],
+    "acp:copilot": lambda url, home: copilot_options(url, home)["env"],
 }
 """Variables by provider that say the same to a program which makes its clients itself.
 

@@ -27,6 +27,7 @@ class ToolNames(Struct, frozen=True):
     path: str
     old: str
     new: str
+    content: str = "content"
     shell_extra: Mapping[str, str] = {}
     """Further arguments of its tool for commands."""
     edit_extra: Mapping[str, str] = {}
@@ -85,10 +86,24 @@ OPENCODE = ToolNames(
     "newString",
     shell_extra={"description": "A scripted command."},
 )
+COPILOT = ToolNames(
+    "bash",
+    "view",
+    "create",
+    "edit",
+    "ask_user",
+    "path",
+    "old_str",
+    "new_str",
+    content="file_text",
+    shell_extra={"description": "A scripted command."},
+)
 
 
 def chat_agent(offered: Sequence[str]) -> ToolNames:
     """The names of the agent that offers these tools over the chat completions API."""
+    if "view" in offered:
+        return COPILOT
     return QWEN if "read_file" in offered else OPENCODE
 
 
@@ -101,7 +116,7 @@ def tool_call(part: Call, names: ToolNames, offered: Sequence[str]) -> ToolCall:
         case ReadFile():
             return ToolCall(names.read, {names.path: part.path}, id=part.id)
         case WriteFile():
-            arguments = {names.path: part.path, "content": part.content}
+            arguments = {names.path: part.path, names.content: part.content}
             return ToolCall(names.write, arguments, id=part.id)
         case EditFile():
             arguments = {names.path: part.path, names.old: part.old, names.new: part.new}
@@ -123,6 +138,6 @@ def _offered_name(call: ToolCall, offered: Sequence[str]) -> str | None:
     if whole in offered:
         return whole
     server = (call.namespace or "").rpartition("__")[2]
-    endings = (f"{server}_{call.name}", f"{server}__{call.name}")
+    endings = tuple(f"{server}{between}{call.name}" for between in ("_", "__", "-"))
     found = (name for name in offered if name.endswith(endings))
     return next(found, whole if call.namespace else None)

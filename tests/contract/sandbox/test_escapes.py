@@ -17,7 +17,7 @@ from signedin import Client, CommandEvent, allow
 from signedin.loopback import Shell
 from signedin.providers.registry import load_provider
 from support.folders import outside_of_sandboxes
-from support.rows import ROWS, Row
+from support.rows import WITH_COPILOT, Row
 from support.stage import Stage
 from support.turns import checked, of_type
 
@@ -126,6 +126,7 @@ def reached(row: Row, level: Level, scene: Scene) -> set[str]:
             transport=row.transport,
             binary=row.binary,
             cwd=scene.work,
+            trust_project=row.trusts,
             **stage.options,
         ) as client:
             result = checked(client.run("Try.", **keywords))
@@ -159,7 +160,9 @@ def _report(listener: socket.socket, commands: list[CommandEvent]) -> set[str]:
     return set(json.loads(said[-1][said[-1].index("{") :])["done"])
 
 
-CONFINED = [row for row in ROWS if load_provider(row.provider).transports[row.transport].sandboxed]
+CONFINED = [
+    row for row in WITH_COPILOT if load_provider(row.provider).transports[row.transport].sandboxed
+]
 
 
 @pytest.mark.parametrize("level", ["read-only", "workspace-write"])

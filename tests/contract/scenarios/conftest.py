@@ -9,7 +9,7 @@ import pytest
 from signedin import Client, RunResult, SignedinError, UnsupportedOptionError
 from signedin.providers.registry import load_provider
 from support.folders import outside_of_sandboxes
-from support.rows import ROWS, Row
+from support.rows import WITH_COPILOT, Row
 from support.stage import Stage
 from support.turns import checked
 
@@ -18,6 +18,9 @@ LOGINS = {
     "claude": {"ANTHROPIC_API_KEY": None, "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-loopback"},
 }
 """Variables that make an agent take itself for signed in."""
+
+WITH_AN_ACCOUNT = {"acp:copilot": {"models"}}
+"""What an agent reports of the models of an account only, and lacks with a scripted one."""
 
 IMPATIENCE = {"claude": {"CLAUDE_CODE_MAX_RETRIES": "0"}}
 """Variables that keep an agent from trying again what fails; `Stage` configures the others."""
@@ -45,6 +48,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         name
         for name in (marker.args if marker else ())
         if not getattr(pyfuncitem.funcargs["client"].capabilities, name)
+        or name in WITH_AN_ACCOUNT.get(pyfuncitem.funcargs["client"].provider, ())
     ]
     if not missing:
         return (yield)
@@ -55,7 +59,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     raise AssertionError(f"{', '.join(missing)} worked, and the provider does not claim it")
 
 
-@pytest.fixture(params=ROWS, ids=lambda row: row.name, scope="module")
+@pytest.fixture(params=WITH_COPILOT, ids=lambda row: row.name, scope="module")
 def row(request: pytest.FixtureRequest) -> Row:
     """Each way to drive an agent."""
     return request.param
@@ -92,7 +96,7 @@ def keywords(row: Row, stage: Stage, work: Path, mark: str) -> dict[str, object]
     }
     binary = str(row.binary) if row.binary else None
     own = {"transport": row.transport, "binary": binary, "cwd": str(work), "env": env}
-    return {**stage.options, **own}
+    return {**stage.options, **own, "trust_project": row.trusts}
 
 
 @pytest.fixture(scope="module")

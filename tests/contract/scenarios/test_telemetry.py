@@ -11,6 +11,7 @@ from support.rows import Row
 from support.stage import Stage
 
 VENDORS = {
+    "acp:copilot": "copilot",
     "acp:opencode": "opencode",
     "acp:qwen": "qwen",
     "chatgpt": "openai",

@@ -3,6 +3,7 @@
 import msgspec
 from hypothesis import given, strategies as st
 
+from signedin.model.errors import ErrorKind
 from signedin.model.events import (
     CommandEvent,
     DoneEvent,
@@ -19,15 +20,15 @@ from signedin.model.events import (
 from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import McpNames
-from signedin.providers.acp.normalise import TurnNormaliser
+from signedin.providers.acp.normalise import Notices, TurnNormaliser
 from signedin.providers.acp.terminals import Terminals
 from signedin.providers.acp.toolcalls import ToolCalls, unified_diff
 from signedin.testing import assert_event_contract
 
 
-def turn(*updates: dict, result: dict | None = None) -> list[Event]:
+def turn(*updates: dict, result: dict | None = None, notices: Notices | None = None) -> list[Event]:
     """The events of a whole turn, as a caller sees them."""
-    normaliser = TurnNormaliser("/work")
+    normaliser = TurnNormaliser("/work", notices=notices)
     events: list[Event] = [SessionEvent(session_id="s", timestamp=1.0)]
     for update in updates:
         params = msgspec.json.encode({"sessionId": "s", "update": update})
@@ -58,6 +59,22 @@ def complete_items(events: list[Event]) -> list[tuple[str, str]]:
         for event in events
         if isinstance(event, MessageEvent | ReasoningEvent)
     ]
+
+
+def test_a_failure_that_is_said_in_the_answer():
+    said = [chunk("I look."), chunk("Info: Trying again."), chunk("Error: 503 It is full")]
+    events = turn(*said, notices=Notices("copilot login"))
+    assert complete_items(events) == [("message", "I look.")]
+    *_, warning, payload, error, done = events
+    assert (warning.kind, warning.text) == ("warning", "Trying again.")
+    assert payload.name == "agent_message_chunk"
+    assert (error.text, error.error, done.reason) == ("503 It is full", ErrorKind.OTHER, "failed")
+
+
+def test_an_answer_that_begins_like_a_failure():
+    said = [chunk("Error: it says"), chunk(" that nothing"), chunk(" was found.")]
+    events = turn(*said, notices=Notices("copilot login"))
+    assert events[-1].reason == "completed"
 
 
 def test_a_thought_in_the_middle_does_not_cut_the_answer() -> None:

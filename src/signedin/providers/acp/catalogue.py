@@ -54,6 +54,9 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         trusting: The option that takes the MCP servers whose tools run unasked, for an agent that
             does not report whose tool it asks about.
         shares_servers: Whether the sessions of a process see each other's MCP servers.
+        replays_open: Whether it replays a session that it has open.
+        adds_up_tokens: Whether it reports the tokens of all prompts since the session was opened.
+        has_notices: Whether what it has to say itself stands in the model's answer.
         keeps_folder: Whether a stored session continues only in the folder it began in: in another
             one it would wait for ever for what it asks.
         can: Which of `SESSION_METHODS` it has, and what else others lack.
@@ -77,6 +80,9 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     trusting: str | None = None
     shares_servers: bool = False
     keeps_folder: bool = False
+    replays_open: bool = True
+    adds_up_tokens: bool = False
+    has_notices: bool = False
     can: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
     features: ClientFeatures = ClientFeatures()
@@ -214,6 +220,18 @@ AGENTS: Mapping[str, KnownAgent] = {
         command=("copilot", "--acp", "--no-auto-update"),
         install="npm install -g @github/copilot",
         login="copilot login",
+        replays_open=False,
+        adds_up_tokens=True,
+        has_notices=True,
+        can=("list_sessions", "usage", "command_output"),
+        cannot=("effort", "mcp_servers"),
+        quirks=(
+            "it is not started where `.mcp.json`, `.claude` and others are, unless `trust_project`",
+            "a command that is denied ends its turn",
+            "it ignores MCP servers that it would have to start",
+            "it tries again for a minute when the model's server fails",
+            "a session that another process has open cannot be continued",
+        ),
         guard=ProjectGuard(files=_COPILOT_FILES),
         own=OwnFolders(
             written=("~/.copilot", "~/.cache/copilot"),

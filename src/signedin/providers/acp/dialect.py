@@ -120,8 +120,23 @@ class Dialect(Protocol):
         ...
 
     @property
+    def replays_open(self) -> bool:
+        """Whether the agent replays a session that it has open, and leaves it as it is."""
+        ...
+
+    @property
+    def adds_up_tokens(self) -> bool:
+        """Whether it reports the tokens of all prompts since the session was opened."""
+        ...
+
+    @property
     def stop_failures(self) -> Mapping[str, ErrorKind]:
         """Stop reasons that this agent uses for failures."""
+        ...
+
+    @property
+    def has_notices(self) -> bool:
+        """Whether what it has to say itself stands in the model's answer; see `Notices`."""
         ...
 
     @property

@@ -18,6 +18,7 @@ _FORMATS = (
     r"mcp__{server}__(?P<tool>.+)",  # qwen 0.15 and claude-agent-acp, in _meta
     r"(?P<tool>.+?) \({server} MCP Server\)(?:: .*)?",  # gemini 0.61
     r"{server}_(?P<tool>.+)",  # opencode 1.18
+    r"{server}-(?P<tool>.+)",  # copilot 1.0.102
 )
 _COMMAND_FORMAT = r"mcp\.{server}\.(?P<tool>[\w.-]+)"  # codex-acp 2.6, which calls tools commands
 _OTHER_KINDS = frozenset({"execute", "edit", "delete", "move", "fetch"})

@@ -6,6 +6,7 @@ together until an action comes between them, or until the agent names another me
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from io import StringIO
@@ -30,10 +31,12 @@ from signedin.model.events import (
     WarningEvent,
 )
 from signedin.providers.acp import protocol as acp
+from signedin.providers.acp.failure import failure_event
 from signedin.providers.acp.mcp import McpNames
 from signedin.providers.acp.terminals import Terminals
 from signedin.providers.acp.toolcalls import ToolCalls
 from signedin.wire.jsonrpc import IncomingRequest
+from signedin.wire.rpc_errors import JsonRpcError
 
 _REASONS: dict[str, DoneReason] = {"end_turn": "completed", "cancelled": "interrupted"}
 STOP_FAILURES: Mapping[str, ErrorKind] = {
@@ -76,6 +79,7 @@ class TurnNormaliser:
         names: Recognises the tools of the session's MCP servers.
         failures: Stop reasons that the agent uses for failures.
         terminals: The commands the client runs on the agent's behalf.
+        notices: Reads what the agent has to say itself, if that stands in the model's answer.
 
     Attributes:
         calls: The tool calls of the turn.
@@ -87,7 +91,9 @@ class TurnNormaliser:
         names: McpNames | None = None,
         failures: Mapping[str, ErrorKind] = STOP_FAILURES,
         terminals: Terminals | None = None,
+        notices: Notices | None = None,
     ) -> None:
+        self._notices = notices
         self._failures = failures
         self.calls = ToolCalls(cwd, names or McpNames(), terminals or Terminals())
         self._count = 0
@@ -163,6 +169,8 @@ class TurnNormaliser:
                     payload=raw,
                 )
             )
+        if self._notices and self._notices.failure:
+            return [*events, *self.failed(self._notices.failure)]
         if failure := self._failures.get(reason):
             events.append(ErrorEvent(error=failure, text=_FAILED[failure], timestamp=now))
             return [*events, DoneEvent(reason="failed", timestamp=now, payload=raw)]
@@ -182,6 +190,8 @@ class TurnNormaliser:
         text = self._decode_content(update.content).text
         if not text:
             return []
+        if self._notices and (warnings := self._notices.read(text, payload)) is not None:
+            return [*self._close_blocks(), *warnings] or [_other("agent_message_chunk", payload)]
         events: list[Event] = []
         if self._thought is not None:
             events.append(_reasoning(self._thought))
@@ -231,6 +241,60 @@ class TurnNormaliser:
     def _new_id(self, kind: str) -> str:
         self._count += 1
         return f"{kind}-{self._count}"
+
+
+class TokenCounts:
+    """The tokens of a session whose agent adds them up, from when it was opened."""
+
+    def __init__(self) -> None:
+        self._counted: acp.TokenUsage | None = None
+
+    def of_prompt(self, result: acp.PromptResult) -> acp.PromptResult:
+        """Returns the end of a prompt with the tokens of that prompt only."""
+        before, now = self._counted, result.usage
+        self._counted = now or before
+        if before is None or now is None:
+            return result
+        own = {
+            name: (getattr(now, name) or 0) - (getattr(before, name) or 0)
+            for name in now.__struct_fields__
+        }
+        return msgspec.structs.replace(result, usage=acp.TokenUsage(**own))
+
+
+class Notices:
+    """What an agent has to say itself, in pieces of the answer that are a sentence each.
+
+    Copilot CLI 1.0.102 ends a turn in which the model failed as any other, with a piece that begins
+    with ``Error:``. The model's own words come in smaller pieces.
+
+    Args:
+        login: The command that signs in.
+
+    Attributes:
+        failure: Why the turn has failed, if it has.
+    """
+
+    def __init__(self, login: str) -> None:
+        self._login = login
+        self.failure: ErrorEvent | None = None
+
+    def read(self, text: str, payload: msgspec.Raw) -> list[Event] | None:
+        """Returns the warnings in a piece, ``None`` if it is the model's."""
+        found = _NOTICE.fullmatch(text)
+        if found is None:
+            self.failure = None  # it was no failure: the answer continues
+            return None
+        level, words = found.groups()
+        if words == "Operation cancelled by user":  # the user has denied something, or interrupted
+            return []
+        if level == "Error":
+            self.failure = failure_event(JsonRpcError(0, words), login=self._login)
+            return []
+        return [WarningEvent(text=words, timestamp=time.time(), payload=payload)]
+
+
+_NOTICE = re.compile(r"(Info|Warning|Error): (\S+ \S.*)", re.DOTALL)
 
 
 class _Block:

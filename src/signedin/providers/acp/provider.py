@@ -337,6 +337,9 @@ class KnownDialect:
         self.keeps_folder = known.keeps_folder
         self.free_models = known.free_models
         self.scratch = known.scratch
+        self.replays_open = known.replays_open
+        self.adds_up_tokens = known.adds_up_tokens
+        self.has_notices = known.has_notices
         self._known = known
         self._config = config
 

@@ -26,6 +26,7 @@ from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.dialect import Dialect, Launch
 from signedin.providers.acp.failure import failure_event
 from signedin.providers.acp.mcp import servers_on_the_wire, tools_on_the_wire
+from signedin.providers.acp.normalise import TokenCounts
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.prompts import image_block, text_block, with_schema
 from signedin.providers.acp.questions import Granted
@@ -64,6 +65,7 @@ class OpenedSession(msgspec.Struct, frozen=True):
         payload: What the agent reported when it was opened.
         servers: The MCP servers the agent has connected to for it.
         offered: The Python tools it was given.
+        counts: Of an agent that adds up the tokens of all its prompts, what it has counted.
     """
 
     id: str
@@ -72,6 +74,7 @@ class OpenedSession(msgspec.Struct, frozen=True):
     payload: msgspec.Raw
     servers: Sequence[Mapping[str, object]] = ()
     offered: OfferedTools | None = None
+    counts: TokenCounts | None = None
 
     def check_serves(self, provider: str, servers: Sequence[object], options: TurnOptions) -> None:
         """Checks that the session has the tools and servers of a caller who resumes it.
@@ -250,6 +253,8 @@ class ACPSession(ProviderSession):
             name=self._dialect.name,
             login=self._dialect.login,
             failures=self._dialect.stop_failures,
+            has_notices=self._dialect.has_notices,
+            counts=opened.counts,
             options=options,
             host=host,
             env=running.env,
@@ -302,7 +307,7 @@ class ACPSession(ProviderSession):
         running = await self.open()
         agent, opened = running.agent, self._opened
         assert opened is not None  # noqa: S101 - open() did
-        if self._dialect.late_replay or not agent.capabilities.load_session:
+        if not (self._dialect.replays_open and agent.capabilities.load_session):
             hint = f"{agent.name} {agent.version} cannot replay sessions without damaging them"
             raise UnsupportedOptionError(self._dialect.name, "history", hint)
         turns = await self._replay(agent, opened)
@@ -374,7 +379,7 @@ class ACPSession(ProviderSession):
                 "session begins"
             )
             raise UnsupportedOptionError(self._dialect.name, "permissions", hint)
-        if self._turns_run:
+        if self._turns_run and self._dialect.replays_open:
             await self.history()  # the agent may not have stored the last turn yet
         await self.aclose()
 
@@ -464,7 +469,9 @@ class ACPSession(ProviderSession):
         self, session_id: str, agent: ACPAgent, state: acp.SessionState, payload: msgspec.Raw
     ) -> OpenedSession:
         settings = SessionSettings(self._dialect, agent, session_id, state)
-        return OpenedSession(session_id, str(self._options.cwd), settings, payload)
+        counts = TokenCounts() if self._dialect.adds_up_tokens else None
+        cwd = str(self._options.cwd)
+        return OpenedSession(session_id, cwd, settings, payload, counts=counts)
 
     def _blocks(
         self, prompt: str, options: TurnOptions, agent: ACPAgent

@@ -55,6 +55,11 @@ _EDITS = frozenset({"edit", "delete", "move"})
 _ENDED: Mapping[str, ItemStatus] = {"completed": "completed", "failed": "failed"}
 _COMMAND_NAMES = ("command", "cmd")
 _REPORT = re.compile(
+    r"(?P<output>.*)\n<shellId: [^\n>]* completed with exit code (?P<code>\d+)>", re.DOTALL
+)
+"""How copilot 1.0.102 reports the end of a command."""
+
+_LONG_REPORT = re.compile(
     r"Command: .*\nDirectory: [^\n]*\nOutput: (?P<output>.*)\nError: .*"
     r"\nExit Code: (?P<code>[^\n]*)\nSignal: [^\n]*(?:\n[^\n]*)*",
     re.DOTALL,
@@ -354,7 +359,7 @@ def _change(tool_kind: str | None, item: acp.ToolContent, cwd: str) -> FileChang
 def _output_of(call: acp.ToolCall) -> str:
     """What a command has written, as the agent reports it."""
     text = text_of(call)
-    report = _REPORT.fullmatch(text)
+    report = _REPORT.fullmatch(text) or _LONG_REPORT.fullmatch(text)
     return report["output"].removesuffix("(empty)") if report else text
 
 
@@ -362,7 +367,8 @@ def _exit_code(call: acp.ToolCall) -> int | None:
     code = _member(call.raw_output, _EXIT_CODE_NAMES)
     if code is None:
         code = _member(_member(call.raw_output, ("metadata",)), _EXIT_CODE_NAMES)
-    if code is None and (report := _REPORT.fullmatch(text_of(call))):
+    text = text_of(call)
+    if code is None and (report := _REPORT.fullmatch(text) or _LONG_REPORT.fullmatch(text)):
         return int(report["code"]) if report["code"].isdecimal() else None
     return code if isinstance(code, int) else None
 

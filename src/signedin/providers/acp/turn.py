@@ -20,7 +20,7 @@ from signedin.model.options import TurnOptions
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.failure import failure_event
 from signedin.providers.acp.mcp import names_of
-from signedin.providers.acp.normalise import TurnNormaliser
+from signedin.providers.acp.normalise import Notices, TokenCounts, TurnNormaliser
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.prompts import text_block
 from signedin.providers.acp.questions import Granted, RequestHandler
@@ -61,6 +61,8 @@ class ACPTurn:
         name: str,
         login: str,
         failures: Mapping[str, ErrorKind],
+        has_notices: bool,
+        counts: TokenCounts | None,
         options: TurnOptions,
         host: Host,
         env: Mapping[str, str],
@@ -73,9 +75,12 @@ class ACPTurn:
         self._name = name
         self._login = login
         self._on_end = on_end
+        self._counts = counts
         terminals = Terminals(agent.start_command)
         names = names_of(options)
-        self._normaliser = TurnNormaliser(str(options.cwd), names, failures, terminals)
+        self._normaliser = TurnNormaliser(
+            str(options.cwd), names, failures, terminals, Notices(login) if has_notices else None
+        )
         self._request_handler = RequestHandler(
             options,
             host,
@@ -171,11 +176,11 @@ class ACPTurn:
 
     async def _run(self, blocks: Sequence[Mapping[str, object]]) -> list[Event]:
         try:
-            result, raw = await self._agent.prompt(self._session_id, blocks)
+            result, raw = await self._answer(blocks)
             # A refusal has no room for a reason.
             while (notes := self._request_handler.take_notes()) and not self._interrupted:
                 self._normaliser.prompted_again(result)
-                result, raw = await self._agent.prompt(self._session_id, [text_block(notes)])
+                result, raw = await self._answer([text_block(notes)])
         except JsonRpcError as error:
             if self._interrupted:
                 return [DoneEvent(reason="interrupted", timestamp=time.time())]
@@ -184,6 +189,12 @@ class ACPTurn:
             # opencode, stopped before it begins, ends the turn as it did the one before (1.18).
             result = acp.PromptResult(stop_reason="cancelled")
         return self._normaliser.end(result, raw)
+
+    async def _answer(
+        self, blocks: Sequence[Mapping[str, object]]
+    ) -> tuple[acp.PromptResult, msgspec.Raw]:
+        result, raw = await self._agent.prompt(self._session_id, blocks)
+        return self._counts.of_prompt(result) if self._counts else result, raw
 
     async def _stop(self) -> None:
         """Ends the turn; with its agent if that does not stop, and the next one starts another."""

@@ -33,6 +33,9 @@ class GeminiDialect:
     tested = gemini.TESTED
     login = LOGIN
     late_replay = True
+    replays_open = False
+    adds_up_tokens = False
+    has_notices = False
     # It reports a prompt that does not fit, but not an answer that is cut off (0.61).
     stop_failures = {**STOP_FAILURES, "max_tokens": ErrorKind.CONTEXT_WINDOW}  # noqa: RUF012
     keeps_folder = False
