@@ -246,6 +246,38 @@ class TestWhileWorking:
 
 
 class TestStopping:
+    def test_esc_stops_the_turn_and_nothing_else(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work, "--permissions", "full-access") as terminal:
+            terminal.press("\x1b")
+            terminal.press("Sleep\r")
+            wait_for(terminal, "Running sleep 60")
+            terminal.press("two\x1b\rlines\x1b[D\x1b[D")
+            wait_for(terminal, "... lines")
+            assert "Stopping" not in "\n".join(terminal.lines)
+            terminal.press("\x1b")
+            terminal.press("\x1b")
+            wait_for(terminal, "Interrupted.")
+            wait_until_idle(terminal)
+            terminal.press("\x1b")
+            enter(terminal, "!", "It works.")
+            leave(terminal)
+        assert model.requests[-1].prompt == "two\nlin!es"
+        assert said(terminal).count("Stopping. Ctrl-C once more leaves.") == 1
+        assert not processes_with(str(home))
+
+    def test_esc_stops_the_turn_that_asks(self, loopback_model: Models, home: Path, work: Path):
+        with talk(loopback_model(SCRIPT), home, work) as terminal:
+            terminal.press("Write\r")
+            wait_for(terminal, "Allow it?")
+            terminal.press("\x1b")
+            wait_for(terminal, "Interrupted.")
+            wait_until_idle(terminal)
+            leave(terminal)
+        assert not (work / "new.txt").exists()
+
     def test_ctrl_c_stops_the_turn_and_no_more(
         self, loopback_model: Models, home: Path, work: Path
     ):

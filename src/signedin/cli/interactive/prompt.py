@@ -33,6 +33,9 @@ HISTORY = "history"
 """Name of the file in signedin's folder that stores what was entered."""
 
 _FRAME_SECONDS = 0.1
+_ESCAPE_SECONDS = 0.05
+"""How long the rest of a key may take that a terminal sends as Esc and more, such as an arrow."""
+
 _CONTINUATION = "... "
 _STYLE = Style.from_dict(
     {
@@ -151,15 +154,6 @@ class PromptScreen:
         shown = printable(entered).replace("\n", f"\n{_CONTINUATION}")
         self._show_text(f"{printable(asked)}{shown}\n")
 
-    def _interrupt(self) -> None:
-        if self._question:
-            self._end_question(None)
-        elif self._session.default_buffer.text:
-            self._session.default_buffer.reset()
-            return
-        if self._delegate is not None:
-            self._delegate.interrupted()
-
     def _prompt(self) -> str:
         return self._delegate.prompt if self._delegate else ""
 
@@ -197,7 +191,7 @@ class PromptScreen:
 
     def _new_session(self) -> PromptSession[str]:
         is_asking = Condition(lambda: bool(self._question))
-        return PromptSession(
+        session: PromptSession[str] = PromptSession(
             self._message,
             history=FileHistory(str(history_file())),
             completer=SlashCompleter(self._choices),
@@ -210,46 +204,58 @@ class PromptScreen:
             style=_STYLE,
             reserve_space_for_menu=6,
         )
+        session.app.ttimeoutlen = _ESCAPE_SECONDS
+        return session
 
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
         typing = has_focus(DEFAULT_BUFFER)
-
-        def enter(event: KeyPressEvent) -> None:
-            buffer = event.current_buffer
-            if buffer.document.text_before_cursor.endswith("\\"):
-                buffer.delete_before_cursor()
-                buffer.newline(copy_margin=False)
-            else:
-                text = buffer.text
-                if not self._question:
-                    buffer.append_to_history()
-                buffer.reset()
-                self._enter(text)
-
-        def newline(event: KeyPressEvent) -> None:
-            event.current_buffer.newline(copy_margin=False)
-
-        def interrupt(event: KeyPressEvent) -> None:
-            del event
-            self._interrupt()
-
-        def leave(event: KeyPressEvent) -> None:
-            if not event.current_buffer.text:
-                event.app.exit(exception=EOFError)
-
-        keys.add("enter", filter=typing)(enter)
-        keys.add("escape", "enter", filter=typing)(newline)
-
-        def switch(event: KeyPressEvent) -> None:
-            del event
-            if self._delegate is not None:
-                self._delegate.switch_permissions()
-
-        keys.add("s-tab", filter=typing & ~has_completions)(switch)
-        keys.add("c-c")(interrupt)
-        keys.add("c-d", filter=typing)(leave)
+        # Alt and a key arrive as Esc and that key, both at once.
+        is_alone = Condition(lambda: not self._session.app.key_processor.input_queue)
+        is_working = Condition(lambda: bool(self._delegate and self._delegate.is_working))
+        escape = typing & is_alone
+        keys.add("enter", filter=typing)(self._on_enter)
+        keys.add("escape", "enter", filter=typing)(_on_newline)
+        keys.add("escape", filter=escape & has_completions, eager=True)(_on_close_menu)
+        keys.add("escape", filter=escape & is_working & ~has_completions, eager=True)(self._on_stop)
+        keys.add("s-tab", filter=typing & ~has_completions)(self._on_switch)
+        keys.add("c-c")(self._on_interrupt)
+        keys.add("c-d", filter=typing)(_on_leave)
         return keys
+
+    def _on_enter(self, event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.document.text_before_cursor.endswith("\\"):
+            buffer.delete_before_cursor()
+            buffer.newline(copy_margin=False)
+        else:
+            text = buffer.text
+            if not self._question:
+                buffer.append_to_history()
+            buffer.reset()
+            self._enter(text)
+
+    def _on_stop(self, event: KeyPressEvent) -> None:
+        del event
+        if self._question:
+            self._end_question(None)
+        if self._delegate is not None:
+            self._delegate.stop()
+
+    def _on_switch(self, event: KeyPressEvent) -> None:
+        del event
+        if self._delegate is not None:
+            self._delegate.switch_permissions()
+
+    def _on_interrupt(self, event: KeyPressEvent) -> None:
+        del event
+        if self._question:
+            self._end_question(None)
+        elif self._session.default_buffer.text:
+            self._session.default_buffer.reset()
+            return
+        if self._delegate is not None:
+            self._delegate.interrupted()
 
     async def _choices(self, line: str) -> Choices:
         return [] if self._question or not self._delegate else await self._delegate.choices(line)
@@ -322,6 +328,19 @@ class SlashCompleter(Completer):
         for word, meaning in await self._choices(line):
             if word.startswith(typed):
                 yield Completion(word, start_position=-len(typed), display_meta=meaning)
+
+
+def _on_newline(event: KeyPressEvent) -> None:
+    event.current_buffer.newline(copy_margin=False)
+
+
+def _on_close_menu(event: KeyPressEvent) -> None:
+    event.current_buffer.cancel_completion()
+
+
+def _on_leave(event: KeyPressEvent) -> None:
+    if not event.current_buffer.text:
+        event.app.exit(exception=EOFError)
 
 
 def history_file() -> Path:

@@ -100,16 +100,22 @@ class Shell:
     def interrupted(self) -> None:
         """Stops the turn, or what was asked to stop already, or leaves when asked twice."""
         if self._working is not None and self._stopping is None:
-            self.show(Text("Stopping. Ctrl-C once more leaves.", style="dim"))
-            for text in self._waiting:
-                self.show(Text(f"Not sent: {blocks.printable(text)}", style="dim"))
-            self._waiting.clear()
-            self._stopping = asyncio.create_task(self._stop(self._working))
+            self.stop()
         elif self._was_warned or self._working is not None:
             self.leave(INTERRUPTED)
         else:
             self._was_warned = True
             self.show(Text("Ctrl-C once more leaves, and so does Ctrl-D.", style="dim"))
+
+    def stop(self) -> None:
+        """Stops the turn, or whatever else runs, unless that was asked for already."""
+        if self._working is None or self._stopping is not None:
+            return
+        self.show(Text("Stopping. Ctrl-C once more leaves.", style="dim"))
+        for text in self._waiting:
+            self.show(Text(f"Not sent: {blocks.printable(text)}", style="dim"))
+        self._waiting.clear()
+        self._stopping = asyncio.create_task(self._stop(self._working))
 
     async def say(self, text: str) -> None:
         """Sends the agent a message: at once if it can take one while it works, else afterwards."""
