@@ -1,5 +1,6 @@
 """``signedin interactive`` in a terminal: typed into, with the real agents behind it."""
 
+import base64
 import os
 import re
 import signal
@@ -20,6 +21,10 @@ from support.terminal import Terminal
 Models = Callable[..., LoopbackModel]
 
 SECONDS = 60
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415478"
+    "9c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
+)
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 PROMPT = "signedin[codex:auto]>"
 IDLE = "· /help"
@@ -243,6 +248,99 @@ class TestWhileWorking:
             enter(terminal, "w?", "It works.")
             leave(terminal)
         assert model.requests[-1].prompt == "And now?"
+
+
+class TestMentions:
+    def test_files_that_git_does_not_ignore_complete(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        subprocess.run(["git", "init", "-q"], cwd=work, check=True)
+        (work / ".gitignore").write_text("build/\n")
+        for name in ("src/main.py", "build/main.py", "src/two words.txt"):
+            (work / name).parent.mkdir(exist_ok=True)
+            (work / name).write_text("")
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            terminal.press("Read @mai")
+            wait_for(terminal, " src/main.py")
+            terminal.press("\t and @wor")
+            wait_for(terminal, f"{PROMPT} Read @src/main.py and @wor")
+            wait_for(terminal, "src/two words.txt")
+            terminal.press("\t")
+            wait_for(terminal, '@"src/two words.txt"')
+            enter(terminal, "", "It works.")
+            leave(terminal)
+        assert model.requests[0].prompt == 'Read @src/main.py and @"src/two words.txt"'
+        assert "build" not in terminal.written
+
+    def test_an_image_is_shown_to_the_model(self, loopback_model: Models, home: Path, work: Path):
+        (work / "pic.png").write_bytes(PNG)
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            enter(terminal, "See @pic.png", "It works.")
+            leave(terminal)
+        assert f"data:image/png;base64,{base64.b64encode(PNG).decode()}" in str(
+            model.requests[0].body
+        )
+
+
+class TestOwnCommands:
+    def test_the_agent_gets_the_output_with_the_next_message(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            given = "The agent gets this with your next message."
+            command = r"printf 'a\033[31mred\033[0m\033]0;title\007\nb'; echo c >&2; exit 3"
+            enter(terminal, f"!{command}", given)
+            enter(terminal, "!!echo not given", "\nnot given")
+            enter(terminal, "And now?", "It works.")
+            enter(terminal, "And then?", "It works.")
+            enter(terminal, "!", "error: ! needs a command")
+            leave(terminal)
+        at = said(terminal).index(f"{PROMPT} !{command}")
+        assert said(terminal)[at + 1 : at + 8] == [
+            r"ared\x1b]0;title\x07",
+            "bc",
+            "exit code 3",
+            given,
+            f"{PROMPT} !!echo not given",
+            "not given",
+            f"{PROMPT} And now?",
+        ]
+        assert [request.prompt for request in model.requests] == [
+            f"(The user has run a command. Exit code 3.)\n$ {command}\n"
+            "ared\\x1b]0;title\\x07\nbc\n\n\nAnd now?",
+            "And then?",
+        ]
+
+    @pytest.mark.parametrize("key", ["\x1b", "\x03"])
+    def test_a_key_ends_it_with_all_it_has_started(
+        self, loopback_model: Models, home: Path, work: Path, key: str
+    ):
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            terminal.press(f"!echo begun; sleep 60 {home} & sh -c 'sleep 61; : {home}'\r")
+            wait_for(terminal, "\nbegun\n")
+            terminal.press("later\r")
+            wait_for(terminal, "Queued; sent when this turn ends.")
+            terminal.press(key)
+            wait_for(terminal, "Interrupted.")
+            wait_until_idle(terminal)
+            assert processes_with(str(home)) == {terminal.pid}
+            enter(terminal, "And now?", "It works.")
+            leave(terminal)
+        assert [request.prompt for request in model.requests] == ["And now?"]
+        assert "Not sent: later" in said(terminal)
+
+    def test_a_flood_can_be_stopped(self, loopback_model: Models, home: Path, work: Path):
+        with talk(loopback_model(SCRIPT), home, work) as terminal:
+            terminal.press("!yes\r")
+            wait_for(terminal, "\ny\ny\n")
+            terminal.press("\x1b")
+            wait_for(terminal, "Interrupted.")
+            wait_until_idle(terminal)
+            leave(terminal)
 
 
 class TestStopping:

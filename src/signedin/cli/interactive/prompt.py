@@ -11,7 +11,7 @@ from typing import Self, TextIO
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import in_terminal
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, merge_completers
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_completions, has_focus
@@ -24,6 +24,7 @@ from rich.console import Console, RenderableType
 from signedin.accounts.homes import make_private, signedin_home
 from signedin.cli.blocks import printable
 from signedin.cli.interactive.commands import Choices
+from signedin.cli.interactive.completing import MentionCompleter
 from signedin.cli.interactive.screen import Fits, ScreenDelegate
 from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.render import View
@@ -194,7 +195,9 @@ class PromptScreen:
         session: PromptSession[str] = PromptSession(
             self._message,
             history=FileHistory(str(history_file())),
-            completer=SlashCompleter(self._choices),
+            completer=merge_completers(
+                [SlashCompleter(self._choices), MentionCompleter(self._folder)]
+            ),
             complete_while_typing=~is_asking,
             is_password=Condition(lambda: self._is_secret),
             multiline=True,
@@ -256,6 +259,9 @@ class PromptScreen:
             return
         if self._delegate is not None:
             self._delegate.interrupted()
+
+    def _folder(self) -> Path | None:
+        return None if self._question or not self._delegate else Path(self._delegate.place)
 
     async def _choices(self, line: str) -> Choices:
         return [] if self._question or not self._delegate else await self._delegate.choices(line)

@@ -24,6 +24,11 @@ class ScreenDelegate(Protocol):
         ...
 
     @property
+    def place(self) -> str:
+        """The folder where the agent works."""
+        ...
+
+    @property
     def is_working(self) -> bool:
         """Whether something runs that can be stopped."""
         ...
