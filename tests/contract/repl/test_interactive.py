@@ -58,12 +58,14 @@ def work(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def talk(model: LoopbackModel, home: Path, work: Path, *arguments: str) -> Iterator[Terminal]:
+def talk(
+    model: LoopbackModel, home: Path, work: Path, *arguments: str, **variables: str
+) -> Iterator[Terminal]:
     """The program in a terminal, ready to be typed into."""
     options = run_arguments("codex", model.client_options("codex"))[2:]
     with Terminal(
         [PROGRAM, "interactive", *options, *arguments],
-        env=environment(SIGNEDIN_HOME=str(home)),
+        env=environment(SIGNEDIN_HOME=str(home), **variables),
         cwd=work,
         lines=40,
     ) as terminal:
@@ -85,6 +87,12 @@ def enter(terminal: Terminal, text: str, shown: str) -> None:
     terminal.press(f"{text}\r")
     wait_for(terminal, shown)
     wait_until_idle(terminal)
+
+
+def search(terminal: Terminal, text: str) -> None:
+    terminal.press("\x12")
+    wait_for(terminal, "I-search backward:")
+    terminal.press(text)
 
 
 def leave(terminal: Terminal) -> None:
@@ -177,6 +185,125 @@ class TestConversation:
             enter(terminal, "", "full-access: anything, without asking")
             leave(terminal)
         assert f"{PROMPT} /permissions full-access" in said(terminal)
+
+
+class TestLongInput:
+    def test_a_pasted_text_is_folded_and_sent_whole(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        model = loopback_model(SCRIPT)
+        text = "\n".join(f"line {number}" for number in range(200))
+        with talk(model, home, work) as terminal:
+            terminal.press(f"Why? \x1b[200~{text}\x1b[201~ and \x1b[200~{text}!\x1b[201~")
+            wait_for(terminal, "Why? [pasted 200 lines] and [pasted 200 lines, 2]")
+            terminal.press("\x7f")
+            wait_for(terminal, "Why? [pasted 200 lines] and\n")
+            enter(terminal, "\x1b[200~two\nlines\x1b[201~", "It works.")
+            leave(terminal)
+        assert said(terminal)[1:3] == [f"{PROMPT} Why? [pasted 200 lines] and two", "... lines"]
+        assert model.requests[0].prompt == f"Why? {text} and two\nlines"
+        with talk(model, home, work) as terminal:
+            search(terminal, "line 150")
+            wait_for(terminal, "... line 150")
+            enter(terminal, "\r", "It works.")
+            leave(terminal)
+        assert model.requests[1].prompt == model.requests[0].prompt
+
+    def test_an_answer_can_be_pasted(self, loopback_model: Models, home: Path, work: Path):
+        with talk(loopback_model(SCRIPT), home, work) as terminal:
+            terminal.press("Write\r")
+            wait_for(terminal, "Allow it?")
+            enter(terminal, "\x1b[200~n not now\x1b[201~", "completed in")
+            leave(terminal)
+        assert "not now" not in (home / "history").read_text()
+        assert not (work / "new.txt").exists()
+
+    def test_what_is_entered_elsewhere_is_found(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal, talk(model, home, work) as other:
+            enter(other, "First there", "It works.")
+            search(terminal, "First")
+            wait_for(terminal, f"{PROMPT} First there")
+            enter(terminal, "\r", "It works.")
+            terminal.press("Then here\r")
+            model.wait_for_request(3)
+            search(other, "Then")
+            wait_for(other, f"{PROMPT} Then here")
+            other.press("\x07\x03")
+            wait_for(other, "Ctrl-C once more leaves")
+            leave(terminal)
+            leave(other)
+        prompts = [request.prompt for request in model.requests]
+        assert prompts == ["First there", "First there", "Then here"]
+
+    @pytest.mark.parametrize("keys", ["\x07", "\x18\x05"])
+    def test_an_editor_takes_a_long_prompt(
+        self, loopback_model: Models, home: Path, work: Path, keys: str
+    ):
+        model = loopback_model(SCRIPT)
+        editor = work / "editor"
+        editor.write_text(
+            '#!/bin/sh\nstat -c %a "$1" > mode\necho "$1" > name\ncp "$1" before\n'
+            'printf "edited\\nwell\\n" > "$1"\n'
+        )
+        editor.chmod(0o700)
+        text = "\n".join(map(str, range(20)))
+        with talk(model, home, work, EDITOR=str(editor)) as terminal:
+            terminal.press(f"\x1b[200~{text}\x1b[201~ why?{keys}")
+            wait_for(terminal, "... well")
+            enter(terminal, "", "It works.")
+            leave(terminal)
+        assert model.requests[0].prompt == "edited\nwell"
+        assert (work / "before").read_text() == f"{text} why?"
+        assert (work / "mode").read_text() == "600\n"
+        assert not Path((work / "name").read_text().strip()).exists()
+
+
+class TestPastedImages:
+    def test_a_dragged_image_is_mentioned(self, loopback_model: Models, home: Path, work: Path):
+        picture = work / "a dot.png"
+        picture.write_bytes(PNG)
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            terminal.press(f"See \x1b[200~'{picture}'\x1b[201~")
+            terminal.press("\x1b[200~/no/picture.png\x1b[201~")
+            wait_for(terminal, "/picture.png")
+            enter(terminal, "", "It works.")
+            leave(terminal)
+        [request] = model.requests
+        assert f'See @"{picture}" /no/picture.png' in request.prompt
+        assert base64.b64encode(PNG).decode() in str(request.body)
+
+    def test_an_image_comes_from_the_clipboard(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        """A program of its name stands for the clipboard of a desktop, which tests have none of."""
+        programs, picture = work / "bin", work / "dot.png"
+        programs.mkdir()
+        picture.write_bytes(PNG)
+        paste = programs / "wl-paste"
+        paste.write_text(f"#!/bin/sh\nexec /bin/cat {picture}\n")
+        paste.chmod(0o700)
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work, PATH=str(programs)) as terminal:
+            terminal.press("See \x16")
+            wait_for(terminal, "/pasted-1.png")
+            enter(terminal, "", "It works.")
+            picture.write_text("text")
+            terminal.press("\x16")
+            wait_for(terminal, "No image was pasted: there is none in the clipboard, says wl-paste")
+            paste.unlink()
+            terminal.press("\x16")
+            wait_for(
+                terminal, "No image was pasted: none of wl-paste, xclip, pngpaste is installed"
+            )
+            leave(terminal)
+        [request] = model.requests
+        assert base64.b64encode(PNG).decode() in str(request.body)
+        [stored] = re.findall(r"@(\S+/pasted-1\.png)", request.prompt)
+        assert not Path(stored).exists()
 
 
 class TestWhileWorking:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,22 +15,21 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_completions, has_focus
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text
-from prompt_toolkit.history import FileHistory
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.search import SearchDirection, start_search
 from prompt_toolkit.styles import Style
 from rich.console import Console, RenderableType
+from rich.text import Text
 
-from signedin.accounts.homes import make_private, signedin_home
 from signedin.cli.blocks import printable
 from signedin.cli.interactive.commands import Choices
 from signedin.cli.interactive.completing import MentionCompleter
+from signedin.cli.interactive.history import shared_history
+from signedin.cli.interactive.pasting import Pasting
 from signedin.cli.interactive.screen import Fits, ScreenDelegate
 from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.render import View
 from signedin.model.events import Event
-
-HISTORY = "history"
-"""Name of the file in signedin's folder that stores what was entered."""
 
 _FRAME_SECONDS = 0.1
 _ESCAPE_SECONDS = 0.05
@@ -56,11 +54,13 @@ class PromptScreen:
         self._console = Console(file=stream, highlight=False)
         self._delegate: ScreenDelegate | None = None
         self._view: View | None = None
-        self._entered: asyncio.Queue[str | None] = asyncio.Queue()
+        self._entered: asyncio.Queue[tuple[str, str] | None] = asyncio.Queue()
+        """Each line as it was shown, and whole."""
         self._question = ""
         self._is_secret = False
         self._answer: asyncio.Future[str | None] | None = None
         self._draft = Document()
+        self._pasting = Pasting(lambda remark: self.show(Text(remark, style="dim")))
         self._session = self._new_session()
 
     @asynccontextmanager
@@ -77,12 +77,15 @@ class PromptScreen:
             if ending is not None and not ending.done():
                 self._session.app.exit(result="")
             await reading
+            self._pasting.close()
 
     async def read(self) -> str | None:
         """Waits for what the user enters."""
-        line = await self._entered.get()
-        if line is not None:
-            self._echo(self._prompt(), line)
+        entered = await self._entered.get()
+        if entered is None:
+            return None
+        shown, line = entered
+        self._echo(self._prompt(), shown)
         return line
 
     async def ask(
@@ -137,12 +140,6 @@ class PromptScreen:
         finally:
             self._entered.put_nowait(None)
 
-    def _enter(self, text: str) -> None:
-        if not self._question:
-            self._entered.put_nowait(text)
-        else:
-            self._end_question(text)
-
     def _end_question(self, answer: str | None) -> None:
         """Gives the answer, and the line back to what was being typed before."""
         if self._answer is not None and not self._answer.done():
@@ -194,7 +191,7 @@ class PromptScreen:
         is_asking = Condition(lambda: bool(self._question))
         session: PromptSession[str] = PromptSession(
             self._message,
-            history=FileHistory(str(history_file())),
+            history=shared_history(),
             completer=merge_completers(
                 [SlashCompleter(self._choices), MentionCompleter(self._folder)]
             ),
@@ -203,7 +200,9 @@ class PromptScreen:
             multiline=True,
             prompt_continuation=_CONTINUATION,
             bottom_toolbar=self._toolbar,
-            key_bindings=self._keys(),
+            key_bindings=merge_key_bindings(
+                [self._keys(), self._pasting.keys(has_focus(DEFAULT_BUFFER))]
+            ),
             style=_STYLE,
             reserve_space_for_menu=6,
         )
@@ -224,6 +223,7 @@ class PromptScreen:
         keys.add("s-tab", filter=typing & ~has_completions)(self._on_switch)
         keys.add("c-c")(self._on_interrupt)
         keys.add("c-d", filter=typing)(_on_leave)
+        keys.add("c-r", filter=typing)(_on_search)
         return keys
 
     def _on_enter(self, event: KeyPressEvent) -> None:
@@ -232,11 +232,14 @@ class PromptScreen:
             buffer.delete_before_cursor()
             buffer.newline(copy_margin=False)
         else:
-            text = buffer.text
-            if not self._question:
-                buffer.append_to_history()
-            buffer.reset()
-            self._enter(text)
+            shown = buffer.text
+            buffer.text = line = self._pasting.whole(shown)
+            if self._question:
+                self._end_question(line)
+                return
+            self._pasting.forget()
+            self._entered.put_nowait((shown, line))
+            buffer.reset(append_to_history=True)
 
     def _on_stop(self, event: KeyPressEvent) -> None:
         del event
@@ -340,6 +343,12 @@ def _on_newline(event: KeyPressEvent) -> None:
     event.current_buffer.newline(copy_margin=False)
 
 
+def _on_search(event: KeyPressEvent) -> None:
+    buffer = event.current_buffer
+    buffer.reset(buffer.document)  # reads the history again: others have added to it
+    start_search(direction=SearchDirection.BACKWARD)
+
+
 def _on_close_menu(event: KeyPressEvent) -> None:
     event.current_buffer.cancel_completion()
 
@@ -347,10 +356,3 @@ def _on_close_menu(event: KeyPressEvent) -> None:
 def _on_leave(event: KeyPressEvent) -> None:
     if not event.current_buffer.text:
         event.app.exit(exception=EOFError)
-
-
-def history_file() -> Path:
-    """Returns the file of what was entered, which only its owner can read."""
-    path = make_private(signedin_home()) / HISTORY
-    os.close(os.open(path, os.O_CREAT | os.O_APPEND, 0o600))
-    return path
