@@ -460,15 +460,6 @@ class TestOwnCommands:
         assert [request.prompt for request in model.requests] == ["And now?"]
         assert "Not sent: later" in said(terminal)
 
-    def test_a_flood_can_be_stopped(self, loopback_model: Models, home: Path, work: Path):
-        with talk(loopback_model(SCRIPT), home, work) as terminal:
-            terminal.press("!yes\r")
-            wait_for(terminal, "\ny\ny\n")
-            terminal.press("\x1b")
-            wait_for(terminal, "Interrupted.")
-            wait_until_idle(terminal)
-            leave(terminal)
-
 
 class TestStopping:
     def test_esc_stops_the_turn_and_nothing_else(
@@ -479,7 +470,7 @@ class TestStopping:
             terminal.press("\x1b")
             terminal.press("Sleep\r")
             wait_for(terminal, "Running sleep 60")
-            terminal.press("two\x1b\rlines\x1b[D\x1b[D")
+            terminal.press("\x1bstwo\x1b\rlines\x1b[D\x1b[D")
             wait_for(terminal, "... lines")
             assert "Stopping" not in "\n".join(terminal.lines)
             terminal.press("\x1b")
@@ -489,9 +480,20 @@ class TestStopping:
             terminal.press("\x1b")
             enter(terminal, "!", "It works.")
             leave(terminal)
-        assert model.requests[-1].prompt == "two\nlin!es"
+        assert model.requests[-1].prompt == "stwo\nlin!es"
         assert said(terminal).count("Stopping. Ctrl-C once more leaves.") == 1
         assert not processes_with(str(home))
+
+    def test_esc_stops_although_the_terminal_answers_at_that_moment(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        with talk(loopback_model(SCRIPT), home, work, "--permissions", "full-access") as terminal:
+            terminal.press("Sleep\r")
+            wait_for(terminal, "Running sleep 60")
+            terminal.press("\x1b\x1b[5;1R")  # where the cursor is
+            wait_for(terminal, "Interrupted.")
+            wait_until_idle(terminal)
+            leave(terminal)
 
     def test_esc_stops_the_turn_that_asks(self, loopback_model: Models, home: Path, work: Path):
         with talk(loopback_model(SCRIPT), home, work) as terminal:

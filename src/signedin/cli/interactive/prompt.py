@@ -16,6 +16,8 @@ from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_completions, has_focus
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.key_binding.key_processor import KeyProcessor
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.search import SearchDirection, start_search
 from prompt_toolkit.styles import Style
 from rich.console import Console, RenderableType
@@ -212,8 +214,7 @@ class PromptScreen:
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
         typing = has_focus(DEFAULT_BUFFER)
-        # Alt and a key arrive as Esc and that key, both at once.
-        is_alone = Condition(lambda: not self._session.app.key_processor.input_queue)
+        is_alone = Condition(lambda: _is_alone(self._session.app.key_processor))
         is_working = Condition(lambda: bool(self._delegate and self._delegate.is_working))
         escape = typing & is_alone
         keys.add("enter", filter=typing)(self._on_enter)
@@ -337,6 +338,15 @@ class SlashCompleter(Completer):
         for word, meaning in await self._choices(line):
             if word.startswith(typed):
                 yield Completion(word, start_position=-len(typed), display_meta=meaning)
+
+
+def _is_alone(keys: KeyProcessor) -> bool:
+    """Whether the current key is not the first of several, as Alt and a key arrive as Esc and it.
+
+    What the terminal answers, as it does whenever something is shown, is no key.
+    """
+    following = [*keys.key_buffer[1:], *keys.input_queue]
+    return all(key.key == Keys.CPRResponse for key in following)
 
 
 def _on_newline(event: KeyPressEvent) -> None:
