@@ -1,5 +1,6 @@
 """``signedin interactive`` in a terminal: typed into, with the real agents behind it."""
 
+import base64
 import os
 import re
 import signal
@@ -20,6 +21,10 @@ from support.terminal import Terminal
 Models = Callable[..., LoopbackModel]
 
 SECONDS = 60
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415478"
+    "9c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
+)
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 PROMPT = "signedin[codex:auto]>"
 IDLE = "· /help"
@@ -53,12 +58,14 @@ def work(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def talk(model: LoopbackModel, home: Path, work: Path, *arguments: str) -> Iterator[Terminal]:
+def talk(
+    model: LoopbackModel, home: Path, work: Path, *arguments: str, **variables: str
+) -> Iterator[Terminal]:
     """The program in a terminal, ready to be typed into."""
     options = run_arguments("codex", model.client_options("codex"))[2:]
     with Terminal(
         [PROGRAM, "interactive", *options, *arguments],
-        env=environment(SIGNEDIN_HOME=str(home)),
+        env=environment(SIGNEDIN_HOME=str(home), **variables),
         cwd=work,
         lines=40,
     ) as terminal:
@@ -80,6 +87,12 @@ def enter(terminal: Terminal, text: str, shown: str) -> None:
     terminal.press(f"{text}\r")
     wait_for(terminal, shown)
     wait_until_idle(terminal)
+
+
+def search(terminal: Terminal, text: str) -> None:
+    terminal.press("\x12")
+    wait_for(terminal, "I-search backward:")
+    terminal.press(text)
 
 
 def leave(terminal: Terminal) -> None:
@@ -174,6 +187,125 @@ class TestConversation:
         assert f"{PROMPT} /permissions full-access" in said(terminal)
 
 
+class TestLongInput:
+    def test_a_pasted_text_is_folded_and_sent_whole(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        model = loopback_model(SCRIPT)
+        text = "\n".join(f"line {number}" for number in range(200))
+        with talk(model, home, work) as terminal:
+            terminal.press(f"Why? \x1b[200~{text}\x1b[201~ and \x1b[200~{text}!\x1b[201~")
+            wait_for(terminal, "Why? [pasted 200 lines] and [pasted 200 lines, 2]")
+            terminal.press("\x7f")
+            wait_for(terminal, "Why? [pasted 200 lines] and\n")
+            enter(terminal, "\x1b[200~two\nlines\x1b[201~", "It works.")
+            leave(terminal)
+        assert said(terminal)[1:3] == [f"{PROMPT} Why? [pasted 200 lines] and two", "... lines"]
+        assert model.requests[0].prompt == f"Why? {text} and two\nlines"
+        with talk(model, home, work) as terminal:
+            search(terminal, "line 150")
+            wait_for(terminal, "... line 150")
+            enter(terminal, "\r", "It works.")
+            leave(terminal)
+        assert model.requests[1].prompt == model.requests[0].prompt
+
+    def test_an_answer_can_be_pasted(self, loopback_model: Models, home: Path, work: Path):
+        with talk(loopback_model(SCRIPT), home, work) as terminal:
+            terminal.press("Write\r")
+            wait_for(terminal, "Allow it?")
+            enter(terminal, "\x1b[200~n not now\x1b[201~", "completed in")
+            leave(terminal)
+        assert "not now" not in (home / "history").read_text()
+        assert not (work / "new.txt").exists()
+
+    def test_what_is_entered_elsewhere_is_found(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal, talk(model, home, work) as other:
+            enter(other, "First there", "It works.")
+            search(terminal, "First")
+            wait_for(terminal, f"{PROMPT} First there")
+            enter(terminal, "\r", "It works.")
+            terminal.press("Then here\r")
+            model.wait_for_request(3)
+            search(other, "Then")
+            wait_for(other, f"{PROMPT} Then here")
+            other.press("\x07\x03")
+            wait_for(other, "Ctrl-C once more leaves")
+            leave(terminal)
+            leave(other)
+        prompts = [request.prompt for request in model.requests]
+        assert prompts == ["First there", "First there", "Then here"]
+
+    @pytest.mark.parametrize("keys", ["\x07", "\x18\x05"])
+    def test_an_editor_takes_a_long_prompt(
+        self, loopback_model: Models, home: Path, work: Path, keys: str
+    ):
+        model = loopback_model(SCRIPT)
+        editor = work / "editor"
+        editor.write_text(
+            '#!/bin/sh\nstat -c %a "$1" > mode\necho "$1" > name\ncp "$1" before\n'
+            'printf "edited\\nwell\\n" > "$1"\n'
+        )
+        editor.chmod(0o700)
+        text = "\n".join(map(str, range(20)))
+        with talk(model, home, work, EDITOR=str(editor)) as terminal:
+            terminal.press(f"\x1b[200~{text}\x1b[201~ why?{keys}")
+            wait_for(terminal, "... well")
+            enter(terminal, "", "It works.")
+            leave(terminal)
+        assert model.requests[0].prompt == "edited\nwell"
+        assert (work / "before").read_text() == f"{text} why?"
+        assert (work / "mode").read_text() == "600\n"
+        assert not Path((work / "name").read_text().strip()).exists()
+
+
+class TestPastedImages:
+    def test_a_dragged_image_is_mentioned(self, loopback_model: Models, home: Path, work: Path):
+        picture = work / "a dot.png"
+        picture.write_bytes(PNG)
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            terminal.press(f"See \x1b[200~'{picture}'\x1b[201~")
+            terminal.press("\x1b[200~/no/picture.png\x1b[201~")
+            wait_for(terminal, "/picture.png")
+            enter(terminal, "", "It works.")
+            leave(terminal)
+        [request] = model.requests
+        assert f'See @"{picture}" /no/picture.png' in request.prompt
+        assert base64.b64encode(PNG).decode() in str(request.body)
+
+    def test_an_image_comes_from_the_clipboard(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        """A program of its name stands for the clipboard of a desktop, which tests have none of."""
+        programs, picture = work / "bin", work / "dot.png"
+        programs.mkdir()
+        picture.write_bytes(PNG)
+        paste = programs / "wl-paste"
+        paste.write_text(f"#!/bin/sh\nexec /bin/cat {picture}\n")
+        paste.chmod(0o700)
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work, PATH=str(programs)) as terminal:
+            terminal.press("See \x16")
+            wait_for(terminal, "/pasted-1.png")
+            enter(terminal, "", "It works.")
+            picture.write_text("text")
+            terminal.press("\x16")
+            wait_for(terminal, "No image was pasted: there is none in the clipboard, says wl-paste")
+            paste.unlink()
+            terminal.press("\x16")
+            wait_for(
+                terminal, "No image was pasted: none of wl-paste, xclip, pngpaste is installed"
+            )
+            leave(terminal)
+        [request] = model.requests
+        assert base64.b64encode(PNG).decode() in str(request.body)
+        [stored] = re.findall(r"@(\S+/pasted-1\.png)", request.prompt)
+        assert not Path(stored).exists()
+
+
 class TestWhileWorking:
     def test_the_agent_is_told_at_once(self, loopback_model: Models, home: Path, work: Path):
         model = loopback_model(SCRIPT)
@@ -245,7 +377,134 @@ class TestWhileWorking:
         assert model.requests[-1].prompt == "And now?"
 
 
+class TestMentions:
+    def test_files_that_git_does_not_ignore_complete(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        subprocess.run(["git", "init", "-q"], cwd=work, check=True)
+        (work / ".gitignore").write_text("build/\n")
+        for name in ("src/main.py", "build/main.py", "src/two words.txt"):
+            (work / name).parent.mkdir(exist_ok=True)
+            (work / name).write_text("")
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            terminal.press("Read @mai")
+            wait_for(terminal, " src/main.py")
+            terminal.press("\t and @wor")
+            wait_for(terminal, f"{PROMPT} Read @src/main.py and @wor")
+            wait_for(terminal, "src/two words.txt")
+            terminal.press("\t")
+            wait_for(terminal, '@"src/two words.txt"')
+            enter(terminal, "", "It works.")
+            leave(terminal)
+        assert model.requests[0].prompt == 'Read @src/main.py and @"src/two words.txt"'
+        assert "build" not in terminal.written
+
+    def test_an_image_is_shown_to_the_model(self, loopback_model: Models, home: Path, work: Path):
+        (work / "pic.png").write_bytes(PNG)
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            enter(terminal, "See @pic.png", "It works.")
+            leave(terminal)
+        assert f"data:image/png;base64,{base64.b64encode(PNG).decode()}" in str(
+            model.requests[0].body
+        )
+
+
+class TestOwnCommands:
+    def test_the_agent_gets_the_output_with_the_next_message(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            given = "The agent gets this with your next message."
+            command = r"printf 'a\033[31mred\033[0m\033]0;title\007\nb'; echo c >&2; exit 3"
+            enter(terminal, f"!{command}", given)
+            enter(terminal, "!!echo not given", "\nnot given")
+            enter(terminal, "And now?", "It works.")
+            enter(terminal, "And then?", "It works.")
+            enter(terminal, "!", "error: ! needs a command")
+            leave(terminal)
+        at = said(terminal).index(f"{PROMPT} !{command}")
+        assert said(terminal)[at + 1 : at + 8] == [
+            r"ared\x1b]0;title\x07",
+            "bc",
+            "exit code 3",
+            given,
+            f"{PROMPT} !!echo not given",
+            "not given",
+            f"{PROMPT} And now?",
+        ]
+        assert [request.prompt for request in model.requests] == [
+            f"(The user has run a command. Exit code 3.)\n$ {command}\n"
+            "ared\\x1b]0;title\\x07\nbc\n\n\nAnd now?",
+            "And then?",
+        ]
+
+    @pytest.mark.parametrize("key", ["\x1b", "\x03"])
+    def test_a_key_ends_it_with_all_it_has_started(
+        self, loopback_model: Models, home: Path, work: Path, key: str
+    ):
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            terminal.press(f"!echo begun; sleep 60 {home} & sh -c 'sleep 61; : {home}'\r")
+            wait_for(terminal, "\nbegun\n")
+            terminal.press("later\r")
+            wait_for(terminal, "Queued; sent when this turn ends.")
+            terminal.press(key)
+            wait_for(terminal, "Interrupted.")
+            wait_until_idle(terminal)
+            assert processes_with(str(home)) == {terminal.pid}
+            enter(terminal, "And now?", "It works.")
+            leave(terminal)
+        assert [request.prompt for request in model.requests] == ["And now?"]
+        assert "Not sent: later" in said(terminal)
+
+
 class TestStopping:
+    def test_esc_stops_the_turn_and_nothing_else(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work, "--permissions", "full-access") as terminal:
+            terminal.press("\x1b")
+            terminal.press("Sleep\r")
+            wait_for(terminal, "Running sleep 60")
+            terminal.press("\x1bstwo\x1b\rlines\x1b[D\x1b[D")
+            wait_for(terminal, "... lines")
+            assert "Stopping" not in "\n".join(terminal.lines)
+            terminal.press("\x1b")
+            terminal.press("\x1b")
+            wait_for(terminal, "Interrupted.")
+            wait_until_idle(terminal)
+            terminal.press("\x1b")
+            enter(terminal, "!", "It works.")
+            leave(terminal)
+        assert model.requests[-1].prompt == "stwo\nlin!es"
+        assert said(terminal).count("Stopping. Ctrl-C once more leaves.") == 1
+        assert not processes_with(str(home))
+
+    def test_esc_stops_although_the_terminal_answers_at_that_moment(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        with talk(loopback_model(SCRIPT), home, work, "--permissions", "full-access") as terminal:
+            terminal.press("Sleep\r")
+            wait_for(terminal, "Running sleep 60")
+            terminal.press("\x1b\x1b[5;1R")  # where the cursor is
+            wait_for(terminal, "Interrupted.")
+            wait_until_idle(terminal)
+            leave(terminal)
+
+    def test_esc_stops_the_turn_that_asks(self, loopback_model: Models, home: Path, work: Path):
+        with talk(loopback_model(SCRIPT), home, work) as terminal:
+            terminal.press("Write\r")
+            wait_for(terminal, "Allow it?")
+            terminal.press("\x1b")
+            wait_for(terminal, "Interrupted.")
+            wait_until_idle(terminal)
+            leave(terminal)
+        assert not (work / "new.txt").exists()
+
     def test_ctrl_c_stops_the_turn_and_no_more(
         self, loopback_model: Models, home: Path, work: Path
     ):

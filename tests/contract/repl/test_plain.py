@@ -1,5 +1,6 @@
 """``signedin interactive`` without a terminal: lines in, lines out."""
 
+import base64
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,12 +9,17 @@ import pytest
 
 from signedin.cli.loopback import run_arguments
 from signedin.loopback import LoopbackModel, Rule, Script, WriteFile
+from support.agents import program, versions
 from support.program import PROGRAM, environment, run_program
 from support.terminal import Terminal
 
 Models = Callable[..., LoopbackModel]
 
 SECONDS = 60
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415478"
+    "9c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
+)
 SCRIPT = Script(
     "It **works**.", [Rule([WriteFile("new.txt", "one\n"), "Written."], contains="Write")]
 )
@@ -24,10 +30,11 @@ def talk(
     folder: Path,
     *lines: str,
     name: str = "interactive",
+    provider: str = "codex",
     arguments: Sequence[str] = (),
 ):
     """Runs the program with lines to read; returns what it wrote, without ids and times."""
-    options = run_arguments("codex", model.client_options("codex"))[2:]
+    options = run_arguments(provider, model.client_options(provider))[2:]
     env = environment(SIGNEDIN_HOME=str(folder / "signedin"))
     (folder / "work").mkdir(exist_ok=True)
     done = run_program(
@@ -53,6 +60,44 @@ def test_a_conversation(loopback_model: Models, tmp_path: Path):
     )
     assert [request.prompt for request in model.requests] == ["One \nline", "And now?"]
     assert "One" in str(model.requests[1].body)
+
+
+def test_commands_of_the_user(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    written = talk(model, tmp_path, "!seq 9999; exit 2", "!!pwd", "And?")
+    lines = written.splitlines()[1:]
+    assert lines[:9999] == [str(number) for number in range(1, 10_000)]
+    assert lines[9999:10_002] == [
+        "exit code 2",
+        "The agent gets this with your next message.",
+        str(tmp_path / "work"),
+    ]
+    [request] = model.requests
+    before, cut, after = request.prompt.partition("[28,888 characters left out]\n")
+    assert cut
+    assert before.startswith("(The user has run a command. Exit code 2.)\n$ seq 9999; exit 2\n1\n")
+    assert after.endswith("\n9999\n\n\nAnd?")
+    assert len(after) < 10_100
+
+
+def test_files_and_images_that_are_mentioned(loopback_model: Models, tmp_path: Path):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "main.py").write_text("print()\n")
+    (work / "data.bin").write_bytes(b"\0")
+    (work / "dot.png").write_bytes(PNG)
+    for provider in ("codex", "claude", "gemini", "chatgpt"):
+        model = loopback_model(SCRIPT)
+        lines = ("Read @main.py and @dot.png", "@data.bin")
+        installed = {"gemini": ("--binary", str(program("gemini", versions("gemini")[0])))}
+        arguments = installed.get(provider, ())
+        written = talk(model, tmp_path, *lines, provider=provider, arguments=arguments)
+        sent = str([request.body for request in model.requests])
+        assert lines[0] in sent
+        assert base64.b64encode(PNG).decode() in sent
+        refused = "error: data.bin is not text, and this provider reads no files\n"
+        assert (provider == "chatgpt") == (refused in written)
+        assert (provider == "chatgpt") == (r'<file path="main.py">\nprint()\n' in sent)
 
 
 def test_questions_are_answered_by_the_next_line(loopback_model: Models, tmp_path: Path):

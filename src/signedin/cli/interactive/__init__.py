@@ -2,8 +2,9 @@
 
 `state` is the conversation and its settings, `shell` runs its turns, `loop` takes what the user
 enters. Slash commands are defined with the decorators of `slash`, in `about`, `settings` and
-`talk`. `screen` is what is entered on: `prompt` where a terminal can be drawn on, `plain` anywhere
-else.
+`talk`; `own_commands` runs those of the user. `mentions` finds files in prompts, `completing`
+completes their paths. `screen` is what is entered on: `prompt` where a terminal can be drawn on,
+`plain` anywhere else; `pasting` and `history` belong to the former.
 """
 
 from __future__ import annotations

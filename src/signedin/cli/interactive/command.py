@@ -77,6 +77,7 @@ def interactive(
     """Talk with an agent.
 
     What you type goes to the agent; a line that begins with / is a command, and /help lists them.
+    !COMMAND runs a command of yours, and @FILE mentions a file.
     While the agent works, what you type reaches it at once. Without a terminal it reads a prompt
     per line, and writes plain text.
     """

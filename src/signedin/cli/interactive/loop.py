@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from signedin.cli.errors import SIGNALLED
-from signedin.cli.interactive import commands, talk
+from signedin.cli.interactive import commands, own_commands, talk
 from signedin.cli.interactive.screen import Choices
 from signedin.cli.interactive.shell import EXPECTED, Shell
 from signedin.cli.signals import calling_on_stop
@@ -66,6 +66,9 @@ class Loop(Shell):
 
     async def _take(self, line: str) -> None:
         if not line:
+            return
+        if line.startswith(own_commands.MARK):
+            await own_commands.take(self, line)
             return
         if not line.startswith("/"):
             await self.say(line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,28 +10,33 @@ from typing import Self, TextIO
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import in_terminal
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, merge_completers
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_completions, has_focus
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text
-from prompt_toolkit.history import FileHistory
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.key_binding.key_processor import KeyProcessor
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.search import SearchDirection, start_search
 from prompt_toolkit.styles import Style
 from rich.console import Console, RenderableType
+from rich.text import Text
 
-from signedin.accounts.homes import make_private, signedin_home
 from signedin.cli.blocks import printable
 from signedin.cli.interactive.commands import Choices
+from signedin.cli.interactive.completing import MentionCompleter
+from signedin.cli.interactive.history import shared_history
+from signedin.cli.interactive.pasting import Pasting
 from signedin.cli.interactive.screen import Fits, ScreenDelegate
 from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.render import View
 from signedin.model.events import Event
 
-HISTORY = "history"
-"""Name of the file in signedin's folder that stores what was entered."""
-
 _FRAME_SECONDS = 0.1
+_ESCAPE_SECONDS = 0.05
+"""How long the rest of a key may take that a terminal sends as Esc and more, such as an arrow."""
+
 _CONTINUATION = "... "
 _STYLE = Style.from_dict(
     {
@@ -52,11 +56,13 @@ class PromptScreen:
         self._console = Console(file=stream, highlight=False)
         self._delegate: ScreenDelegate | None = None
         self._view: View | None = None
-        self._entered: asyncio.Queue[str | None] = asyncio.Queue()
+        self._entered: asyncio.Queue[tuple[str, str] | None] = asyncio.Queue()
+        """Each line as it was shown, and whole."""
         self._question = ""
         self._is_secret = False
         self._answer: asyncio.Future[str | None] | None = None
         self._draft = Document()
+        self._pasting = Pasting(lambda remark: self.show(Text(remark, style="dim")))
         self._session = self._new_session()
 
     @asynccontextmanager
@@ -73,12 +79,15 @@ class PromptScreen:
             if ending is not None and not ending.done():
                 self._session.app.exit(result="")
             await reading
+            self._pasting.close()
 
     async def read(self) -> str | None:
         """Waits for what the user enters."""
-        line = await self._entered.get()
-        if line is not None:
-            self._echo(self._prompt(), line)
+        entered = await self._entered.get()
+        if entered is None:
+            return None
+        shown, line = entered
+        self._echo(self._prompt(), shown)
         return line
 
     async def ask(
@@ -133,12 +142,6 @@ class PromptScreen:
         finally:
             self._entered.put_nowait(None)
 
-    def _enter(self, text: str) -> None:
-        if not self._question:
-            self._entered.put_nowait(text)
-        else:
-            self._end_question(text)
-
     def _end_question(self, answer: str | None) -> None:
         """Gives the answer, and the line back to what was being typed before."""
         if self._answer is not None and not self._answer.done():
@@ -150,15 +153,6 @@ class PromptScreen:
     def _echo(self, asked: str, entered: str) -> None:
         shown = printable(entered).replace("\n", f"\n{_CONTINUATION}")
         self._show_text(f"{printable(asked)}{shown}\n")
-
-    def _interrupt(self) -> None:
-        if self._question:
-            self._end_question(None)
-        elif self._session.default_buffer.text:
-            self._session.default_buffer.reset()
-            return
-        if self._delegate is not None:
-            self._delegate.interrupted()
 
     def _prompt(self) -> str:
         return self._delegate.prompt if self._delegate else ""
@@ -197,59 +191,81 @@ class PromptScreen:
 
     def _new_session(self) -> PromptSession[str]:
         is_asking = Condition(lambda: bool(self._question))
-        return PromptSession(
+        session: PromptSession[str] = PromptSession(
             self._message,
-            history=FileHistory(str(history_file())),
-            completer=SlashCompleter(self._choices),
+            history=shared_history(),
+            completer=merge_completers(
+                [SlashCompleter(self._choices), MentionCompleter(self._folder)]
+            ),
             complete_while_typing=~is_asking,
             is_password=Condition(lambda: self._is_secret),
             multiline=True,
             prompt_continuation=_CONTINUATION,
             bottom_toolbar=self._toolbar,
-            key_bindings=self._keys(),
+            key_bindings=merge_key_bindings(
+                [self._keys(), self._pasting.keys(has_focus(DEFAULT_BUFFER))]
+            ),
             style=_STYLE,
             reserve_space_for_menu=6,
         )
+        session.app.ttimeoutlen = _ESCAPE_SECONDS
+        return session
 
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
         typing = has_focus(DEFAULT_BUFFER)
-
-        def enter(event: KeyPressEvent) -> None:
-            buffer = event.current_buffer
-            if buffer.document.text_before_cursor.endswith("\\"):
-                buffer.delete_before_cursor()
-                buffer.newline(copy_margin=False)
-            else:
-                text = buffer.text
-                if not self._question:
-                    buffer.append_to_history()
-                buffer.reset()
-                self._enter(text)
-
-        def newline(event: KeyPressEvent) -> None:
-            event.current_buffer.newline(copy_margin=False)
-
-        def interrupt(event: KeyPressEvent) -> None:
-            del event
-            self._interrupt()
-
-        def leave(event: KeyPressEvent) -> None:
-            if not event.current_buffer.text:
-                event.app.exit(exception=EOFError)
-
-        keys.add("enter", filter=typing)(enter)
-        keys.add("escape", "enter", filter=typing)(newline)
-
-        def switch(event: KeyPressEvent) -> None:
-            del event
-            if self._delegate is not None:
-                self._delegate.switch_permissions()
-
-        keys.add("s-tab", filter=typing & ~has_completions)(switch)
-        keys.add("c-c")(interrupt)
-        keys.add("c-d", filter=typing)(leave)
+        is_alone = Condition(lambda: _is_alone(self._session.app.key_processor))
+        is_working = Condition(lambda: bool(self._delegate and self._delegate.is_working))
+        escape = typing & is_alone
+        keys.add("enter", filter=typing)(self._on_enter)
+        keys.add("escape", "enter", filter=typing)(_on_newline)
+        keys.add("escape", filter=escape & has_completions, eager=True)(_on_close_menu)
+        keys.add("escape", filter=escape & is_working & ~has_completions, eager=True)(self._on_stop)
+        keys.add("s-tab", filter=typing & ~has_completions)(self._on_switch)
+        keys.add("c-c")(self._on_interrupt)
+        keys.add("c-d", filter=typing)(_on_leave)
+        keys.add("c-r", filter=typing)(_on_search)
         return keys
+
+    def _on_enter(self, event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.document.text_before_cursor.endswith("\\"):
+            buffer.delete_before_cursor()
+            buffer.newline(copy_margin=False)
+        else:
+            shown = buffer.text
+            buffer.text = line = self._pasting.whole(shown)
+            if self._question:
+                self._end_question(line)
+                return
+            self._pasting.forget()
+            self._entered.put_nowait((shown, line))
+            buffer.reset(append_to_history=True)
+
+    def _on_stop(self, event: KeyPressEvent) -> None:
+        del event
+        if self._question:
+            self._end_question(None)
+        if self._delegate is not None:
+            self._delegate.stop()
+
+    def _on_switch(self, event: KeyPressEvent) -> None:
+        del event
+        if self._delegate is not None:
+            self._delegate.switch_permissions()
+
+    def _on_interrupt(self, event: KeyPressEvent) -> None:
+        del event
+        if self._question:
+            self._end_question(None)
+        elif self._session.default_buffer.text:
+            self._session.default_buffer.reset()
+            return
+        if self._delegate is not None:
+            self._delegate.interrupted()
+
+    def _folder(self) -> Path | None:
+        return None if self._question or not self._delegate else Path(self._delegate.place)
 
     async def _choices(self, line: str) -> Choices:
         return [] if self._question or not self._delegate else await self._delegate.choices(line)
@@ -324,8 +340,29 @@ class SlashCompleter(Completer):
                 yield Completion(word, start_position=-len(typed), display_meta=meaning)
 
 
-def history_file() -> Path:
-    """Returns the file of what was entered, which only its owner can read."""
-    path = make_private(signedin_home()) / HISTORY
-    os.close(os.open(path, os.O_CREAT | os.O_APPEND, 0o600))
-    return path
+def _is_alone(keys: KeyProcessor) -> bool:
+    """Whether the current key is not the first of several, as Alt and a key arrive as Esc and it.
+
+    What the terminal answers, as it does whenever something is shown, is no key.
+    """
+    following = [*keys.key_buffer[1:], *keys.input_queue]
+    return all(key.key == Keys.CPRResponse for key in following)
+
+
+def _on_newline(event: KeyPressEvent) -> None:
+    event.current_buffer.newline(copy_margin=False)
+
+
+def _on_search(event: KeyPressEvent) -> None:
+    buffer = event.current_buffer
+    buffer.reset(buffer.document)  # reads the history again: others have added to it
+    start_search(direction=SearchDirection.BACKWARD)
+
+
+def _on_close_menu(event: KeyPressEvent) -> None:
+    event.current_buffer.cancel_completion()
+
+
+def _on_leave(event: KeyPressEvent) -> None:
+    if not event.current_buffer.text:
+        event.app.exit(exception=EOFError)

@@ -24,6 +24,16 @@ class ScreenDelegate(Protocol):
         ...
 
     @property
+    def place(self) -> str:
+        """The folder where the agent works."""
+        ...
+
+    @property
+    def is_working(self) -> bool:
+        """Whether something runs that can be stopped."""
+        ...
+
+    @property
     def facts(self) -> str:
         """What is good to know while typing, in one line."""
         ...
@@ -34,6 +44,10 @@ class ScreenDelegate(Protocol):
 
     def interrupted(self) -> None:
         """Takes a Ctrl-C that did not clear what was being typed."""
+        ...
+
+    def stop(self) -> None:
+        """Stops what runs, if anything does; leaves nothing, however often it is called."""
         ...
 
     def switch_permissions(self) -> None:

@@ -12,6 +12,7 @@ from rich.text import Text
 from signedin.cli import blocks
 from signedin.cli.errors import INTERRUPTED, SUCCESS
 from signedin.cli.interactive.asking import Asker
+from signedin.cli.interactive.mentions import Message, message_of
 from signedin.cli.interactive.screen import Screen
 from signedin.cli.interactive.snapshots import Snapshots
 from signedin.cli.interactive.state import Chat
@@ -71,6 +72,11 @@ class Shell:
         return " · ".join([*filter(None, facts), keys, self.chat.place])
 
     @property
+    def place(self) -> str:
+        """The folder where the agent works."""
+        return self.chat.place
+
+    @property
     def is_working(self) -> bool:
         """Whether a turn runs."""
         return self._working is not None
@@ -100,16 +106,22 @@ class Shell:
     def interrupted(self) -> None:
         """Stops the turn, or what was asked to stop already, or leaves when asked twice."""
         if self._working is not None and self._stopping is None:
-            self.show(Text("Stopping. Ctrl-C once more leaves.", style="dim"))
-            for text in self._waiting:
-                self.show(Text(f"Not sent: {blocks.printable(text)}", style="dim"))
-            self._waiting.clear()
-            self._stopping = asyncio.create_task(self._stop(self._working))
+            self.stop()
         elif self._was_warned or self._working is not None:
             self.leave(INTERRUPTED)
         else:
             self._was_warned = True
             self.show(Text("Ctrl-C once more leaves, and so does Ctrl-D.", style="dim"))
+
+    def stop(self) -> None:
+        """Stops the turn, or whatever else runs, unless that was asked for already."""
+        if self._working is None or self._stopping is not None:
+            return
+        self.show(Text("Stopping. Ctrl-C once more leaves.", style="dim"))
+        for text in self._waiting:
+            self.show(Text(f"Not sent: {blocks.printable(text)}", style="dim"))
+        self._waiting.clear()
+        self._stopping = asyncio.create_task(self._stop(self._working))
 
     async def say(self, text: str) -> None:
         """Sends the agent a message: at once if it can take one while it works, else afterwards."""
@@ -168,18 +180,27 @@ class Shell:
 
     async def single_turn(self, prompt: str, view: View) -> None:
         """Runs a turn outside of the conversation."""
+        message = self._message(prompt)
         self.show(Text(f"{self.chat.settings.provider}>", style="bold"))
-        turn = self.chat.single_turn(prompt, self.asker.approve, self.asker.answer)
+        turn = self.chat.single_turn(message, self.asker.approve, self.asker.answer)
         async with self.snapshots.around_turn(self.chat.folder):
             await self.follow(turn, view)
 
     async def turn(self, prompt: str) -> None:
         """Runs a turn of the conversation."""
         chat = self.chat
+        message = self._message(prompt)
         self.show(Text(f"{chat.settings.provider}>", style="bold"))
-        turn = chat.turn(prompt, self.asker.approve, self.asker.answer)
+        turn = chat.turn(message, self.asker.approve, self.asker.answer)
         async with self.snapshots.around_turn(chat.folder):
             chat.add(prompt, await self.follow(turn, self.view()))
+
+    def _message(self, prompt: str) -> Message:
+        """Returns what is sent for a prompt, and shows what is not."""
+        message = message_of(prompt, self.chat.folder, self.chat.client.capabilities)
+        for remark in message.remarks:
+            self.show(Text(remark, style="yellow"))
+        return message
 
     async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -203,11 +224,18 @@ class Shell:
             self.show_error(error)
 
     async def _steer(self, text: str) -> bool:
-        """Sends the agent a message while it works; returns whether it could take one."""
-        if not self.chat.client.capabilities.steer or self._turn is None:
+        """Sends the agent a message while it works; returns whether it could take one.
+
+        One with images has to wait.
+        """
+        capabilities = self.chat.client.capabilities
+        if not capabilities.steer or self._turn is None:
+            return False
+        message = message_of(text, self.chat.folder, capabilities)
+        if message.images or message.remarks:
             return False
         try:
-            await self._turn.steer(text)
+            await self._turn.steer(message.text)
         except SignedinError:
             return False
         return True

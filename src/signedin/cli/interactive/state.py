@@ -8,6 +8,7 @@ from typing import cast
 
 import msgspec
 
+from signedin.cli.interactive.mentions import Message
 from signedin.cli.output import TurnEnd
 from signedin.cli.page.record import Conversation, Exchange, from_history, from_result
 from signedin.client.async_client import AsyncClient
@@ -132,16 +133,17 @@ class Chat:
         """Tokens of the whole conversation, as far as they were reported."""
         return sum((each.usage for each in self.exchanges if each.usage), Usage())
 
-    def turn(self, prompt: str, on_approval: OnApproval, on_question: OnQuestion) -> AsyncTurn:
+    def turn(self, message: Message, on_approval: OnApproval, on_question: OnQuestion) -> AsyncTurn:
         """Returns the turn that continues the conversation."""
-        text = "\n\n".join([*self.notes, prompt])
-        return self.session.stream(text, **self._keywords(on_approval, on_question))
+        text = "\n\n".join([*self.notes, message.text])
+        return self.session.stream(text, **self._keywords(message, on_approval, on_question))
 
     def single_turn(
-        self, prompt: str, on_approval: OnApproval, on_question: OnQuestion
+        self, message: Message, on_approval: OnApproval, on_question: OnQuestion
     ) -> AsyncTurn:
         """Returns a turn outside of the conversation."""
-        return self.client.stream(prompt, **self._keywords(on_approval, on_question))
+        keywords = self._keywords(message, on_approval, on_question)
+        return self.client.stream(message.text, **keywords)
 
     def add(self, prompt: str, end: TurnEnd) -> None:
         """Records the end of a turn of the conversation."""
@@ -256,7 +258,9 @@ class Chat:
             keywords["on_question"] = lambda _: {}
         return self.client.session(resume=resume, **keywords)
 
-    def _keywords(self, on_approval: OnApproval, on_question: OnQuestion) -> TurnKeywords:
+    def _keywords(
+        self, message: Message, on_approval: OnApproval, on_question: OnQuestion
+    ) -> TurnKeywords:
         """Only what was set: a provider refuses what it cannot honour."""
         given: dict[str, object] = {
             name: value
@@ -264,6 +268,8 @@ class Chat:
             if (value := getattr(self.settings, name)) is not None
         }
         given["cwd"] = self.folder
+        if message.images:
+            given["images"] = message.images
         if self.client.capabilities.approvals:
             given["on_approval"] = on_approval
         if self.client.capabilities.questions:
