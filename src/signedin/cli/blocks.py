@@ -17,7 +17,6 @@ from rich.text import Text
 
 from signedin.cli.diffs import Line, diff_lines, with_words
 from signedin.cli.streams import is_plain
-from signedin.cli.tables import one_line
 from signedin.cli.visible import exact, printable
 from signedin.model.approvals import ApprovalRequest, Question
 from signedin.model.commands import bare_command
@@ -31,19 +30,14 @@ from signedin.model.events import (
     PlanStep,
     RateLimitEvent,
     RetryEvent,
-    Subagent,
     ToolEvent,
 )
 from signedin.model.results import RunResult
 
 COMMAND_LINES = 10
 OUTPUT_LINES = 30
-FOLDED_LINES = 10
-"""Of an output that has been seen while it came."""
-
 DIFF_LINES = 100
 LONGEST_VALUE = 200
-LONGEST_TASK = 60
 
 LineT = TypeVar("LineT")
 
@@ -126,11 +120,11 @@ def prompt(text: str) -> RenderableType:
     return Text("\n".join(f"{sign('prompt')} {line}" for line in lines), style="bold")
 
 
-def command(event: CommandEvent, lines: int = OUTPUT_LINES) -> RenderableType:
-    """Shows a command that has ended, with at most so many lines of its output."""
+def command(event: CommandEvent) -> RenderableType:
+    """Shows a command that has ended."""
     parts: list[RenderableType] = [command_line(event.command)]
     if output := printable(event.output).strip("\n"):
-        parts.append(_indented(Text(excerpt(output, lines), style="dim")))
+        parts.append(_indented(Text(excerpt(output, OUTPUT_LINES), style="dim")))
     parts.append(_indented(_command_end(event)))
     return Group(*parts)
 
@@ -234,20 +228,6 @@ def changed(event: ApprovalEvent, to: str) -> RenderableType:
 def warning(text: str) -> RenderableType:
     """Shows something the user should know."""
     return Text(f"warning: {printable(text)}", style="yellow")
-
-
-def subagent(agent: Subagent, seconds: float) -> RenderableType:
-    """Shows in one line what a subagent was asked and what that took."""
-    facts = [one_line(agent.task, LONGEST_TASK)] if agent.task else []
-    facts.append(f"{agent.status} after {seconds:.1f} s")
-    if usage := agent.usage:
-        facts.append(f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out")
-    return Text(f"{agent_name(agent)}: {sign('between').join(facts)}", style="dim")
-
-
-def agent_name(agent: Subagent) -> str:
-    """Returns what a subagent is called."""
-    return one_line(agent.name) or "subagent"
 
 
 def summary(result: RunResult[object], limits: RateLimitEvent | None) -> RenderableType:
