@@ -21,6 +21,7 @@ from signedin.cli.documents import (
 from signedin.cli.errors import FAILURE, SUCCESS
 from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned
+from signedin.cli.visible import exact
 from signedin.client.async_client import AsyncClient
 from signedin.jobs.best_of import AsyncBestOf, Candidate, Contestant, async_best_of, check_word
 from signedin.model import choices
@@ -131,7 +132,7 @@ def best_of(
     elif not apply and made.best and made.best.changes:
         write(made.best.changes.diff)
     for path in () if json else applied:
-        click.echo(f"applied: {path}", err=True)
+        click.echo(f"applied: {exact(path)}", err=True)
     return SUCCESS if made.best else FAILURE
 
 

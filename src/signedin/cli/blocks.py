@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from itertools import dropwhile
 from pathlib import PurePath
+from typing import TypeVar
 
 import msgspec
 from markdown_it import MarkdownIt
@@ -14,6 +15,9 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
+from signedin.cli.diffs import Line, diff_lines, with_words
+from signedin.cli.streams import is_plain
+from signedin.cli.visible import exact, printable
 from signedin.model.approvals import ApprovalRequest, Question
 from signedin.model.commands import bare_command
 from signedin.model.events import (
@@ -23,6 +27,7 @@ from signedin.model.events import (
     FileChange,
     FileChangeEvent,
     PlanEvent,
+    PlanStep,
     RateLimitEvent,
     RetryEvent,
     ToolEvent,
@@ -34,17 +39,29 @@ OUTPUT_LINES = 30
 DIFF_LINES = 100
 LONGEST_VALUE = 200
 
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor movement
-    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # titles, links, clipboard
-    r"|\x1b[ -/]*[0-~]",
-    re.DOTALL,
-)
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_OVERWRITTEN = re.compile(r"^.*\r(?=.)", re.MULTILINE)
+LineT = TypeVar("LineT")
+
 _NO_SUBJECT = re.compile(r"\A\s*\*\*\s*\*\*[ \t]*(?:\n|\Z)")
-_HUNK = re.compile(r"^@@ ", re.MULTILINE)
-_STEP_MARKS = {"completed": "✓", "in_progress": "▸"}
+_SIGNS = {
+    "completed": ("✓", "done:"),
+    "in_progress": ("▸", "doing:"),
+    "pending": ("·", "to do:"),
+    "command": ("$", "command:"),
+    "prompt": (">", "you:"),
+    "result": ("→", "result:"),
+    "to": ("→", "to"),
+    "between": (" · ", ", "),
+    "left out": ("… {} lines …", "({} lines left out)"),
+}
+"""Each sign, and the words that are read aloud in its place."""
+
+_DIFF_STYLES = {
+    "added": "green",
+    "removed": "red",
+    "hunk": "cyan",
+    "note": "dim",
+    "heading": "dim",
+}
 _WANTS = {
     "command": "The agent wants to run a command:",
     "file_change": "The agent wants to write files:",
@@ -71,34 +88,15 @@ class _Markdown(Markdown):
         return dropwhile(lambda segment: segment == Segment.line(), segments)
 
 
-def printable(text: str) -> str:
-    """Returns text that cannot move the cursor, colour, retitle or otherwise steer a terminal.
-
-    Of a line that was written over, as progress bars do, the last state is shown.
-    """
-    text = _ESCAPES.sub("", text).replace("\r\n", "\n")
-    return _CONTROLS.sub("", _OVERWRITTEN.sub("", text))
-
-
-def exact(text: str) -> str:
-    """Returns text with everything in it that would not be seen spelled out."""
-    return "".join(
-        character
-        if character.isprintable() or character in "\n\t"
-        else character.encode("unicode_escape").decode()
-        for character in text
-    )
+def sign(name: str) -> str:
+    """Returns a sign, or in a screen reader's mode the word for it."""
+    return _SIGNS[name][is_plain()]
 
 
 def excerpt(text: str, limit: int) -> str:
     """Returns at most ``limit`` lines of a text: the first, how many were left out, the last."""
     lines = text.rstrip("\n").split("\n")
-    if len(lines) <= limit:
-        return "\n".join(lines)
-    head = limit // 3
-    tail = limit - head - 1
-    left_out = f"… {len(lines) - head - tail} lines …"
-    return "\n".join([*lines[:head], left_out, *lines[-tail:]])
+    return "\n".join(_excerpt(lines, limit, str))
 
 
 def markdown(text: str, style: str = "") -> RenderableType:
@@ -119,7 +117,7 @@ def thought(text: str) -> str:
 def prompt(text: str) -> RenderableType:
     """Shows what the user asked."""
     lines = printable(text).strip("\n").split("\n")
-    return Text("\n".join(f"> {line}" for line in lines), style="bold")
+    return Text("\n".join(f"{sign('prompt')} {line}" for line in lines), style="bold")
 
 
 def command(event: CommandEvent) -> RenderableType:
@@ -133,7 +131,7 @@ def command(event: CommandEvent) -> RenderableType:
 
 def command_line(line: str) -> Text:
     """Shows a command line, without the shell that runs it."""
-    return Text(f"$ {excerpt(exact(bare_command(line)), COMMAND_LINES)}", style="bold")
+    return Text(f"{sign('command')} {excerpt(exact(bare_command(line)), COMMAND_LINES)}", "bold")
 
 
 def file_change(event: FileChangeEvent, cwd: str | None) -> RenderableType:
@@ -148,16 +146,17 @@ def file_change(event: FileChangeEvent, cwd: str | None) -> RenderableType:
 
 
 def diff(change: FileChange) -> Text:
-    """Shows the lines of a change, coloured."""
-    return _coloured(excerpt(printable(_signed(change)), DIFF_LINES))
+    """Shows the lines of a change, coloured, and the changed words of a line."""
+    lines = _excerpt(diff_lines(change), DIFF_LINES, lambda left_out: Line("note", left_out))
+    return Text("\n").join(map(_diff_line, with_words(lines)))
 
 
 def tool(event: ToolEvent) -> RenderableType:
     """Shows a tool call that has ended."""
     name = f"{event.server}.{event.name}" if event.server else event.name
-    call = Text(f"{printable(name)}({_value(event.arguments)})", style="bold")
+    call = Text(f"{exact(name)}({_value(event.arguments)})", style="bold")
     if event.status == "completed":
-        outcome = Text(f"→ {_value(event.result)}", style="dim")
+        outcome = Text(f"{sign('result')} {_value(event.result)}", style="dim")
     else:
         outcome = Text(f"{event.status}: {printable(event.error or event.text)}", style="red")
     return Group(call, _indented(outcome))
@@ -167,12 +166,15 @@ def approval(request: ApprovalRequest) -> RenderableType:
     """Shows what the agent asks to be allowed: all of it, nothing shortened and nothing hidden."""
     parts: list[RenderableType] = [Text(_WANTS[request.subject], style="yellow")]
     if request.command is not None:
-        parts.append(_indented(Text(f"$ {exact(bare_command(request.command))}", "bold")))
+        parts.append(
+            _indented(Text(f"{sign('command')} {exact(bare_command(request.command))}", "bold"))
+        )
         if request.cwd is not None:
             parts.append(_indented(Text(f"in {exact(request.cwd)}", "dim")))
     for change in request.changes:
-        parts.append(_indented(Text(f"{change.kind} {_paths(change, request.cwd, exact)}", "bold")))
-        parts.append(_indented(_coloured(exact(_signed(change)))))
+        parts.append(_indented(Text(f"{change.kind} {_paths(change, request.cwd)}", "bold")))
+        lines = with_words(diff_lines(change))
+        parts.append(_indented(Text("\n").join(map(_diff_line, lines))))
     if request.tool is not None:
         name = f"{request.server}.{request.tool}" if request.server else request.tool
         parts.append(_indented(Text(f"{exact(name)}({_json(request.arguments)})", "bold")))
@@ -201,15 +203,7 @@ def plan(event: PlanEvent) -> RenderableType:
     """Shows a plan: its steps if it has some, else its text."""
     if not event.steps:
         return plain(event.text)
-    return Group(
-        *(
-            Text(
-                f"{_STEP_MARKS.get(step.status, '·')} {printable(step.text)}",
-                style="dim" if step.status == "completed" else "",
-            )
-            for step in event.steps
-        )
-    )
+    return Group(*map(_step, event.steps))
 
 
 def fallback(event: FallbackEvent) -> RenderableType:
@@ -228,7 +222,7 @@ def changed(event: ApprovalEvent, to: str) -> RenderableType:
     """Shows what was allowed in place of what the agent asked for."""
     asked = exact(bare_command(event.text))
     verdict = "changed" if event.decision == "allow" else "denied; allowed instead"
-    return Text(f"{verdict}: {asked} → {exact(to)}", style="yellow")
+    return Text(f"{verdict}: {asked} {sign('to')} {exact(to)}", style="yellow")
 
 
 def warning(text: str) -> RenderableType:
@@ -248,12 +242,18 @@ def summary(result: RunResult[object], limits: RateLimitEvent | None) -> Rendera
             facts.append(f"${usage.reported_usd:.4f}")
     if limits:
         facts += [
-            f"{window.used_percent:.0f} % of {name} limit used"
+            f"{window.used_percent:.0f} % of {printable(name)} limit used"
             for name, window in limits.limits.windows.items()
         ]
     if result.session_id:
-        facts.append(f"session {result.session_id}")
-    return Text(" · ".join(facts), style="dim")
+        facts.append(f"session {printable(result.session_id)}")
+    return Text(sign("between").join(facts), style="dim")
+
+
+def _step(step: PlanStep) -> Text:
+    status = step.status if step.status in {"completed", "in_progress"} else "pending"
+    text = f"{sign(status)} {printable(step.text)}"
+    return Text(text, style="dim" if status == "completed" else "")
 
 
 def _repeats(request: ApprovalRequest) -> bool:
@@ -269,35 +269,34 @@ def _command_end(event: CommandEvent) -> Text:
     return Text(f"exit code {event.exit_code}{took}", style="red" if event.exit_code else "green")
 
 
-def _signed(change: FileChange) -> str:
-    """The diff of a change; of complete contents, the lines with the signs of a diff."""
-    if change.kind == "update" or _HUNK.search(change.diff[:400]):
-        return change.diff
-    sign = "+" if change.kind == "add" else "-"
-    return "".join(f"{sign}{line}\n" for line in change.diff.splitlines())
-
-
-def _coloured(lines: str) -> Text:
+def _diff_line(line: Line) -> Text:
+    style = _DIFF_STYLES.get(line.kind, "")
+    if is_plain() and line.kind in {"added", "removed"}:
+        return Text(f"{line.kind} {line.number or ''}".rstrip() + f": {line.text[1:]}")
     shown = Text()
-    for line in lines.split("\n"):
-        shown.append(line + "\n", style=_diff_style(line))
-    shown.rstrip()
+    for number, part in enumerate(line.words or [line.text]):
+        shown.append(part, style=f"{style} reverse" if number % 2 else style)
     return shown
 
 
-def _paths(change: FileChange, cwd: str | None, clean: Callable[[str], str] = printable) -> str:
+def _excerpt(lines: list[LineT], limit: int, note: Callable[[str], LineT]) -> list[LineT]:
+    if len(lines) <= limit:
+        return lines
+    head = limit // 3
+    tail = limit - head - 1
+    left_out = sign("left out").format(len(lines) - head - tail)
+    return [*lines[:head], note(left_out), *lines[-tail:]]
+
+
+def _paths(change: FileChange, cwd: str | None) -> str:
     paths = [change.path] if change.moved_to is None else [change.path, change.moved_to]
-    return clean(" → ".join(_relative(path, cwd) for path in paths))
+    return exact(f" {sign('to')} ".join(_relative(path, cwd) for path in paths))
 
 
 def _relative(path: str, cwd: str | None) -> str:
     if cwd is not None and PurePath(path).is_relative_to(cwd):
         return str(PurePath(path).relative_to(cwd))
     return path
-
-
-def _diff_style(line: str) -> str:
-    return {"+": "green", "-": "red", "@": "cyan", "…": "dim"}.get(line[:1], "")
 
 
 def _json(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from signedin.cli.visible import printable
 from signedin.model.errors import (
     ErrorKind,
     InvalidOptionError,
@@ -119,7 +120,7 @@ def report(error: Exception) -> None:
             lines = [f"error: {message_of(error)}"]
     with contextlib.suppress(OSError):  # there may be no reader
         for line in lines:
-            click.echo(line, err=True)
+            click.echo(printable(line), err=True)
 
 
 def message_of(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, get_args
 
 import click
 
+from signedin.cli.streams import PLAIN
 from signedin.model import choices
 from signedin.model.errors import ErrorKind, SignedinError
 
@@ -254,6 +256,22 @@ include = click.option(
 )
 setup = click.option(
     "--setup", metavar="WORDS", help="A command that prepares a worktree; no shell runs it."
+)
+
+
+def _make_plain(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    del context, parameter
+    if value:
+        os.environ[PLAIN] = "1"
+
+
+plain = click.option(
+    "--plain",
+    is_flag=True,
+    expose_value=False,
+    callback=_make_plain,
+    help="For screen readers: plain lines, words instead of signs, nothing redrawn. "
+    f"{PLAIN}=1 does the same for every command.",
 )
 json = click.option(
     "--json", is_flag=True, help="Write JSON; `signedin schema` describes its form."

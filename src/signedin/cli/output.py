@@ -14,6 +14,7 @@ import msgspec
 
 from signedin.cli.documents import ResultLine, RunDocument
 from signedin.cli.errors import StdoutClosedError
+from signedin.cli.visible import printable
 from signedin.model.errors import SignedinError
 from signedin.model.events import (
     Event,
@@ -150,7 +151,7 @@ class NoticeWriter(Presenter):
             match event:
                 case WarningEvent() | RetryEvent() | FallbackEvent():
                     with contextlib.suppress(OSError):  # there may be no reader
-                        click.echo(f"{event.kind}: {event.text}", err=True)
+                        click.echo(printable(f"{event.kind}: {event.text}"), err=True)
                 case _:
                     pass
 
@@ -159,13 +160,13 @@ class NoticeWriter(Presenter):
 
 
 def write(text: str) -> None:
-    """Writes to standard output at once.
+    """Writes to standard output at once: data as they are, on a terminal nothing that steers it.
 
     Raises:
         StdoutClosedError: Its reader went away.
     """
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
         sys.stdout.flush()
     except BrokenPipeError:
         raise StdoutClosedError from None

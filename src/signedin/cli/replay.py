@@ -62,6 +62,7 @@ def recording_of(
     metavar="FACTOR",
     help="How fast: 1 as it was, 2 twice as fast, 0 at once.",
 )
+@options.plain
 @options.json
 @click.option(
     "--stream/--no-stream", default=None, help="Show what happens, or only the answer; as for run."

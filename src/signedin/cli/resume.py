@@ -19,6 +19,7 @@ from signedin.cli.output import write, write_json
 from signedin.cli.sessions import cells, stored
 from signedin.cli.streams import can_draw_on
 from signedin.cli.tables import aligned
+from signedin.cli.visible import printable
 from signedin.client.async_client import AsyncClient
 from signedin.model.choices import AuthSource, Permissions
 from signedin.model.errors import SignedinError
@@ -103,7 +104,7 @@ def resume(
         return SUCCESS
     for name, why in listed.missing.items():
         if why != _NOT_INSTALLED:
-            click.echo(f"warning: no sessions of {name}: {why}", err=True)
+            click.echo(printable(f"warning: no sessions of {name}: {why}"), err=True)
     absent = _absent(listed)
     if session is not None:
         chosen = _named(found, session, absent)

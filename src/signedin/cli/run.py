@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Record the run into a cassette, for `signedin replay` and for tests.",
 )
+@options.plain
 @click.option(
     "--json", is_flag=True, help="Write JSON: one object, with --stream a line per event."
 )

@@ -7,6 +7,9 @@ import os
 import sys
 from typing import Literal, TextIO
 
+PLAIN = "SIGNEDIN_PLAIN"
+"""The variable that stands for ``--plain``."""
+
 
 def open_streams() -> None:
     """Makes sure that all three streams are there, and that no text fails for its characters.
@@ -39,13 +42,21 @@ def silence_stdout() -> None:
 def can_draw_on(stream: TextIO) -> bool:
     """Returns whether a stream is a terminal that moving pictures and colours make sense on."""
     is_dumb = os.environ.get("TERM", "") in {"", "dumb", "unknown"} and os.name == "posix"
-    return is_attended(stream) and not is_dumb
+    return is_attended(stream) and not is_dumb and not is_plain()
 
 
 def is_attended(stream: TextIO) -> bool:
     """Returns whether a stream is an interactive terminal."""
-    is_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
-    return stream.isatty() and not is_ci
+    return stream.isatty() and not _is_set("CI")
+
+
+def is_plain() -> bool:
+    """Returns whether a screen reader reads the screen: words, not signs, and no redrawing."""
+    return _is_set(PLAIN)
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "").lower() not in {"", "0", "false"}
 
 
 def _nowhere(mode: Literal["r", "w"]) -> TextIO:

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 
+from signedin.cli.visible import printable
+
 NARROWEST = 20
 """Columns of the terminal reserved for the last column, however little room there is."""
 
@@ -56,8 +58,8 @@ def broken(text: str, width: int) -> list[str]:
 
 
 def one_line(text: str, longest: int = 100) -> str:
-    """Returns the start of a text as one line that cannot steer a terminal."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Returns the start of a text as one line; see `printable`."""
+    line = " ".join(printable(text).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

@@ -12,6 +12,7 @@ import msgspec
 from signedin.cli.documents import ChangesLine
 from signedin.cli.errors import UsageError
 from signedin.cli.output import write, write_json
+from signedin.cli.visible import exact
 from signedin.jobs.worktree import AsyncWorktree
 from signedin.model.choices import Permissions
 from signedin.model.errors import SignedinError
@@ -89,7 +90,7 @@ class OwnCopy(AbstractAsyncContextManager["OwnCopy"]):
         if self._json:
             write_json(ChangesLine(changes.files, changes.diff, applied))
         elif self._apply and not failed and refused is None:
-            click.echo("".join(f"applied: {path}\n" for path in applied), err=True, nl=False)
+            click.echo("".join(f"applied: {exact(path)}\n" for path in applied), err=True, nl=False)
         else:
             write(changes.diff)
         if refused is not None:

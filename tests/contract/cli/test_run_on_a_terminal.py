@@ -259,6 +259,26 @@ class TestTerminal:
             "It **works**.\n\n- one\n- two\n\ncompleted in 0.0 s · "
         )
 
+    @pytest.mark.parametrize("flags", [["--plain"], []])
+    def test_a_screen_reader_reads_words(self, loopback_model: Models, tmp_path, flags):
+        model = loopback_model([[COMMENTARY, shell("echo hello")], "Done."])
+        arguments = run_with(model, *flags, "hi")
+        env = environment() if flags else environment(SIGNEDIN_PLAIN="1")
+        with Terminal([PROGRAM, *arguments], env=env, cwd=tmp_path, columns=40) as terminal:
+            assert terminal.wait() == 0
+        assert "\x1b" not in terminal.written
+        assert masked(terminal.written.replace("\r\n", "\n")).startswith(
+            "Let me see.\n\ncommand: echo hello\n  hello\n  exit code 0 after 0.0 s\n\n"
+            "Done.\n\ncompleted in 0.0 s, "
+        )
+
+    def test_an_answer_alone_does_not_steer_the_terminal(self, loopback_model: Models, tmp_path):
+        model = loopback_model(Text("A \x1b]0;title\x07bell\x07 and \u202eback."))
+        arguments = run_with(model, "--no-stream", "hi")
+        with Terminal([PROGRAM, *arguments], env=environment(), cwd=tmp_path) as terminal:
+            assert terminal.wait() == 0
+            assert terminal.lines == [r"A bell\x07 and \u202eback."]
+
     def test_who_waits_for_a_pipe_sees_what_goes_on(self, loopback_model: Models, tmp_path):
         model = loopback_model(Text(["It ", Hold("middle"), "works."]))
         command = shlex.join(map(str, [PROGRAM, *run_with(model, "hi")]))

@@ -167,7 +167,7 @@ def test_what_an_agent_writes_stays_text(model: LoopbackModel, tmp_path: Path) -
         assert not re.search(r"<script|<img|<iframe|<link|href=.javascript|@import|url\(", fragment)
         assert "\u202e" not in fragment
         assert "&lt;script&gt;" in fragment
-        assert "⟨U+202E⟩gnp.exe" in fragment
+        assert r"\u202egnp.exe" in fragment
     page = tmp_path / "page.html"
     page.write_text(f"<!doctype html><meta charset=utf-8><title>ours</title>{fragment}")
     rendered = render(page, tmp_path / "profile")

@@ -637,3 +637,19 @@ class TestFiles:
             ["git", "status", "--porcelain"], cwd=work, capture_output=True, check=True
         )
         assert status.stdout == b""
+
+
+def test_plain_lines_for_a_screen_reader(loopback_model: Models, home: Path, work: Path):
+    model = loopback_model(SCRIPT)
+    options = run_arguments("codex", model.client_options("codex"))[2:]
+    program = [PROGRAM, "interactive", *options, "--plain"]
+    env = environment(SIGNEDIN_HOME=str(home))
+    with Terminal(program, env=env, cwd=work, columns=40) as terminal:
+        terminal.wait_for(PROMPT)
+        terminal.press("Look\r")
+        terminal.wait_for("I have seen it.")
+        terminal.wait_for("completed in")
+        terminal.press("/exit\r")
+        assert terminal.wait() == 0
+    assert "\x1b" not in terminal.written
+    assert "\r\ncommand: echo seen\r\n  seen\r\n  exit code 0" in terminal.written

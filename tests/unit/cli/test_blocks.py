@@ -48,12 +48,16 @@ def shown(renderable: RenderableType, *, colours: bool = False) -> str:
         ("\x1b]52;c;ZXZpbA==\x1b\\after", "after"),
         ("\x1bP+q544e\x1b\\after", "after"),
         ("\x1bcafter", "after"),
-        ("bell\x07 back\x08space \x9b31mc1", "bell backspace 31mc1"),
+        ("bell\x07 back\x08space \x9b31mc1", r"bell\x07 back\x08space \x9b31mc1"),
+        ("\x1b]0;never ended\nafter", "\nafter"),
+        ("rm \u202etxt.a\u2069", r"rm \u202etxt.a\u2069"),
+        ("\u200f\u05d0 \N{WOMAN}\u200d\N{PERSONAL COMPUTER}",) * 2,
+        ("50%\r", "50%"),
         ("10%\r50%\r100%\nnext", "100%\nnext"),
         ("one\r\ntwo\r\n", "one\ntwo\n"),
     ],
 )
-def test_what_would_steer_the_terminal_is_taken_out(text, expected):
+def test_what_would_steer_the_terminal_is_taken_out_or_spelled_out(text, expected):
     assert blocks.printable(text) == expected
 
 
@@ -133,6 +137,31 @@ def test_an_update_is_shown_as_its_diff():
     coloured = shown(blocks.file_change(event, "/w"), colours=True)
     for code, line in (("36", "@@ -1 +1 @@"), ("31", "-old"), ("32", "+new")):
         assert f"\x1b[{code}m{line}" in coloured
+
+
+def test_the_words_of_a_line_that_have_changed_stand_out():
+    diff = "@@ -1,2 +1,2 @@\n-total = price\n-gone\n+total = price * count\n+quite new\n"
+    text = blocks.diff(FileChange("/w/a.py", "update", diff))
+    found = [(text.plain[span.start : span.end], span.style) for span in text.spans]
+    assert found == [
+        ("@@ -1,2 +1,2 @@", "cyan"),
+        ("-total = price", "red"),
+        ("-gone", "red"),
+        ("+total = price", "green"),
+        (" * count", "green reverse"),
+        ("+quite new", "green"),
+    ]
+
+
+def test_a_file_hides_nothing_in_its_diff():
+    change = FileChange("/w/a.py", "add", "evil()\rgood()\nline\r\n\x1b[8mhidden\n")
+    assert shown(blocks.diff(change)) == "+evil()\\rgood()\n+line\n+\\x1b[8mhidden\n"
+
+
+def test_what_is_asked_for_is_shown_whole_where_a_diff_has_no_hunks():
+    change = FileChange("/w/a.sql", "update", "--- drop table;\n-a\n")
+    request = ApprovalRequest(subject="file_change", item_id="f", changes=(change,), reason="a.sql")
+    assert shown(blocks.approval(request)).splitlines()[2:] == ["  --- drop table;", "  -a"]
 
 
 def test_whole_contents_are_shown_as_added_and_deleted_lines():

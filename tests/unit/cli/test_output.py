@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from io import StringIO
 
 import msgspec
 import pytest
@@ -174,7 +175,7 @@ def test_a_providers_own_message_never_breaks_a_line(capsys):
 
 
 def test_a_reader_that_went_away_is_noticed(monkeypatch):
-    class Gone:
+    class Gone(StringIO):
         def write(self, text):
             raise BrokenPipeError
 

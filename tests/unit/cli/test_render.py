@@ -79,6 +79,30 @@ completed in 3.2 s · 10 tokens in, 5 out · session s
 """
 
 
+READ_ALOUD = """\
+warning: old config
+Look first.
+
+I **look**.
+
+Then I fix.
+
+command: ls
+  a.py
+  exit code 0 after 0.1 s
+retry 1: stream cut
+
+changed a.py
+  @@ -1 +1 @@
+  removed 1: a
+  added 1: b
+
+Fixed.
+
+completed in 3.2 s, 10 tokens in, 5 out, session s
+"""
+
+
 def shown(view: View, events: list[Event], *, width: int = 80, end: bool = True) -> str:
     """What is on the screen after these events."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
@@ -102,6 +126,11 @@ def now(view: View, *, width: int = 80, height: int = 24) -> list[str]:
 
 def test_a_whole_turn_as_plain_text():
     assert shown(TurnView(blocks.plain), TURN) == PLAIN
+
+
+def test_a_whole_turn_for_a_screen_reader(monkeypatch):
+    monkeypatch.setenv("SIGNEDIN_PLAIN", "1")
+    assert shown(TurnView(blocks.plain), TURN) == READ_ALOUD
 
 
 def test_a_whole_turn_with_formatted_text():

@@ -309,13 +309,21 @@ class TestHostile:
         assert "img" not in [tag for tag, _ in page.elements]
         assert " a cat completed" in page.text
 
+    def test_a_secret_is_masked_before_words_are_marked(self):
+        keys = [f"key = 'sk-ant-{letter * 20}'" for letter in "ab"]
+        diff = f"@@ -1 +1 @@\n-{keys[0]}\n+{keys[1]}  # new\n"
+        change = FileChange("/work/a.py", "update", diff)
+        page = page_of(FileChangeEvent(item_id="f", changes=(change,), status="completed"))
+        assert "@@ -1 +1 @@ -key = '***' +key = '***' # new" in page.text
+        assert [text for tag, text in page.texts if tag == "b"] == ["  # new"]
+
     def test_terminal_sequences_are_taken_out(self):
         page = page_of(command(output="\x1b[31mred\x1b[0m \x1b]0;title\x07\x00end", exit_code=0))
-        assert "red end" in page.inside("pre")
+        assert r"red \x00end" in page.inside("pre")
 
     def test_changes_of_direction_are_shown(self):
         page = page_of(command(command="rm \u202etxt.cod\u202c", exit_code=0))
-        assert "rm ⟨U+202E⟩txt.cod⟨U+202C⟩" in page.inside("code")
+        assert r"rm \u202etxt.cod\u202c" in page.inside("code")
 
     def test_secrets_are_masked(self):
         secret = "sk-proj-abcdefghijklmnop1234"

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @options.instructions
 @options.mcp_server
 @options.ephemeral
+@options.plain
 @click.option("--show-events", is_flag=True, help="Show each event by its name as well.")
 @options.transport
 @options.binary

@@ -168,7 +168,7 @@ class Shell:
             case TurnInterruptedError():
                 self.show(Text("Interrupted.", style="yellow"))
             case click.ClickException():
-                self.show(Text(f"error: {error.format_message()}", style="red"))
+                self.show(Text(f"error: {blocks.printable(error.format_message())}", style="red"))
             case _:
                 self.show(Text(f"error: {blocks.printable(str(error))}", style="red"))
 

@@ -16,8 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from signedin.accounts.files import write_private
+from signedin.cli import diffs
 from signedin.cli.blocks import excerpt
-from signedin.cli.page import diffs
 from signedin.cli.page.record import (
     Conversation,
     Exchange,
@@ -44,6 +44,7 @@ from signedin.model.events import (
     ToolEvent,
     Usage,
 )
+from signedin.model.redact import redact
 from signedin.model.results import PastTurn, RunResult
 
 LONGEST_LINES = 2_000
@@ -321,10 +322,13 @@ def _opens(text: str) -> bool:
 
 
 def _diff_lines(change: FileChange) -> list[diffs.Line]:
-    lines = diffs.diff_lines(msgspec.structs.replace(change, diff=change.diff[:LONGEST_TEXT]))
-    if len(lines) <= LONGEST_LINES and len(change.diff) <= LONGEST_TEXT:
-        return lines
-    return [*lines[:LONGEST_LINES], diffs.Line("note", "… the rest is left out …")]
+    # Before words are marked: a secret in two parts would not be found.
+    diff = redact(change.diff[:LONGEST_TEXT])
+    lines = diffs.diff_lines(msgspec.structs.replace(change, diff=diff))
+    shown = [line for line in lines if line.kind != "heading"]
+    if len(shown) > LONGEST_LINES or len(change.diff) > LONGEST_TEXT:
+        shown[LONGEST_LINES:] = [diffs.Line("note", "… the rest is left out …")]
+    return diffs.with_words(shown)
 
 
 def _json(value: object) -> str:

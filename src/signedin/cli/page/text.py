@@ -17,22 +17,17 @@ from pygments.lexers import (
 )
 from pygments.util import ClassNotFound
 
-from signedin.cli.blocks import printable
+from signedin.cli.visible import printable
 from signedin.model.redact import redact
 
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LINKED = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 _LONGEST_HIGHLIGHTED = 50_000
 
 
 def clean(text: str) -> str:
-    """Returns text without secrets, terminal sequences, and hidden changes of direction.
-
-    Characters that make the text after them read in another order than it has are shown by their
-    code, so that a command is what it looks like. Marks and letters of right-to-left scripts stay.
-    """
+    """Returns text without secrets and without anything that hides what it says."""
     text = text.encode("utf-8", "replace").decode()  # lone surrogates have no place in a file
-    return redact(_BIDI.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", printable(text)))
+    return redact(printable(text))
 
 
 def markdown(text: str) -> Markup:
