@@ -84,6 +84,7 @@ site:
 	$(SITE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(SITE)/bin/python -m pip install --quiet --group site
 	$(SITE)/bin/zensical build --clean --strict
+	$(SITE)/bin/python scripts/check_site.py
 
 clean:
 	rm -rf $(VENV) $(SITE) .agents build dist

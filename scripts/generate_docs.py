@@ -31,6 +31,9 @@ from signedin.providers.registry import BUILT_IN, load_provider
 from signedin.providers.shared.provider_options import ProviderOptions
 
 ROOT = Path(__file__).parent.parent
+PUBLIC_NAMES = ROOT / "tests" / "unit" / "core" / "public_names.txt"
+API = sorted(page.stem for page in (ROOT / "docs" / "api").glob("*.md"))
+"""The modules that have a page of their names."""
 _KEPT = re.compile(r"\x08\n(.+(?:\n.+)*)")
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 _PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -130,6 +133,13 @@ def doors() -> str:
     return import_module("contract.doors.page").page()
 
 
+def names(module: str) -> str:
+    """Returns a section for each public name of a module; the site adds its docstring."""
+    listed = [line.split(": ") for line in PUBLIC_NAMES.read_text(encoding="utf-8").splitlines()]
+    found = [name for home, name in listed if home == module and f"{home}.{name}" not in API]
+    return "\n" + "".join(f"::: {module}.{name}\n\n" for name in found)
+
+
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/chatgpt.md": {
         "sign-in-options": partial(provider_options, SignInSettings),
@@ -147,6 +157,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "codex-options": partial(provider_options, CodexKeys),
         "agents": agents,
     },
+    **{f"docs/api/{module}.md": {"names": partial(names, module)} for module in API},
 }
 """Each file with generated parts, and what writes them."""
 

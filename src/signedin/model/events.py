@@ -179,7 +179,11 @@ class MessageEvent(Event, frozen=True, kw_only=True, tag="message"):
 
 
 class MessageDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="message_delta"):
-    """A further piece of a message."""
+    """A further piece of a message.
+
+    Attributes:
+        item_id: Joins the events of one message.
+    """
 
     kind: ClassVar[Literal["message_delta"]] = "message_delta"
 
@@ -187,7 +191,12 @@ class MessageDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="message
 
 
 class ReasoningEvent(Event, frozen=True, kw_only=True, tag="reasoning"):
-    """A complete reasoning block: its summary where there is one, else the full reasoning."""
+    """A complete reasoning block: its summary where there is one, else the full reasoning.
+
+    Attributes:
+        item_id: Joins the events of one block.
+        complete: False if the turn ended while it was still growing.
+    """
 
     kind: ClassVar[Literal["reasoning"]] = "reasoning"
 
@@ -196,7 +205,11 @@ class ReasoningEvent(Event, frozen=True, kw_only=True, tag="reasoning"):
 
 
 class ReasoningDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="reasoning_delta"):
-    """A further piece of a reasoning block."""
+    """A further piece of a reasoning block.
+
+    Attributes:
+        item_id: Joins the events of one block.
+    """
 
     kind: ClassVar[Literal["reasoning_delta"]] = "reasoning_delta"
 
@@ -204,14 +217,25 @@ class ReasoningDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="reaso
 
 
 class PlanStep(msgspec.Struct, frozen=True):
-    """One step of a plan, ``status`` being ``pending``, ``in_progress`` or ``completed``."""
+    """One step of a plan, ``status`` being ``pending``, ``in_progress`` or ``completed``.
+
+    Attributes:
+        text: What is to be done.
+        status: How far it is.
+    """
 
     text: str
     status: str = "pending"
 
 
 class PlanEvent(Event, frozen=True, kw_only=True, tag="plan"):
-    """The agent's plan as it stands now."""
+    """The agent's plan as it stands now.
+
+    Attributes:
+        item_id: Joins the events of one plan.
+        steps: Its steps, where the agent reports them one by one.
+        complete: False if the turn ended while it was still growing.
+    """
 
     kind: ClassVar[Literal["plan"]] = "plan"
 
@@ -221,7 +245,11 @@ class PlanEvent(Event, frozen=True, kw_only=True, tag="plan"):
 
 
 class PlanDeltaEvent(Event, frozen=True, kw_only=True, gc=False, tag="plan_delta"):
-    """A further piece of a plan's text."""
+    """A further piece of a plan's text.
+
+    Attributes:
+        item_id: Joins the events of one plan.
+    """
 
     kind: ClassVar[Literal["plan_delta"]] = "plan_delta"
 
@@ -270,7 +298,13 @@ class FileChange(msgspec.Struct, frozen=True):
 
 
 class FileChangeEvent(Event, frozen=True, kw_only=True, tag="file_change"):
-    """Files the agent writes; ``text`` lists them."""
+    """Files the agent writes; ``text`` lists them.
+
+    Attributes:
+        item_id: Joins the events of one change.
+        changes: The files, with diffs.
+        status: How far it is.
+    """
 
     kind: ClassVar[Literal["file_change"]] = "file_change"
 
@@ -450,7 +484,11 @@ class RateLimits(msgspec.Struct, frozen=True):
 
 
 class RateLimitEvent(Event, frozen=True, kw_only=True, tag="rate_limit"):
-    """News about what is left of the plan."""
+    """News about what is left of the plan.
+
+    Attributes:
+        limits: What is left, as reported.
+    """
 
     kind: ClassVar[Literal["rate_limit"]] = "rate_limit"
 
@@ -518,7 +556,11 @@ class ErrorEvent(Event, frozen=True, kw_only=True, tag="error"):
 
 
 class DoneEvent(Event, frozen=True, kw_only=True, tag="done"):
-    """The end of the turn, always the last event; ``text`` is the final answer."""
+    """The end of the turn, always the last event; ``text`` is the final answer.
+
+    Attributes:
+        reason: ``completed``, ``failed``, ``interrupted``, ``timeout`` or ``budget``.
+    """
 
     kind: ClassVar[Literal["done"]] = "done"
 
