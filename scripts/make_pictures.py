@@ -85,7 +85,7 @@ TERMINAL = """\
 """
 # The page, whose own style sheet follows the light or dark setting of the reader.
 PAGE = """\
-<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<svg viewBox="0 0 {width} {height}" width="{shown}" xmlns="http://www.w3.org/2000/svg">
 <style>{style}
 foreignObject {{ background: var(--ground); border-radius: 10px; }}</style>
 <foreignObject width="{width}" height="{height}">
@@ -93,7 +93,7 @@ foreignObject {{ background: var(--ground); border-radius: 10px; }}</style>
 </foreignObject>
 </svg>
 """
-PAGE_SIZE = {"width": 880, "height": 1080}
+PAGE_SIZE = {"width": 880, "height": 1080, "shown": 660}
 
 
 def main(folder: Path = PICTURES) -> None:
