@@ -7,7 +7,7 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 STAMP := $(VENV)/.installed
 TOOLS := build/tools
 
-.PHONY: demo test test-quick test-all coverage lint format bench docs newest-agents test-lowest \
+.PHONY: demo test test-quick test-all coverage lint format bench docs pictures newest-agents test-lowest \
 	release site clean
 
 demo: $(STAMP)
@@ -56,6 +56,10 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/python scripts/generate_blocking.py
+
+# With the real Codex, of a turn against a scripted model.
+pictures: $(STAMP)
+	$(BIN)/python scripts/make_pictures.py
 
 newest-agents: $(STAMP)
 	$(BIN)/python scripts/use_newest_agents.py

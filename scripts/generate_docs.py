@@ -48,6 +48,12 @@ def commands() -> str:
     )
 
 
+def start() -> str:
+    """Returns what README.md begins with, up to its links, as the site links to its pages."""
+    readme, _, _ = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Read on")
+    return readme.replace("](docs/", "](")
+
+
 def exit_codes() -> str:
     """Returns a table of the exit codes."""
     rows = [f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items()]
@@ -149,6 +155,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/cli.md": {"commands": commands, "exit-codes": exit_codes},
     "docs/doors.md": {"doors": doors},
     "docs/gemini.md": {"provider-options": partial(provider_options, GeminiKeys)},
+    "docs/index.md": {"start": start},
     "docs/interactive.md": {"slash-commands": slash_commands},
     "docs/providers.md": {
         "providers": providers,

@@ -134,7 +134,7 @@ def _compared(name: str, version: str) -> Finding:
             remedy = f"update it with: {load_provider(name).install}"
             return finding(level="problem", message=message, remedy=remedy)
         case "newer":
-            message = f"{version} is newer than what signedin is {tested}"
+            message = f"{version} is newer than any that was tried; {tested}"
             remedy = "look for an update of signedin if something does not work"
             return finding(level="warning", message=message, remedy=remedy)
         case "tested":

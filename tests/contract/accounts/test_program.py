@@ -281,6 +281,35 @@ def test_doctor_looks_at_all_that_is_built_in(env: Mapping[str, str]) -> None:
     assert list(providers) == ["signedin", "codex", "claude", "gemini", "chatgpt"]
 
 
+@pytest.mark.parametrize(
+    ("version", "level", "message"),
+    [
+        (
+            "0.163.4",
+            "ok",
+            '0.163.4; tested with 0.163 to 0.169; 0.169 is known: pip install "signedin[codex]"',
+        ),
+        ("0.169.1", "ok", "0.169.1; tested with 0.163 to 0.169"),
+        (
+            "0.170.0",
+            "warning",
+            "0.170.0 is newer than any that was tried; tested with 0.163 to 0.169",
+        ),
+    ],
+)
+def test_doctor_says_what_it_knows_of_a_version(
+    env: Mapping[str, str], tmp_path: Path, version: str, level: str, message: str
+) -> None:
+    program = tmp_path / "codex"
+    program.write_text(f"#!/bin/sh\necho codex-cli {version}\n")
+    program.chmod(0o755)
+    env = {**env, "SIGNEDIN_CODEX_BINARY": str(program)}
+    _, out, err = run(env, "doctor", "--provider", "codex", "--no-smoke", "--json")
+    assert err == ""
+    (found,) = [each for each in json.loads(out) if each["check"] == "version"]
+    assert (found["level"], found["message"]) == (level, message)
+
+
 def test_doctor_says_what_to_do(env: Mapping[str, str], tmp_path: Path) -> None:
     broken = tmp_path / "codex"
     broken.write_text("#!/bin/sh\necho codex-cli 0.100.0\n[ $1 = --version ]\n")
