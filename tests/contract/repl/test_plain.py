@@ -62,22 +62,16 @@ def test_a_conversation(loopback_model: Models, tmp_path: Path):
     assert "One" in str(model.requests[1].body)
 
 
-def test_commands_of_the_user(loopback_model: Models, tmp_path: Path):
+def test_a_pipe_runs_no_commands(loopback_model: Models, tmp_path: Path):
     model = loopback_model(SCRIPT)
-    written = talk(model, tmp_path, "!seq 9999; exit 2", "!!pwd", "And?")
-    lines = written.splitlines()[1:]
-    assert lines[:9999] == [str(number) for number in range(1, 10_000)]
-    assert lines[9999:10_002] == [
-        "exit code 2",
-        "The agent gets this with your next message.",
-        str(tmp_path / "work"),
-    ]
-    [request] = model.requests
-    before, cut, after = request.prompt.partition("[28,888 characters left out]\n")
-    assert cut
-    assert before.startswith("(The user has run a command. Exit code 2.)\n$ seq 9999; exit 2\n1\n")
-    assert after.endswith("\n9999\n\n\nAnd?")
-    assert len(after) < 10_100
+    written = talk(model, tmp_path, "!touch made", "!!touch made", "/chat !touch made")
+    refused = (
+        "error: ! runs a command at a terminal only: what comes through a pipe may be from "
+        "somebody else; /chat sends the line as it is\n"
+    )
+    assert written.count(refused) == 2
+    assert not (tmp_path / "work" / "made").exists()
+    assert [request.prompt for request in model.requests] == ["!touch made"]
 
 
 def test_files_and_images_that_are_mentioned(loopback_model: Models, tmp_path: Path):
@@ -208,6 +202,26 @@ def test_a_terminal_that_cannot_be_drawn_on(loopback_model: Models, tmp_path: Pa
         "codex>",
         "It **works**.",
     ]
+
+
+def test_the_agent_gets_the_ends_of_a_long_output(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    options = run_arguments("codex", model.client_options("codex"))[2:]
+    env = environment(SIGNEDIN_HOME=str(tmp_path / "signedin"), TERM="dumb")
+    with Terminal([PROGRAM, "chat", *options], env=env, cwd=tmp_path) as terminal:
+        terminal.wait_for("signedin[codex:auto]>", SECONDS)
+        terminal.press("!seq 9999; exit 2\r")
+        terminal.wait_for("The agent gets this with your next message.", SECONDS)
+        terminal.press("And?\r")
+        terminal.wait_for("completed in", SECONDS)
+        terminal.press("/exit\r")
+        assert terminal.wait(SECONDS) == 0
+    [request] = model.requests
+    before, cut, after = request.prompt.partition("[28,888 characters left out]\n")
+    assert cut
+    assert before.startswith("(The user has run a command. Exit code 2.)\n$ seq 9999; exit 2\n1\n")
+    assert after.endswith("\n9999\n\n\nAnd?")
+    assert len(after) < 10_100
 
 
 def test_an_approval_leaves_what_is_no_answer_to_it(loopback_model: Models, tmp_path: Path):

@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import os
 import re
+import sys
 from collections.abc import AsyncIterator
 
 from rich.text import Text
@@ -29,8 +30,13 @@ async def take(shell: Shell, line: str) -> None:
     """Begins to run the command of a line.
 
     Raises:
-        UsageError: There is none, or it has to wait.
+        UsageError: There is none, or it has to wait, or the line comes from a pipe.
     """
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "! runs a command at a terminal only: what comes through a pipe may be from somebody "
+            "else; /chat sends the line as it is"
+        )
     is_given = not line.startswith(MARK * 2)
     command = line[1 if is_given else 2 :].strip()
     if not command:
