@@ -18,6 +18,7 @@ from signedin.ledger.file import check_ours, ledger_file
 from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.model.events import Usage
 from signedin.model.prices import UnitPrices, unit_prices
+from signedin.runtime.sqlite import has_tables
 
 if TYPE_CHECKING:
     import sqlite3
@@ -183,11 +184,14 @@ def _connect(file: Path) -> sqlite3.Connection:
         return _empty(sqlite3.connect(":memory:"))
     database = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        check_ours(database)
+        if has_tables(database):
+            check_ours(database)
+            return database
     except BaseException:
         database.close()
         raise
-    return database
+    database.close()  # somebody is about to make the tables
+    return _empty(sqlite3.connect(":memory:"))
 
 
 def _empty(database: sqlite3.Connection) -> sqlite3.Connection:

@@ -58,9 +58,7 @@ class Ledger:
 
     async def aclose(self) -> None:
         """Waits until everything is written."""
-        writer = _writer_of(self._file)
-        if writer.running:
-            await aside(writer.finish)
+        await written(self._file)
 
     def rows(self, recorder: TurnRecorder, ended: float) -> list[Row]:
         """Returns what is written about a turn: a row for each provider that had a part in it."""
@@ -96,6 +94,13 @@ class Ledger:
         if not self._warned:
             self._warned = True
             _log.warning("turns are not written to the ledger %s: %s", self._file, error)
+
+
+async def written(file: Path) -> None:
+    """Waits until everything is written that this process has for a ledger."""
+    writer = _writer_of(file)
+    if writer.running:
+        await aside(writer.finish)
 
 
 class _Ended(NamedTuple):

@@ -639,6 +639,39 @@ class TestFiles:
         assert status.stdout == b""
 
 
+def test_an_answer_is_copied(loopback_model: Models, home: Path, work: Path):
+    with talk(loopback_model(SCRIPT), home, work) as terminal:
+        enter(terminal, "One", "It works.")
+        enter(terminal, "/copy", "Copied 13 characters.")
+        leave(terminal)
+    assert f"\x1b]52;c;{base64.b64encode(b'It **works**.').decode()}\x07" in terminal.written
+
+
+def test_the_least_important_is_left_out_of_a_narrow_line(
+    loopback_model: Models, home: Path, work: Path
+):
+    subprocess.run(["git", "init", "-q", "-b", "trunk"], cwd=work, check=True)
+    model = loopback_model(SCRIPT)
+    options = run_arguments("codex", model.client_options("codex"))[2:]
+    env = environment(SIGNEDIN_HOME=str(home))
+    shown = {}
+    for columns in (40, 200):
+        program = [PROGRAM, "interactive", *options]
+        with Terminal(program, env=env, cwd=work, columns=columns, lines=12) as terminal:
+            wait_until_idle(terminal)
+            enter(terminal, "One", "It works.")
+            wait_for(terminal, "gpt-5.5")
+            shown[columns] = terminal.lines[-1]
+            leave(terminal)
+    tokens = "15 tokens"
+    facts = shown[200].split(" · ")
+    assert facts[:3] == ["read-only", "/help", "gpt-5.5"]
+    assert tokens in facts
+    assert facts[-2:] == ["branch trunk", str(work)]
+    assert shown[40].startswith("read-only · /help · gpt-5.5 · ")
+    assert len(shown[40]) < 40
+
+
 def test_plain_lines_for_a_screen_reader(loopback_model: Models, home: Path, work: Path):
     model = loopback_model(SCRIPT)
     options = run_arguments("codex", model.client_options("codex"))[2:]

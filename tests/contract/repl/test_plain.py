@@ -2,6 +2,7 @@
 
 import base64
 import re
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def test_a_conversation(loopback_model: Models, tmp_path: Path):
         f"{greeting}\n"
         f"codex>\nIt **works**.\n\n{done}\n\n"
         "error: there is no command /x; /help lists them\n"
-        "error: /re could be /reasoning, /resume\n"
+        "error: /re could be /reasoning, /resume, /review, /rename\n"
         "error: /events takes on or off, not 'maybe'\n"
         f"codex>\nIt **works**.\n\n{done}\n\n"
     )
@@ -72,6 +73,59 @@ def test_a_pipe_runs_no_commands(loopback_model: Models, tmp_path: Path):
     assert written.count(refused) == 2
     assert not (tmp_path / "work" / "made").exists()
     assert [request.prompt for request in model.requests] == ["!touch made"]
+
+
+def test_what_can_be_done_with_a_conversation(loopback_model: Models, tmp_path: Path):
+    work = tmp_path / "work"
+    work.mkdir()
+    subprocess.run(["git", "init", "-q", "-b", "trunk", str(work)], check=True)
+    (work / "new.py").write_text("print()\n")
+    model = loopback_model(SCRIPT)
+    early = ("/compact", "/rename Early", "/delete", "/save early.txt")
+    lines = ("/rename A name", "/sessions", "/compact", "/review", "/status")
+    answers = ("/save one.txt", "/save one.txt", "/copy", "/save")
+    written = talk(model, tmp_path, *early, "One", *lines, *answers, "/delete", "n", "/delete", "y")
+    assert written.count("error: nothing has been said yet\n") == 3
+    assert "error: there is no answer 1; there are 0\n" in written
+    assert "Renamed to A name\n" in written
+    assert re.search(r"^\S{36}  A name$", written, re.MULTILINE)
+    assert [request.path.rpartition("/")[2] for request in model.requests] == ["responses"] * 3
+    assert model.requests[-1].prompt.startswith("Review the current code changes")
+    assert "\nbranch       trunk\n" in written
+    assert (work / "one.txt").read_text() == "It **works**.\n"
+    assert f"error: {work}/one.txt exists already; name another file\n" in written
+    assert "error: this is no terminal with a clipboard; /save writes the answer" in written
+    *_, asked, kept, _, deleted = written.splitlines()
+    assert asked.startswith("Delete session ID permanently?")
+    assert (kept, deleted) == ("It stays.", "Deleted. A new conversation begins.")
+    assert "A name" not in talk(model, tmp_path, "/sessions")
+
+
+def test_what_a_provider_cannot_do_is_refused_before_it_is_asked(
+    loopback_model: Models, tmp_path: Path
+):
+    model = loopback_model(SCRIPT)
+    lines = ("One", "/rename A name", "/compact", "/review", "/delete", "y")
+    written = talk(model, tmp_path, *lines, provider="chatgpt")
+    assert "Renamed to A name\n" in written
+    assert "error: chatgpt does not support 'compact'\n" in written
+    assert "error: chatgpt does not support 'review'\n" in written
+    assert written.endswith("Deleted. A new conversation begins.\n")
+    assert len(model.requests) == 1
+    written = talk(model, tmp_path, "One", "/delete", provider="claude")
+    assert written.endswith("error: claude does not support 'delete'\n")
+
+
+def test_what_was_used(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    once = "1 turns · 15 tokens · -"
+    assert talk(model, tmp_path, "One", "/usage", provider="chatgpt").endswith(
+        f"here    {once}\ntoday   {once}\n7 days  {once}\n"
+    )
+    twice = "2 turns · 30 tokens · -"
+    assert talk(model, tmp_path, "Two", "/usage", provider="chatgpt").endswith(
+        f"here    {once}\ntoday   {twice}\n7 days  {twice}\n"
+    )
 
 
 def test_files_and_images_that_are_mentioned(loopback_model: Models, tmp_path: Path):

@@ -281,6 +281,13 @@ def test_the_report_adds_up(blocking: Client, play: Play) -> None:
     )
 
 
+def test_one_that_is_being_made_is_empty(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(home / "ledger.db")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+    assert read_report(("provider",)).rows == ()
+
+
 def test_one_session_is_added_up(blocking: Client, play: Play, home: Path) -> None:
     assert session_usage("fake", "1").turns == 0
     with blocking:

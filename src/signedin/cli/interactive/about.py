@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -15,6 +17,7 @@ from signedin.cli.errors import UsageError
 from signedin.cli.interactive.screen import Choices
 from signedin.cli.interactive.shell import Shell
 from signedin.cli.interactive.slash import COMMANDS, Command, command, command_with, find
+from signedin.cli.interactive.snapshots import branch_of
 from signedin.cli.interactive.state import Chat
 from signedin.client.async_client import AsyncClient
 from signedin.model.errors import SignedinError
@@ -67,6 +70,7 @@ async def status(shell: Shell) -> None:
         ("permissions", chat.settings.permissions or "read-only"),
         ("sandbox", chat.settings.sandbox or chat.client.capabilities.sandbox or "none"),
         ("folder", str(chat.folder)),
+        *([("branch", branch)] if (branch := branch_of(chat.place)) else []),
         ("timeout", f"{chat.settings.timeout:g} s" if chat.settings.timeout else "none"),
         ("session", chat.session.id or "none yet"),
         *([("context", f"{used:.0%} full")] if (used := chat.context_used) is not None else []),
@@ -139,6 +143,16 @@ async def cost(shell: Shell) -> None:
 
 
 @command()
+async def usage(shell: Shell) -> None:
+    """What the ledger has of this conversation, of today and of the last seven days."""
+    from signedin.ledger.file import ledger_file  # noqa: PLC0415 - as in _used
+    from signedin.ledger.writer import written  # noqa: PLC0415
+
+    await written(ledger_file())
+    shell.show(_facts(await asyncio.to_thread(_used, shell.chat)))
+
+
+@command()
 async def tools(shell: Shell) -> None:
     """What the agent has used in this conversation."""
     used = Counter(
@@ -153,6 +167,22 @@ async def tools(shell: Shell) -> None:
     shell.show(_facts(rows) if rows else Text("The agent has used no tool yet."))
     if servers := shell.chat.settings.mcp_servers:
         shell.show(Text(f"It can use the MCP servers {', '.join(servers)}.", style="dim"))
+
+
+def _used(chat: Chat) -> list[tuple[str, str]]:
+    from signedin.cli.usage import cost, tokens  # noqa: PLC0415 - sqlite3 takes 10 ms
+    from signedin.ledger import report  # noqa: PLC0415
+
+    today = datetime.now().astimezone().date()
+    rows = [
+        ("today", report.read_report((), report.first_day("1d", today)).total),
+        ("7 days", report.read_report((), report.first_day("7d", today)).total),
+    ]
+    if session_id := chat.session.id:
+        rows.insert(0, ("here", report.session_usage(chat.settings.provider, session_id)))
+    return [
+        (name, f"{row.turns:,} turns · {tokens(row):,} tokens · {cost(row)}") for name, row in rows
+    ]
 
 
 async def _account(chat: Chat) -> list[tuple[str, str]]:

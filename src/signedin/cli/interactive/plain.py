@@ -12,6 +12,7 @@ from typing import TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from signedin.cli.errors import UsageError
 from signedin.cli.interactive.screen import Fits, ScreenDelegate
 from signedin.cli.output import Presenter
 from signedin.cli.render import View
@@ -75,6 +76,11 @@ class PlainScreen:
             for renderable in renderables:
                 self._console.print(renderable, soft_wrap=True)
         self._stream.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+    def copy(self, text: str) -> None:
+        """Cannot: only a terminal that can be drawn on is known to have a clipboard."""
+        del text
+        raise UsageError("this is no terminal with a clipboard; /save writes the answer to a file")
 
     def refresh(self) -> None:
         """Has nothing on the screen that could change."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from prompt_toolkit.key_binding.key_processor import KeyProcessor
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.search import SearchDirection, start_search
 from prompt_toolkit.styles import Style
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.text import Text
 
@@ -164,8 +166,19 @@ class PromptScreen:
         return [*to_formatted_text(ANSI(now)), line or ("class:prompt", self._prompt())]
 
     def _toolbar(self) -> StyleAndTextTuples:
-        width = self._session.app.output.get_size().columns
-        return [("", printable(self._delegate.facts)[: width - 1])] if self._delegate else []
+        width = self._session.app.output.get_size().columns - 1
+        line = ""
+        for fact in self._delegate.facts if self._delegate else ():
+            longer = f"{line} · {printable(fact)}" if line else printable(fact)
+            if cell_len(longer) <= width:
+                line = longer
+        return [("", line)]
+
+    def copy(self, text: str) -> None:
+        """Has the terminal take it (OSC 52), which also works through SSH."""
+        encoded = base64.b64encode(text.encode()).decode()
+        self._session.app.output.write_raw(f"\x1b]52;c;{encoded}\x07")
+        self._session.app.output.flush()
 
     def _drawn(self, *renderables: RenderableType) -> str:
         self._console.width = self._session.app.output.get_size().columns

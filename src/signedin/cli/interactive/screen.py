@@ -34,8 +34,8 @@ class ScreenDelegate(Protocol):
         ...
 
     @property
-    def facts(self) -> str:
-        """What is good to know while typing, in one line."""
+    def facts(self) -> Sequence[str]:
+        """What is good to know while typing, the most important first."""
         ...
 
     async def choices(self, line: str) -> Choices:
@@ -91,6 +91,14 @@ class Screen(Protocol):
 
     def show(self, *renderables: RenderableType) -> None:
         """Shows something permanently."""
+        ...
+
+    def copy(self, text: str) -> None:
+        """Puts a text on the clipboard of the terminal.
+
+        Raises:
+            UsageError: There is none.
+        """
         ...
 
     def refresh(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import click
 from rich.console import RenderableType
@@ -14,12 +14,13 @@ from signedin.cli.errors import INTERRUPTED, SUCCESS
 from signedin.cli.interactive.asking import Asker
 from signedin.cli.interactive.mentions import Message, message_of
 from signedin.cli.interactive.screen import Screen
-from signedin.cli.interactive.snapshots import Snapshots
+from signedin.cli.interactive.snapshots import Snapshots, branch_of
 from signedin.cli.interactive.state import Chat
 from signedin.cli.interactive.views import EventView
 from signedin.cli.output import TurnEnd
 from signedin.cli.render import TurnView, View
 from signedin.client.turn import AsyncTurn
+from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.errors import SignedinError, TurnInterruptedError
 
 _STOP_SECONDS = 5.0
@@ -60,16 +61,23 @@ class Shell:
         return f"signedin[{self.chat.name}]> "
 
     @property
-    def facts(self) -> str:
-        """What is good to know while typing."""
-        settings = self.chat.settings
-        facts = [self.chat.model, settings.effort, settings.permissions or "read-only"]
-        if tokens := self.chat.usage.total_tokens:
-            facts.append(f"{tokens:,} tokens")
-        if (used := self.chat.context_used) is not None:
-            facts.append(f"context {used:.0%}")
-        keys = "Ctrl-C stops" if self._working else "/help"
-        return " · ".join([*filter(None, facts), keys, self.chat.place])
+    def facts(self) -> Sequence[str]:
+        """What is good to know while typing, the most important first."""
+        chat = self.chat
+        used, usage, branch = chat.context_used, chat.usage, branch_of(chat.place)
+        facts = [
+            chat.settings.permissions or "read-only",
+            "Esc stops" if self._working else "/help",
+            chat.model,
+            f"context {used:.0%}" if used is not None else None,
+            f"{usage.total_tokens:,} tokens" if usage.total_tokens else None,
+            f"${usage.cost_usd:.2f}" if usage.cost_usd else None,
+            chat.settings.provider,
+            chat.settings.effort,
+            f"branch {branch}" if branch else None,
+            chat.place,
+        ]
+        return [fact for fact in facts if fact]
 
     @property
     def place(self) -> str:
@@ -194,6 +202,20 @@ class Shell:
         turn = chat.turn(message, self.asker.approve, self.asker.answer)
         async with self.snapshots.around_turn(chat.folder):
             chat.add(prompt, await self.follow(turn, self.view()))
+
+    async def other_turn(
+        self, name: str, begin: Callable[[OnApproval, OnQuestion], AsyncTurn]
+    ) -> None:
+        """Runs a turn of the session that answers no prompt of the user.
+
+        Args:
+            name: What stands in the place of the prompt.
+            begin: Returns the turn.
+        """
+        self.show(Text(f"{self.chat.settings.provider}>", style="bold"))
+        turn = begin(self.asker.approve, self.asker.answer)
+        async with self.snapshots.around_turn(self.chat.folder):
+            self.chat.add(name, await self.follow(turn, self.view()))
 
     def _message(self, prompt: str) -> Message:
         """Returns what is sent for a prompt, and shows what is not."""

@@ -147,6 +147,20 @@ class Snapshots:
             self._store.cleanup()
 
 
+def branch_of(place: str) -> str | None:
+    """Returns the branch of a folder's repository, ``None`` where there is none or no branch."""
+    for folder in (Path(place), *Path(place).parents):
+        git = folder / ".git"
+        try:
+            if git.is_file():  # a worktree, or a submodule
+                git = folder / git.read_text("utf-8").removeprefix("gitdir: ").strip()
+            head = (git / "HEAD").read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        return head.removeprefix("ref: refs/heads/").strip() if head.startswith("ref: ") else None
+    return None
+
+
 async def uncommitted(folder: Path) -> FileChange | None:
     """Returns what has changed since the last commit; ``None`` where there is no repository."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 
@@ -18,10 +18,10 @@ from signedin.client.turn import AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.capabilities import check_supported
 from signedin.model.choices import AuthSource, Billing, Permissions, Sandbox
-from signedin.model.errors import InvalidOptionError
-from signedin.model.events import MessageEvent, SessionEvent, Usage, UsageEvent
+from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.events import SessionEvent, Usage, UsageEvent
 from signedin.model.options import McpServer, TurnKeywords, checked_directory
-from signedin.model.results import ModelInfo, PastTurn, answer_text
+from signedin.model.results import ModelInfo, PastTurn
 from signedin.providers.fallback.handover import conversation_handover, folder_state
 from signedin.safety.policy.rules import Policy
 
@@ -144,6 +144,49 @@ class Chat:
         """Returns a turn outside of the conversation."""
         keywords = self._keywords(message, on_approval, on_question)
         return self.client.stream(message.text, **keywords)
+
+    def compaction(self, on_approval: OnApproval, on_question: OnQuestion) -> AsyncTurn:
+        """Returns the turn that replaces the conversation by a summary of it."""
+        return self.session.compact(**self._keywords(Message(text=""), on_approval, on_question))
+
+    def review(
+        self, target: Mapping[str, str], on_approval: OnApproval, on_question: OnQuestion
+    ) -> AsyncTurn:
+        """Returns the turn that reviews changes.
+
+        Args:
+            target: ``base`` or ``commit`` and its name, or ``focus`` and words; what is not
+                committed if it is empty.
+            on_approval: Decides about what the agent asks.
+            on_question: Answers its questions.
+        """
+        keywords = self._keywords(Message(text=""), on_approval, on_question)
+        base, commit = target.get("base"), target.get("commit")
+        return self.session.review(target.get("focus"), base=base, commit=commit, **keywords)
+
+    def check_can(self, name: Literal["compact", "review", "rename", "delete"]) -> str:
+        """Returns the id of the conversation's session, if something can be done with it.
+
+        Raises:
+            UnsupportedOptionError: The provider cannot.
+            InvalidOptionError: Nothing has been said yet that it could be done with.
+        """
+        if not getattr(self.client.capabilities, name):
+            raise UnsupportedOptionError(self.settings.provider, name)
+        if self.session.id is None and name != "review":
+            raise InvalidOptionError("nothing has been said yet")
+        return self.session.id or ""
+
+    def answer(self, number: int) -> str:
+        """Returns an answer of the conversation, 1 for the last.
+
+        Raises:
+            InvalidOptionError: There is no such answer.
+        """
+        answers = [each.answer for each in self.exchanges if each.answer]
+        if not 1 <= number <= len(answers):
+            raise InvalidOptionError(f"there is no answer {number}; there are {len(answers)}")
+        return answers[-number]
 
     def add(self, prompt: str, end: TurnEnd) -> None:
         """Records the end of a turn of the conversation."""
@@ -294,11 +337,10 @@ def _client_of(settings: Settings) -> AsyncClient:
 
 
 def _past_turn(exchange: Exchange) -> PastTurn:
-    messages = [event for event in exchange.events if isinstance(event, MessageEvent)]
     return PastTurn(
         id=None,
         prompt=exchange.prompt,
-        text=answer_text(messages),
+        text=exchange.answer,
         events=(),
         reason=exchange.reason,
     )

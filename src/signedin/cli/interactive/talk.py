@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,13 @@ from signedin.cli.interactive.screen import Choices
 from signedin.cli.interactive.shell import Shell
 from signedin.cli.interactive.slash import command, command_with
 from signedin.cli.interactive.views import AnswerView
-from signedin.model.events import FileChangeEvent, MessageEvent
-from signedin.model.results import answer_text
+from signedin.model.events import FileChangeEvent
 
 if TYPE_CHECKING:
     from signedin.cli.page.record import Conversation
 
 _LISTED = 15
+_ANSWERS = frozenset({"y", "yes", "n", "no"})
 _LONGEST_PREVIEW = 60
 
 
@@ -85,10 +86,9 @@ async def resume(shell: Shell, argument: str) -> None:
     shell.show(Text(f"Session {chat.session.id}{length}."))
     if chat.exchanges:
         last = chat.exchanges[-1]
-        messages = [event for event in last.events if isinstance(event, MessageEvent)]
         shell.show(
             Text(f"{shell.prompt}{blocks.printable(last.prompt)}", style="dim"),
-            blocks.markdown(answer_text(messages)),
+            blocks.markdown(last.answer),
         )
 
 
@@ -102,6 +102,64 @@ async def fork(shell: Shell) -> None:
         Text(f"You continue in a copy, session {copy}." if copy else "You continue in a copy."),
         Text(f"The original can be resumed: {original}", style="dim"),
     )
+
+
+@command(while_working=False)
+async def compact(shell: Shell) -> None:
+    """Have the agent replace the conversation by a summary of it."""
+    shell.chat.check_can("compact")
+    await shell.begin(lambda: shell.other_turn("/compact", shell.chat.compaction))
+
+
+@command_with("[base BRANCH|commit ID|WORDS]", while_working=False)
+async def review(shell: Shell, argument: str) -> None:
+    """Have the agent review what is not committed, or a branch, a commit, or what WORDS say."""
+    shell.chat.check_can("review")
+    kind, _, name = argument.partition(" ")
+    named = kind in {"base", "commit"} and name.strip()
+    target = {kind: name.strip()} if named else {"focus": argument} if argument else {}
+    begin = partial(shell.chat.review, target)
+    await shell.begin(lambda: shell.other_turn(f"/review {argument}".rstrip(), begin))
+
+
+@command_with("NAME", while_working=False)
+async def rename(shell: Shell, argument: str) -> None:
+    """Name the conversation in the provider's store."""
+    name = _needed(argument, "/rename")
+    shell.chat.check_can("rename")
+    await shell.chat.session.rename(name)
+    shell.show(Text(f"Renamed to {blocks.printable(name)}"))
+
+
+@command(while_working=False)
+async def delete(shell: Shell) -> None:
+    """Delete the conversation from the provider's store, and begin a new one; asks first."""
+    session_id = shell.chat.check_can("delete")
+    question = f"Delete session {session_id} permanently? [y]es, [n]o: "
+    answer = await shell.screen.ask(question, fits=lambda line: line.lower() in _ANSWERS)
+    if (answer or "").strip().lower() not in {"y", "yes"}:
+        shell.show(Text("It stays."))
+        return
+    await shell.chat.session.delete()
+    await shell.chat.clear()
+    shell.show(Text("Deleted. A new conversation begins."))
+
+
+@command_with("[N]")
+async def copy(shell: Shell, argument: str) -> None:
+    """Copy the last answer to the clipboard, or the Nth last."""
+    if argument and not argument.isdecimal():
+        raise UsageError(f"/copy takes the number of an answer, 1 for the last, not {argument!r}")
+    answer = shell.chat.answer(int(argument or 1))
+    shell.screen.copy(answer)
+    shell.show(Text(f"Copied {len(answer):,} characters."))
+
+
+@command_with("FILE", completer=settings.file_choices)
+async def save(shell: Shell, argument: str) -> None:
+    """Write the last answer to a new file."""
+    path = _write_new(shell.chat.answer(1), _needed(argument, "/save"))
+    shell.show(Text(f"Wrote {path}"))
 
 
 @command()
@@ -156,6 +214,16 @@ def _needed(argument: str, command: str) -> str:
     if not argument:
         raise UsageError(f"{command} needs an argument; /help {command} explains")
     return argument
+
+
+def _write_new(text: str, where: str) -> Path:
+    path = Path(where).expanduser().resolve()
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"{text.rstrip()}\n")
+    except FileExistsError:
+        raise UsageError(f"{path} exists already; name another file") from None
+    return path
 
 
 def _write_page(conversation: Conversation, where: str) -> Path:

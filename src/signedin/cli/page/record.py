@@ -14,12 +14,13 @@ from signedin.model.events import (
     DoneEvent,
     DoneReason,
     Event,
+    MessageEvent,
     OtherEvent,
     SessionEvent,
     Usage,
     UsageEvent,
 )
-from signedin.model.results import PastTurn, RunResult
+from signedin.model.results import PastTurn, RunResult, answer_text
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 
 
@@ -45,6 +46,11 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     error: str = ""
     running: bool = False
+
+    @property
+    def answer(self) -> str:
+        """What the agent answered; empty if it did not."""
+        return answer_text([event for event in self.events if isinstance(event, MessageEvent)])
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
