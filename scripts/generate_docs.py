@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +37,8 @@ API = sorted(page.stem for page in (ROOT / "docs" / "api").glob("*.md"))
 """The modules that have a page of their names."""
 _KEPT = re.compile(r"\x08\n(.+(?:\n.+)*)")
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
+_HEADING = re.compile(r"^##? (.+)$", re.MULTILINE)
+_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -146,6 +149,30 @@ def names(module: str) -> str:
     return "\n" + "".join(f"::: {module}.{name}\n\n" for name in found)
 
 
+def pages() -> str:
+    """Returns a line for each page of the site, with what it is about, for language models."""
+    site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))
+    return "\n" + "".join(_section("", site["project"]["nav"])) + "\n"
+
+
+def _section(title: str, entries: Sequence[object]) -> Iterator[str]:
+    if title:
+        yield f"\n## {title}\n\n"
+    for entry in entries:
+        [(name, inner)] = entry.items() if isinstance(entry, dict) else [("", entry)]
+        if isinstance(inner, str):
+            yield _page(inner)
+        elif name != "Decisions":
+            yield from _section(name, inner)
+
+
+def _page(name: str) -> str:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    title, *sections = _HEADING.findall(_FENCED.sub("", text))
+    about = f": {'; '.join(sections)}" if sections else ""
+    return f"- [{title}]({name.removesuffix('.md')}.html){about}\n"
+
+
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/chatgpt.md": {
         "sign-in-options": partial(provider_options, SignInSettings),
@@ -157,6 +184,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/gemini.md": {"provider-options": partial(provider_options, GeminiKeys)},
     "docs/index.md": {"start": start},
     "docs/interactive.md": {"slash-commands": slash_commands},
+    "docs/llms.txt": {"pages": pages},
     "docs/providers.md": {
         "providers": providers,
         "capabilities": capabilities,
