@@ -31,6 +31,7 @@ from signedin.cli.documents import (
 )
 from signedin.cli.errors import UsageError
 from signedin.cli.output import write
+from signedin.cli.page.record import Conversation
 from signedin.cli.sessions import SessionDocument
 from signedin.cli.tables import aligned
 from signedin.client.config import Setting
@@ -52,6 +53,7 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "providers": (list[ProviderRow], "signedin providers --json"),
     "models": (list[ModelInfo], "signedin models --json"),
     "limits": (RateLimits, "signedin limits --json"),
+    "transcript": (Conversation, "signedin transcript --json"),
     "usage": (UsageReport, "signedin usage --json"),
     "policy-test": (PolicyAnswer, "signedin policy test --json"),
     "sessions-list": (SessionPage, "signedin sessions list --json"),

@@ -12,7 +12,7 @@ import click
 
 from signedin.cli import options
 from signedin.cli.errors import UsageError
-from signedin.cli.output import Presenter, TurnEnd, write
+from signedin.cli.output import Presenter, TurnEnd, write, write_json
 from signedin.cli.page.record import Conversation, from_history, from_json, from_result
 from signedin.client.async_client import AsyncClient
 from signedin.model.choices import AuthSource
@@ -39,6 +39,7 @@ from signedin.model.events import Event
     metavar="DIR",
     help="Show the latest session of this folder instead of the current one.",
 )
+@options.json
 def transcript(
     *,
     run: str,
@@ -47,8 +48,9 @@ def transcript(
     source: AuthSource,
     account: str | None,
     cwd: str | None,
+    json: bool,
 ) -> None:
-    """Write a run or a session as one HTML page.
+    """Write a run or a session as one HTML page, or as JSON.
 
     The page loads nothing and runs nothing. Credentials it recognises are masked; read it before
     you give it away.
@@ -59,10 +61,14 @@ def transcript(
         write_page,
     )
 
+    if json and output != "-":
+        raise UsageError("--json goes to standard output; it cannot be combined with --output")
     if output != "-":
         check_target(Path(output))
     conversation = _read(run, provider=provider, source=source, account=account, cwd=cwd)
-    if output == "-":
+    if json:
+        write_json(conversation)
+    elif output == "-":
         write(render_page(conversation))
     else:
         write_page(conversation, Path(output))

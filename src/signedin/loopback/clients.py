@@ -295,8 +295,8 @@ CLIENTS: Mapping[str, Callable[[str, Path], ClientOptions]] = {
     "gemini": gemini_options,
     "chatgpt": chatgpt_options,
     "acp:opencode": opencode_options,
-    "acp:qwen": qwen_options,
     "acp:copilot": copilot_options,
+    "acp:qwen": qwen_options,
 }
 """Options by provider: called with the server's address and an empty directory of the provider."""
 
@@ -306,8 +306,8 @@ VARIABLES: Mapping[str, Callable[[str, Path], dict[str, str | None]]] = {
     "gemini": lambda url, home: gemini_options(url, home)["env"],
     "chatgpt": lambda url, _: {CHATGPT_LOOPBACK: f"{url}/backend-api/codex"},
     "acp:opencode": lambda url, home: opencode_options(url, home)["env"],
-    "acp:qwen": lambda url, home: qwen_options(url, home)["env"],
     "acp:copilot": lambda url, home: copilot_options(url, home)["env"],
+    "acp:qwen": lambda url, home: qwen_options(url, home)["env"],
 }
 """Variables by provider that say the same to a program which makes its clients itself.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from signedin.loopback import LoopbackModel, Reasoning, Reply, Text, UsageLimit, WriteFile, shell
-from support.program import environment, run_program, run_with
+from support.program import document, environment, run_program, run_with
 
 Models = Callable[..., LoopbackModel]
 
@@ -99,6 +99,22 @@ def test_a_stored_session(loopback_model: Models, tmp_path: Path, name: str):
     assert text.startswith("Do it codex Do it ")
     for part in ["It works .", f"Session {session}"]:
         assert part in text
+    found = run_program("transcript", asked_for, "--json", cwd=tmp_path, env=env)
+    conversation = document("transcript", found.stdout)
+    [exchange] = conversation["exchanges"]
+    assert (conversation["session_id"], exchange["prompt"]) == (session, "Do it")
+    assert [event["text"] for event in exchange["events"] if event["kind"] == "message"] == [
+        "It **works**."
+    ]
+
+
+def test_a_page_cannot_be_json(tmp_path: Path):
+    done = run_program("transcript", "latest", "--json", "-o", "page.html", cwd=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "error: --json goes to standard output; it cannot be combined with --output",
+    )
+    assert not (tmp_path / "page.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """An exchange in terms of what is shown of it."""
 
     exchange: Exchange
-    entries: list[Event]
+    entries: Sequence[Event]
     others: list[OtherEvent]
     limits: RateLimits | None
     last_plan: PlanEvent | None

@@ -39,7 +39,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     prompt: str = ""
-    events: tuple[Event, ...] = ()
+    events: tuple[AnyEvent, ...] = ()
     reason: DoneReason = "completed"
     started_at: float | None = None
     elapsed: float | None = None
