@@ -54,7 +54,7 @@ COMMANDS = {
     "interactive": ("signedin.cli.interactive", "Talk with an agent."),
     "chat": ("signedin.cli.interactive", "Talk with an agent."),
     "mcp": ("signedin.cli.mcp", "Serve the agents to other programs, over MCP."),
-    "transcript": ("signedin.cli.transcript", "Write a run or a session as one HTML page, or as JSON."),
+    "transcript": ("signedin.cli.transcript", "Write a run or a session as a page, or as JSON."),
     "auth": ("signedin.cli.auth", "Who is signed in, who pays; sign in and out."),
     "config": ("signedin.cli.config", "Show the defaults, and where they come from."),
     "doctor": ("signedin.cli.doctor", "Find out what does not work on this machine, and why."),

@@ -50,7 +50,7 @@ def transcript(
     cwd: str | None,
     json: bool,
 ) -> None:
-    """Write a run or a session as one HTML page, or as JSON.
+    """Write a run or a session as a page, or as JSON.
 
     The page loads nothing and runs nothing. Credentials it recognises are masked; read it before
     you give it away.
