@@ -57,8 +57,20 @@ class Scene(NamedTuple):
     listener: socket.socket
 
 
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[Path]:
+    """A socket that somebody listens on, as long as other tests make sandboxes.
+
+    One that goes away in the moment when a sandbox is made stops that, here as anywhere.
+    """
+    with outside_of_sandboxes() as folder, socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "daemon.sock"))
+        listening.listen()
+        yield folder / "daemon.sock"
+
+
 @pytest.fixture
-def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def scene(daemon: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     """A project, things beside it, a home with keys, and processes that go on."""
     with ExitStack() as ends:
         base = ends.enter_context(outside_of_sandboxes())
@@ -67,9 +79,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
         monkeypatch.setenv("HOME", str(home))
         victim = ends.enter_context(_running([], out))
         stranger = ends.enter_context(_running(_AS_ANOTHER, out))
-        daemon = ends.enter_context(socket.socket(socket.AF_UNIX))
-        daemon.bind(str(out / "daemon.sock"))
-        daemon.listen()
+        (out / "daemon.sock").symlink_to(daemon)
         listener = ends.enter_context(socket.create_server(("127.0.0.1", 0)))
         yield Scene(work, out, home, victim, stranger, listener)
         with suppress(FileNotFoundError):
