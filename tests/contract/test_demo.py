@@ -120,7 +120,7 @@ def test_on_a_terminal_it_is_alive(tmp_path, scratch):
     )
     assert screen.endswith(CHECKED)
     assert "\x1b[31m-    return sum(price for" in terminal.written
-    assert "\x1b[32m+    return sum(price * quantity" in terminal.written
+    assert "\x1b[32m+    return sum(price\x1b[0m\x1b[7;32m * quantity\x1b[0m" in terminal.written
     assert left_in(scratch) == []
 
 
