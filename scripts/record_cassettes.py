@@ -24,7 +24,7 @@ from support.cassette_scenarios import (
     loopback_keywords,
     script_of,
 )
-from support.rows import ROWS, Row
+from support.rows import WITH_COPILOT, Row
 
 
 def record(row: Row, name: str) -> None:
@@ -53,9 +53,11 @@ def record(row: Row, name: str) -> None:
 
 def main(arguments: list[str]) -> None:
     """Records what the arguments name."""
-    rows = [row for row in ROWS if not arguments or row.name == arguments[0]]
+    rows = [row for row in WITH_COPILOT if not arguments or row.name == arguments[0]]
     if not rows:
-        sys.exit(f"there is no {arguments[0]}: choose of {', '.join(row.name for row in ROWS)}")
+        sys.exit(
+            f"there is no {arguments[0]}: choose of {', '.join(row.name for row in WITH_COPILOT)}"
+        )
     for row in rows:
         if load_provider(row.provider).transports[row.transport].cassette:
             for name in arguments[1:] or SCENARIOS:

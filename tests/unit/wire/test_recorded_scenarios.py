@@ -9,10 +9,10 @@ from signedin import Client
 from signedin.providers.registry import load_provider
 from signedin.wire.process import Process
 from support.cassette_scenarios import FOLDER, SCENARIOS, encoded, loopback_keywords, script_of
-from support.rows import ROWS
+from support.rows import WITH_COPILOT
 
 CASSETTES = sorted(FOLDER.glob("*/*.jsonl"))
-ROW_OF = {row.name: row for row in ROWS}
+ROW_OF = {row.name: row for row in WITH_COPILOT}
 
 
 @pytest.fixture
@@ -49,5 +49,7 @@ def test_a_cassette_gives_what_was_recorded(
 
 
 def test_there_are_cassettes_of_every_transport() -> None:
-    can = {r.name for r in ROWS if load_provider(r.provider).transports[r.transport].cassette}
+    can = {
+        r.name for r in WITH_COPILOT if load_provider(r.provider).transports[r.transport].cassette
+    }
     assert {place.parent.name for place in CASSETTES} == can
