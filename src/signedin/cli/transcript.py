@@ -52,8 +52,8 @@ def transcript(
 ) -> None:
     """Write a run or a session as a page, or as JSON.
 
-    The page loads nothing and runs nothing. Credentials it recognises are masked; read it before
-    you give it away.
+    The page loads nothing and runs nothing. Credentials it recognises are masked, in JSON they are
+    not; read it before you give it away.
     """
     from signedin.cli.page.document import (  # noqa: PLC0415 - jinja2 takes 60 ms
         check_target,

@@ -1,6 +1,6 @@
 """Text of agents, vendors and files, made safe to show: nothing in it steers a terminal or hides.
 
-Every text that this program did not write itself passes one of these on its way to a screen.
+`printable` or `exact` is applied to every text from elsewhere before a screen shows it.
 """
 
 from __future__ import annotations

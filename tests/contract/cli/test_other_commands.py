@@ -19,7 +19,7 @@ from support.processes import command_of
 from support.program import PROGRAM, SECONDS, document, environment, run_program, started_program
 from support.terminal import Terminal
 
-_FROM_NPM = ("claude", "gemini", "opencode", "qwen")
+_FROM_NPM = ("claude", "gemini", "opencode", "copilot", "qwen")
 
 
 class TestOtherCommands:
@@ -178,7 +178,8 @@ class TestOtherCommands:
             "import os, sys\n"
             "from signedin import Client, SignedinError\n"
             "for provider in sys.argv[1:]:\n"
-            "    with Client(provider) as client:\n"
+            "    trusted = {'trust_project': True} if provider == 'acp:copilot' else {}\n"
+            "    with Client(provider, **trusted) as client:\n"
             "        print(provider, client.run('What is your name?').text)\n"
             "try:\n"
             "    Client('chatgpt').run('Who?')\n"
@@ -186,7 +187,8 @@ class TestOtherCommands:
             "    print(os.environ['CODEX_HOME'])\n"
             "sys.exit(7)\n"
         )
-        providers = ["codex", "chatgpt", "claude", "gemini", "acp:opencode", "acp:qwen"]
+        providers = ["codex", "chatgpt", "claude", "gemini"]
+        providers += ["acp:opencode", "acp:copilot", "acp:qwen"]
         folders = [str(program(name, versions(name)[0]).parent) for name in _FROM_NPM]
         env = environment(PATH=os.pathsep.join([*folders, os.environ["PATH"]]))
         arguments = ["loopback", script, "--", sys.executable, own, *providers]

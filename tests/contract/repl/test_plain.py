@@ -94,7 +94,7 @@ def test_what_can_be_done_with_a_conversation(loopback_model: Models, tmp_path: 
     assert "\nbranch       trunk\n" in written
     assert (work / "one.txt").read_text() == "It **works**.\n"
     assert f"error: {work}/one.txt exists already; name another file\n" in written
-    assert "error: this is no terminal with a clipboard; /save writes the answer" in written
+    assert "error: no clipboard can be reached from here; /save writes the answer" in written
     *_, asked, kept, _, deleted = written.splitlines()
     assert asked.startswith("Delete session ID permanently?")
     assert (kept, deleted) == ("It stays.", "Deleted. A new conversation begins.")

@@ -68,7 +68,11 @@ def test_a_failure_that_is_said_in_the_answer():
     *_, warning, payload, error, done = events
     assert (warning.kind, warning.text) == ("warning", "Trying again.")
     assert payload.name == "agent_message_chunk"
-    assert (error.text, error.error, done.reason) == ("503 It is full", ErrorKind.OTHER, "failed")
+    assert (error.text, error.error, done.reason) == (
+        "503 It is full",
+        ErrorKind.OVERLOADED,
+        "failed",
+    )
 
 
 def test_an_answer_that_begins_like_a_failure():

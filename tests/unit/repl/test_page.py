@@ -312,7 +312,7 @@ class TestHostile:
     def test_a_secret_is_masked_before_words_are_marked(self):
         keys = [f"key = 'sk-ant-{letter * 20}'" for letter in "ab"]
         diff = f"@@ -1 +1 @@\n-{keys[0]}\n+{keys[1]}  # new\n"
-        change = FileChange("/work/a.py", "update", diff)
+        change = FileChange("a.py", "update", diff)
         page = page_of(FileChangeEvent(item_id="f", changes=(change,), status="completed"))
         assert "@@ -1 +1 @@ -key = '***' +key = '***' # new" in page.text
         assert [text for tag, text in page.texts if tag == "b"] == ["  # new"]

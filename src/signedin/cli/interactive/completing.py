@@ -25,7 +25,18 @@ _FRESH_SECONDS = 5.0
 _GIT_SECONDS = 10.0
 
 
-class MentionCompleter(Completer):
+class WaitingCompleter(Completer):
+    """A completer that has to wait for what there is: it only has `get_completions_async`."""
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
+        """Completes nothing."""
+        del document, complete_event
+        return []
+
+
+class MentionCompleter(WaitingCompleter):
     """Completes ``@`` and a part of a path.
 
     Args:
@@ -35,13 +46,6 @@ class MentionCompleter(Completer):
     def __init__(self, folder: Callable[[], Path | None]) -> None:
         self._folder = folder
         self._listed: tuple[Path, float, Sequence[str]] | None = None
-
-    def get_completions(
-        self, document: Document, complete_event: CompleteEvent
-    ) -> Iterable[Completion]:
-        """Completes nothing: what there is has to be waited for."""
-        del document, complete_event
-        return []
 
     async def get_completions_async(
         self, document: Document, complete_event: CompleteEvent

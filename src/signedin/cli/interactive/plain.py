@@ -80,7 +80,7 @@ class PlainScreen:
     def copy(self, text: str) -> None:
         """Cannot: only a terminal that can be drawn on is known to have a clipboard."""
         del text
-        raise UsageError("this is no terminal with a clipboard; /save writes the answer to a file")
+        raise UsageError("no clipboard can be reached from here; /save writes the answer to a file")
 
     def refresh(self) -> None:
         """Has nothing on the screen that could change."""

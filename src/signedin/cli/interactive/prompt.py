@@ -11,7 +11,7 @@ from typing import Self, TextIO
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import in_terminal
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion, merge_completers
+from prompt_toolkit.completion import CompleteEvent, Completion, merge_completers
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_completions, has_focus
@@ -27,7 +27,7 @@ from rich.text import Text
 
 from signedin.cli.blocks import printable
 from signedin.cli.interactive.commands import Choices
-from signedin.cli.interactive.completing import MentionCompleter
+from signedin.cli.interactive.completing import MentionCompleter, WaitingCompleter
 from signedin.cli.interactive.history import shared_history
 from signedin.cli.interactive.pasting import Pasting
 from signedin.cli.interactive.screen import Fits, ScreenDelegate
@@ -322,7 +322,7 @@ class _LinePresenter(Presenter):
             self._screen.refresh()
 
 
-class SlashCompleter(Completer):
+class SlashCompleter(WaitingCompleter):
     """Completes slash commands and what is given to them.
 
     Args:
@@ -331,13 +331,6 @@ class SlashCompleter(Completer):
 
     def __init__(self, choices: Callable[[str], Awaitable[Choices]]) -> None:
         self._choices = choices
-
-    def get_completions(
-        self, document: Document, complete_event: CompleteEvent
-    ) -> Iterable[Completion]:
-        """Completes nothing: what there is has to be waited for."""
-        del document, complete_event
-        return []
 
     async def get_completions_async(
         self, document: Document, complete_event: CompleteEvent

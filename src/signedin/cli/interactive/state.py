@@ -181,7 +181,7 @@ class Chat:
         """Returns an answer of the conversation, 1 for the last.
 
         Raises:
-            InvalidOptionError: There is no such answer.
+            InvalidOptionError: There are fewer answers.
         """
         answers = [each.answer for each in self.exchanges if each.answer]
         if not 1 <= number <= len(answers):

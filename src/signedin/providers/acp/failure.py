@@ -54,6 +54,21 @@ def failure_event(error: JsonRpcError, *, login: str) -> ErrorEvent:
     text = _words(error)
     status = _status(error, text)
     kind = ErrorKind.AUTH_REQUIRED if error.code == acp.AUTH_REQUIRED else kind_of(status, text)
+    return _event(kind, text, status, login)
+
+
+def failure_in(text: str, *, login: str) -> ErrorEvent:
+    """Returns the event for a failure that an agent reports as a piece of its answer.
+
+    Args:
+        text: The piece, which begins with ``Error:``.
+        login: The command that signs in.
+    """
+    status = _status_in(text)
+    return _event(kind_of(status, text), text.removeprefix("Error: "), status, login)
+
+
+def _event(kind: ErrorKind, text: str, status: int | None, login: str) -> ErrorEvent:
     if kind is ErrorKind.AUTH_REQUIRED:
         text = f"{text.rstrip('. ')}. Sign in with: {login}"
     return ErrorEvent(text=text, timestamp=time.time(), error=kind, status=status)
@@ -123,5 +138,9 @@ def _status(error: JsonRpcError, text: str) -> int | None:
     # Gemini CLI 0.61 gives the HTTP status as the code of the error.
     if 400 <= error.code <= 599:
         return error.code
+    return _status_in(text)
+
+
+def _status_in(text: str) -> int | None:
     found = _STATUS.search(text)
     return int(found[1]) if found else None

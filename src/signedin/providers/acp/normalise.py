@@ -31,12 +31,11 @@ from signedin.model.events import (
     WarningEvent,
 )
 from signedin.providers.acp import protocol as acp
-from signedin.providers.acp.failure import failure_event
+from signedin.providers.acp.failure import failure_in
 from signedin.providers.acp.mcp import McpNames
 from signedin.providers.acp.terminals import Terminals
 from signedin.providers.acp.toolcalls import ToolCalls
 from signedin.wire.jsonrpc import IncomingRequest
-from signedin.wire.rpc_errors import JsonRpcError
 
 _REASONS: dict[str, DoneReason] = {"end_turn": "completed", "cancelled": "interrupted"}
 STOP_FAILURES: Mapping[str, ErrorKind] = {
@@ -289,7 +288,7 @@ class Notices:
         if words == "Operation cancelled by user":  # the user has denied something, or interrupted
             return []
         if level == "Error":
-            self.failure = failure_event(JsonRpcError(0, words), login=self._login)
+            self.failure = failure_in(text, login=self._login)
             return []
         return [WarningEvent(text=words, timestamp=time.time(), payload=payload)]
 

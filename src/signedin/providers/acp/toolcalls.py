@@ -54,17 +54,19 @@ _TEXTS = frozenset(
 _EDITS = frozenset({"edit", "delete", "move"})
 _ENDED: Mapping[str, ItemStatus] = {"completed": "completed", "failed": "failed"}
 _COMMAND_NAMES = ("command", "cmd")
-_REPORT = re.compile(
-    r"(?P<output>.*)\n<shellId: [^\n>]* completed with exit code (?P<code>\d+)>", re.DOTALL
+_REPORTS = (
+    # copilot 1.0.102
+    re.compile(
+        r"(?P<output>.*)\n<shellId: [^\n>]* completed with exit code (?P<code>\d+)>", re.DOTALL
+    ),
+    # qwen 0.15
+    re.compile(
+        r"Command: .*\nDirectory: [^\n]*\nOutput: (?P<output>.*)\nError: .*"
+        r"\nExit Code: (?P<code>[^\n]*)\nSignal: [^\n]*(?:\n[^\n]*)*",
+        re.DOTALL,
+    ),
 )
-"""How copilot 1.0.102 reports the end of a command."""
-
-_LONG_REPORT = re.compile(
-    r"Command: .*\nDirectory: [^\n]*\nOutput: (?P<output>.*)\nError: .*"
-    r"\nExit Code: (?P<code>[^\n]*)\nSignal: [^\n]*(?:\n[^\n]*)*",
-    re.DOTALL,
-)
-"""How qwen 0.15 reports the end of a command."""
+"""How agents report the end of a command."""
 
 _EXIT_CODE_NAMES = ("exitCode", "exit_code", "exit")
 
@@ -359,16 +361,19 @@ def _change(tool_kind: str | None, item: acp.ToolContent, cwd: str) -> FileChang
 def _output_of(call: acp.ToolCall) -> str:
     """What a command has written, as the agent reports it."""
     text = text_of(call)
-    report = _REPORT.fullmatch(text) or _LONG_REPORT.fullmatch(text)
+    report = _report_in(text)
     return report["output"].removesuffix("(empty)") if report else text
+
+
+def _report_in(text: str) -> re.Match[str] | None:
+    return next(filter(None, (report.fullmatch(text) for report in _REPORTS)), None)
 
 
 def _exit_code(call: acp.ToolCall) -> int | None:
     code = _member(call.raw_output, _EXIT_CODE_NAMES)
     if code is None:
         code = _member(_member(call.raw_output, ("metadata",)), _EXIT_CODE_NAMES)
-    text = text_of(call)
-    if code is None and (report := _REPORT.fullmatch(text) or _LONG_REPORT.fullmatch(text)):
+    if code is None and (report := _report_in(text_of(call))):
         return int(report["code"]) if report["code"].isdecimal() else None
     return code if isinstance(code, int) else None
 
