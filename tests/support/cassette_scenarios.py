@@ -267,4 +267,5 @@ def loopback_keywords(row: Row, script: object) -> Iterator[dict[str, object]]:
     """What a client of a row is made with, to talk to a model."""
     with LoopbackModel(script) as model:
         options = model.client_options(row.provider)
-        yield {**options, "transport": row.transport, "binary": row.binary}
+        own = {"transport": row.transport, "binary": row.binary, "trust_project": row.trusts}
+        yield {**options, **own}
