@@ -93,6 +93,12 @@ def test_an_action_in_the_middle_parts_the_answer_from_what_was_said_before() ->
     assert events[-1].text == "Found."
 
 
+def test_a_plan_parts_what_was_said_before_from_what_follows() -> None:
+    plan = {"sessionUpdate": "plan", "entries": [{"content": "Look", "status": "pending"}]}
+    events = turn(chunk("I look on."), plan, chunk("Done."))
+    assert complete_items(events) == [("message", "I look on."), ("message", "Done.")]
+
+
 def test_messages_with_ids_of_their_own_are_apart() -> None:
     events = turn(chunk("a", messageId="1"), chunk("b", messageId="1"), chunk("c", messageId="2"))
     assert complete_items(events) == [("message", "ab"), ("message", "c")]

@@ -134,7 +134,7 @@ class TurnNormaliser:
                     ]
                 case "plan":
                     plan = msgspec.json.decode(params, type=_PlanUpdate).update
-                    events = [_plan_event(plan, payload)]
+                    events = [*self._close_blocks(), _plan_event(plan, payload)]
                 case "usage_update":
                     self._context = msgspec.json.decode(params, type=_UsageUpdate).update
                 case _:
