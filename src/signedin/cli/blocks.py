@@ -30,7 +30,9 @@ from signedin.model.events import (
     PlanStep,
     RateLimitEvent,
     RetryEvent,
+    Subagent,
     ToolEvent,
+    Usage,
 )
 from signedin.model.results import RunResult
 
@@ -120,11 +122,11 @@ def prompt(text: str) -> RenderableType:
     return Text("\n".join(f"{sign('prompt')} {line}" for line in lines), style="bold")
 
 
-def command(event: CommandEvent) -> RenderableType:
-    """Shows a command that has ended."""
+def command(event: CommandEvent, output_lines: int = OUTPUT_LINES) -> RenderableType:
+    """Shows a command that has ended, and so many lines of its output."""
     parts: list[RenderableType] = [command_line(event.command)]
     if output := printable(event.output).strip("\n"):
-        parts.append(_indented(Text(excerpt(output, OUTPUT_LINES), style="dim")))
+        parts.append(_indented(Text(excerpt(output, output_lines), style="dim")))
     parts.append(_indented(_command_end(event)))
     return Group(*parts)
 
@@ -206,6 +208,21 @@ def plan(event: PlanEvent) -> RenderableType:
     return Group(*map(_step, event.steps))
 
 
+def name_of(agent: Subagent) -> str:
+    """Returns what a subagent is called."""
+    return printable(agent.name) or "subagent"
+
+
+def agent_end(agent: Subagent) -> str:
+    """Returns how a subagent ended, and what it took."""
+    return f"{agent.status}, {_tokens(agent.usage)}" if agent.usage else agent.status
+
+
+def first_line(text: str) -> str:
+    """Returns the first line of a text, empty if it has none."""
+    return printable(text).strip().partition("\n")[0]
+
+
 def fallback(event: FallbackEvent) -> RenderableType:
     """Shows who continues."""
     return Text(f"{event.successor} continues: {printable(event.text)}", style="yellow")
@@ -236,10 +253,11 @@ def summary(result: RunResult[object], limits: RateLimitEvent | None) -> Rendera
     # That it was interrupted is an error, which is shown by itself.
     facts = [f"after {took}" if result.reason == "interrupted" else f"{result.reason} in {took}"]
     if usage := result.usage:
-        cached = f" ({usage.cached_input_tokens:,} cached)" if usage.cached_input_tokens else ""
-        facts.append(f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out")
+        facts.append(_tokens(usage))
         if usage.reported_usd is not None:
             facts.append(f"${usage.reported_usd:.4f}")
+    if result.agents:
+        facts.append(f"{len(result.agents)} subagent{'s' if len(result.agents) > 1 else ''}")
     if limits:
         facts += [
             f"{window.used_percent:.0f} % of {printable(name)} limit used"
@@ -248,6 +266,11 @@ def summary(result: RunResult[object], limits: RateLimitEvent | None) -> Rendera
     if result.session_id:
         facts.append(f"session {printable(result.session_id)}")
     return Text(sign("between").join(facts), style="dim")
+
+
+def _tokens(usage: Usage) -> str:
+    cached = f" ({usage.cached_input_tokens:,} cached)" if usage.cached_input_tokens else ""
+    return f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out"
 
 
 def _step(step: PlanStep) -> Text:

@@ -6,17 +6,15 @@ screen permanently, and knows what the agent is doing at the moment. It writes n
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.segment import Segment
+from rich.console import RenderableType
 from rich.text import Text
 
 from signedin.cli import blocks
+from signedin.cli.activity import Activity, doing
 from signedin.cli.markdown import MarkdownStream
-from signedin.model.commands import bare_command
 from signedin.model.events import (
     ApprovalEvent,
     CommandEvent,
@@ -25,10 +23,8 @@ from signedin.model.events import (
     FileChangeEvent,
     MessageDeltaEvent,
     MessageEvent,
-    PlanDeltaEvent,
     PlanEvent,
     RateLimitEvent,
-    ReasoningDeltaEvent,
     ReasoningEvent,
     RetryEvent,
     SessionEvent,
@@ -37,12 +33,6 @@ from signedin.model.events import (
     WarningEvent,
 )
 from signedin.model.results import RunResult
-
-OUTPUT_PREVIEW_LINES = 6
-OUTPUT_PREVIEW_CHARACTERS = 4_000
-_SHOW_SECONDS_FROM = 2.0
-_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_FRAMES_PER_SECOND = 10
 
 _THOUGHT = "dim italic"
 _THOUGHT_LINES = 20
@@ -71,67 +61,20 @@ class View(Protocol):
         ...
 
 
-class Activity:
-    """One line that says what the agent is doing, with a spinner."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, str] = {}
-        self._label = "Starting"
-        self._since = time.monotonic()
-
-    def follow(self, event: Event) -> None:
-        """Takes in an event."""
-        match event:
-            case CommandEvent() | FileChangeEvent() | ToolEvent():
-                self._follow_action(event)
-            case MessageDeltaEvent() | MessageEvent() | PlanDeltaEvent():
-                self._say("Writing")
-            case ReasoningDeltaEvent() | SessionEvent():
-                self._say("Thinking")
-            case RetryEvent():
-                self._say("Trying again")
-            case FallbackEvent():
-                self._say(f"Going on with {event.successor}")
-            case _:
-                pass
-
-    def line(self) -> RenderableType:
-        """Returns the line as it is now."""
-        now = time.monotonic()
-        frame = _FRAMES[int(now * _FRAMES_PER_SECOND) % len(_FRAMES)]
-        seconds = now - self._since
-        passed = f" {seconds:.0f} s" if seconds >= _SHOW_SECONDS_FROM else ""
-        return Text(
-            f"{frame} {self._label}{passed}", style="dim", no_wrap=True, overflow="ellipsis"
-        )
-
-    def _follow_action(self, event: CommandEvent | FileChangeEvent | ToolEvent) -> None:
-        if event.status == "output":
-            return
-        if event.status == "started":
-            self._open[event.item_id] = _doing(event)
-        else:
-            self._open.pop(event.item_id, None)
-        self._say(next(reversed(self._open.values()), "Thinking"))
-
-    def _say(self, label: str) -> None:
-        if label != self._label:
-            self._label = label
-            self._since = time.monotonic()
-
-
 class TurnView:
-    """Shows everything the agent says and does.
+    """Shows everything the agent says and does, each thing where it ended.
 
     Args:
         format_text: How the agent's words are shown: `blocks.markdown` or `blocks.plain`.
     """
 
+    _output_lines: ClassVar[int] = blocks.OUTPUT_LINES
+
     def __init__(self, format_text: FormatText) -> None:
         self._format_text = format_text
         self._activity = Activity()
         self._messages: dict[str, MarkdownStream] = {}
-        self._outputs: dict[str, str] = {}
+        self._running: set[str] = set()
         self._cwd: str | None = None
         self._limits: RateLimitEvent | None = None
         self._is_first = True
@@ -154,23 +97,17 @@ class TurnView:
         return [*shown, *self._spaced(blocks.summary(result, self._limits))]
 
     def now(self) -> RenderableType:
-        """Returns the growing end of the message or output, and the activity."""
-        growing = [
-            Tail(self._format_text(text, ""))
-            for stream in self._messages.values()
-            if (text := stream.preview())
-        ]
-        outputs = [
-            Tail(Text(blocks.printable(output), style="dim"), OUTPUT_PREVIEW_LINES)
-            for output in self._outputs.values()
-            if output
-        ]
-        return Group(*([""] if growing else []), *growing, *outputs, self._activity.line())
+        """Returns the growing end of the message, and the activity."""
+        return self._activity.now(*self._growing())
+
+    def _growing(self) -> list[RenderableType]:
+        texts = [text for stream in self._messages.values() if (text := stream.preview())]
+        return ["", *(self._format_text(text, "") for text in texts)] if texts else []
 
     def _added_by(self, event: Event) -> Iterator[RenderableType]:
         match event:
             case Event(agent=Subagent() as agent):
-                yield from _of_agent(event, agent)
+                yield from self._agent(event, agent)
             case SessionEvent():
                 self._cwd = event.cwd
             case MessageDeltaEvent():
@@ -206,26 +143,79 @@ class TurnView:
     def _action(
         self, event: CommandEvent | FileChangeEvent | ToolEvent
     ) -> Iterator[RenderableType]:
-        if event.status == "started":
+        if event.status in {"started", "output"}:
             return
-        if event.status == "output":
-            output = self._outputs.get(event.item_id, "") + event.text
-            self._outputs[event.item_id] = output[-OUTPUT_PREVIEW_CHARACTERS:]
-            return
-        self._outputs.pop(event.item_id, None)
         match event:
             case CommandEvent():
-                yield from self._spaced(blocks.command(event))
+                yield from self._spaced(blocks.command(event, self._output_lines))
             case FileChangeEvent():
                 yield from self._spaced(blocks.file_change(event, self._cwd))
             case ToolEvent():
                 yield from self._spaced(blocks.tool(event))
+
+    def _agent(self, event: Event, agent: Subagent) -> Iterator[RenderableType]:
+        """One line about what a subagent says or begins to do, and about its end."""
+        match event:
+            case MessageEvent():
+                yield _of_agent(agent, blocks.first_line(event.text))
+            case CommandEvent() | FileChangeEvent() | ToolEvent() if event.status == "started":
+                yield from self._agent_does(agent, doing(event))
+            case _:
+                pass
+        if agent.status == "running":
+            self._running.add(agent.id)
+        elif agent.id in self._running:
+            self._running.remove(agent.id)
+            yield _of_agent(agent, blocks.agent_end(agent))
+
+    def _agent_does(self, agent: Subagent, what: str) -> Iterator[RenderableType]:
+        yield _of_agent(agent, what)
 
     def _spaced(self, block: RenderableType) -> Iterator[RenderableType]:
         if not self._is_first:
             yield ""
         self._is_first = False
         yield block
+
+
+class LiveTurnView(TurnView):
+    """Shows everything too, but in place what changes: the plan, and what subagents do.
+
+    Outputs have been seen when they end, so less of them stays.
+    """
+
+    _output_lines = 10
+
+    def __init__(self, format_text: FormatText) -> None:
+        super().__init__(format_text)
+        self._plan: PlanEvent | None = None
+
+    def end(self, result: RunResult[object]) -> list[RenderableType]:
+        """Returns the plan if some of it is left, and what every view returns."""
+        return [*self._settled_plan(), *super().end(result)]
+
+    def now(self) -> RenderableType:
+        """Returns the growing end of the message, the plan and the activity."""
+        plan = ["", blocks.plan(self._plan)] if self._plan else []
+        return self._activity.now(*self._growing(), *plan)
+
+    def _added_by(self, event: Event) -> Iterator[RenderableType]:
+        match event:
+            case PlanEvent(agent=None) if event.steps:
+                self._plan = event
+                if all(step.status == "completed" for step in event.steps):
+                    yield from self._settled_plan()
+            case _:
+                yield from super()._added_by(event)
+
+    def _agent_does(self, agent: Subagent, what: str) -> Iterator[RenderableType]:
+        del agent, what  # it is in the activity
+        return iter(())
+
+    def _settled_plan(self) -> Iterator[RenderableType]:
+        plan, self._plan = self._plan, None
+        if plan is not None:
+            yield from self._spaced(blocks.plan(plan))
 
 
 class NoticeView:
@@ -250,22 +240,7 @@ class NoticeView:
 
     def now(self) -> RenderableType:
         """Returns the activity."""
-        return self._activity.line()
-
-
-class Tail:
-    """The last lines of something that may be longer than the screen."""
-
-    def __init__(self, renderable: RenderableType, limit: int | None = None) -> None:
-        self._renderable = renderable
-        self._limit = limit
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        limit = self._limit or max(options.size.height // 2, 1)
-        lines = console.render_lines(self._renderable, options, pad=False)
-        for line in lines[-limit:]:
-            yield from line
-            yield Segment.line()
+        return self._activity.now()
 
 
 def notices(event: Event) -> list[RenderableType]:
@@ -283,25 +258,6 @@ def notices(event: Event) -> list[RenderableType]:
             return []
 
 
-def _of_agent(event: Event, agent: Subagent) -> Iterator[RenderableType]:
-    """One line about what a subagent says, or begins to do."""
-    match event:
-        case MessageEvent():
-            what = blocks.printable(event.text).strip().partition("\n")[0]
-        case CommandEvent() | FileChangeEvent() | ToolEvent() if event.status == "started":
-            what = _doing(event)
-        case _:
-            return
-    name = blocks.printable(agent.name or "subagent")
-    yield Text(f"  {name}: {what}", style="dim", no_wrap=True, overflow="ellipsis")
-
-
-def _doing(event: CommandEvent | FileChangeEvent | ToolEvent) -> str:
-    match event:
-        case CommandEvent():
-            line = blocks.exact(bare_command(event.command))
-            return f"Running {line.partition(chr(10))[0]}"
-        case FileChangeEvent():
-            return "Writing files"
-        case ToolEvent():
-            return f"Calling {blocks.printable(event.name)}"
+def _of_agent(agent: Subagent, what: str) -> Text:
+    line = f"  {blocks.name_of(agent)}: {what}"
+    return Text(line, style="dim", no_wrap=True, overflow="ellipsis")

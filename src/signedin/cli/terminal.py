@@ -14,7 +14,7 @@ from rich.live import Live
 from signedin.cli import blocks
 from signedin.cli.errors import StdoutClosedError
 from signedin.cli.output import Presenter, TurnEnd
-from signedin.cli.render import NoticeView, TurnView, View
+from signedin.cli.render import LiveTurnView, NoticeView, TurnView, View
 from signedin.cli.streams import can_draw_on
 from signedin.model.events import Event
 from signedin.model.results import PastTurn
@@ -25,7 +25,7 @@ _FRAME_SECONDS = 0.1
 def turn_presenter(stream: TextIO) -> TerminalPresenter:
     """Returns the presenter of a complete turn on a stream, in the best way it allows."""
     if can_draw_on(stream):
-        return LivePresenter(stream, TurnView(blocks.markdown))
+        return LivePresenter(stream, LiveTurnView(blocks.markdown))
     return PlainPresenter(stream, TurnView(blocks.plain))
 
 

@@ -1,5 +1,6 @@
 """``signedin run`` on a terminal, with real agents behind it."""
 
+import os
 import re
 import shlex
 
@@ -15,6 +16,7 @@ from signedin.loopback import (
     Script,
     Shell,
     Text,
+    ToolCall,
     Usage,
     WriteFile,
     shell,
@@ -298,3 +300,110 @@ class TestTerminal:
         with Terminal([PROGRAM, *arguments], env=environment(), cwd=tmp_path) as terminal:
             assert terminal.wait() == 0
             assert terminal.lines == ["It **works**.", "", "- one", "- two"]
+
+
+def standing(lines: list[str]) -> list[str]:
+    """Lines of a screen; the pictures that turn stand still, and no seconds are told."""
+    return [re.sub(r"^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] (.*?)( \d+ s)?$", r"⠿ \1", line) for line in lines]
+
+
+class TestWhatGoesOn:
+    """What has not ended is seen in place."""
+
+    def test_commands_run_side_by_side_and_are_folded(self, loopback_model: Models, tmp_path):
+        gates = [tmp_path / name for name in ("a", "b", "end-a", "end-b")]
+        for gate in gates:
+            os.mkfifo(gate)
+        commands = ["cat a; seq 11 30; cat end-a", "cat b; seq 51 70; cat end-b"]
+        model = loopback_model([[shell(command) for command in commands], "Done."])
+        arguments = run_with(model, "--permissions", "workspace-write", "hi")
+        with Terminal([PROGRAM, *arguments], env=environment(), cwd=tmp_path) as terminal:
+            for command in commands:
+                terminal.wait_for(f"Running {command}")
+            for gate in gates[:2]:
+                gate.write_text("")
+            terminal.wait_for("\n  30")
+            terminal.wait_for("\n  70")
+            seen = standing(terminal.lines)
+            for gate in gates[2:]:
+                gate.write_text("")
+            assert terminal.wait() == 0
+        windows = [
+            [f"⠿ Running {command}", *(f"  {n}" for n in range(end - 2, end + 1))]
+            for command, end in zip(commands, (30, 70), strict=True)
+        ]
+        assert seen in (windows[0] + windows[1], windows[1] + windows[0])
+        shown = "\n".join(terminal.lines)
+        for command, first in zip(commands, (11, 51), strict=True):
+            folded = [*range(first, first + 3), "… 11 lines …", *range(first + 14, first + 20)]
+            assert "\n".join([f"$ {command}", *(f"  {line}" for line in folded)]) in shown
+
+    def test_a_plan_ticks_in_place(self, loopback_model: Models, tmp_path):
+        def plan(first: str, second: str) -> ToolCall:
+            steps = {"Look": first, "Mend": second}.items()
+            todos = [{"id": text, "content": text, "status": status} for text, status in steps]
+            return ToolCall("todo_write", {"todos": todos})
+
+        held = Text(["I look", Hold("look"), " on."])
+        model = loopback_model(
+            [
+                [plan("in_progress", "pending")],
+                [held, plan("completed", "in_progress")],
+                Reply("I do not mend."),
+            ]
+        )
+        folder = program("qwen", versions("qwen")[0]).parent
+        env = environment(PATH=f"{folder}{os.pathsep}{os.environ['PATH']}")
+        arguments = run_with(model, "hi", provider="acp:qwen")
+        with Terminal([PROGRAM, *arguments], env=env, cwd=tmp_path) as terminal:
+            terminal.wait_for("I look")
+            seen = standing(terminal.lines)
+            model.release("look")
+            assert terminal.wait() == 0
+        assert seen == ["", "I look", "", "▸ Look", "· Mend", "⠿ Writing"]
+        shown = masked("\n".join(terminal.lines))
+        assert shown.startswith(
+            "I look on.\n\nI do not mend.\n\n✓ Look\n▸ Mend\n\ncompleted in 0.0 s"
+        )
+
+    @pytest.mark.parametrize("provider", ["codex", "claude"])
+    def test_a_subagent_is_seen_at_work(self, loopback_model: Models, tmp_path, provider):
+        name = "general-purpose" if provider == "claude" else "subagent"
+        at_work = {"codex": "Writing", "claude": "Count them."}  # who says nothing meanwhile
+        page = tmp_path / "page.html"
+        model = loopback_model(
+            Script(
+                rules=[
+                    Rule([DELEGATE[provider], [Hold("ended"), Text("All done.")]], equals="Go."),
+                    Rule([[Text(["There is", Hold("count"), " one."])]], contains="Count them."),
+                ],
+                default="All done.",
+            )
+        )
+        arguments = run_with(model, "Go.", "--transcript", str(page), provider=provider)
+        with Terminal([PROGRAM, *arguments], env=with_agent(provider), cwd=tmp_path) as terminal:
+            terminal.wait_for(f"{name}: {at_work[provider]}")
+            model.release("count")
+            terminal.wait_for(f"  {name}: completed")
+            model.release("ended")
+            assert terminal.wait() == 0
+        shown = "\n".join(terminal.lines)
+        assert f"\n  {name}: There is one.\n" in shown
+        assert "Writing" not in shown
+        assert " · 1 subagent · session" in shown
+        assert ">Subagents <" in page.read_text()
+        assert f'{name} <span class="dim">' in page.read_text()
+
+
+DELEGATE = {
+    "claude": ToolCall(
+        "Agent",
+        {
+            "description": "count",
+            "prompt": "Count them.",
+            "subagent_type": "general-purpose",
+            "run_in_background": False,
+        },
+    ),
+    "codex": ToolCall("spawn_agent", {"message": "Count them."}, namespace="multi_agent_v1"),
+}

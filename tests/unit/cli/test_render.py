@@ -1,6 +1,7 @@
 """A whole turn as a terminal shows it."""
 
 import io
+import re
 
 from rich.console import Console
 
@@ -14,6 +15,8 @@ from signedin import (
     MessageDeltaEvent,
     MessageEvent,
     OtherEvent,
+    PlanEvent,
+    PlanStep,
     ReasoningDeltaEvent,
     ReasoningEvent,
     RetryEvent,
@@ -25,7 +28,7 @@ from signedin import (
     WarningEvent,
 )
 from signedin.cli import blocks
-from signedin.cli.render import NoticeView, TurnView, View
+from signedin.cli.render import LiveTurnView, NoticeView, TurnView, View
 
 from .test_blocks import result
 
@@ -116,12 +119,11 @@ def shown(view: View, events: list[Event], *, width: int = 80, end: bool = True)
 
 
 def now(view: View, *, width: int = 80, height: int = 24) -> list[str]:
-    """What is drawn below, without the picture that turns."""
+    """What is drawn below; the pictures that turn stand still."""
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
     with console.capture() as capture:
         console.print(view.now())
-    lines = [line.rstrip() for line in capture.get().splitlines()]
-    return [*lines[:-1], lines[-1][2:]]
+    return [re.sub("^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]", "⠿", line.rstrip()) for line in capture.get().splitlines()]
 
 
 def test_a_whole_turn_as_plain_text():
@@ -146,36 +148,53 @@ def test_what_goes_on_is_told_while_it_goes_on():
         if now(view) != seen[-1]:
             seen.append(now(view))
     assert seen == [
-        ["Starting"],
-        ["Thinking"],
-        ["", "I **look", "Writing"],
-        ["", "Then I fix.", "Writing"],
-        ["Writing"],
-        ["Running ls"],
-        ["a.py", "", "Running ls"],
-        ["Thinking"],
-        ["Trying again"],
-        ["Writing files"],
-        ["Thinking"],
-        ["Writing"],
+        ["⠿ Starting"],
+        ["⠿ Thinking"],
+        ["", "I **look", "⠿ Writing"],
+        ["", "Then I fix.", "⠿ Writing"],
+        ["⠿ Writing"],
+        ["⠿ Running ls"],
+        ["⠿ Running ls", "  a.py"],
+        ["⠿ Thinking"],
+        ["⠿ Trying again"],
+        ["⠿ Writing files"],
+        ["⠿ Thinking"],
+        ["⠿ Writing"],
     ]
 
 
-def test_of_several_things_the_latest_that_still_runs_is_told():
+def test_each_thing_that_runs_has_its_line_and_its_window():
     view = TurnView(blocks.plain)
     view.feed(CommandEvent(item_id="1", command="bash -c 'make\nmake test'", status="started"))
     view.feed(ToolEvent(item_id="2", name="weather", status="started"))
-    assert now(view) == ["Calling weather"]
+    assert now(view) == ["⠿ Running make", "⠿ Calling weather"]
+    for item_id in ("1", "2", "1"):
+        output = "".join(f"{item_id}{n}\n" for n in range(10))
+        view.feed(CommandEvent(item_id=item_id, command="", status="output", text=output))
+    assert now(view) == [
+        *("⠿ Running make", "  17", "  18", "  19"),
+        *("⠿ Calling weather", "  27", "  28", "  29"),
+    ]
     view.feed(ToolEvent(item_id="2", name="weather", status="completed"))
-    assert now(view) == ["Running make"]
+    assert now(view) == ["⠿ Running make", *(f"  1{n}" for n in range(4, 10))]
 
 
-def test_the_growing_part_never_fills_the_screen():
+def test_output_that_comes_after_the_end_opens_nothing():
+    view = TurnView(blocks.plain)
+    view.feed(CommandEvent(item_id="1", command="ls", status="output", text="late"))
+    assert now(view) == ["⠿ Starting"]
+
+
+def test_what_is_going_on_never_fills_the_screen():
     view = TurnView(blocks.plain)
     view.feed(MessageDeltaEvent(item_id="m", text="".join(f"line {n}\n" for n in range(100))))
     lines = now(view, height=20)
-    assert len(lines) == 12
-    assert lines[-3:] == ["line 98", "line 99", "Writing"]
+    assert len(lines) == 16
+    assert lines[-3:] == ["line 98", "line 99", "⠿ Writing"]
+    for n in range(30):
+        view.feed(ToolEvent(item_id=str(n), name=f"tool_{n}", status="started"))
+    assert now(view, height=20) == [f"⠿ Calling tool_{n}" for n in range(14, 30)]
+    assert now(view, height=3) == ["⠿ Calling tool_29"]
 
 
 def test_a_long_command_is_told_on_one_line():
@@ -243,17 +262,81 @@ def test_what_was_changed_is_shown():
     assert console.file.getvalue().splitlines() == shown
 
 
-def test_a_subagent_has_an_indented_line_for_what_it_does() -> None:
-    agent = Subagent(id="a", name="Explore")
-    view = TurnView(blocks.plain)
-    console = Console(file=io.StringIO(), width=60)
-    for event in (
+def _agent_at_work(*, usage: Usage | None = None) -> list[Event]:
+    agent = Subagent(id="a", name="Explore", task="Look for it.\nEverywhere.")
+    ended = Subagent(id="a", name="Explore", status="completed", usage=usage)
+    return [
+        OtherEvent(name="begins", agent=agent),
         CommandEvent(item_id="c", command="ls", status="started", agent=agent),
         CommandEvent(item_id="c", command="ls", status="output", text="a.py", agent=agent),
         CommandEvent(item_id="c", command="ls", status="completed", output="a.py", agent=agent),
         MessageEvent(item_id="m", text="One file.\nIt is a.py.", agent=agent),
-    ):
-        for block in view.feed(event):
-            console.print(block)
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == "  Explore: Running ls\n  Explore: One file.\n"
+        OtherEvent(name="ends", agent=ended),
+        OtherEvent(name="ends again", agent=ended),
+    ]
+
+
+def test_a_subagent_has_indented_lines() -> None:
+    assert shown(TurnView(blocks.plain), _agent_at_work(usage=Usage(10, 4, 0, 5)), end=False) == (
+        "  Explore: Running ls\n"
+        "  Explore: One file.\n"
+        "  Explore: completed, 10 tokens in (4 cached), 5 out\n"
+    )
+
+
+def test_what_subagents_do_is_seen_in_place() -> None:
+    view = LiveTurnView(blocks.plain)
+    seen: list[list[str]] = []
+    for event in _agent_at_work():
+        shown(view, [event], end=False)
+        seen.append(now(view))
+    assert [lines for lines, before in zip(seen, [[], *seen], strict=False) if lines != before] == [
+        ["⠿ Explore: Look for it.", "⠿ Starting"],
+        ["⠿ Explore: Running ls", "⠿ Starting"],
+        ["⠿ Explore: Writing", "⠿ Starting"],
+        ["⠿ Starting"],
+    ]
+    assert shown(LiveTurnView(blocks.plain), _agent_at_work(), end=False) == (
+        "  Explore: One file.\n  Explore: completed\n"
+    )
+
+
+def _plan(*statuses: str) -> PlanEvent:
+    steps = zip(("Look", "Mend"), statuses, strict=True)
+    return PlanEvent(item_id="p", steps=tuple(PlanStep(text, status) for text, status in steps))
+
+
+def test_a_plan_ticks_in_place() -> None:
+    view = LiveTurnView(blocks.plain)
+    seen = [
+        (shown(view, [_plan(*statuses)], end=False), now(view))
+        for statuses in (
+            ("in_progress", "pending"),
+            ("completed", "in_progress"),
+            ("completed", "completed"),
+        )
+    ]
+    assert seen == [
+        ("", ["", "▸ Look", "· Mend", "⠿ Starting"]),
+        ("", ["", "✓ Look", "▸ Mend", "⠿ Starting"]),
+        ("✓ Look\n✓ Mend\n", ["⠿ Starting"]),
+    ]
+
+
+def test_what_is_left_of_a_plan_is_shown_at_the_end() -> None:
+    events: list[Event] = [_plan("completed", "pending"), MessageEvent(item_id="m", text="Later.")]
+    assert shown(LiveTurnView(blocks.plain), events).startswith(
+        "Later.\n\n✓ Look\n· Mend\n\ncompleted in "
+    )
+
+
+def test_what_has_been_seen_running_is_folded() -> None:
+    output = "".join(f"{n}\n" for n in range(30))
+    event = CommandEvent(item_id="c", command="seq 30", status="completed", output=output)
+    assert shown(TurnView(blocks.plain), [event], end=False).count("\n") == 32
+    folded = [*range(3), "… 21 lines …", *range(24, 30)]
+    assert shown(LiveTurnView(blocks.plain), [event], end=False).split() == [
+        *("$", "seq", "30"),
+        *" ".join(map(str, folded)).split(),
+        "completed",
+    ]

@@ -31,6 +31,7 @@ from signedin import (
     ReasoningEvent,
     RunResult,
     SessionEvent,
+    Subagent,
     ToolEvent,
     Usage,
     UsageEvent,
@@ -125,6 +126,21 @@ class TestShown:
             "Commands 2 1 failed Files changed 1 +1 \N{MINUS SIGN}1 Tokens 1,200 in, 34 out "
             "Cost $0.5000 Folder /work Session s-1 Fix it"
         )
+
+    def test_subagents_are_named_where_they_speak_and_summed_up(self):
+        one = Subagent(id="1", name="Explore", task="Look.\nEverywhere.")
+        two = Subagent(id="2")
+        ended = msgspec.structs.replace(one, status="completed", usage=Usage(1200, 0, 0, 34))
+        page = page_of(
+            MessageEvent(item_id="a", text="First.", agent=one),
+            MessageEvent(item_id="b", text="Second.", agent=one),
+            MessageEvent(item_id="c", text="Other.", agent=two),
+            agents=(ended, msgspec.structs.replace(two, status="failed")),
+        )
+        assert "Explore Look. First. Second. subagent Other. Subagents 2" in page.text
+        assert (
+            "Subagents 2 completed Explore Look. 1,200 tokens in, 34 out failed subagent completed"
+        ) in page.text
 
     @pytest.mark.parametrize(
         ("started_at", "elapsed", "shown"),
@@ -419,6 +435,14 @@ class TestRead:
         conversation = from_events([*stream, *stream])
         assert [exchange.elapsed for exchange in conversation.exchanges] == [4.0, 4.0]
         assert (conversation.session_id, conversation.model) == ("s-1", "gpt-5.5")
+
+    def test_the_subagents_of_a_result_and_of_events(self):
+        agent = Subagent(id="1", name="Explore", status="completed", text="Here.")
+        said = MessageEvent(item_id="a", text="Here.", agent=agent)
+        assert from_result(msgspec.structs.replace(result(), agents=(agent,))).exchanges[
+            0
+        ].agents == (agent,)
+        assert from_events([SESSION, said, DONE]).exchanges[0].agents == (agent,)
 
     def test_a_result(self):
         conversation = from_result(result(), prompt="Why?", error=InvalidOptionError("because"))

@@ -22,7 +22,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.search import SearchDirection, start_search
 from prompt_toolkit.styles import Style
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.text import Text
 
 from signedin.cli.blocks import printable
@@ -181,7 +181,8 @@ class PromptScreen:
         self._session.app.output.flush()
 
     def _drawn(self, *renderables: RenderableType) -> str:
-        self._console.width = self._session.app.output.get_size().columns
+        size = self._session.app.output.get_size()
+        self._console.size = ConsoleDimensions(size.columns, size.rows)
         with self._console.capture() as capture:
             for renderable in renderables:
                 self._console.print(renderable)

@@ -18,7 +18,7 @@ from signedin.cli.interactive.snapshots import Snapshots, branch_of
 from signedin.cli.interactive.state import Chat
 from signedin.cli.interactive.views import EventView
 from signedin.cli.output import TurnEnd
-from signedin.cli.render import TurnView, View
+from signedin.cli.render import LiveTurnView, TurnView, View
 from signedin.client.turn import AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.errors import SignedinError, TurnInterruptedError
@@ -91,7 +91,7 @@ class Shell:
 
     def view(self) -> View:
         """Returns the view of a turn that the user has asked for."""
-        view = TurnView(blocks.markdown if self.screen.reads_ahead else blocks.plain)
+        view = LiveTurnView(blocks.markdown) if self.screen.reads_ahead else TurnView(blocks.plain)
         return EventView(view) if self.shows_events else view
 
     def show(self, *renderables: RenderableType) -> None:

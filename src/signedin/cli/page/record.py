@@ -17,6 +17,7 @@ from signedin.model.events import (
     MessageEvent,
     OtherEvent,
     SessionEvent,
+    Subagent,
     Usage,
     UsageEvent,
 )
@@ -34,6 +35,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         started_at: When it began, in Unix seconds.
         elapsed: Seconds it took.
         usage: Tokens it used.
+        agents: The subagents it started.
         error: Why it failed.
         running: Whether there is more to come.
     """
@@ -44,6 +46,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None = None
     elapsed: float | None = None
     usage: Usage | None = None
+    agents: tuple[Subagent, ...] = ()
     error: str = ""
     running: bool = False
 
@@ -75,6 +78,7 @@ def from_result(
         started_at=_first_time(result.events),
         elapsed=result.elapsed,
         usage=result.usage,
+        agents=result.agents,
         error=error.message if error else "",
     )
     return Conversation(
