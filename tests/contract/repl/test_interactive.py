@@ -321,6 +321,30 @@ class TestWhileWorking:
         assert "Only touch src" in str(model.requests[-1].body)
         assert "It works." in said(terminal)
 
+    def test_output_rolls_above_what_is_being_typed(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        for gate in ("begin", "end"):
+            os.mkfifo(work / gate)
+        command = "cat begin; seq 11 30; cat end"
+        model = loopback_model([[shell(command)], "Counted."])
+        with talk(model, home, work, "--permissions", "workspace-write") as terminal:
+            terminal.press("count\r")
+            wait_for(terminal, f"Running {command}")
+            (work / "begin").write_text("")
+            wait_for(terminal, "\n  30")
+            terminal.press("and then")
+            wait_for(terminal, "> and then")
+            above = "\n".join(terminal.lines)
+            assert "\n".join(["", *(f"  {n}" for n in range(25, 31)), "signedin["]) in above
+            assert "\n  24\n" not in above
+            (work / "end").write_text("")
+            wait_for(terminal, "Counted.")
+            wait_for(terminal, "> and then")
+        shown = "\n".join(terminal.lines)
+        folded = [*range(11, 14), "… 11 lines …", *range(25, 31)]
+        assert "\n".join([f"$ {command}", *(f"  {line}" for line in folded), ""]) in shown
+
     def test_what_cannot_be_told_is_said_afterwards(
         self, loopback_model: Models, home: Path, work: Path
     ):
