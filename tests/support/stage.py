@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import pytest
 
 from signedin import AsyncClient, Client
-from signedin.loopback import LoopbackModel, ModelRequest, Script
+from signedin.loopback import LoopbackModel, ModelRequest, Script, ToolCall
 from signedin.loopback.player import Player
 from signedin.loopback.script import Answer, Refusal, Reply
 
@@ -119,3 +119,18 @@ def stage_of(
             yield stage
 
     return stage
+
+
+DELEGATE = {
+    "claude": ToolCall(
+        "Agent",
+        {
+            "description": "count",
+            "prompt": "Count the files.",
+            "subagent_type": "general-purpose",
+            "run_in_background": False,
+        },
+    ),
+    "codex": ToolCall("spawn_agent", {"message": "Count the files."}, namespace="multi_agent_v1"),
+}
+"""How an agent that reports its subagents is made to start one."""

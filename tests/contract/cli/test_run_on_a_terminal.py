@@ -24,6 +24,7 @@ from signedin.loopback import (
 from support.agents import program, versions
 from support.processes import Watch, processes_with
 from support.program import PROGRAM, Models, document, environment, home_of, masked, run_with
+from support.stage import DELEGATE
 from support.terminal import Terminal
 
 COMMENTARY = Text("Let me see.", phase="commentary")
@@ -369,13 +370,15 @@ class TestWhatGoesOn:
     @pytest.mark.parametrize("provider", ["codex", "claude"])
     def test_a_subagent_is_seen_at_work(self, loopback_model: Models, tmp_path, provider):
         name = "general-purpose" if provider == "claude" else "subagent"
-        at_work = {"codex": "Writing", "claude": "Count them."}  # who says nothing meanwhile
+        at_work = {"codex": "Writing", "claude": "Count the files."}  # who says nothing meanwhile
         page = tmp_path / "page.html"
         model = loopback_model(
             Script(
                 rules=[
                     Rule([DELEGATE[provider], [Hold("ended"), Text("All done.")]], equals="Go."),
-                    Rule([[Text(["There is", Hold("count"), " one."])]], contains="Count them."),
+                    Rule(
+                        [[Text(["There is", Hold("count"), " one."])]], contains="Count the files."
+                    ),
                 ],
                 default="All done.",
             )
@@ -393,17 +396,3 @@ class TestWhatGoesOn:
         assert " · 1 subagent · session" in shown
         assert ">Subagents <" in page.read_text()
         assert f'{name} <span class="dim">' in page.read_text()
-
-
-DELEGATE = {
-    "claude": ToolCall(
-        "Agent",
-        {
-            "description": "count",
-            "prompt": "Count them.",
-            "subagent_type": "general-purpose",
-            "run_in_background": False,
-        },
-    ),
-    "codex": ToolCall("spawn_agent", {"message": "Count them."}, namespace="multi_agent_v1"),
-}

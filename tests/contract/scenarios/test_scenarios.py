@@ -75,7 +75,7 @@ from signedin.safety import policy
 from support.processes import Watch, children_with, processes_with
 from support.programs import ended, program
 from support.rows import Row
-from support.stage import Stage
+from support.stage import DELEGATE, Stage
 from support.turns import checked, events_of, of_type
 
 Run = Callable[..., RunResult[object]]
@@ -801,21 +801,6 @@ def test_a_python_tool(run: Run, stage: Stage) -> None:
     ]
     assert "It is sunny in Oslo." in stage.requests[-1].tool_outputs[-1].text
     assert result.text == "Sunny."
-
-
-DELEGATE = {
-    "claude": ToolCall(
-        "Agent",
-        {
-            "description": "count",
-            "prompt": "Count the files.",
-            "subagent_type": "general-purpose",
-            "run_in_background": False,
-        },
-    ),
-    "codex": ToolCall("spawn_agent", {"message": "Count the files."}, namespace="multi_agent_v1"),
-}
-"""How an agent that reports its subagents is made to start one."""
 
 
 @pytest.mark.shows("subagents")
