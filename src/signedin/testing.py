@@ -42,6 +42,9 @@ def assert_event_contract(events: Iterable[Event]) -> None:
     that starts ends exactly once, and previews of its output lie between. `DoneEvent` comes last
     and once.
 
+    Args:
+        events: All events of one turn, in order.
+
     Raises:
         AssertionError: With the promise that is broken and the place where.
     """

@@ -506,6 +506,7 @@ class AsyncClient(FromConfig):
             **keywords: See `TurnKeywords`; they hold for all turns of the session.
 
         Raises:
+            InvalidOptionError: There is nothing to copy, or a keyword has an unusable value.
             UnsupportedOptionError: The provider cannot continue sessions, or not in copies.
         """
         check_supported(self.provider, self.capabilities, {"resume": resume, "fork": fork})
@@ -595,6 +596,7 @@ class AsyncClient(FromConfig):
             With a method, the pending login; without one, nothing, after it has succeeded.
 
         Raises:
+            InvalidOptionError: There is a key without ``method="api-key"``, or the other way round.
             UnsupportedOptionError: The vendor has no such method.
             CommandExecutionError: The vendor's program did not end well.
         """

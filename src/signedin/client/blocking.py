@@ -157,6 +157,7 @@ class Session(BlockingSession):
 
         Raises:
             SessionBusyError: A turn of it runs.
+            SignedinError: There has been no turn that could be copied.
         """
         return Session(call(self._async.fork), self._owner)
 
@@ -208,6 +209,9 @@ class Session(BlockingSession):
             base: Review against this branch.
             commit: Review this commit. Without any of the three: what is not committed.
             **keywords: See `TurnKeywords`.
+
+        Raises:
+            InvalidOptionError: More than one of the three is given.
         """
         return Turn(self._async.review(focus, base=base, commit=commit, **keywords), self._owner)
 
@@ -661,6 +665,7 @@ class Client(FromConfig):
             **keywords: See `TurnKeywords`; they hold for all turns of the session.
 
         Raises:
+            InvalidOptionError: There is nothing to copy, or a keyword has an unusable value.
             UnsupportedOptionError: The provider cannot continue sessions, or not in copies.
         """
         return Session(self._async.session(resume=resume, fork=fork, **keywords), self)
@@ -738,6 +743,7 @@ class Client(FromConfig):
             With a method, the pending login; without one, nothing, after it has succeeded.
 
         Raises:
+            InvalidOptionError: There is a key without ``method="api-key"``, or the other way round.
             UnsupportedOptionError: The vendor has no such method.
             CommandExecutionError: The vendor's program did not end well.
         """

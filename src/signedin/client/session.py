@@ -167,6 +167,7 @@ class AsyncSession:
 
         Raises:
             SessionBusyError: A turn of it runs.
+            SignedinError: There has been no turn that could be copied.
         """
         check_supported(self._name, self._capabilities, {"fork": True})
         options = self._options({}, None)
@@ -243,6 +244,9 @@ class AsyncSession:
             base: Review against this branch.
             commit: Review this commit. Without any of the three: what is not committed.
             **keywords: See `TurnKeywords`.
+
+        Raises:
+            InvalidOptionError: More than one of the three is given.
         """
         checked = check_keywords(keywords)
         check_single_try(self._name, checked)

@@ -45,7 +45,11 @@ _Response: TypeAlias = "llm.Response | llm.AsyncResponse"
 
 @llm.hookimpl
 def register_models(register: Callable[[llm.Model, llm.AsyncModel], None]) -> None:
-    """Registers two models for each provider: vendors', and agents that are installed."""
+    """Registers two models for each provider: vendors', and agents that are installed.
+
+    Args:
+        register: Takes the model for llm's blocking calls and that for its asynchronous ones.
+    """
     for provider in provider_names():
         if provider in _ALWAYS or _is_installed(provider):
             register(SignedInModel(provider), AsyncSignedInModel(provider))
@@ -57,7 +61,15 @@ def _is_installed(provider: str) -> bool:
 
 
 class TurnOptions(llm.Options):
-    """What ``-o`` takes."""
+    """What ``-o`` takes.
+
+    Attributes:
+        model: Model of the provider.
+        effort: Reasoning effort.
+        permissions: What the agent may do without asking; read-only if not given.
+        cwd: Folder the agent works in; the current one if not given.
+        timeout: Seconds the turn may take in all.
+    """
 
     model: str | None = Field(None, description="Model of the provider")
     effort: str | None = Field(None, description="Reasoning effort")

@@ -41,6 +41,9 @@ def watch(turn: Turn[T]) -> RunResult[T]:
 
     Without a notebook it only waits.
 
+    Args:
+        turn: What ``stream`` of a client or session returned.
+
     Raises:
         SignedinError: The turn failed; what there was of it is shown.
     """
@@ -55,7 +58,7 @@ def watch(turn: Turn[T]) -> RunResult[T]:
 
 
 async def watch_async(turn: AsyncTurn[T]) -> RunResult[T]:
-    """Does the same for an asynchronous turn."""
+    """Does the same for an asynchronous turn; see `watch`."""
     async with turn:
         view = _View(turn)
         try:
@@ -88,7 +91,11 @@ class _View:
 
 @magics_class
 class AgentMagics(Magics):
-    """The cell magic ``%%agent``. Its agents stay warm until the kernel ends."""
+    """The cell magic ``%%agent``. Its agents stay warm until the kernel ends.
+
+    Args:
+        shell: The IPython that loads it.
+    """
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)

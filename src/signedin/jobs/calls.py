@@ -31,7 +31,7 @@ def worktree(
     include: Sequence[str] = (),
     setup: str | Sequence[str] | None = None,
 ) -> Worktree:
-    """Returns a copy of a repository for a ``with`` block; see `Worktree`."""
+    """Returns a copy of a repository for a ``with`` block; see `AsyncWorktree`."""
     return Worktree(repository, base=base, include=include, setup=setup)
 
 

@@ -28,6 +28,7 @@ class CollectedSpan(msgspec.Struct, frozen=True, rename="camel"):
         trace_id: The trace it belongs to, in hexadecimal digits, as the other ids.
         span_id: Its own id.
         parent_span_id: The id of the span it hangs below, empty for a root.
+        typed: Its attributes with the types of their values, as the format has them.
     """
 
     name: str

@@ -64,6 +64,7 @@ class LoopbackIssuer:
         port: The port to bind; 0 for any free one.
 
     Attributes:
+        account: Who signs in.
         failing: Whether the token endpoint answers with a server error.
         agents: Signs programs in that register themselves (*Sign in with ChatGPT*).
     """

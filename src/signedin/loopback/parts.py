@@ -231,12 +231,21 @@ Part: TypeAlias = Text | Reasoning | Call | RawItem | Hold
 
 
 def shell(command: str, **arguments: object) -> Shell:
-    """A call that runs `command`, with more arguments of the agent's own shell tool."""
+    """A call of the agent's own shell tool.
+
+    Args:
+        command: The command line.
+        arguments: More arguments of that tool.
+    """
     return Shell(command, arguments)
 
 
 def apply_patch(patch: str) -> FreeformCall:
-    """A call of Codex' `apply_patch` with `patch`, the text from `*** Begin Patch` on."""
+    """A call of Codex' `apply_patch`.
+
+    Args:
+        patch: The text from `*** Begin Patch` on.
+    """
     return FreeformCall("apply_patch", patch)
 
 

@@ -95,6 +95,9 @@ def read_script(path: str | Path) -> Script:
     - All tests pass.
     ```
 
+    Args:
+        path: The file.
+
     Raises:
         MissingExtraError: The extra ``loopback`` is not installed.
         OSError: The file cannot be read.

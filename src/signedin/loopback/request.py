@@ -54,6 +54,7 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
         body: The decoded JSON body; empty when there was none or it was no JSON object.
         api: The API that answered, such as `"responses"`; empty for an unknown path.
         reading: What that API read out of the body.
+        digests: What `credential_is` compares with; no credential can be read out of it.
     """
 
     number: int

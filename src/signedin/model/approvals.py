@@ -33,7 +33,9 @@ class ApprovalRequest(msgspec.Struct, frozen=True, kw_only=True):
         command: The command line, for a command.
         cwd: Where it would run.
         changes: The files it would write, with diffs, for a file change.
-        tool: The tool's name, ``server`` the MCP server it belongs to, ``arguments`` its arguments.
+        tool: The tool's name, for a tool.
+        server: The MCP server it belongs to, if it belongs to one.
+        arguments: What it would be called with.
         permissions: What is asked for, in the provider's words, for a permission.
         permitted: Whether the turn's ``permissions`` cover it, so that it is only asked because
             the turn has a ``policy``.
@@ -132,12 +134,21 @@ class Allow(Decision, frozen=True):
 
 
 allow = Allow("allow")
+"""Allows what was asked for; ``allow(changed=…)`` allows something else in its place."""
+
 allow_for_session = Decision("allow_for_session")
+"""Allows it, and what is like it for the rest of the session."""
+
 stop = Decision("stop")
+"""Refuses and interrupts the turn."""
 
 
 def deny(reason: str = "") -> Decision:
-    """Refuses; the agent is informed and continues without."""
+    """Refuses; the agent is informed and continues without.
+
+    Args:
+        reason: What the agent is told, if it takes a reason.
+    """
     return Decision("deny", reason)
 
 
@@ -184,7 +195,12 @@ def changed_text(wanted: ApprovalRequest) -> str:
 
 
 class QuestionOption(msgspec.Struct, frozen=True):
-    """One of the answers an agent proposes."""
+    """One of the answers an agent proposes.
+
+    Attributes:
+        label: The answer.
+        description: What it means.
+    """
 
     label: str
     description: str = ""

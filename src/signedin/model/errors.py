@@ -76,6 +76,9 @@ def kind_of_status(status: int) -> ErrorKind:
 class SignedinError(Exception):
     """Base of every error of this package.
 
+    Args:
+        message: What happened and what to do next; credentials in it are masked.
+
     Attributes:
         kind: Why it failed, as one of the words of `ErrorKind`.
         result: What a failed turn had received: partial text, events, usage. ``None`` when the
@@ -104,7 +107,12 @@ class SignedinError(Exception):
 
 
 class UnsupportedProviderError(SignedinError):
-    """There is no provider of that name."""
+    """There is no provider of that name.
+
+    Attributes:
+        provider: The name.
+        known: The names there are.
+    """
 
     kind = ErrorKind.INVALID_OPTION
 
@@ -124,7 +132,17 @@ class InvalidOptionError(SignedinError, ValueError):
 
 
 class UnsupportedOptionError(InvalidOptionError):
-    """A provider, or the chosen transport of it, cannot honour an option."""
+    """A provider, or the chosen transport of it, cannot honour an option.
+
+    Args:
+        provider: Who cannot.
+        option: What it cannot honour.
+        hint: What to do instead.
+
+    Attributes:
+        provider: Who cannot.
+        option: What it cannot honour.
+    """
 
     def __init__(self, provider: str, option: str, hint: str = "") -> None:
         self.provider = provider
@@ -133,7 +151,17 @@ class UnsupportedOptionError(InvalidOptionError):
 
 
 class ProviderNotInstalledError(SignedinError):
-    """The program that answers for a provider is not on this machine."""
+    """The program that answers for a provider is not on this machine.
+
+    Args:
+        provider: Whose program.
+        reason: What was looked for, or found and unusable.
+        install: The command that installs it.
+
+    Attributes:
+        provider: Whose program.
+        install: The command that installs it.
+    """
 
     kind = ErrorKind.INVALID_OPTION
 
@@ -144,7 +172,13 @@ class ProviderNotInstalledError(SignedinError):
 
 
 class MissingExtraError(ProviderNotInstalledError):
-    """A library that one of this package's extras brings is not installed."""
+    """A library that one of this package's extras brings is not installed.
+
+    Args:
+        part: What needs it.
+        library: Its name.
+        install: The command that installs the extra.
+    """
 
     def __init__(self, part: str, library: str, install: str) -> None:
         super().__init__(part, f"{library} is missing", install)
@@ -201,7 +235,11 @@ class SessionBusyError(SignedinError):
 
 
 class TurnFailedError(SignedinError):
-    """The provider reported that the turn failed; the message is the provider's own reason."""
+    """The provider reported that the turn failed; the message is the provider's own reason.
+
+    Attributes:
+        status: The HTTP status that the model's server answered with, if known.
+    """
 
     def __init__(self, message: str, kind: ErrorKind, status: int | None = None) -> None:
         self.kind = kind
@@ -329,6 +367,10 @@ class WorktreeError(SignedinError):
 
 class ChangeConflictError(WorktreeError):
     """Files were changed both in a worktree and in the repository; nothing was applied.
+
+    Args:
+        files: Their paths in the repository.
+        repository: The folder that was to be changed.
 
     Attributes:
         files: Their paths in the repository.

@@ -102,6 +102,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", rename=
     """What all events have in common.
 
     Attributes:
+        kind: What it is, as one of the words of `EventKind`.
         text: The human-readable content of the event, empty if it has none.
         timestamp: When it happened, in Unix seconds.
         payload: The provider's own message as JSON text; `raw` is the same, decoded.

@@ -30,7 +30,7 @@ Advance: TypeAlias = Callable[["ItemFeed", Callable[[], bool]], None]
 
 
 class Item:
-    """Something a turn is made of.
+    """Something a turn is made of; made by `AsyncTurn.items`.
 
     Its attributes show what is known now, its methods wait for more. Any number of readers may
     stream an item, each from its beginning, also after it is complete.

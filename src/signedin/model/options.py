@@ -97,8 +97,8 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tr
     """An MCP server the agent may use: a program (``command``) or an address (``url``).
 
     Attributes:
-        command: Program to start, ``args`` its arguments. Every user of the machine can read
-            arguments: put secrets into ``env``.
+        command: Program to start.
+        args: Its arguments. Every user of the machine can read them: put secrets into ``env``.
         env: Variables for it, on top of the few that agents pass on.
         cwd: Its working directory.
         url: Address of a server that speaks streamable HTTP.

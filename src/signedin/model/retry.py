@@ -167,7 +167,7 @@ async def async_retry_on_overload(
     max_delay_s: float = 2.0,
     jitter_ratio: float = 0.2,
 ) -> T:
-    """Does for an async function what `retry_on_overload` does for a function."""
+    """Does the same for an async function; see `retry_on_overload`."""
     for delay in _overload_delays(max_attempts, initial_delay_s, max_delay_s, jitter_ratio):
         try:
             return await operation()

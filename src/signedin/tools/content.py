@@ -10,7 +10,11 @@ import msgspec
 
 
 class TextContent(msgspec.Struct, frozen=True):
-    """Text for the model."""
+    """Text for the model.
+
+    Attributes:
+        text: The text.
+    """
 
     text: str
 

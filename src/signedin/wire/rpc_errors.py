@@ -20,6 +20,10 @@ class JsonRpcError(ProtocolError):
         code: The number that says what kind of error it is.
         message: What went wrong, in a sentence.
         data: More about it, anything that JSON can hold; ``None`` if there is nothing more.
+
+    Attributes:
+        code: The number.
+        data: More about it.
     """
 
     def __init__(self, code: int, message: str, data: object = None) -> None:

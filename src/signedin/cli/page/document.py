@@ -93,7 +93,11 @@ def check_target(path: Path) -> None:
 
 
 def render_page(conversation: Conversation) -> str:
-    """Returns the page as HTML."""
+    """Returns the page as HTML.
+
+    Args:
+        conversation: What it shows.
+    """
     page = resources("page.html")
     exchanges = [_shown(exchange) for exchange in conversation.exchanges]
     return page.template.render(

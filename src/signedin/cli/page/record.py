@@ -57,7 +57,16 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be shown; what is not known is empty."""
+    """What is to be shown; what is not known is empty.
+
+    Attributes:
+        exchanges: The prompts and what came of them, in order.
+        provider: Who answered.
+        transport: How it was driven.
+        model: The model that answered.
+        cwd: Where the agent worked; paths are shown as they are seen from there.
+        session_id: The id of the session.
+    """
 
     exchanges: tuple[Exchange, ...]
     provider: str = ""
@@ -70,7 +79,13 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 def from_result(
     result: RunResult[object], *, prompt: str = "", error: SignedinError | None = None
 ) -> Conversation:
-    """Makes a conversation of a turn that was just run."""
+    """Makes a conversation of a turn that was just run.
+
+    Args:
+        result: What it returned.
+        prompt: What was asked.
+        error: What it failed with; its ``result`` is then the first argument.
+    """
     exchange = Exchange(
         prompt=prompt,
         events=result.events,
@@ -98,7 +113,14 @@ def from_history(
     session_id: str | None = None,
     cwd: str | None = None,
 ) -> Conversation:
-    """Makes a conversation from what a provider has stored."""
+    """Makes a conversation from what a provider has stored.
+
+    Args:
+        turns: What ``history`` of a session returned.
+        provider: Who has stored it.
+        session_id: The id of the session.
+        cwd: Where the agent worked.
+    """
     exchanges = tuple(
         Exchange(
             prompt=turn.prompt,
@@ -116,6 +138,12 @@ def from_events(events: Iterable[Event]) -> Conversation:
     """Makes a conversation of one or more event streams, each with or without its deltas.
 
     A stream without its end, as a killed program leaves it, is shown as far as it goes.
+
+    Args:
+        events: The streams, one after the other.
+
+    Raises:
+        InvalidOptionError: There are no events.
     """
     results = list(map(_recorded, _streams(events)))
     if not results:
@@ -132,6 +160,9 @@ def from_events(events: Iterable[Event]) -> Conversation:
 
 def from_json(text: str) -> Conversation:
     """Makes a conversation from what ``signedin run --json`` wrote, with or without ``--stream``.
+
+    Args:
+        text: One or more such objects, each on a line of its own.
 
     Raises:
         InvalidOptionError: It is something else; the message names the line.

@@ -59,6 +59,12 @@ class SignedInTransport:
         effort: How hard to think, such as ``low``; the model's own default if not given.
 
     Attributes:
+        display_name: What axio shows of it.
+        env_vars: The variables that axio would ask for a key: none.
+        supports_temperature: Whether axio offers a temperature: no, as the other switches.
+        supports_max_tokens: Whether it offers a limit of tokens.
+        supports_debug: Whether it offers its debug output.
+        supports_thinking: Whether it offers a switch for thinking.
         name: What axio calls it.
         model: Who answers.
         models: The account's models, the preferred one first.

@@ -67,7 +67,7 @@ class SessionListener(Protocol):
 
 
 class ACPAgent:
-    """One agent process, shared by any number of sessions.
+    """One agent process, shared by any number of sessions; made by `ACPAgent.start`.
 
         agent = await ACPAgent.start(["opencode", "acp"], env=dict(os.environ))
         opened = await agent.new_session("/path/to/work")

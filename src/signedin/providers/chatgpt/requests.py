@@ -126,6 +126,10 @@ class ResponseRequest(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defau
 def user_message(text: str, images: Iterable[Image] = ()) -> dict[str, object]:
     """Returns a message of the user.
 
+    Args:
+        text: What it says.
+        images: What it shows, before the text.
+
     Raises:
         InvalidOptionError: An image cannot be read, or is in no known format.
     """
@@ -137,7 +141,11 @@ def user_message(text: str, images: Iterable[Image] = ()) -> dict[str, object]:
 
 
 def function_tool(tool: AnyTool) -> dict[str, object]:
-    """Returns a tool in the API's format."""
+    """Returns a tool in the API's format.
+
+    Args:
+        tool: The tool.
+    """
     return {
         "type": "function",
         "name": tool.name,
@@ -149,7 +157,12 @@ def function_tool(tool: AnyTool) -> dict[str, object]:
 
 
 def function_output(call_id: str, result: ToolResult) -> dict[str, object]:
-    """Returns the output of a call in the API's format."""
+    """Returns the output of a call in the API's format.
+
+    Args:
+        call_id: The call, as the model named it.
+        result: What the tool returned.
+    """
     output: object = result.text
     if any(isinstance(part, ImageContent) for part in result.content):
         output = [_output_part(part) for part in result.content]

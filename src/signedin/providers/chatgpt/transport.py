@@ -188,7 +188,9 @@ class ChatGPTTransport:
 
 
 class AnswerStream:
-    """A streaming answer: an async iterator of events, to be used in an ``async with`` block.
+    """A streaming answer, made by `ChatGPTTransport.answer`: an async iterator of events.
+
+    It is to be used in an ``async with`` block.
 
     It raises the error of an answer that did not end well, after all that was received.
 

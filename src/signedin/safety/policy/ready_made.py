@@ -64,5 +64,9 @@ readonly: tuple[Rule, ...] = (
 
 
 def only(*paths: str) -> tuple[Rule, ...]:
-    """Returns rules that allow to write these files, or below these folders, and nowhere else."""
+    """Returns rules that allow to write in some places and nowhere else.
+
+    Args:
+        paths: Files, or folders with all that is below them.
+    """
     return allow(write=paths), deny(write="/**", reason=f"only {', '.join(paths)} may be written")

@@ -303,5 +303,10 @@ class _Maker:
 
 
 allow = _Maker("allow")
+"""Makes a rule that allows: ``allow("git status", read="docs")``."""
+
 ask = _Maker("ask")
+"""Makes a rule that leaves it to ``on_approval=``, whatever the permissions are."""
+
 deny = _Maker("deny")
+"""Makes a rule that refuses; its ``reason=`` is what the agent is told."""

@@ -110,7 +110,7 @@ class _AsyncLoginAttempt:
 
 
 class AsyncChatgptLogin(_AsyncLoginAttempt):
-    """A sign-in with ChatGPT in a browser on this machine.
+    """A sign-in with ChatGPT in a browser here; made by `AsyncCodex.login_chatgpt`.
 
     Attributes:
         login_id: The server's id of the attempt.
@@ -124,6 +124,8 @@ class AsyncChatgptLogin(_AsyncLoginAttempt):
 
 class AsyncDeviceCodeLogin(_AsyncLoginAttempt):
     """A sign-in with ChatGPT on any device, with a code.
+
+    It is made by `AsyncCodex.login_chatgpt_device_code`.
 
     Attributes:
         login_id: The server's id of the attempt.

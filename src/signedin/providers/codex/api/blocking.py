@@ -38,6 +38,8 @@ T = TypeVar("T")
 class TurnHandle(BlockingTurnHandle):
     """A running turn: to be streamed, steered, interrupted or run to its end.
 
+    It is made by `Thread.turn`.
+
     Leaving a stream early, or an exception while waiting, interrupts the turn on the server.
     Inside a ``with`` block iteration can be paused and resumed, and leaving the block early
     interrupts the turn.
@@ -177,7 +179,7 @@ class Thread(Handle[AsyncThread]):
 
 
 class ChatgptLogin(Handle[AsyncChatgptLogin]):
-    """A sign-in with ChatGPT in a browser on this machine.
+    """A sign-in with ChatGPT in a browser here; made by `Codex.login_chatgpt`.
 
     Attributes:
         login_id: The server's id of the attempt.
@@ -221,6 +223,8 @@ class ChatgptLogin(Handle[AsyncChatgptLogin]):
 
 class DeviceCodeLogin(Handle[AsyncDeviceCodeLogin]):
     """A sign-in with ChatGPT on any device, with a code.
+
+    It is made by `Codex.login_chatgpt_device_code`.
 
     Attributes:
         login_id: The server's id of the attempt.

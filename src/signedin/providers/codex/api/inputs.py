@@ -29,6 +29,7 @@ InputPart: TypeAlias = str | UserInputParam | Mapping[str, object]
 """A text, one of the input types, or an object in the wire's form."""
 
 Input: TypeAlias = InputPart | Sequence[InputPart]
+"""What a turn begins with: one part, or several."""
 
 
 def input_parts(given: Input) -> list[UserInputParam]:

@@ -13,10 +13,11 @@ from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 
 RequestAnswer: TypeAlias = p.Outgoing | Mapping[str, object] | None
+"""The result to send for a request of the server: the type that belongs to its method, or a mapping
+in the wire's form. ``None`` refuses it."""
+
 OnRequest: TypeAlias = Callable[[str, p.Incoming], Awaitable[RequestAnswer] | RequestAnswer]
-"""Takes the method and the parameters of a request. Returns the result to send, as the type that
-belongs to the method or as a mapping in the wire's form, or ``None`` to refuse. A `JsonRpcError` it
-raises is sent as such."""
+"""Takes the method and the parameters of a request. A `JsonRpcError` it raises is sent as such."""
 
 _log = logging.getLogger("signedin.codex")
 

@@ -19,6 +19,8 @@ from signedin.runtime.batches import AsyncBatches, Batches
 class AsyncTurnHandle(AsyncBatches[Notification]):
     """A running turn: to be streamed, steered, interrupted or run to its end.
 
+    It is made by `AsyncThread.turn`.
+
     Leaving a stream early, or being cancelled while waiting, interrupts the turn on the server.
     Inside an ``async with`` block iteration can be paused and resumed, and leaving the block early
     interrupts the turn.
