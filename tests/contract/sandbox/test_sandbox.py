@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,11 +13,20 @@ import pytest
 
 from signedin import Client, PermissionDeniedError, UnsupportedOptionError, WarningEvent, allow
 from signedin.loopback import Shell
+from signedin.providers.registry import load_provider
+from signedin.providers.shared.codex_program import locate_codex
+from signedin.safety.sandbox import command
 from support.agents import program, versions
 from support.folders import outside_of_sandboxes
+from support.rows import WITH_COPILOT, Row
 from support.stage import Stage
 from support.turns import checked, of_type
 
+CONFINED = [
+    row
+    for row in WITH_COPILOT
+    if load_provider(row.provider).transports[row.transport].sandbox == "signedin"
+]
 AGENT = Path(__file__).parents[2] / "support" / "acp_agent.py"
 
 
@@ -40,6 +51,51 @@ def run(base: Path) -> Callable[..., object]:
 
 
 NONE = "it needs Codex (SIGNEDIN_CODEX_BINARY=/nowhere/codex does not exist); install it with: "
+
+
+VANISHING = """#!/bin/sh
+case "$*" in *vanishing*) rm -rf {gone};; esac
+exec {bwrap} "$@"
+"""
+
+
+@pytest.mark.parametrize("gone", ["vanishing", "vanishing/socket"])
+@pytest.mark.parametrize("row", CONFINED, ids=lambda row: row.name)
+def test_a_socket_that_goes_while_the_sandbox_is_made(
+    row: Row, gone: str, base: Path, monkeypatch
+) -> None:
+    """Another program has ended in that moment, and nobody is to notice."""
+    place = base / "vanishing"
+    place.mkdir()
+    bwrap = next(Path(locate_codex().usable).resolve().parents[1].rglob("bwrap"))
+    wrapper = base / "bin" / "bwrap"
+    wrapper.parent.mkdir()
+    wrapper.write_text(VANISHING.format(gone=shlex.quote(str(base / gone)), bwrap=bwrap))
+    wrapper.chmod(0o755)
+    listed: list[int] = []
+
+    def sockets(folders: object) -> Iterator[str]:
+        listed.append(1)
+        yield str(place / "socket")
+
+    monkeypatch.setattr(command, "_sockets", sockets)
+    with Stage(row.provider) as stage, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place / "socket"))
+        listener.listen()
+        stage.play("Done.")
+        path = f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
+        options = {**stage.options, "env": {**stage.options["env"], "PATH": path}}
+        with Client(
+            row.provider,
+            transport=row.transport,
+            binary=row.binary,
+            cwd=base / "work",
+            trust_project=row.trusts,
+            **options,
+        ) as client:
+            assert checked(client.run("Hi", sandbox="read-only")).text == "Done."
+    assert not (place / "socket").exists()
+    assert len(listed) >= 2
 
 
 def test_without_an_engine_a_warning_says_so(run: Callable, monkeypatch) -> None:

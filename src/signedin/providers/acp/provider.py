@@ -60,6 +60,7 @@ from signedin.providers.shared.sandbox import (
     SandboxedAgent,
     SandboxedStart,
     confinement_of,
+    is_made_in_vain,
     limits_of,
     notices_of,
 )
@@ -263,10 +264,10 @@ class ACPProvider(Provider):
             await self._running.pop(key).aclose()
 
     async def _start(self, launch: Launch) -> _Process:
+        config = self._config
+        start = SandboxedStart(launch.confinement, config.start_process, config.replays)
         try:
-            config = self._config
-            start = SandboxedStart(launch.confinement, config.start_process, config.replays)
-            return await _Process.start(launch, start)
+            return await _started(launch, start)
         except (FileNotFoundError, PermissionError) as error:
             raise ProviderNotInstalledError(
                 self._dialect.name, f"{error.strerror}: {error.filename}", self._dialect.install
@@ -275,6 +276,15 @@ class ACPProvider(Provider):
             if refused := refused_arguments(self._dialect.name, error.stderr):
                 raise refused from error
             raise
+
+
+async def _started(launch: Launch, start: SandboxedStart) -> _Process:
+    try:
+        return await _Process.start(launch, start)
+    except TransportClosedError as error:
+        if not is_made_in_vain(error.stderr):
+            raise
+    return await _Process.start(launch, start)
 
 
 def _in_any_sandbox(launch: Launch) -> Launch:

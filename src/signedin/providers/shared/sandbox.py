@@ -18,12 +18,13 @@ from signedin.providers.base import StartProcess
 from signedin.providers.shared.codex_program import INSTALL, locate_codex
 from signedin.safety.sandbox.command import protected, sandboxed
 from signedin.safety.sandbox.confinement import HIDDEN, Confinement, OwnFolders, confine, level_of
-from signedin.wire.capture import capture
+from signedin.wire.capture import Captured, capture
 from signedin.wire.process import Process
 
 PROBE_SECONDS = 10.0
 
 _PATTERN = re.compile(r"[*?\[\]]")
+_GONE = re.compile(r"^bwrap: Can't (?:mkdir parents for|create file at) ", re.MULTILINE)
 _probed: dict[str, str] = {}
 """What was found out about each Codex program: empty if it can confine."""
 
@@ -99,6 +100,18 @@ async def problem_with_sandbox() -> str:
     if program not in _probed:
         _probed[program] = await _probe(program)
     return _probed[program]
+
+
+def is_made_in_vain(said: str) -> bool:
+    """Returns whether a sandbox was not made because something that it hides had just gone.
+
+    That is the socket of another program, which ended in that moment. A sandbox that is made
+    again leaves it out.
+
+    Args:
+        said: What was written to standard error.
+    """
+    return _GONE.search(said) is not None
 
 
 class SandboxedStart(msgspec.Struct, frozen=True):
@@ -192,16 +205,10 @@ def _unusable(limits: Confinement) -> str:
 
 async def _probe(program: str) -> str:
     """Runs a shell that may write nowhere, and has it try."""
-    nothing = Confinement(level="read-only", workspace=(), written=(), spared=(), hidden=())
-    env = {"PATH": os.environ.get("PATH", os.defpath)}
     try:
-        home = _codex_home()
-        words = sandboxed(nothing, program=program, env=env)
-        ended = await capture(
-            [*words, "/bin/sh", "-c", 'test ! -w "$0"', str(home)],
-            env={**env, "CODEX_HOME": str(home), "TMPDIR": str(home)},
-            seconds=PROBE_SECONDS,
-        )
+        ended = await _confined(program)
+        if is_made_in_vain(ended.stderr):
+            ended = await _confined(program)
     except (SignedinError, OSError) as error:
         return f"{program} could not be tried: {error}"
     if ended.returncode == 0:
@@ -210,4 +217,16 @@ async def _probe(program: str) -> str:
     return (
         f"this machine does not let {program} make one ({said[0]}); allow user namespaces, or "
         "pass sandbox='off' to run without one"
+    )
+
+
+async def _confined(program: str) -> Captured:
+    nothing = Confinement(level="read-only", workspace=(), written=(), spared=(), hidden=())
+    env = {"PATH": os.environ.get("PATH", os.defpath)}
+    home = _codex_home()
+    words = sandboxed(nothing, program=program, env=env)
+    return await capture(
+        [*words, "/bin/sh", "-c", 'test ! -w "$0"', str(home)],
+        env={**env, "CODEX_HOME": str(home), "TMPDIR": str(home)},
+        seconds=PROBE_SECONDS,
     )

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from signedin.model.approvals import Host
 from signedin.model.errors import InvalidOptionError, TransportClosedError, UnsupportedOptionError
@@ -33,7 +35,7 @@ from signedin.providers.gemini.failure import exit_error
 from signedin.providers.gemini.headless.normalise import HeadlessRows
 from signedin.providers.gemini.store import GeminiStore, RecalledStore, check_retention
 from signedin.providers.shared.binary import found_program, require
-from signedin.providers.shared.sandbox import confinement_of, notices_of, prefix
+from signedin.providers.shared.sandbox import confinement_of, is_made_in_vain, notices_of, prefix
 from signedin.providers.shared.stored import checked_id
 from signedin.providers.shared.versions import VersionCheck
 from signedin.runtime.aio import aside, finish
@@ -114,11 +116,14 @@ class HeadlessSession(ProviderSession):
         program = require("gemini", found_program(self._config, gemini.find_gemini))
         argv = [str(program), *_arguments(options, keys, self._id)]
         turn = HeadlessTurn(self, str(options.cwd), self._config.start_process)
-        try:
+
+        async def launch() -> Launch:
             if self._config.replays:
-                await turn.start(argv, {}, (), text)
-            else:
-                await turn.start(argv, *await self._prepared(options, keys, turn.folder), text)
+                return Launch(argv, {})
+            return Launch(argv, *await self._prepared(options, keys, turn.folder))
+
+        try:
+            await turn.start(launch, text)
         except BaseException:
             await turn.aclose()
             raise
@@ -155,6 +160,20 @@ class HeadlessSession(ProviderSession):
         self._id = session_id or self._id
 
 
+class Launch(NamedTuple):
+    """How a turn's process is started.
+
+    Attributes:
+        argv: The program and its arguments.
+        env: Its environment.
+        prefix: What confines it.
+    """
+
+    argv: Sequence[str]
+    env: dict[str, str]
+    prefix: Sequence[str] = ()
+
+
 class HeadlessTurn:
     """One ``gemini`` process, and the private folder of its output and temporary files."""
 
@@ -163,7 +182,6 @@ class HeadlessTurn:
         self._cwd = cwd
         self._start_process = start_process
         self._rows = HeadlessRows(cwd)
-        self._lines = JsonLines(dict[str, object])
         self._folder = TemporaryFolder("agent")
         self._process: Process | None = None
         self._interrupted = False
@@ -179,9 +197,18 @@ class HeadlessTurn:
         return self._folder.name
 
     async def start(
-        self, argv: Sequence[str], env: dict[str, str], words: Sequence[str], prompt: bytes
+        self, launch: Callable[[], Awaitable[Launch]], prompt: bytes, *, again: bool = True
     ) -> None:
-        """Starts the process and sends the prompt."""
+        """Starts the process and sends the prompt.
+
+        Args:
+            launch: Returns how, as the machine is at that moment.
+            prompt: The prompt.
+            again: Whether it is started once more if its sandbox was made in vain.
+        """
+        self._again = partial(self.start, launch, prompt, again=False) if again else None
+        self._lines = JsonLines(dict[str, object])
+        argv, env, words = await launch()
         self._process = await self._start_process(
             argv,
             env=env,
@@ -189,6 +216,8 @@ class HeadlessTurn:
             stdout_through=Path(self.folder, "stdout.jsonl"),
             prefix=words,
         )
+        if self._interrupted:  # while it was started once more
+            await self._process.stop(stdin_grace=0)
         try:
             await self._process.write(prompt)
         except TransportClosedError:
@@ -206,7 +235,11 @@ class HeadlessTurn:
             return events
         if self._interrupted:
             return [DoneEvent(reason="interrupted", timestamp=time.time())]
-        raise exit_error(await process.wait(), process.stderr)
+        code = await process.wait()
+        if self._again is not None and is_made_in_vain(process.stderr):
+            await self._again()
+            return await self.next_events()
+        raise exit_error(code, process.stderr)
 
     async def steer(self, text: str) -> None:
         """Not supported headless."""
