@@ -6,20 +6,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-OWNING = """
+SWEPT = """
+import threading
 from signedin.runtime.temporary import TemporaryFolder
 folder = TemporaryFolder("agent")
+for thread in threading.enumerate():
+    if thread.name == "signedin sweep":
+        thread.join()
+"""
+OWNING = f"""
+{SWEPT}
 print(folder.name, flush=True)
 input()
 """
-
-NEXT = """
-import threading
-from signedin.runtime.temporary import TemporaryFolder
-with TemporaryFolder("agent"):
-    for thread in threading.enumerate():
-        if thread.name == "signedin sweep":
-            thread.join()
+NEXT = f"""
+{SWEPT}
+folder.cleanup()
 """
 
 

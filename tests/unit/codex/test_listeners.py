@@ -1,6 +1,7 @@
 """Who hears of a thread of the app-server: one turn at a time."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +15,27 @@ DELTA = (
     b'{"method":"item/agentMessage/delta",'
     b'"params":{"threadId":"t","turnId":"1","itemId":"i","delta":"a"}}\n'
 )
+
+
+def spawning(method: str, *threads: str) -> bytes:
+    item = {
+        "type": "collabAgentToolCall",
+        "id": "c",
+        "tool": "spawnAgent",
+        "prompt": "Look.",
+        "receiverThreadIds": threads,
+    }
+    return notification(method, threadId="t", turnId="1", item=item)
+
+
+def notification(method: str, **params: object) -> bytes:
+    return json.dumps({"method": method, "params": params}).encode() + b"\n"
+
+
+def delta(thread: str, text: str) -> bytes:
+    return notification(
+        "item/agentMessage/delta", threadId=thread, turnId="2", itemId="i", delta=text
+    )
 
 
 HELLO = b'{"id":1,"result":{"userAgent":"codex/0.169.0","codexHome":"/"}}\n'
@@ -84,6 +106,30 @@ async def test_a_turn_that_cannot_be_stopped_listens_no_longer(
     with pytest.raises(RuntimeError):
         await turn.aclose()
     server.listen("t", turn_of(server))
+
+
+async def test_what_a_subagent_does_before_it_is_named() -> None:
+    begun = {"id": "2", "items": [], "status": "inProgress"}
+    said = [
+        delta("stranger", "unheard"),
+        spawning("item/started"),
+        notification("turn/started", threadId="child", turn=begun),
+        delta("child", "I "),
+        delta("stranger", "unheard"),
+        spawning("item/completed", "child"),
+        delta("child", "look."),
+    ]
+    server = AppServer(Program(b"".join(said)))
+    turn = turn_of(server)
+    server.listen("t", turn)
+    await server.shake_hands()
+    events = [event for event in await turn.next_events() if event.kind == "message_delta"]
+    assert [(event.text, event.agent.id) for event in events] == [
+        ("I ", "child"),
+        ("look.", "child"),
+    ]
+    turn.release()
+    await server.aclose()
 
 
 async def test_a_delta_is_an_event_with_its_line() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import mmap
-from collections import Counter
-from collections.abc import Generator, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -74,6 +74,9 @@ _PAGE = mmap.PAGESIZE
 
 _IN_USE = ""
 """Whoever holds a process without having a thread."""
+
+_Notification = tuple[str, "Incoming | None", bytes]
+"""Its method, what it says and its line."""
 
 T = TypeVar("T")
 _log = logging.getLogger("signedin.codex")
@@ -162,6 +165,8 @@ class AppServer:
         self._rest = rest
         self._listeners: dict[str, Listener] = {}
         self._followers: dict[str, Listener] = {}
+        self._expecting: Counter[Listener] = Counter()
+        self._unclaimed: defaultdict[str, list[_Notification]] = defaultdict(list)
         self._handles: Counter[str] = Counter()
         self._touched: set[Listener] = set()
         self.closed: SignedinError | None = None
@@ -268,12 +273,25 @@ class AppServer:
             )
         self._listeners[thread_id] = listener
 
-    def follow(self, thread_id: str, listener: Listener) -> None:
-        """Sends notifications about a subagent's thread to a listener, until `forget`.
+    def expect(self, listener: Listener) -> None:
+        """Keeps what is said about unknown threads, as it may come before their `follow`."""
+        self._expecting[listener] += 1
 
-        Questions about it are still refused.
+    def follow(self, thread_ids: Sequence[str], listener: Listener) -> None:
+        """Sends notifications about subagents' threads to a listener, until `forget`.
+
+        Questions about them are still refused.
+
+        Args:
+            thread_ids: The threads that an expected call has started.
+            listener: Who expected it.
         """
-        self._followers[thread_id] = listener
+        self._followers |= dict.fromkeys(thread_ids, listener)
+        for thread_id in thread_ids:
+            for notification in self._unclaimed.pop(thread_id, ()):
+                listener.on_notification(*notification)
+        self._expecting -= Counter([listener])
+        self._drop_unclaimed()
 
     @property
     def worn(self) -> bool:
@@ -313,6 +331,8 @@ class AppServer:
         for listening in (self._listeners, self._followers):
             if listening.get(thread_id) is listener:
                 del listening[thread_id]
+        del self._expecting[listener]
+        self._drop_unclaimed()
 
     async def aclose(self) -> None:
         """Ends the process. Idempotent."""
@@ -325,9 +345,13 @@ class AppServer:
 
     def _on_frequent(self, message: Frequent, line: bytes) -> None:
         params = cast("_Delta", message).params
-        listener = self._owner(params.thread_id) or self._rest
+        method = cast("str", message.__struct_config__.tag)
+        owner = self._owner(params.thread_id)
+        if owner is None:
+            self._keep(params.thread_id, (method, params, line))
+        listener = owner or self._rest
         if listener is not None:
-            listener.on_notification(cast("str", message.__struct_config__.tag), params, line)
+            listener.on_notification(method, params, line)
             self._touched.add(listener)
 
     def _on_notification(self, method: str, params: msgspec.Raw, line: bytes) -> None:
@@ -339,12 +363,22 @@ class AppServer:
             self.mcp_startups.updated(cast("McpServerStatusUpdatedNotification", decoded))
         thread_id = getattr(decoded or _addressed(params), "thread_id", None)
         owner = self._owner(thread_id or "")
+        if thread_id and owner is None:
+            self._keep(thread_id, (method, decoded, line))
         for listener in (owner,) if owner else self._others(thread_id):
             listener.on_notification(method, decoded, line)
             self._touched.add(listener)
 
     def _owner(self, thread_id: str) -> Listener | None:
         return self._listeners.get(thread_id) or self._followers.get(thread_id)
+
+    def _keep(self, thread_id: str, notification: _Notification) -> None:
+        if self._expecting:
+            self._unclaimed[thread_id].append(notification)
+
+    def _drop_unclaimed(self) -> None:
+        if not self._expecting:
+            self._unclaimed.clear()
 
     def _others(self, thread_id: str | None) -> Iterable[Listener]:
         """Who receives what is about no thread with a listener."""

@@ -1,7 +1,7 @@
 """Subagents of Codex: threads of their own, as events of the turn that started them.
 
 Wire facts seen with codex 0.163 and 0.169: a subagent's thread is first named at the end of the
-call that starts it, and its turn begins after that.
+call that starts it. Its turn begins after that, or just before on a busy machine.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ class AgentThread:
         return msgspec.structs.replace(event, agent=self._agent)
 
 
-def started_by(params: p.Incoming | None) -> tuple[tuple[str, ...], str]:
-    """Returns the threads of the subagents that a notification reports as started, and their task.
-
-    Empty if it reports none.
-    """
-    item = params.item if isinstance(params, p.ItemCompletedNotification) else None
-    if not isinstance(item, p.CollabAgentToolCallThreadItem) or item.tool != "spawnAgent":
-        return (), ""
-    return item.receiver_thread_ids, item.prompt or ""
+def call_in(params: p.Incoming | None) -> p.CollabAgentToolCallThreadItem | None:
+    """Returns the call to start subagents whose begin or end a notification reports, if any."""
+    if not isinstance(params, (p.ItemStartedNotification, p.ItemCompletedNotification)):
+        return None
+    match params.item:
+        case p.CollabAgentToolCallThreadItem(tool="spawnAgent") as call:
+            return call
+        case _:
+            return None

@@ -15,7 +15,7 @@ from signedin.providers.codex.app_server.normalise import TurnNormaliser
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.app_server.questions import RequestHandler
 from signedin.providers.codex.app_server.running_turn import RunningTurn
-from signedin.providers.codex.app_server.subagents import AgentThread, started_by
+from signedin.providers.codex.app_server.subagents import AgentThread, call_in
 from signedin.wire.jsonrpc import IncomingRequest
 
 
@@ -130,10 +130,15 @@ class CodexTurn(RunningTurn[Event]):
             self.end()
 
     def _follow_agents(self, params: p.Incoming | None) -> None:
-        thread_ids, task = started_by(params)
-        for thread_id in thread_ids:
-            self._agents[thread_id] = AgentThread(thread_id, task, self._cwd)
-            self._server.follow(thread_id, self)
+        call = call_in(params)
+        if call is None:
+            return
+        if isinstance(params, p.ItemStartedNotification):
+            self._server.expect(self)
+            return
+        for thread_id in call.receiver_thread_ids:
+            self._agents[thread_id] = AgentThread(thread_id, call.prompt or "", self._cwd)
+        self._server.follow(call.receiver_thread_ids, self)
 
     def _emit(self, events: list[Event]) -> None:
         self.queue.put(events)
