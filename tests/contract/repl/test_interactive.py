@@ -186,6 +186,20 @@ class TestConversation:
             leave(terminal)
         assert f"{PROMPT} /permissions full-access" in said(terminal)
 
+    def test_rules_and_limits_complete(self, loopback_model: Models, home: Path, work: Path):
+        (work / "rules.toml").write_text('[[rules]]\nanswer = "allow"\nwrite = ["*.txt"]\n')
+        with talk(loopback_model(SCRIPT), home, work) as terminal:
+            terminal.press("/policy ru")
+            wait_for(terminal, "rules.toml")
+            enter(terminal, "\t", '1  allow(write="*.txt")')
+            enter(terminal, "Write", "completed in")
+            terminal.press("/budget tok")
+            wait_for(terminal, "tokens  Tokens that may be used, input and output.")
+            enter(terminal, "\t 30", "0 tokens used; the limit is 30 tokens")
+            leave(terminal)
+        assert "Allow it?" not in "\n".join(terminal.lines)
+        assert (work / "new.txt").read_text() == "one\n"
+
 
 class TestLongInput:
     def test_a_pasted_text_is_folded_and_sent_whole(

@@ -26,6 +26,15 @@ SCRIPT = Script(
 )
 
 
+CHANGING = Script(
+    "Done.",
+    [
+        Rule([WriteFile(f"{name.lower()}.txt", "x\n"), "Done."], contains=name)
+        for name in ("Three", "Two", "One")
+    ],
+)
+
+
 def talk(
     model: LoopbackModel,
     folder: Path,
@@ -323,6 +332,102 @@ def test_rules_answer_before_the_user_is_asked(loopback_model: Models, tmp_path:
     written = talk(loopback_model(SCRIPT), tmp_path, "Write", arguments=["--policy", str(rules)])
     assert "Allow it?" not in written
     assert (tmp_path / "work/new.txt").read_text() == "one\n"
+
+
+@pytest.mark.parametrize("provider", ["codex", "claude"])
+def test_rules_change_in_the_middle(loopback_model: Models, tmp_path: Path, provider: str):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "allow.toml").write_text('[[rules]]\nanswer = "allow"\nwrite = ["*.txt"]\n')
+    reason = 'reason = "not\\u0007 today"'
+    (work / "deny.toml").write_text(f'[[rules]]\nanswer = "deny"\nwrite = ["*.txt"]\n{reason}\n')
+    model = loopback_model(CHANGING)
+    lines = ("/policy", "/policy allow.toml", "One", "/policy deny.toml", "Two", "/policy clear")
+    written = talk(model, tmp_path, *lines, "Three", "n", "/policy no.toml", provider=provider)
+    talked = written.splitlines()
+    assert talked[1:4] == [
+        "No rules.",
+        f"Rules from {work}/allow.toml:",
+        '1  allow(write="*.txt")',
+    ]
+    at = talked.index(f"Rules from {work}/deny.toml:")
+    assert talked[at + 1] == r'1  deny(write="*.txt"): not\x07 today'
+    assert talked[-1] == f"error: [Errno 2] No such file or directory: '{work}/no.toml'"
+    assert written.count("Allow it?") == 1
+    assert written.index("Allow it?") > written.rindex("No rules.")
+    assert [(work / f"{name}.txt").exists() for name in ("one", "two", "three")] == [1, 0, 0]
+    [prompts] = {tuple(request.prompt for request in model.requests if not request.tool_outputs)}
+    assert prompts == ("One", "Two", "Three")
+    assert "One" in str(model.requests[-1].body)
+
+
+def test_rules_that_a_provider_cannot_hold_are_refused(loopback_model: Models, tmp_path: Path):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "rm.toml").write_text('[[rules]]\nanswer = "deny"\ncommands = ["rm *"]\n')
+    lines = ("/policy rm.toml", "/policy", "/permissions full-access", "/policy rm.toml")
+    more = ("/permissions read-only", "/permissions")
+    written = talk(loopback_model(SCRIPT), tmp_path, *lines, *more).splitlines()
+    refused = (
+        "error: codex does not support 'policy': an agent with a sandbox of its own does not ask "
+        'for what it may do there, so deny("rm *") could not answer; pass '
+        "permissions='full-access', with which it asks for everything"
+    )
+    free = "full-access: anything, without asking"
+    rules = [f"Rules from {work}/rm.toml:", '1  deny("rm *")']
+    assert written[1:] == [refused, "No rules.", free, *rules, refused, free]
+    [_, last] = talk(
+        loopback_model(SCRIPT), tmp_path, "/policy rm.toml", provider="chatgpt"
+    ).splitlines()
+    assert last == "error: chatgpt does not support 'policy': not through this transport"
+
+
+def test_a_budget_changes_in_the_middle(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    wrong = ("/budget", "/budget words 3", "/budget tokens 1.5", "/budget tokens -1")
+    lines = ("/budget tokens 20", "One", "/budget tool_calls 3", "Two", "Three")
+    more = ("/budget tokens 100", "Four", "/provider claude", "/budget", "/budget clear")
+    written = talk(model, tmp_path, *wrong, *lines, *more).splitlines()
+    assert written[1:6] == [
+        "No limit.",
+        "error: /budget takes clear or one of tokens, usd, model_calls, tool_calls, seconds, "
+        "plan_percent, and a number, not 'words 3'",
+        "error: Invalid value: '1.5' is not a valid integer.",
+        "error: budget: tokens must be a positive number, not -1",
+        "0 tokens used; the limit is 20 tokens",
+    ]
+    calls = "0 tool calls used; the limit is 3 tool calls"
+    budget = "the conversation's budget of 20 tokens is used up: 30 tokens"
+    assert [line for line in written[6:] if "limit" in line or "budget of" in line] == [
+        "15 tokens used; the limit is 20 tokens",
+        calls,
+        f"error: {budget}",
+        f"error: not sent: {budget}",
+        "30 tokens used; the limit is 100 tokens",
+        calls,
+        "45 tokens used; the limit is 100 tokens",
+        calls,
+        "No limit.",
+    ]
+    assert [request.prompt for request in model.requests] == ["One", "Two", "Four"]
+
+
+def test_a_budget_that_cannot_be_counted_is_refused(loopback_model: Models, tmp_path: Path):
+    installed = ("--binary", str(program("gemini", versions("gemini")[0])))
+    lines = ("/budget plan_percent 80", "/budget", "/budget tokens 20")
+    model = loopback_model(SCRIPT)
+    assert talk(model, tmp_path, *lines, provider="gemini", arguments=installed).splitlines()[
+        1:
+    ] == [
+        "error: gemini does not support 'budget=plan_percent': it is not reported through this "
+        "transport",
+        "No limit.",
+        "0 tokens used; the limit is 20 tokens",
+    ]
+    lines = ("/budget plan_percent 80", "/provider gemini", "/status")
+    written = talk(model, tmp_path, *lines)
+    assert "error: gemini does not support 'budget=plan_percent'" in written
+    assert "provider     codex\n" in written
 
 
 def test_a_named_login_is_used(loopback_model: Models, tmp_path: Path):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from rich.text import Text
 
+from signedin.cli import options, values
+from signedin.cli.blocks import exact
 from signedin.cli.errors import UsageError
 from signedin.cli.interactive.screen import Choices
 from signedin.cli.interactive.shell import Shell
 from signedin.cli.interactive.slash import command, command_with
-from signedin.cli.interactive.state import Settings
+from signedin.cli.interactive.state import Settings, conversation_meter
+from signedin.model.budget import WORDS, Budget
 from signedin.model.capabilities import unsupported
 from signedin.model.choices import AuthSource, Permissions
+from signedin.model.errors import Limit
 from signedin.model.options import checked_directory
 from signedin.model.results import ModelInfo
 from signedin.providers.registry import load_provider, provider_names
@@ -24,6 +28,7 @@ _PROVIDERS_OWN = ("model", "effort", "account", "transport", "command", "provide
 """Settings in a provider's own words, which mean nothing to another one."""
 
 _CLEARS = (CLEAR, "leave it to the provider")
+_NO_LIMIT = (CLEAR, "no limit")
 _PERMISSIONS = {
     "read-only": "look, and ask for everything else",
     "workspace-write": "change files in the folder, and run commands there",
@@ -76,6 +81,17 @@ async def permission_choices(shell: Shell, typed: str) -> Choices:
     """How much the agent may do."""
     del shell, typed
     return list(_PERMISSIONS.items())
+
+
+async def policy_choices(shell: Shell, typed: str) -> Choices:
+    """The files with rules there could be."""
+    return [*await file_choices(shell, typed), (CLEAR, "no rules")]
+
+
+async def budget_choices(shell: Shell, typed: str) -> Choices:
+    """What may be limited."""
+    del shell, typed
+    return [*((limit, what) for limit, (_, _, what) in options.BUDGET.items()), _NO_LIMIT]
 
 
 async def event_choices(shell: Shell, typed: str) -> Choices:
@@ -161,8 +177,7 @@ async def effort(shell: Shell, argument: str) -> None:
     """Show or set the reasoning effort."""
     if argument:
         level = None if argument == CLEAR else argument
-        shell.chat.check(effort=level)
-        shell.chat.settings.effort = level
+        shell.chat.set(effort=level)
     _show_setting(shell, "effort")
 
 
@@ -188,10 +203,47 @@ async def permissions(shell: Shell, argument: str) -> None:
     if argument:
         if argument not in get_args(Permissions):
             raise UsageError(f"/permissions takes {', '.join(_PERMISSIONS)}, not {argument!r}")
-        shell.chat.check(permissions=argument)
-        shell.chat.settings.permissions = cast("Permissions", argument)
+        shell.chat.set(permissions=argument)
     level = shell.chat.settings.permissions or "read-only"
     shell.show(Text(f"{level}: {_PERMISSIONS[level]}"))
+
+
+@command_with("[FILE|clear]", completer=policy_choices)
+async def policy(shell: Shell, argument: str) -> None:
+    """Show or set the rules that answer before you are asked."""
+    if argument == CLEAR:
+        shell.chat.set(policy=None, policy_file=None)
+    elif argument:
+        shell.chat.set(**_policy_in(Path(argument)))
+    settings = shell.chat.settings
+    if settings.policy is None:
+        shell.show(Text("No rules."))
+        return
+    shell.show(Text(f"Rules from {exact(str(settings.policy_file))}:"))
+    for number, rule in enumerate(settings.policy.rules, 1):
+        why = f": {rule.reason}" if rule.reason else ""
+        shell.show(Text(exact(f"{number}  {rule}{why}")))
+
+
+@command_with("[LIMIT NUMBER|clear]", completer=budget_choices)
+async def budget(shell: Shell, argument: str) -> None:
+    """Show or set what the conversation may use, and show what it has used."""
+    settings = shell.chat.settings
+    if argument and shell.is_working:
+        raise UsageError("a budget has to wait: Ctrl-C stops the agent")
+    if argument == CLEAR:
+        settings.budget = None
+    elif argument:
+        limit, before = _limit(argument), settings.budget
+        asked = replace(before.budget, **limit) if before else Budget(**limit)
+        shell.chat.set(budget=conversation_meter(asked, before))
+    meter = shell.chat.settings.budget
+    if meter is None:
+        shell.show(Text("No limit."))
+        return
+    for limit, allowed in meter.budget.limits.items():
+        used, most = (WORDS[limit].format(each) for each in (meter.used[limit], allowed))
+        shell.show(Text(f"{used} used; the limit is {most}"))
 
 
 @command_with("[on|off]", completer=event_choices)
@@ -245,6 +297,21 @@ def _show_setting(shell: Shell, name: str) -> None:
 def _about_model(found: ModelInfo) -> str:
     default = ["default"] if found.default else []
     return ", ".join([*default, *([found.name] if found.name != found.id else [])])
+
+
+def _policy_in(file: Path) -> dict[str, object]:
+    path = file.expanduser().resolve()
+    return {"policy": values.policy(path), "policy_file": path}
+
+
+def _limit(argument: str) -> dict[Limit, Any]:
+    """Returns the limit that was given as its name and its number."""
+    name, _, number = argument.partition(" ")
+    if name not in options.BUDGET:
+        names = ", ".join(options.BUDGET)
+        raise UsageError(f"/budget takes clear or one of {names}, and a number, not {argument!r}")
+    limit = cast("Limit", name)
+    return {limit: options.budget_limit(limit, number.strip())}
 
 
 def _seconds(argument: str) -> float:

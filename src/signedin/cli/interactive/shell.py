@@ -108,7 +108,10 @@ class Shell:
         settings = self.chat.settings
         if self.chat.client.capabilities.workspace:
             can_write = settings.permissions not in {None, "read-only"}
-            settings.permissions = "read-only" if can_write else "workspace-write"
+            try:
+                self.chat.set(permissions="read-only" if can_write else "workspace-write")
+            except SignedinError as error:
+                self.show_error(error)
             self.screen.refresh()
 
     def interrupted(self) -> None:
