@@ -361,6 +361,24 @@ def test_rules_change_in_the_middle(loopback_model: Models, tmp_path: Path, prov
     assert "One" in str(model.requests[-1].body)
 
 
+@pytest.mark.parametrize("provider", ["codex", "claude"])
+def test_rules_hold_for_what_was_allowed_for_the_session(
+    loopback_model: Models, tmp_path: Path, provider: str
+):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "deny.toml").write_text('[[rules]]\nanswer = "deny"\nwrite = ["*.txt"]\n')
+    model = loopback_model(SCRIPT)
+    lines = ("Write", "a", "Write", "/policy deny.toml", "Write")
+    written = talk(model, tmp_path, *lines, provider=provider)
+    before, _, after = written.partition("Rules from ")
+    assert before.count("Allow it?") == 1
+    assert before.count("added new.txt\n") == 2
+    assert "warning: denied file change" in after
+    assert "added new.txt (declined)" in after
+    assert str(model.requests[-1].body).count("Write") >= 3
+
+
 def test_rules_that_a_provider_cannot_hold_are_refused(loopback_model: Models, tmp_path: Path):
     work = tmp_path / "work"
     work.mkdir()

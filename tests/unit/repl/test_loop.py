@@ -211,9 +211,11 @@ async def test_a_budget_waits_for_the_turn(provider: FakeProvider):
 
     provider.script = busy
     screen = FakeScreen("/budget seconds 60", "work", working, "/budget tokens 5", "/budget")
+    screen.steps += ["/policy rules.toml"]
     screen.steps += [screen.interrupt, screen.idle, "/budget clear", "hi", screen.idle]
     assert await hold(screen) == 0
-    assert "error: a budget has to wait: Ctrl-C stops the agent\n" in screen.shown
+    for what in ("budget", "policy"):
+        assert f"error: a {what} has to wait: Ctrl-C stops the agent\n" in screen.shown
     assert screen.shown.count(" seconds used; the limit is 60.00 seconds\n") == 2
     assert [len(options.budget) for _, options in provider.prompts] == [1, 0]
 

@@ -211,10 +211,10 @@ async def permissions(shell: Shell, argument: str) -> None:
 @command_with("[FILE|clear]", completer=policy_choices)
 async def policy(shell: Shell, argument: str) -> None:
     """Show or set the rules that answer before you are asked."""
-    if argument == CLEAR:
-        shell.chat.set(policy=None, policy_file=None)
-    elif argument:
-        shell.chat.set(**_policy_in(Path(argument)))
+    if argument:
+        _check_idle(shell, "a policy")
+        file = None if argument == CLEAR else _resolved(argument)
+        await shell.chat.set_policy(values.policy(file) if file else None, file)
     settings = shell.chat.settings
     if settings.policy is None:
         shell.show(Text("No rules."))
@@ -229,8 +229,8 @@ async def policy(shell: Shell, argument: str) -> None:
 async def budget(shell: Shell, argument: str) -> None:
     """Show or set what the conversation may use, and show what it has used."""
     settings = shell.chat.settings
-    if argument and shell.is_working:
-        raise UsageError("a budget has to wait: Ctrl-C stops the agent")
+    if argument:
+        _check_idle(shell, "a budget")
     if argument == CLEAR:
         settings.budget = None
     elif argument:
@@ -299,9 +299,13 @@ def _about_model(found: ModelInfo) -> str:
     return ", ".join([*default, *([found.name] if found.name != found.id else [])])
 
 
-def _policy_in(file: Path) -> dict[str, object]:
-    path = file.expanduser().resolve()
-    return {"policy": values.policy(path), "policy_file": path}
+def _check_idle(shell: Shell, what: str) -> None:
+    if shell.is_working:
+        raise UsageError(f"{what} has to wait: Ctrl-C stops the agent")
+
+
+def _resolved(path: str) -> Path:
+    return Path(path).expanduser().resolve()
 
 
 def _limit(argument: str) -> dict[Limit, Any]:

@@ -225,6 +225,16 @@ class Chat:
         _check(settings, self.client)
         self.settings = settings
 
+    async def set_policy(self, policy: Policy | None, file: Path | None) -> None:
+        """Changes the rules, also for what was allowed for the session.
+
+        Raises:
+            UnsupportedOptionError: The provider cannot hold them.
+        """
+        self.set(policy=policy, policy_file=file)
+        if self.client.capabilities.resume and not self.settings.ephemeral:
+            await self.session.aclose()  # resumed by the next turn; what was allowed is forgotten
+
     async def change(self, **changes: object) -> None:
         """Continues with another provider or login, which gets what was said."""
         settings = msgspec.structs.replace(self.settings, **changes)
