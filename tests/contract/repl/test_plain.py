@@ -448,6 +448,82 @@ def test_a_budget_that_cannot_be_counted_is_refused(loopback_model: Models, tmp_
     assert "provider     codex\n" in written
 
 
+def repository(tmp_path: Path) -> Path:
+    """The folder the program works in, with a commit."""
+    work = tmp_path / "work"
+    work.mkdir()
+    who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    for line in (("init", "-q"), (*who, "commit", "-q", "--allow-empty", "-m", "one")):
+        subprocess.run(["git", *line], cwd=work, check=True)
+    return work
+
+
+@pytest.mark.parametrize("provider", ["codex", "claude"])
+def test_a_conversation_moves_into_a_copy(loopback_model: Models, tmp_path: Path, provider: str):
+    work = repository(tmp_path)
+    model = loopback_model(CHANGING)
+    lines = ["One", "y", "/worktree apply", "/worktree", "Two", "y", "/worktree"]
+    lines += ["/worktree apply", "/worktree apply", "/worktree leave", "/undo"]
+    written = talk(model, tmp_path, *lines, "/worktree", "Three", "y", provider=provider)
+    copies = re.findall(r"^In (\S+)\.( /worktree|$)", written, re.MULTILINE)
+    (first, how), again, (last, _) = copies
+    assert again == (first, "")
+    assert last != first
+    assert how
+    talked = written.splitlines()
+    assert "error: the conversation is in no worktree; /worktree makes one" in talked
+    at = talked.index(f"In {first}.")
+    assert talked[at + 1 : at + 6] == [
+        "  added two.txt",
+        "applied two.txt",
+        "Nothing has changed.",
+        f"Back in {work}.",
+        f"error: the last turn worked in {first}, which is no longer there",
+    ]
+    *told, command = talked[-4:]
+    assert told == [
+        "Changed in the worktree, and not applied:",
+        "  added three.txt",
+        f"To apply it, in {work}:",
+    ]
+    there = {path.name for path in work.glob("*.txt")}
+    assert there == {"one.txt", "two.txt"}
+    subprocess.run(command.split(), cwd=work, check=True)
+    assert (work / "three.txt").read_text() == "x\n"
+    assert not Path(last).exists()
+    moved = [request.prompt.split("\n\n") for request in model.requests][1::2][1:]
+    assert [prompt[-1] for prompt in moved] == ["Two", "Three"]
+    assert moved[0][0] == (
+        f"(The user has moved the conversation: work in {first} from now on, and no longer in "
+        f"{work}.)"
+    )
+    assert "One" in str(model.requests[-1].body)
+
+
+def test_what_has_changed_twice_is_not_applied(loopback_model: Models, tmp_path: Path):
+    work = repository(tmp_path)
+    (work / "one.txt").write_text("mine\n")
+    written = talk(loopback_model(CHANGING), tmp_path, "/worktree", "One", "y", "/worktree apply")
+    *_, refused, _, _, _, command = written.splitlines()
+    assert refused.startswith("error: ")
+    assert "one.txt" in refused
+    assert (work / "one.txt").read_text() == "mine\n"
+    assert Path(command.split()[-1]).read_text().startswith("diff --git a/one.txt b/one.txt\n")
+
+
+def test_a_copy_cannot_always_be_made(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    written = talk(model, tmp_path, "/worktree", "/worktree keep", "One")
+    assert f"error: {tmp_path}/work is not in a git repository: " in written
+    assert "error: /worktree takes apply or leave, not 'keep'\n" in written
+    assert "It **works**.\n" in written
+    written = talk(model, tmp_path, "/worktree", provider="chatgpt")
+    assert written.endswith("error: chatgpt does not support 'worktree'\n")
+    written = talk(model, tmp_path, "/worktree", arguments=["--trust-project"])
+    told = f"error: --trust-project was given for {tmp_path}/work; start again without it\n"
+    assert written.endswith(told)
+
+
 def test_a_named_login_is_used(loopback_model: Models, tmp_path: Path):
     written = talk(loopback_model(SCRIPT), tmp_path, "/status", arguments=["--account", "work"])
     assert "login        work\n" in written

@@ -15,6 +15,7 @@ from signedin.cli.interactive.screen import Choices
 from signedin.cli.interactive.shell import Shell
 from signedin.cli.interactive.slash import command, command_with
 from signedin.cli.interactive.state import Settings, conversation_meter
+from signedin.cli.interactive.worktrees import listed
 from signedin.model.budget import WORDS, Budget
 from signedin.model.capabilities import unsupported
 from signedin.model.choices import AuthSource, Permissions
@@ -33,6 +34,10 @@ _PERMISSIONS = {
     "read-only": "look, and ask for everything else",
     "workspace-write": "change files in the folder, and run commands there",
     "full-access": "anything, without asking",
+}
+_WORKTREE = {
+    "apply": "merge what has changed there into the folder",
+    "leave": "go back to the folder, and remove the copy",
 }
 _SOURCES = {
     "auto": "signedin's own login if it is signed in, else the vendor's",
@@ -63,6 +68,12 @@ async def file_choices(shell: Shell, typed: str) -> Choices:
     """How the path could continue, from the folder where the program was started."""
     del shell
     return [(path, "") for path in _paths_in(Path.cwd(), typed)]
+
+
+async def worktree_choices(shell: Shell, typed: str) -> Choices:
+    """What can be done with a worktree."""
+    del shell, typed
+    return list(_WORKTREE.items())
 
 
 async def model_choices(shell: Shell, typed: str) -> Choices:
@@ -152,6 +163,24 @@ async def cwd(shell: Shell, argument: str) -> None:
     elif argument:
         settings.cwd = str(_folder(shell.chat.place, argument))
     shell.show(Text(str(shell.chat.folder)))
+
+
+@command_with("[apply|leave]", completer=worktree_choices, while_working=False)
+async def worktree(shell: Shell, argument: str) -> None:
+    """Move into a copy of the repository, merge what has changed there, or leave it."""
+    if argument not in {"", *_WORKTREE}:
+        raise UsageError(f"/worktree takes {' or '.join(_WORKTREE)}, not {argument!r}")
+    if argument == "apply":
+        applied = await shell.copy.apply()
+        shell.show(*(Text(f"applied {exact(path)}") for path in applied))
+        shell.show(*([] if applied else [Text("Nothing has changed.")]))
+    elif argument == "leave":
+        await shell.leave_copy()
+        shell.show(Text(f"Back in {shell.chat.folder}."))
+    elif shell.copy.is_entered:
+        shell.show(Text(f"In {shell.chat.folder}."), *listed(await shell.copy.changes()))
+    else:
+        await shell.begin(lambda: _enter_copy(shell))
 
 
 @command_with("[NAME|clear]", completer=model_choices)
@@ -253,6 +282,11 @@ async def events(shell: Shell, argument: str) -> None:
         raise UsageError(f"/events takes on or off, not {argument!r}")
     shell.shows_events = argument == "on" if argument else shell.shows_events
     shell.show(Text("on" if shell.shows_events else "off"))
+
+
+async def _enter_copy(shell: Shell) -> None:
+    await shell.copy.enter()
+    shell.show(Text(f"In {shell.chat.folder}. /worktree apply merges, /worktree leave goes back."))
 
 
 async def _known_efforts(shell: Shell) -> tuple[str, ...]:
