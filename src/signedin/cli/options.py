@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
@@ -14,7 +14,7 @@ import click
 
 from signedin.cli.streams import PLAIN
 from signedin.model import choices
-from signedin.model.errors import ErrorKind, SignedinError
+from signedin.model.errors import ErrorKind, Limit, SignedinError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -189,41 +189,20 @@ idle_timeout = click.option(
     metavar="SECONDS",
     help="Time that may pass without anything happening.",
 )
-_BUDGET = (
-    click.option(
-        "--budget-tokens",
-        type=int,
-        metavar="NUMBER",
-        help="Tokens that may be used, input and output.",
+BUDGET: Mapping[Limit, tuple[type[float], str, str]] = {
+    "tokens": (int, "NUMBER", "Tokens that may be used, input and output."),
+    "usd": (float, "DOLLARS", "US dollars, as the vendor reports them, else at list price."),
+    "model_calls": (int, "NUMBER", "How often the model may be asked."),
+    "tool_calls": (
+        int,
+        "NUMBER",
+        "How many commands, file changes and calls of tools there may be.",
     ),
-    click.option(
-        "--budget-usd",
-        type=float,
-        metavar="DOLLARS",
-        help="US dollars, as the vendor reports them, else at list price.",
-    ),
-    click.option(
-        "--budget-model-calls", type=int, metavar="NUMBER", help="How often the model may be asked."
-    ),
-    click.option(
-        "--budget-tool-calls",
-        type=int,
-        metavar="NUMBER",
-        help="How many commands, file changes and calls of tools there may be.",
-    ),
-    click.option(
-        "--budget-seconds",
-        type=float,
-        metavar="SECONDS",
-        help="How long turns may run, all together.",
-    ),
-    click.option(
-        "--budget-plan-percent",
-        type=float,
-        metavar="PERCENT",
-        help="How full any window of the plan may become.",
-    ),
-)
+    "seconds": (float, "SECONDS", "How long turns may run, all together."),
+    "plan_percent": (float, "PERCENT", "How full any window of the plan may become."),
+}
+"""What may be limited: the type of its number, how help calls that, and what it is."""
+
 command = click.option(
     "--command", metavar="WORDS", help="The agent to start and its arguments, for the provider acp."
 )
@@ -302,16 +281,26 @@ def budget(function: Callable[..., Result]) -> Callable[..., Result]:
 
     @wraps(function)
     def collecting(**given: object) -> Result:
-        from signedin.model.budget import WORDS, Budget  # noqa: PLC0415 - not for help
+        from signedin.model.budget import Budget  # noqa: PLC0415 - not for help
 
-        limits = {limit: given.pop(f"budget_{limit}") for limit in WORDS}
+        limits = {limit: given.pop(f"budget_{limit}") for limit in BUDGET}
         is_given = any(value is not None for value in limits.values())
         asked = Budget(**cast("dict[str, Any]", limits)) if is_given else None
         return function(**given, budget=asked)
 
-    for option in reversed(_BUDGET):
-        collecting = option(collecting)
+    for limit, (kind, metavar, what) in reversed(tuple(BUDGET.items())):
+        flag = f"--budget-{limit.replace('_', '-')}"
+        collecting = click.option(flag, type=kind, metavar=metavar, help=what)(collecting)
     return collecting
+
+
+def budget_limit(limit: Limit, number: str) -> float:
+    """Returns the number of a limit, read as its flag reads it.
+
+    Raises:
+        ClickException: It is not a number that the limit takes.
+    """
+    return click.types.convert_type(BUDGET[limit][0]).convert(number, None, None)
 
 
 def sandbox(function: Callable[..., Result]) -> Callable[..., Result]:

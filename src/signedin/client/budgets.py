@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 
 from signedin.model.budget import WORDS, Budget
@@ -72,13 +72,16 @@ class Meter:
     Args:
         budget: The budget.
         owner: What it was given to, for messages.
+        before: Counted until now; it continues from there, except for the plan.
     """
 
-    def __init__(self, budget: Budget, owner: str) -> None:
+    def __init__(self, budget: Budget, owner: str, before: Meter | None = None) -> None:
         self.budget = budget
         self._owner = owner
         self._limits = budget.limits
         self._used: dict[Limit, float] = dict.fromkeys(self._limits, 0)
+        if before is not None:
+            self._used |= {limit: n for limit, n in before.counts.items() if limit in self._used}
         self._windows: dict[str, RateLimitWindow] | None = None
         self._running: dict[TurnMeter, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -87,6 +90,18 @@ class Meter:
     def wants_windows(self) -> bool:
         """Whether it depends on a plan of which nothing is known yet."""
         return self.budget.plan_percent is not None and self._windows is None
+
+    @property
+    def counts(self) -> Mapping[Limit, float]:
+        """What turns have used of each limit; the plan is not counted but looked at."""
+        self._note_seconds()
+        return self._used
+
+    @property
+    def used(self) -> Mapping[Limit, float]:
+        """What has been used of each limit; of the plan nothing before that is known."""
+        _, window = self._fullest()
+        return {**self.counts, "plan_percent": window.used_percent if window else 0}
 
     def refuse_if_used_up(self) -> None:
         """Refuses a turn that is about to be sent.
@@ -328,13 +343,22 @@ def turn_meter(provider: str, capabilities: Capabilities, options: TurnOptions) 
     Raises:
         UnsupportedOptionError: A limit cannot be counted with this provider.
     """
-    limits = {limit for meter in options.budget for limit in meter.budget.limits}
+    for meter in options.budget:
+        check_countable(provider, capabilities, meter.budget)
+    return TurnMeter(options, capabilities) if options.budget else None
+
+
+def check_countable(provider: str, capabilities: Capabilities, budget: Budget) -> None:
+    """Refuses a budget whose limits a provider does not report.
+
+    Raises:
+        UnsupportedOptionError: With the first of them.
+    """
     for limit, capability in _NEEDS.items():
-        if limit in limits and not getattr(capabilities, capability):
+        if limit in budget.limits and not getattr(capabilities, capability):
             hint = "it is not reported through this transport"
             who = who_lacks(capability, provider, capabilities)
             raise UnsupportedOptionError(who, f"budget={limit}", hint)
-    return TurnMeter(options, capabilities) if options.budget else None
 
 
 async def admit(provider: Provider, capabilities: Capabilities, options: TurnOptions) -> None:

@@ -186,6 +186,43 @@ class TestConversation:
             leave(terminal)
         assert f"{PROMPT} /permissions full-access" in said(terminal)
 
+    def test_rules_and_limits_complete(self, loopback_model: Models, home: Path, work: Path):
+        (work / "rules.toml").write_text('[[rules]]\nanswer = "allow"\nwrite = ["*.txt"]\n')
+        with talk(loopback_model(SCRIPT), home, work) as terminal:
+            terminal.press("/policy ru")
+            wait_for(terminal, "rules.toml")
+            enter(terminal, "\t", '1  allow(write="*.txt")')
+            enter(terminal, "Write", "completed in")
+            terminal.press("/budget tok")
+            wait_for(terminal, "tokens  Tokens that may be used, input and output.")
+            enter(terminal, "\t 30", "0 tokens used; the limit is 30 tokens")
+            leave(terminal)
+        assert "Allow it?" not in "\n".join(terminal.lines)
+        assert (work / "new.txt").read_text() == "one\n"
+
+    @pytest.mark.parametrize("end", ["\x04", "/exit\r", "\x03\x03"])
+    def test_what_changed_in_a_copy_is_not_lost(
+        self, loopback_model: Models, home: Path, work: Path, end: str
+    ):
+        commit = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q"]
+        subprocess.run(["git", "init", "-q"], cwd=work, check=True)
+        subprocess.run([*commit, "--allow-empty", "-m", "one"], cwd=work, check=True)
+        arguments = ("--permissions", "workspace-write")
+        with talk(loopback_model(SCRIPT), home, work, *arguments) as terminal:
+            enter(terminal, "/worktree", "/worktree apply merges, /worktree leave goes back.")
+            enter(terminal, "Write", "completed in")
+            terminal.press(end)
+            terminal.wait(SECONDS)
+        told = terminal.lines[terminal.lines.index("Changed in the worktree, and not applied:") :]
+        assert told[1:3] == ["  added new.txt", f"To apply it, in {work}:"]
+        patch = re.match(r"git apply (\S+\.patch)", " ".join(told[3:]))
+        assert patch
+        assert not (work / "new.txt").exists()
+        subprocess.run(["git", "apply", patch[1]], cwd=work, check=True)
+        assert (work / "new.txt").read_text() == "one\n"
+        assert stat.S_IMODE(Path(patch[1]).stat().st_mode) == 0o600
+        assert [path.suffix for path in (home / "worktrees").iterdir()].count("") == 0
+
 
 class TestLongInput:
     def test_a_pasted_text_is_folded_and_sent_whole(

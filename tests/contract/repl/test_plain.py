@@ -26,6 +26,15 @@ SCRIPT = Script(
 )
 
 
+CHANGING = Script(
+    "Done.",
+    [
+        Rule([WriteFile(f"{name.lower()}.txt", "x\n"), "Done."], contains=name)
+        for name in ("Three", "Two", "One")
+    ],
+)
+
+
 def talk(
     model: LoopbackModel,
     folder: Path,
@@ -323,6 +332,196 @@ def test_rules_answer_before_the_user_is_asked(loopback_model: Models, tmp_path:
     written = talk(loopback_model(SCRIPT), tmp_path, "Write", arguments=["--policy", str(rules)])
     assert "Allow it?" not in written
     assert (tmp_path / "work/new.txt").read_text() == "one\n"
+
+
+@pytest.mark.parametrize("provider", ["codex", "claude"])
+def test_rules_change_in_the_middle(loopback_model: Models, tmp_path: Path, provider: str):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "allow.toml").write_text('[[rules]]\nanswer = "allow"\nwrite = ["*.txt"]\n')
+    reason = 'reason = "not\\u0007 today"'
+    (work / "deny.toml").write_text(f'[[rules]]\nanswer = "deny"\nwrite = ["*.txt"]\n{reason}\n')
+    model = loopback_model(CHANGING)
+    lines = ("/policy", "/policy allow.toml", "One", "/policy deny.toml", "Two", "/policy clear")
+    written = talk(model, tmp_path, *lines, "Three", "n", "/policy no.toml", provider=provider)
+    talked = written.splitlines()
+    assert talked[1:4] == [
+        "No rules.",
+        f"Rules from {work}/allow.toml:",
+        '1  allow(write="*.txt")',
+    ]
+    at = talked.index(f"Rules from {work}/deny.toml:")
+    assert talked[at + 1] == r'1  deny(write="*.txt"): not\x07 today'
+    assert talked[-1] == f"error: [Errno 2] No such file or directory: '{work}/no.toml'"
+    assert written.count("Allow it?") == 1
+    assert written.index("Allow it?") > written.rindex("No rules.")
+    assert [(work / f"{name}.txt").exists() for name in ("one", "two", "three")] == [1, 0, 0]
+    [prompts] = {tuple(request.prompt for request in model.requests if not request.tool_outputs)}
+    assert prompts == ("One", "Two", "Three")
+    assert "One" in str(model.requests[-1].body)
+
+
+@pytest.mark.parametrize("provider", ["codex", "claude"])
+def test_rules_hold_for_what_was_allowed_for_the_session(
+    loopback_model: Models, tmp_path: Path, provider: str
+):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "deny.toml").write_text('[[rules]]\nanswer = "deny"\nwrite = ["*.txt"]\n')
+    model = loopback_model(SCRIPT)
+    lines = ("Write", "a", "Write", "/policy deny.toml", "Write")
+    written = talk(model, tmp_path, *lines, provider=provider)
+    before, _, after = written.partition("Rules from ")
+    assert before.count("Allow it?") == 1
+    assert before.count("added new.txt\n") == 2
+    assert "warning: denied file change" in after
+    assert "added new.txt (declined)" in after
+    assert str(model.requests[-1].body).count("Write") >= 3
+
+
+def test_rules_that_a_provider_cannot_hold_are_refused(loopback_model: Models, tmp_path: Path):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "rm.toml").write_text('[[rules]]\nanswer = "deny"\ncommands = ["rm *"]\n')
+    lines = ("/policy rm.toml", "/policy", "/permissions full-access", "/policy rm.toml")
+    more = ("/permissions read-only", "/permissions")
+    written = talk(loopback_model(SCRIPT), tmp_path, *lines, *more).splitlines()
+    refused = (
+        "error: codex does not support 'policy': an agent with a sandbox of its own does not ask "
+        'for what it may do there, so deny("rm *") could not answer; pass '
+        "permissions='full-access', with which it asks for everything"
+    )
+    free = "full-access: anything, without asking"
+    rules = [f"Rules from {work}/rm.toml:", '1  deny("rm *")']
+    assert written[1:] == [refused, "No rules.", free, *rules, refused, free]
+    [_, last] = talk(
+        loopback_model(SCRIPT), tmp_path, "/policy rm.toml", provider="chatgpt"
+    ).splitlines()
+    assert last == "error: chatgpt does not support 'policy': not through this transport"
+
+
+def test_a_budget_changes_in_the_middle(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    wrong = ("/budget", "/budget words 3", "/budget tokens 1.5", "/budget tokens -1")
+    lines = ("/budget tokens 20", "One", "/budget tool_calls 3", "Two", "Three")
+    more = ("/budget tokens 100", "Four", "/provider claude", "/budget", "/budget clear")
+    written = talk(model, tmp_path, *wrong, *lines, *more).splitlines()
+    assert written[1:6] == [
+        "No limit.",
+        "error: /budget takes clear or one of tokens, usd, model_calls, tool_calls, seconds, "
+        "plan_percent, and a number, not 'words 3'",
+        "error: Invalid value: '1.5' is not a valid integer.",
+        "error: budget: tokens must be a positive number, not -1",
+        "0 tokens used; the limit is 20 tokens",
+    ]
+    calls = "0 tool calls used; the limit is 3 tool calls"
+    budget = "the conversation's budget of 20 tokens is used up: 30 tokens"
+    assert [line for line in written[6:] if "limit" in line or "budget of" in line] == [
+        "15 tokens used; the limit is 20 tokens",
+        calls,
+        f"error: {budget}",
+        f"error: not sent: {budget}",
+        "30 tokens used; the limit is 100 tokens",
+        calls,
+        "45 tokens used; the limit is 100 tokens",
+        calls,
+        "No limit.",
+    ]
+    assert [request.prompt for request in model.requests] == ["One", "Two", "Four"]
+
+
+def test_a_budget_that_cannot_be_counted_is_refused(loopback_model: Models, tmp_path: Path):
+    installed = ("--binary", str(program("gemini", versions("gemini")[0])))
+    lines = ("/budget plan_percent 80", "/budget", "/budget tokens 20")
+    model = loopback_model(SCRIPT)
+    assert talk(model, tmp_path, *lines, provider="gemini", arguments=installed).splitlines()[
+        1:
+    ] == [
+        "error: gemini does not support 'budget=plan_percent': it is not reported through this "
+        "transport",
+        "No limit.",
+        "0 tokens used; the limit is 20 tokens",
+    ]
+    lines = ("/budget plan_percent 80", "/provider gemini", "/status")
+    written = talk(model, tmp_path, *lines)
+    assert "error: gemini does not support 'budget=plan_percent'" in written
+    assert "provider     codex\n" in written
+
+
+def repository(tmp_path: Path) -> Path:
+    """The folder the program works in, with a commit."""
+    work = tmp_path / "work"
+    work.mkdir()
+    who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    for line in (("init", "-q"), (*who, "commit", "-q", "--allow-empty", "-m", "one")):
+        subprocess.run(["git", *line], cwd=work, check=True)
+    return work
+
+
+@pytest.mark.parametrize("provider", ["codex", "claude"])
+def test_a_conversation_moves_into_a_copy(loopback_model: Models, tmp_path: Path, provider: str):
+    work = repository(tmp_path)
+    model = loopback_model(CHANGING)
+    lines = ["One", "y", "/worktree apply", "/worktree", "Two", "y", "/worktree"]
+    lines += ["/worktree apply", "/worktree apply", "/worktree leave", "/undo"]
+    written = talk(model, tmp_path, *lines, "/worktree", "Three", "y", provider=provider)
+    copies = re.findall(r"^In (\S+)\.( /worktree|$)", written, re.MULTILINE)
+    (first, how), again, (last, _) = copies
+    assert again == (first, "")
+    assert last != first
+    assert how
+    talked = written.splitlines()
+    assert "error: the conversation is in no worktree; /worktree makes one" in talked
+    at = talked.index(f"In {first}.")
+    assert talked[at + 1 : at + 6] == [
+        "  added two.txt",
+        "applied two.txt",
+        "Nothing has changed.",
+        f"Back in {work}.",
+        f"error: the last turn worked in {first}, which is no longer there",
+    ]
+    *told, command = talked[-4:]
+    assert told == [
+        "Changed in the worktree, and not applied:",
+        "  added three.txt",
+        f"To apply it, in {work}:",
+    ]
+    there = {path.name for path in work.glob("*.txt")}
+    assert there == {"one.txt", "two.txt"}
+    subprocess.run(command.split(), cwd=work, check=True)
+    assert (work / "three.txt").read_text() == "x\n"
+    assert not Path(last).exists()
+    moved = [request.prompt.split("\n\n") for request in model.requests][1::2][1:]
+    assert [prompt[-1] for prompt in moved] == ["Two", "Three"]
+    assert moved[0][0] == (
+        f"(The user has moved the conversation: work in {first} from now on, and no longer in "
+        f"{work}.)"
+    )
+    assert "One" in str(model.requests[-1].body)
+
+
+def test_what_has_changed_twice_is_not_applied(loopback_model: Models, tmp_path: Path):
+    work = repository(tmp_path)
+    (work / "one.txt").write_text("mine\n")
+    written = talk(loopback_model(CHANGING), tmp_path, "/worktree", "One", "y", "/worktree apply")
+    *_, refused, _, _, _, command = written.splitlines()
+    assert refused.startswith("error: ")
+    assert "one.txt" in refused
+    assert (work / "one.txt").read_text() == "mine\n"
+    assert Path(command.split()[-1]).read_text().startswith("diff --git a/one.txt b/one.txt\n")
+
+
+def test_a_copy_cannot_always_be_made(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    written = talk(model, tmp_path, "/worktree", "/worktree keep", "One")
+    assert f"error: {tmp_path}/work is not in a git repository: " in written
+    assert "error: /worktree takes apply or leave, not 'keep'\n" in written
+    assert "It **works**.\n" in written
+    written = talk(model, tmp_path, "/worktree", provider="chatgpt")
+    assert written.endswith("error: chatgpt does not support 'worktree'\n")
+    written = talk(model, tmp_path, "/worktree", arguments=["--trust-project"])
+    told = f"error: --trust-project was given for {tmp_path}/work; start again without it\n"
+    assert written.endswith(told)
 
 
 def test_a_named_login_is_used(loopback_model: Models, tmp_path: Path):

@@ -190,6 +190,54 @@ async def test_a_key_lets_the_agent_write(provider: FakeProvider):
     assert screen.shell.chat.settings.permissions == "read-only"
 
 
+async def test_rules_and_keys_agree(provider: FakeProvider, tmp_path: Path):
+    """A key gives no permission with which the agent would act without asking about the rules."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rules]]\nanswer = "deny"\nwrite = ["*"]\n')
+
+    async def switch() -> None:
+        screen.shell.switch_permissions()
+
+    screen = FakeScreen(f"/policy {rules}", switch, "/permissions")
+    assert await hold(screen) == 0
+    assert 'so deny(write="*") could not answer' in screen.shown
+    assert screen.shown.endswith("read-only: look, and ask for everything else\n")
+
+
+async def test_a_budget_waits_for_the_turn(provider: FakeProvider):
+    async def working() -> None:
+        await provider.turn_started.wait()
+        await provider.turns[0].waiting.wait()
+
+    provider.script = busy
+    screen = FakeScreen("/budget seconds 60", "work", working, "/budget tokens 5", "/budget")
+    screen.steps += ["/policy rules.toml"]
+    screen.steps += [screen.interrupt, screen.idle, "/budget clear", "hi", screen.idle]
+    assert await hold(screen) == 0
+    for what in ("budget", "policy"):
+        assert f"error: a {what} has to wait: Ctrl-C stops the agent\n" in screen.shown
+    assert screen.shown.count(" seconds used; the limit is 60.00 seconds\n") == 2
+    assert [len(options.budget) for _, options in provider.prompts] == [1, 0]
+
+
+async def test_another_provider_has_another_plan(provider: FakeProvider):
+    plans = iter([50, 10])
+
+    async def limits(options: object) -> RateLimits:
+        return RateLimits({"weekly": RateLimitWindow(next(plans))})
+
+    provider.limits = limits
+    provider.script = lambda prompt: answer("Done.")
+    screen = FakeScreen("/budget plan_percent 40", "one")
+    screen.steps += [screen.idle, "/budget", "/provider other", "/budget"]
+    screen.steps += ["two", screen.idle, "/budget"]
+    assert await hold(screen) == 0
+    limit = "% of the plan used; the limit is 40 % of the plan"
+    shown = [line for line in screen.shown.splitlines() if line.endswith(limit)]
+    assert shown == [f"{used} {limit}" for used in (0, 50, 0, 10)]
+    assert [prompt.endswith("two") for prompt, _ in provider.prompts] == [True]
+
+
 async def test_another_agent_is_told_until_it_has_heard(provider: FakeProvider):
     failures = iter([TurnFailedError("try again", ErrorKind.NETWORK)])
 

@@ -82,8 +82,10 @@ def interactive(
     While the agent works, what you type reaches it at once. Without a terminal it reads a prompt
     per line, and writes plain text.
     """
-    from signedin.cli.interactive.state import Settings  # noqa: PLC0415 - 200 ms with the rest
-    from signedin.client.budgets import Meter  # noqa: PLC0415 - as above
+    from signedin.cli.interactive.state import (  # noqa: PLC0415 - 200 ms with the rest
+        Settings,
+        conversation_meter,
+    )
 
     settings = Settings(
         provider=provider,
@@ -95,11 +97,11 @@ def interactive(
         effort=effort,
         timeout=timeout,
         idle_timeout=idle_timeout,
-        # It goes with the conversation to another provider.
-        budget=Meter(budget, "conversation") if budget else None,
+        budget=conversation_meter(budget) if budget else None,
         permissions=permissions,
         **sandbox,
         policy=values.policy(policy) if policy else None,
+        policy_file=policy,
         trust_project=trust_project,
         instructions=instructions,
         mcp_servers=values.mcp_servers(mcp_server),

@@ -33,8 +33,13 @@ class Loop(Shell):
                     self.show(Text(self._greeting(), style="dim"))
                     if resume is not None:
                         await talk.resume(self, resume)
-                    await self._take_all()
+                    try:
+                        await self._take_all()
+                    finally:
+                        if self.copy.is_entered:
+                            await self.attempt(self.leave_copy())
             finally:
+                await self.copy.aclose()
                 await self.chat.aclose()
         return self._left.result()
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from rich.text import Text
 
+from signedin.cli import options, values
+from signedin.cli.blocks import exact
 from signedin.cli.errors import UsageError
 from signedin.cli.interactive.screen import Choices
 from signedin.cli.interactive.shell import Shell
 from signedin.cli.interactive.slash import command, command_with
-from signedin.cli.interactive.state import Settings
+from signedin.cli.interactive.state import Settings, conversation_meter
+from signedin.cli.interactive.worktrees import listed
+from signedin.model.budget import WORDS, Budget
 from signedin.model.capabilities import unsupported
 from signedin.model.choices import AuthSource, Permissions
+from signedin.model.errors import Limit
 from signedin.model.options import checked_directory
 from signedin.model.results import ModelInfo
 from signedin.providers.registry import load_provider, provider_names
@@ -24,10 +29,15 @@ _PROVIDERS_OWN = ("model", "effort", "account", "transport", "command", "provide
 """Settings in a provider's own words, which mean nothing to another one."""
 
 _CLEARS = (CLEAR, "leave it to the provider")
+_NO_LIMIT = (CLEAR, "no limit")
 _PERMISSIONS = {
     "read-only": "look, and ask for everything else",
     "workspace-write": "change files in the folder, and run commands there",
     "full-access": "anything, without asking",
+}
+_WORKTREE = {
+    "apply": "merge what has changed there into the folder",
+    "leave": "go back to the folder, and remove the copy",
 }
 _SOURCES = {
     "auto": "signedin's own login if it is signed in, else the vendor's",
@@ -60,6 +70,12 @@ async def file_choices(shell: Shell, typed: str) -> Choices:
     return [(path, "") for path in _paths_in(Path.cwd(), typed)]
 
 
+async def worktree_choices(shell: Shell, typed: str) -> Choices:
+    """What can be done with a worktree."""
+    del shell, typed
+    return list(_WORKTREE.items())
+
+
 async def model_choices(shell: Shell, typed: str) -> Choices:
     """The models there are."""
     del typed
@@ -76,6 +92,17 @@ async def permission_choices(shell: Shell, typed: str) -> Choices:
     """How much the agent may do."""
     del shell, typed
     return list(_PERMISSIONS.items())
+
+
+async def policy_choices(shell: Shell, typed: str) -> Choices:
+    """The files with rules there could be."""
+    return [*await file_choices(shell, typed), (CLEAR, "no rules")]
+
+
+async def budget_choices(shell: Shell, typed: str) -> Choices:
+    """What may be limited."""
+    del shell, typed
+    return [*((limit, what) for limit, (_, _, what) in options.BUDGET.items()), _NO_LIMIT]
 
 
 async def event_choices(shell: Shell, typed: str) -> Choices:
@@ -138,6 +165,24 @@ async def cwd(shell: Shell, argument: str) -> None:
     shell.show(Text(str(shell.chat.folder)))
 
 
+@command_with("[apply|leave]", completer=worktree_choices, while_working=False)
+async def worktree(shell: Shell, argument: str) -> None:
+    """Move into a copy of the repository, merge what has changed there, or leave it."""
+    if argument not in {"", *_WORKTREE}:
+        raise UsageError(f"/worktree takes {' or '.join(_WORKTREE)}, not {argument!r}")
+    if argument == "apply":
+        applied = await shell.copy.apply()
+        shell.show(*(Text(f"applied {exact(path)}") for path in applied))
+        shell.show(*([] if applied else [Text("Nothing has changed.")]))
+    elif argument == "leave":
+        await shell.leave_copy()
+        shell.show(Text(f"Back in {shell.chat.folder}."))
+    elif shell.copy.is_entered:
+        shell.show(Text(f"In {shell.chat.folder}."), *listed(await shell.copy.changes()))
+    else:
+        await shell.begin(lambda: _enter_copy(shell))
+
+
 @command_with("[NAME|clear]", completer=model_choices)
 async def model(shell: Shell, argument: str) -> None:
     """Show or set the model."""
@@ -161,8 +206,7 @@ async def effort(shell: Shell, argument: str) -> None:
     """Show or set the reasoning effort."""
     if argument:
         level = None if argument == CLEAR else argument
-        shell.chat.check(effort=level)
-        shell.chat.settings.effort = level
+        shell.chat.set(effort=level)
     _show_setting(shell, "effort")
 
 
@@ -188,10 +232,47 @@ async def permissions(shell: Shell, argument: str) -> None:
     if argument:
         if argument not in get_args(Permissions):
             raise UsageError(f"/permissions takes {', '.join(_PERMISSIONS)}, not {argument!r}")
-        shell.chat.check(permissions=argument)
-        shell.chat.settings.permissions = cast("Permissions", argument)
+        shell.chat.set(permissions=argument)
     level = shell.chat.settings.permissions or "read-only"
     shell.show(Text(f"{level}: {_PERMISSIONS[level]}"))
+
+
+@command_with("[FILE|clear]", completer=policy_choices)
+async def policy(shell: Shell, argument: str) -> None:
+    """Show or set the rules that answer before you are asked."""
+    if argument:
+        _check_idle(shell, "a policy")
+        file = None if argument == CLEAR else _resolved(argument)
+        await shell.chat.set_policy(values.policy(file) if file else None, file)
+    settings = shell.chat.settings
+    if settings.policy is None:
+        shell.show(Text("No rules."))
+        return
+    shell.show(Text(f"Rules from {exact(str(settings.policy_file))}:"))
+    for number, rule in enumerate(settings.policy.rules, 1):
+        why = f": {rule.reason}" if rule.reason else ""
+        shell.show(Text(exact(f"{number}  {rule}{why}")))
+
+
+@command_with("[LIMIT NUMBER|clear]", completer=budget_choices)
+async def budget(shell: Shell, argument: str) -> None:
+    """Show or set what the conversation may use, and show what it has used."""
+    settings = shell.chat.settings
+    if argument:
+        _check_idle(shell, "a budget")
+    if argument == CLEAR:
+        settings.budget = None
+    elif argument:
+        limit, before = _limit(argument), settings.budget
+        asked = replace(before.budget, **limit) if before else Budget(**limit)
+        shell.chat.set(budget=conversation_meter(asked, before))
+    meter = shell.chat.settings.budget
+    if meter is None:
+        shell.show(Text("No limit."))
+        return
+    for limit, allowed in meter.budget.limits.items():
+        used, most = (WORDS[limit].format(each) for each in (meter.used[limit], allowed))
+        shell.show(Text(f"{used} used; the limit is {most}"))
 
 
 @command_with("[on|off]", completer=event_choices)
@@ -201,6 +282,11 @@ async def events(shell: Shell, argument: str) -> None:
         raise UsageError(f"/events takes on or off, not {argument!r}")
     shell.shows_events = argument == "on" if argument else shell.shows_events
     shell.show(Text("on" if shell.shows_events else "off"))
+
+
+async def _enter_copy(shell: Shell) -> None:
+    await shell.copy.enter()
+    shell.show(Text(f"In {shell.chat.folder}. /worktree apply merges, /worktree leave goes back."))
 
 
 async def _known_efforts(shell: Shell) -> tuple[str, ...]:
@@ -245,6 +331,25 @@ def _show_setting(shell: Shell, name: str) -> None:
 def _about_model(found: ModelInfo) -> str:
     default = ["default"] if found.default else []
     return ", ".join([*default, *([found.name] if found.name != found.id else [])])
+
+
+def _check_idle(shell: Shell, what: str) -> None:
+    if shell.is_working:
+        raise UsageError(f"{what} has to wait: Ctrl-C stops the agent")
+
+
+def _resolved(path: str) -> Path:
+    return Path(path).expanduser().resolve()
+
+
+def _limit(argument: str) -> dict[Limit, Any]:
+    """Returns the limit that was given as its name and its number."""
+    name, _, number = argument.partition(" ")
+    if name not in options.BUDGET:
+        names = ", ".join(options.BUDGET)
+        raise UsageError(f"/budget takes clear or one of {names}, and a number, not {argument!r}")
+    limit = cast("Limit", name)
+    return {limit: options.budget_limit(limit, number.strip())}
 
 
 def _seconds(argument: str) -> float:

@@ -17,6 +17,7 @@ from signedin.cli.interactive.screen import Screen
 from signedin.cli.interactive.snapshots import Snapshots, branch_of
 from signedin.cli.interactive.state import Chat
 from signedin.cli.interactive.views import EventView
+from signedin.cli.interactive.worktrees import OwnCopy
 from signedin.cli.output import TurnEnd
 from signedin.cli.render import LiveTurnView, TurnView, View
 from signedin.client.turn import AsyncTurn
@@ -38,6 +39,7 @@ class Shell:
         screen: What it is held on.
         asker: Asks the user what the agent wants to know.
         snapshots: The states of the files before and after each turn.
+        copy: The worktree that the conversation may have moved into.
         shows_events: Whether each event is shown by its name as well.
     """
 
@@ -46,6 +48,7 @@ class Shell:
         self.screen = screen
         self.asker = Asker(screen)
         self.snapshots = Snapshots()
+        self.copy = OwnCopy(chat)
         self.shows_events = False
         self._turn: AsyncTurn | None = None
         self._turn_ended = asyncio.Event()
@@ -108,7 +111,10 @@ class Shell:
         settings = self.chat.settings
         if self.chat.client.capabilities.workspace:
             can_write = settings.permissions not in {None, "read-only"}
-            settings.permissions = "read-only" if can_write else "workspace-write"
+            try:
+                self.chat.set(permissions="read-only" if can_write else "workspace-write")
+            except SignedinError as error:
+                self.show_error(error)
             self.screen.refresh()
 
     def interrupted(self) -> None:
@@ -185,6 +191,10 @@ class Shell:
         self._working = asyncio.create_task(self._work(work))
         if not self.screen.reads_ahead:
             await asyncio.wait([self._working])
+
+    async def leave_copy(self) -> None:
+        """Moves the conversation out of its worktree, and shows what was not applied."""
+        self.show(*await self.copy.leave())
 
     async def single_turn(self, prompt: str, view: View) -> None:
         """Runs a turn outside of the conversation."""

@@ -80,6 +80,8 @@ class Snapshots:
                 f"what the last turn changed is not known: {turn.folder} is not in a git "
                 f"repository, or git took longer than {SECONDS:g} s"
             )
+        if not turn.folder.is_dir():
+            raise UndoError(f"the last turn worked in {turn.folder}, which is no longer there")
         changed = await self._changed(turn.folder, turn.before, turn.after)
         now = await self._state(turn.folder)
         since = {} if now is None else await self._changed(turn.folder, turn.after, now)

@@ -12,10 +12,11 @@ from signedin.cli.interactive.mentions import Message
 from signedin.cli.output import TurnEnd
 from signedin.cli.page.record import Conversation, Exchange, from_history, from_result
 from signedin.client.async_client import AsyncClient
-from signedin.client.budgets import Meter
+from signedin.client.budgets import Meter, check_countable
 from signedin.client.session import LATEST, AsyncSession
 from signedin.client.turn import AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
+from signedin.model.budget import Budget
 from signedin.model.capabilities import check_supported
 from signedin.model.choices import AuthSource, Billing, Permissions, Sandbox
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, kw_only=True):
     sandbox: Sandbox | None = None
     sandbox_exclude_read: Sequence[str] | None = None
     policy: Policy | None = None
+    policy_file: Path | None = None
     trust_project: bool = False
     instructions: str | None = None
     mcp_servers: Mapping[str, McpServer] = {}
@@ -56,10 +58,8 @@ class Settings(msgspec.Struct, kw_only=True):
 
 _OF_ALL_TURNS = (
     "idle_timeout",
-    "budget",
     "sandbox",
     "sandbox_exclude_read",
-    "policy",
     "trust_project",
     "instructions",
     "mcp_servers",
@@ -68,6 +68,9 @@ _OF_ALL_TURNS = (
     "provider_options",
 )
 """Settings that hold as long as a client does, by the names of its keywords."""
+
+_OF_EACH_TURN = ("model", "effort", "timeout", "budget", "permissions", "policy")
+"""Settings that may differ from turn to turn."""
 
 
 class Chat:
@@ -80,7 +83,7 @@ class Chat:
         settings: How it begins.
 
     Attributes:
-        settings: How it continues. Use the methods to change provider, source or folder.
+        settings: How it continues. Use the methods to change what a provider may not honour.
         client: Drives the provider.
         exchanges: All that was said and done since the conversation began, with any agent.
         notes: Sent to the agent with the next prompt.
@@ -212,17 +215,31 @@ class Chat:
             session_id=self.session.id,
         )
 
-    def check(self, **changes: object) -> None:
-        """Refuses settings that the provider would have to ignore.
+    def set(self, **changes: object) -> None:
+        """Changes settings from the next turn on.
 
         Raises:
-            UnsupportedOptionError: With the first of them.
+            UnsupportedOptionError: The provider would have to ignore one; none is changed.
         """
-        check_supported(self.client.provider, self.client.capabilities, changes)
+        settings = msgspec.structs.replace(self.settings, **changes)
+        _check(settings, self.client)
+        self.settings = settings
+
+    async def set_policy(self, policy: Policy | None, file: Path | None) -> None:
+        """Changes the rules, also for what was allowed for the session.
+
+        Raises:
+            UnsupportedOptionError: The provider cannot hold them.
+        """
+        self.set(policy=policy, policy_file=file)
+        if self.client.capabilities.resume and not self.settings.ephemeral:
+            await self.session.aclose()  # resumed by the next turn; what was allowed is forgotten
 
     async def change(self, **changes: object) -> None:
         """Continues with another provider or login, which gets what was said."""
         settings = msgspec.structs.replace(self.settings, **changes)
+        if (meter := settings.budget) is not None:  # another plan pays
+            settings.budget = conversation_meter(meter.budget, meter)
         client = _client_of(settings)
         await self.aclose()
         before, self.settings, self.client = self.settings.provider, settings, client
@@ -307,7 +324,7 @@ class Chat:
         """Only what was set: a provider refuses what it cannot honour."""
         given: dict[str, object] = {
             name: value
-            for name in ("model", "effort", "timeout", "permissions")
+            for name in _OF_EACH_TURN
             if (value := getattr(self.settings, name)) is not None
         }
         given["cwd"] = self.folder
@@ -332,8 +349,25 @@ def _client_of(settings: Settings) -> AsyncClient:
         command=settings.command,
         **cast("TurnKeywords", defaults),
     )
-    check_supported(client.provider, client.capabilities, msgspec.structs.asdict(settings))
+    _check(settings, client)
     return client
+
+
+def conversation_meter(budget: Budget, before: Meter | None = None) -> Meter:
+    """Returns what counts for a budget of a conversation, which goes with it to other providers.
+
+    Args:
+        budget: The budget.
+        before: What counted until now.
+    """
+    return Meter(budget, "conversation", before)
+
+
+def _check(settings: Settings, client: AsyncClient) -> None:
+    """Refuses settings that the provider would have to ignore."""
+    check_supported(client.provider, client.capabilities, msgspec.structs.asdict(settings))
+    if settings.budget is not None:
+        check_countable(client.provider, client.capabilities, settings.budget.budget)
 
 
 def _past_turn(exchange: Exchange) -> PastTurn:
