@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 SITE := .venv-site
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 STAMP := $(VENV)/.installed
+SITE_STAMP := $(SITE)/.installed
 TOOLS := build/tools
 
 .PHONY: demo test test-quick test-all coverage lint format bench docs pictures newest-agents test-lowest \
@@ -13,7 +14,7 @@ TOOLS := build/tools
 demo: $(STAMP)
 	$(BIN)/signedin demo
 
-test: $(STAMP)
+test: $(STAMP) $(SITE_STAMP)
 	@echo "1 of 4: the agents of npm, into .agents (minutes, once)"
 	$(BIN)/python scripts/install_agents.py
 	@echo "2 of 4: Chromium, for the tests in a browser"
@@ -28,12 +29,12 @@ test: $(STAMP)
 test-quick: $(STAMP)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -k "unit or not 0.169" tests/unit tests/contract/codex/test_turns.py
 
-coverage: $(STAMP)
+coverage: $(STAMP) $(SITE_STAMP)
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 	@rm -f .coverage.*
 
-test-all: $(STAMP)
+test-all: $(STAMP) $(SITE_STAMP)
 	$(BIN)/python scripts/install_agents.py
 	$(BIN)/python scripts/install_browser.py
 	$(BIN)/python scripts/install_axio.py
@@ -82,11 +83,7 @@ $(TOOLS): pyproject.toml
 	$@/bin/python -m pip install --quiet --group release
 	touch $@
 
-# In an environment of its own: nothing else needs the tool.
-site:
-	$(PYTHON) -m venv $(SITE)
-	$(SITE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(SITE)/bin/python -m pip install --quiet --group site
+site: $(SITE_STAMP)
 	$(SITE)/bin/zensical build --clean --strict
 	$(SITE)/bin/python scripts/check_site.py
 
@@ -98,3 +95,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable ".[cli,codex,claude,chatgpt,tools,schema,loopback,policy,batch,zstd]" --group dev --group integrations
 	touch $(STAMP)
+
+# In an environment of its own: nothing else needs the tool.
+$(SITE_STAMP): pyproject.toml
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(SITE)/bin/python -m pip install --quiet --group site
+	touch $@

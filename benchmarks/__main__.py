@@ -5,7 +5,7 @@ import compileall
 import sys
 from pathlib import Path
 
-from benchmarks import agents
+from benchmarks import agents, machine
 from benchmarks.measurements import ALL, Measurement
 from benchmarks.report import Result, save, show
 from benchmarks.sampling import interleave
@@ -33,11 +33,12 @@ def main() -> None:
         print(f"{measurement.name} is left out: {missing}", file=sys.stderr)
 
     compileall.compile_dir(ROOT / "src", quiet=1)
+    load = machine.load()
     with stage({provider: agent.path for provider, agent in found.items()}) as common:
         results = [run(measurement, common, quick=arguments.quick) for measurement in chosen]
     show(results)
     versions = {provider: agent.version for provider, agent in found.items()}
-    file = save(results, agents=versions, quick=arguments.quick)
+    file = save(results, agents=versions, quick=arguments.quick, load=load)
     print(f"written to {file.relative_to(ROOT)}")
 
 

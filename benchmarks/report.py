@@ -88,13 +88,15 @@ def show(results: Iterable[Result]) -> None:
     print("\n".join(verdicts))
 
 
-def save(results: Iterable[Result], *, agents: Mapping[str, str], quick: bool) -> Path:
-    """Writes everything that was measured; returns the file."""
+def save(
+    results: Iterable[Result], *, agents: Mapping[str, str], quick: bool, load: float | None
+) -> Path:
+    """Writes everything that was measured, with the load before it; returns the file."""
     moment = time.strftime("%Y-%m-%d-%H%M%S")
     document = {
         "moment": moment,
         "machine": machine.machine_line(),
-        "load": machine.load(),
+        "load": {"begin": load, "end": machine.load()},
         "quick": quick,
         "versions": {
             "signedin": machine.own_version(),
