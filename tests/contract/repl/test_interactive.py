@@ -521,6 +521,20 @@ class TestOwnCommands:
         assert [request.prompt for request in model.requests] == ["And now?"]
         assert "Not sent: later" in said(terminal)
 
+    @pytest.mark.parametrize("key", ["\x1b", "\x03"])
+    def test_a_key_ends_a_flood(self, loopback_model: Models, home: Path, work: Path, key: str):
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            terminal.press("!yes\r")
+            wait_for(terminal, "\ny\ny\n")
+            terminal.press(key)
+            wait_for(terminal, "\nInterrupted.\n")
+            wait_until_idle(terminal)
+            assert processes_with(str(home)) == {terminal.pid}
+            enter(terminal, "And now?", "It works.")
+            leave(terminal)
+        assert [request.prompt for request in model.requests] == ["And now?"]
+
 
 class TestStopping:
     def test_esc_stops_the_turn_and_nothing_else(
