@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 
 import click
 
 from signedin.cli import options
 from signedin.cli.output import write, write_json
-from signedin.cli.tables import aligned, bar, local_time, room_beside
+from signedin.cli.tables import aligned, bar, local_time, room_for_bars
 from signedin.model.choices import AuthSource
 from signedin.model.events import RateLimits, RateLimitWindow
 from signedin.model.results import ModelInfo
@@ -88,8 +87,7 @@ def _windows(limits: RateLimits, now: float) -> str:
         )
         for name, window in limits.windows.items()
     ]
-    room = min(room_beside(rows), _BAR)
-    if sys.stdout.isatty() and room >= _BAR // 2:
+    if room := room_for_bars(rows, shortest=_BAR // 2, longest=_BAR):
         shares = [window.used_percent for window in limits.windows.values()]
         drawn = ["", *(bar(share, 100, room) for share in shares)]
         return aligned([(*row, each) for row, each in zip(rows, drawn, strict=True)])

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 
+from signedin.cli.streams import can_draw_on
 from signedin.cli.visible import printable
 
 NARROWEST = 20
@@ -32,10 +33,13 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> str:
     return "".join(f"{line}\n" for row in rows for line in _lines(row, widths))
 
 
-def room_beside(rows: Sequence[tuple[str, ...]]) -> int:
-    """Returns how many columns of the terminal are left for a further column."""
+def room_for_bars(rows: Sequence[tuple[str, ...]], *, shortest: int, longest: int) -> int:
+    """Returns how long bars in a further column can be; 0 if there are to be none."""
+    if not can_draw_on(sys.stdout):
+        return 0
     widest = sum(max(map(width_of, column)) + len(_GAP) for column in zip(*rows, strict=True))
-    return shutil.get_terminal_size().columns - widest
+    room = min(shutil.get_terminal_size().columns - widest, longest)
+    return room if room >= shortest else 0
 
 
 def width_of(text: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 
 from signedin.cli import options
 from signedin.cli.output import write, write_json
-from signedin.cli.tables import aligned, bar, room_beside
+from signedin.cli.tables import aligned, bar, room_for_bars
 from signedin.ledger.report import UsageReport, UsageRow, checked_keys, first_day, read_report
 
 _LONGEST_BAR = 24
@@ -65,8 +64,7 @@ def _table(report: UsageReport) -> str:
     rows = [head, *(_cells(row, report) for row in report.rows)]
     if len(report.rows) > 1:
         rows.append(_cells(report.total, report))
-    room = min(room_beside(rows), _LONGEST_BAR)
-    if sys.stdout.isatty() and room >= _SHORTEST_BAR:
+    if room := room_for_bars(rows, shortest=_SHORTEST_BAR, longest=_LONGEST_BAR):
         bars = ["TOKENS", *(bar(tokens(row), most, room) for row in report.rows), ""]
         rows = [(*row, drawn) for row, drawn in zip(rows, bars, strict=False)]
     return aligned(rows) + _notes(report.total)

@@ -358,6 +358,29 @@ class TestWhileWorking:
         assert "Only touch src" in str(model.requests[-1].body)
         assert "It works." in said(terminal)
 
+    def test_a_file_is_mentioned_at_once_and_an_image_afterwards(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        (work / "main.py").write_text("print()\n")
+        (work / "pic.png").write_bytes(PNG)
+        model = loopback_model(SCRIPT)
+        with talk(model, home, work) as terminal:
+            terminal.press("Wait\r")
+            wait_for(terminal, "It takes")
+            terminal.press("Change @main.py only\r")
+            wait_for(terminal, "Sent.")
+            terminal.press("It looks like @pic.png\r")
+            wait_for(terminal, "Queued; sent when this turn ends.")
+            model.release("time")
+            model.wait_for_request(3)
+            wait_until_idle(terminal)
+            leave(terminal)
+        _, told, afterwards = model.requests
+        assert told.prompt == "Change @main.py only"
+        assert "data:image/png" not in str(told.body)
+        assert afterwards.prompt == "It looks like @pic.png"
+        assert f"data:image/png;base64,{base64.b64encode(PNG).decode()}" in str(afterwards.body)
+
     def test_output_rolls_above_what_is_being_typed(
         self, loopback_model: Models, home: Path, work: Path
     ):

@@ -157,6 +157,17 @@ def test_files_and_images_that_are_mentioned(loopback_model: Models, tmp_path: P
         assert (provider == "chatgpt") == (r'<file path="main.py">\nprint()\n' in sent)
 
 
+def test_an_image_that_the_agent_does_not_take(loopback_model: Models, tmp_path: Path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "dot.png").write_bytes(PNG)
+    model = loopback_model(SCRIPT)
+    gemini = program("gemini", versions("gemini")[0])
+    arguments = ("--binary", str(gemini), "--transport", "gemini-cli")
+    written = talk(model, tmp_path, "See @dot.png", provider="gemini", arguments=arguments)
+    assert "dot.png is not attached: this provider takes no images.\n" in written
+    assert "See @dot.png" in str(model.requests[0].body)  # Gemini CLI looks for itself
+
+
 def test_questions_are_answered_by_the_next_line(loopback_model: Models, tmp_path: Path):
     written = talk(loopback_model(SCRIPT), tmp_path, "Write", "y", "/tools")
     assert "Allow it? [y]es, [a]lways in this session, [n]o, [s]top:\n" in written

@@ -60,6 +60,12 @@ def filled() -> None:
         write_rows(database, [row(), row(reason="failed"), row(day="2026-11-21", **vendor)])
 
 
+def write_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("CI", raising=False)
+
+
 def usage(*arguments: str) -> None:
     command.main(arguments, standalone_mode=False)
 
@@ -77,7 +83,7 @@ class TestUsage:
         )
 
     def test_bars_on_a_terminal(self, capsys, monkeypatch):
-        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        write_to_a_terminal(monkeypatch)
         monkeypatch.setenv("COLUMNS", "60")
         usage("--by", "day")
         assert capsys.readouterr().out == (
@@ -88,6 +94,10 @@ class TestUsage:
             "turns without a known price: 2\n"
         )
         monkeypatch.setenv("COLUMNS", "50")
+        usage("--by", "day")
+        assert "█" not in capsys.readouterr().out
+        monkeypatch.setenv("COLUMNS", "60")
+        monkeypatch.setenv("SIGNEDIN_PLAIN", "1")  # they are signs to who listens
         usage("--by", "day")
         assert "█" not in capsys.readouterr().out
 
@@ -188,16 +198,19 @@ def test_the_pace_of_a_window():
 
 
 def test_windows_with_bars(monkeypatch):
+    write_to_a_terminal(monkeypatch)
     limits = RateLimits({"primary": RateLimitWindow(25.4, 300), "weekly": RateLimitWindow(100)})
+    monkeypatch.setenv("COLUMNS", "40")
     plain = models._windows(limits, NOW)
     assert plain == (
         "LIMIT    USED   LENGTH       RESETS  PACE\n"
         "primary  25 %   300 minutes  -       -\n"
         "weekly   100 %  -            -       -\n"
     )
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     heading, first, second = models._windows(limits, NOW).splitlines()
     assert heading == plain.splitlines()[0]
     assert first.endswith("-     █████▏")
     assert second.endswith(f"-     {'█' * 20}")
+    monkeypatch.setenv("SIGNEDIN_PLAIN", "1")
+    assert models._windows(limits, NOW) == plain

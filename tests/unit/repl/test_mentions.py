@@ -69,7 +69,7 @@ def test_an_image_is_shown_to_the_model(folder: Path):
 def test_a_provider_without_images_is_named_none(folder: Path):
     assert message_of("See @pic.png", folder, Capabilities(workspace=True)) == Message(
         text="See @pic.png",
-        remarks=("pic.png is not shown to the agent: this provider takes no images.",),
+        remarks=("pic.png is not attached: this provider takes no images.",),
     )
 
 

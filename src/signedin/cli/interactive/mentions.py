@@ -61,7 +61,7 @@ def message_of(prompt: str, folder: Path, capabilities: Capabilities) -> Message
             images.append(path)
         else:
             shown = blocks.exact(name)
-            remarks.append(f"{shown} is not shown to the agent: this provider takes no images.")
+            remarks.append(f"{shown} is not attached: this provider takes no images.")
     return Message(text="\n\n".join(parts), images=tuple(images), remarks=tuple(remarks))
 
 
