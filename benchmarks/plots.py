@@ -103,8 +103,8 @@ def circumstances(run: Mapping[str, Any]) -> str:
     programs = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     return (
         f"Measured on {run['moment'][:10]}, all in one {'quick ' * run['quick']}run, on "
-        f"{run['machine']}, while other work went on: the load was {run['load']['begin']} when it "
-        f"began and {run['load']['end']} when it ended. {programs}."
+        f"{run['machine']}; the load was {run['load']['begin']} when it began and "
+        f"{run['load']['end']} when it ended. {programs}."
     )
 
 

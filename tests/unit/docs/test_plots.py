@@ -46,7 +46,7 @@ def test_a_bar_is_the_median_of_the_rounds_and_its_whisker_goes_from_the_least_t
     documents = {file.name: made for file, made in plots.documents(published).items()}
     assert sorted(documents) == ["benchmarks-gemini.svg", "benchmarks.md"]
     assert (
-        "Measured on 2026-01-02, all in one quick run, on 2 cores, while other work went on: "
+        "Measured on 2026-01-02, all in one quick run, on 2 cores; "
         "the load was 0.5 when it began and 1.5 when it ended. signedin 1.0.\n\n"
         "![Gemini. Cold, signedin ÷ gemini: 1.50 (0.50 to 2.00)](pictures/benchmarks-gemini.svg)"
     ) in documents["benchmarks.md"]
