@@ -236,7 +236,8 @@ SCENARIOS = {
     "past": Scenario(ECHO, past, ("history",)),
     "refused": Scenario(HttpError(400, "not like this"), one_shot, ("failures",)),
     "cut": Scenario(Reply("one two three", ending=Cut(after=2)), one_shot, ("failures",)),
-    "used_up": Scenario(UsageLimit(plan="plus", resets_in=3600), one_shot, ("failures",)),
+    # So long that Codex names the day: a time alone is one of the day of the replay.
+    "used_up": Scenario(UsageLimit(plan="plus", resets_in=7 * 86_400), one_shot, ("failures",)),
     "slow": Scenario(Reply("one two", ending=Hang(after=1)), slow, ("interrupt",)),
 }
 

@@ -16,6 +16,7 @@ def troupe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Troupe]:
     with outside_of_sandboxes() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIGNEDIN_HOME", str(tmp_path_factory.mktemp("home") / "signedin"))
         patch.setenv("IS_SANDBOX", "1")
+        used_up_file().parent.mkdir()
         troupe = Troupe(folder)
         try:
             yield troupe

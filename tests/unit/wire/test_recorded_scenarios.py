@@ -1,6 +1,8 @@
 """Every recorded scenario, replayed: no agent, no login, no network."""
 
 import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ ROW_OF = {row.name: row for row in WITH_COPILOT}
 
 
 @pytest.fixture
-def nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No program can be started, no connection made, and nobody is signed in."""
 
     async def start(*args: object, **keywords: object) -> None:
@@ -31,6 +33,11 @@ def nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Process, "start", start)
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(socket.socket, "connect_ex", connect)
+    monkeypatch.setenv("TZ", "UTC")  # Codex names local times, and these were recorded there
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize("place", CASSETTES, ids=lambda path: f"{path.parent.name}-{path.stem}")
