@@ -120,8 +120,8 @@ async def _run(model: LoopbackModel, provider: str | None, command: Sequence[str
         with calling_on_stop(asyncio.get_running_loop(), pass_on):
             code = await process.wait()
         started = ProcessGroup(process.pid, mark)
-        if started.terminate():
-            await started.end_survivors()
+        started.terminate()
+        await started.end_survivors()  # looks again: what was just being started was not seen
     for problem in model.unanswered:
         _say(f"not answered: {problem}\n")
     return code if code >= 0 else SIGNALLED - code

@@ -184,16 +184,32 @@ def new_mark() -> str:
 
 
 def _marked(mark: str) -> Iterator[int]:
-    """Finds what was started with a mark. Zombies, which have no environment, are left out."""
+    """Finds what was started with a mark. Zombies, which have no environment, are left out.
+
+    Neither has a program that is just being replaced by another; those are looked at once more.
+    """
+    without: list[int] = []
     if sys.platform == "linux":
         for name in os.listdir("/proc"):  # noqa: PTH208 - a third of the time of iterdir()
-            if name.isdigit() and _has_mark(int(name), mark):
-                yield int(name)
+            if name.isdigit():
+                environment = _environment(int(name))
+                if environment == b"":
+                    without.append(int(name))
+                elif _is_in(environment, mark):
+                    yield int(name)
+    yield from (pid for pid in without if _has_mark(pid, mark))
 
 
 def _has_mark(pid: int, mark: str) -> bool:
+    return _is_in(_environment(pid), mark)
+
+
+def _is_in(environment: bytes | None, mark: str) -> bool:
+    return environment is not None and f"{MARK}={mark}".encode() in environment.split(b"\0")
+
+
+def _environment(pid: int) -> bytes | None:
     try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:  # it has ended, or belongs to another user
-        return False
-    return f"{MARK}={mark}".encode() in environment.split(b"\0")
+        return None

@@ -52,6 +52,17 @@ def test_a_working_directory_must_be_a_directory(tmp_path: Path) -> None:
         assert error.value.filename == str(wrong)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="marks are looked for on Linux")
+def test_a_program_that_is_just_being_replaced_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In that moment it has no environment."""
+    looks = iter([b"", b"HOME=/\0SIGNEDIN_PROCESS=mark\0"])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", lambda folder: ["7", "self"])
+        patch.setattr(groups, "_environment", lambda pid: next(looks))
+        found = list(groups._marked("mark"))
+    assert found == [7]
+
+
 class Windows:
     """What the modules of `wire` see of Windows: its platform, and what `taskkill` says."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from msgspec import UNSET
 
@@ -13,12 +15,15 @@ from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.items import item_event, seconds
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.failure import SIGN_IN
-from signedin.wire.rpc_errors import InvalidRequestError, MethodNotFoundError
+from signedin.wire.rpc_errors import InternalRpcError, InvalidRequestError, MethodNotFoundError
 
 _PAGE = 50
 _NO_TURN_YET = ("not materialized yet", "list_turns is not supported yet")
 """What Codex says of a thread that has had no prompt (codex 0.163 and 0.169), and of one whose
 first turn has just begun (0.169)."""
+
+_BEING_STORED = re.compile(r"rollout at .+ is empty")
+"""What it says of a thread that it has open, and whose first turn it is about to store (0.163)."""
 
 
 async def list_sessions(server: AppServer, query: SessionQuery) -> SessionPage:
@@ -90,6 +95,10 @@ async def read_history(server: AppServer, thread_id: str) -> list[PastTurn]:
             answer = await server.call("thread/turns/list", params, p.ThreadTurnsListResponse)
         except (InvalidRequestError, MethodNotFoundError) as error:
             if any(sign in error.message for sign in _NO_TURN_YET):
+                return []
+            raise
+        except InternalRpcError as error:
+            if thread_id in server.threads and _BEING_STORED.search(error.message):
                 return []
             raise
         # One that has just begun, or was stopped before its prompt was stored, has nothing yet.
