@@ -346,10 +346,12 @@ class AppServer:
     def _on_frequent(self, message: Frequent, line: bytes) -> None:
         params = cast("_Delta", message).params
         method = cast("str", message.__struct_config__.tag)
-        owner = self._owner(params.thread_id)
-        if owner is None:
-            self._keep(params.thread_id, (method, params, line))
-        listener = owner or self._rest
+        thread_id = params.thread_id
+        listener = (
+            self._listeners.get(thread_id)
+            or self._follower(thread_id, (method, params, line))
+            or self._rest
+        )
         if listener is not None:
             listener.on_notification(method, params, line)
             self._touched.add(listener)
@@ -362,19 +364,19 @@ class AppServer:
         if method == METHOD_UPDATED and decoded is not None:
             self.mcp_startups.updated(cast("McpServerStatusUpdatedNotification", decoded))
         thread_id = getattr(decoded or _addressed(params), "thread_id", None)
-        owner = self._owner(thread_id or "")
+        owner = self._listeners.get(thread_id or "")
         if thread_id and owner is None:
-            self._keep(thread_id, (method, decoded, line))
+            owner = self._follower(thread_id, (method, decoded, line))
         for listener in (owner,) if owner else self._others(thread_id):
             listener.on_notification(method, decoded, line)
             self._touched.add(listener)
 
-    def _owner(self, thread_id: str) -> Listener | None:
-        return self._listeners.get(thread_id) or self._followers.get(thread_id)
-
-    def _keep(self, thread_id: str, notification: _Notification) -> None:
-        if self._expecting:
+    def _follower(self, thread_id: str, notification: _Notification) -> Listener | None:
+        """Returns who follows a thread; if nobody does yet, the notification waits for them."""
+        follower = self._followers.get(thread_id)
+        if follower is None and self._expecting:
             self._unclaimed[thread_id].append(notification)
+        return follower
 
     def _drop_unclaimed(self) -> None:
         if not self._expecting:

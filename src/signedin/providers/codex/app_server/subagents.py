@@ -64,14 +64,3 @@ class AgentThread:
             text, payload = event.text, event.payload
             event = OtherEvent(name=method, text=text, timestamp=event.timestamp, payload=payload)
         return msgspec.structs.replace(event, agent=self._agent)
-
-
-def call_in(params: p.Incoming | None) -> p.CollabAgentToolCallThreadItem | None:
-    """Returns the call to start subagents whose begin or end a notification reports, if any."""
-    if not isinstance(params, (p.ItemStartedNotification, p.ItemCompletedNotification)):
-        return None
-    match params.item:
-        case p.CollabAgentToolCallThreadItem(tool="spawnAgent") as call:
-            return call
-        case _:
-            return None

@@ -15,8 +15,10 @@ from signedin.providers.codex.app_server.normalise import TurnNormaliser
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.app_server.questions import RequestHandler
 from signedin.providers.codex.app_server.running_turn import RunningTurn
-from signedin.providers.codex.app_server.subagents import AgentThread, call_in
+from signedin.providers.codex.app_server.subagents import AgentThread
 from signedin.wire.jsonrpc import IncomingRequest
+
+_ITEM_REPORTS = (p.ItemStartedNotification, p.ItemCompletedNotification)
 
 
 class CodexTurn(RunningTurn[Event]):
@@ -89,7 +91,8 @@ class CodexTurn(RunningTurn[Event]):
                 self._take(method, params, line)
             else:
                 self.queue.put(agent.events(method, params, line))
-            self._follow_agents(params)
+            if isinstance(params, _ITEM_REPORTS):
+                self._follow_agents(params)
         except Exception as error:
             self.fail(not_understood("codex", method, error))
 
@@ -129,9 +132,11 @@ class CodexTurn(RunningTurn[Event]):
         if events and type(events[-1]) is DoneEvent:
             self.end()
 
-    def _follow_agents(self, params: p.Incoming | None) -> None:
-        call = call_in(params)
-        if call is None:
+    def _follow_agents(
+        self, params: p.ItemStartedNotification | p.ItemCompletedNotification
+    ) -> None:
+        call = params.item
+        if not isinstance(call, p.CollabAgentToolCallThreadItem) or call.tool != "spawnAgent":
             return
         if isinstance(params, p.ItemStartedNotification):
             self._server.expect(self)
