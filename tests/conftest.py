@@ -1,6 +1,7 @@
 """What all tests share: nothing of the machine's own accounts and caches is read or written, and
 no test makes signedin log a secret."""
 
+import getpass
 import logging
 import re
 import tempfile
@@ -59,11 +60,13 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def login_ports() -> Iterator[None]:
-    """Keeps the ports that Codex signs in at for one test of all that run on this machine.
+    """Keeps the ports that Codex signs in at for one test of all that this user runs.
 
     A Codex that begins to sign in has the one that waits at its port give up: "Login cancelled".
     """
-    with FileLock(Path(tempfile.gettempdir()) / "signedin-tests-login-ports.lock"):
+    # Nobody may lock what belongs to another user in a folder that all share.
+    name = f"signedin-tests-login-ports-{getpass.getuser()}.lock"
+    with FileLock(Path(tempfile.gettempdir()) / name):
         yield
 
 

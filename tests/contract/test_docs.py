@@ -10,6 +10,7 @@ from pathlib import Path
 import mcp.client.stdio  # noqa: F401 - writes to the stderr that it finds when it is imported
 import pytest
 
+from signedin import Client
 from signedin.loopback import LoopbackModel, Rule, Script, Shell, ToolCall, WriteFile
 from signedin.providers.codex.options import to_toml
 
@@ -86,6 +87,8 @@ def test_examples_run(page: str, reader: LoopbackModel, capsys: pytest.CaptureFi
     names: dict[str, object] = {"__name__": "__main__"}
     for example in examples:
         exec(compile(example, page, "exec"), names)
+    for client in [value for value in names.values() if isinstance(value, Client)]:
+        client.close()  # as a program does when it ends; else its Codex outlives its home
     assert reader.requests
     assert "Certainly." in capsys.readouterr().out or page in SILENT
 

@@ -128,7 +128,10 @@ def huge(turn: Turn) -> None:
 
 
 def flood(turn: Turn) -> None:
-    """200,000 deltas; they wait while a request is answered."""
+    """200,000 deltas; they wait while another turn begins.
+
+    What comes meanwhile is read for that turn, whether or not anybody takes the flood.
+    """
     text = []
     for number in range(2_000):
         _calm.wait()
@@ -247,9 +250,11 @@ def serve() -> None:
         if "id" not in message or method == SILENT_AT:
             continue
         number += 1
-        _calm.clear()
+        if method == "thread/start":
+            _calm.clear()
         answer(message, method, str(number))
-        _calm.set()
+        if method == "turn/start":
+            _calm.set()
 
 
 def answer(message: dict, method: str, number: str) -> None:
