@@ -7,9 +7,10 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 STAMP := $(VENV)/.installed
 SITE_STAMP := $(SITE)/.installed
 TOOLS := build/tools
+CONSTRAINTS := --constraint constraints.txt
 
-.PHONY: demo test test-quick test-all coverage lint format bench docs pictures newest-agents test-lowest \
-	release site clean
+.PHONY: demo test test-quick test-all coverage lint format bench docs pictures lock newest-agents \
+	test-lowest release site clean
 
 demo: $(STAMP)
 	$(BIN)/signedin demo
@@ -62,6 +63,12 @@ docs: $(STAMP)
 pictures: $(STAMP)
 	$(BIN)/python scripts/make_pictures.py
 
+# The newest of everything that is installed from PyPI, for all Pythons and systems.
+lock: $(TOOLS)
+	$(TOOLS)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-header \
+		--all-extras --group dev --group integrations --group site --group release \
+		--output-file constraints.txt pyproject.toml
+
 newest-agents: $(STAMP)
 	$(BIN)/python scripts/use_newest_agents.py
 
@@ -78,9 +85,9 @@ test-lowest: $(TOOLS)
 release: $(TOOLS)
 	$(TOOLS)/bin/python scripts/check_release.py $(TAG)
 
-$(TOOLS): pyproject.toml
+$(TOOLS): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear --upgrade-deps $@
-	$@/bin/python -m pip install --quiet --group release
+	$@/bin/python -m pip install --quiet $(CONSTRAINTS) --group release
 	touch $@
 
 site: $(SITE_STAMP)
@@ -90,15 +97,15 @@ site: $(SITE_STAMP)
 clean:
 	rm -rf $(VENV) $(SITE) .agents build dist
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[cli,codex,claude,chatgpt,tools,schema,loopback,policy,batch,zstd]" --group dev --group integrations
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) --editable ".[cli,codex,claude,chatgpt,tools,schema,loopback,policy,batch,zstd]" --group dev --group integrations
 	touch $(STAMP)
 
 # In an environment of its own: nothing else needs the tool.
-$(SITE_STAMP): pyproject.toml
+$(SITE_STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(SITE)
 	$(SITE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(SITE)/bin/python -m pip install --quiet --group site
+	$(SITE)/bin/python -m pip install --quiet $(CONSTRAINTS) --group site
 	touch $@

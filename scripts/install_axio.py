@@ -3,7 +3,7 @@
     python scripts/install_axio.py
 
 axio needs Python 3.12. Where there is none, or it cannot be installed, the reason is printed; the
-tests are left out then. What is there already stays until the metadata of this package change.
+tests are left out then. What is there already stays until this package or `constraints.txt` change.
 """
 
 import json
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".agents" / "axio"
 PYTHON = HOME / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 STAMP = HOME / "installed.json"
-PINS = ("axio==0.12.2", "axio-responses==0.12.2")
+CONSTRAINTS = ROOT / "constraints.txt"
 SECONDS = 300
 NAMES = ("python3.14", "python3.13", "python3.12")
 
@@ -27,7 +27,7 @@ NAMES = ("python3.14", "python3.13", "python3.12")
 def main() -> int:
     """Installs; the exit code is 0 in any case, as most machines need no axio."""
     metadata = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = json.dumps([metadata, PINS])
+    wanted = json.dumps([metadata, CONSTRAINTS.read_text("utf-8")])
     if STAMP.is_file() and STAMP.read_text("utf-8") == wanted:
         return 0
     base = next(pythons(), None)
@@ -54,7 +54,8 @@ def install(base: str, wanted: str) -> str:
     """Makes the environment anew; returns why it could not be, else nothing."""
     STAMP.unlink(missing_ok=True)
     reason = run(base, "-m", "venv", "--clear", str(HOME)) or run(
-        str(PYTHON), "-m", "pip", "install", "--quiet", *PINS, "--editable", f"{ROOT}[axio]"
+        *(str(PYTHON), "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS)),
+        *("--editable", f"{ROOT}[axio]"),
     )
     if not reason:
         STAMP.write_text(wanted, "utf-8")

@@ -1,8 +1,8 @@
 """Records the scenarios of `tests/support/cassette_scenarios.py` with the installed agents.
 
     python scripts/record_cassettes.py                      # every way to drive every agent
-    python scripts/record_cassettes.py claude-cli-2.1.330   # one of them
-    python scripts/record_cassettes.py claude-cli-2.1.330 one_shot
+    python scripts/record_cassettes.py claude-cli-2.1.331   # one of them
+    python scripts/record_cassettes.py claude-cli-2.1.331 one_shot
 
 It prints what changed in the events since the last recording.
 """

@@ -215,9 +215,9 @@ TRIED: Mapping[str, tuple[str, ...]] = {
     "codex-app-server-wheel": tuple(DOORS),
     "codex-app-server-0.169.0": ("later", "resume", "fork"),
     "codex-exec-wheel": tuple(DOORS),
-    "claude-cli-2.1.330": tuple(DOORS),
+    "claude-cli-2.1.331": tuple(DOORS),
     "claude-cli-2.1.197": ("later", "resume", "fork"),
-    "claude-agent-sdk-2.1.330": tuple(DOORS),
+    "claude-agent-sdk-2.1.331": tuple(DOORS),
     "gemini-acp-0.61.0": tuple(DOORS),
     "gemini-cli-0.61.0": tuple(DOORS),
     "opencode-1.18.33": tuple(door for door in DOORS if door != "cli"),
@@ -228,7 +228,7 @@ TRIED: Mapping[str, tuple[str, ...]] = {
 
 SLOW: Mapping[str, tuple[str, ...]] = {
     # These share the code of claude-cli, which is tried at all doors.
-    "claude-agent-sdk-2.1.330": tuple(door for door in DOORS if door not in {"run", "compact"}),
+    "claude-agent-sdk-2.1.331": tuple(door for door in DOORS if door not in {"run", "compact"}),
     # A process per turn, or seconds to begin in a folder.
     "gemini-cli-0.61.0": tuple(door for door in DOORS if door != "later"),
     "opencode-1.18.33": tuple(door for door in DOORS if door != "later"),

@@ -4,21 +4,28 @@ import re
 import tomllib
 
 import pytest
+from claude_agent_sdk._cli_version import __cli_version__
 
 from signedin.providers.registry import load_provider
 from support.agents import ROOT, versions
 
 
-def packaged() -> list[str]:
-    """The oldest Codex that the extra of the same name takes, which the tests also drive."""
+def packaged(name: str) -> list[str]:
+    """What the extra brings: the oldest Codex that it takes, the Claude Code inside the SDK."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    [*_, requirement] = project["optional-dependencies"]["codex"]
-    return re.findall(r">=([\d.]+)", requirement)
+    match name:
+        case "codex":
+            [*_, requirement] = project["optional-dependencies"]["codex"]
+            return re.findall(r">=([\d.]+)", requirement)
+        case "claude":
+            return [__cli_version__]
+        case _:
+            return []
 
 
 @pytest.mark.parametrize("name", ["codex", "claude", "gemini"])
 def test_tested_versions(name: str) -> None:
-    installed = versions(name) + (packaged() if name == "codex" else [])
+    installed = versions(name) + packaged(name)
     ordered = sorted(installed, key=lambda version: [int(part) for part in version.split(".")])
     oldest, newest = load_provider(name).tested
     assert ordered[0].startswith(oldest)

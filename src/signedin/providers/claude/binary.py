@@ -14,7 +14,7 @@ from signedin.providers.shared.binary import locate
 
 VARIABLE = "SIGNEDIN_CLAUDE_BINARY"
 INSTALL = install_command("claude")
-TESTED = ("2.1.197", "2.1.330")
+TESTED = ("2.1.197", "2.1.331")
 """The oldest and the newest version that signedin is tested with."""
 
 _PROGRAM = "claude.exe" if sys.platform == "win32" else "claude"
@@ -40,7 +40,7 @@ def native_program(path: Path) -> Path:
 
     npm replaces the launcher by the native program, except where it may not run install scripts;
     then a Node script starts the program of the platform's own package (seen with 2.1.197 and
-    2.1.330).
+    2.1.331).
     """
     script = path.resolve()
     if script.suffix not in {".js", ".cjs", ".mjs"}:
