@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from signedin import ApprovalRequest
 from signedin.safety.policy import Policy, allow, ask, deny
@@ -37,6 +37,7 @@ AROUND = st.sampled_from(
     [
         *(
             "({})",
+            "(({}))",
             "{{ {}; }}",
             "! {}",
             "$({})",
@@ -115,6 +116,8 @@ WRAPPED = st.recursive(DENIED, _grown, max_leaves=4)
 
 @settings(max_examples=400, deadline=None)
 @given(WRAPPED)
+@example("((rm))")  # a command where sh is dash
+@example("(({rm,x}))")
 def test_a_denied_part_is_never_allowed(line: str) -> None:
     request = ApprovalRequest(subject="command", item_id="c", command=line)
     for policy in POLICIES:

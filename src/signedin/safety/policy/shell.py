@@ -220,6 +220,9 @@ class _Reader:
                 yield Action("command", (self._text(node).split()[0], None), incidental=True)
             case "variable_assignment":
                 yield Action("command", (self._assignment(node),))
+            case "compound_statement" | "test_command" if self._text(node).startswith("(("):
+                # A subshell in a subshell where sh is dash, which knows no such arithmetic.
+                raise UnparsableError("'((' begins arithmetic in some shells, commands in others")
             case "compound_statement" if re.match(r"\{\S", self._text(node)):
                 raise UnparsableError("a word of it begins with a brace")  # a list to expand
             case "file_redirect":
