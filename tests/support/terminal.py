@@ -106,9 +106,9 @@ class Terminal:
         os.write(self._master, keys.encode())
 
     def wait_for(self, text: str, seconds: float = 60) -> None:
-        """Waits until a text is on the screen."""
+        """Waits until a text is on the screen, wherever lines break between its words."""
         deadline = time.monotonic() + seconds
-        while text not in "\n".join(self.lines):
+        while not self._shows(text):
             if not self._read(deadline):
                 raise AssertionError(f"{text!r} never came to the screen:\n{self.written}")
 
@@ -132,6 +132,10 @@ class Terminal:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
         os.close(self._master)
+
+    def _shows(self, text: str) -> bool:
+        shown = "\n".join(self.lines)
+        return text in shown or text in " ".join(shown.split())
 
     def _read(self, deadline: float) -> bool:
         """Reads what there is, or waits for it; false at the end."""

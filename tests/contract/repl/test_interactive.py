@@ -46,15 +46,15 @@ SCRIPT = Script(
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "signedin"
+def home(folder: Path) -> Path:
+    return folder / "signedin"
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
+def work(folder: Path) -> Path:
+    work = folder / "work"
+    work.mkdir()
+    return work
 
 
 @contextmanager

@@ -258,11 +258,11 @@ def test_the_names_of_events(loopback_model: Models, tmp_path: Path):
     assert named == ["· session", "· message It **works**.", "· usage", "· done It **works**."]
 
 
-def test_a_terminal_that_cannot_be_drawn_on(loopback_model: Models, tmp_path: Path):
+def test_a_terminal_that_cannot_be_drawn_on(loopback_model: Models, folder: Path):
     model = loopback_model(SCRIPT)
     options = run_arguments("codex", model.client_options("codex"))[2:]
-    env = environment(SIGNEDIN_HOME=str(tmp_path / "signedin"), TERM="dumb")
-    with Terminal([PROGRAM, "chat", *options], env=env, cwd=tmp_path) as terminal:
+    env = environment(SIGNEDIN_HOME=str(folder / "signedin"), TERM="dumb")
+    with Terminal([PROGRAM, "chat", *options], env=env, cwd=folder) as terminal:
         terminal.wait_for("signedin[codex:auto]>", SECONDS)
         terminal.press("Hello\r")
         terminal.wait_for("completed in", SECONDS)
