@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -20,37 +19,6 @@ from signedin.wire.cassettes.cassette import Cassette
 
 if TYPE_CHECKING:
     from signedin.model.options import TurnKeywords
-
-_REPEATABLE = (
-    *("model", "effort", "permissions", "instructions", "ephemeral", "trust_project"),
-    *("timeout", "idle_timeout", "output_retries", "provider_options"),
-)
-"""Keywords that a cassette can hold; secrets in ``env`` stay out of it."""
-
-
-def recording_of(
-    file: Path, prompt: str, given: Mapping[str, object], elsewhere: object
-) -> Cassette:
-    """Returns the cassette that a run is recorded into.
-
-    Args:
-        file: Where.
-        prompt: What is asked.
-        given: The keywords it is asked with.
-        elsewhere: What a replay could not have: a session, a worktree or another provider.
-
-    Raises:
-        UsageError: The run could not be replayed.
-    """
-    asked = {name: value for name, value in given.items() if value is not None}
-    others = [name for name in asked if name not in (*_REPEATABLE, "cwd", "env")]
-    if others or elsewhere:
-        what = others[0] if others else "--resume, --worktree or --on-limit"
-        raise UsageError(f"--record cannot be combined with {what}: it could not be replayed")
-    recording = Cassette(file, "rewrite")
-    kept = {name: asked[name] for name in _REPEATABLE if name in asked}
-    recording.describe(prompt, kept)
-    return recording
 
 
 @click.command()

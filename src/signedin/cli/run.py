@@ -5,7 +5,7 @@ Its functions import what they need, so that ``signedin run --help`` does not lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from signedin.model.events import RetryEvent
     from signedin.model.options import TurnKeywords, TurnOptions
     from signedin.model.results import RunResult
+    from signedin.wire.cassettes.cassette import Cassette
+
+_REPEATABLE = (
+    *("model", "effort", "permissions", "instructions", "ephemeral", "trust_project"),
+    *("timeout", "idle_timeout", "output_retries", "provider_options"),
+)
+"""Keywords that a cassette can hold; secrets in ``env`` stay out of it."""
 
 
 @click.command()
@@ -212,9 +219,7 @@ def run(
         presenters.append(TranscriptWriter(transcript, text))
     recording = None
     if record is not None:
-        from signedin.cli.replay import recording_of
-
-        recording = recording_of(record, text, given, resume or own_copy or on_limit)
+        recording = _recording(record, text, given, resume or own_copy or on_limit)
     client = AsyncClient(
         options.providers_of(provider),
         cassette=recording,
@@ -240,6 +245,31 @@ def run(
             client, text, turn_options, presenters, resume=resume, fork=fork, own_copy=own_copy
         )
     )
+
+
+def _recording(file: Path, prompt: str, given: Mapping[str, object], elsewhere: object) -> Cassette:
+    """Returns the cassette that a run is recorded into.
+
+    Args:
+        file: Where.
+        prompt: What is asked.
+        given: The keywords it is asked with.
+        elsewhere: What a replay could not have: a session, a worktree or another provider.
+
+    Raises:
+        UsageError: The run could not be replayed.
+    """
+    from signedin.wire.cassettes.cassette import Cassette
+
+    asked = {name: value for name, value in given.items() if value is not None}
+    others = [name for name in asked if name not in (*_REPEATABLE, "cwd", "env")]
+    if others or elsewhere:
+        what = others[0] if others else "--resume, --worktree or --on-limit"
+        raise UsageError(f"--record cannot be combined with {what}: it could not be replayed")
+    recording = Cassette(file, "rewrite")
+    kept = {name: asked[name] for name in _REPEATABLE if name in asked}
+    recording.describe(prompt, kept)
+    return recording
 
 
 async def run_prompt(
