@@ -36,10 +36,10 @@ class Loop(Shell):
                     try:
                         await self._take_all()
                     finally:
-                        if self.copy.is_entered:
-                            await self.attempt(self.leave_copy())
+                        if self.worktree.is_entered:
+                            await self.attempt(self.leave_worktree())
             finally:
-                await self.copy.aclose()
+                await self.worktree.aclose()
                 await self.chat.aclose()
         return self._left.result()
 

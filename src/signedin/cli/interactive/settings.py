@@ -171,16 +171,16 @@ async def worktree(shell: Shell, argument: str) -> None:
     if argument not in {"", *_WORKTREE}:
         raise UsageError(f"/worktree takes {' or '.join(_WORKTREE)}, not {argument!r}")
     if argument == "apply":
-        applied = await shell.copy.apply()
+        applied = await shell.worktree.apply()
         shell.show(*(Text(f"applied {exact(path)}") for path in applied))
         shell.show(*([] if applied else [Text("Nothing has changed.")]))
     elif argument == "leave":
-        await shell.leave_copy()
+        await shell.leave_worktree()
         shell.show(Text(f"Back in {shell.chat.folder}."))
-    elif shell.copy.is_entered:
-        shell.show(Text(f"In {shell.chat.folder}."), *listed(await shell.copy.changes()))
+    elif shell.worktree.is_entered:
+        shell.show(Text(f"In {shell.chat.folder}."), *listed(await shell.worktree.changes()))
     else:
-        await shell.begin(lambda: _enter_copy(shell))
+        await shell.begin(lambda: _enter_worktree(shell))
 
 
 @command_with("[NAME|clear]", completer=model_choices)
@@ -284,8 +284,8 @@ async def events(shell: Shell, argument: str) -> None:
     shell.show(Text("on" if shell.shows_events else "off"))
 
 
-async def _enter_copy(shell: Shell) -> None:
-    await shell.copy.enter()
+async def _enter_worktree(shell: Shell) -> None:
+    await shell.worktree.enter()
     shell.show(Text(f"In {shell.chat.folder}. /worktree apply merges, /worktree leave goes back."))
 
 

@@ -17,7 +17,7 @@ from signedin.cli.interactive.screen import Screen
 from signedin.cli.interactive.snapshots import Snapshots, branch_of
 from signedin.cli.interactive.state import Chat
 from signedin.cli.interactive.views import EventView
-from signedin.cli.interactive.worktrees import OwnCopy
+from signedin.cli.interactive.worktrees import ConversationWorktree
 from signedin.cli.output import TurnEnd
 from signedin.cli.render import LiveTurnView, TurnView, View
 from signedin.client.turn import AsyncTurn
@@ -48,7 +48,7 @@ class Shell:
         self.screen = screen
         self.asker = Asker(screen)
         self.snapshots = Snapshots()
-        self.copy = OwnCopy(chat)
+        self.worktree = ConversationWorktree(chat)
         self.shows_events = False
         self._turn: AsyncTurn | None = None
         self._turn_ended = asyncio.Event()
@@ -192,9 +192,9 @@ class Shell:
         if not self.screen.reads_ahead:
             await asyncio.wait([self._working])
 
-    async def leave_copy(self) -> None:
+    async def leave_worktree(self) -> None:
         """Moves the conversation out of its worktree, and shows what was not applied."""
-        self.show(*await self.copy.leave())
+        self.show(*await self.worktree.leave())
 
     async def single_turn(self, prompt: str, view: View) -> None:
         """Runs a turn outside of the conversation."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _HOW = {"add": "added", "update": "changed", "delete": "deleted"}
 
 
-class OwnCopy:
+class ConversationWorktree:
     """Where the agent works in place of the folder, from `enter` to `leave`.
 
     Args:
