@@ -39,7 +39,7 @@ class Shell:
         screen: What it is held on.
         asker: Asks the user what the agent wants to know.
         snapshots: The states of the files before and after each turn.
-        copy: The worktree that the conversation may have moved into.
+        worktree: The worktree that the conversation may have moved into.
         shows_events: Whether each event is shown by its name as well.
     """
 
