@@ -18,7 +18,7 @@ PIPE_SIZE = 1 << 20
 BUFFER_LIMIT = 1 << 18
 """Bytes buffered for a consumer that does not ask, before reading pauses."""
 
-INTERVAL = 0.008
+INTERVAL = 0.004
 """Seconds between two reads of a stream that does not stop, and so the most that data waits."""
 
 BURST = 8
