@@ -6,6 +6,7 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -296,6 +297,43 @@ class TestLongInput:
         assert (work / "before").read_text() == f"{text} why?"
         assert (work / "mode").read_text() == "600\n"
         assert not Path((work / "name").read_text().strip()).exists()
+
+    def test_nothing_is_shown_while_an_editor_has_the_terminal(
+        self, loopback_model: Models, home: Path, work: Path
+    ):
+        os.mkfifo(work / "ran")
+        editor = work / "editor"
+        editor.write_text(
+            f"#!{sys.executable}\n"
+            "import os, select, sys, tty\n"
+            "tty.setraw(0)\n"
+            "print('EDITOR', end='\\r\\n', flush=True)\n"
+            "open('ran').read()\n"
+            "typed = b''\n"
+            "while select.select([0], [], [], 0.5)[0]:\n"
+            "    typed += os.read(0, 1000)\n"
+            "print('typed', typed, end='\\r\\n', flush=True)\n"
+        )
+        editor.chmod(0o700)
+        model = loopback_model(
+            [[Text([Hold("editor"), "While editing."]), shell("echo > ran")], "Ran."]
+        )
+        permitted = ("--permissions", "full-access")
+        with talk(model, home, work, *permitted, EDITOR=str(editor)) as terminal:
+            terminal.press("Run\r")
+            model.wait_for_request(1)
+            terminal.press("Next\x07")
+            wait_for(terminal, "EDITOR")
+            model.release("editor")
+            wait_for(terminal, "typed")
+            wait_for(terminal, "Ran.")
+            wait_for(terminal, f"{PROMPT} Next")
+            wait_until_idle(terminal)
+            enter(terminal, "", "completed in")
+            terminal.press("\x04")
+            assert terminal.wait(SECONDS) == 0
+        assert "typed b''" in said(terminal)
+        assert terminal.written.index("typed b''") < terminal.written.index("While editing.")
 
 
 class TestPastedImages:
@@ -628,6 +666,14 @@ class TestStopping:
             wait_for(terminal, "Ctrl-C once more leaves, and so does Ctrl-D.")
             terminal.press_ctrl_c()
             assert terminal.wait(SECONDS) == 130
+
+    def test_leaving_is_no_answer(self, loopback_model: Models, home: Path, work: Path):
+        with talk(loopback_model(SCRIPT), home, work) as terminal:
+            enter(terminal, "And now?", "completed in")
+            terminal.press("/delete\r")
+            wait_for(terminal, "permanently? [y]es, [n]o:")
+            leave(terminal)
+        assert said(terminal)[-1] == "It stays."
 
     @pytest.mark.parametrize("how", ["signal", "ctrl-d", "exit"])
     def test_leaving_stops_what_runs(

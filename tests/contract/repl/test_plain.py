@@ -26,6 +26,15 @@ SCRIPT = Script(
 )
 
 
+@pytest.fixture
+def run_as_codex(tmp_path: Path) -> Path:
+    """A program that notes that it was started, and fails."""
+    program = tmp_path / "run-as-codex"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nexit 3\n")
+    program.chmod(0o700)
+    return program
+
+
 CHANGING = Script(
     "Done.",
     [
@@ -231,7 +240,7 @@ def test_sessions_and_models(loopback_model: Models, tmp_path: Path):
     assert after[2:8] == [
         "Session ID, 1 turn.",
         "signedin[codex:auto]> Hello",
-        "It works.",
+        "It **works**.",
         "You continue in a copy, session ID.",
         "The original can be resumed: ID",
         "gpt-5.5",
@@ -246,10 +255,55 @@ def test_sessions_and_models(loopback_model: Models, tmp_path: Path):
 def test_asking_outside_of_the_conversation(loopback_model: Models, tmp_path: Path):
     model = loopback_model(SCRIPT)
     written = talk(model, tmp_path, "/run Zebra", "/stream Two", "/cost")
+    assert written.count("It **works**.") == 2
     assert [request.prompt for request in model.requests] == ["Zebra", "Two"]
     assert "Zebra" not in str(model.requests[1].body)
     assert written.count("completed in") == 1
     assert "turns   0" in written
+
+
+def test_what_the_next_message_brings_waits_for_it(loopback_model: Models, tmp_path: Path):
+    model = loopback_model(SCRIPT)
+    talk(model, tmp_path, "One", "/source external", "/review", "And now?", "And then?")
+    *_, reviewed, now, then = [request.prompt for request in model.requests]
+    assert reviewed.startswith("Review the current code changes")
+    assert now.startswith("Until now another agent, codex, talked with the user; you continue.")
+    assert now.endswith("The user continues:\n\nAnd now?")
+    assert then == "And then?"
+
+
+def test_homes_of_nobody(loopback_model: Models, tmp_path: Path):
+    lines = ("/cwd ~nobody-at-all", "One", "/save ~nobody-at-all/x", "/transcript ~nobody-at-all/x")
+    written = talk(loopback_model(SCRIPT), tmp_path, *lines)
+    missing = f"{tmp_path}/work/~nobody-at-all"
+    assert f"error: cwd '{missing}' does not exist (resolved to {missing})\n" in written
+    assert f"No such file or directory: '{missing}/x'\n" in written
+    assert f"error: there is no folder {missing} to write x to\n" in written
+    assert "completed in" in written
+
+
+def test_the_program_of_one_agent_is_not_that_of_another(
+    loopback_model: Models, tmp_path: Path, run_as_codex: Path
+):
+    written = talk(
+        loopback_model(SCRIPT),
+        tmp_path,
+        "/provider claude",
+        "/status",
+        arguments=["--binary", str(run_as_codex), "--source", "external"],
+    )
+    assert "Not set for claude: source, binary, provider options\n" in written
+    assert "You are now talking with claude:auto.\n" in written
+
+
+def test_a_login_is_made_as_the_conversation_is(
+    loopback_model: Models, tmp_path: Path, run_as_codex: Path
+):
+    written = talk(
+        loopback_model(SCRIPT), tmp_path, "/login", arguments=["--binary", str(run_as_codex)]
+    )
+    assert (tmp_path / "started").exists()
+    assert "error: " in written
 
 
 def test_the_names_of_events(loopback_model: Models, tmp_path: Path):
@@ -276,6 +330,23 @@ def test_a_terminal_that_cannot_be_drawn_on(loopback_model: Models, folder: Path
         "codex>",
         "It **works**.",
     ]
+
+
+def test_a_line_after_a_question_that_was_left_is_not_lost(loopback_model: Models, folder: Path):
+    model = loopback_model(SCRIPT)
+    options = run_arguments("codex", model.client_options("codex"))[2:]
+    env = environment(SIGNEDIN_HOME=str(folder / "signedin"), TERM="dumb")
+    with Terminal([PROGRAM, "chat", *options], env=env, cwd=folder) as terminal:
+        terminal.wait_for("signedin[codex:auto]>", SECONDS)
+        terminal.press("Write\r")
+        terminal.wait_for("Allow it?", SECONDS)
+        terminal.press_ctrl_c()
+        terminal.wait_for("Interrupted.\n\nsignedin[codex:auto]>", SECONDS)
+        terminal.press("First after\r")
+        terminal.wait_for("completed in", SECONDS)
+        terminal.press("/exit\r")
+        assert terminal.wait(SECONDS) == 0
+    assert [request.prompt for request in model.requests][-1] == "First after"
 
 
 def test_the_agent_gets_the_ends_of_a_long_output(loopback_model: Models, tmp_path: Path):
@@ -314,7 +385,7 @@ def test_it_begins_with_a_stored_session(loopback_model: Models, tmp_path: Path)
     assert re.sub(r"[0-9a-f-]{36}", "ID", again).splitlines()[1:5] == [
         "Session ID, 1 turn.",
         "signedin[codex:auto]> Hello",
-        "It works.",
+        "It **works**.",
         "codex>",
     ]
     assert "Hello" in str(model.requests[-1].body)

@@ -1,12 +1,13 @@
 """What has changed in a folder, by its git repository."""
 
+import asyncio
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from signedin.cli.interactive.snapshots import Snapshots, uncommitted
+from signedin.cli.interactive.snapshots import Snapshots, UndoError, uncommitted
 
 
 @pytest.fixture
@@ -33,6 +34,18 @@ async def test_a_turn_is_undone_without_a_commit(repository: Path) -> None:
         assert await snapshots.undo() == {"known": "restored", "made": "removed"}
     assert (repository / "known").read_text() == "old\n"
     assert not (repository / "made").exists()
+
+
+async def test_nothing_is_undone_where_it_is_not_known_what_has_changed(repository: Path) -> None:
+    with Snapshots() as snapshots:
+        async with snapshots.around_turn(repository):
+            (repository / "known").write_text("changed\n")
+        (repository / "known").write_text("changed by the user\n")
+        command = ["git", "init", "-q", str(repository / "inner")]
+        await asyncio.to_thread(subprocess.run, command, check=True)
+        with pytest.raises(UndoError, match="what was changed since the turn is not known"):
+            await snapshots.undo()
+    assert (repository / "known").read_text() == "changed by the user\n"
 
 
 @pytest.fixture

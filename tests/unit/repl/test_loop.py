@@ -152,6 +152,45 @@ async def test_what_waits_is_not_said_after_an_interrupt(provider: FakeProvider)
     assert [prompt for prompt, _ in provider.prompts] == ["work"]
 
 
+async def test_what_waits_since_a_stop_can_be_stopped(provider: FakeProvider):
+    heeded = asyncio.Event()
+
+    async def heed(self: FakeTurn) -> None:
+        await heeded.wait()
+        await FakeTurn.interrupt(self)
+
+    async def working() -> None:
+        await provider.turn_started.wait()
+        provider.turn_started.clear()
+        turn = provider.turns[-1]
+        turn.interrupt = heed.__get__(turn)
+        await turn.waiting.wait()
+
+    async def heed_now() -> None:
+        heeded.set()
+
+    provider.script = busy
+    screen = FakeScreen("work", working)
+    screen.steps += [screen.interrupt, "work", heed_now, working, screen.interrupt, screen.idle]
+    assert await hold(screen, "mute-wire") == 0
+    assert [prompt for prompt, _ in provider.prompts] == ["work", "work"]
+    assert screen.shown.count("Interrupted.\n") == 2
+
+
+async def test_leaving_says_nothing_that_waits(provider: FakeProvider):
+    async def working() -> None:
+        await provider.turn_started.wait()
+        turn = provider.turns[0]
+        turn.interrupt = turn.waiting.wait  # never ends the turn
+        await turn.waiting.wait()
+
+    provider.script = busy
+    screen = FakeScreen("work", working)
+    screen.steps += [screen.interrupt, "later"]
+    assert await hold(screen, "mute-wire") == 0
+    assert [prompt for prompt, _ in provider.prompts] == ["work"]
+
+
 async def test_what_waits_is_said_together(provider: FakeProvider):
     async def working() -> None:
         await provider.turn_started.wait()

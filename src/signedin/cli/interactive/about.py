@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -18,8 +19,7 @@ from signedin.cli.interactive.screen import Choices
 from signedin.cli.interactive.shell import Shell
 from signedin.cli.interactive.slash import COMMANDS, Command, command, command_with, find
 from signedin.cli.interactive.snapshots import branch_of
-from signedin.cli.interactive.state import Chat
-from signedin.client.async_client import AsyncClient
+from signedin.cli.interactive.state import Chat, client_of
 from signedin.model.errors import SignedinError
 from signedin.model.events import CommandEvent, FileChangeEvent, ToolEvent
 
@@ -105,7 +105,7 @@ async def login(shell: Shell, argument: str) -> None:
     is_external = (argument or settings.source) == "external"
     source = "external" if is_external else "isolated"
     account = settings.account if source == "isolated" else None
-    client = AsyncClient(settings.provider, auth_source=source, account=account)
+    client = client_of(replace(settings, source=source, account=account))
     async with shell.screen.released(), client:
         await client.login()
     shell.show(Text(f"Signed in to {settings.provider} ({account or source})."))

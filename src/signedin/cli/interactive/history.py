@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from datetime import datetime
 
 from prompt_toolkit.history import FileHistory
@@ -24,10 +25,16 @@ class SharedHistory(FileHistory):
             yield entry
 
     def store_string(self, string: str) -> None:
-        """Adds an entry, in one piece: another program may do the same."""
+        """Adds an entry, in one piece: another program may do the same.
+
+        Where it cannot be written, it is not remembered: no reason to lose the line itself.
+        """
         lines = "".join(f"+{line}\n" for line in string.split("\n"))
         entry = f"\n# {datetime.now()}\n{lines}"  # noqa: DTZ005 - as the library has it
-        with open(self.filename, "ab", buffering=0) as file:  # noqa: PTH123 - may be bytes
+        with (
+            suppress(OSError),
+            open(self.filename, "ab", buffering=0) as file,  # noqa: PTH123 - may be bytes
+        ):
             file.write(entry.encode("utf-8", "replace"))
 
 

@@ -58,8 +58,8 @@ class Loop(Shell):
             if taking.done():
                 taking.result()
         finally:
-            await _cancelled(taking, self._stopping, self._working)
             self.leave()
+            await _cancelled(taking, self._stopping, self._working)
 
     async def _take_each(self) -> None:
         while not self._left.done():

@@ -33,6 +33,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...] = ()
 
 
+def user_path(path: str) -> Path:
+    """Returns a path that the user has typed: ``~`` is a home, where there is such a user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - a Path raises if there is none
+
+
 def mention(path: str) -> str:
     """Returns how a path is mentioned."""
     return f'@"{path}"' if re.search(r"\s", path) else f"@{path}"
@@ -76,9 +81,9 @@ def _mentioned(prompt: str, folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for quoted, plain in _MENTION.findall(prompt):
         for name in filter(None, (quoted, plain, plain.rstrip(_AFTER_A_PATH))):
-            path = os.path.join(folder, os.path.expanduser(name))  # noqa: PTH111, PTH118 - as below
+            path = folder / user_path(name)
             if os.path.isfile(path):  # noqa: PTH113 - a Path raises for some names
-                found[name] = Path(path)
+                found[name] = path
                 break
     return found
 

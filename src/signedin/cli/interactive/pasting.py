@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +26,9 @@ _MOST_LINES = 10
 _MOST_CHARACTERS = 2_000
 """Of a pasted text that is shown as it is."""
 
+_LONGEST_PATH = 4_096
+"""Characters of a pasted text that may be a path."""
+
 _CLIPBOARD = (
     ("wl-paste", "--type", "image/png"),
     ("xclip", "-selection", "clipboard", "-target", "image/png", "-out"),
@@ -40,10 +44,14 @@ class Pasting:
 
     Args:
         remark: Shows the user why there is no image.
+        lend: Leaves the terminal to an editor for a while.
     """
 
-    def __init__(self, remark: Callable[[str], None]) -> None:
+    def __init__(
+        self, remark: Callable[[str], None], lend: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self._remark = remark
+        self._lend = lend
         self._texts: dict[str, str] = {}
         self._images: TemporaryDirectory[str] | None = None
 
@@ -102,10 +110,11 @@ class Pasting:
         buffer = event.current_buffer
         buffer.delete_before_cursor(len(self._fold_before(buffer) or ""))
 
-    def _on_editor(self, event: KeyPressEvent) -> None:
+    async def _on_editor(self, event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         buffer.text = self.whole(buffer.text)
-        buffer.open_in_editor()
+        with self._lend():
+            await buffer.open_in_editor()
 
     async def _on_image(self, event: KeyPressEvent) -> None:
         try:
@@ -127,6 +136,8 @@ class Pasting:
 
 def _mentioned_image(pasted: str) -> str | None:
     """Returns the mention of an image whose path was pasted, as terminals do for a dragged one."""
+    if len(pasted) > _LONGEST_PATH:  # shlex takes seconds for long ones
+        return None
     try:
         [word] = shlex.split(pasted)
         path = Path(word)

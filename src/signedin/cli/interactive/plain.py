@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator
@@ -38,6 +39,7 @@ class PlainScreen:
         )
         self._unread = b""
         self._has_ended = False
+        self._reading: asyncio.Future[bytes] | None = None
         self._delegate: ScreenDelegate | None = None
 
     @asynccontextmanager
@@ -103,7 +105,12 @@ class PlainScreen:
     async def _line(self) -> str | None:
         while b"\n" not in self._unread and not self._has_ended:
             # Not sys.stdin: a thread that waits in it would hold its lock while the program ends.
-            data = await in_thread(lambda: os.read(0, _CHUNK), "signedin input")
+            if self._reading is None:
+                reading = in_thread(lambda: os.read(0, _CHUNK), "signedin input")
+                self._reading = asyncio.ensure_future(reading)
+            # Who gives up waiting leaves it to the next: what the thread has read is not lost.
+            data = await asyncio.shield(self._reading)
+            self._reading = None
             self._has_ended = not data
             self._unread += data
         if not self._unread:

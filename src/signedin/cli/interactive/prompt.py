@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -64,7 +64,14 @@ class PromptScreen:
         self._is_secret = False
         self._answer: asyncio.Future[str | None] | None = None
         self._draft = Document()
-        self._pasting = Pasting(lambda remark: self.show(Text(remark, style="dim")))
+        self._borrowers = 0
+        """How many other programs have the terminal."""
+        self._held_back: list[str] = []
+        self._is_ours = asyncio.Event()
+        self._is_ours.set()
+        self._pasting = Pasting(
+            lambda remark: self.show(Text(remark, style="dim")), self._lent_terminal
+        )
         self._session = self._new_session()
 
     @asynccontextmanager
@@ -97,6 +104,7 @@ class PromptScreen:
     ) -> str | None:
         """Takes what is entered next for an answer; what was being typed is set aside."""
         del fits  # the user sees the question
+        await self._is_ours.wait()  # what is being typed in an editor is not the answer
         self._answer = asyncio.get_running_loop().create_future()
         self._question, self._is_secret = question, secret
         self._draft = self._session.default_buffer.document
@@ -121,8 +129,9 @@ class PromptScreen:
     @asynccontextmanager
     async def released(self) -> AsyncGenerator[None, None]:
         """Takes the line off the screen for a while."""
-        async with in_terminal():
-            yield
+        with self._lent_terminal():
+            async with in_terminal():
+                yield
 
     def watch(self, view: View | None) -> None:
         """Draws the current activity of a view, now and at each `refresh`."""
@@ -142,7 +151,26 @@ class PromptScreen:
         except EOFError:
             pass
         finally:
+            if self._question:
+                self._end_question(None)
             self._entered.put_nowait(None)
+
+    @contextmanager
+    def _lent_terminal(self) -> Generator[None, None, None]:
+        """Holds back what is shown, while another program has the terminal.
+
+        It would stand in that program's text, and what the terminal answers would be its input.
+        """
+        self._borrowers += 1
+        self._is_ours.clear()
+        try:
+            yield
+        finally:
+            self._borrowers -= 1
+            if not self._borrowers:
+                self._is_ours.set()
+                held, self._held_back = "".join(self._held_back), []
+                self._show_text(held)
 
     def _end_question(self, answer: str | None) -> None:
         """Gives the answer, and the line back to what was being typed before."""
@@ -194,6 +222,9 @@ class PromptScreen:
         The terminal stays as it is meanwhile: what `in_terminal` does for a moment would let it
         echo what is being typed.
         """
+        if self._borrowers:
+            self._held_back.append(text)
+            return
         app = self._session.app
         if app.is_running:
             app.renderer.erase()

@@ -11,6 +11,7 @@ from rich.text import Text
 from signedin.cli import options, values
 from signedin.cli.blocks import exact
 from signedin.cli.errors import UsageError
+from signedin.cli.interactive.mentions import user_path
 from signedin.cli.interactive.screen import Choices
 from signedin.cli.interactive.shell import Shell
 from signedin.cli.interactive.slash import command, command_with
@@ -25,7 +26,16 @@ from signedin.model.results import ModelInfo
 from signedin.providers.registry import load_provider, provider_names
 
 CLEAR = "clear"
-_PROVIDERS_OWN = ("model", "effort", "account", "transport", "command", "provider_options")
+_PROVIDERS_OWN = (
+    "model",
+    "effort",
+    "source",
+    "account",
+    "transport",
+    "binary",
+    "command",
+    "provider_options",
+)
 """Settings in a provider's own words, which mean nothing to another one."""
 
 _CLEARS = (CLEAR, "leave it to the provider")
@@ -242,7 +252,7 @@ async def policy(shell: Shell, argument: str) -> None:
     """Show or set the rules that answer before you are asked."""
     if argument:
         _check_idle(shell, "a policy")
-        file = None if argument == CLEAR else _resolved(argument)
+        file = None if argument == CLEAR else user_path(argument).resolve()
         await shell.chat.set_policy(values.policy(file) if file else None, file)
     settings = shell.chat.settings
     if settings.policy is None:
@@ -311,7 +321,7 @@ def _show_change(shell: Shell, left: str | None) -> None:
 def _paths_in(folder: Path, typed: str) -> list[str]:
     """Returns what a path that is being typed could become; of a folder, with a slash."""
     start, slash, name = typed.rpartition("/")
-    found = (folder / Path(start + slash).expanduser()).iterdir()
+    found = (folder / user_path(start + slash)).iterdir()
     return sorted(
         f"{start}{slash}{each.name}{'/' if each.is_dir() else ''}"
         for each in found
@@ -320,7 +330,7 @@ def _paths_in(folder: Path, typed: str) -> list[str]:
 
 
 def _folder(start: str, path: str) -> Path:
-    return checked_directory(Path(start) / Path(path).expanduser())
+    return checked_directory(Path(start) / user_path(path))
 
 
 def _show_setting(shell: Shell, name: str) -> None:
@@ -336,10 +346,6 @@ def _about_model(found: ModelInfo) -> str:
 def _check_idle(shell: Shell, what: str) -> None:
     if shell.is_working:
         raise UsageError(f"{what} has to wait: Ctrl-C stops the agent")
-
-
-def _resolved(path: str) -> Path:
-    return Path(path).expanduser().resolve()
 
 
 def _limit(argument: str) -> dict[Limit, Any]:

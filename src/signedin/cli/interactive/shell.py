@@ -19,7 +19,7 @@ from signedin.cli.interactive.state import Chat
 from signedin.cli.interactive.views import EventView
 from signedin.cli.interactive.worktrees import ConversationWorktree
 from signedin.cli.output import TurnEnd
-from signedin.cli.render import LiveTurnView, TurnView, View
+from signedin.cli.render import FormatText, LiveTurnView, TurnView, View
 from signedin.client.turn import AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.errors import SignedinError, TurnInterruptedError
@@ -92,9 +92,15 @@ class Shell:
         """Whether a turn runs."""
         return self._working is not None
 
+    @property
+    def format_text(self) -> FormatText:
+        """How what the agent says is shown."""
+        return blocks.markdown if self.screen.reads_ahead else blocks.plain
+
     def view(self) -> View:
         """Returns the view of a turn that the user has asked for."""
-        view = LiveTurnView(blocks.markdown) if self.screen.reads_ahead else TurnView(blocks.plain)
+        show_turn = LiveTurnView if self.screen.reads_ahead else TurnView
+        view = show_turn(self.format_text)
         return EventView(view) if self.shows_events else view
 
     def show(self, *renderables: RenderableType) -> None:
@@ -162,10 +168,8 @@ class Shell:
                 end = await TurnEnd.of(turn)
                 presenter.finish(end)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._stopping is None or self._left.done() or task is None:
+            if not self._was_stopped():
                 raise
-            task.uncancel()
             end = await TurnEnd.of(turn)
             self.show(*view.end(end.result))
         finally:
@@ -209,9 +213,13 @@ class Shell:
         chat = self.chat
         message = self._message(prompt)
         self.show(Text(f"{chat.settings.provider}>", style="bold"))
+        sent = len(chat.notes)
         turn = chat.turn(message, self.asker.approve, self.asker.answer)
         async with self.snapshots.around_turn(chat.folder):
-            chat.add(prompt, await self.follow(turn, self.view()))
+            end = await self.follow(turn, self.view())
+            chat.add(prompt, end)
+        if end.error is None:
+            del chat.notes[:sent]
 
     async def other_turn(
         self, name: str, begin: Callable[[OnApproval, OnQuestion], AsyncTurn]
@@ -236,17 +244,38 @@ class Shell:
 
     async def _work(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self.attempt(work())
+            await self._attempt_until_stopped(work())
             while self._waiting:
                 prompt = "\n\n".join(self._waiting)
                 self._waiting.clear()
-                await self.attempt(self.turn(prompt))
+                await self._attempt_until_stopped(self.turn(prompt))
         except Exception as error:
             if not self._left.done():
                 self._left.set_exception(error)
         finally:
-            self._working = self._stopping = None
+            self._working = None
             self.screen.refresh()
+
+    async def _attempt_until_stopped(self, work: Awaitable[None]) -> None:
+        """Does something that the user may stop, which stops nothing that comes after it."""
+        try:
+            await self.attempt(work)
+            if self._stopping is not None:
+                self._stopping.cancel()
+                await asyncio.wait([self._stopping])
+        except asyncio.CancelledError:
+            if not self._was_stopped():
+                raise
+        finally:
+            self._stopping = None
+
+    def _was_stopped(self) -> bool:
+        """Whether what runs was cancelled because the user stopped it; then it is no longer."""
+        task = asyncio.current_task()
+        if self._stopping is None or self._left.done() or task is None:
+            return False
+        task.uncancel()
+        return True
 
     async def attempt(self, work: Awaitable[None]) -> None:
         """Does something, and shows what went wrong with it."""

@@ -84,7 +84,12 @@ class Snapshots:
             raise UndoError(f"the last turn worked in {turn.folder}, which is no longer there")
         changed = await self._changed(turn.folder, turn.before, turn.after)
         now = await self._state(turn.folder)
-        since = {} if now is None else await self._changed(turn.folder, turn.after, now)
+        if now is None:
+            raise UndoError(
+                f"what was changed since the turn is not known: git could not record "
+                f"{turn.folder}, or took longer than {SECONDS:g} s"
+            )
+        since = await self._changed(turn.folder, turn.after, now)
         if lost := sorted(changed.keys() & since.keys()):
             raise UndoError(
                 f"changed again since the turn, and left as they are: {', '.join(lost)}"

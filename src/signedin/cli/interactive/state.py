@@ -92,7 +92,7 @@ class Chat:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._started_in = str(Path.cwd())
-        self.client = _client_of(settings)
+        self.client = client_of(settings)
         self.session = self._new_session(None)
         self.exchanges: list[Exchange] = []
         self.notes: list[str] = []
@@ -201,8 +201,6 @@ class Chat:
                 self._effort = event.effort
             elif isinstance(event, UsageEvent) and event.context_tokens and event.context_window:
                 self._context = event.context_tokens, event.context_window
-        if end.error is None:
-            self.notes = []
 
     def conversation(self) -> Conversation:
         """Returns all that was said and done, to make a page of."""
@@ -240,7 +238,7 @@ class Chat:
         settings = msgspec.structs.replace(self.settings, **changes)
         if (meter := settings.budget) is not None:  # another plan pays
             settings.budget = conversation_meter(meter.budget, meter)
-        client = _client_of(settings)
+        client = client_of(settings)
         await self.aclose()
         before, self.settings, self.client = self.settings.provider, settings, client
         self.session = self._new_session(None)
@@ -337,7 +335,12 @@ class Chat:
         return cast("TurnKeywords", given)
 
 
-def _client_of(settings: Settings) -> AsyncClient:
+def client_of(settings: Settings) -> AsyncClient:
+    """Returns a client with these settings.
+
+    Raises:
+        SignedinError: The provider cannot honour one.
+    """
     defaults = {name: value for name in _OF_ALL_TURNS if (value := getattr(settings, name))}
     client = AsyncClient(
         settings.provider,

@@ -11,6 +11,7 @@ from rich.text import Text
 from signedin.cli import blocks
 from signedin.cli.errors import UsageError
 from signedin.cli.interactive import settings, snapshots
+from signedin.cli.interactive.mentions import user_path
 from signedin.cli.interactive.screen import Choices
 from signedin.cli.interactive.shell import Shell
 from signedin.cli.interactive.slash import command, command_with
@@ -45,7 +46,9 @@ async def chat(shell: Shell, argument: str) -> None:
 async def run(shell: Shell, argument: str) -> None:
     """Ask outside of the conversation, and show the answer alone."""
     prompt = _needed(argument, "/run")
-    await shell.begin(lambda: shell.single_turn(prompt, AnswerView(shell.view())))
+    await shell.begin(
+        lambda: shell.single_turn(prompt, AnswerView(shell.view(), shell.format_text))
+    )
 
 
 @command_with("PROMPT", while_working=False)
@@ -88,7 +91,7 @@ async def resume(shell: Shell, argument: str) -> None:
         last = chat.exchanges[-1]
         shell.show(
             Text(f"{shell.prompt}{blocks.printable(last.prompt)}", style="dim"),
-            blocks.markdown(last.answer),
+            shell.format_text(last.answer, ""),
         )
 
 
@@ -217,7 +220,7 @@ def _needed(argument: str, command: str) -> str:
 
 
 def _write_new(text: str, where: str) -> Path:
-    path = Path(where).expanduser().resolve()
+    path = user_path(where).resolve()
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(f"{text.rstrip()}\n")
@@ -229,6 +232,6 @@ def _write_new(text: str, where: str) -> Path:
 def _write_page(conversation: Conversation, where: str) -> Path:
     from signedin.cli.page.document import write_page  # noqa: PLC0415 - jinja2 takes 60 ms
 
-    path = Path(where).expanduser().resolve()
+    path = user_path(where).resolve()
     write_page(conversation, path)
     return path

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from signedin.cli import blocks
-from signedin.cli.render import TurnView, View
+from signedin.cli.render import FormatText, TurnView, View
 from signedin.model.events import (
     Event,
     MessageDeltaEvent,
@@ -46,10 +46,16 @@ class EventView:
 
 
 class AnswerView:
-    """Shows that the agent works, and at the end its answer alone."""
+    """Shows that the agent works, and at the end its answer alone.
 
-    def __init__(self, view: View) -> None:
+    Args:
+        view: Shows that it works.
+        format_text: How the answer is shown.
+    """
+
+    def __init__(self, view: View, format_text: FormatText) -> None:
         self._view = view
+        self._format_text = format_text
 
     def feed(self, event: Event) -> list[RenderableType]:
         """Takes in an event and shows nothing of it."""
@@ -63,7 +69,7 @@ class AnswerView:
     def end(self, result: RunResult[object]) -> list[RenderableType]:
         """Returns the answer."""
         answer = MessageEvent(item_id="answer", text=result.text)
-        return TurnView(blocks.markdown).feed(answer)
+        return TurnView(self._format_text).feed(answer)
 
     def now(self) -> RenderableType:
         """Returns the current activity."""
