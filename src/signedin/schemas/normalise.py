@@ -24,6 +24,11 @@ from signedin.schemas.plain import (
 
 _KEPT = ANNOTATIONS | {"type", "enum", "required", "pattern", "uniqueItems"}
 _HINTS = ("format", "contentEncoding", "contentMediaType")
+_PARTS = (
+    *("allOf", "anyOf", "oneOf"),
+    *("items", "prefixItems", "additionalItems", "additionalProperties"),
+)
+_NAMED_PARTS = ("properties", "patternProperties")
 _REFERRING_ROOT = frozenset({"$ref", "$defs", "definitions", "$schema"})
 
 
@@ -37,7 +42,8 @@ def normalise(document: Schema, defs: Schema, known: Mapping[str, Schema] | None
         known: Plain schemas by the references that stand for them.
 
     Raises:
-        InvalidOptionError: A reference leads nowhere or outside the schema, or no value fits.
+        InvalidOptionError: A reference is an anchor, leads nowhere or outside the schema, or no
+            value fits.
     """
     normaliser = _Normaliser(document, defs, known or {})
     return _without_repeats(normaliser.root(), defs, normaliser.renamed)
@@ -184,8 +190,11 @@ class _Normaliser:
         where = f"the schema at {at or '/'} refers to {reference!r}"
         if not reference.startswith("#"):
             raise InvalidOptionError(f"{where}, outside of itself; put what it means into $defs")
+        anchor, *path = unquote(reference[1:]).split("/")
+        if anchor:
+            raise InvalidOptionError(f"{where}, an anchor; name the place instead: #/$defs/NAME")
         target: JSON = self._document
-        for part in unquote(reference[1:]).split("/")[1:]:
+        for part in path:
             key = part.replace("~1", "/").replace("~0", "~")
             if isinstance(target, dict) and key in target:
                 target = target[key]
@@ -243,12 +252,14 @@ def _is_number(value: JSON) -> bool:
 
 
 def _references(schema: JSON) -> Iterator[str]:
+    """The references in those parts of a schema of which its plain form is made."""
     if isinstance(schema, list):
         for item in schema:
             yield from _references(item)
     elif isinstance(schema, dict):
         if isinstance(reference := schema.get("$ref"), str):
             yield reference
-        for key, value in schema.items():
-            if key not in {"$defs", "definitions"}:
-                yield from _references(value)
+        for keyword in _PARTS:
+            yield from _references(schema.get(keyword))
+        for keyword in _NAMED_PARTS:
+            yield from _references([*cast("Schema", schema.get(keyword, {})).values()])

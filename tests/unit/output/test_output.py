@@ -46,6 +46,11 @@ class Tree(msgspec.Struct):
     children: list["Tree"] = []
 
 
+class Word(msgspec.Struct):
+    word: str
+    definitions: list["Word"] = []
+
+
 class Verdict(pydantic.BaseModel):
     related: bool
     why: str = pydantic.Field(min_length=3, description="In one sentence")
@@ -77,6 +82,7 @@ PERSON = Person("Ada", 36, Mood.BAD, dt.date(1815, 12, 10), ["x"])
         ),
         (Movie, '{"title":"M","year":null}', {"title": "M"}),
         (Tree, '{"value":1,"children":[{"value":2}]}', Tree(1, [Tree(2)])),
+        (Word, '{"word":"a","definitions":[{"word":"b"}]}', Word("a", [Word("b")])),
         (
             Verdict,
             '{"related":true,"why":"same","confidence":null}',

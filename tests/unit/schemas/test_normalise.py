@@ -14,7 +14,7 @@ PLAIN_KEYWORDS = {
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength"),
     *("minItems", "maxItems", "minProperties", "maxProperties"),
 }
-NAMES = st.sampled_from(["a", "b", "c"])
+NAMES = st.sampled_from(["a", "b", "definitions"])
 REFERENCES = st.sampled_from(["#/$defs/one", "#/$defs/two", "#"])
 
 
@@ -212,6 +212,25 @@ def test_a_reference_to_the_root_and_beside_other_keywords_is_kept():
     assert plain(document) == {**root, "$defs": {"Root": root}}
 
 
+@pytest.mark.parametrize("name", ["definitions", "$defs", "properties", "not", "default"])
+def test_a_property_may_have_the_name_of_a_keyword(name):
+    word = {"type": "object", "properties": {name: {"$ref": "#/$defs/Word"}}}
+    document = {"$ref": "#/$defs/Word", "$defs": {"Word": word}}
+    assert plain(document) == {**word, "$defs": {"Word": word}}
+
+
+def test_what_contains_itself_only_in_what_is_dropped_is_inlined():
+    word = {
+        "type": "object",
+        "not": {"$ref": "#/$defs/Word"},
+        "default": {"$ref": "#/$defs/Gone"},
+        "$defs": {"Line": {"items": {"$ref": "#/$defs/Word"}}},
+    }
+    document = {"items": {"$ref": "#/$defs/Word"}, "$defs": {"Word": word}}
+    item = {"type": "object", "default": {"$ref": "#/$defs/Gone"}}
+    assert plain(document) == {"type": "array", "items": item}
+
+
 def test_names_of_definitions_do_not_collide():
     document = {
         "type": "object",
@@ -272,6 +291,13 @@ def test_equal_definitions_of_several_schemas_are_one():
         (
             {"type": "array", "items": {"$ref": "#/$defs/gone"}},
             "the schema at /* refers to '#/$defs/gone', which is not there",
+        ),
+        (
+            {
+                "properties": {"a": {"$ref": "#word"}},
+                "$defs": {"Word": {"$anchor": "word", "type": "string"}},
+            },
+            "the schema at /a refers to '#word', an anchor; name the place instead: #/$defs/NAME",
         ),
         ({"anyOf": [False]}, "the schema at / is false: no value fits it"),
         ({"items": 3}, "the schema at /* is not an object: 3"),
