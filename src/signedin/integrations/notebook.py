@@ -101,7 +101,7 @@ class AgentMagics(Magics):
         super().__init__(shell)
         self._names = cast("dict[str, object]", shell.user_ns)
         self._clients: dict[str, Client] = {}
-        self._sessions: dict[tuple[str, str], Session] = {}
+        self._sessions: dict[tuple[str, str], tuple[Client, Session]] = {}
 
     @magic_arguments()
     @argument("client", nargs="?", default="codex", help="A provider, or a variable with a Client.")
@@ -132,6 +132,8 @@ class AgentMagics(Magics):
         return self._clients[name]
 
     def _session(self, client: str, name: str) -> Session:
-        if (client, name) not in self._sessions:
-            self._sessions[client, name] = self._client(client).session()
-        return self._sessions[client, name]
+        asked = self._client(client)
+        known = self._sessions.get((client, name))
+        if known is None or known[0] is not asked:  # the variable may hold another client by now
+            known = self._sessions[client, name] = asked, asked.session()
+        return known[1]

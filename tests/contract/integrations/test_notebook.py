@@ -106,6 +106,21 @@ def test_the_magic(model: LoopbackModel, tmp_path: Path) -> None:
     wait_until_none_with(os.environ["CODEX_HOME"])
 
 
+def test_another_client_in_the_variable_begins_another_conversation(
+    model: LoopbackModel, tmp_path: Path
+) -> None:
+    done = Executed(
+        tmp_path,
+        "from signedin import Client\nmine = Client('codex')",
+        "%%agent mine --session one --out first\nHi",
+        "mine.close()\nmine = Client('codex')",
+        "%%agent mine --session one --out second\nHi",
+        "%%agent mine --session one --out third\nHi",
+        "first.session_id == second.session_id, second.session_id == third.session_id",
+    )
+    assert done.shown(5)["text/plain"] == "(False, True)"
+
+
 def test_both_apis_and_what_they_return(model: LoopbackModel, tmp_path: Path) -> None:
     done = Executed(
         tmp_path,
