@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import msgspec
@@ -206,11 +207,16 @@ def checked_directory(path: StrPath) -> Path:
     """Returns a folder as an absolute path.
 
     Raises:
-        InvalidOptionError: The folder does not exist.
+        InvalidOptionError: There is no such folder, or it cannot be used.
     """
     # abspath, not resolve: a symlinked folder keeps the name the caller gave it
-    absolute = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
-    if not absolute.is_dir():
-        what = "is not a directory" if absolute.exists() else "does not exist"
-        raise InvalidOptionError(f"cwd {str(path)!r} {what} (resolved to {absolute})")
-    return absolute
+    absolute = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
+    try:
+        if S_ISDIR(absolute.stat().st_mode):
+            return absolute
+        what = "is not a directory"
+    except (FileNotFoundError, ValueError):  # no name holds a NUL
+        what = "does not exist"
+    except OSError as error:
+        what = f"cannot be used: {error.strerror}"
+    raise InvalidOptionError(f"cwd {str(path)!r} {what} (resolved to {absolute})")

@@ -23,6 +23,8 @@ async def test_what_is_refused(stage: Stage, work: Path, tmp_path: Path) -> None
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (work / "link").symlink_to(elsewhere)
+    (work / "loop").symlink_to("loop")
+    long = "a" * 300
     refusals = {
         ("ask", "permissions", "full-access"): MORE.format(*["full-access"] * 2),
         ("start", "permissions", "workspace-write"): MORE.format(*["workspace-write"] * 2),
@@ -45,6 +47,15 @@ async def test_what_is_refused(stage: Stage, work: Path, tmp_path: Path) -> None
         ("sessions", "cwd", "link"): FOLDER.format(work, elsewhere),
         ("ask", "cwd", "nowhere"): (
             f"invalid_option: cwd '{work}/nowhere' does not exist (resolved to {work}/nowhere)"
+        ),
+        ("ask", "cwd", "a\0b"): "invalid_option: cwd 'a\\x00b' does not exist",
+        ("codex", "cwd", "loop"): (
+            f"invalid_option: cwd '{work}/loop' cannot be used: Too many levels of symbolic links "
+            f"(resolved to {work}/loop)"
+        ),
+        ("sessions", "cwd", long): (
+            f"invalid_option: cwd '{work}/{long}' cannot be used: File name too long "
+            f"(resolved to {work}/{long})"
         ),
         ("ask", "provider", "claude"): (
             "invalid_option: provider must be one of: codex; not 'claude'"

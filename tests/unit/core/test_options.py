@@ -92,6 +92,9 @@ def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         ({"instructions": ["x"]}, "instructions must be a string"),
         ({"cwd": "/nowhere/at/all"}, r"cwd '/nowhere/at/all' does not exist"),
         ({"cwd": __file__}, "is not a directory"),
+        ({"cwd": "a\0b"}, r"cwd 'a\\x00b' does not exist"),
+        ({"cwd": "a" * 300}, r"cwd 'a+' cannot be used: File name too long"),
+        ({"cwd": "~nobody at all/a"}, r"cwd '~nobody at all/a' does not exist"),
         ({"output_retries": -1}, "output_retries must be a whole number from 0"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, nullcontext
 from functools import partial
@@ -81,7 +82,10 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
     def folder_at(self, cwd: str | None) -> Path:
         """Returns a folder, which may be relative to the server's, with symlinks resolved."""
-        found = (self.folder / (cwd or "")).resolve()
+        try:
+            found = Path(os.path.realpath(self.folder / (cwd or "")))
+        except ValueError:  # no name holds a NUL
+            raise InvalidOptionError(f"cwd {cwd!r} does not exist") from None
         if not found.is_relative_to(self.folder):
             raise PermissionDeniedError(
                 f"agents of this server work in {self.folder} and below, not in {found}; "
