@@ -281,28 +281,33 @@ async def test_what_is_said_and_done_where_that_is_asked_for(
 
 
 ARGS = ("arguments", "result")
+SAID = (*ARGS, "input.messages", "system_instructions", "output.messages")
 
 
 def text(content: str) -> dict[str, str]:
     return {"type": "text", "content": content}
 
 
+@pytest.mark.parametrize("character", ["x", '"', "\\", "\x1b"])
 async def test_attributes_have_a_limit(
-    client: AsyncClient, play: Play, monkeypatch: pytest.MonkeyPatch
+    client: AsyncClient, play: Play, monkeypatch: pytest.MonkeyPatch, character: str
 ) -> None:
     monkeypatch.setenv(CONTENT, "true")
-    huge = "x" * 3_000_000
+    huge = character * 3_000_000
     play(
         [SessionEvent(session_id=huge, model=huge)],
         [ToolEvent(item_id=huge, name=huge, status="failed", arguments=[huge], result=huge)],
-        [ErrorEvent(error=ErrorKind.OTHER, text=huge), done("failed")],
+        [message(huge), ErrorEvent(error=ErrorKind.OTHER, text=huge), done("failed")],
     )
     with Telemetry() as telemetry:
         with pytest.raises(SignedinError):
             await client.run(huge, model=huge, instructions=huge)
-        sizes = [len(span.to_json()) for span in telemetry.spans]
-    assert len(sizes) == 2
-    assert max(sizes) < 200_000
+        call, turn = telemetry.spans
+    attributes = {**call.attributes, **turn.attributes}
+    said = [value for name, value in attributes.items() if name.endswith(SAID)]
+    assert len(list(map(json.loads, said))) == len(SAID)
+    assert max(len(str(value)) for value in attributes.values()) < 66_000
+    assert len(turn.status.description) < 33_000
 
 
 FAILED = [session_event(), ErrorEvent(error=ErrorKind.OVERLOADED, text="too busy"), done("failed")]

@@ -32,7 +32,9 @@ def cut(text: str) -> str:
 def as_json(value: object) -> str:
     """Returns a value as JSON, masked; what is too long is a JSON text of its beginning."""
     encoded = redact_json(msgspec.json.encode(value, enc_hook=repr)).decode()
-    return encoded if len(encoded) <= 2 * _LONGEST_TEXT else as_json(cut(encoded))
+    if len(encoded) <= 2 * _LONGEST_TEXT:
+        return encoded
+    return msgspec.json.encode(cut(encoded)).decode()
 
 
 def parts(text: str) -> list[dict[str, str]]:
