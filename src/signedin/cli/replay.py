@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=options.FILE, help="A cassette, as `signedin run --record` writes it.")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0),
+    type=float,
     default=1.0,
     metavar="FACTOR",
     help="How fast: 1 as it was, 2 twice as fast, 0 at once.",
@@ -45,6 +45,8 @@ def replay(*, file: Path, speed: float, json: bool, stream: bool | None) -> None
     signedin run --record run.jsonl "Why does the build fail?"
     signedin replay run.jsonl --speed 4
     """
+    if not speed >= 0:  # neither below it nor nan
+        raise UsageError(f"--speed must be a number from 0, not {speed:g}")
     cassette = Cassette(file, "none")
     cassette.show(speed)
     head = cassette.head
