@@ -484,6 +484,13 @@ class TestRead:
         assert (without.provider, without.session_id) == ("", "s-1")
         assert without.exchanges[0].elapsed == 4.0
 
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_only_a_line_feed_ends_a_line(self, end):
+        said = MessageEvent(item_id="m", text="a\u2028b\u2029c\x85d")
+        lines = end.join(msgspec.json.encode(each).decode() for each in (SESSION, said, DONE))
+        assert "a\u2028b\u2029c\x85d" in lines
+        assert from_json(lines + end).exchanges[0].answer == said.text
+
     def test_unknown_kinds_pass_through(self):
         conversation = from_json('{"kind":"check","text":"fine"}')
         other = conversation.exchanges[0].events[0]

@@ -170,7 +170,7 @@ def from_json(text: str) -> Conversation:
     exchanges: list[Exchange] = []
     results: list[_ResultRow] = []
     waiting: list[Event] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         row = _row(line, number)
