@@ -8,6 +8,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
 
 import msgspec
 from msgspec import Struct
@@ -346,7 +347,7 @@ def _patch(change: WriteFile | EditFile) -> str:
 
 
 def _prefixed(sign: str, text: str) -> list[str]:
-    return [sign + line for line in text.splitlines()]
+    return [sign + line.removesuffix("\n") for line in StringIO(text)]
 
 
 def _output_text(text: str) -> dict[str, object]:

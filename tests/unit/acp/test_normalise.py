@@ -176,6 +176,7 @@ def test_a_cancelled_turn_does_not_call_its_actions_completed() -> None:
 
 def test_diffs_without_a_last_line_end() -> None:
     assert unified_diff("a", "b\n") == "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n"
+    assert unified_diff("a\f\u2028a\n", "") == "@@ -1 +0,0 @@\n-a\f\u2028a\n"
 
 
 UPDATES = st.one_of(

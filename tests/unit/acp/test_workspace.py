@@ -44,6 +44,11 @@ def test_some_lines(root: Path, line: int | None, limit: int | None, text: str) 
     assert Workspace(root).read("sub/file", line=line, limit=limit) == text
 
 
+def test_lines_end_where_editors_have_them_end(root: Path) -> None:
+    (root / "paged").write_text("1\f1\u20281\n2\n")
+    assert Workspace(root).read("paged", line=2, limit=1) == "2\n"
+
+
 @pytest.mark.parametrize(
     "path", ["../outside/secret", "outer/secret", "outer-file", "/etc/passwd", "dangling", "", "."]
 )

@@ -267,7 +267,9 @@ def test_file_changes() -> None:
         assistant(tool("Write", file_path="/w/g", content="x\n")),
         tool_result("ok", {"type": "create", "filePath": "/w/g", "content": "x\n"}),
         assistant(
-            tool("MultiEdit", file_path="/w/f", edits=[{"old_string": "1", "new_string": "2"}])
+            tool(
+                "MultiEdit", file_path="/w/f", edits=[{"old_string": "1\f", "new_string": "1\f\n2"}]
+            )
         ),
         tool_result("no such file", "Error: no such file", is_error=True),
     )
@@ -276,8 +278,8 @@ def test_file_changes() -> None:
         ("completed", (FileChange("/w/f", "update", "@@ -3,2 +3,2 @@\n a\n-b\n+c\n"),)),
         ("started", (FileChange("/w/g", "add", "x\n"),)),
         ("completed", (FileChange("/w/g", "add", "x\n"),)),
-        ("started", (FileChange("/w/f", "update", "@@ -1 +1 @@\n-1\n+2\n"),)),
-        ("failed", (FileChange("/w/f", "update", "@@ -1 +1 @@\n-1\n+2\n"),)),
+        ("started", (FileChange("/w/f", "update", "@@ -1 +1,2 @@\n 1\f\n+2\n"),)),
+        ("failed", (FileChange("/w/f", "update", "@@ -1 +1,2 @@\n 1\f\n+2\n"),)),
     ]
 
 

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Self
 
@@ -190,7 +191,7 @@ def _as_added(folder: Path, path: str) -> str:
         content = opened.read(_LONGEST_SHOWN)
     if b"\0" in content:
         return f"+++ {path} (new, binary)"
-    lines = content.decode("utf-8", "replace").splitlines()
+    lines = [line.rstrip("\r\n") for line in StringIO(content.decode("utf-8", "replace"))]
     return "\n".join([f"+++ {path} (new)", *(f"+{line}" for line in lines)])
 
 

@@ -10,6 +10,7 @@ import difflib
 import re
 import time
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import unquote
@@ -335,7 +336,8 @@ def _local(path: str) -> str:
 
 def unified_diff(old: str, new: str) -> str:
     """Returns the difference of two texts as a unified diff without the lines that name files."""
-    lines = difflib.unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), n=3)
+    # Lines as git and editors have them: str.splitlines also cuts at form feeds and U+2028.
+    lines = difflib.unified_diff([*StringIO(old)], [*StringIO(new)], n=3)
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
         for line in list(lines)[2:]

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 
 from signedin.providers.shared.project import RUN_BY_THEMSELVES, runs_by_itself
@@ -75,7 +76,7 @@ class Workspace:
         if line is None and limit is None:
             return text
         start = max((line or 1) - 1, 0)
-        lines = text.splitlines(keepends=True)
+        lines = [*StringIO(text)]  # str.splitlines also cuts at form feeds and U+2028
         return "".join(lines[start : None if limit is None else start + limit])
 
     def write(self, path: str, text: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from io import StringIO
 from typing import cast
 
 import msgspec
@@ -205,7 +206,9 @@ def content_text(content: object) -> str:
 
 def _unified(old: str, new: str) -> str:
     """A unified diff of two texts, without the lines that name the files."""
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="")
+    # Lines as git and editors have them: str.splitlines also cuts at form feeds and U+2028.
+    before, after = ([line.removesuffix("\n") for line in StringIO(text)] for text in (old, new))
+    lines = difflib.unified_diff(before, after, lineterm="")
     return "".join(f"{line}\n" for line in list(lines)[2:])
 
 
