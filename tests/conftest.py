@@ -44,6 +44,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("HOME", str(home / "user"))
         patch.setenv("SIGNEDIN_HOME", str(home / "signedin"))
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        (home / "config.toml").touch()
         patch.setenv("SIGNEDIN_CONFIG", str(home / "config.toml"))
         patch.delenv("CODEX_HOME", raising=False)
         for variables in vendor_variables().values():

@@ -82,7 +82,11 @@ class _Program(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Imports the command that the arguments name."""
-        name, found, rest = super().resolve_command(ctx, args)
+        try:
+            name, found, rest = super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            message = f"{error.format_message()} A prompt of one word: signedin run {args[0]}"
+            raise click.UsageError(message, error.ctx) from None
         if not name or found is None:
             return name, found, rest
         command = load(name)

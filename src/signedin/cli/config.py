@@ -27,4 +27,4 @@ def config(*, profile: str | None, cwd: str | None, json: bool) -> None:
         rows = [(name, str(each.value), each.source) for name, each in sorted(found.items())]
         write(aligned(rows))
     else:
-        write(f"nothing is configured; write it to {user_file()}")
+        write(f"nothing is configured; write it to {user_file()}\n")

@@ -178,8 +178,9 @@ def check_fix(project: Path) -> None:
     """
     if (project / MODULE).read_text() == FILES[MODULE]:
         raise SignedinError(
-            f"the agent did not change {MODULE}; if its sandbox cannot start on this machine, see "
-            "above, try: signedin demo --permissions full-access"
+            f"the agent did not change {MODULE}; with --permissions read-only it may not, and if "
+            "its sandbox cannot start on this machine, see above, try: "
+            "signedin demo --permissions full-access"
         )
     test = subprocess.run(
         TEST, cwd=project, capture_output=True, text=True, timeout=TEST_SECONDS, check=False

@@ -90,6 +90,8 @@ def settings(profile: str | None = None, cwd: StrPath | None = None) -> dict[str
             there is no such profile.
     """
     profile = profile or os.environ.get("SIGNEDIN_PROFILE")
+    if os.environ.get(VARIABLE) and not user_file().exists():
+        raise InvalidOptionError(f"{VARIABLE} names {user_file()}, which does not exist")
     user = _read(user_file(), ())
     project = _read(_project_file(Path(cwd or ".")), ("tool", "signedin"))
     named = [part for part in (user, project) if part and profile in part[0].profiles]
@@ -223,6 +225,7 @@ def _read(path: Path | None, tables: tuple[str, ...]) -> tuple[Document, Path] |
     """
     if path is None or not path.is_file():
         return None
+    text = ""
     try:
         text = path.read_text("utf-8")
         if tables and tables[-1] not in text:
@@ -231,7 +234,7 @@ def _read(path: Path | None, tables: tuple[str, ...]) -> tuple[Document, Path] |
 
         content: object = tomllib.loads(text)
     except (OSError, ValueError) as error:
-        if tables:  # the trouble of others: what is in it may have nothing to do with signedin
+        if tables and f"[{'.'.join(tables)}" not in text:  # the trouble of others
             return None
         raise InvalidOptionError(f"{path}: {error}") from error
     for table in tables:

@@ -143,6 +143,10 @@ def members_of(
     """
     from signedin.providers.fallback.members import check_vendors  # noqa: PLC0415 - seldom needed
 
+    if not isinstance(providers, str | list | tuple):
+        raise InvalidOptionError(
+            f"the provider must be a name, or a list of names, not {providers!r}"
+        )
     given = [providers] if isinstance(providers, str) else list(providers)
     if not given:
         raise InvalidOptionError("a client needs a provider; the list is empty")

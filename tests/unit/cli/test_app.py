@@ -46,8 +46,11 @@ def test_the_version(capsys):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["nope"], "No such command 'nope'."),
-        (["rnu"], "No such command 'rnu'. Did you mean 'run'?"),
+        (["nope"], "No such command 'nope'. A prompt of one word: signedin run nope"),
+        (
+            ["rnu"],
+            "No such command 'rnu'. Did you mean 'run'? A prompt of one word: signedin run rnu",
+        ),
     ],
 )
 def test_an_unknown_command_is_said_on_standard_error(capsys, arguments, error):

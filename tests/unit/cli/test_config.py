@@ -106,14 +106,22 @@ def test_what_a_project_may_not_say(user: Path, project: Path, text: str, messag
 
 
 def test_files_that_cannot_be_used(user: Path, project: Path) -> None:
-    (project.parent / "pyproject.toml").write_text("[tool.signedin")  # the trouble of others
+    of_project = project.parent / "pyproject.toml"
+    of_project.write_text("[project]\nname = 'signedin\n")  # the trouble of others
     assert values(cwd=project)["provider"] == "claude"
+    of_project.write_text("x =\n[tool.signedin]\npermissions = 'read-only'\n")
+    with pytest.raises(InvalidOptionError, match=rf"^{of_project}: Invalid value \("):
+        settings(cwd=project)
+    of_project.unlink()
     with pytest.raises(
         InvalidOptionError, match=r"there is no profile 'nope' in .* there are revi"
     ):
         settings("nope", project)
     user.write_text("provider = ")
     with pytest.raises(InvalidOptionError, match=rf"^{user}: Invalid value \("):
+        settings(cwd=project)
+    user.unlink()
+    with pytest.raises(InvalidOptionError, match=rf"^SIGNEDIN_CONFIG names {user}, which does not"):
         settings(cwd=project)
 
 

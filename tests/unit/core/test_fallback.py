@@ -136,6 +136,12 @@ def test_what_cannot_be_a_client(case: str) -> None:
         Client(list(providers), **keywords)
 
 
+@pytest.mark.parametrize("provider", [None, 5, b"codex", {"codex"}])
+def test_what_cannot_be_a_provider(provider: object) -> None:
+    with pytest.raises(InvalidOptionError, match=r"^the provider must be a name, or a list of"):
+        Client(provider)  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize(
     ("keywords", "who"),
     [
