@@ -1,5 +1,6 @@
 """Doors that the recorded scenarios do not go through: several providers, batches, modes."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,26 @@ def test_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
         play("second.db") == recorded == [f"You said: {word}" for word in ("one", "three", "two")]
     )
+
+
+def test_what_looks_like_a_time_or_a_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = int(time.time())
+    said = [
+        f'{{"t":{now}}} and [{now}] and a,{now},b',
+        "see 2025-02-30T10:00:00Z, released 2020-01-01T00:00:00Z",
+        "Usage: connect <host:port> as <user:password>, <request:1> is none",
+    ]
+
+    with LoopbackModel(ECHO) as model:
+        options: dict[str, Any] = {**model.client_options("codex"), "cwd": tmp_path}
+
+        def play() -> list[str]:
+            with Client("codex", cassette=tmp_path / "run.jsonl", **options) as client:
+                return [client.run(text).text for text in said]
+
+        assert play() == [f"You said: {text}" for text in said]
+    no_programs(monkeypatch, tmp_path)
+    assert play() == [f"You said: {text}" for text in said]
 
 
 async def test_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,6 +215,49 @@ def test_what_belongs_to_a_run_is_recorded_by_its_role() -> None:
     assert shown["mail"] == "somebody@example.org"
 
 
+NOW = 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"a,{NOW},b",
+        f'{{"t":{NOW}}} and [{NOW}]',
+        f"[{NOW}] started",
+        "see 2025-02-30T10:00:00Z",
+        "see 2023-11-14T22:13:60Z or 2023-11-14T24:00:00",
+        "released 2020-01-01T00:00:00Z",
+        "Usage: connect <host:port> as <user:password>",
+        "<request:1>",
+        "<seconds:5>",
+        "<_uuid:1> is not <uuid:1>",
+    ],
+)
+def test_text_that_only_looks_like_a_time_or_a_role_stays(text: str) -> None:
+    message = {"text": text, "t": NOW, "of": [text, {text: NOW}]}
+    hidden = Roles(NOW).hide(json.dumps(message, separators=(",", ":")))
+    assert Roles(NOW).match(json.loads(hidden), message)
+    assert json.loads(Roles(NOW).show(hidden)) == message
+    shown = Roles(NOW).show(json.dumps(Roles(NOW).hide_text(text)))
+    assert json.loads(shown) == text
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_the_letter_of_an_escape_is_not_of_an_address(*, wrapped: bool) -> None:
+    text = "Regards\nsomebody@example.org"
+    hidden = Roles(NOW).hide(json.dumps(json.dumps(text) if wrapped else text))
+    shown = json.loads(Roles(NOW).show(hidden))
+    assert (json.loads(shown) if wrapped else shown) == "Regards\nuser1@example.com"
+
+
+def test_a_folder_whose_name_is_escaped_in_json() -> None:
+    recording = Roles(NOW)
+    recording.learn_cwd('/srv/the "good" one')
+    hidden = recording.hide(json.dumps({"cwd": '/srv/the "good" one'}))
+    assert json.loads(hidden) == {"cwd": "<cwd:1>"}
+    assert Roles(NOW).match(json.loads(hidden), {"cwd": '/srv/the "other" one'})
+
+
 def test_an_id_is_the_same_everywhere() -> None:
     first, second = (f"0190cafe-0000-7000-8000-00000000000{n}" for n in (1, 2))
     replay = Roles(0.0)
@@ -232,8 +275,9 @@ def test_conversations_that_began_alike_may_change_places() -> None:
     assert not replay.match({"on": "<uuid:1>"}, {"on": one})
 
 
+LIKE_ROLES = st.from_regex("(<_{0,2}(uuid|iso|request|seconds):[12a]?>?){1,2}", fullmatch=True)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(),
+    st.none() | st.booleans() | st.integers(-1000, 1000) | st.text() | LIKE_ROLES,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
@@ -243,15 +287,32 @@ JSON = st.recursive(
 def test_whatever_is_sent_is_what_was_recorded(message: object) -> None:
     hidden = Roles(0.0).hide(json.dumps(message, ensure_ascii=False))
     assert Roles(0.0).match(json.loads(hidden), message)
+    assert json.loads(Roles(0.0).show(hidden)) == message
 
 
 @given(JSON, JSON)
 def test_what_differs_is_not(first: object, second: object) -> None:
     if json.dumps(first) != json.dumps(second):
-        assert not Roles(0.0).match(first, second) or "***" in json.dumps(first)
+        recorded = json.loads(Roles(0.0).hide(json.dumps(first)))
+        assert not Roles(0.0).match(recorded, second) or "***" in json.dumps(first)
 
 
-# Secrets
+# What is not written
+
+
+def test_what_could_not_be_read_again_replaces_nothing(
+    tape: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tape.read_bytes()
+    recording = cassette.Cassette(tape, "rewrite")
+    monkeypatch.setattr(Roles, "hide", lambda _, text: f"{text}spoilt")
+    recording.recall("program", str, lambda: "codex")
+    with pytest.raises(CassetteError) as caught:
+        recording.save()
+    assert str(caught.value).startswith(
+        f"the cassette {tape} is not written: line 2 could not be read again: JSON is malformed"
+    )
+    assert tape.read_bytes() == before
 
 
 @pytest.mark.parametrize(

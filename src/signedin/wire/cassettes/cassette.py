@@ -25,6 +25,7 @@ from signedin.wire.cassettes.tape import (
     Entry,
     Head,
     Start,
+    check_readable,
     encoded,
     read_tape,
     write_tape,
@@ -191,7 +192,7 @@ class Cassette:
             agent: The version of the agent, if it is known.
 
         Raises:
-            CassetteError: It cannot be written, or has a secret in it.
+            CassetteError: It cannot be written or read again, or has a secret in it.
         """
         entries = self._recorder.entries
         if self.replays or len(entries) == self._saved:
@@ -199,6 +200,7 @@ class Cassette:
         self._head = msgspec.structs.replace(self._head, agent=agent)
         lines = encoded(self._head, _renumbered(self._before, entries))
         check_swept(self._path, lines)
+        check_readable(self._path, lines)
         write_tape(self._path, lines)
         self._saved = len(entries)
 

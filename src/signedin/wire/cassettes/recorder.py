@@ -14,7 +14,7 @@ import msgspec
 from signedin import __version__
 from signedin.model.redact import redact, redact_json
 from signedin.wire.cassettes.roles import Roles
-from signedin.wire.cassettes.tape import End, Entry, Reply, Start, ToolCall
+from signedin.wire.cassettes.tape import UNDECODABLE, End, Entry, Reply, Start, ToolCall
 from signedin.wire.process import Process
 
 T = TypeVar("T")
@@ -22,7 +22,6 @@ Caller: TypeAlias = Callable[[str, Mapping[str, object]], Awaitable[T]]
 """Calls a Python tool: its name and its arguments."""
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
-_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _DATA = b"data: "
 
 
@@ -80,12 +79,16 @@ class Recorder:
     def text(self, text: bytes) -> str:
         """Returns what is not JSON as it is recorded."""
         with self._lock:
-            return self._roles.hide(redact(text.decode("utf-8", "replace")))
+            return self._roles.hide_text(redact(text.decode("utf-8", "replace")))
 
     def new_request(self) -> str:
         """Returns the role of another request of ours."""
         self._requests += 1
-        return f"<request:{self._requests}>"
+        return self.own_role(f"request:{self._requests}")
+
+    def own_role(self, role: str) -> str:
+        """Returns a role for a message that is yet to be recorded."""
+        return self._roles.own(role)
 
     def learn_cwd(self, folder: object) -> None:
         """Records a working directory by its role from now on."""
@@ -115,7 +118,7 @@ class Track:
         for line in data.splitlines():
             try:
                 message = cast("object", msgspec.json.decode(line))
-            except _UNDECODABLE:
+            except UNDECODABLE:
                 self.add(sent_text=self._recorder.text(data))
                 return
             if not isinstance(message, dict):
@@ -152,7 +155,7 @@ class Track:
         is_data = line.startswith(_DATA)
         try:
             message = cast("object", msgspec.json.decode(line[len(_DATA) :] if is_data else line))
-        except _UNDECODABLE:
+        except UNDECODABLE:
             self.add(t=moment, text=self._recorder.text(line))
             return
         self._name_answer(message)
@@ -165,7 +168,7 @@ class Track:
             self._recorder.learn_cwd(place.get("cwd"))
         client = _members(_members(message.get("params")).get("clientInfo"))
         if client.get("version") == __version__:
-            client["version"] = "<signedin:>"
+            client["version"] = self._recorder.own_role("signedin:")
         key = request_key(message)
         if key is not None:
             number = str(message[key])

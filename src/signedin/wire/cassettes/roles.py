@@ -2,7 +2,8 @@
 
 A role is written ``<kind:number>`` in place of the text, such as ``<uuid:3>`` or ``<cwd:1>``. On
 replay a role has the value of this run as soon as that is known: what we send again names it, and
-until then it has one that is made up.
+until then it has one that is made up. Text that begins like a role has an underscore more in the
+recording: ``<_uuid:3>`` was said as ``<uuid:3>``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import cast
 
 import msgspec
@@ -22,19 +24,29 @@ import msgspec
 from signedin import __version__
 from signedin.model.redact import MASK
 
-_ROLE = re.compile(r"<(uuid|port|cwd|tmp|home|user|email|account|iso|host|signedin):([^<>\s]*)>")
+_TEXTS = "uuid|port|cwd|tmp|home|user|email|account|iso|host|signedin"
+_LIKE_A_ROLE = rf"(?=_*(?:{_TEXTS}|request|seconds|milliseconds):)"
+_ESCAPED = re.compile(f"<{_LIKE_A_ROLE}")
+_ROLE = re.compile(rf"<(?:({_TEXTS}):([^<>\s]*)>|_{_LIKE_A_ROLE})")
+"""A role with its kind and number, or neither: the beginning of text that only looks like one."""
+
 _REQUEST = re.compile(r'"(<request:\d+>)"')
 _NUMBER = re.compile(r'"<(seconds|milliseconds):(-?[\d.]+)>"')
-_EPOCH = re.compile(r"(?<=[:\[,])(1\d{9}(?:\.\d+)?|1\d{12})(?=[,}\]])")
+_PART = re.compile(r'("(?:[^"\\]++|\\.)*+")|(?<=[:\[,])(?:1\d{9}(?:\.\d+)?|1\d{12})(?=[,}\]])')
+"""A string in JSON, or a number that may be a time."""
+
 _ISO = re.compile(r"\b20\d\d-[01]\d-[0-3]\dT[\d:]{8}(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?")
 _PORT = r"\d{2,5}\b(?:/[A-Za-z0-9_-]{16,}(?=[/\"\s]|$))?"
 """A port, with the token that the address of a server of ours may begin with."""
+
+_BEGINNING = r"(?:\b(?<!\\)|(?<=\\[nrt]))"
+"""Of a word. A text may be JSON, in which the letter of an escape is not of the word."""
 
 _FORMS = (
     ("uuid", re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)),
     ("port", re.compile(rf"(?:(?<=127\.0\.0\.1:)|(?<=localhost:)){_PORT}")),
     ("tmp", re.compile(r"/[^\s\"'():\\<>]+/node_modules\b")),
-    ("email", re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-zA-Z]{2,}\b")),
+    ("email", re.compile(_BEGINNING + r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-zA-Z]{2,}\b")),
     ("account", re.compile(r"\b(?:user|org|acct|proj)[-_][A-Za-z0-9]{12,}\b")),
 )
 _FITS = {
@@ -43,7 +55,7 @@ _FITS = {
     "email": r"[^\s@\"]+@[^\s@\"]+",
     "account": r"[A-Za-z]+[-_][A-Za-z0-9]{12,}",
     "iso": _ISO.pattern,
-    "cwd": r"[^\0\"]+",
+    "cwd": r"[^\0]+",
     "tmp": r"[^\0\"]+",
     "user": r"[\w.-]+",
     "host": r"[\w.-]+",
@@ -51,7 +63,7 @@ _FITS = {
 }
 _SHARED = "/tmp"  # noqa: S108 - nothing is written there
 _DAYS = 40 * 86400.0
-"""Numbers this near to now are times."""
+"""Times this near to now are of this run, and numbers are times."""
 
 _NOBODY = {"root", "user", "users", "admin", "ubuntu", "runner", "agent", "node", "app", "test"}
 """Names of accounts that are words elsewhere, and identify nobody."""
@@ -86,22 +98,33 @@ class Roles:
         self._names: dict[tuple[str, str], str] = {}
         self._sent: set[str] = set()
         self._folders = _folders()
+        self._cwds: list[str] = []
+        self._mark = token_hex(8)
 
     def learn_cwd(self, folder: str) -> None:
         """Records a working directory by its role from now on."""
         if len(folder) > 1 and ("cwd", folder) not in self._names:
             self._name("cwd", folder)
+            self._cwds = sorted((*self._cwds, folder), key=len, reverse=True)
 
-    def hide(self, text: str) -> str:
-        """Returns JSON or text of this run with roles in place of what belongs to it only."""
-        for folder in self._known_folders():
+    def own(self, role: str) -> str:
+        """Returns a role for a message that is yet to be hidden; what agents write is none."""
+        return f"<{self._mark}{role}>"
+
+    def hide(self, encoded: str) -> str:
+        """Returns JSON of this run with roles in place of what belongs to it only."""
+        return _PART.sub(self._hidden_part, encoded).replace(self._mark, "")
+
+    def hide_text(self, text: str) -> str:
+        """Does what `hide` does with text."""
+        text = _ESCAPED.sub("<_", text)
+        for folder in self._cwds:
             text = text.replace(folder, self._names["cwd", folder])
         for kind, pattern in self._folders:
             text = pattern.sub(lambda found, kind=kind: self._named(kind, found[0]), text)
         for kind, pattern in _FORMS:
             text = pattern.sub(lambda found, kind=kind: self._named(kind, found[0]), text)
-        text = _ISO.sub(self._hidden_iso, text)
-        return _EPOCH.sub(self._hidden_epoch, text)
+        return _ISO.sub(self._hidden_iso, text)
 
     def show(self, text: str) -> str:
         """Returns recorded JSON with the values of this run in place of roles."""
@@ -109,7 +132,7 @@ class Roles:
             return text
         text = _REQUEST.sub(lambda found: _json(self._requests.get(found[1], 0)), text)
         text = _NUMBER.sub(self._shown_number, text)
-        return _ROLE.sub(lambda found: _escaped(self._value(found[0])), text)
+        return _ROLE.sub(lambda found: _escaped(self._value(found[0])) if found[1] else "<", text)
 
     def match(self, recorded: object, sent: object) -> bool:
         """Whether a message of this run is the recorded one; then its roles have their values."""
@@ -120,11 +143,6 @@ class Roles:
         self._sent.update(match.found)
         self._requests.update(match.requests)
         return True
-
-    def _known_folders(self) -> list[str]:
-        return sorted(
-            (value for kind, value in self._names if kind == "cwd"), key=len, reverse=True
-        )
 
     def _named(self, kind: str, value: str) -> str:
         return self._names.get((kind, value)) or self._name(kind, value)
@@ -137,10 +155,22 @@ class Roles:
         self._names[kind, value] = role
         return role
 
+    def _hidden_part(self, found: re.Match[str]) -> str:
+        string = found[1]
+        if string is None:
+            return self._hidden_epoch(found)
+        text = msgspec.json.decode(string, type=str) if "\\" in string else string[1:-1]
+        hidden = self.hide_text(text)
+        return string if hidden == text else _json(hidden)
+
     def _hidden_iso(self, found: re.Match[str]) -> str:
-        moment = datetime.fromisoformat(found[0])
+        try:
+            moment = datetime.fromisoformat(found[0])
+        except ValueError:  # such as the 30th of February
+            return found[0]
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return f"<iso:{moment.timestamp() - self._begun:+.3f}>"
+        offset = moment.timestamp() - self._begun
+        return found[0] if abs(offset) > _DAYS else f"<iso:{offset:+.3f}>"
 
     def _hidden_epoch(self, found: re.Match[str]) -> str:
         milliseconds = len(found[0].partition(".")[0]) == 13
@@ -240,7 +270,8 @@ class _Match:
         parts: list[str] = []
         end = 0
         for found in _ROLE.finditer(recorded):
-            parts += (_literal(recorded[end : found.start()]), self._pattern(found, groups))
+            role = self._pattern(found, groups) if found[1] else "<"
+            parts += (_literal(recorded[end : found.start()]), role)
             end = found.end()
         parts.append(_literal(recorded[end:]))
         whole = re.fullmatch("".join(parts), sent, re.DOTALL)
@@ -300,7 +331,7 @@ def _folders() -> Sequence[tuple[str, re.Pattern[str]]]:
     found: list[tuple[str, re.Pattern[str]]] = []
     end = r"(?=[/\\\"'\s:,;)]|$)"
     shared = re.escape(tempfile.gettempdir())
-    below = r"/[^/\\\"'\s:,;)]+"
+    below = r"/[^/\\\"'\s:,;)<>]+"
     # That folder alone says nothing; other systems give each user one of an own name.
     found.append(("tmp", re.compile(shared + (below if shared == _SHARED else f"(?:{below})?"))))
     if home := home_folder():

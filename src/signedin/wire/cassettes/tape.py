@@ -19,6 +19,9 @@ FORMAT = 1
 COMPRESSED = ".zst"
 """How the name of a cassette ends that is compressed, with zstd."""
 
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What is raised for what is not JSON."""
+
 AGAIN = 'cassette_mode="rewrite" records it again'
 
 
@@ -164,7 +167,7 @@ def read_tape(path: Path) -> tuple[Head, list[Entry]]:
     for number, line in enumerate(lines[1:], 2):
         try:
             entries.append(_DECODE(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise CassetteError(
                 f"line {number} of the cassette {path} cannot be read: {error}; restore it, or "
                 f"{AGAIN}"
@@ -186,7 +189,7 @@ def _decompressed(path: Path, content: bytes) -> bytes:
 def _read_head(path: Path, line: bytes) -> Head:
     try:
         head = msgspec.json.decode(line, type=Head)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise CassetteError(
             f"{path} is not a cassette of signedin (line 1: {error}); name another file"
         ) from error
@@ -201,6 +204,22 @@ def _read_head(path: Path, line: bytes) -> Head:
 def encoded(head: Head, entries: list[Entry]) -> list[bytes]:
     """Returns the lines of a cassette."""
     return [_ENCODER.encode(line) for line in (head, *entries)]
+
+
+def check_readable(path: Path, lines: list[bytes]) -> None:
+    """Refuses lines that `read_tape` could not read.
+
+    Raises:
+        CassetteError: One is such.
+    """
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            _DECODE(line)
+        except UNDECODABLE as error:
+            raise CassetteError(
+                f"the cassette {path} is not written: line {number} could not be read again: "
+                f"{error}; please report this defect of signedin"
+            ) from error
 
 
 def write_tape(path: Path, lines: list[bytes]) -> None:
