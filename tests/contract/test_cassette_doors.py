@@ -8,6 +8,8 @@ import pytest
 
 from signedin import AsyncClient, CassetteError, Client
 from signedin.loopback import LoopbackModel, Text, UsageLimit
+from support.cassette_scenarios import loopback_keywords
+from support.rows import ROWS, Row
 
 ECHO = Text.echo("You said: {prompt}")
 
@@ -75,6 +77,27 @@ def test_what_looks_like_a_time_or_a_role(tmp_path: Path, monkeypatch: pytest.Mo
         assert play() == [f"You said: {text}" for text in said]
     no_programs(monkeypatch, tmp_path)
     assert play() == [f"You said: {text}" for text in said]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ROWS if row.kind in {"codex-exec", "gemini-cli"}],
+    ids=lambda row: row.name,
+)
+def test_a_prompt_that_begins_with_json(
+    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = '{"a": 1}\nSay hello.'
+    with loopback_keywords(row, ECHO) as keywords:
+
+        def play() -> str:
+            file = tmp_path / "run.jsonl"
+            with Client(row.provider, cassette=file, cwd=tmp_path, **keywords) as client:
+                return client.run(prompt).text
+
+        assert play() == f"You said: {prompt}"
+    no_programs(monkeypatch, tmp_path)
+    assert play() == f"You said: {prompt}"
 
 
 async def test_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

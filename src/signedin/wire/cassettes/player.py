@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from signedin.model.errors import CassetteError
-from signedin.wire.cassettes.recorder import Caller, request_key
+from signedin.wire.cassettes.recorder import Caller, messages_of, request_key
 from signedin.wire.cassettes.roles import Roles
 from signedin.wire.cassettes.tape import AGAIN, End, Entry, Reply, Start, ToolCall
 from signedin.wire.child_output import INTERVAL
@@ -104,7 +104,7 @@ class Player:
         Raises:
             CassetteError: It was not recorded.
         """
-        sent = _messages(body)[0] if body else None
+        sent = messages_of(body)[0] if body else None
         alike: Tape | None = None
         for tape in self._waiting:
             if not self.roles.match(msgspec.to_builtins(tape.start), msgspec.to_builtins(start)):
@@ -207,7 +207,7 @@ class Track:
 
     def send(self, data: bytes) -> None:
         """Takes what we send. What was not recorded ends the conversation."""
-        for message in _messages(data):
+        for message in messages_of(data):
             if self.failure or self.take(message) or self._player.instead(self, message):
                 continue
             self.failure = self._unknown(message)
@@ -504,16 +504,6 @@ def _tapes(path: Path, entries: Sequence[Entry]) -> list[Tape]:
                 f"restore it, or {AGAIN}"
             )
     return [Tape(starts[number], part[0][0], part[1:]) for number, part in parts.items()]
-
-
-def _messages(data: bytes) -> list[object]:
-    try:
-        messages = [cast("object", msgspec.json.decode(line)) for line in data.splitlines()]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return [data.decode("utf-8", "replace")]
-    if all(isinstance(message, dict) for message in messages):
-        return messages
-    return [data.decode("utf-8", "replace")]
 
 
 def _shown(entry: Entry) -> object:

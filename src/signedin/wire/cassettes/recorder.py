@@ -114,19 +114,13 @@ class Track:
         self._recorder.add(Entry(on=self._number, **content))
 
     def sent(self, data: bytes) -> None:
-        """Records what we send: JSON lines, or one text."""
-        for line in data.splitlines():
-            try:
-                message = cast("object", msgspec.json.decode(line))
-            except UNDECODABLE:
+        """Records what we send."""
+        for message in messages_of(data):
+            if isinstance(message, str):
                 self.add(sent_text=self._recorder.text(data))
-                return
-            if not isinstance(message, dict):
-                self.add(sent_text=self._recorder.text(data))
-                return
-            ours = cast("dict[str, object]", message)
-            self._learn(ours)
-            self.add(sent=self._recorder.message(ours))
+            else:
+                self._learn(message)
+                self.add(sent=self._recorder.message(message))
 
     def got(self, chunk: bytes) -> None:
         """Records what comes: all of it in one moment."""
@@ -184,6 +178,14 @@ class Track:
                 inner["request_id"] = self._requests[number]
         elif "id" in answer and "method" not in answer:
             answer["id"] = self._requests.get(str(answer["id"]), answer["id"])
+
+
+def messages_of(data: bytes) -> Sequence[dict[str, object] | str]:
+    """Returns what we send: JSON lines, each with an object, or one text."""
+    try:
+        return [msgspec.json.decode(line, type=dict[str, object]) for line in data.splitlines()]
+    except UNDECODABLE:
+        return [data.decode("utf-8", "replace")]
 
 
 def request_key(message: Mapping[str, object]) -> str | None:
