@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from signedin.loopback import LoopbackModel
+from signedin.loopback import LoopbackModel, Text
 
 TESTS = """
 import pytest
@@ -63,3 +63,47 @@ def test_a_marked_test_is_recorded_and_replayed(tmp_path: Path) -> None:
     (tmp_path / "test_theirs.py").write_text(TESTS.replace("Say hello.", "Say hullo."))
     assert '+        "text": "Say hullo."' in run_tests(tmp_path, nobody)
     assert {path: path.read_bytes() for path in recorded} == recorded
+
+
+ALIKE = """
+import pytest
+from signedin import Client
+
+
+def run(prompt):
+    with Client("codex") as client:
+        assert client.run(prompt).text == f"You said: {prompt}"
+
+
+@pytest.mark.cassette
+class TestFirst:
+    def test_it(self):
+        run("one")
+
+
+@pytest.mark.cassette
+class TestSecond:
+    def test_it(self):
+        run("two")
+
+    @pytest.mark.parametrize("word", ["plain", "a/b", "a b", "a::b", "a.b"])
+    def test_each(self, word):
+        run(word)
+"""
+
+
+def test_tests_that_are_called_alike(tmp_path: Path) -> None:
+    (tmp_path / "test_alike.py").write_text(ALIKE)
+    nobody = {"PATH": "", "HOME": str(tmp_path / "nobody"), "SIGNEDIN_HOME": str(tmp_path / "no")}
+    with LoopbackModel(Text.echo("You said: {prompt}")) as model:
+        shown = run_tests(tmp_path, model.variables("codex"), "--cassette-mode=rewrite")
+    assert "7 passed" in shown
+    assert "7 passed" in run_tests(tmp_path, nobody, "--cassette-mode=none")
+    names = {path.name for path in (tmp_path / "cassettes").iterdir()}
+    assert {
+        "test_alike.TestFirst.test_it.jsonl",
+        "test_alike.TestSecond.test_it.jsonl",
+        "test_alike.TestSecond.test_each-plain-.jsonl",
+        "test_alike.TestSecond.test_each-a.b-.jsonl",
+    } < names
+    assert len(names) == 7

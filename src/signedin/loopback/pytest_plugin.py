@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ _VARIABLES = ("SIGNEDIN_CASSETTE", "SIGNEDIN_CASSETTE_MODE")
 """What names the cassette of clients that are made without one."""
 
 _MODES = ("once", "none", "rewrite", "all")
+
+_PLAIN = re.compile(r"(?:[\w.-]|::)+(?:\[[\w.-]*\])?", re.ASCII)
+"""A test that is distinguished from every other by the letters that the name of a file may have."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,7 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "cassette(file): record what the signedin client of the test and its agent say, and replay "
-        "it from then on. Without a file it is cassettes/MODULE.TEST.jsonl beside the module",
+        "it from then on. Without a file it is cassettes/MODULE.TEST.jsonl beside the module, or "
+        "cassettes/MODULE.CLASS.TEST.jsonl",
     )
 
 
@@ -46,8 +51,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     if marker is None:
         return (yield)
     before = {name: os.environ.get(name) for name in _VARIABLES}
-    named = f"cassettes/{item.path.stem}.{re.sub(r'[^A-Za-z0-9_.-]+', '-', item.name)}.jsonl"
-    file = item.path.parent / Path(*(marker.args or (named,)))
+    file = item.path.parent / Path(*(marker.args or (_file_of(item),)))
     mode = str(item.config.getoption("--cassette-mode"))
     os.environ.update(zip(_VARIABLES, (str(file), mode), strict=True))
     try:
@@ -58,6 +62,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _file_of(item: pytest.Item) -> str:
+    """Names the cassette of a test, differently for each test of a module."""
+    # Not from the id of the node, to which xdist adds the name of a group.
+    [module, *nodes] = [node.name for node in item.listchain() if node.path == item.path]
+    test = "::".join(nodes)
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", test.replace("::", "."))
+    digest = "" if _PLAIN.fullmatch(test) else f"-{sha256(test.encode()).hexdigest()[:8]}"
+    return f"cassettes/{Path(module).stem}.{name}{digest}.jsonl"
 
 
 @pytest.fixture
