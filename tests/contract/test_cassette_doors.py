@@ -100,6 +100,50 @@ def test_a_prompt_that_begins_with_json(
     assert play() == f"You said: {prompt}"
 
 
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.agent != "opencode"], ids=lambda row: row.name
+)
+def test_a_recording_that_was_added(
+    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "run.jsonl"
+    with loopback_keywords(row, ECHO) as keywords:
+
+        def say(mode: str, *prompts: str) -> list[str]:
+            client = Client(
+                row.provider, cassette=file, cassette_mode=mode, cwd=tmp_path, **keywords
+            )
+            with client:
+                return [client.run(prompt).text for prompt in prompts]
+
+        for prompt in ("one", "two", "three"):
+            assert say("all", prompt) == [f"You said: {prompt}"]
+    no_programs(monkeypatch, tmp_path)
+    for prompts in (["three"], ["one"], ["one", "two", "three"], ["two", "one"]):
+        assert say("none", *prompts) == [f"You said: {prompt}" for prompt in prompts]
+    with pytest.raises(CassetteError, match=r"is not in the cassette"):
+        say("none", "four")
+
+
+def test_a_recording_that_goes_further_was_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "run.jsonl"
+    with LoopbackModel(ECHO) as model:
+        options: dict[str, Any] = {**model.client_options("codex"), "cwd": tmp_path}
+
+        def say(mode: str, *prompts: str) -> list[str]:
+            with Client("codex", cassette=file, cassette_mode=mode, **options) as client:
+                session = client.session()
+                return [session.run(prompt).text for prompt in prompts]
+
+        say("all", "one")
+        recorded = say("all", "one", "two")
+    no_programs(monkeypatch, tmp_path)
+    assert say("none", "one", "two") == recorded == ["You said: one", "You said: two"]
+    assert say("none", "one") == ["You said: one"]
+
+
 async def test_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "run.jsonl"
     with LoopbackModel(ECHO) as model:
@@ -117,6 +161,6 @@ async def test_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert await say("three", "all") == "You said: three"
     no_programs(monkeypatch, tmp_path)
     assert await say("two", "none") == "You said: two"
+    assert await say("three", "none") == "You said: three"
     text = file.read_text("utf-8")
     assert '"text":"one"' not in text
-    assert '"text":"three"' in text

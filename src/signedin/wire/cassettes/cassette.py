@@ -62,11 +62,10 @@ class Cassette:
             transport="",
             recorded=datetime.now(UTC).date().isoformat(),
         )
-        self._recorder, self._player = Recorder(), Player(path, [])
         if self.replays or (mode == "all" and path.exists()):
             self._head, self._before = read_tape(path)
-        if self.replays:
-            self._player = Player(path, self._before)
+        self._recorder = Recorder(self._before)
+        self._player = Player(path, self._before)
 
     def __fspath__(self) -> str:
         """Stands for its file, so that a client takes it opened."""

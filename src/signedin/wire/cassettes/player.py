@@ -13,7 +13,7 @@ import msgspec
 
 from signedin.model.errors import CassetteError
 from signedin.wire.cassettes.recorder import Caller, messages_of, request_key
-from signedin.wire.cassettes.roles import Roles
+from signedin.wire.cassettes.roles import Roles, without_numbers
 from signedin.wire.cassettes.tape import AGAIN, End, Entry, Reply, Start, ToolCall
 from signedin.wire.child_output import INTERVAL
 from signedin.wire.process import Process
@@ -125,21 +125,18 @@ class Player:
         )
 
     def instead(self, track: Track, sent: object) -> bool:
-        """Whether the prompt begins a recorded conversation of another process.
+        """Whether another process was sent this where the one of the track is now.
 
-        Which of several processes takes a prompt may differ from run to run. They change places
-        from here on.
+        Which of several processes takes a prompt may differ from run to run, and which recording of
+        a file is replayed shows in what is sent. They change places from here on.
         """
-        mine = track.fresh_at()
-        if mine is None or not _is_prompt(sent):
-            return False
         for tape in self._waiting:
             other = Track(self, tape)
-            if other.exchange_rest(track, mine, sent):
+            if other.exchange_rest(track, sent):
                 tape.entries = other.entries
                 return True
         return any(
-            other is not track and other.exchange_rest(track, mine, sent) for other in self.playing
+            other is not track and other.exchange_rest(track, sent) for other in self.playing
         )
 
     def differs(self, what: str, recorded: object, sent: object, line: int | None) -> CassetteError:
@@ -173,18 +170,15 @@ class Track:
         self.failure: CassetteError | None = None
         self.stopped = False
 
-    def fresh_at(self) -> int | None:
-        """The place of the next message of ours, if it may begin a conversation."""
-        place = next((n for n in self._open() if self.entries[n][1].ours), len(self.entries))
-        return place if self._is_fresh(place) else None
-
-    def exchange_rest(self, other: Track, place: int, sent: object) -> bool:
-        """Exchanges the rest with that of another one, if a conversation begins so in it."""
+    def exchange_rest(self, other: Track, sent: object) -> bool:
+        """Exchanges the rest with that of another one that is sent what was sent in this one."""
+        place = next((n for n in other._open() if other.entries[n][1].ours), len(other.entries))
+        if any(other._done[place:]):
+            return False
         for number in self._open():
-            entry = self.entries[number][1]
-            if not _is_prompt(_shown(entry)) or not self._is_fresh(number):
+            if any(self._done[number:]) or not self._is_where(number, other, place):
                 continue
-            if any(self._done[number:]) or not self._player.roles.match(_shown(entry), sent):
+            if not self._player.roles.match(_shown(self.entries[number][1]), sent):
                 continue
             rest = self.entries[number:]
             self._replace_rest(number, other.entries[place:])
@@ -271,6 +265,16 @@ class Track:
 
     def _open(self) -> list[int]:
         return [n for n in range(self._pass_done(), len(self._done)) if not self._done[n]]
+
+    def _is_where(self, number: int, other: Track, place: int) -> bool:
+        """Whether a conversation begins in both, or all that we had sent was sent there, too."""
+        if _is_prompt(_shown(self.entries[number][1])) and self._is_fresh(number):
+            return other._is_fresh(place)
+        return self._sent_before(number) <= other._sent_before(place)
+
+    def _sent_before(self, place: int) -> set[str]:
+        before = (_shown(entry) for _, entry in self.entries[:place] if entry.ours)
+        return {without_numbers(msgspec.json.encode(message).decode()) for message in before}
 
     def _is_fresh(self, place: int) -> bool:
         """Whether no prompt came before, or a command to forget it; or one to forget is here."""

@@ -28,17 +28,19 @@ _DATA = b"data: "
 class Recorder:
     """Takes entries, with secrets masked and roles in place of what belongs to this run.
 
+    Args:
+        before: What was recorded into the file before.
+
     Attributes:
         entries: What was recorded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: Sequence[Entry] = ()) -> None:
         self.entries: list[Entry] = []
         self._begun = time.time()
         self._clock = time.monotonic()
-        self._roles = Roles(self._begun)
+        self._roles = Roles(self._begun, msgspec.json.encode(before).decode())
         self._conversations = 0
-        self._requests = 0
         self._lock = Lock()
 
     def begin(self, start: Start) -> Track:
@@ -81,14 +83,9 @@ class Recorder:
         with self._lock:
             return self._roles.hide_text(redact(text.decode("utf-8", "replace")))
 
-    def new_request(self) -> str:
-        """Returns the role of another request of ours."""
-        self._requests += 1
-        return self.own_role(f"request:{self._requests}")
-
-    def own_role(self, role: str) -> str:
+    def own_role(self, kind: str) -> str:
         """Returns a role for a message that is yet to be recorded."""
-        return self._roles.own(role)
+        return self._roles.own(kind)
 
     def learn_cwd(self, folder: object) -> None:
         """Records a working directory by its role from now on."""
@@ -162,11 +159,11 @@ class Track:
             self._recorder.learn_cwd(place.get("cwd"))
         client = _members(_members(message.get("params")).get("clientInfo"))
         if client.get("version") == __version__:
-            client["version"] = self._recorder.own_role("signedin:")
+            client["version"] = self._recorder.own_role("signedin")
         key = request_key(message)
         if key is not None:
             number = str(message[key])
-            message[key] = self._requests[number] = self._recorder.new_request()
+            message[key] = self._requests[number] = self._recorder.own_role("request")
 
     def _name_answer(self, message: object) -> None:
         if not isinstance(message, dict):

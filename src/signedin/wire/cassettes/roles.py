@@ -32,6 +32,7 @@ _ROLE = re.compile(rf"<(?:({_TEXTS}):([^<>\s]*)>|_{_LIKE_A_ROLE})")
 
 _REQUEST = re.compile(r'"(<request:\d+>)"')
 _NUMBER = re.compile(r'"<(seconds|milliseconds):(-?[\d.]+)>"')
+_NUMBERED = re.compile(r"<([a-z]+):(\d+)>")
 _PART = re.compile(r'("(?:[^"\\]++|\\.)*+")|(?<=[:\[,])(?:1\d{9}(?:\.\d+)?|1\d{12})(?=[,}\]])')
 """A string in JSON, or a number that may be a time."""
 
@@ -69,6 +70,11 @@ _NOBODY = {"root", "user", "users", "admin", "ubuntu", "runner", "agent", "node"
 """Names of accounts that are words elsewhere, and identify nobody."""
 
 
+def without_numbers(recorded: str) -> str:
+    """Returns what is the same in recordings of the same."""
+    return _NUMBERED.sub(r"<\1:>", recorded)
+
+
 def user_name() -> str:
     """Returns the name of the user, empty if it identifies nobody."""
     try:
@@ -89,10 +95,14 @@ class Roles:
 
     Args:
         begun: Unix seconds when the recording, or this replay of it, began.
+        before: What was recorded before; numbers begin after those in it.
     """
 
-    def __init__(self, begun: float) -> None:
+    def __init__(self, begun: float, before: str = "") -> None:
         self._begun = begun
+        self._numbers: dict[str, int] = {}
+        for kind, number in _NUMBERED.findall(before):
+            self._numbers[kind] = max(self._numbers.get(kind, 0), int(number))
         self._values: dict[str, str] = {}
         self._requests: dict[str, object] = {}
         self._names: dict[tuple[str, str], str] = {}
@@ -107,9 +117,9 @@ class Roles:
             self._name("cwd", folder)
             self._cwds = sorted((*self._cwds, folder), key=len, reverse=True)
 
-    def own(self, role: str) -> str:
+    def own(self, kind: str) -> str:
         """Returns a role for a message that is yet to be hidden; what agents write is none."""
-        return f"<{self._mark}{role}>"
+        return f"<{self._mark}{self._numbered(kind)}>"
 
     def hide(self, encoded: str) -> str:
         """Returns JSON of this run with roles in place of what belongs to it only."""
@@ -148,12 +158,14 @@ class Roles:
         return self._names.get((kind, value)) or self._name(kind, value)
 
     def _name(self, kind: str, value: str) -> str:
-        if kind in {"home", "user", "host"}:
-            role = f"<{kind}:>"
-        else:
-            role = f"<{kind}:{sum(known == kind for known, _ in self._names) + 1}>"
-        self._names[kind, value] = role
+        role = self._names[kind, value] = f"<{self._numbered(kind)}>"
         return role
+
+    def _numbered(self, kind: str) -> str:
+        if kind in {"home", "user", "host", "signedin"}:
+            return f"{kind}:"
+        self._numbers[kind] = self._numbers.get(kind, 0) + 1
+        return f"{kind}:{self._numbers[kind]}"
 
     def _hidden_part(self, found: re.Match[str]) -> str:
         string = found[1]
