@@ -1,7 +1,9 @@
 """Cassettes that cannot be used, runs that differ from them, and what must not be in them."""
 
 import json
+import os
 import pickle
+import re
 import shutil
 import statistics
 import subprocess
@@ -298,6 +300,28 @@ def test_what_differs_is_not(first: object, second: object) -> None:
 
 
 # What is not written
+
+
+def test_where_no_cassette_can_be_written(tmp_path: Path) -> None:
+    queue, file = tmp_path / "queue", tmp_path / "file"
+    os.mkfifo(queue)
+    file.touch()
+    for path, why in (
+        (queue, f"{queue} is not a file, so no cassette can be written to it"),
+        (tmp_path, f"{tmp_path} is not a file, so no cassette can be written to it"),
+        (file / "run", f"the cassette {file / 'run'} cannot be written: nothing can be put in"),
+    ):
+        with pytest.raises(CassetteError, match=f"^{re.escape(why)}"):
+            Client("codex", cassette=path, cassette_mode="rewrite")
+    assert queue.is_fifo()
+
+
+def test_a_link_stays_one(tape: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("linked")
+    write_tape(link, tape.read_bytes().splitlines())
+    assert link.is_symlink()
+    assert (tmp_path / "linked").read_bytes() == tape.read_bytes()
 
 
 def test_what_could_not_be_read_again_replaces_nothing(

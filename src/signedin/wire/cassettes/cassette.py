@@ -26,6 +26,7 @@ from signedin.wire.cassettes.tape import (
     Head,
     Start,
     check_readable,
+    check_target,
     encoded,
     read_tape,
     write_tape,
@@ -47,7 +48,7 @@ class Cassette:
         replays: Whether it plays.
 
     Raises:
-        CassetteError: The file cannot be played or added to.
+        CassetteError: The file cannot be played, or not written.
     """
 
     def __init__(self, path: Path, mode: CassetteMode) -> None:
@@ -62,6 +63,8 @@ class Cassette:
             transport="",
             recorded=datetime.now(UTC).date().isoformat(),
         )
+        if not self.replays:
+            check_target(path)
         if self.replays or (mode == "all" and path.exists()):
             self._head, self._before = read_tape(path)
         self._recorder = Recorder(self._before)

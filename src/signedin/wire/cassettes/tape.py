@@ -222,8 +222,23 @@ def check_readable(path: Path, lines: list[bytes]) -> None:
             ) from error
 
 
+def check_target(path: Path) -> None:
+    """Checks that a cassette can be written, before the run that it will have.
+
+    Raises:
+        CassetteError: It cannot.
+    """
+    if path.exists() and not path.is_file():
+        raise CassetteError(f"{path} is not a file, so no cassette can be written to it")
+    folder = next(each for each in path.resolve().parents if each.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise CassetteError(
+            f"the cassette {path} cannot be written: nothing can be put in {folder}"
+        )
+
+
 def write_tape(path: Path, lines: list[bytes]) -> None:
-    """Replaces a cassette at once, or leaves it as it is.
+    """Replaces a cassette at once, or leaves it as it is; a link stays one.
 
     Raises:
         CassetteError: It cannot be written.
@@ -237,10 +252,11 @@ def write_tape(path: Path, lines: list[bytes]) -> None:
         content = zstandard.ZstdCompressor().compress(content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        target = path.resolve()
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        os.replace(name, path)  # noqa: PTH105 - the name is a string
+        os.replace(name, target)  # noqa: PTH105 - the name is a string
     except OSError as error:
         if name:
             with contextlib.suppress(OSError):
