@@ -151,6 +151,7 @@ def test_a_link_in_the_project_is_not_followed(run: Callable, base: Path) -> Non
         ("workspace-write", "work/made", True),
         ("workspace-write", "made", False),
         ("workspace-write", "work/.git/hooks/post-commit", False),
+        ("workspace-write", "work/.codex/config.toml", False),
         ("read-only", "work/made", False),
         ("off", "made", True),
     ],
@@ -173,6 +174,21 @@ def test_what_the_client_reads_for_the_agent(run: Callable, base: Path) -> None:
     told = run("read", secret, sandbox="workspace-write", **hidden).text
     assert f"reading {secret}: the sandbox does not allow it" in told
     assert "mine" in run("read", secret, permissions="full-access").text
+
+
+def test_what_is_hidden_in_the_project_stays_so(run: Callable, base: Path) -> None:
+    """With the home as the project: keys are below the folder that the agent may write to."""
+    keys = base / "work" / "keys"
+    keys.mkdir()
+    key, made = keys / "id", keys / "authorized_keys"
+    key.write_text("mine")
+    hidden = {"sandbox_exclude_read": [keys], "sandbox": "workspace-write"}
+    command = run("terminal", "cat", key, **hidden).text
+    assert "mine" not in command
+    assert f"reading {key}: the sandbox does not allow it" in run("read", key, **hidden).text
+    said = run("write", made, "x", **hidden).text
+    assert f"writing {made}: the sandbox does not allow it" in said
+    assert not made.exists()
 
 
 @pytest.mark.parametrize(("sandbox", "written"), [("workspace-write", False), ("off", True)])

@@ -25,7 +25,7 @@ from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.terminals import Terminals
 from signedin.providers.acp.toolcalls import changes_of, command_of, paths_in, unified_diff
 from signedin.providers.acp.workspace import Workspace
-from signedin.safety.sandbox.confinement import Confinement
+from signedin.safety.sandbox.confinement import Access, Confinement
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import INTERNAL_ERROR, METHOD_NOT_FOUND, JsonRpcError, rpc_error
 
@@ -171,7 +171,7 @@ class RequestHandler:
         return {"outcome": {"outcome": "selected", "optionId": option}}
 
     async def _read_file(self, wanted: acp.ReadFile) -> object:
-        if self._limits is not None and not self._limits.allows_reading(self._full(wanted.path)):
+        if self._access_of(wanted.path) == "deny":
             raise _confined("reading", wanted.path)
         if self._options.permissions == "full-access":
             workspace = Workspace(Path(Path(wanted.path).anchor or "/"))
@@ -195,7 +195,7 @@ class RequestHandler:
             decision = await self._decide(approval, request)
             if decision.verdict in {"deny", "stop"}:
                 raise _refusal(f"writing {wanted.path}", decision)
-        if self._limits is not None and not self._limits.allows_writing(self._full(wanted.path)):
+        if self._access_of(wanted.path) != "write":
             raise _confined("writing", wanted.path)
         await _with_rpc_errors(asyncio.to_thread(workspace.write, wanted.path, wanted.content))
         return {}
@@ -249,8 +249,10 @@ class RequestHandler:
         finally:
             self._pending.discard(task)
 
-    def _full(self, path: str) -> str:
-        return str(self._options.cwd / path)
+    def _access_of(self, path: str) -> Access:
+        if self._limits is None:
+            return "write"
+        return self._limits.access_of(str(self._options.cwd / path))
 
     def _covered(self, approval: ApprovalRequest) -> bool:
         if self._options.permissions == "full-access" or _grant(approval) in self._granted:

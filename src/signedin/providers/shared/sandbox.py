@@ -16,8 +16,15 @@ from signedin.model.errors import PermissionDeniedError, SignedinError, Unsuppor
 from signedin.model.options import TurnOptions
 from signedin.providers.base import StartProcess
 from signedin.providers.shared.codex_program import INSTALL, locate_codex
-from signedin.safety.sandbox.command import protected, sandboxed
-from signedin.safety.sandbox.confinement import HIDDEN, Confinement, OwnFolders, confine, level_of
+from signedin.safety.sandbox.command import sandboxed
+from signedin.safety.sandbox.confinement import (
+    HIDDEN,
+    Confinement,
+    OwnFolders,
+    confine,
+    level_of,
+    protected,
+)
 from signedin.wire.capture import Captured, capture
 from signedin.wire.process import Process
 

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from signedin.safety.sandbox.confinement import Confinement
+from signedin.safety.sandbox.confinement import Access, Confinement, protected
 
 _PROFILE = "permissions.signedin"
-
-_PROTECTED = (".agents", ".aws", ".codex", ".git")
-"""What Codex protects in each folder that may be written to, with an empty folder in its place if
-it is missing; agents would take that for the project's configuration."""
 
 _NEEDED_SOCKETS = ("/run/systemd/resolve/", "/run/nscd/", "/var/run/nscd/")
 """Sockets that find the addresses of hosts."""
@@ -44,8 +40,7 @@ def sandboxed(
         writable: More folders it may write to, such as the temporary one.
         variables: More variables for the command. Every user can read them.
     """
-    folders = [*confinement.workspace, *confinement.written, *map(os.path.realpath, writable)]
-    access = _access(confinement, folders)
+    access = _access(confinement, [os.path.realpath(path) for path in writable])
     table = ", ".join(f"{json.dumps(path)} = {json.dumps(kind)}" for path, kind in access.items())
     home = env.get("CODEX_HOME")
     restored = ["-u", "CODEX_HOME"] if home is None else [f"CODEX_HOME={home}"]
@@ -59,25 +54,20 @@ def sandboxed(
     )
 
 
-def _access(confinement: Confinement, folders: Sequence[str]) -> dict[str, str]:
-    """Returns what may be done with each path; the deepest decides."""
+def _access(confinement: Confinement, more: Sequence[str]) -> dict[str, Access]:
+    """Returns what the sandbox is told of each path.
+
+    In the place of what is protected and missing Codex would put an empty folder, which agents
+    would take for the project's configuration; so it may be made.
+    """
+    folders = [*confinement.workspace, *confinement.written, *more]
     missing = [path for path in protected(folders) if not os.path.lexists(path)]
-    spared = [*confinement.spared, *confinement.repositories]
-    hidden = [*confinement.hidden, *_sockets(folders)]
-    return {
-        "/": "read",
-        **dict.fromkeys(filter(os.path.exists, hidden), "deny"),
-        **dict.fromkeys(folders, "write"),
+    access: dict[str, Access] = {
+        **dict.fromkeys(_sockets(folders), "deny"),
+        **confinement.access(more),
         **dict.fromkeys(missing, "write"),
-        **dict.fromkeys(filter(os.path.exists, spared), "read"),
     }
-
-
-def protected(folders: Iterable[str]) -> Iterator[str]:
-    """Yields what Codex protects in folders that may be written to; none of it may be a link."""
-    for folder in folders:
-        for name in _PROTECTED:
-            yield str(Path(folder, name))
+    return {path: kind for path, kind in access.items() if kind == "write" or Path(path).exists()}
 
 
 def _sockets(folders: Sequence[str]) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -46,6 +46,13 @@ _XDG = {
     "~/.cache": "XDG_CACHE_HOME",
 }
 
+_PROTECTED = (".agents", ".aws", ".codex", ".git")
+"""What Codex protects in each folder that may be written to: git's own files name programs that git
+runs."""
+
+Access: TypeAlias = Literal["deny", "read", "write"]
+"""What may be done with a path."""
+
 
 class OwnFolders(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent needs besides the project. Paths may begin with ``~``.
@@ -78,18 +85,35 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     spared: tuple[str, ...]
     hidden: tuple[str, ...]
 
-    def allows_writing(self, path: str) -> bool:
-        """Whether a file of the project may be written on the agent's behalf."""
-        return _is_below(path, self.workspace) and not _is_below(path, self.repositories)
+    def access(self, more: Iterable[str] = ()) -> dict[str, Access]:
+        """Returns what may be done with paths and all below them; the deepest decides.
 
-    def allows_reading(self, path: str) -> bool:
-        """Whether a file may be read on the agent's behalf."""
-        return not _is_below(path, self.hidden) or _is_below(path, self.workspace)
+        Args:
+            more: More folders that may be written to.
+        """
+        folders = (*self.workspace, *self.written, *more)
+        access: dict[str, Access] = {
+            "/": "read",
+            **dict.fromkeys(protected(folders), "read"),
+            **dict.fromkeys(self.hidden, "deny"),
+            **dict.fromkeys(folders, "write"),
+            **dict.fromkeys(self.spared, "read"),
+        }
+        return access
 
-    @property
-    def repositories(self) -> tuple[str, ...]:
-        """Git's own files in the project, which name programs that git runs."""
-        return tuple(str(Path(folder, ".git")) for folder in self.workspace)
+    def access_of(self, path: str) -> Access:
+        """Returns what may be done with a file on the agent's behalf."""
+        access = self.access()
+        real = Path(os.path.realpath(path))
+        named = (str(place) for place in (real, *real.parents))
+        return access[next((place for place in named if place in access), "/")]
+
+
+def protected(folders: Iterable[str]) -> Iterator[str]:
+    """Yields what Codex protects in folders that may be written to; none of it may be a link."""
+    for folder in folders:
+        for name in _PROTECTED:
+            yield str(Path(folder, name))
 
 
 def level_of(options: TurnOptions, *, acts_unasked: bool = False) -> Sandbox:
@@ -161,8 +185,3 @@ def _expanded(path: str, env: Mapping[str, str]) -> str:
             return folder + path.removeprefix(prefix)
     home = env.get("HOME") or str(Path.home())
     return home + path.removeprefix("~") if path[1:2] in {"", "/"} else str(Path(path).expanduser())
-
-
-def _is_below(path: str, folders: Iterable[str]) -> bool:
-    real = Path(os.path.realpath(path))
-    return any(real.is_relative_to(folder) for folder in folders)

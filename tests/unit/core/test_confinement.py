@@ -1,0 +1,36 @@
+"""What a confined agent may do with each path: the deepest that is named decides."""
+
+from pathlib import Path
+
+from signedin.client.keywords import check_keywords, resolve
+from signedin.safety.sandbox.confinement import OwnFolders, confine
+
+
+def test_a_home_as_the_project(tmp_path: Path) -> None:
+    home = Path(tmp_path).resolve()
+    given = check_keywords({"cwd": home, "permissions": "workspace-write"})
+    own = OwnFolders(written=("~/.gemini",), spared=("~/.gemini/settings.json",))
+    limits = confine("workspace-write", resolve({}, given, None), own, env={"HOME": str(home)})
+    access = {
+        "main.py": "write",
+        ".git/config": "read",
+        ".codex/config.toml": "deny",
+        ".agents/skills": "read",
+        ".ssh/id_rsa": "deny",
+        ".aws/credentials": "deny",
+        ".gemini/history": "write",
+        ".gemini/settings.json": "read",
+        "../other": "read",
+    }
+    assert {path: limits.access_of(str(home / path)) for path in access} == access
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    home = Path(tmp_path).resolve()
+    (home / ".ssh").mkdir()
+    (home / "work").mkdir()
+    (home / "work" / "harmless").symlink_to(home / ".ssh")
+    given = check_keywords({"cwd": home / "work", "permissions": "workspace-write"})
+    env = {"HOME": str(home)}
+    limits = confine("workspace-write", resolve({}, given, None), OwnFolders(), env=env)
+    assert limits.access_of(str(home / "work" / "harmless" / "id_rsa")) == "deny"
