@@ -223,6 +223,47 @@ def test_patterns_begin_where_the_agent_works_and_files_where_the_command_does(
     assert policy.answer(outer, tmp_path).verdict == "ask"
 
 
+FOLDERS = {
+    "deny": [
+        "rm -rf .github",
+        "rm -rf .github/",
+        "rm .github/ci.yml",
+        "mv .github x",
+        "rm -rf .GitHub",
+        "/opt/odd/rm -r .github",
+        "cat secrets/key",
+    ],
+    "ask": [
+        "rm -rf .",
+        "rm -rf ../work",
+        "mv . x",
+        "$CMD x",
+        "eval $X",
+        "tar c secrets",
+        "cp -r . x",
+    ],
+    "allow": ["cat .github/ci.yml", "cat main.py", "rm -rf src", "cd WORK && make", "ls src"],
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"), [(line, verdict) for verdict, lines in FOLDERS.items() for line in lines]
+)
+def test_a_folder_stands_for_all_in_it(tmp_path: Path, line: str, verdict: str) -> None:
+    work = tmp_path / "work"
+    for name in (".github", "secrets", "src"):
+        (work / name).mkdir(parents=True)
+    rules = [deny(read="**/.env", write=".github/**"), deny(read="secrets/*"), allow("*")]
+    answer = Policy.of(rules).answer(command(line.replace("WORK", str(work))), work)
+    assert (answer.verdict, answer.why) == (verdict, answer.why)
+
+
+def test_a_pattern_for_what_is_in_a_folder_is_about_the_folder(tmp_path: Path) -> None:
+    policy = Policy.of([allow(write="src/**"), deny(write="[!a-y]*/**")])
+    paths = {"src": "allow", "src/a": "allow", "z": "deny", "z/a": "deny", "a/b": None}
+    assert {path: policy.answer(change(path), tmp_path).verdict for path in paths} == paths
+
+
 def test_why(policy: Policy, tmp_path: Path) -> None:
     answer = policy.answer(command("pytest && rm -rf x"), tmp_path)
     why = 'rule 1, deny("rm *", "git push", "sudo *"), matches \'rm -rf x\''
@@ -342,3 +383,16 @@ def test_what_is_no_policy(given: object, message: str) -> None:
 def test_a_rule_about_nothing(make) -> None:
     with pytest.raises(InvalidOptionError, match="needs patterns that are not empty"):
         make()
+
+
+@pytest.mark.parametrize("field", ["read", "write"])
+def test_a_pattern_that_cannot_be_compared(tmp_path: Path, field: str) -> None:
+    message = "a rule that answers 'deny' has the pattern 'src/[z-a].py': bad character range z-a"
+    with pytest.raises(InvalidOptionError) as caught:
+        deny(**{field: "src/[z-a].py"})
+    assert str(caught.value) == message
+    file = tmp_path / "policy.toml"
+    file.write_text(f'[[rules]]\nanswer = "deny"\n{field} = ["src/[z-a].py"]\n')
+    with pytest.raises(InvalidOptionError) as caught:
+        Policy.from_file(file)
+    assert str(caught.value) == f"policy {file}: {message} - at `$.rules[0]`"

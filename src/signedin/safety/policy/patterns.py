@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
-from signedin.safety.policy.shell import Word, program
+from signedin.safety.policy.shell import Action, Word, program
 
 ANYTHING = "*"
 
@@ -77,49 +78,68 @@ def _same(pattern: str, word: str) -> bool:
 
 
 def path_matches(
-    pattern: str, word: Word, *, folder: Path, root: Path, complete: bool, moved: bool
+    pattern: str, action: Action, *, folder: Path, root: Path, complete: bool
 ) -> Match:
     """Compares a file with a pattern.
 
     Args:
         pattern: A path, from ``root`` if it is relative, with ``*``, ``?``, ``[…]`` and ``**``; it
             also stands for everything below it.
-        word: The file, as it was named.
+        action: What is done with the file.
         folder: What it is relative to.
         root: The working directory of the agent.
         complete: Whether it has to match where it really is, whatever links lead there. Otherwise
-            it may match in either form, and upper and lower case do not matter.
-        moved: Whether it may be relative to another folder.
+            it may match in either form, or be a folder that such files may be in, and upper and
+            lower case do not matter.
     """
+    word = action.words[0]
     if word is None or "\0" in word:
         return Match.NO if complete else Match.MAYBE
     named = os.path.normpath(folder / os.path.expanduser(word))  # noqa: PTH111 - as a shell does
     real = os.path.realpath(named)
-    unsure = moved and not os.path.isabs(os.path.expanduser(word))  # noqa: PTH111, PTH117
-    expression = _path_expression(pattern, os.path.realpath(root), ignore_case=not complete)
+    unsure = action.moved and not os.path.isabs(os.path.expanduser(word))  # noqa: PTH111, PTH117
+    whole = _absolute(pattern, os.path.realpath(root))
     if complete:
-        return Match.YES if not unsure and expression.fullmatch(real) else Match.NO
-    by_name = _path_expression(pattern, str(root), ignore_case=True)
+        return Match.YES if not unsure and path_expression(whole).fullmatch(real) else Match.NO
+    by_name = path_expression(_absolute(pattern, str(root)), ignore_case=True)
+    expression = path_expression(whole, ignore_case=True)
     if expression.fullmatch(real) or by_name.fullmatch(named) or expression.fullmatch(named):
         return Match.YES
+    if not action.alone and os.path.isdir(real) and _folders_of(whole).fullmatch(real):  # noqa: PTH112
+        return Match.MAYBE
     return Match.MAYBE if unsure else Match.NO
 
 
-@lru_cache(maxsize=1024)
-def _path_expression(pattern: str, root: str, *, ignore_case: bool) -> re.Pattern[str]:
+def _absolute(pattern: str, root: str) -> str:
     pattern = os.path.expanduser(pattern)  # noqa: PTH111 - Path would take ** apart
-    if not os.path.isabs(pattern) and not pattern.startswith("**"):  # noqa: PTH117
-        base, pattern = re.escape(root.rstrip("/")) + "/", pattern.removeprefix("./")
-    else:
-        base = ""
-    flags = re.IGNORECASE if ignore_case else 0
-    return re.compile(f"{base}{_translated(pattern)}(?:/.*)?", flags | re.DOTALL)
+    if os.path.isabs(pattern) or pattern.startswith("**"):  # noqa: PTH117
+        return pattern
+    return f"{glob.escape(root.rstrip('/'))}/{pattern.removeprefix('./')}"
+
+
+@lru_cache(maxsize=1024)
+def path_expression(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:
+    """Returns what a path matches that a pattern stands for.
+
+    Raises:
+        re.error: The pattern has a range that is none.
+    """
+    whole = _translated(pattern.rstrip("/").removesuffix("/**"))
+    return re.compile(f"{whole}(?:/.*)?", re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+@lru_cache(maxsize=1024)
+def _folders_of(pattern: str) -> re.Pattern[str]:
+    """What the folders match in which there may be such files; not those that ``**`` stands for."""
+    parts = pattern.partition("**")[0].split("/")[:-1]
+    folders = (_translated("/".join(parts[:end])) or "/" for end in range(1, len(parts) + 1))
+    return re.compile("|".join(folders), re.DOTALL | re.IGNORECASE)
 
 
 def _translated(pattern: str) -> str:
     """A pattern of paths as a regular expression; ``fnmatch`` lets ``*`` go into folders."""
     done: list[str] = []
-    for part in re.split(r"(\*\*/|\*\*|\*|\?|\[[^]/]+\])", pattern.rstrip("/")):
+    for part in re.split(r"(\*\*/|\*\*|\*|\?|\[[^]/]+\])", pattern):
         match part:
             case "**/":
                 done.append("(?:.*/)?")
@@ -130,7 +150,8 @@ def _translated(pattern: str) -> str:
             case "?":
                 done.append("[^/]")
             case _ if part.startswith("[") and part.endswith("]"):
-                done.append("[" + part[1:-1].replace("\\", "\\\\").replace("!", "^", 1) + "]")
+                inside = re.sub(r"[\\\[&~|]", r"\\\g<0>", part[1:-1])
+                done.append(f"[{re.sub('^!', '^', inside)}]")
             case _:
                 done.append(re.escape(part))
     return "".join(done)

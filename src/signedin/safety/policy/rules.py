@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from signedin.safety.policy.patterns import (
     Match,
     command_matches,
     name_matches,
+    path_expression,
     path_matches,
 )
 from signedin.safety.policy.shell import Action, UnparsableError, parser
@@ -59,12 +61,19 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     reason: str = ""
 
     def __post_init__(self) -> None:
-        """Refuses a rule that is about nothing."""
+        """Refuses a rule that is about nothing, or has a pattern that cannot be compared."""
         patterns = [pattern for field in _FIELDS.values() for pattern in getattr(self, field)]
         if not patterns or not all(pattern.strip() for pattern in patterns):
             raise InvalidOptionError(
                 f"a rule that answers {self.answer!r} needs patterns that are not empty"
             )
+        for pattern in (*self.read, *self.write):
+            try:
+                path_expression(pattern)
+            except re.error as error:
+                raise InvalidOptionError(
+                    f"a rule that answers {self.answer!r} has the pattern {pattern!r}: {error.msg}"
+                ) from None
 
     def __str__(self) -> str:
         """As it is written in Python."""
@@ -91,6 +100,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """
         if ANYTHING in self.commands:
             return Match.YES if action.is_hidden or not action.incidental else Match.NO
+        if action.is_hidden and self.answer != "allow":
+            return Match.MAYBE
         patterns: Sequence[str] = getattr(self, _FIELDS.get(action.kind, ""), ())
         found = (self._match(pattern, action, folder, root) for pattern in patterns)
         return max(found, default=Match.NO)
@@ -101,14 +112,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             case "command":
                 return command_matches(pattern, action.words, complete=complete)
             case "read" | "write":
-                return path_matches(
-                    pattern,
-                    action.words[0],
-                    folder=folder,
-                    root=root,
-                    complete=complete,
-                    moved=action.moved,
-                )
+                return path_matches(pattern, action, folder=folder, root=root, complete=complete)
             case _:
                 return name_matches(pattern, action.words[0], complete=complete)
 

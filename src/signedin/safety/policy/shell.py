@@ -127,17 +127,19 @@ class Action(msgspec.Struct, frozen=True):
         incidental: Whether it needs no rule that allows it, because the rest of the request says
             all: a file that is read, a program that only starts another.
         moved: Whether a relative path may be relative to another folder than the request says.
+        alone: Whether it is about a folder and nothing that is in it.
     """
 
     kind: str
     words: tuple[Word, ...]
     incidental: bool = False
     moved: bool = False
+    alone: bool = False
 
     @property
     def is_hidden(self) -> bool:
         """Whether it stands for commands that cannot be known."""
-        return self.kind == "command" and self.words == (None,)
+        return self.kind == "command" and self.words[0] is None
 
     @property
     def text(self) -> str:
@@ -307,7 +309,7 @@ def _command(words: tuple[Word, ...], depth: int) -> Iterator[Action]:
     known = bool(inside) and not any(action.is_hidden for action in inside)
     passing = known and (name in _PASSING or name in _SHELLS)
     yield Action("command", (name, *words[1:]), incidental=passing)
-    yield from _files(name, words[1:])
+    yield from _files(base, words[1:])
     yield from inside
 
 
@@ -330,11 +332,11 @@ def _hidden() -> Action:
     return Action("command", (None,), incidental=True)
 
 
-def _files(name: Word, words: Sequence[Word]) -> Iterator[Action]:
-    writes = name in _WRITERS
+def _files(name: str, words: Sequence[Word]) -> Iterator[Action]:
+    writes, alone = name in _WRITERS, name in _CHANGES_FOLDER
     for word in words:
         pieces = {word} if word is None else {word, *_PIECES.split(word)} - {"", "-"}
-        yield from (Action("read", (piece,), incidental=True) for piece in pieces)
+        yield from (Action("read", (each,), incidental=True, alone=alone) for each in pieces)
         if writes and (word is None or not word.startswith("-")):
             yield from (Action("write", (piece,), incidental=True) for piece in pieces)
 
