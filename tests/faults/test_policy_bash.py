@@ -24,8 +24,12 @@ PIECES = [
         "))",
     ),
     *("=", ">o", "2>&1", "<(", "exec ", "time ", "coproc ", "-", "{rm,x}", "E", "\t", "é", "\\rm"),
+    *("a[$(rm)]", "'a[$(rm)]'", "$((", "$[", "]", "$((x))", "x=", "${x:", "${x=", "}", "`rm`"),
+    *("for x in ", "select x in ", "declare ", "-i ", "-n ", "-v ", "printf ", "read ", "local "),
+    *("unset ", "let ", " -eq 0", "[ ", "test ", "${!x}", "@P}", "${x-", "${x/a/", "RANDOM="),
+    *("<<E\n", "\nE"),
 ]
-LINES = 400
+LINES = 600
 
 
 def test_no_line_that_is_allowed_runs_what_is_denied(tmp_path: Path) -> None:

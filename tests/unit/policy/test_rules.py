@@ -223,6 +223,60 @@ def test_patterns_begin_where_the_agent_works_and_files_where_the_command_does(
     assert policy.answer(outer, tmp_path).verdict == "ask"
 
 
+EVALUATED = [
+    *("for x in 'a[$(rm y)]'; do echo $((x)); done", "echo $(( 'a[$(rm y)]' ))", "echo $[x]"),
+    *("for ((;x;)); do ls; done", "echo ${a['b[$(rm y)]']}", "echo ${x:y}", "echo ${!x}"),
+    *("echo ${x@P}", "echo ${x:='a[$(rm y)]'}", "echo \"${x-'$(rm y)'}\"", "echo ${x/a/`rm y`}"),
+    *("[[ 'a[$(rm y)]' -eq 0 ]]", "[[ -v 'a[$(rm y)]' ]]", "[ -v 'a[$(rm y)]' ]", '[ "$@" ]'),
+    *("test -v 'a[$(rm y)]'", "command [ -v 'a[$(rm y)]' ]", "printf -v 'a[$(rm y)]' x"),
+    *("read 'a[$(rm y)]' <<< x", "let 'a[$(rm y)]'", "unset 'a[$(rm y)]'", "declare -i x"),
+    *("declare -n x", "builtin declare -i x", "wait -p 'a[$(rm y)]'", "RANDOM='a[$(rm y)]'"),
+    *("PS4='$(rm y)'; set -x", "env 'BASH_FUNC_ls%%=() { rm y; }' bash -c ls", "compgen -C 'rm y'"),
+    *("hash -p /bin/rm ls; ls y", "ls >&'a$(rm y)'", "ls {x}>/dev/null", "[[ a =~ ${x:=b} ]]"),
+    *("cat <<E\n`rm y`\nE", "cat <<E\n$((x))\nE", "cat <<E\nE#\n`rm y`\nE", "[ ]#|rm\n"),
+    "echo `echo x` `rm y`",
+]
+HARMLESS = [
+    *("echo $((1 + 2))", "[ $? -eq 0 ] && ls", "[[ ${#x} -gt 3 ]]", '[ -n "$x" ]', "[[ -v HOME ]]"),
+    *("for x in a b; do ls $x; done", "echo ${x:-y} ${x%.py} ${a[0]} ${x:0:2}", "export CI=1"),
+    *("cat <<'E'\n`a` $((b))\nE", "cat <<E\nb \\`a\\` $x\nE", "printf '%s' \"$x\"", "unset X"),
+    *("[[ a =~ ^b$ ]]", "ls # x", "test -f x"),
+]
+
+
+@pytest.mark.parametrize("line", EVALUATED)
+def test_text_that_bash_runs_may_be_anything(tmp_path: Path, line: str) -> None:
+    """Most of it is expanded once more, out of single quotes, as arithmetic."""
+    strict = {"ask", "deny"}
+    assert Policy.of([deny("rm *"), allow("*")]).answer(command(line), tmp_path).verdict in strict
+    assert (
+        Policy.of([deny(write="y"), allow("*")]).answer(command(line), tmp_path).verdict in strict
+    )
+    assert Policy.of(readonly).answer(command(line), tmp_path).verdict in strict
+    named = Policy.of([allow("echo *", "ls *", "cat *", "printf *", "set *")])
+    assert named.answer(command(line), tmp_path).verdict in {None, "ask"}
+
+
+@pytest.mark.parametrize("line", HARMLESS)
+def test_text_that_bash_does_not_run(tmp_path: Path, line: str) -> None:
+    answer = Policy.of([deny("rm *"), allow("*")]).answer(command(line), tmp_path)
+    assert (answer.verdict, answer.why) == ("allow", answer.why)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("for PATH in ./bin; do ls; done", "printf -v PATH %s ./bin; ls", "unset PATH; ls"),
+        *("f() { local PATH; ls; }; f", 'export "PATH=./bin"; ls', "echo ${PATH:=./bin}; ls"),
+        *("echo $((PATH=10)); ls", "select PATH in ./bin; do ls; done", "PATH=./bin; ls"),
+    ],
+)
+def test_variables_are_parts_however_they_are_set(tmp_path: Path, line: str) -> None:
+    assert Policy.of(readonly).answer(command(line), tmp_path).verdict == "deny"
+    policy = Policy.of([deny("PATH=*"), allow("*")])
+    assert policy.answer(command(line), tmp_path).verdict in {"ask", "deny"}
+
+
 FOLDERS = {
     "deny": [
         "rm -rf .github",

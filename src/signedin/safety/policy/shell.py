@@ -8,7 +8,7 @@ allowed by name. What cannot be taken apart is refused here and asked by the pol
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
@@ -53,13 +53,28 @@ _WRAPPERS = {**_PASSING, **_RAISING}
 
 _HIDING = frozenset(
     {
-        *(".", "alias", "bind", "complete", "coproc", "enable", "eval", "mapfile", "readarray"),
-        *("source", "trap", "busybox", "chroot", "fish", "flock", "nsenter", "parallel", "pkexec"),
-        *("runuser", "script", "setarch", "ssh", "strace", "su", "systemd-run", "toybox"),
-        *("unbuffer", "unshare", "watch"),
+        *(".", "alias", "bind", "compgen", "complete", "coproc", "enable", "eval", "fc", "getopts"),
+        *("hash", "let", "mapfile", "read", "readarray", "source", "trap", "busybox", "chroot"),
+        *("fish", "flock", "nsenter", "parallel", "pkexec", "runuser", "script", "setarch", "ssh"),
+        *("strace", "su", "systemd-run", "toybox", "unbuffer", "unshare", "watch"),
     }
 )
-"""Programs that run words which are not taken apart here."""
+"""Programs that run words which are not taken apart here, or set variables to unknown text."""
+
+_DECLARING = frozenset({"declare", "export", "local", "readonly", "typeset", "unset"})
+
+_EVALUATED = frozenset(
+    {
+        *("BASHPID", "BASH_ENV", "ENV", "EUID", "HISTCMD", "OPTIND", "PPID", "PROMPT_COMMAND"),
+        *("PS0", "PS1", "PS2", "PS4", "RANDOM", "SECONDS", "SRANDOM", "UID"),
+    }
+)
+"""Variables whose text is run: as arithmetic, which may hold commands, in prompts, as a file."""
+
+_ARITHMETIC_TESTS = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
+
+_LOOKS_UP = frozenset({"-v", "-R"})
+"""Tests of a variable, whose index is arithmetic."""
 
 _NO_SCRIPT = frozenset("Oos")
 """Options of shells with which the words after them are no script, or are for the option."""
@@ -92,7 +107,22 @@ _STREAM = re.compile(r"\d+|-")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _STAND_IN = "Q"
 _BLANK = frozenset(" \t\n")
+_BEFORE_COMMENTS = ("", *" \t\n;&|()")
 _PIECES = re.compile(r"[=:@,]")
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_DECLARED_AS = re.compile(r"[-+][AFafgIlprtucvx]*")  # not i, as arithmetic, nor n, by another name
+_NUMBERS = re.compile(r"(?:\$\(\(|\$\[|\$[?#]|\$\{#\w+(?:\[[@*]\])?\}|[]\s\d()+*/%<>=!&|^~?:,-])*")
+_VALUE = re.compile(
+    r"\$\{#?(?:\w+|[@*#?$-])(?:\[(?:\d+|[@*])\])?"
+    r"(?:(?:[-+?#%/^,]|:[-+?]|@[^P]).*|:[\d\s:-]+)?\}",
+    re.DOTALL,
+)
+"""``${…}`` that sets nothing and reads no text as arithmetic, as a name or as a prompt."""
+_SUBSTITUTED = re.compile(r"\$[({[]|[<>]\(|`")
+"""What the parser leaves in text at some places."""
+_MARK = re.compile(r"\\?[\w.-]+|'[\w .-]+'|\"[\w .-]+\"", re.ASCII)
+_SUBSTITUTED_IN_HEREDOC = re.compile(r"\$\[|\$\(\(|`")
+_STREAM_NAME = re.compile(r"\{\w+\}")
 _LONGEST = 100_000
 _DEEPEST = 8
 _TOO_LARGE = "it is nested too deep or too long"
@@ -211,8 +241,30 @@ class _Reader:
         pending = [root]
         while pending:
             node = pending.pop()
+            self._check(node)
             yield from self._node(node)
+            if self._is_evaluated(node):
+                yield _UNKNOWN
             pending.extend(reversed(node.children))
+
+    def _check(self, node: Node) -> None:
+        """Refuses what the parser reads otherwise than shells do, or some shells."""
+        text = self._text(node)
+        match node.type:
+            case "compound_statement" | "test_command" if text.startswith("(("):
+                # A subshell in a subshell where sh is dash, which knows no such arithmetic.
+                raise UnparsableError("'((' begins arithmetic in some shells, commands in others")
+            case "compound_statement" if re.match(r"\{\S", text):
+                raise UnparsableError("a word of it begins with a brace")  # a list to expand
+            case "comment" if self._before(node) not in _BEFORE_COMMENTS:
+                raise UnparsableError("a '#' is in a word")
+            case "heredoc_redirect":
+                self._check_heredoc(node)
+            case "word":
+                if not _BLANK.isdisjoint(_ESCAPED.sub("", text)) or "\n" in text:
+                    raise UnparsableError("a word of it has blanks")
+            case _:
+                pass
 
     def _node(self, node: Node) -> Iterator[Action]:
         match node.type:
@@ -220,21 +272,37 @@ class _Reader:
                 yield from _command(self._words(node), self._depth)
             case "declaration_command" | "unset_command":
                 yield Action("command", (self._text(node).split()[0], None), incidental=True)
+                yield from _declared(self._declaration(node))
             case "variable_assignment":
-                yield Action("command", (self._assignment(node),))
-            case "compound_statement" | "test_command" if self._text(node).startswith("(("):
-                # A subshell in a subshell where sh is dash, which knows no such arithmetic.
-                raise UnparsableError("'((' begins arithmetic in some shells, commands in others")
-            case "compound_statement" if re.match(r"\{\S", self._text(node)):
-                raise UnparsableError("a word of it begins with a brace")  # a list to expand
+                yield self._assignment(node)
+            case "for_statement":
+                yield from self._loop(node)
             case "file_redirect":
                 yield from self._redirect(node)
-            case "heredoc_redirect" if node.child_by_field_name("argument"):
-                raise UnparsableError("a word follows the mark of a here-document")
-            case "heredoc_start" if _STAND_IN in self._text(node) or not self._text(node).isascii():
-                raise UnparsableError("the mark of a here-document is none that is known")
             case _:
                 pass
+
+    def _is_evaluated(self, node: Node) -> bool:
+        """Whether the shell may run text that is in it, or sets a variable to what is not known."""
+        match node.type:
+            case "arithmetic_expansion":
+                return not _NUMBERS.fullmatch(self._text(node))
+            case "c_style_for_statement":
+                return True
+            case "expansion":
+                text = self._text(node)
+                # In quotes, and in a here-document, single quotes in it do not quote.
+                return not _VALUE.fullmatch(text) or ("'" in text and _runs(text[2:]))
+            case "word" | "regex" | "extglob_pattern" | "string_content" | "``":
+                return _runs(self._text(node))
+            case "heredoc_redirect":
+                return self._is_stored(node) or self._is_substituted(node)
+            case "test_command":
+                return self._is_evaluated_test(node)
+            case "file_redirect" | "herestring_redirect":
+                return self._is_stored(node)
+            case _:
+                return False
 
     def _words(self, node: Node) -> tuple[Word, ...]:
         """The name of a command and its arguments; assignments and redirections are nodes too."""
@@ -263,8 +331,6 @@ class _Reader:
                 known = None not in parts and not _EXPANDED.search(text)
                 return "".join(part or "" for part in parts) if known else None
             case "word" | "number" | "test_operator" | "variable_name":
-                if not _BLANK.isdisjoint(_ESCAPED.sub("", text)) or "\n" in text:
-                    raise UnparsableError("a word of it has blanks")
                 return None if _EXPANDED.search(text) else _ESCAPED.sub(r"\1", text)
             case kind if kind in _OPAQUE or not node.is_named:
                 return None
@@ -274,13 +340,98 @@ class _Reader:
     def _text(self, node: Node) -> str:
         return self._line[node.start_byte : node.end_byte]
 
-    def _assignment(self, node: Node) -> Word:
+    def _before(self, node: Node) -> str:
+        """The character before a node, if there is one."""
+        return self._line[max(node.start_byte - 1, 0) : node.start_byte]
+
+    def _assignment(self, node: Node) -> Action:
         value = node.child_by_field_name("value")
         name = node.child_by_field_name("name")
         if name is None or name.type != "variable_name":
-            return None
-        text = "" if value is None else self._word(value)
-        return None if text is None else f"{self._text(name)}={text}"
+            return _UNKNOWN
+        return _set(self._text(name), "" if value is None else self._word(value))
+
+    def _loop(self, node: Node) -> Iterator[Action]:
+        """What the variable of a loop is set to."""
+        name = self._text(node.children_by_field_name("variable")[0])
+        values = node.children_by_field_name("value")
+        yield from (_set(name, self._word(value)) for value in values)
+        if not values:
+            yield _UNKNOWN
+
+    def _declaration(self, node: Node) -> Iterator[Word]:
+        """What is declared, but for the assignments, which are nodes too."""
+        for before, each in pairwise(node.children):
+            if before.end_byte == each.start_byte:
+                yield None  # they are one word
+            elif each.type != "variable_assignment":
+                yield self._word(each)
+
+    def _is_evaluated_test(self, test: Node) -> bool:
+        double = self._text(test).startswith("[[")
+        operands = list(self._operands(test))
+        if not double and any(self._is_several(each) for each in operands):
+            return True
+        texts = ["", *map(self._text, operands), ""]
+        for before, text, after in zip(texts, texts[1:], texts[2:], strict=False):
+            if text in _LOOKS_UP and not _NAME.fullmatch(after):
+                return True
+            numbers = _NUMBERS.fullmatch(before) and _NUMBERS.fullmatch(after)
+            if double and text in _ARITHMETIC_TESTS and not numbers:
+                return True
+        return False
+
+    def _operands(self, node: Node) -> Iterator[Node]:
+        """The words of a test, with its operators."""
+        for child in node.children:
+            if child.type.endswith("_expression"):
+                yield from self._operands(child)
+            else:
+                yield child
+
+    def _is_several(self, node: Node) -> bool:
+        """Whether it may be several words."""
+        text = self._text(node)
+        if not node.is_named or _NUMBERS.fullmatch(text) or self._word(node) is not None:
+            return False
+        return node.type != "string" or "@" in text
+
+    def _check_heredoc(self, heredoc: Node) -> None:
+        """Refuses a here-document that bash may end at another line than the parser."""
+        if heredoc.child_by_field_name("argument"):
+            raise UnparsableError("a word follows the mark of a here-document")
+        mark, end = self._marks(heredoc)
+        name = self._text(mark)
+        if not _MARK.fullmatch(name) or _STAND_IN in name:
+            raise UnparsableError("the mark of a here-document is none that is known")
+        # The parser takes the beginning of a line for the end.
+        stop = self._line.find("\n", end.end_byte)
+        lines = self._line[mark.end_byte : None if stop < 0 else stop].split("\n")
+        indent = "\t" if any(child.type == "<<-" for child in heredoc.children) else ""
+        found = [line.lstrip(indent) == name.strip("\\'\"") for line in lines]
+        if not found[-1] or any(found[1:-1]):
+            raise UnparsableError("a here-document does not end where its mark is first")
+
+    def _is_substituted(self, heredoc: Node) -> bool:
+        """Whether there is something in a here-document that the parser does not see there."""
+        quoted = self._text(self._marks(heredoc)[0]).startswith(("\\", "'", '"'))
+        text = _ESCAPED.sub("", self._text(heredoc))
+        return not quoted and bool(_SUBSTITUTED_IN_HEREDOC.search(text))
+
+    @staticmethod
+    def _marks(heredoc: Node) -> tuple[Node, Node]:
+        start, end = (
+            next((child for child in heredoc.children if child.type == kind), heredoc)
+            for kind in ("heredoc_start", "heredoc_end")
+        )
+        return start, end
+
+    def _is_stored(self, redirection: Node) -> bool:
+        """Whether the number of the stream is stored in a variable, as in ``{NAME}>file``."""
+        end = redirection.start_byte
+        start = self._line.rfind("{", 0, end) if self._before(redirection) == "}" else end
+        named = _STREAM_NAME.fullmatch(self._line, start, end)
+        return named is not None and self._line[start - 1 : start] != "$"
 
     def _redirect(self, node: Node) -> Iterator[Action]:
         targets = node.children_by_field_name("destination")
@@ -291,6 +442,8 @@ class _Reader:
         copies = operator in {">&", "<&"} and target is not None and _STREAM.fullmatch(target)
         if copies or target in _STREAMS:
             return
+        if operator in {">&", "<&"} and (target is None or _runs(target)):
+            yield _UNKNOWN  # bash expands it twice
         if operator in {"<", "<&"}:
             yield Action("read", (target,), incidental=True)
         else:
@@ -323,8 +476,52 @@ def _inside(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
         yield from _found(name, words, depth)
     elif name == "eval" and None not in words:
         yield from _line(" ".join(word or "" for word in words[1:]), depth + 1)
-    elif name in _HIDING:
+    elif name in _DECLARING:
+        yield from _declared(words[1:])
+    elif name in _HIDING or (name == "wait" and _has_option(words, "p")):
         yield _hidden()
+    elif (name == "printf" and _has_option(words[:2], "v")) or (
+        name in {"test", "["} and _looks_up(words)
+    ):
+        yield _UNKNOWN
+
+
+def _runs(text: str) -> bool:
+    """Whether there is a substitution in text."""
+    return bool(_SUBSTITUTED.search(_ESCAPED.sub("", text)))
+
+
+_UNKNOWN = Action("command", (None,))
+"""Text that is not known and that the shell runs, or sets a variable to."""
+
+
+def _set(name: str, value: Word) -> Action:
+    """Setting a variable."""
+    unknown = value is None or name in _EVALUATED or name.startswith("BASH_FUNC_")
+    return _UNKNOWN if unknown else Action("command", (f"{name}={value}",))
+
+
+def _declared(words: Iterable[Word]) -> Iterator[Action]:
+    """What a declaration sets; what is only named may be set to nothing by it."""
+    for word in words:
+        name, _, value = (word or "").partition("=")
+        if _NAME.fullmatch(name.removesuffix("+")):
+            yield _set(name.removesuffix("+"), value)
+        elif word is None or not _DECLARED_AS.fullmatch(word):
+            yield _UNKNOWN
+
+
+def _has_option(words: Sequence[Word], letter: str) -> bool:
+    """Whether there may be an option with a letter among the arguments of a command."""
+    return any(word is None or (word[:1] == "-" and letter in word) for word in words[1:])
+
+
+def _looks_up(words: Sequence[Word]) -> bool:
+    """Whether ``test`` may look up a variable by more than its name."""
+    pairs = pairwise((*words, ""))
+    return None in words or any(
+        word in _LOOKS_UP and not _NAME.fullmatch(after or "") for word, after in pairs
+    )
 
 
 def _hidden() -> Action:
@@ -363,7 +560,8 @@ def _inner(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
     """The command that another one starts; unknown where it follows options not known here."""
     start = _start(name, words)
     while start and start < len(words) and "=" in (words[start] or ""):
-        yield Action("command", (words[start],))
+        name, _, value = (words[start] or "").partition("=")
+        yield _set(name, value)
         start += 1
     rest = () if start is None else tuple(words[start:])
     if start is None or (rest and (rest[0] or "-").startswith("-")):
