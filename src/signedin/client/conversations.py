@@ -6,10 +6,10 @@ import asyncio
 from contextlib import nullcontext
 from weakref import WeakValueDictionary
 
-from signedin.model.errors import InvalidOptionError, SessionBusyError
+from signedin.model.errors import InvalidOptionError, SessionBusyError, TurnInterruptedError
 from signedin.model.options import TurnOptions
 from signedin.providers.base import Provider, ProviderSession, ProviderTurn, SessionRequest
-from signedin.runtime.aio import finish
+from signedin.runtime.aio import Stoppable, finish
 
 _FIXED_AT_START = ("env", "instructions", "tools", "mcp_servers", "ephemeral", "trust_project")
 
@@ -22,6 +22,7 @@ class Conversation:
         opened_with: The options it was opened with, some of which hold until it is closed.
         handles: How many hold it.
         busy: Whether a turn of it runs.
+        starting: What starts that turn.
         turn: That turn, once it has started.
         deleted: Whether it was deleted, so that it cannot continue.
     """
@@ -31,12 +32,17 @@ class Conversation:
         self.opened_with = opened_with
         self.handles = 1
         self.busy = False
+        self.starting = Stoppable(_interrupted)
         self.turn: ProviderTurn | None = None
         self.deleted = False
         self._ending: asyncio.Future[None] | None = None
 
     async def end_turn(self) -> None:
-        """Stops the turn, once, however many ask for it; each waits until it is done."""
+        """Stops the turn, once, however many ask for it; each waits until it is done.
+
+        One that is starting raises a `TurnInterruptedError` there.
+        """
+        await self.starting.stop()
         if self.turn is None:
             return
         if self._ending is None:
@@ -109,7 +115,7 @@ class Conversations:
             return found
 
     async def detach(self, conversation: Conversation) -> None:
-        """Takes a handle back, and closes the conversation with the last one."""
+        """Takes a handle back, and with the last one stops the turn and closes the conversation."""
         conversation.handles -= 1
         if conversation.handles == 0:
             await finish(self._close(conversation))
@@ -131,10 +137,15 @@ class Conversations:
             # Nobody has opened it, or opened and closed it, while this waited.
             if conversation.handles == 0 and conversation in self._open:
                 self._open.remove(conversation)
+                await conversation.end_turn()
                 await session.aclose()
 
     def _lock(self, session_id: str) -> asyncio.Lock:
         return self._locks.setdefault(session_id, asyncio.Lock())
+
+
+def _interrupted() -> TurnInterruptedError:
+    return TurnInterruptedError("it was closed before the turn had started")
 
 
 def _fixed(what: str) -> InvalidOptionError:

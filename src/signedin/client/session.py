@@ -261,7 +261,8 @@ class AsyncSession:
     async def aclose(self) -> None:
         """Frees what the session holds. The conversation stays stored and can be resumed.
 
-        Other sessions on the same conversation continue.
+        Other sessions on the same conversation continue; without any, a turn that still runs is
+        interrupted.
         """
         held, self._held = self._held, None
         if held is not None and self._connected is not None:
@@ -328,7 +329,8 @@ class AsyncSession:
         conversation.busy = True
         try:
             session = conversation.session
-            turn = conversation.turn = await start(session, CallbackHost(options))
+            async with conversation.starting.block():
+                turn = conversation.turn = await start(session, CallbackHost(options))
             self._began_turn = True
             recorder.warn(session.notices)
             session.notices = ()

@@ -26,6 +26,7 @@ from signedin.model.errors import (
     OutputError,
     SignedinError,
     TimeoutExceededError,
+    TurnInterruptedError,
 )
 from signedin.model.events import AnyEvent, DoneEvent, DoneReason, Event, event_from_error
 from signedin.model.items import AnyItem, ItemFeed
@@ -228,6 +229,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             return self._counted(await self._receive())
         except (TimeoutExceededError, BudgetExceededError) as error:
             return self._ended_by(error)
+        except TurnInterruptedError:  # its session was closed as it began
+            return [interrupted_done("interrupted")]
         except SignedinError as error:  # also what an agent fails with because it is to stop
             return self._ended_by(self._excess or error)
         except BaseException:

@@ -8,8 +8,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from typing import Generic, ParamSpec, TypeVar, cast
@@ -113,6 +113,43 @@ async def aside(function: Callable[[], object]) -> None:
         await asyncio.to_thread(function)
     else:
         function()
+
+
+class Stoppable:
+    """Blocks of any tasks that somebody else may stop.
+
+    Args:
+        why: Makes the error that a stopped block raises.
+    """
+
+    def __init__(self, why: Callable[[], SignedinError]) -> None:
+        self._why = why
+        self._running: dict[asyncio.Timeout, asyncio.Future[None]] = {}
+
+    @asynccontextmanager
+    async def block(self) -> AsyncGenerator[None, None]:
+        """Is one of the blocks."""
+        scope = asyncio.timeout(None)
+        left = self._running[scope] = running_loop().create_future()
+        try:
+            async with scope:
+                yield
+        except TimeoutError as error:
+            if isinstance(error, SignedinError) or not scope.expired():
+                raise
+            raise self._why() from None
+        finally:
+            del self._running[scope]
+            left.set_result(None)
+
+    async def stop(self) -> None:
+        """Stops the blocks that are running, and waits until they are left."""
+        now = running_loop().time()
+        for scope in self._running:
+            if not scope.expired():
+                scope.reschedule(now)
+        if self._running:
+            await asyncio.wait(set(self._running.values()))
 
 
 class Leftovers:
