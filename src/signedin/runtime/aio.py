@@ -208,12 +208,19 @@ async def in_thread(function: Callable[[], T], name: str) -> T:
 async def run_callback(
     callback: Callable[P, Awaitable[T] | T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Calls a callback of the user's without blocking the event loop, be it async or plain."""
-    if iscoroutinefunction(callback):
-        return cast("T", await callback(*args, **kwargs))
-    name = f"signedin {getattr(callback, '__name__', 'callback')}"
-    outcome = await in_thread(lambda: callback(*args, **kwargs), name)
-    return cast("T", await outcome if isawaitable(outcome) else outcome)
+    """Calls a callback of the user's without blocking the event loop, be it async or plain.
+
+    Raises:
+        RuntimeError: It has raised `SystemExit`, which would end the event loop of others.
+    """
+    try:
+        if iscoroutinefunction(callback):
+            return cast("T", await callback(*args, **kwargs))
+        name = f"signedin {getattr(callback, '__name__', 'callback')}"
+        outcome = await in_thread(lambda: callback(*args, **kwargs), name)
+        return cast("T", await outcome if isawaitable(outcome) else outcome)
+    except SystemExit as error:
+        raise RuntimeError(f"SystemExit: {error}") from error
 
 
 def _outcome(function: Callable[[], T]) -> Callable[[], T]:

@@ -75,6 +75,7 @@ class _BackgroundLoop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._spawned: set[Future[object]] = set()
+        self._ending = False
         self._thread = threading.Thread(target=self._run, name="signedin", daemon=True)
         self._thread.start()
 
@@ -129,12 +130,16 @@ class _BackgroundLoop:
     def close(self) -> None:
         """Waits for what was spawned, and ends the thread."""
         wait(self._spawned.copy(), _CLEANUP_SECONDS)
+        self._ending = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_CLEANUP_SECONDS)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while not self._ending:
+            # They end a loop, but this one is everybody's. Who waits for the task gets them.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                self._loop.run_forever()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
