@@ -67,7 +67,7 @@ from signedin.providers.base import (
     SessionQuery,
 )
 from signedin.providers.registry import load_provider
-from signedin.runtime.aio import Leftovers, check_process, running_loop
+from signedin.runtime.aio import Leftovers, check_process, is_fork_of, running_loop
 from signedin.runtime.watching import BeginningTurn
 
 if TYPE_CHECKING:
@@ -645,13 +645,14 @@ class AsyncClient(FromConfig):
 
     async def aclose(self) -> None:
         """Ends the provider's processes. Idempotent; a later turn starts them again."""
+        if is_fork_of(self._process):
+            return
+        self._check_loop()
         self._cold = False
-        if self._warming is not None:
+        if self._warming is not None and not self._warming.done():
             self._warming.cancel()
             await asyncio.wait([self._warming])
         conversations, self._conversations = self._conversations, None
-        if os.getpid() != self._process:
-            return  # what it has belongs to the process that was forked
         if conversations is not None:
             await conversations.aclose()
         await self._leftovers.ended()
@@ -778,9 +779,12 @@ class AsyncClient(FromConfig):
             self._conversations = Conversations(self._spec.create(self._config))
             self._loop, self._process = loop, os.getpid()
         check_process(self._process)
-        if self._loop is not loop:
+        self._check_loop()
+        return self._conversations
+
+    def _check_loop(self) -> None:
+        if self._conversations is not None and self._loop is not running_loop():
             raise SignedinError(
                 "this AsyncClient was used in another event loop and its process lives there; "
                 "close it in that loop, or make one client per loop"
             )
-        return self._conversations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
@@ -34,7 +35,7 @@ from signedin.providers.base import (
     SessionQuery,
     SessionRequest,
 )
-from signedin.runtime.aio import Leftovers, finish
+from signedin.runtime.aio import Leftovers, finish, is_fork_of
 from signedin.runtime.background_loop import call
 from signedin.runtime.handles import Handle
 from signedin.runtime.watching import BeginningTurn
@@ -77,6 +78,7 @@ class AsyncSession:
         self._capabilities = capabilities
         self._held: Conversation | None = None
         self._connected: Conversations | None = None
+        self._process = os.getpid()
         self._opening = asyncio.Lock()
         self._began_turn = False
 
@@ -264,8 +266,10 @@ class AsyncSession:
         Other sessions on the same conversation continue; without any, a turn that still runs is
         interrupted.
         """
-        held, self._held = self._held, None
-        if held is not None and self._connected is not None:
+        if self._held is not None and self._connected is not None:
+            if is_fork_of(self._process):
+                return
+            held, self._held = self._held, None
             self._resume = held.session.id
             await finish(self._close(self._connected, held))
 
@@ -357,7 +361,7 @@ class AsyncSession:
                     self._resume = await _latest_session(connected.provider, options)
                 request = SessionRequest(options=options, resume=self._resume, fork=self._fork)
                 self._held = await connected.attach(request)
-                self._connected = connected
+                self._connected, self._process = connected, os.getpid()
                 self._fork = False
             return self._held
 

@@ -35,7 +35,7 @@ from signedin.model.results import OutputT_co, RunResult
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 from signedin.providers.base import ProviderTurn
 from signedin.runtime import watching
-from signedin.runtime.aio import Unwatched, check_process, finish, running_loop
+from signedin.runtime.aio import Unwatched, check_process, finish, is_fork_of, running_loop
 from signedin.runtime.background_loop import call
 from signedin.runtime.batches import AsyncBatches, Batches
 
@@ -189,7 +189,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     async def aclose(self) -> None:
         """Stops the turn if it still runs, and frees what it holds. Idempotent."""
-        if not self._closed:
+        if not self._closed and not is_fork_of(self._process):
             if self._recorder.done is None:
                 self._record([interrupted_done("interrupted")])
             await self._release()
@@ -410,6 +410,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         return error
 
     def _started(self) -> ProviderTurn:
+        check_process(self._process)
         if self._turn is None or self._closed:
             state = "has ended" if self._closed else "has not started"
             raise SignedinError(f"the turn {state}; steer and interrupt need a running turn")

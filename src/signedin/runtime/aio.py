@@ -39,13 +39,18 @@ def running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
+def is_fork_of(process: int) -> bool:
+    """Whether this is a fork of a process, which still uses what it has: nothing is closed here."""
+    return os.getpid() != process
+
+
 def check_process(process: int) -> None:
     """Makes sure that what belongs to a process is not used in a fork of it.
 
     Raises:
         SignedinError: It is.
     """
-    if os.getpid() != process:
+    if is_fork_of(process):
         raise SignedinError("this was made before a fork; make one in each process")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Iterator
 from typing import Generic, TypeVar
 
+from signedin.runtime.aio import is_fork_of
 from signedin.runtime.background_loop import call, clean_up
 
 T = TypeVar("T")
@@ -33,8 +35,10 @@ def each_of(generator: AsyncGenerator[T, None], owner: object) -> Iterator[T]:  
         except StopAsyncIteration:
             return []
 
+    process = os.getpid()
     try:
         while following := call(advance):
             yield from following
     finally:
-        clean_up(generator.aclose)
+        if not is_fork_of(process):
+            clean_up(generator.aclose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from signedin.model.errors import ProtocolError, SignedinError, TransportClosedE
 from signedin.providers.codex.api.router import Router
 from signedin.providers.codex.api.trust import Trust
 from signedin.providers.codex.app_server.process import REQUEST_TIMEOUT, AppServer
+from signedin.runtime.aio import check_process, is_fork_of
 from signedin.wire.jsonrpc import Params
 
 T = TypeVar("T")
@@ -60,6 +62,7 @@ class Connection:
         self._start = start
         self._starting = asyncio.Lock()
         self._closed = False
+        self._process = os.getpid()
 
     @property
     def metadata(self) -> ServerMetadata:
@@ -87,7 +90,11 @@ class Connection:
         Raises:
             ProviderNotInstalledError: Codex is not installed.
             TransportClosedError: It ended during the handshake, or the client was closed.
+            SignedinError: It belongs to the process that this one was forked from.
         """
+        if self.current is None:
+            self._process = os.getpid()
+        check_process(self._process)
         async with self._starting:
             if self._closed:
                 raise TransportClosedError("this Codex client is closed; make a new one")
@@ -111,6 +118,8 @@ class Connection:
 
     async def aclose(self) -> None:
         """Ends the server. Idempotent."""
+        if is_fork_of(self._process):
+            return
         async with self._starting:
             self._closed = True
             if self.current is not None:

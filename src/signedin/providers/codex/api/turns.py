@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 
 from signedin.model.errors import SignedinError
@@ -12,7 +13,7 @@ from signedin.providers.codex.api.notifications import Notification
 from signedin.providers.codex.api.record import TurnResult
 from signedin.providers.codex.api.router import RoutedTurn, Router
 from signedin.providers.codex.app_server import running_turn
-from signedin.runtime.aio import finish, running_loop
+from signedin.runtime.aio import check_process, finish, is_fork_of, running_loop
 from signedin.runtime.batches import AsyncBatches, Batches
 
 
@@ -31,6 +32,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
     def __init__(self, turn: RoutedTurn, router: Router) -> None:
         self._turn = turn
         self._router = router
+        self._process = os.getpid()
         self._over = False
         self._interrupted = False
         self._waiting: asyncio.Timeout | None = None
@@ -56,6 +58,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
 
         `stream` is built on it; use it where notifications one by one are too slow.
         """
+        check_process(self._process)
         if self._over:
             return []
         try:
@@ -109,6 +112,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         Raises:
             InvalidRequestError: The turn no longer runs.
         """
+        check_process(self._process)
         await self._turn.add_input(input_parts(prompt))
 
     async def interrupt(self) -> None:
@@ -117,6 +121,7 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         What the server reports until its end still arrives. If that does not come within 3 s, the
         server is ended, and the turn with it.
         """
+        check_process(self._process)
         self._interrupted = True
         if self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(running_loop().time() + running_turn.STOP_SECONDS)
@@ -124,7 +129,8 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
 
     async def aclose(self) -> None:
         """Interrupts the turn if it still runs, and waits for its end. Idempotent."""
-        await finish(self._turn.aclose())
+        if not is_fork_of(self._process):
+            await finish(self._turn.aclose())
 
     def raise_failure(self) -> None:
         """Raises the error of a turn that has failed; does nothing for any other."""
