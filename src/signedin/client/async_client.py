@@ -544,15 +544,18 @@ class AsyncClient(FromConfig):
             limit=limit,
             cursor=cursor,
         )
-        return await self._connected().sessions(query, self._options({}, None))
+        async with self._conversing().until_closed() as provider:
+            return await provider.sessions(query, self._options({}, None))
 
     async def models(self) -> list[ModelInfo]:
         """Lists the models the account can use."""
-        return await self._connected().models(self._options({}, None))
+        async with self._conversing().until_closed() as provider:
+            return await provider.models(self._options({}, None))
 
     async def limits(self) -> RateLimits:
         """Returns what is left of the plan."""
-        return await self._connected().limits(self._options({}, None))
+        async with self._conversing().until_closed() as provider:
+            return await provider.limits(self._options({}, None))
 
     async def auth_status(self) -> AuthStatus:
         """Reports who is signed in and who pays, without changing anything, in bounded time.

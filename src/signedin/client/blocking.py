@@ -218,7 +218,8 @@ class Session(BlockingSession):
     def close(self) -> None:
         """Frees what the session holds. The conversation stays stored and can be resumed.
 
-        Other sessions on the same conversation continue.
+        Other sessions on the same conversation continue; without any, a turn that still runs is
+        interrupted.
         """
         clean_up(self._async.aclose)
 

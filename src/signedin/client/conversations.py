@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, nullcontext
 from weakref import WeakValueDictionary
 
 from signedin.model.errors import InvalidOptionError, SessionBusyError, TurnInterruptedError
@@ -91,6 +92,7 @@ class Conversations:
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
+        self._borrowed = Stoppable(_interrupted)
         self._open: list[Conversation] = []
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -99,6 +101,16 @@ class Conversations:
         if session_id is None:
             return None
         return next((each for each in self._open if each.session.id == session_id), None)
+
+    @asynccontextmanager
+    async def until_closed(self) -> AsyncGenerator[Provider, None]:
+        """Lends the provider to a block that `aclose` stops: a closed one must not start anything.
+
+        Raises:
+            TurnInterruptedError: The block was stopped.
+        """
+        async with self._borrowed.block():
+            yield self.provider
 
     async def attach(self, request: SessionRequest) -> Conversation:
         """Gives a further handle on an open conversation, or opens it."""
@@ -121,7 +133,11 @@ class Conversations:
             await finish(self._close(conversation))
 
     async def aclose(self) -> None:
-        """Stops the turns that still run, as those of loops that were left, and the provider."""
+        """Stops the turns that still run, as those of loops that were left, and the provider.
+
+        A conversation cannot continue here, only where it is opened anew.
+        """
+        await self._borrowed.stop()
         await asyncio.gather(*(each.end_turn() for each in self._open))
         await self.provider.aclose()
 
@@ -145,7 +161,7 @@ class Conversations:
 
 
 def _interrupted() -> TurnInterruptedError:
-    return TurnInterruptedError("it was closed before the turn had started")
+    return TurnInterruptedError("the session or its client was closed meanwhile")
 
 
 def _fixed(what: str) -> InvalidOptionError:

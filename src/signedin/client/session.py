@@ -160,8 +160,14 @@ class AsyncSession:
         return self._turn(options, partial(send, prompt, options), deadline, prompt)
 
     async def roll_back(self) -> None:
-        """Takes the last turn, which has failed, out of the conversation, if it got there."""
+        """Takes the last turn, which has failed, out of the conversation, if it got there.
+
+        Raises:
+            SignedinError: The client was closed meanwhile.
+        """
         if self._held is not None and self._began_turn:
+            if self._connected is not self._connect():
+                raise SignedinError("the client was closed meanwhile")
             await self._held.session.roll_back()
 
     async def fork(self) -> AsyncSession:
@@ -269,9 +275,7 @@ class AsyncSession:
         if self._held is not None and self._connected is not None:
             if is_fork_of(self._process):
                 return
-            held, self._held = self._held, None
-            self._resume = held.session.id
-            await finish(self._close(self._connected, held))
+            await finish(self._close(self._connected, self._let_go(self._held)))
 
     async def _close(self, connected: Conversations, held: Conversation) -> None:
         await self._leftovers.ended(self)
@@ -326,7 +330,8 @@ class AsyncSession:
             SessionBusyError: Another turn of this conversation still runs.
         """
         self._began_turn = False
-        await admit(self._connect().provider, self._capabilities, options)
+        async with self._connect().until_closed() as provider:
+            await admit(provider, self._capabilities, options)
         await self._leftovers.ended(self)
         conversation = await self._open(options)
         conversation.check_idle()
@@ -353,17 +358,26 @@ class AsyncSession:
 
     async def _reach(self, options: TurnOptions | None = None) -> Conversation:
         """Opens the conversation, if it is not open here or in another session of the client."""
-        connected = self._connect()
         async with self._opening:
+            connected = self._connect()
+            if self._held is not None and self._connected is not connected:
+                self._let_go(self._held)  # the client was closed, and that with it
             if self._held is None:
                 options = options or self._options({}, None)
-                if self._resume == LATEST:
-                    self._resume = await _latest_session(connected.provider, options)
-                request = SessionRequest(options=options, resume=self._resume, fork=self._fork)
-                self._held = await connected.attach(request)
+                async with connected.until_closed() as provider:
+                    if self._resume == LATEST:
+                        self._resume = await _latest_session(provider, options)
+                    request = SessionRequest(options=options, resume=self._resume, fork=self._fork)
+                    self._held = await connected.attach(request)
                 self._connected, self._process = connected, os.getpid()
-                self._fork = False
             return self._held
+
+    def _let_go(self, held: Conversation) -> Conversation:
+        """Remembers how to open it again; one without an id has had no turn and begins anew."""
+        self._held = None
+        if held.session.id is not None:
+            self._resume, self._fork = held.session.id, False
+        return held
 
     def _options(self, checked: TurnKeywords, output: Output | None) -> TurnOptions:
         asked = {**self._defaults, **checked, "output": output}
