@@ -47,10 +47,11 @@ def clean_up(function: Callable[[], Coroutine[object, object, object]]) -> None:
     """Runs a coroutine function that frees something, unless the interpreter is exiting.
 
     Then everything has been closed already, no thread can be started any more, and the caller is
-    a generator without an owner.
+    a generator without an owner. Where such a one is garbage collected in the background thread,
+    nobody waits.
     """
     if not sys.is_finalizing():
-        call(function)
+        _started().clean_up(function)
 
 
 def close_at_exit(owner: object, close: Close) -> None:
@@ -114,6 +115,13 @@ class _BackgroundLoop:
                 self._loop.call_soon_threadsafe(cancel)
                 _wait(done)
             raise
+
+    def clean_up(self, function: Callable[[], Coroutine[object, object, object]]) -> None:
+        """Runs a coroutine function that frees something; see the function `clean_up`."""
+        if threading.current_thread() is self._thread:
+            self.spawn(function)
+        else:
+            self.call(function)
 
     async def call_from_loop(self, function: Callable[[], Coroutine[object, object, T]]) -> T:
         """Runs a coroutine function in the loop; see the function `call_from_loop`."""

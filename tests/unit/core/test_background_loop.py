@@ -71,6 +71,33 @@ def test_a_call_inside_the_loop_is_refused() -> None:
         background_loop.call(nested)
 
 
+def test_nothing_that_is_raised_ends_the_loop() -> None:
+    async def fail(error: BaseException) -> None:
+        raise error
+
+    async def fail_in_a_task(error: BaseException) -> None:
+        await asyncio.create_task(fail(error))
+
+    for error in (SystemExit(3), KeyboardInterrupt()):
+        for work in (fail, fail_in_a_task):
+            with pytest.raises(type(error)):
+                background_loop.call(lambda work=work, error=error: work(error))
+    test_one_loop_for_all_calls_and_threads()
+
+
+def test_what_is_collected_in_the_loop_is_cleaned_up_there() -> None:
+    done = threading.Event()
+
+    async def free() -> None:
+        done.set()
+
+    async def collect() -> None:
+        background_loop.clean_up(free)
+
+    background_loop.call(collect)
+    assert done.wait(10)
+
+
 def test_what_nobody_holds_is_closed() -> None:
     class Owner:
         pass
