@@ -67,7 +67,7 @@ from signedin.providers.base import (
     SessionQuery,
 )
 from signedin.providers.registry import load_provider
-from signedin.runtime.aio import Leftovers, check_process, is_fork_of, running_loop
+from signedin.runtime.aio import Leftovers, check_process, is_fork_of, patiently, running_loop
 from signedin.runtime.watching import BeginningTurn
 
 if TYPE_CHECKING:
@@ -323,7 +323,7 @@ class AsyncClient(FromConfig):
             lambda recorder: self._single_turn(prompt, resume, options, recorder),
             new_recorder(self.provider, self.transport, options),
             options,
-            lambda cleanup: self._leftovers.leave(cleanup, self),
+            lambda cleanup: self._leftovers.begin(cleanup, self),
             beginning=BeginningTurn(self.provider, self.transport, options, prompt),
             on_end=self._turn_ended,
             meter=turn_meter(self.provider, self.capabilities, options),
@@ -740,7 +740,7 @@ class AsyncClient(FromConfig):
             yield session
         finally:
             if self._leftovers.has(session):
-                await self._leftovers.leave(session.aclose(), self)
+                await patiently(self._leftovers.begin(session.aclose(), self))
             else:
                 await session.aclose()
 

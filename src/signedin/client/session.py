@@ -312,7 +312,7 @@ class AsyncSession:
             partial(self.running, options, start),
             new_recorder(self._name, self._transport, options),
             options,
-            lambda cleanup: self._leftovers.leave(cleanup, self),
+            lambda cleanup: self._leftovers.begin(cleanup, self),
             deadline,
             beginning=BeginningTurn(self._name, self._transport, options, prompt),
             on_end=self._on_turn_end,

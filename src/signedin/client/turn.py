@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import weakref
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
     Callable,
     Coroutine,
     Generator,
     Iterator,
 )
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from contextvars import copy_context
-from typing import Generic, Self, cast
+from typing import Generic, Self, TypeVar, cast
 
 import msgspec
 
@@ -35,9 +35,18 @@ from signedin.model.results import OutputT_co, RunResult
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
 from signedin.providers.base import ProviderTurn
 from signedin.runtime import watching
-from signedin.runtime.aio import Unwatched, check_process, finish, is_fork_of, running_loop
+from signedin.runtime.aio import (
+    Unwatched,
+    check_process,
+    finish,
+    is_fork_of,
+    patiently,
+    running_loop,
+)
 from signedin.runtime.background_loop import call
 from signedin.runtime.batches import AsyncBatches, Batches
+
+T = TypeVar("T")
 
 STOP_SECONDS = 5.0
 """How long an interrupted turn may report nothing before it is ended; agents take 5 to 75 ms."""
@@ -66,7 +75,9 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         opener: TurnOpener,
         recorder: TurnRecorder,
         options: TurnOptions,
-        leave: Callable[[Coroutine[object, object, None]], Awaitable[None]] = finish,
+        clean_up: Callable[
+            [Coroutine[object, object, None]], asyncio.Task[None]
+        ] = asyncio.create_task,
         deadline: float | None = None,
         *,
         beginning: watching.BeginningTurn | None = None,
@@ -79,7 +90,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             opener: Starts it.
             recorder: Records it.
             options: How it was asked for.
-            leave: Takes over the clean-up of a turn whose time is up.
+            clean_up: Begins a clean-up that nobody has to wait for, and waits for it before the
+                next turn.
             deadline: When its time is up, in the time of the event loop; by default its ``timeout``
                 begins with it.
             beginning: What those who watch turns learn of it first.
@@ -96,7 +108,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self._opener = opener
         self._recorder = recorder
         self._options = options
-        self._leave_behind = leave
+        self._clean_up = clean_up
         self._process = os.getpid()
         self._stack = AsyncExitStack()
         self._opening: asyncio.Task[ProviderTurn] | None = None
@@ -168,7 +180,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         Use it in a turn that is a context manager. Items may be streamed at once or later, one by
         one or several at a time.
         """
-        return self._iterate_items(ItemFeed(self.next_batch))
+        return self._stopping_if_left(self._iterate_items(ItemFeed(self.next_batch)))
 
     async def steer(self, text: str) -> None:
         """Adds to the prompt while the agent works; it takes it into account at once."""
@@ -196,7 +208,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     def __aiter__(self) -> AsyncIterator[AnyEvent]:
         """Iterates over the events."""
-        return self._iterate()
+        return self._stopping_if_left(self._iterate())
 
     def __await__(self) -> Generator[object, None, RunResult[OutputT_co]]:
         """``await turn`` is short for ``await turn.result()``."""
@@ -215,6 +227,21 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     def _repr_html_(self) -> str | None:
         return self.html()
+
+    def _stopping_if_left(self, iteration: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """Begins to stop the turn as soon as nobody holds its iteration any more.
+
+        The event loop closes it too, but only later: the next turn would find this one running.
+        """
+        weakref.finalize(iteration, self._iteration_left).atexit = False
+        return iteration
+
+    def _iteration_left(self) -> None:
+        if self._opening is None or self._closed or self._entered:
+            return
+        with suppress(RuntimeError):  # no loop is running: nobody can start another turn either
+            if asyncio.get_running_loop() is self._opening.get_loop():
+                self._clean_up(self.aclose())
 
     async def _iterate_items(self, feed: ItemFeed) -> AsyncGenerator[AnyItem, None]:
         try:
@@ -244,12 +271,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self._waiting = scope = asyncio.timeout_at(limit)
         try:
             async with scope:
-                if self._turn is None:
-                    turn = await asyncio.shield(self._opened())
-                    self._turn = turn
-                    if self._excess is not None:
-                        self._over_budget()
-                return list(await self._turn.next_events())
+                turn = self._turn or await asyncio.shield(self._opened())
+                return list(await turn.next_events())
         except TimeoutError as error:
             if isinstance(error, SignedinError) or not scope.expired():
                 raise
@@ -342,7 +365,11 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         if self._meter is not None:
             self._meter.begin()
         # What it holds is closed with the turn, and that when the loop ends.
-        return await Unwatched(self._stack.enter_async_context(self._opener(self._recorder)))
+        opening = self._stack.enter_async_context(self._opener(self._recorder))
+        self._turn = turn = await Unwatched(opening)
+        if self._excess is not None:
+            self._over_budget()
+        return turn
 
     def _limit(self) -> tuple[float | None, str]:
         """The loop time of the nearest time limit, and what to say when it runs out."""
@@ -376,7 +403,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             self._on_end(self._recorder)
         self._end_watching()
         if isinstance(self._error, TimeoutExceededError):
-            await self._leave_behind(self._end())
+            await patiently(self._clean_up(self._end()))
         elif self._opening is not None:
             await finish(self._end())
 

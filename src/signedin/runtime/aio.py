@@ -76,6 +76,11 @@ async def finish(cleanup: Awaitable[T]) -> T:
     return task.result()
 
 
+async def patiently(cleanup: asyncio.Task[None]) -> None:
+    """Waits for a clean-up that continues by itself, but no longer than `PATIENCE`."""
+    await asyncio.wait({cleanup}, timeout=PATIENCE)
+
+
 def is_cancelled() -> bool:
     """Whether the running task was cancelled, so that a cancellation is not something else's."""
     task = asyncio.current_task()
@@ -158,17 +163,17 @@ class Stoppable:
 
 
 class Leftovers:
-    """Clean-ups that continue after the call that began them, for callers whose time is up."""
+    """Clean-ups that continue after the call that began them."""
 
     def __init__(self) -> None:
         self._owners: dict[asyncio.Task[None], object] = {}
 
-    async def leave(self, cleanup: Coroutine[object, object, None], owner: object) -> None:
-        """Begins a clean-up and waits for it no longer than `PATIENCE`."""
+    def begin(self, cleanup: Coroutine[object, object, None], owner: object) -> asyncio.Task[None]:
+        """Begins a clean-up."""
         task = asyncio.ensure_future(cleanup)
         self._owners[task] = owner
         task.add_done_callback(self._ended)
-        await asyncio.wait({task}, timeout=PATIENCE)
+        return task
 
     def has(self, owner: object) -> bool:
         """Whether a clean-up of this owner is running."""

@@ -117,13 +117,25 @@ async def test_a_busy_session_refuses_a_second_turn(
     assert len(stage.requests) == 1
 
 
+async def test_a_turn_that_is_entered_can_be_interrupted(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    stage.play(Text(["half ", Hold("never"), "rest"]))
+    async with client.stream("go", cwd=tmp_path) as turn:
+        assert repr(turn) == f"AsyncTurn(id={turn.id!r}, running)"
+        assert turn.id is not None
+        await turn.interrupt()
+        assert [event async for event in turn][-1].reason == "interrupted"
+
+
 async def test_a_turn_that_has_ended_cannot_be_steered(
     client: AsyncClient, stage: Stage, tmp_path: Path
 ) -> None:
     stage.play("done")
-    async with client.stream("go", cwd=tmp_path) as turn:
-        with pytest.raises(SignedinError, match="the turn has not started"):
-            await turn.interrupt()
+    turn = client.stream("go", cwd=tmp_path)
+    with pytest.raises(SignedinError, match="the turn has not started"):
+        await turn.interrupt()
+    async with turn:
         await turn.result()
         await turn.interrupt()
         with pytest.raises(SignedinError, match="the turn has ended"):

@@ -164,6 +164,17 @@ def test_an_async_client_belongs_to_one_loop(client: AsyncClient) -> None:
         asyncio.run(client.run("two"))
 
 
+def test_an_async_client_is_closed_in_its_own_loop(
+    client: AsyncClient, provider: FakeProvider
+) -> None:
+    with asyncio.Runner() as runner:
+        runner.run(client.run("one"))
+        with pytest.raises(SignedinError, match="used in another event loop"):
+            asyncio.run(client.aclose())
+        runner.run(client.aclose())
+    assert provider.closed == 1
+
+
 def test_reprs(client: AsyncClient, blocking: Client) -> None:
     assert repr(client) == "AsyncClient('fake', transport='fake-wire')"
     assert repr(blocking) == "Client('fake', transport='fake-wire')"

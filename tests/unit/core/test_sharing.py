@@ -16,6 +16,7 @@ from signedin import (
     SignedinError,
     TimeoutExceededError,
     TransportClosedError,
+    TurnInterruptedError,
     UnsupportedOptionError,
 )
 from signedin.model.events import RetryEvent
@@ -239,6 +240,94 @@ def test_under_trio_the_reason_is_told() -> None:
             await client.models()
 
     trio.run(run)
+
+
+async def test_closing_a_session_stops_a_turn_that_is_starting(
+    client: AsyncClient, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = asyncio.Event()
+
+    async def start_turn(self: FakeSession, *_: object) -> ProviderTurn:
+        provider.turn_started.set()
+        await never.wait()
+        raise AssertionError
+
+    monkeypatch.setattr(FakeSession, "start_turn", start_turn)
+    session = client.session()
+    for close in (session.aclose, client.aclose):
+        provider.turn_started.clear()
+        running = asyncio.create_task(session.run("go"))
+        await provider.turn_started.wait()
+        await close()
+        assert provider.sessions_opened[-1].closed == (close == session.aclose)
+        with pytest.raises(TurnInterruptedError):
+            await running
+    assert (len(provider.sessions_opened), provider.closed) == (2, 1)
+
+
+async def test_closing_a_client_stops_a_session_that_is_opening(
+    client: AsyncClient, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = asyncio.Event()
+
+    async def open_session(request: object) -> FakeSession:
+        opening.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(provider, "open_session", open_session)
+    one, two = client.session(resume="s1"), client.session(resume="s1")
+    asked = [asyncio.create_task(one.run("go")), asyncio.create_task(two.history())]
+    await opening.wait()
+    await client.aclose()
+    for task in asked:
+        with pytest.raises(TurnInterruptedError):
+            await task
+    assert provider.closed == 1
+
+
+async def test_a_closed_fork_without_a_turn_is_made_again(
+    client: AsyncClient, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeSession, "id", None)  # as Claude Code's before the first turn
+    copy = client.session(resume="stored", fork=True)
+    for close in (copy.aclose, client.aclose, copy.aclose):
+        await copy.history()
+        await close()
+    asked = [(session.request.resume, session.request.fork) for session in provider.sessions_opened]
+    assert asked == [("stored", True)] * 3
+
+
+async def test_what_a_closed_client_has_is_not_rolled_back(
+    client: AsyncClient, provider: FakeProvider
+) -> None:
+    provider.script = lambda prompt: failure()
+    session = client.session()
+
+    with pytest.raises(TransportClosedError):
+        await session.run("go")
+    await client.aclose()
+    with pytest.raises(SignedinError, match="the client was closed meanwhile"):
+        await session.roll_back()
+    assert provider.sessions_opened[0].rolled_back == 0
+
+
+async def test_a_fork_closes_nothing(
+    client: AsyncClient, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.script = lambda prompt: [[session_event()]]
+    async with client, client.session() as session, session.stream("go") as turn:
+        with monkeypatch.context() as forked:
+            forked.setattr(os, "getpid", lambda: 1)
+            for close in (turn.aclose, session.aclose, client.aclose):
+                await close()
+            for use in (turn.interrupt, lambda: turn.steer("x"), turn.next_batch):
+                with pytest.raises(SignedinError, match="made before a fork"):
+                    await use()
+        assert (provider.turns[0].closed, provider.sessions_opened[0].closed) == (0, 0)
+        assert provider.closed == 0
+    assert (provider.turns[0].closed, provider.sessions_opened[0].closed) == (1, 1)
+    assert provider.closed == 1
 
 
 @pytest.mark.usefixtures("provider")
