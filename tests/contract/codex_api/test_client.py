@@ -27,6 +27,7 @@ from signedin.providers.codex import (
     retry_on_overload,
 )
 from support.processes import Watch, command_of, processes_with
+from support.programs import ended, program
 from support.stage import Stage
 
 
@@ -105,6 +106,40 @@ def test_closing_is_quick_and_final(options: dict[str, object], stage: Stage) ->
             TransportClosedError, match="this Codex client is closed; make a new one"
         ):
             use()
+
+
+def test_a_fork_leaves_the_parent_what_it_has(options: dict[str, object], stage: Stage) -> None:
+    stage.play(Text(["half ", Hold("rest"), "whole"]))
+    code = """
+import os
+from pathlib import Path
+from signedin import SignedinError
+from signedin.providers.codex import Codex
+with Codex(**{**arguments, "cwd": Path(arguments["cwd"])}) as codex:
+    with codex.thread_start().turn("go") as turn:
+        next(turn.stream_text())
+        pid = os.fork()
+        if pid == 0:
+            for use in (codex.account, turn.run, turn.interrupt, lambda: turn.steer("more")):
+                try:
+                    use()
+                except SignedinError as error:
+                    assert "made before a fork" in str(error)
+                else:
+                    raise AssertionError(use)
+            sys.exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        sys.stdin.readline()
+        print(turn.run().final_response)
+"""
+    with program(code, **{**options, "cwd": str(options["cwd"])}) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "7\n"
+        stage.release("rest")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert ended(process) == "half whole\n"
 
 
 def test_a_thread_keeps_its_client_alive(options: dict[str, object], stage: Stage) -> None:
