@@ -167,7 +167,9 @@ def _report(listener: socket.socket, commands: list[CommandEvent]) -> set[str]:
         connection, _ = listener.accept()
         with connection, connection.makefile() as file:
             said = [each for each in [file.read()] if each]
-    return set(json.loads(said[-1][said[-1].index("{") :])["done"])
+    # What a shell or a sandbox may say, before and after, is in the output as well.
+    report, _ = json.JSONDecoder().raw_decode(said[-1], said[-1].index("{"))
+    return set(report["done"])
 
 
 CONFINED = [
