@@ -16,7 +16,15 @@ import pytest
 
 from signedin import Client
 from signedin.jobs.batch.journal import read_records, read_status
-from signedin.loopback import Hang, LoopbackModel, ModelRequest, Reply, Shell, UsageLimit
+from signedin.loopback import (
+    Hang,
+    HttpError,
+    LoopbackModel,
+    ModelRequest,
+    Reply,
+    Shell,
+    UsageLimit,
+)
 
 ROWS, KILLS = (int(n) for n in os.environ.get("SIGNEDIN_BATCH_KILLS", "60,4").split(","))
 """A thousand rows and twenty kills take some minutes; they are for who changes the journal."""
@@ -147,6 +155,25 @@ def test_what_was_done_before_the_kill_is_not_done_again(tmp_path: Path) -> None
     assert (folder / "done.txt").read_text() == "once\n"
     [record] = read_records(journal)
     assert (record.state, record.attempts) == ("done", 2)
+
+
+def test_what_was_done_is_not_done_again_by_a_row_that_is_refused_twice(tmp_path: Path) -> None:
+    """A plan that is used up after the agent has acted, then a refusal before it continues."""
+    refusals = [UsageLimit(resets_in=1), HttpError(429)]
+
+    def choose(request: ModelRequest) -> Reply | UsageLimit | HttpError:
+        continues = request.prompt.startswith("You were interrupted")
+        if (continues or request.tool_outputs) and refusals:
+            return refusals.pop(0)
+        return Reply("It is done.") if continues else Reply(Shell("echo once >> done.txt"))
+
+    with LoopbackModel(choose) as model:
+        options = {**model.client_options("codex"), "permissions": "workspace-write"}
+        with Client("codex", cwd=tmp_path, **options) as client:
+            batch = client.batch(["Do it."], journal=tmp_path / "run.db", concurrency=1)
+            [outcome] = batch.run()
+    assert (outcome.unwrap().text, outcome.attempts) == ("It is done.", 3)
+    assert (tmp_path / "done.txt").read_text() == "once\n"
 
 
 @pytest.mark.parametrize("provider", ["chatgpt", "codex"])

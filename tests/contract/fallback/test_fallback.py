@@ -394,6 +394,34 @@ def test_a_batch_goes_to_the_next(troupe: Troupe, tmp_path: Path) -> None:
     assert batch.status().done == 3
 
 
+def test_a_row_that_moved_before_its_process_was_killed_continues_there(
+    troupe: Troupe, log: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import json, sys\n"
+        "from signedin import Client\n"
+        "members, cwd, journal = json.loads(sys.argv[1])\n"
+        "with Client(members, on_limit='next', cwd=cwd, permissions='full-access') as client:\n"
+        "    batch = client.batch(['one'], journal=journal, on_limit='next')\n"
+        "    for outcome in batch.run():\n"
+        "        print(outcome.unwrap().provider, outcome.unwrap().text)\n"
+    )
+    members = [troupe.member("claude"), troupe.member("codex")]
+    given = msgspec.json.encode([members, str(troupe.cwd), str(tmp_path / "run.db")]).decode()
+    words = [sys.executable, "-c", program, given]
+    troupe.stage("claude").play(LIMIT)
+    troupe.stage("codex").play(APPEND, Hang(after=0))
+    with subprocess.Popen(words) as killed:
+        troupe.stage("codex").wait_for_request(2)
+        killed.kill()
+    troupe.stage("codex").play("Finished.")
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "codex Finished.\n"
+    [request] = troupe.stage("codex").requests
+    assert request.prompt.startswith("You were interrupted while you worked on the task below.")
+    assert log.read_text() == "once\n"
+
+
 def test_only_the_row_that_has_acted_waits(troupe: Troupe, log: Path, tmp_path: Path) -> None:
     client = troupe.warm("claude", "codex", on_limit="next")
     troupe.stage("claude").play(APPEND, LIMIT)

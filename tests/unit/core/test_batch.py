@@ -19,6 +19,7 @@ from signedin import (
     Budget,
     BudgetExceededError,
     Client,
+    FallbackEvent,
     InvalidOptionError,
     RateLimitedError,
     RowOutcome,
@@ -191,6 +192,50 @@ async def test_who_was_refused_before_begins_anew(make, provider) -> None:
     assert prompts(provider) == ["Classify text 0"] * 2
     assert [each.request.resume for each in provider.sessions_opened] == [None, None]
     assert outcome.unwrap().text == "CLASSIFY TEXT 0"
+
+
+@pytest.mark.parametrize(
+    "refusal", [RateLimitedError("slow down"), UsageLimitError("used up", resets_at=1.0)]
+)
+async def test_who_is_refused_when_it_continues_does_not_begin_anew(
+    refusal, make, provider, tmp_path
+) -> None:
+    crashed(make, tmp_path)
+    refusals: list[Batch] = [refusal]
+    provider.script = lambda prompt: (refusals and [refusals.pop()]) or answer("Continued.")
+    [outcome] = await ran(make(ROWS[:1]))
+    assert [each.request.resume for each in provider.sessions_opened] == ["s7", "s7"]
+    assert all(prompt.startswith("You were interrupted") for prompt in prompts(provider))
+    assert outcome.unwrap().text == "Continued."
+
+
+async def test_a_row_that_cannot_move_does_not_hold_up_the_others(
+    make, provider, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(AsyncClient, "on_limit", "next")
+    crashed(make, tmp_path)
+    limit = UsageLimitError("used up", resets_at=time.time() + 3600)
+    provider.script = lambda prompt: [limit] if prompt.startswith("You were") else answer("Next.")
+    batch = make(ROWS[:2], on_limit="next", concurrency=1)
+    async with aclosing(batch.run()) as outcomes:
+        outcome = await anext(outcomes)
+    assert (outcome.key, outcome.unwrap().text) == ("1", "Next.")
+    assert (batch.status().waiting, batch.status().waits_until) == (1, limit.resets_at)
+
+
+async def test_a_row_whose_turn_moves_continues_where_it_moved_to(make, provider) -> None:
+    moved = FallbackEvent(provider="one", successor="two", timestamp=1.0)
+    there = msgspec.structs.replace(session_event(), session_id="s2")
+    provider.script = lambda prompt: [[session_event()], [moved], [there], [command("started")]]
+    batch = make(ROWS[:1])
+    task = asyncio.create_task(ran(batch))
+    await provider.turn_started.wait()
+    await provider.turns[0].waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    [record] = batch.records()
+    assert (record.state, record.session_id) == ("interrupted", "s2")
 
 
 async def test_a_row_that_is_always_refused_fails(make, provider) -> None:

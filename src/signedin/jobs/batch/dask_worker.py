@@ -19,10 +19,10 @@ from distributed import Semaphore, Worker, WorkerPlugin, get_worker
 
 from signedin.jobs.batch.journal import Claimed
 from signedin.jobs.batch.local import LocalExecutor
+from signedin.jobs.batch.runner import is_under_way
 from signedin.model.errors import SignedinError, UsageLimitError
 from signedin.model.options import TurnOptions
 from signedin.model.results import RunResult
-from signedin.model.retry import has_acted
 from signedin.runtime.aio import finish
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Desk(WorkerPlugin):
                 )
             except SignedinError as error:
                 answer = error
-                if isinstance(error, UsageLimitError) and not self._goes_on(error):
+                if isinstance(error, UsageLimitError) and not self._goes_on(work.row, error):
                     await self._ask(work.key, limit=(error.message, error.resets_at))
         return pickled(answer)
 
@@ -151,10 +151,9 @@ class Desk(WorkerPlugin):
         self._worker.log_event(self._name, [key, self._worker.address, session, limit])
         await leave
 
-    def _goes_on(self, error: UsageLimitError) -> bool:
+    def _goes_on(self, row: Claimed, error: UsageLimitError) -> bool:
         """Whether other rows have a next provider, as this one had before it began to act."""
-        acted = error.result is not None and has_acted(error.result.events)
-        return acted and "," in self._client.provider
+        return is_under_way(row, error) and "," in self._client.provider
 
     @asynccontextmanager
     async def _place(self) -> AsyncGenerator[None]:

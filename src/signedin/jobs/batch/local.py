@@ -49,11 +49,10 @@ class LocalExecutor:
         """Has a row answered; see `Executor.answer`."""
         if not self._worktree:
             return await self._answered(row, prompt, self._options, on_session)
-        anew = row._replace(session=None)  # the folder of its conversation is gone
         async with AsyncWorktree(self._options.cwd) as tree:
             options = msgspec.structs.replace(self._options, cwd=tree.path)
             try:
-                result = await self._answered(anew, prompt, options, on_session)
+                result = await self._answered(row, prompt, options, on_session)
             except SignedinError:
                 with suppress(SignedinError):  # why the row failed is said already
                     await on_changes(await tree.changes())
@@ -71,9 +70,10 @@ class LocalExecutor:
 
         async def result_of(turn: AsyncTurn[object]) -> RunResult[object]:
             async with turn:
-                first = await turn.next_batch()
-                if first and isinstance(first[0], SessionEvent):
-                    await on_session(first[0].session_id)
+                while events := await turn.next_batch():
+                    for event in events:  # a turn may move to another provider's conversation
+                        if isinstance(event, SessionEvent):
+                            await on_session(event.session_id)
                 return await turn.result()
 
         if row.session is not None:

@@ -83,7 +83,7 @@ class Executor(Protocol):
         Args:
             row: The row; if it has a session, its conversation is continued.
             prompt: What to ask.
-            on_session: Awaited as soon as it is known in which conversation.
+            on_session: Awaited as soon as it is known in which conversation, also a further one.
             on_changes: Awaited with what was changed in a worktree, before that is removed.
 
         Raises:
@@ -245,8 +245,7 @@ class BatchRun:
         """Runs a row; returns nothing if it has to wait."""
 
         async def note_session(session: str) -> None:
-            if session != row.session:
-                await self._call(lambda journal: journal.note_session(row.place, session))
+            await self._call(lambda journal: journal.note_session(row.place, session))
 
         async def note_changes(changes: Changes) -> None:
             await self._call(lambda journal: journal.note_changes(row.place, changes))
@@ -262,7 +261,7 @@ class BatchRun:
         except SignedinError as failure:
             error, received = failure, failure.result
             if (until := self._due_after(row, failure)) is not None:
-                continues = self._continues(failure)
+                continues = self._continues(row, failure)
                 await self._call(partial(_postpone, row, until, failure, continues=continues))
                 return None
         await self._call(partial(_finish, row, received, error))
@@ -278,14 +277,15 @@ class BatchRun:
 
     def _due_after(self, row: Claimed, error: SignedinError) -> float | None:
         """Returns when a refused row is due again, ``None`` if it has failed."""
-        now, continues = time.time(), self._continues(error)
+        now = time.time()
         if isinstance(error, RowLostError):
             if self._plan.on_crash == "ask" or row.refusals >= _MOST_REFUSALS:
                 return None
             until = now
         elif isinstance(error, UsageLimitError):
             until = max((error.resets_at or now + _UNKNOWN_RESET) + _ROUNDING, now + _ROUNDING)
-            if self._plan.on_limit != "next" or not continues:  # else others have a next provider
+            # Others have a next provider if this row could not go there for what it has done.
+            if self._plan.on_limit != "next" or not is_under_way(row, error):
                 self._closed_until = max(self._closed_until, until)
             if self._plan.on_limit == "stop":
                 self._fail(error)
@@ -299,14 +299,14 @@ class BatchRun:
             until = now + _backoff(row.refusals, error)
         else:
             return None
-        # What was done in a worktree is gone with it, so the row begins anew.
-        return until if self._plan.can_resume or self._plan.worktree or not continues else None
+        return until if self._plan.can_resume or not self._continues(row, error) else None
 
-    def _continues(self, error: SignedinError) -> bool:
+    def _continues(self, row: Claimed, error: SignedinError) -> bool:
         """Whether a row, when it is run again, continues in its conversation."""
         if isinstance(error, RowLostError):
             return self._plan.on_crash == "resume"
-        return error.result is not None and has_acted(error.result.events)
+        # What was done in a worktree is gone with it, so the row begins anew.
+        return not self._plan.worktree and is_under_way(row, error)
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
@@ -319,6 +319,12 @@ class BatchRun:
 
     async def _call(self, function: Callable[[Journal], T]) -> T:
         return await self._thread.call(partial(function, self._thread.journal))
+
+
+def is_under_way(row: Claimed, error: SignedinError) -> bool:
+    """Whether an agent may have acted for a row that failed, now or before it was continued."""
+    acted = error.result is not None and has_acted(error.result.events)
+    return acted or row.session is not None
 
 
 def _is_missing(error: SignedinError) -> bool:
