@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -19,9 +20,8 @@ from signedin.cli.documents import (
     VerdictDocument,
 )
 from signedin.cli.errors import FAILURE, SUCCESS
-from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned
-from signedin.cli.visible import exact
+from signedin.cli.worktree import hand_over
 from signedin.client.async_client import AsyncClient
 from signedin.jobs.best_of import AsyncBestOf, Candidate, Contestant, async_best_of, check_word
 from signedin.model import choices
@@ -99,7 +99,7 @@ def best_of(
     contestants = [_contestant(words, of_all) for words in provider]
     judging = None if judge is None else _client(judge)
 
-    async def run() -> tuple[AsyncBestOf, tuple[str, ...]]:
+    async def run() -> AsyncBestOf:
         try:
             made = await async_best_of(
                 contestants,
@@ -116,7 +116,10 @@ def best_of(
             if judging is not None:
                 await judging.aclose()
         report(made)
-        return made, await made.apply() if apply and made.best else ()
+        changes = made.best.changes if made.best else None
+        document = partial(_document, made) if json else None
+        await hand_over(changes, apply=apply, document=document)
+        return made
 
     def report(made: AsyncBestOf) -> None:
         if page is not None:
@@ -126,14 +129,7 @@ def best_of(
         if not json:
             click.echo(_table(made), err=True, nl=False)
 
-    made, applied = asyncio.run(run())
-    if json:
-        write_json(_document(made, applied))
-    elif not apply and made.best and made.best.changes:
-        write(made.best.changes.diff)
-    for path in () if json else applied:
-        click.echo(f"applied: {exact(path)}", err=True)
-    return SUCCESS if made.best else FAILURE
+    return SUCCESS if asyncio.run(run()).best else FAILURE
 
 
 def _contestant(words: str, of_all: Mapping[str, object]) -> Contestant:

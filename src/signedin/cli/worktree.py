@@ -1,18 +1,21 @@
-"""``--worktree``: a run in a copy of the repository, and what it has changed there."""
+"""Runs in copies of the repository, and what becomes of what they have changed there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Literal, Self
 
 import click
 import msgspec
 
 from signedin.cli.documents import ChangesLine
-from signedin.cli.errors import UsageError
+from signedin.cli.errors import StdoutClosedError, UsageError
 from signedin.cli.output import write, write_json
 from signedin.cli.visible import exact
+from signedin.jobs.changes import Changes, apply_changes
 from signedin.jobs.worktree import AsyncWorktree
 from signedin.model.choices import Permissions
 from signedin.model.errors import SignedinError
@@ -80,18 +83,55 @@ class OwnCopy(AbstractAsyncContextManager["OwnCopy"]):
 
     async def _finish(self, *, failed: bool) -> None:
         changes = await self._tree.changes()
-        applied: tuple[str, ...] = ()
-        refused: SignedinError | None = None
-        if self._apply and not failed:
-            try:
-                applied = await self._tree.apply()
-            except SignedinError as error:
-                refused = error
-        if self._json:
-            write_json(ChangesLine(changes.files, changes.diff, applied))
-        elif self._apply and not failed and refused is None:
-            click.echo("".join(f"applied: {exact(path)}\n" for path in applied), err=True, nl=False)
-        else:
-            write(changes.diff)
-        if refused is not None:
-            raise refused
+
+        def document(applied: tuple[str, ...]) -> ChangesLine:
+            return ChangesLine(changes.files, changes.diff, applied)
+
+        apply = self._apply and not failed
+        await hand_over(changes, apply=apply, document=document if self._json else None)
+
+
+async def hand_over(
+    changes: Changes | None,
+    *,
+    apply: bool,
+    document: Callable[[tuple[str, ...]], object] | None,
+) -> None:
+    """Applies changes to their repository, or writes them; so are those that cannot be applied.
+
+    Args:
+        changes: The changes, if there are any.
+        apply: Whether they are applied.
+        document: Makes what is written as JSON of the paths of the files that are different now.
+
+    Raises:
+        SignedinError: They could not be applied; all has been written that there is.
+    """
+    applied: tuple[str, ...] = ()
+    refused: SignedinError | None = None
+    if apply and changes is not None:
+        try:
+            applied = await apply_changes(changes, Path(changes.repository))
+        except SignedinError as error:
+            refused = error
+    if document is not None:
+        write_json(document(applied))
+    elif apply and refused is None:
+        click.echo("".join(f"applied: {exact(path)}\n" for path in applied), err=True, nl=False)
+    elif changes is not None:
+        _write_patch(changes)
+    if refused is not None:
+        raise refused
+
+
+def _write_patch(changes: Changes) -> None:
+    """Writes changes as text to a terminal, else each byte as it is: not all files are UTF-8."""
+    if sys.stdout.isatty():
+        write(changes.diff)
+        return
+    write("")  # what was written before comes first
+    try:
+        sys.stdout.buffer.write(changes.patch)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise StdoutClosedError from None

@@ -2,15 +2,16 @@
 
 import json
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from signedin.loopback import HttpError, LoopbackModel, Reply, Rule, Script, WriteFile
+from signedin.loopback import HttpError, LoopbackModel, Reply, Rule, Script, Shell, WriteFile
 from signedin.providers.codex.options import to_toml
-from support.program import document, environment, run_program
+from support.program import PROGRAM, document, environment, run_program
 from support.repositories import Repository
 
 PATCH = "--- /dev/null\n+++ b/made.txt\n@@ -0,0 +1 @@\n+made\n"
@@ -19,6 +20,7 @@ SCRIPT = Script(
     [WriteFile("made.txt", "made\n"), "Done."],
     [
         Rule([HttpError(400, "no")], contains="Fail"),
+        Rule([Shell(r"printf 'caf\351\n' > made.txt"), "Done."], contains="Latin"),
         Rule([Reply('{"why": "small", "best": "B"}')], contains="Several agents"),
     ],
 )
@@ -56,6 +58,44 @@ def test_a_run_that_fails_applies_nothing(repository: Repository, env: dict[str,
     command = ("run", "--worktree", "--apply", *WRITING, "Fail.")
     ran = run_program(*command, cwd=repository.path, env=env)
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "error: no\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "form"),
+    [
+        (("run", "--worktree", *WRITING, "Make it."), "run-worktree"),
+        (("best-of", "-p", "codex", "Make it."), "best-of"),
+    ],
+)
+def test_what_cannot_be_applied_is_not_lost(
+    command: tuple[str, ...], form: str, repository: Repository, env: dict[str, str]
+) -> None:
+    repository.write({"made.txt": "mine\n"})
+    ran = run_program(*command, "--apply", cwd=repository.path, env=env)
+    assert ran.returncode == 1
+    assert ran.stdout.endswith(PATCH)
+    message = ran.stderr.splitlines()[-1].removeprefix("error: ")
+    assert message == (
+        f"changed on both sides, so nothing was applied to {repository.path}: made.txt; commit or "
+        "move aside your own changes of these files and apply again, or merge the diff by hand"
+    )
+    ran = run_program(*command, "--apply", "--json", cwd=repository.path, env=env)
+    *_, made, failure = ran.stdout.splitlines()
+    assert document(form, made)["applied"] == []
+    assert json.loads(failure)["error"]["message"] == message
+    assert (repository.path / "made.txt").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("command", [("run", "--worktree", *WRITING), ("best-of", "-p", "codex")])
+def test_a_diff_in_a_file_has_every_byte(
+    command: tuple[str, ...], repository: Repository, env: dict[str, str], tmp_path: Path
+) -> None:
+    patch = tmp_path / "made.patch"
+    with patch.open("wb") as file:
+        words = [PROGRAM, *command, "Latin."]
+        subprocess.run(words, cwd=repository.path, env=env, stdout=file, check=True)
+    repository.git("apply", str(patch))
+    assert (repository.path / "made.txt").read_bytes() == b"caf\xe9\n"
 
 
 @pytest.mark.parametrize(
