@@ -164,8 +164,9 @@ async def async_best_of(
     words = None if check is None else checked_words("check", check)
     commit = (await find(folder, base)).commit
 
-    async def candidate(name: str, client: AsyncClient, own: Permissions) -> Candidate:
-        tree = AsyncWorktree(folder, base=commit, include=include, setup=setup)
+    async def candidate(
+        name: str, client: AsyncClient, own: Permissions, tree: AsyncWorktree
+    ) -> Candidate:
         try:
             async with tree:
                 made = await _attempt(name, client, prompt, tree, own)
@@ -177,8 +178,12 @@ async def async_best_of(
             return Candidate(name=name, result=error.result, error=error)
 
     try:
+        trees = [AsyncWorktree(folder, base=commit, include=include, setup=setup) for _ in clients]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(candidate(*each)) for each in clients]
+            tasks = [
+                group.create_task(candidate(*each, tree))
+                for each, tree in zip(clients, trees, strict=True)
+            ]
     finally:
         made_here = [client for _, client, _ in clients if client not in contestants]
         await asyncio.gather(*(client.aclose() for client in made_here))

@@ -224,6 +224,8 @@ def test_a_review(stages: dict[str, Stage], repository: Repository) -> None:
         (["codex"], {"permissions": "read-only"}, "permissions must be one of workspace-write"),
         ([("codex", {}, 1)], {}, "a contestant must be (provider, keywords), not ('codex', {}, 1)"),
         (["codex"], {"check": ""}, "check must be a command, not ''"),
+        (["codex"], {"setup": "it's"}, 'setup "it\'s" cannot be split: No closing quotation'),
+        (["codex"], {"include": ".env"}, "include must be a list of paths, not '.env'"),
     ],
 )
 def test_what_cannot_be_asked(
