@@ -12,6 +12,7 @@ import resource
 import sqlite3
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -154,8 +155,9 @@ def answer_all(client: AsyncClient, number: int, journal: Path) -> None:
     client.batch(rows(number), prompt="Classify {text}", key="id", journal=journal)
     reader = RowReader(rows(number), Template("Classify {text}"), "id", b"")
     with opened(journal) as written:
-        while new := reader.take(10_000):
-            written.add(new)
+        while reader.has_more:
+            reader.read(10_000, threading.Event())
+            written.add(reader.take())
     with closing(sqlite3.connect(journal)) as database, database:
         database.execute("UPDATE rows SET state = 'done', text = key, seconds = 1")
 

@@ -348,7 +348,9 @@ def _concurrency(given: str) -> int | Literal["auto"]:
 def _read(rows: str) -> Iterator[dict[str, object]]:
     """Reads rows as they are needed; a file that is not there is an error at once."""
     if rows == "-":
-        return _json_lines(sys.stdin.buffer, "standard input")
+        # A reader of its own: the program ends while a thread waits for its lines, and
+        # Python aborts if it cannot close `sys.stdin` then.
+        return _json_lines(open(sys.stdin.fileno(), "rb", closefd=False), "standard input")
     file = Path(rows)
     if file.suffix.lower() == ".csv":
         return _csv_rows(file.open(encoding="utf-8-sig", newline=""), rows)

@@ -131,6 +131,23 @@ def test_interrupting_lets_running_rows_end(model: LoopbackModel, folder: Path) 
     assert (status["running"], status["interrupted"]) == (0, 0)
 
 
+def test_rows_of_a_pipe_are_run_as_they_come(model: LoopbackModel, folder: Path) -> None:
+    words = [sys.executable, "-m", "signedin", "batch", *asking(model, "-", "--json")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=folder, text=True, **pipes) as process:
+        for number in range(2):
+            process.stdin.write(f'{{"id": {number}, "text": "word {number}"}}\n')
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["text"] == f"<b>Spell word {number}</b>"
+        process.send_signal(signal.SIGINT)  # the pipe stays open
+        assert process.wait() == 130
+        assert process.stderr.read().splitlines() == [
+            "ends with the rows that are running; Ctrl-C again stops them"
+        ]
+        status = json.loads(process.stdout.read())
+    assert (status["done"], status["pending"], status["total"]) == (2, 0, None)
+
+
 def test_interrupting_twice_stops_running_rows(model: LoopbackModel, folder: Path) -> None:
     model.hold("answers")
     process = start(folder, *asking(model, "rows.csv", "--json"))

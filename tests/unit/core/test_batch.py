@@ -3,10 +3,12 @@
 import asyncio
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, closing
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 import pytest
@@ -125,7 +127,8 @@ def crashed(make: Callable[..., AsyncBatch[object]], tmp_path: Path) -> None:
     """A journal as a process leaves it that dies while its row is running."""
     batch = make(ROWS[:1])
     with opened(tmp_path / "run.db") as journal:
-        journal.add(batch._reader.take(1))
+        batch._reader.read(1, threading.Event())
+        journal.add(batch._reader.take())
         [claimed] = journal.claim(1, time.time() - 60)
         journal.note_session(claimed.place, "s7")
     assert batch.status().interrupted == 1
@@ -325,6 +328,77 @@ async def test_rows_are_taken_as_they_are_needed(make, provider, monkeypatch) ->
     async with aclosing(make(rows()).run()) as outcomes:
         await anext(outcomes)
     assert len(taken) < 12
+
+
+class Pipe:
+    """An iterable of rows that blocks after each until there is another one."""
+
+    def __init__(self) -> None:
+        self._rows: SimpleQueue[dict[str, object] | None] = SimpleQueue()
+        self.readers: set[int] = set()
+
+    def put(self, *rows: dict[str, object] | None) -> None:
+        for row in rows:
+            self._rows.put(row)
+
+    def __iter__(self) -> Iterator[dict[str, object]]:
+        while (row := self._rows.get()) is not None:
+            self.readers.add(threading.get_ident())
+            yield row
+
+
+async def test_rows_are_run_as_they_come(make, provider) -> None:
+    pipe = Pipe()
+    pipe.put(*ROWS[:2])
+    batch, keys = make(pipe), []
+    async for outcome in batch.run():
+        keys.append(outcome.key)
+        if len(keys) < 4:
+            pipe.put(ROWS[len(keys) + 1])
+        if len(keys) == 5:
+            pipe.put(None)
+    assert (sorted(keys), len(pipe.readers)) == (["0", "1", "2", "3", "4"], 1)
+    assert (batch.status().done, batch.status().total) == (5, 5)
+
+
+async def test_who_is_cancelled_while_rows_are_read_loses_none(make, provider) -> None:
+    pipe, answered = Pipe(), asyncio.Event()
+    pipe.put(ROWS[0])
+    batch = make(pipe)
+
+    async def follow() -> None:
+        async for _ in batch.run():
+            answered.set()
+
+    task = asyncio.create_task(follow())
+    await answered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    pipe.put(*ROWS[1:3], None)  # the first is for the thread that was left in the iterable
+    assert sorted(each.key for each in await ran(batch)) == ["1", "2"]
+    assert (batch.status().done, batch.status().total) == (3, 3)
+
+
+async def test_stop_ends_a_run_that_waits_for_rows(make, provider) -> None:
+    pipe = Pipe()
+    pipe.put(ROWS[0])
+    batch, keys = make(pipe), []
+    async for outcome in batch.run():
+        keys.append(outcome.key)
+        await batch.stop()
+    assert keys == ["0"]
+    pipe.put(None)
+
+
+async def test_stop_holds_for_a_run_that_is_just_beginning(make, provider) -> None:
+    batch = make()
+    task = asyncio.create_task(ran(batch))
+    await asyncio.sleep(0)
+    await batch.stop()
+    assert await task == []
+    assert batch.status().done == 0
+    assert len(await ran(batch)) == 6
 
 
 def test_the_blocking_api(blocking: Client, provider: FakeProvider, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
@@ -72,7 +73,7 @@ class AsyncBatch(Generic[OutputT_co]):
         self._reader = RowReader(rows, template, key, msgspec.json.encode(asked))
         self._client = client
         self._options = options
-        self._run: BatchRun | None = None
+        self._stopping = asyncio.Event()
 
     def run(
         self, *, executor: DaskExecutor | None = None
@@ -98,12 +99,12 @@ class AsyncBatch(Generic[OutputT_co]):
         """
         if executor is not None and not isinstance(cast("object", executor), DaskExecutor):
             raise InvalidOptionError(f"executor must be a DaskExecutor, not {executor!r}")
-        return self._outcomes(executor)
+        self._stopping = asyncio.Event()
+        return self._outcomes(executor, self._stopping)
 
     async def stop(self) -> None:
         """Has a run end once the rows that are running have ended."""
-        if self._run is not None:
-            self._run.stop()
+        self._stopping.set()
 
     def status(self) -> BatchStatus:
         """Returns how far the batch is, in whichever process it is running."""
@@ -135,11 +136,11 @@ class AsyncBatch(Generic[OutputT_co]):
         return f"{type(self).__name__}({str(self._file)!r})"
 
     async def _outcomes(
-        self, executor: DaskExecutor | None
+        self, executor: DaskExecutor | None, stopping: asyncio.Event
     ) -> AsyncGenerator[RowOutcome[OutputT_co], None]:
         async with JournalThread(self._file) as thread, self._serving(executor) as serving:
-            self._run = BatchRun(self._plan, thread, self._reader, serving)
-            async with aclosing(self._run.outcomes()) as outcomes:
+            run = BatchRun(self._plan, thread, self._reader, serving, stopping)
+            async with aclosing(run.outcomes()) as outcomes:
                 async for outcome in outcomes:
                     yield cast("RowOutcome[OutputT_co]", outcome)  # as the options say
 

@@ -158,6 +158,15 @@ class Journal:
             for place, number, key, data, session, attempts, refusals in found
         ]
 
+    def left(self) -> tuple[bool, bool]:
+        """Returns whether rows are pending, and whether some wait."""
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM rows WHERE state = 'pending'), "
+            "EXISTS (SELECT 1 FROM rows WHERE state = 'waiting')"
+        )
+        pending, waiting = self._database.execute(query).fetchone()
+        return bool(pending), bool(waiting)
+
     def next_due(self) -> float | None:
         """Returns when the first of the waiting rows is due; ``None`` if none waits."""
         query = "SELECT min(waits_until) FROM rows WHERE state = 'waiting'"

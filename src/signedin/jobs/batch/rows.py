@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from string import Formatter
 from typing import NamedTuple, TypeAlias, cast
@@ -69,7 +71,7 @@ class Template:
 
 
 class RowReader:
-    """Takes rows from an iterable as they are needed, and checks them.
+    """Reads rows from an iterable as they are needed, and checks them.
 
     Args:
         rows: The rows.
@@ -78,37 +80,57 @@ class RowReader:
         salt: Part of that hash: what the rows are asked.
 
     Attributes:
-        total: How many there are, ``None`` as long as not all of them were taken.
-        failure: Why no more are taken: what follows a row that cannot be used is not skipped to.
+        total: How many there are, ``None`` as long as not all of them were read.
+        failure: Why no more are read: what follows a row that cannot be used is not skipped to.
     """
 
     def __init__(
         self, rows: Iterable[Row], template: Template, key: str | None, salt: bytes
     ) -> None:
-        self._rows = enumerate(rows)
+        self._rows = self._checked(enumerate(rows))
         self._template = template
         self._key = key
         self._salt = salt
-        self._taken = 0
-        self.failure: Exception | None = None
+        self._read = 0
+        self._ahead: deque[NewRow] = deque()
+        self._reading = threading.Lock()
+        self.failure: BaseException | None = None
         self.total: int | None = None
 
-    def take(self, number: int) -> list[NewRow]:
-        """Returns the next rows; fewer than asked for are the last ones.
+    @property
+    def is_ahead(self) -> bool:
+        """Whether rows have been read that were not taken yet."""
+        return bool(self._ahead)
 
-        Raises:
-            InvalidOptionError: A row cannot be used.
+    @property
+    def has_more(self) -> bool:
+        """Whether there may be rows that were not taken yet."""
+        return self.failure is None and (self.total is None or self.is_ahead)
+
+    def read(self, number: int, leave: threading.Event) -> None:
+        """Reads the next rows, until there are so many, none is left, or it is to leave.
+
+        The iterable may block, so a thread may still be in it that was to leave: the next one waits
+        for that, and what that has read is not lost.
         """
-        if self.failure is not None:
-            raise self.failure
-        rows = [new for _, new in zip(range(number), self._checked(), strict=False)]
-        self._taken += len(rows)
-        if len(rows) < number:
-            self.total = self._taken
-        return rows
+        with self._reading:
+            try:
+                while self.has_more and len(self._ahead) < number and not leave.is_set():
+                    row = next(self._rows, None)
+                    if row is None:
+                        self.total = self._read
+                        return
+                    self._read += 1
+                    self._ahead.append(row)
+            except BaseException as error:  # the caller's iterable may raise anything
+                self.failure = error
 
-    def _checked(self) -> Iterator[NewRow]:
-        for index, given in self._rows:
+    def take(self) -> list[NewRow]:
+        """Returns the rows that have been read since it was called before."""
+        return [self._ahead.popleft() for _ in range(len(self._ahead))]
+
+    def _checked(self, rows: Iterable[tuple[int, Row]]) -> Iterator[NewRow]:
+        for index, given in rows:
             where = f"row {index + 1}"
             fields = {"prompt": given} if isinstance(given, str) else cast("object", given)
             if not isinstance(fields, Mapping):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Protocol, Self, TypeAlias, TypeVar
 
 import msgspec
@@ -40,6 +43,9 @@ OnChanges: TypeAlias = Callable[[Changes], Awaitable[None]]
 
 _READ_AHEAD = 1_000
 """Rows that are taken from the caller's iterable at once."""
+
+_MOMENT = 0.1
+"""Seconds in which they have to come; then those that have come are run."""
 
 _UNKNOWN_RESET = 300.0
 """Seconds until a plan is tried again whose vendor does not report when its limit is lifted."""
@@ -139,6 +145,45 @@ class JournalThread:
         return await finish(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
 
+class ReadingThread:
+    """The thread in which rows are read: the caller's iterable may block as long as it likes.
+
+    Neither a run nor the program waits for the thread when it ends.
+
+    Args:
+        reader: Reads them.
+    """
+
+    def __init__(self, reader: RowReader) -> None:
+        self._reader = reader
+        self._asked: SimpleQueue[asyncio.Future[None] | None] = SimpleQueue()
+        self._answer: asyncio.Future[None] | None = None
+        self._leave = threading.Event()
+        work = partial(copy_context().run, self._work, asyncio.get_running_loop())
+        threading.Thread(target=work, name="signedin rows", daemon=True).start()
+
+    async def read(self) -> None:
+        """Reads rows: those that come within a moment, or the first that comes, if there is one."""
+        if self._answer is None or self._answer.done():
+            self._answer = asyncio.get_running_loop().create_future()
+            self._asked.put(self._answer)
+        while True:
+            await asyncio.wait({self._answer}, timeout=_MOMENT)
+            if self._answer.done() or self._reader.is_ahead:
+                return
+
+    def close(self) -> None:
+        """Has the thread end."""
+        self._leave.set()
+        self._asked.put(None)
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        for answer in iter(self._asked.get, None):
+            self._reader.read(_READ_AHEAD, self._leave)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(answer.set_result, None)
+
+
 class BatchRun:
     """One run of a batch.
 
@@ -147,44 +192,47 @@ class BatchRun:
         thread: Has the journal.
         reader: The rows that may not be in the journal yet.
         executor: Answers them.
+        stopping: Once it is set no more rows are started, and the run ends with those that are
+            running.
     """
 
     def __init__(
-        self, plan: Plan, thread: JournalThread, reader: RowReader, executor: Executor
+        self,
+        plan: Plan,
+        thread: JournalThread,
+        reader: RowReader,
+        executor: Executor,
+        stopping: asyncio.Event,
     ) -> None:
         self._plan = plan
         self._thread = thread
         self._reader = reader
         self._executor = executor
+        self._stopping = stopping
         self._pace = Pace(plan.concurrency, executor.memory)
         self._running: set[asyncio.Task[RowOutcome[object] | None]] = set()
+        self._reading: asyncio.Task[None] | None = None
         self._closed_until = 0.0
         self._failure: BaseException | None = None
-        self._stopping = asyncio.Event()
-
-    def stop(self) -> None:
-        """Starts no more rows; the run ends with those that are running."""
-        self._stopping.set()
 
     async def outcomes(self) -> AsyncGenerator[RowOutcome[object], None]:
         """Runs what is not answered yet, and yields how each row ended."""
         heart = asyncio.create_task(self._beat())
         stopped = asyncio.create_task(self._stopping.wait())
+        self._rows = ReadingThread(self._reader)
+        self._reading = first_rows = asyncio.create_task(self._read_more())
         try:
-            await self._call(self._begin)
-            while await self._start_more() or self._running:
-                waiting = {*self._running} if self._stopping.is_set() else {*self._running, stopped}
-                await asyncio.wait(
-                    waiting,
-                    timeout=await self._seconds_until_due(),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
+            await self._begin()
+            await asyncio.wait({first_rows}, timeout=_MOMENT)
+            while await self._start_more(now := time.time()) or self._running:
+                await self._wait(stopped, now)
                 for task in [task for task in self._running if task.done()]:
                     self._running.discard(task)
                     if outcome := task.result():
                         yield outcome
         finally:
-            tasks: list[asyncio.Task[object]] = [heart, stopped, *self._running]
+            self._rows.close()
+            tasks: set[asyncio.Task[object]] = {heart, stopped, *self._tasks()}
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -192,48 +240,59 @@ class BatchRun:
         if self._failure is not None:
             raise self._failure
 
-    def _begin(self, journal: Journal) -> None:
-        journal.adopt(self._plan.on_crash)
+    async def _begin(self) -> None:
+        await self._call(lambda journal: journal.adopt(self._plan.on_crash))
         if self._plan.on_limit != "next":  # else the client knows what is used up
-            self._closed_until = journal.limited_until() or 0.0
+            self._closed_until = await self._call(Journal.limited_until) or 0.0
         if self._plan.on_limit == "stop" and time.time() < self._closed_until:
             message = "the plan is used up, as an earlier run has found"
             self._fail(UsageLimitError(message, resets_at=self._closed_until))
-        self._read_more(journal)
 
-    def _read_more(self, journal: Journal) -> None:
+    async def _read_more(self) -> None:
         """Adds further rows; what is wrong with them ends the run, once running rows have ended."""
-        try:
-            journal.add(self._reader.take(_READ_AHEAD))
-        except Exception as error:  # the caller's iterable may raise anything
-            self._reader.failure = error
-            self._fail(error)
-        if self._reader.total is not None:
-            journal.note_total(self._reader.total)
+        await self._rows.read()
+        if self._reader.failure is None:
+            await self._call(self._add)
+        if self._reader.failure is not None:
+            self._fail(self._reader.failure)
 
-    async def _start_more(self) -> bool:
-        """Starts rows; returns whether some have to wait before they can be started."""
+    def _add(self, journal: Journal) -> None:
+        try:
+            with explained(self._plan.file):
+                journal.add(self._reader.take())
+                if self._reader.total is not None:
+                    journal.note_total(self._reader.total)
+        except Exception as error:  # a later run does not skip these rows
+            self._reader.failure = error
+
+    async def _start_more(self, now: float) -> bool:
+        """Starts rows; returns whether there may be others to be started later."""
         if self._stopping.is_set():
             return False
-        if time.time() < self._closed_until:
-            return True
-        while (room := self._pace.limit - len(self._running)) > 0:
-            claimed = await self._call(lambda journal, room=room: self._claim(journal, room))
+        if self._reading is not None and self._reading.done():
+            self._reading = None
+        while now >= self._closed_until and (room := self._pace.limit - len(self._running)) > 0:
+            claimed = await self._call(lambda journal, room=room: journal.claim(room, time.time()))
             if not claimed:
-                return await self._call(Journal.next_due) is not None and not self._running
+                break
             self._running |= {asyncio.create_task(self._run(row)) for row in claimed}
-        return False
+        pending, waiting = await self._call(Journal.left)
+        if not pending and self._reading is None and self._reader.has_more:
+            self._reading = asyncio.create_task(self._read_more())
+        return pending or waiting or self._reading is not None
 
-    def _claim(self, journal: Journal, room: int) -> list[Claimed]:
-        claimed = journal.claim(room, time.time())
-        while not claimed and self._reader.total is None and not self._stopping.is_set():
-            self._read_more(journal)
-            claimed = journal.claim(room, time.time())
-        return claimed
+    async def _wait(self, stopped: asyncio.Task[object], now: float) -> None:
+        """Waits until something ends, or rows are due that were not then."""
+        timeout = await self._seconds_until_due(now)
+        tasks = self._running if self._stopping.is_set() else {stopped, *self._tasks()}
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _seconds_until_due(self) -> float | None:
+    def _tasks(self) -> set[asyncio.Task[object]]:
+        return {*self._running, *([self._reading] if self._reading else [])}
+
+    async def _seconds_until_due(self, now: float) -> float | None:
         """Returns after how long rows may be started that cannot be now."""
-        now = time.time()
         if self._stopping.is_set() or len(self._running) >= self._pace.limit:
             return None
         if now < self._closed_until:
