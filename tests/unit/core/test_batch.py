@@ -247,6 +247,23 @@ async def test_a_row_that_is_always_refused_fails(make, provider) -> None:
     assert (str(outcome.error), outcome.attempts) == ("slow down", 11)
 
 
+async def test_a_row_may_wait_for_its_plan_as_often_as_it_has_to(make, provider) -> None:
+    refusals = [UsageLimitError("used up", resets_at=1.0)] * 10 + [RateLimitedError("slow down")]
+    provider.script = lambda prompt: [refusals.pop(0)] if refusals else answer("Fine.")
+    [outcome] = await ran(make(ROWS[:1]))
+    assert (outcome.unwrap().text, outcome.attempts) == ("Fine.", 12)
+
+
+async def test_nobody_waits_for_a_plan_that_no_row_needs(make, provider) -> None:
+    limit = UsageLimitError("used up", resets_at=time.time() + 3600)
+    events = [session_event(), command("started"), command("completed")]
+    provider.script = failing_once(limit, "Classify text 0", events)
+    batch = make(ROWS[:1], ephemeral=True, on_crash="again")
+    [outcome] = await ran(batch)
+    assert str(outcome.error) == "used up"
+    assert batch.status().failed == 1
+
+
 async def test_a_failure_of_one_row_is_its_own(make, provider) -> None:
     provider.script = failing_once(SignedinError("no idea"), "Classify text 1", [session_event()])
     batch = make()

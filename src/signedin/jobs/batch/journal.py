@@ -79,7 +79,7 @@ class Claimed(NamedTuple):
         row: Its fields.
         session: The conversation to continue in, if it had begun.
         attempts: How often it was started, with this time.
-        refusals: How often it was refused by a limit.
+        refusals: How often it met too many requests, or was lost.
     """
 
     place: int
@@ -231,7 +231,14 @@ class Journal:
                 )
 
     def postpone(
-        self, place: int, now: float, until: float, error: SignedinError, *, continues: bool
+        self,
+        place: int,
+        now: float,
+        until: float,
+        error: SignedinError,
+        *,
+        continues: bool,
+        counts: bool,
     ) -> None:
         """Has a row wait that was refused by a limit or lost; one that is due already is pending.
 
@@ -241,15 +248,23 @@ class Journal:
             until: When it is due again, in Unix seconds.
             error: Why.
             continues: Whether it continues in its conversation; else it begins anew.
+            counts: Whether that is one of the times that it may be refused.
         """
         waits = until > now
         with transaction(self._database):
             self._end_run(place, now, error.kind, error.result)
             self._database.execute(
                 "UPDATE rows SET state = iif(?, 'waiting', 'pending'), lease = NULL, "
-                "waits_until = ?, error_kind = ?, refusals = refusals + 1, "
+                "waits_until = ?, error_kind = ?, refusals = refusals + ?, "
                 "session = iif(?, session, NULL) WHERE place = ?",
-                (waits, until if waits else None, error.kind if waits else None, continues, place),
+                (
+                    waits,
+                    until if waits else None,
+                    error.kind if waits else None,
+                    counts,
+                    continues,
+                    place,
+                ),
             )
 
     def release(self, now: float) -> None:

@@ -56,6 +56,8 @@ _ROUNDING = 1.0
 _MOST_REFUSALS = 10
 """How often a row may be refused for too many requests, or lost, before it has failed."""
 
+_TOO_MANY_REQUESTS = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED})
+
 _LONGEST_BACKOFF = 60.0
 
 _OF_ALL_ROWS = frozenset(
@@ -351,7 +353,7 @@ class BatchRun:
         elif error.kind in _OF_ALL_ROWS or _is_missing(error):
             until = now
             self._fail(error)
-        elif error.kind in {ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED}:
+        elif error.kind in _TOO_MANY_REQUESTS:
             self._pace.refused(len(self._running) - 1)
             if row.refusals >= _MOST_REFUSALS:
                 return None
@@ -395,7 +397,9 @@ def _is_missing(error: SignedinError) -> bool:
 def _postpone(
     row: Claimed, until: float, error: SignedinError, journal: Journal, *, continues: bool
 ) -> None:
-    journal.postpone(row.place, time.time(), until, error, continues=continues)
+    counts = isinstance(error, RowLostError) or error.kind in _TOO_MANY_REQUESTS
+    now = time.time()
+    journal.postpone(row.place, now, until, error, continues=continues, counts=counts)
 
 
 def _finish(
