@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 
 from signedin.model.budget import WORDS, Budget
-from signedin.model.capabilities import Capabilities, who_lacks
+from signedin.model.capabilities import Capabilities, CommonCapabilities, who_lacks
 from signedin.model.errors import (
     BudgetExceededError,
     InvalidOptionError,
@@ -356,8 +356,10 @@ def check_countable(provider: str, capabilities: Capabilities, budget: Budget) -
     """
     for limit, capability in _NEEDS.items():
         if limit in budget.limits and not getattr(capabilities, capability):
-            hint = "it is not reported through this transport"
             who = who_lacks(capability, provider, capabilities)
+            hint = "it is not reported through this transport"
+            if isinstance(capabilities, CommonCapabilities) and who == provider:
+                hint = "each of them has its own; give the budget to a client of one"
             raise UnsupportedOptionError(who, f"budget={limit}", hint)
 
 
