@@ -16,6 +16,7 @@ import pytest
 from signedin import (
     AsyncClient,
     AuthRequiredError,
+    Budget,
     Client,
     Fallback,
     InvalidOptionError,
@@ -169,6 +170,8 @@ def test_what_is_of_one_provider() -> None:
             call()
     with pytest.raises(UnsupportedOptionError, match="installation"):
         client.installation()
+    with pytest.raises(UnsupportedOptionError, match="each of them has its own; give the budget"):
+        client.run("Go.", budget=Budget(plan_percent=80))
     alone = Client("codex", on_limit="wait")
     assert alone.capabilities == load_provider("codex").transports["codex-app-server"]
     assert alone.installation() == Client("codex").installation()
@@ -211,10 +214,12 @@ async def test_a_limit_that_is_raised(fakes: dict[str, FakeProvider]) -> None:
     assert (result.provider, result.fallbacks[0].reason) == ("two", "Gone.")
 
 
+@pytest.mark.parametrize("resets_at", [None, LATER])
 async def test_a_plan_that_does_not_say_when_it_resets(
-    fakes: dict[str, FakeProvider], home: Path
+    resets_at: float | None, fakes: dict[str, FakeProvider], home: Path
 ) -> None:
-    fakes["one"].script = used_up()
+    """No window is as long as until then, so that says nothing either."""
+    fakes["one"].script = used_up(resets_at)
     async with both("next") as client:
         await client.run("Go.")
         await client.run("Go.")

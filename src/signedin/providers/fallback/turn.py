@@ -36,7 +36,7 @@ from signedin.model.turn_recorder import interrupted_done
 from signedin.providers.base import ProviderTurn
 from signedin.providers.fallback.handover import CONTINUE, folder_state, handover_prompt
 from signedin.providers.fallback.members import Member
-from signedin.providers.fallback.used_up import UNKNOWN_SECONDS
+from signedin.providers.fallback.used_up import LONGEST_SECONDS, UNKNOWN_SECONDS
 from signedin.runtime.aio import finish
 
 if TYPE_CHECKING:
@@ -263,6 +263,7 @@ class FallbackTurn:
         }
         if limit.resets_at is not None:
             windows["limit"] = limit.resets_at
+        windows = {name: end for name, end in windows.items() if end <= now + LONGEST_SECONDS}
         if not windows:
             return {"limit": now + UNKNOWN_SECONDS}
         return windows if max(windows.values()) > now else {"limit": now + _STALE_SECONDS}
