@@ -4,6 +4,7 @@ import base64
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ from signedin import (
     FileChangeEvent,
     MessageEvent,
     PermissionDeniedError,
+    SignedinError,
     ToolEvent,
     TurnInterruptedError,
     WarningEvent,
 )
-from signedin.loopback import EditFile, Rule, Script, Shell, Text, ToolCall, WriteFile
+from signedin.loopback import EditFile, Hold, Rule, Script, Shell, Text, ToolCall, WriteFile
 from signedin.model.approvals import (
     ApprovalRequest,
     Decision,
@@ -287,6 +289,49 @@ def test_steering(client: Client, stage: Stage, folder: Path) -> None:
     turn = client.stream("go", cwd=folder, on_approval=steer_first)
     assert events_of(turn)[-1].text == "Done."
     assert "and mind the gap" in str(stage.requests[-1].body["messages"])
+
+
+@pytest.mark.parametrize("moment", ["message", "usage"])
+def test_steering_as_the_turn_ends(client: Client, stage: Stage, folder: Path, moment: str) -> None:
+    """The words are answered in this turn or refused: the next one has its own answer."""
+    stage.play(Script(Text.echo("To {prompt}")))
+    answers = []
+    with client.session(cwd=folder) as session:
+        for number in range(8):
+            expected = [f"To {number}"]
+            with session.stream(str(number)) as turn:
+                for event in turn:
+                    if event.kind == moment and len(expected) == 1:
+                        with suppress(SignedinError):
+                            turn.steer(f"late {number}")
+                            expected.append(f"To late {number}")
+            said = [
+                event.text for event in checked(turn.result()).events if event.kind == "message"
+            ]
+            answers.append((said, expected))
+    assert [said for said, _ in answers] == [expected for _, expected in answers]
+    assert [request.prompt for request in stage.requests] == [
+        text.removeprefix("To ") for said, _ in answers for text in said
+    ]
+
+
+def test_an_interrupt_takes_back_what_was_not_read(
+    client: Client, stage: Stage, folder: Path
+) -> None:
+    begun = [[Text(["one ", Hold("never"), "two"])]]
+    stage.play(Script(Text.echo("To {prompt}"), [Rule(begun, equals="Begin.")]))
+    with client.session(cwd=folder) as session:
+        with session.stream("Begin.") as turn:
+            for event in turn:
+                if event.kind == "message_delta":
+                    turn.steer("and mind the gap")
+                    turn.interrupt()
+                    with pytest.raises(SignedinError, match="no active turn to steer"):
+                        turn.steer("and the door")
+        with pytest.raises(TurnInterruptedError):
+            turn.result()
+        assert session.run("next").text == "To next"
+    assert [request.prompt for request in stage.requests] == ["Begin.", "next"]
 
 
 def test_a_subagent(client: Client, stage: Stage, folder: Path) -> None:

@@ -102,6 +102,21 @@ def test_a_process_that_ends_after_its_result() -> None:
     assert TurnNormaliser().closed() == []
 
 
+def test_a_turn_that_was_steered_ends_when_it_stays_idle() -> None:
+    normaliser = TurnNormaliser()
+    feed(normaliser, [INIT, RUNNING])
+    normaliser.steered.append("m2")
+    first = feed(normaliser, [assistant(text("a"), uuid="u1"), result(result="a"), IDLE])
+    assert [event.kind for event in first] == ["message", "usage", "other"]
+    assert normaliser.idle
+    second = feed(normaliser, [RUNNING, assistant(text("b"), uuid="u2")])
+    assert [event.kind for event in second] == ["other", "message"]
+    assert not normaliser.idle
+    feed(normaliser, [result(result="b"), IDLE])
+    assert comparable(normaliser.settled()) == [DoneEvent(reason="completed")]
+    assert normaliser.ended
+
+
 def test_the_result_has_the_last_word() -> None:
     whole = result(result="first\nsecond")
     seen = events(assistant(text("first"), text("second")), whole, IDLE)

@@ -2,7 +2,8 @@
 
 Wire facts seen with 2.1.197 and 2.1.330. Each content block of the model arrives twice: streamed,
 and then complete in an ``assistant`` message of its own. A prompt may have several results: work
-in the background reports back; the turn is over when the session is idle.
+in the background reports back; the turn is over when the session is idle. What is said just before
+that begins an answer after it: a turn that was steered is over when the session stays idle.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from signedin.model.events import (
 from signedin.providers.claude import tools
 from signedin.providers.claude.failure import ApiError
 from signedin.providers.claude.messages import (
+    ABSENT,
     UNREADABLE,
     AssistantMessage,
     Block,
@@ -61,6 +63,8 @@ class TurnNormaliser:
         changed: What tool calls were allowed to do in place of what they say, by id.
         background: Descriptions of tasks that run in the background, by id.
         interrupting: Whether the turn was asked to stop.
+        steered: Ids of messages that were added to the prompt and may still begin an answer.
+        idle: Whether the session is idle, which does not yet end a turn that was steered.
         session_id: The session's id, once known.
         version: Claude Code's version, once known.
         tracker: How the turn ends and what it used.
@@ -83,6 +87,8 @@ class TurnNormaliser:
         self.changed: dict[str, ApprovalRequest] = {}
         self.background: dict[str, str] = {}
         self.interrupting = False
+        self.steered: list[str] = []
+        self.idle = False
         self.session_id: str | None = None
         self.version: str | None = None
         self.ended = False
@@ -122,17 +128,23 @@ class TurnNormaliser:
         agent = self._agents.get(message.parent_tool_use_id or message.tool_use_id or "")
         if agent is not None:
             events = [msgspec.structs.replace(event, agent=agent) for event in events]
-        return events if self.session_id is not None else self._held_back(events)
+        return self._after_session(events)
+
+    def settled(self) -> list[Event]:
+        """Returns the end of a turn that was steered, whose session stays idle."""
+        self.steered.clear()
+        return self._after_session(self._finished(self._clock(), ABSENT))
 
     def closed(self) -> list[Event]:
         """Returns the end of a turn whose process has ended; nothing if it never had a result."""
         if self.tracker.reason is None:
             return []
-        events = self._done(self._clock())
-        return events if self.session_id is not None else self._held_back(events)
+        return self._after_session(self._done(self._clock()))
 
-    def _held_back(self, events: list[Event]) -> list[Event]:
+    def _after_session(self, events: list[Event]) -> list[Event]:
         """Holds events back until the session is known, which has to come first."""
+        if self.session_id is not None:
+            return events
         self._early += events
         return self._released() if self.ended else []
 
@@ -352,11 +364,11 @@ class TurnNormaliser:
         return [session, *self.warnings, *self._released()]
 
     def _state_changed(self, state: str | None, now: float, payload: msgspec.Raw) -> list[Event]:
-        if state != "idle":
-            self._active = True
-            return []
-        if not self._active:
-            return []
+        self._active = self._active or state != "idle"
+        self.idle = self._active and state == "idle"
+        return self._finished(now, payload) if self.idle and not self.steered else []
+
+    def _finished(self, now: float, payload: msgspec.Raw) -> list[Event]:
         if self.tracker.reason is None and not self.interrupting:
             reason = "claude ended the turn without a result"
             return [self.tracker.broken(reason, now, payload), *self._done(now)]

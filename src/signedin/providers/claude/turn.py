@@ -49,6 +49,8 @@ class ClaudeTurn:
         )
         self._queue: TurnQueue[Event] = TurnQueue(process.gate)
         self._over = asyncio.Event()
+        self._settling: asyncio.Task[None] | None = None
+        self._news = False
         self._sent = False
         self._closed = False
 
@@ -87,14 +89,21 @@ class ClaudeTurn:
         """Adds to the prompt; it is read together with the next tool result, or after the answer.
 
         Raises:
+            SignedinError: The turn has ended, or was asked to stop.
             TransportClosedError: The process is gone.
         """
-        self._process.spent = True
-        await self._process.say(user_message(text))
+        if self._normaliser.ended or self._normaliser.interrupting:
+            raise SignedinError("no active turn to steer")
+        message = user_message(text)
+        self._normaliser.steered.append(str(message["uuid"]))
+        self._news = True
+        await self._process.say(message)
 
     async def interrupt(self) -> None:
-        """Stops the turn and the command it runs."""
+        """Stops the turn and the command it runs; what it has not read yet is not answered."""
         self._normaliser.interrupting = True
+        for message_id in self._normaliser.steered:
+            await self._process.ask("cancel_async_message", {"message_uuid": message_id})
         await self._process.interrupt()
 
     async def aclose(self) -> None:
@@ -104,13 +113,15 @@ class ClaudeTurn:
         self._closed = True
         if self._sent and not self._over.is_set():
             await self._stop()
+        if self._settling is not None:
+            self._settling.cancel()
         self._process.detach()
         self._queue.close()
         self._process.total_cost = self._normaliser.tracker.total_cost
         self._process.remember_version(self._normaliser.version)
         if self._sent and self._normaliser.tracker.reason != "completed":
             self._process.spent = True
-        if self._normaliser.background:
+        if self._normaliser.background or self._normaliser.steered:
             await self._process.aclose()
         self._on_end()
 
@@ -122,8 +133,11 @@ class ClaudeTurn:
             self._queue.put(self._normaliser.events(message, line))
         except Exception as error:
             self._queue.fail(not_understood("claude", f"{message.type!r}", error))
+        self._news = True
         if self._normaliser.ended:
             self._over.set()
+        elif self._normaliser.idle and self._settling is None:
+            self._settling = asyncio.get_running_loop().create_task(self._settle())
 
     async def on_question(self, question: CanUseTool, payload: msgspec.Raw) -> object:
         """Asks the host to decide."""
@@ -178,6 +192,28 @@ class ClaudeTurn:
             self._queue.fail(error)
         self._over.set()
         self._queue.wake()
+
+    async def _settle(self) -> None:
+        """Ends a turn that was steered, once it is certain that its session stays idle.
+
+        Claude Code reads in order, and reports at once when it is no longer idle. So whatever was
+        said before a question begins its answer before that is answered (2.1.197, 2.1.331).
+        """
+        settled = False
+        try:
+            while self._normaliser.idle and not settled:
+                self._news = False
+                await self._process.ask("mcp_status", {})
+                settled = not self._news
+        except SignedinError as error:
+            self._queue.fail(error)
+        finally:
+            self._settling = None
+        if settled:
+            self._queue.put(self._normaliser.settled())
+        if settled or self._queue.failed:
+            self._over.set()
+            self._queue.wake()
 
     async def _stop(self) -> None:
         try:
