@@ -40,7 +40,8 @@ THREAD = """
 import threading
 client = Client(provider, **arguments)
 def work():
-    print(client.run("half").text)
+    with client.stream("half") as turn:
+        print(turn.result().text)
 def in_child():
     with Client(provider, **arguments) as own:
         assert own.run("of the child").text == "whole"
