@@ -4,7 +4,7 @@ import pytest
 
 from signedin.loopback import Hold, Rule, Script, Text
 from support.processes import Watch, processes_with
-from support.programs import ended, program
+from support.programs import program
 from support.rows import Row
 from support.stage import Stage
 
@@ -72,8 +72,7 @@ with Client(provider, prewarm=True, **arguments) as client:
 """
 MAP = """
 with Client(provider, **arguments) as client:
-    outcomes = client.map(["first", "half"], concurrency=2)
-    for outcome in outcomes:
+    for outcome in client.map(["first", "half"], concurrency=2):
         if outcome.index == 0:
             fork()
             print("forked", flush=True)
@@ -111,7 +110,6 @@ def test_a_child_that_ends_leaves_what_the_parent_has(
         assert process.stdout.readline() == "child 7\n"
         assert process.stdout.readline() == "forked\n"
         stage.release("half")
-        process.stdin.write("\n")
-        process.stdin.flush()
-        assert ended(process) == "one two\n"
+        output, errors = process.communicate("\n", timeout=30)
+        assert (process.returncode, output, errors) == (0, "one two\n", "")
         Watch(processes_with(marker)).all_gone()
