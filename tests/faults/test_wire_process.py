@@ -179,6 +179,9 @@ async def test_a_program_that_cannot_start_says_what_is_wrong(tmp_path: Path) ->
         await Process.start(python(""), env={}, cwd=tmp_path / "nowhere")
     with pytest.raises(OSError, match="Argument list too long"):
         await Process.start(python("", "x" * 200_000), env={})
+    for argument, variables in (("\0", {}), ("\ud800", {}), ("", {"A=B": ""}), ("", {"A": "\0"})):
+        with pytest.raises(OSError, match="not an argument or a variable for a program: "):
+            await Process.start(python("", argument), env=variables)
 
 
 async def test_a_large_write_waits_for_a_slow_reader_and_arrives_whole() -> None:

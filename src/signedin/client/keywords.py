@@ -116,10 +116,14 @@ def _text(name: str, value: object) -> object:
 
 
 def _seconds(name: str, value: object) -> object:
-    if value is not None and (
-        isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0
-    ):
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise InvalidOptionError(f"{name} must be a positive number of seconds, not {value!r}")
+    try:
+        float(value)
+    except OverflowError:
+        raise InvalidOptionError(f"{name} is too large; leave it out for no limit") from None
     return value
 
 
@@ -197,9 +201,21 @@ def _budget(name: str, value: object) -> object:
 def _variables(name: str, value: object) -> object:
     variables = _mapping(name, value)
     for key, each in variables.items():
+        if not key or "=" in key or not _is_for_programs(key):
+            raise InvalidOptionError(f"{name}: {key!r} cannot be the name of a variable")
         if each is not None and not isinstance(each, str):
             raise InvalidOptionError(f"{name}[{key!r}] must be a string or None, not {each!r}")
+        if each is not None and not _is_for_programs(each):  # which may be a secret
+            raise InvalidOptionError(f"{name}[{key!r}] has a character that no variable can have")
     return variables
+
+
+def _is_for_programs(text: str) -> bool:
+    """Whether a program can be given a text: without a NUL, and in the system's encoding."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _mcp_servers(name: str, value: object) -> object:

@@ -209,8 +209,11 @@ def checked_directory(path: StrPath) -> Path:
     Raises:
         InvalidOptionError: There is no such folder, or it cannot be used.
     """
-    # abspath, not resolve: a symlinked folder keeps the name the caller gave it
-    absolute = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
+    try:
+        # abspath, not resolve: a symlinked folder keeps the name the caller gave it
+        absolute = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
+    except TypeError as error:  # bytes, a number
+        raise InvalidOptionError(f"cwd {path!r} is not a path: {error}") from None
     try:
         if S_ISDIR(absolute.stat().st_mode):
             return absolute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import signal
@@ -109,7 +110,8 @@ class Process:
             FileNotFoundError: There is no such program.
             PermissionError: The program is not executable, or ``cwd`` may not be entered;
                 ``filename`` says which.
-            OSError: The system refused for another reason.
+            OSError: The system refused for another reason, or cannot pass on an argument or a
+                variable.
         """
         if cwd is not None:
             check_directory(cwd)
@@ -120,6 +122,9 @@ class Process:
         try:
             marked = {**env, MARK: process._child.mark}
             await finish(process._launch(command, marked, cwd, stdout_through))
+        except ValueError as error:  # a NUL, a lone surrogate, a name with "="
+            refused = f"not an argument or a variable for a program: {error}"
+            raise OSError(errno.EINVAL, refused, own[0]) from error
         except asyncio.CancelledError:
             if process._child.started:
                 await process.stop(stdin_grace=0, term_grace=0)

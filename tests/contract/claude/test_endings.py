@@ -302,6 +302,13 @@ def test_what_the_program_refuses_is_told_in_its_own_words(client: Client) -> No
         client.run("go", provider_options={"bogus": 1})
 
 
+@pytest.mark.parametrize("name", ["model", "effort", "resume"])
+@pytest.mark.parametrize("value", ["a\0b", "\ud800"])
+def test_what_cannot_be_on_a_command_line(client: Client, name: str, value: str) -> None:
+    with pytest.raises(InvalidOptionError, match=r"claude could not be started: .*not an argument"):
+        client.run("go", **{name: value})
+
+
 def test_the_limit_of_turns(client: Client, stage: Stage) -> None:
     stage.play(Shell("ls"), "never said")
     with pytest.raises(TurnFailedError, match=r"Reached maximum number of turns \(1\)"):

@@ -172,7 +172,7 @@ def test_where_the_process_works(codex: Codex, stage: Stage, tmp_path: Path) -> 
 
 def test_a_folder_that_is_not_there(options: dict[str, object], tmp_path: Path) -> None:
     options["cwd"] = tmp_path / "nowhere"
-    with pytest.raises(NotADirectoryError, match="nowhere"):
+    with pytest.raises(InvalidOptionError, match="nowhere"):
         Codex(**options).account()
 
 

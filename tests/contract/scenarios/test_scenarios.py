@@ -7,6 +7,7 @@ not claimed.
 
 import base64
 import json
+import re
 import shlex
 import socket
 import sys
@@ -194,6 +195,18 @@ def test_usage_during_a_turn(client: Client, run: Run, stage: Stage) -> None:
     if not client.capabilities.usage:
         reported = [10]  # of the last request only
     assert list(dict.fromkeys(counted)) == reported
+
+
+def test_a_variable_that_the_system_refuses(client: Client, row: Row, stage: Stage) -> None:
+    """Linux takes 131,071 bytes for one; a map continues with the next prompt."""
+    stage.play(ECHO)
+    outcomes = list(client.map(["a", "b"], env={"LARGE": "x" * 200_000}))
+    started = f"{client.provider} could not be started: .*Argument list too long"
+    refusal = started if row.agent else "chatgpt does not support 'env'"
+    for outcome in outcomes:
+        assert isinstance(outcome.error, InvalidOptionError | UnsupportedOptionError)
+        assert re.match(refusal, outcome.error.message)
+    assert len(outcomes) == 2
 
 
 @pytest.mark.needs("usage")

@@ -55,6 +55,9 @@ def test_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert inline_image("~/a.png") == inline_image(tmp_path / "a.png") == inline_image(PNG)
     with pytest.raises(InvalidOptionError, match=r"no\.png' cannot be read: No such file"):
         image_url(tmp_path / "no.png")
+    for name in ("a\0b.png", "\ud800.png", "~nobody-has-this-name/a.png"):
+        with pytest.raises(InvalidOptionError, match=r"\.png' cannot be read: "):
+            image_url(name)
     (tmp_path / "sound.png").write_bytes(b"RIFF....WAVEfmt ")
     with pytest.raises(InvalidOptionError, match=r"sound\.png': unsupported format"):
         image_url(tmp_path / "sound.png")

@@ -52,7 +52,13 @@ from signedin.providers.base import (
     SessionQuery,
     SessionRequest,
 )
-from signedin.providers.shared.binary import found_program, locate, remember_version, require
+from signedin.providers.shared.binary import (
+    found_program,
+    locate,
+    remember_version,
+    require,
+    starting,
+)
 from signedin.providers.shared.environment import child_environment
 from signedin.providers.shared.project import check_guarding, untrusted
 from signedin.providers.shared.provider_options import ProviderOptions, Text, Texts
@@ -267,15 +273,20 @@ class ACPProvider(Provider):
         config = self._config
         start = SandboxedStart(launch.confinement, config.start_process, config.replays)
         try:
+            with starting(self._dialect.name):
+                return await self._found(launch, start)
+        except TransportClosedError as error:
+            if refused := refused_arguments(self._dialect.name, error.stderr):
+                raise refused from error
+            raise
+
+    async def _found(self, launch: Launch, start: SandboxedStart) -> _Process:
+        try:
             return await _started(launch, start)
         except (FileNotFoundError, PermissionError) as error:
             raise ProviderNotInstalledError(
                 self._dialect.name, f"{error.strerror}: {error.filename}", self._dialect.install
             ) from error
-        except TransportClosedError as error:
-            if refused := refused_arguments(self._dialect.name, error.stderr):
-                raise refused from error
-            raise
 
 
 async def _started(launch: Launch, start: SandboxedStart) -> _Process:

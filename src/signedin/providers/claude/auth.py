@@ -30,7 +30,7 @@ from signedin.providers.claude.binary import find_claude
 from signedin.providers.claude.keys import setting_sources
 from signedin.providers.claude.launch import environment_for
 from signedin.providers.claude.messages import UNREADABLE
-from signedin.providers.shared.binary import require
+from signedin.providers.shared.binary import require, starting
 from signedin.runtime.aio import finish
 from signedin.wire.capture import capture
 from signedin.wire.process import Process
@@ -131,9 +131,10 @@ class ClaudeAuth:
             raise UnsupportedOptionError("claude", f"method={method}", hint)
         program, environment = self._for_login()
         # No browser is opened: the caller gets the address.
-        process = await Process.start(
-            [program, "auth", "login"], env={**environment, "BROWSER": "true"}
-        )
+        with starting("claude"):
+            process = await Process.start(
+                [program, "auth", "login"], env={**environment, "BROWSER": "true"}
+            )
         login = ClaudeLogin(process, self._changed)
         try:
             await login.begin()

@@ -32,7 +32,7 @@ from signedin.providers.claude.messages import (
 from signedin.providers.claude.models_and_limits import check_effort
 from signedin.providers.claude.servers import program_of, startup_seconds
 from signedin.providers.claude.tool_server import ToolServer
-from signedin.providers.shared.binary import remember_version
+from signedin.providers.shared.binary import remember_version, starting
 from signedin.providers.shared.mcp_startup import server_failed
 from signedin.providers.shared.versions import unfit
 from signedin.runtime.aio import finish
@@ -133,15 +133,13 @@ class ClaudeProcess:
         Raises:
             InvalidOptionError: The system refused.
         """
-        try:
+        with starting("claude"):
             process = await start_process(
                 [*launch.command, *resume],
                 env=launch.environment,
                 cwd=launch.cwd,
                 death_signal=DEATH_SIGNAL,
             )
-        except OSError as error:
-            raise InvalidOptionError(f"claude could not be started: {error}") from error
         return cls(process, launch)
 
     @property

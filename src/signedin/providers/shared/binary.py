@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -70,6 +71,19 @@ def require(provider: str, installation: Installation) -> Path:
             provider, installation.problem or "not found", installation.install
         )
     return installation.path
+
+
+@contextmanager
+def starting(provider: str) -> Generator[None]:
+    """Reports that the system does not start a program as the options demand.
+
+    Raises:
+        InvalidOptionError: It refused, such as for a variable that is too large.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InvalidOptionError(f"{provider} could not be started: {error}") from error
 
 
 def with_known_version(installation: Installation) -> Installation:

@@ -57,5 +57,6 @@ def inline_image(image: Image) -> tuple[str, str]:
 def _read(path: Path) -> bytes:
     try:
         return path.expanduser().read_bytes()
-    except OSError as error:
-        raise InvalidOptionError(f"image {str(path)!r} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError, RuntimeError) as error:  # also a NUL, or somebody unknown's ~
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidOptionError(f"image {str(path)!r} cannot be read: {reason}") from error

@@ -18,6 +18,7 @@ from signedin.providers.shared.binary import (
     known_version,
     remember_version,
     require,
+    starting,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def launch(
 
     Raises:
         ProviderNotInstalledError: Codex is not installed.
-        NotADirectoryError: ``cwd`` is not a directory.
+        InvalidOptionError: The system refused.
         TransportClosedError: It ended during the handshake.
     """
     program = require("codex", found_program(settings, find_codex))
@@ -57,7 +58,8 @@ async def launch(
     environment = {} if settings.replays else launch_environment(account, settings, env)
     arguments = config_arguments({**PROCESS_DEFAULTS, **(config or {})})
     command = [str(program), "app-server", *arguments]
-    process = await settings.start_process(command, env=environment, cwd=cwd)
+    with starting("codex"):
+        process = await settings.start_process(command, env=environment, cwd=cwd)
     from signedin.providers.codex.app_server.process import CLIENT, AppServer  # noqa: PLC0415 - see below
 
     server = AppServer(process, rest)

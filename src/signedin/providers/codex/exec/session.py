@@ -61,6 +61,7 @@ from signedin.providers.shared.binary import (
     known_version,
     remember_version,
     require,
+    starting,
 )
 from signedin.providers.shared.codex_program import INSTALL
 from signedin.providers.shared.environment import child_environment
@@ -243,7 +244,8 @@ class ExecSession(ProviderSession):
         argv += naming
         argv += ["resume", self._id, "-"] if self._id else ["-"]
         try:
-            process = await config.start_process(argv, env=environment, cwd=options.cwd)
+            with starting("codex"):
+                process = await config.start_process(argv, env=environment, cwd=options.cwd)
         except BaseException:
             _remove(files)
             raise

@@ -34,7 +34,7 @@ from signedin.providers.gemini.auth import GeminiAuth
 from signedin.providers.gemini.failure import exit_error
 from signedin.providers.gemini.headless.normalise import HeadlessRows
 from signedin.providers.gemini.store import GeminiStore, RecalledStore, check_retention
-from signedin.providers.shared.binary import found_program, require
+from signedin.providers.shared.binary import found_program, require, starting
 from signedin.providers.shared.sandbox import confinement_of, is_made_in_vain, notices_of, prefix
 from signedin.providers.shared.stored import checked_id
 from signedin.providers.shared.versions import VersionCheck
@@ -209,13 +209,14 @@ class HeadlessTurn:
         self._again = partial(self.start, launch, prompt, again=False) if again else None
         self._lines = JsonLines(dict[str, object])
         argv, env, words = await launch()
-        self._process = await self._start_process(
-            argv,
-            env=env,
-            cwd=self._cwd,
-            stdout_through=Path(self.folder, "stdout.jsonl"),
-            prefix=words,
-        )
+        with starting("gemini"):
+            self._process = await self._start_process(
+                argv,
+                env=env,
+                cwd=self._cwd,
+                stdout_through=Path(self.folder, "stdout.jsonl"),
+                prefix=words,
+            )
         if self._interrupted:  # while it was started once more
             await self._process.stop(stdin_grace=0)
         try:
