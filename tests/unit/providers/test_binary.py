@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from signedin import ProviderNotInstalledError
+from signedin import InvalidOptionError, ProviderNotInstalledError, TimeoutExceededError
 from signedin.providers.base import Installation
 from signedin.providers.shared import binary
 from signedin.providers.shared.binary import (
@@ -14,6 +14,7 @@ from signedin.providers.shared.binary import (
     locate,
     remember_version,
     require,
+    starting,
     with_known_version,
 )
 
@@ -140,3 +141,11 @@ def test_a_cache_that_cannot_be_written(make: Make, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
     remember_version(program, "1.0")
     assert known_version(program) is None
+
+
+def test_a_refusal_of_the_system_is_one_of_an_option() -> None:
+    refusal = r"codex could not be started: \[Errno 7\] too long"
+    with pytest.raises(InvalidOptionError, match=refusal), starting("codex"):
+        raise OSError(7, "too long")
+    with pytest.raises(TimeoutExceededError, match="no answer"), starting("codex"):
+        raise TimeoutExceededError("no answer")

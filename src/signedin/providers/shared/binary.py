@@ -12,7 +12,7 @@ import msgspec
 
 from signedin.accounts.files import write_private
 from signedin.accounts.homes import cache_folder, make_private
-from signedin.model.errors import InvalidOptionError, ProviderNotInstalledError
+from signedin.model.errors import InvalidOptionError, ProviderNotInstalledError, SignedinError
 from signedin.providers.base import Installation, ProviderConfig
 
 
@@ -82,6 +82,8 @@ def starting(provider: str) -> Generator[None]:
     """
     try:
         yield
+    except SignedinError:  # also a TimeoutExceededError, which is an OSError
+        raise
     except OSError as error:
         raise InvalidOptionError(f"{provider} could not be started: {error}") from error
 
