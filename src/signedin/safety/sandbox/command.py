@@ -55,7 +55,7 @@ def sandboxed(
 
 
 def _access(confinement: Confinement, more: Sequence[str]) -> dict[str, Access]:
-    """Returns what the sandbox is told of each path.
+    """Returns what the sandbox lets a command do with each path.
 
     In the place of what is protected and missing Codex would put an empty folder, which agents
     would take for the project's configuration; so it may be made.
