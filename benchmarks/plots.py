@@ -25,8 +25,9 @@ _HTTP, _AXIO, _OPENAI = (
     "openai, responses.create",
 )
 _SDK = "claude_agent_sdk, ClaudeSDKClient"
+_CLIENT = "from signedin import Client"
 PLOTS = (
-    ("Codex", "import", "import", "import signedin", ("oauthpy", "openai_codex")),
+    ("Codex", "import", "import", _CLIENT, ("oauthpy", "openai_codex")),
     ("Codex", "cold-run", "wall", "signedin", ("codex exec", "oauthpy", "openai_codex")),
     ("Codex", "warm-turn", "wall", _TURN, ("raw pipes, same thread", "openai_codex, thread.run")),
     ("Codex", "warm-turn", "wall", _RUN, ("raw pipes, new thread", "oauthpy, client.run")),
