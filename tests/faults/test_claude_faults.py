@@ -98,6 +98,34 @@ async def test_a_program_that_does_not_stop(
         first.all_gone()
 
 
+async def test_a_program_that_takes_nothing_back(fake: Callable[..., AsyncClient]) -> None:
+    """It is interrupted nevertheless."""
+    client = fake(
+        """
+        say(init, state("running"), text("Hello."))
+        for line in sys.stdin:
+            asked = json.loads(line)
+            if asked["type"] != "control_request":
+                continue
+            subtype = asked["request"]["subtype"]
+            answer = {"subtype": "success", "request_id": asked["request_id"], "response": {}}
+            if subtype == "cancel_async_message":
+                answer = {**answer, "subtype": "error", "error": "unknown request"}
+            say({"type": "control_response", "response": answer})
+            if subtype == "interrupt":
+                say({**result, "terminal_reason": "aborted_streaming"}, state("idle"))
+        """
+    )
+    async with asyncio.timeout(60), client, client.stream("go") as turn:
+        events = []
+        async for event in turn:
+            events.append(event)
+            if isinstance(event, MessageEvent):
+                await turn.steer("and this")
+                await turn.interrupt()
+    assert of_type(events, DoneEvent)[0].reason == "interrupted"
+
+
 async def test_a_program_that_ends_without_a_result(fake: Callable[..., AsyncClient]) -> None:
     body = """
         say(init, state("running"), text("Half an answer"))

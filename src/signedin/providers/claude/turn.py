@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -103,7 +104,8 @@ class ClaudeTurn:
         """Stops the turn and the command it runs; what it has not read yet is not answered."""
         self._normaliser.interrupting = True
         for message_id in self._normaliser.steered:
-            await self._process.ask("cancel_async_message", {"message_uuid": message_id})
+            with suppress(SignedinError):  # whatever it answers, it has to stop
+                await self._process.ask("cancel_async_message", {"message_uuid": message_id})
         await self._process.interrupt()
 
     async def aclose(self) -> None:
