@@ -1,6 +1,7 @@
 """Looks at processes from outside, on Linux."""
 
 import os
+import re
 import select
 from collections.abc import Iterable
 from contextlib import suppress
@@ -26,8 +27,16 @@ def children_with(marker: str | Path) -> set[int]:
 
     Agents come and go in numbers that can be counted; what they start themselves does not.
     """
-    mine = f"\nPPid:\t{os.getpid()}\n".encode()
-    return {pid for pid in processes_with(marker) if mine in _read(Path(f"/proc/{pid}/status"))}
+    return {pid for pid in processes_with(marker) if _parent_of(pid) == os.getpid()}
+
+
+def app_servers_with(marker: str | Path) -> set[int]:
+    """Those that are app-servers of Codex, whoever has started them.
+
+    What an app-server is about to run has its command line for a moment.
+    """
+    found = {pid for pid in processes_with(marker) if "app-server" in command_of(pid)}
+    return {pid for pid in found if _parent_of(pid) not in found}
 
 
 def environment_of(pid: int) -> list[str]:
@@ -108,6 +117,11 @@ def wait_until_none_with(marker: str | Path, seconds: float = 30) -> None:
     """
     while pids := processes_with(marker):
         Watch(pids).all_gone(seconds)
+
+
+def _parent_of(pid: int) -> int | None:
+    found = re.search(rb"^PPid:\t(\d+)$", _read(Path(f"/proc/{pid}/status")), re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _read(path: Path) -> bytes:

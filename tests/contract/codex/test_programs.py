@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from signedin.loopback import Hang, Hold, Reply, Shell, Text
-from support.processes import EndlessCommand, Watch, command_of, processes_with
+from support.processes import EndlessCommand, Watch, app_servers_with, processes_with
 from support.programs import ended, program
 from support.stage import Stage
 
@@ -71,11 +71,6 @@ def test_ctrl_c_ends_commands(stage: Stage, transport: str, tmp_path: Path) -> N
         ended(process, with_signal=signal.SIGINT)
 
 
-def servers(stage: Stage) -> set[int]:
-    """The app-servers that run, without what Codex runs for a moment in the background."""
-    return {pid for pid in processes_with(stage.home) if "app-server" in command_of(pid)}
-
-
 def test_ctrl_c_between_two_turns(stage: Stage) -> None:
     """A program that goes on after Ctrl-C finds its client as it was."""
     stage.play(Text(["{prompt} ", Hold("end"), "end"], template=True))
@@ -89,12 +84,12 @@ with Client("codex", **arguments) as client:
 """
     with program(code, **stage.options) as process:
         stage.model.wait_until_held("end")
-        agents = servers(stage)
+        agents = app_servers_with(stage.home)
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None
         assert process.stdout.readline() == "interrupted\n"
         stage.wait_for_request(2)
-        assert servers(stage) == agents
+        assert app_servers_with(stage.home) == agents
         assert len(agents) == 1
         stage.release("end")
         assert ended(process) == "two end\n"

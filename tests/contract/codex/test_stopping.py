@@ -60,11 +60,11 @@ def unharmed(stage: Stage, mark: str) -> Callable[[Client], None]:
         if client.transport == "codex-exec":
             assert processes_with(mark) == set()
         else:
-            assert len(processes_with(mark)) == 1
-        before = processes_with(mark)
+            assert len(children_with(mark)) == 1
+        before = children_with(mark)
         stage.play(Text.echo())
         assert checked(client.run("still there?")).text == "still there?"
-        assert processes_with(mark) == before
+        assert children_with(mark) == before
 
     return check
 
@@ -201,7 +201,7 @@ async def test_leaving_an_async_context_manager_early(
             async for event in turn:
                 if isinstance(event, MessageDeltaEvent) or transport == "codex-exec":
                     break
-        left = processes_with(mark)
+        left = children_with(mark)
         assert len(left) == (transport != "codex-exec")
         stage.play(Text.echo())
         assert (await client.run("still there?")).text == "still there?"
@@ -401,7 +401,7 @@ async def test_cancelled_at_a_request(
         assert cancelled == [method]
         stage.play(Text.echo())
         assert (await client.run("still there?")).text == "still there?"
-        assert len(processes_with(mark)) == 1
+        assert len(children_with(mark)) == 1
     assert processes_with(mark) == set()
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -477,7 +477,7 @@ async def test_a_task_group_that_fails(stage: Stage, mark: str) -> None:
         await asyncio.to_thread(stage.model.wait_for_disconnect)
         stage.play(Text.echo())
         assert (await client.run("still there?")).text == "still there?"
-        assert len(processes_with(mark)) == 1
+        assert len(children_with(mark)) == 1
     assert processes_with(mark) == set()
 
 
@@ -538,10 +538,10 @@ def test_a_session_keeps_its_client_alive(stage: Stage, mark: str) -> None:
     stage.play(Text.echo())
     session = stage.client("codex-app-server", env={"SIGNEDIN_TEST_MARK": mark}).session()
     session.run("one")
-    before = processes_with(mark)
+    before = children_with(mark)
     gc.collect()
     assert session.run("two").text == "two"
-    assert processes_with(mark) == before
+    assert children_with(mark) == before
     pids = Watch(before)
     del session
     gc.collect()
@@ -555,4 +555,4 @@ def test_sessions_of_one_client_share_a_process(own: Client, stage: Stage, mark:
         two.run("b")
         assert isinstance(one.id, str)
         assert one.id != two.id
-        assert len(processes_with(mark)) == (own.transport == "codex-app-server")
+        assert len(children_with(mark)) == (own.transport == "codex-app-server")

@@ -26,7 +26,7 @@ from signedin.providers.codex import (
     protocol as p,
     retry_on_overload,
 )
-from support.processes import Watch, command_of, processes_with
+from support.processes import Watch, children_with, command_of, processes_with
 from support.programs import ended, program
 from support.stage import Stage
 
@@ -38,7 +38,7 @@ async def test_calls_at_the_same_time_start_one_process(
     assert processes_with(stage.home) == set()
     accounts = await asyncio.gather(*(codex.account() for _ in range(8)))
     assert [account.account for account in accounts] == [None] * 8
-    assert len(processes_with(stage.home)) == 1
+    assert len(children_with(stage.home)) == 1
     await codex.aclose()
     assert processes_with(stage.home) == set()
 
@@ -56,7 +56,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(
         with pytest.raises(asyncio.CancelledError):
             await starting
     assert (await waiting).account is None
-    assert len(processes_with(stage.home)) == 1
+    assert len(children_with(stage.home)) == 1
     await codex.aclose()
     assert processes_with(stage.home) == set()
 
@@ -86,7 +86,7 @@ def test_the_blocking_client_starts_lazily(options: dict[str, object], stage: St
         _ = codex.metadata
     with codex:
         assert codex.metadata.name == "signedin"
-        assert len(processes_with(stage.home)) == 1
+        assert len(children_with(stage.home)) == 1
 
 
 def test_closing_is_quick_and_final(options: dict[str, object], stage: Stage) -> None:
@@ -165,7 +165,7 @@ def test_the_name_of_the_program_reaches_the_model(
 
 
 def test_where_the_process_works(codex: Codex, stage: Stage, tmp_path: Path) -> None:
-    [pid] = processes_with(stage.home)
+    [pid] = children_with(stage.home)
     assert Path(f"/proc/{pid}/cwd").resolve() == tmp_path
     assert codex.thread_start().opened.cwd == str(tmp_path)
 
@@ -194,7 +194,7 @@ def test_secrets_do_not_go_onto_the_command_line(options: dict[str, object], sta
             config={"model_providers.loopback.http_headers": {"X-Token": "sk-0123456789abcdef"}}
         )
         thread.run("go")
-        [pid] = processes_with(stage.home)
+        [pid] = children_with(stage.home)
         assert "sk-0123456789abcdef" not in " ".join(command_of(pid))
     assert stage.requests[-1].credential_is("sk-0123456789abcdef")
 

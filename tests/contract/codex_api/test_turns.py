@@ -31,7 +31,7 @@ from signedin.providers.codex import (
     protocol as p,
 )
 from signedin.testing import assert_event_contract
-from support.processes import Watch, processes_with
+from support.processes import Watch, children_with, processes_with
 from support.stage import Stage
 
 OF_A_TURN = [
@@ -245,7 +245,7 @@ def test_interrupting_kills_the_command(codex: Codex, stage: Stage, tmp_path: Pa
     os.mkfifo(fifo)
     stage.play(shell(f"echo begun > {fifo}; exec sleep 1000"))
     thread = codex.thread_start(sandbox="danger-full-access", approval_policy="never")
-    server = processes_with(stage.home)
+    server = children_with(stage.home)
     with thread.turn("go") as turn:
         for notification in turn.stream():
             params = notification.params
@@ -312,16 +312,16 @@ async def test_a_turn_that_is_cancelled_as_it_begins(
 ) -> None:
     stage.play(Script([HALF], [NEXT]))
     thread = await async_codex.thread_start()
-    server = processes_with(stage.home)
+    server = children_with(stage.home)
     beginning = asyncio.create_task(thread.turn("go"))
     for _ in range(steps):
         await asyncio.sleep(0)
     beginning.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         turn = await beginning  # it was there already
-        await turn.interrupt()
+        await turn.aclose()
     assert (await thread.run("next")).final_response == "still there"
-    assert processes_with(stage.home) == server
+    assert children_with(stage.home) == server
 
 
 def test_who_leaves_a_blocking_stream_interrupts_the_turn(codex: Codex, stage: Stage) -> None:
@@ -424,7 +424,7 @@ async def test_the_server_dies(async_codex: AsyncCodex, stage: Stage) -> None:
     streams = [turn.stream() for turn in turns]
     for stream in streams:
         await first_delta(stream)
-    [pid] = processes_with(stage.home)
+    [pid] = children_with(stage.home)
     os.kill(pid, signal.SIGKILL)
     errors = []
     for stream, thread in zip(streams, threads, strict=True):

@@ -9,7 +9,7 @@ from mcp import MCPError
 
 from signedin.loopback import AskUser, Hold, HttpError, Shell, Text, shell
 from support.mcp_program import ERAS, agent_server, refused, texts, user
-from support.processes import command_of, processes_with
+from support.processes import app_servers_with
 from support.stage import Stage
 
 ESCALATED = shell("touch new", sandbox_permissions="require_escalated", justification="to write")
@@ -62,12 +62,13 @@ async def test_the_removed_servers_arguments_are_unchanged(stage: Stage, work: P
 @in_each_era
 async def test_asking_and_replying(stage: Stage, work: Path, mode: str) -> None:
     stage.play(Text.echo("You said {prompt}."))
+    home = stage.model.variables("codex")["CODEX_HOME"]
     async with agent_server(stage, cwd=work, mode=mode) as client:
         first = await client.call_tool("ask", {"prompt": "one", "effort": "high"})
         session = first.structured_content["session_id"]
-        [agent] = agents_of(stage)
+        [agent] = app_servers_with(home)
         second = await client.call_tool("reply", {"prompt": "two", "session_id": session})
-        assert agents_of(stage) == {agent}
+        assert app_servers_with(home) == {agent}
     answer = dict(first.structured_content)
     assert answer.pop("elapsed") > 0
     assert answer == {
@@ -347,9 +348,3 @@ async def test_the_agents_question_is_asked(work: Path, mode: str) -> None:
     assert unasked.structured_content["notes"] == [
         "nobody answered the agent's question 'Tea or coffee?'"
     ]
-
-
-def agents_of(stage: Stage) -> set[int]:
-    """The app-servers of a server."""
-    home = stage.model.variables("codex")["CODEX_HOME"]
-    return {pid for pid in processes_with(home) if "app-server" in command_of(pid)}
