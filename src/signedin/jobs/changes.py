@@ -122,7 +122,7 @@ class Snapshots:
         self._safe = await safe_variables(self._top)
         paths = ("--git-path", "objects", "--git-path", "index")
         output = await git(self._top, "rev-parse", *paths, variables=self._safe)
-        objects, index = (self._top / line for line in output.splitlines())
+        objects, index = (self._top / line for line in output.split("\n"))
         (self._objects / "info").mkdir(parents=True, exist_ok=True)
         (self._objects / "info" / "alternates").write_bytes(os.fsencode(objects.resolve()) + b"\n")
         self._index.unlink(missing_ok=True)

@@ -206,7 +206,7 @@ async def find(folder: Path, base: str) -> Place:
         output = await git(folder, "rev-parse", "--show-toplevel", "--git-common-dir")
     except GitError as error:
         raise WorktreeError(f"{folder} is not in a git repository: {error.message}") from None
-    where, top, common = _resolved(folder, *(folder / line for line in output.splitlines()))
+    where, top, common = _resolved(folder, *(folder / line for line in output.split("\n")))
     if not where.is_relative_to(top):
         raise WorktreeError(f"the repository of {folder} has its files elsewhere, in {top}")
     try:

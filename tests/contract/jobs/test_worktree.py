@@ -121,6 +121,16 @@ def test_what_git_does_not_know_is_not_overwritten(repository: Repository, tmp_p
     assert list(outside.iterdir()) == []
 
 
+def test_a_repository_whose_name_has_line_breaks_that_are_not_gits(
+    repository: Repository, tmp_path: Path
+) -> None:
+    there = Repository(tmp_path / "a\fb\x85c\u2028d", {"a.txt": "one\n"})
+    with worktree(there.path) as tree:
+        (tree.path / "a.txt").write_text("two\n")
+        assert tree.apply() == ("a.txt",)
+    assert (there.path / "a.txt").read_text() == "two\n"
+
+
 def test_a_folder_of_it(repository: Repository) -> None:
     with worktree(repository.path / "sub") as tree:
         assert [path.name for path in tree.path.iterdir()] == ["b.txt"]

@@ -138,7 +138,7 @@ class Snapshots:
         if not objects.is_dir():
             objects.mkdir()
         output = await _git(folder, "rev-parse", "--git-path", "objects", "--git-path", "index")
-        theirs = [folder / line for line in output.splitlines()]
+        theirs = [folder / line for line in output.split("\n")]
         if not index.exists() and theirs[1].is_file():
             shutil.copy2(theirs[1], index)  # with its time: git reads only what has changed since
         return {
