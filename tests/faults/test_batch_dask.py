@@ -156,7 +156,7 @@ async def test_who_leaves_leaves_nothing_behind(
             batch = asked.batch(**ask())
             async with aclosing(batch.run(executor=executor)) as outcomes:
                 assert (await anext(outcomes)).key == "Row 0."
-                model.wait_until_held("gate", 3)
+                model.wait_until_held("gate", 3, 60)
             assert processes_with(options["env"]["CODEX_HOME"]) == set()
             status = batch.status()
             assert (status.done, status.interrupted, status.running) == (1, 7, 0)
@@ -203,7 +203,7 @@ def test_a_cluster_that_ends_loses_nothing(ask) -> None:
             with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as ending:
                 outcomes = batch.run(executor=DaskExecutor(ending.scheduler_address))
                 closing = threading.Thread(
-                    target=lambda: (model.wait_until_held("gate"), ending.close())
+                    target=lambda: (model.wait_until_held("gate", timeout=60), ending.close())
                 )
                 closing.start()
                 with pytest.raises(SignedinError, match="the connection to the Dask scheduler is"):

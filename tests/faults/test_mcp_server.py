@@ -52,7 +52,7 @@ def held(stage: Stage) -> Stage:
 
 def agents_of(stage: Stage) -> Watch:
     """Watches the server and what it has started, once it works."""
-    stage.model.wait_until_held("middle", timeout=60)
+    stage.wait_until_held("middle")
     return Watch(processes_with(stage.model.variables("codex")["CODEX_HOME"]))
 
 

@@ -12,6 +12,9 @@ from signedin.loopback import LoopbackModel, ModelRequest, Script, ToolCall
 from signedin.loopback.player import Player
 from signedin.loopback.script import Answer, Refusal, Reply
 
+SECONDS = 60
+"""For an agent to start and to ask its model, which takes a while on a busy machine."""
+
 
 class Stage:
     """One loopback model, and clients that talk to it.
@@ -53,7 +56,15 @@ class Stage:
 
     def wait_for_request(self, number: int = 1) -> ModelRequest:
         """Waits for a request, counted from the moment the script was set."""
-        return self.model.wait_for_request(self._first + number, timeout=60)
+        return self.model.wait_for_request(self._first + number, timeout=SECONDS)
+
+    def wait_until_held(self, gate: str, count: int = 1) -> None:
+        """Waits until answers are held at a gate."""
+        self.model.wait_until_held(gate, count, timeout=SECONDS)
+
+    def wait_for_disconnect(self) -> None:
+        """Waits until a client has gone away in the middle of an answer."""
+        self.model.wait_for_disconnect(timeout=SECONDS)
 
     @property
     def home(self) -> Path:

@@ -116,7 +116,7 @@ def test_events_arrive_while_the_model_still_writes(client: Client, stage: Stage
         if isinstance(event, MessageDeltaEvent):
             seen.append(event.text)
             if event.text == "one ":
-                stage.model.wait_until_held("rest")
+                stage.wait_until_held("rest")
                 stage.release("rest")
     assert seen == ["one ", "two"]
 
@@ -237,7 +237,7 @@ async def test_eight_turns_at_once_on_one_client(
     prompts = [f"prompt-{number}" for number in range(8)]
     async with AsyncClient("claude", transport=transport, binary=binary, **stage.options) as client:
         turns = [asyncio.create_task(events_of_async(client.stream(prompt))) for prompt in prompts]
-        await asyncio.to_thread(stage.model.wait_until_held, "all", len(prompts), 45)
+        await asyncio.to_thread(stage.wait_until_held, "all", len(prompts))
         stage.release("all")
         streams = await asyncio.gather(*turns)
     for prompt, events in zip(prompts, streams, strict=True):

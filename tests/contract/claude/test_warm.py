@@ -78,7 +78,7 @@ async def test_of_a_crowd_one_stays(
         "claude", transport=transport, binary=binary, cwd=tmp_path, **options
     ) as client:
         turns = [asyncio.create_task(client.run(f"prompt-{number}")) for number in range(3)]
-        await asyncio.to_thread(stage.model.wait_until_held, "all", 3, 30)
+        await asyncio.to_thread(stage.wait_until_held, "all", 3)
         crowd = children_with(marker)
         assert len(crowd) == 3
         watches = {pid: Watch([pid]) for pid in crowd}

@@ -42,7 +42,7 @@ def program_of_a_turn(stage: Stage, client: Client) -> str:
     stage.play([Text("Done."), Hold("end")])
     with client.stream("go") as turn:
         next(iter(turn))
-        stage.model.wait_until_held("end")
+        stage.wait_until_held("end")
         programs = {command_of(pid)[0] for pid in children_with(stage.home)}
         stage.release("end")
         assert turn.result().text == "Done."

@@ -55,7 +55,7 @@ def test_ctrl_c(stage: Stage, transport: str, code: str) -> None:
         assert process.returncode == -signal.SIGINT, errors
         assert errors.rstrip().endswith("KeyboardInterrupt")
         agents.all_gone()
-    stage.model.wait_for_disconnect()
+    stage.wait_for_disconnect()
 
 
 def test_ctrl_c_ends_commands(stage: Stage, transport: str, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ with Client("codex", **arguments) as client:
     print(client.run("two").text)
 """
     with program(code, **stage.options) as process:
-        stage.model.wait_until_held("end")
+        stage.wait_until_held("end")
         agents = app_servers_with(stage.home)
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None

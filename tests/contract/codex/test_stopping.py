@@ -106,7 +106,7 @@ def test_timeout(own: Client, stage: Stage, unharmed: Callable[[Client], None]) 
         DoneEvent(text=text, reason="timeout"),
     ]
     if stage.requests:  # a process that starts slowly has not asked yet
-        stage.model.wait_for_disconnect()
+        stage.wait_for_disconnect()
     unharmed(own)
 
 
@@ -149,7 +149,7 @@ def test_leaving_a_loop_early(
 ) -> None:
     text_and_silence(own, stage)
     until_the_model_is_silent(own.stream("go"), stage, own)
-    stage.model.wait_for_disconnect()
+    stage.wait_for_disconnect()
     unharmed(own)
 
 
@@ -169,7 +169,7 @@ def test_leaving_a_context_manager_early(
     text = text_and_silence(own, stage)
     with own.stream("go") as turn:
         until_the_model_is_silent(iter(turn), stage, own)
-    stage.model.wait_for_disconnect()
+    stage.wait_for_disconnect()
     with pytest.raises(TurnInterruptedError) as caught:
         turn.result()
     assert caught.value.result is not None
@@ -185,7 +185,7 @@ async def test_leaving_an_async_loop_early(stage: Stage, transport: str, mark: s
             if isinstance(event, MessageDeltaEvent) or transport == "codex-exec":
                 break
         stage.wait_for_request()
-        await asyncio.to_thread(stage.model.wait_for_disconnect)
+        await asyncio.to_thread(stage.wait_for_disconnect)
         stage.play(Text.echo())
         assert (await client.run("still there?")).text == "still there?"
         pids = Watch(processes_with(mark))
@@ -280,7 +280,7 @@ def test_interrupt_of_one_turn_spares_the_others(app_server: Client, stage: Stag
             for event in turn:
                 if isinstance(event, MessageDeltaEvent):
                     break
-        stage.model.wait_until_held("end", 2)
+        stage.wait_until_held("end", 2)
         first.interrupt()
         assert comparable(first)[-1] == DoneEvent(text="first ", reason="interrupted")
         stage.release("end")
@@ -306,7 +306,7 @@ def test_interrupt_of_a_review(app_server: Client, stage: Stage) -> None:
         for event in turn:
             events.append(event)
             if isinstance(event, OtherEvent) and event.name == "turn/started":
-                stage.model.wait_until_held("rest")
+                stage.wait_until_held("rest")
                 turn.interrupt()
     assert_event_contract(events)
     assert comparable(events)[-1].reason == "interrupted"
@@ -322,7 +322,7 @@ def test_steer(app_server: Client, stage: Stage) -> None:
                 isinstance(event, MessageDeltaEvent)
                 and len(of_type(events, MessageDeltaEvent)) == 1
             ):
-                stage.model.wait_until_held("half")
+                stage.wait_until_held("half")
                 turn.steer("two")
                 stage.wait_for_request(2)
                 stage.release("half")
@@ -440,7 +440,7 @@ async def test_cancelled_in_the_middle(stage: Stage, transport: str, mark: str) 
             run.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await run
-            await asyncio.to_thread(stage.model.wait_for_disconnect)
+            await asyncio.to_thread(stage.wait_for_disconnect)
             stage.play(Text.echo())
             assert (await session.run("still there?")).text == "still there?"
     assert processes_with(mark) == set()
@@ -474,7 +474,7 @@ async def test_a_task_group_that_fails(stage: Stage, mark: str) -> None:
                     group.create_task(client.run(prompt))
                 group.create_task(fail())
         assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError]
-        await asyncio.to_thread(stage.model.wait_for_disconnect)
+        await asyncio.to_thread(stage.wait_for_disconnect)
         stage.play(Text.echo())
         assert (await client.run("still there?")).text == "still there?"
         assert len(children_with(mark)) == 1

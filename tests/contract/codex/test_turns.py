@@ -166,7 +166,7 @@ def test_events_arrive_while_the_model_still_writes(app_server: Client, stage: S
         if isinstance(event, MessageDeltaEvent):
             seen.append(event.text)
             if event.text == "one ":
-                stage.model.wait_until_held("rest")
+                stage.wait_until_held("rest")
                 stage.release("rest")
     assert seen == ["one ", "two"]
 
@@ -277,7 +277,7 @@ async def test_sixteen_turns_at_once_on_one_client(stage: Stage, transport: str)
     prompts = [f"prompt-{number}" for number in range(16)]
     async with stage.async_client(transport) as client:
         turns = [asyncio.create_task(events_of_async(client.stream(prompt))) for prompt in prompts]
-        await asyncio.to_thread(stage.model.wait_until_held, "all", len(prompts), 30)
+        await asyncio.to_thread(stage.wait_until_held, "all", len(prompts))
         stage.release("all")
         streams = await asyncio.gather(*turns)
     for prompt, events in zip(prompts, streams, strict=True):
@@ -303,7 +303,7 @@ def test_a_second_turn_in_a_busy_session_is_refused(client: Client, stage: Stage
     with client.session() as session:
         with session.stream("go") as turn:
             next(iter(turn))
-            stage.model.wait_until_held("end")
+            stage.wait_until_held("end")
             with pytest.raises(signedin.SessionBusyError, match="busy with another turn"):
                 session.run("too early")
             stage.release("end")

@@ -299,7 +299,7 @@ async def test_who_leaves_interrupts_the_turn(async_codex: AsyncCodex, stage: St
     before = len(stage.requests)
     thread = await async_codex.thread_start()
     turn = await thread.turn("go")
-    await asyncio.to_thread(stage.model.wait_until_held, "rest")
+    await asyncio.to_thread(stage.wait_until_held, "rest")
     await leave(turn)
     assert turn.result.status == "interrupted"
     assert (await thread.run("next")).final_response == "still there"

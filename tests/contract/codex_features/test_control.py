@@ -95,11 +95,11 @@ async def test_cancelling_the_waiting_task_stops_the_turn(
     stage.play(Script([Text(["half ", Hold("never"), "rest"])], [NEXT]))
     async with client.session(cwd=tmp_path) as session:
         running = asyncio.create_task(session.run("go"))
-        await asyncio.to_thread(stage.model.wait_until_held, "never")
+        await asyncio.to_thread(stage.wait_until_held, "never")
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        await asyncio.to_thread(stage.model.wait_for_disconnect, 1)
+        await asyncio.to_thread(stage.wait_for_disconnect)
         assert (await session.run("next")).text == "still there"
 
 
@@ -109,7 +109,7 @@ async def test_a_busy_session_refuses_a_second_turn(
     stage.play(Text(["half ", Hold("rest"), "whole"]))
     async with client.session(cwd=tmp_path) as session:
         running = asyncio.create_task(session.run("go"))
-        await asyncio.to_thread(stage.model.wait_until_held, "rest")
+        await asyncio.to_thread(stage.wait_until_held, "rest")
         with pytest.raises(SessionBusyError, match=f"session {session.id} is busy"):
             await session.run("too early")
         stage.release("rest")

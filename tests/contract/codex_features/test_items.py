@@ -97,7 +97,7 @@ async def test_cancelling_one_reader_leaves_the_turn_running(
     async with client.stream("go", cwd=tmp_path) as turn:
         item = await anext(turn.items())
         reader = asyncio.create_task(item.complete())
-        await asyncio.to_thread(stage.model.wait_until_held, "rest")
+        await asyncio.to_thread(stage.wait_until_held, "rest")
         reader.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reader

@@ -133,10 +133,10 @@ async def test_a_client_that_is_killed_stops_its_turn(outside: Path, mode: str) 
         client = await asyncio.create_subprocess_exec(
             sys.executable, "-c", ASKS, served.url, TOKEN, mode
         )
-        await asyncio.to_thread(stage.model.wait_until_held, "middle", timeout=60)
+        await asyncio.to_thread(stage.wait_until_held, "middle")
         client.kill()
         await client.wait()
-        await asyncio.to_thread(stage.model.wait_for_disconnect, timeout=60)
+        await asyncio.to_thread(stage.wait_for_disconnect)
         stage.play("Hello.")
         async with served.client(mode) as other:
             answer = await other.call_tool("ask", {"prompt": "And now?"})

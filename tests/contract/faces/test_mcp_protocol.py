@@ -224,7 +224,7 @@ async def test_a_job_that_is_waited_for(stage: Stage, work: Path) -> None:
     async with agent_server(stage, cwd=work) as client:
         started = (await client.call_tool("start", {"prompt": "Take long."})).structured_content
         job = started["job"]
-        await asyncio.to_thread(stage.model.wait_until_held, "middle", timeout=60)
+        await asyncio.to_thread(stage.wait_until_held, "middle")
         early = (await client.call_tool("result", {"job": job, "wait": 0})).structured_content
         stage.release("middle")
         late = (await client.call_tool("result", {"job": job})).structured_content
@@ -240,7 +240,7 @@ async def test_a_job_is_stopped(stage: Stage, work: Path) -> None:
     stage.play(Text(["first ", Hold("middle"), "second"]))
     async with agent_server(stage, cwd=work) as client:
         job = (await client.call_tool("start", {"prompt": "Take long."})).structured_content["job"]
-        await asyncio.to_thread(stage.model.wait_until_held, "middle", timeout=60)
+        await asyncio.to_thread(stage.wait_until_held, "middle")
         stopped = (await client.call_tool("stop", {"job": job})).structured_content
         result = (await client.call_tool("result", {"job": job})).structured_content
         assert refused(await client.call_tool("stop", {"job": "none"})) == (
@@ -295,9 +295,9 @@ async def test_a_call_that_is_cancelled_stops_its_turn(work: Path, mode: str) ->
         stage.play(Text(["first ", Hold("middle"), "second"]))
         async with agent_server(stage, cwd=work, mode=mode) as client:
             call = asyncio.create_task(client.call_tool("ask", {"prompt": "Take long."}))
-            await asyncio.to_thread(stage.model.wait_until_held, "middle", timeout=60)
+            await asyncio.to_thread(stage.wait_until_held, "middle")
             call.cancel()
-            await asyncio.to_thread(stage.model.wait_for_disconnect, timeout=60)
+            await asyncio.to_thread(stage.wait_for_disconnect)
             stage.play("Hello.")
             answer = await client.call_tool("ask", {"prompt": "And now?"})
     assert answer.structured_content["text"] == "Hello."

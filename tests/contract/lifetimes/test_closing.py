@@ -18,7 +18,7 @@ NewClient = Callable[[], AsyncClient]
 
 
 async def held(stage: Stage, number: int = 1) -> None:
-    await asyncio.to_thread(stage.model.wait_until_held, "half", number)
+    await asyncio.to_thread(stage.wait_until_held, "half", number)
 
 
 async def test_closing_a_session_stops_its_turn_and_no_other(
@@ -53,7 +53,7 @@ async def test_closing_a_loop_after_its_session_stops_the_turn_and_no_other(
             while not isinstance(await anext(events), MessageDeltaEvent):
                 pass
         await events.aclose()  # as Python does with a loop that is left
-        await asyncio.to_thread(stage.model.wait_for_disconnect)
+        await asyncio.to_thread(stage.wait_for_disconnect)
         stage.release("half")
         assert (await other).text == "one two"
 
@@ -64,7 +64,7 @@ def test_closing_a_session_in_which_a_thread_waits(client: Client, stage: Stage)
         other = threads.submit(client.run, "half of another")
         with client.session() as session:
             running = threads.submit(session.run, "half")
-            stage.model.wait_until_held("half", 2)
+            stage.wait_until_held("half", 2)
         with pytest.raises(TurnInterruptedError):
             running.result(30)
         stage.release("half")

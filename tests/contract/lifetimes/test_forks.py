@@ -104,7 +104,7 @@ def test_a_child_that_ends_leaves_what_the_parent_has(
         assert process.stdin is not None
         assert process.stdout is not None
         if code is THREAD:
-            stage.model.wait_until_held("half")
+            stage.wait_until_held("half")
             process.stdin.write("\n")
             process.stdin.flush()
         assert process.stdout.readline() == "child 7\n"

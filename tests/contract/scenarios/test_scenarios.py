@@ -1022,7 +1022,7 @@ def test_steer(client: Client, stage: Stage) -> None:
     with client.stream("Look right.", tools=tools) as turn:
         for event in turn:
             if isinstance(event, SessionEvent):
-                stage.model.wait_until_held("gate", timeout=60)
+                stage.wait_until_held("gate")
                 turn.steer("look left")
                 stage.release("gate")
         assert checked(turn.result()).text == "Left it is."
