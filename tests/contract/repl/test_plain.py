@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from signedin.cli.loopback import run_arguments
-from signedin.loopback import HttpError, LoopbackModel, Rule, Script, WriteFile
+from signedin.loopback import LoopbackModel, Rule, Script, WriteFile
 from support.agents import program, versions
 from support.program import PROGRAM, environment, run_program
 from support.terminal import Terminal
@@ -60,7 +60,7 @@ def talk(
         name, *options, *arguments, cwd=folder / "work", stdin="\n".join(lines).encode(), env=env
     )
     assert done.stderr == ""
-    assert (done.returncode == 0) is (re.search("^error: ", done.stdout, re.MULTILINE) is None)
+    assert done.returncode == 0
     return re.sub(r"\d+\.\d s", "0.0 s", re.sub(r"session \S{36}", "session ID", done.stdout))
 
 
@@ -79,21 +79,6 @@ def test_a_conversation(loopback_model: Models, tmp_path: Path):
     )
     assert [request.prompt for request in model.requests] == ["One \nline", "And now?"]
     assert "One" in str(model.requests[1].body)
-
-
-@pytest.mark.parametrize(
-    ("lines", "code"),
-    [("One\n/x\nTwo", 2), ("/x\nFail", 1), ("/x\nFail\n/exit", 1), ("/x\n/exit", 2), ("", 0)],
-)
-def test_the_exit_code_is_that_of_the_last_error(
-    loopback_model: Models, tmp_path: Path, lines: str, code: int
-):
-    model = loopback_model(Script("Fine.", [Rule(HttpError(400), contains="Fail")]))
-    options = run_arguments("codex", model.client_options("codex"))[2:]
-    env = environment(SIGNEDIN_HOME=str(tmp_path / "signedin"))
-    done = run_program("interactive", *options, cwd=tmp_path, stdin=lines.encode(), env=env)
-    assert (done.returncode, done.stderr) == (code, "")
-    assert done.stdout.count("\nerror: ") == (code == 2) + (code == 1) * 2
 
 
 def test_a_pipe_runs_no_commands(loopback_model: Models, tmp_path: Path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 import click
@@ -11,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from signedin.cli import blocks
-from signedin.cli.errors import INTERRUPTED, SUCCESS, exit_code
+from signedin.cli.errors import INTERRUPTED, SUCCESS
 from signedin.cli.interactive.asking import Asker
 from signedin.cli.interactive.mentions import Message, message_of
 from signedin.cli.interactive.screen import Screen
@@ -58,7 +57,6 @@ class Shell:
         self._waiting: list[str] = []
         self._left: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._was_warned = False
-        self._outcome = SUCCESS
 
     @property
     def prompt(self) -> str:
@@ -109,15 +107,10 @@ class Shell:
         """Shows something permanently."""
         self.screen.show(*renderables)
 
-    def leave(self, code: int | None = None) -> None:
-        """Ends the conversation.
-
-        Args:
-            code: The program's exit code. What a script has entered decides, if not given.
-        """
+    def leave(self, code: int = SUCCESS) -> None:
+        """Ends the conversation."""
         if not self._left.done():
-            typed = sys.stdin.isatty()
-            self._left.set_result(code if code is not None else SUCCESS if typed else self._outcome)
+            self._left.set_result(code)
 
     def switch_permissions(self) -> None:
         """Lets the agent write, or no longer; more than that has to be typed."""
@@ -189,7 +182,6 @@ class Shell:
 
     def show_error(self, error: Exception) -> None:
         """Shows what went wrong."""
-        self._outcome = exit_code(error)
         match error:
             case TurnInterruptedError():
                 self.show(Text("Interrupted.", style="yellow"))
