@@ -39,12 +39,15 @@ _SUBJECTS: Mapping[str, ApprovalSubject] = {
 _CANCELLED = {"outcome": {"outcome": "cancelled"}}
 _WANTED_KINDS = {
     "allow": ("allow_once",),
-    "allow_for_session": ("allow_always", "allow_once"),
+    "allow_for_session": ("allow_once",),
     "deny": ("reject_once", "reject_always"),
 }
-_TOO_WIDE = ("_server", "_project", "_user")
-"""Ends of the ids of answers that gemini 0.61 and qwen 0.15 offer beside the narrower ones: every
-tool of a server, or permanently."""
+"""The answers that say what was decided, the best first.
+
+What an agent offers as ``allow_always`` is more than a session's permission for one action: all
+that begins with the same word, all files, or other sessions of the process as well, without asking
+again (seen with gemini 0.61, opencode 1.18 and copilot 1.0). The decision is remembered here.
+"""
 
 Granted: TypeAlias = tuple[str, str | None, str | None, str | None, tuple[str, ...]]
 """What an approval is about, to recognise the same again."""
@@ -182,9 +185,8 @@ class RequestHandler:
 
     async def _write_file(self, wanted: acp.WriteFile, request: IncomingRequest) -> object:
         # Chosen before the decision: what is allowed inside is written inside or not at all.
-        inside = self._workspace.contains(wanted.path)
-        workspace = self._workspace if inside else Workspace(Path(wanted.path).parent)
-        change = await asyncio.to_thread(_change_of, wanted)
+        workspace = await _with_rpc_errors(asyncio.to_thread(self._workspace_of, wanted.path))
+        change = await _with_rpc_errors(asyncio.to_thread(_change_of, workspace, wanted))
         approval = ApprovalRequest(
             subject="file_change",
             item_id=f"{request.method}:{request.id}",
@@ -199,6 +201,10 @@ class RequestHandler:
             raise _confined("writing", wanted.path)
         await _with_rpc_errors(asyncio.to_thread(workspace.write, wanted.path, wanted.content))
         return {}
+
+    def _workspace_of(self, path: str) -> Workspace:
+        inside = self._workspace.contains(path)
+        return self._workspace if inside else Workspace(Path(path).parent)
 
     async def _create_terminal(
         self, wanted: acp.CreateTerminal, request: IncomingRequest
@@ -314,9 +320,9 @@ def _with_title(asked: acp.PermissionRequest) -> acp.PermissionRequest:
     )
 
 
-def _change_of(wanted: acp.WriteFile) -> FileChange:
+def _change_of(workspace: Workspace, wanted: acp.WriteFile) -> FileChange:
     try:
-        old = Path(wanted.path).read_text(encoding="utf-8", errors="replace")
+        old = workspace.read(wanted.path)
     except OSError:
         return FileChange(wanted.path, "add", wanted.content)
     return FileChange(wanted.path, "update", unified_diff(old, wanted.content))
@@ -326,7 +332,7 @@ def _option(options: Sequence[acp.PermissionOption], decision: Decision) -> str 
     """The offered answer that allows no more than was decided; ``None`` if there is none."""
     for kind in _WANTED_KINDS.get(decision.verdict, ()):
         for option in options:
-            if option.kind == kind and not option.option_id.endswith(_TOO_WIDE):
+            if option.kind == kind:
                 return option.option_id
     return None
 
