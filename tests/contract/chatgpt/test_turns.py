@@ -208,6 +208,22 @@ def test_a_turn_does_not_call_tools_for_ever(stage, client):
     assert len(of_type(raised.value.result.events, ToolEvent)) == 4
 
 
+@pytest.mark.parametrize(
+    ("given", "later"),
+    [
+        ("required", "auto"),
+        ({"type": "function", "name": "weather"}, "auto"),
+        ("auto", "auto"),
+        ("none", "none"),
+    ],
+)
+def test_a_tool_that_must_be_called_is_asked_for_once_in_a_turn(stage, client, given, later):
+    for _ in range(2):
+        stage.play(ToolCall("weather", {"city": "Oslo"}), "Sunny")
+        client.run("Weather?", tools=[weather], provider_options={"tool_choice": given})
+        assert [request.body["tool_choice"] for request in stage.requests] == [given, later]
+
+
 def test_structured_output_is_asked_for_and_read(stage, client):
     @dataclass
     class Verdict:

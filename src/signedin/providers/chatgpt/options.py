@@ -72,7 +72,8 @@ class ChatGPTKeys(SignInSettings, frozen=True, kw_only=True):
         prompt_cache_key: Identifies the cache; by default the id of the conversation.
         reasoning_summary: ``auto`` (default), ``concise``, ``detailed`` or ``none``.
         service_tier: Such as ``priority``.
-        tool_choice: ``auto``, ``none``, ``required``, or a tool in the form of the API.
+        tool_choice: ``auto``, ``none``, ``required``, or a tool in the form of the API. For the
+            first request of a turn; the later ones have ``auto``, or ``none`` if that was given.
         verbosity: ``low``, ``medium`` or ``high``.
         web_search: Whether the model may search the web, on OpenAI's side.
     """

@@ -142,6 +142,8 @@ class ChatGPTTurn:
             request = msgspec.structs.replace(
                 request,
                 input=[*earlier, *self._stored.items],
+                # A model that must call a tool every time could never answer.
+                tool_choice="none" if request.tool_choice == "none" else "auto",
                 turn_state=answer.turn_state,
             )
         raise TurnFailedError(
