@@ -122,6 +122,19 @@ def test_looking_makes_no_folder(stage, tmp_path):
     assert not folder.exists()
 
 
+def test_a_folder_of_the_users_stays_as_it_is(stage, tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    folder.chmod(0o775)
+    options = {**stage.options["provider_options"], "sessions": str(folder)}
+    stage.play("Hello")
+    with Client("chatgpt", **{**stage.options, "provider_options": options}) as client:
+        client.run("Hi")
+        assert len(client.sessions().sessions) == 1
+    assert folder.stat().st_mode & 0o777 == 0o775
+    assert (folder / "sessions.db").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("given", [{"binary": "/bin/true"}, {"env_policy": "inherit"}])
 def test_a_program_is_refused_by_name(given):
     [name] = given

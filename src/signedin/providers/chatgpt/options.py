@@ -65,7 +65,7 @@ class ChatGPTKeys(SignInSettings, frozen=True, kw_only=True):
         client_version: Models that need a newer Codex than this are not listed.
         request_max_retries: How often a request is retried while nothing of its answer was
             received, 4 by default.
-        sessions: Another folder for the conversations.
+        sessions: Another folder for the conversations; the mode of one that exists is not changed.
         max_requests: How often one turn may ask the model, 50 by default; limits loops of tool
             calls.
         parallel_tool_calls: Whether an answer may have several calls.

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from signedin.accounts.billing import assure_billing
-from signedin.accounts.homes import isolated_home
+from signedin.accounts.homes import isolated_home, make_missing
 from signedin.accounts.status import AuthStatus, Payer
 from signedin.model.errors import UnsupportedOptionError
 from signedin.model.events import RateLimits
@@ -146,8 +146,9 @@ class ChatGPTProvider(Provider):
         if self._config.replays:
             self._sessions = self._sessions or TemporaryFolder("replayed")
             return ConversationStore(Path(self._sessions.name))
-        own = isolated_home("chatgpt", self._config.account)
-        return ConversationStore(Path(keys.sessions).expanduser() if keys.sessions else own)
+        if keys.sessions:  # a folder of the user's, who says who may look into it
+            return ConversationStore(Path(keys.sessions).expanduser(), make_missing)
+        return ConversationStore(isolated_home("chatgpt", self._config.account))
 
 
 class _Replayed:

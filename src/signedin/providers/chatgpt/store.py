@@ -64,10 +64,12 @@ class ConversationStore:
 
     Args:
         folder: Where the file is; created with the first write.
+        make: Makes the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, make: Callable[[Path], object] = make_private) -> None:
         self.file = folder / "sessions.db"
+        self._make = make
 
     async def check(self, session_id: str) -> None:
         """Raises if there is no such conversation; it may be damaged.
@@ -285,7 +287,7 @@ class ConversationStore:
 
     @contextmanager
     def _opened(self) -> Generator[sqlite3.Connection, None, None]:
-        make_private(self.file.parent)
+        self._make(self.file.parent)
         with suppress(FileExistsError):
             # A link may lead to a file that is not there: SQLite would make that as the umask says.
             os.close(os.open(self.file.resolve(), os.O_CREAT | os.O_EXCL, 0o600))
