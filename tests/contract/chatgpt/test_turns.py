@@ -12,6 +12,7 @@ import pytest
 from signedin import (
     Budget,
     BudgetExceededError,
+    Client,
     DoneEvent,
     InvalidOptionError,
     MessageDeltaEvent,
@@ -43,6 +44,7 @@ from signedin.loopback import (
 from signedin.model.events import RateLimits, RateLimitWindow
 from signedin.model.results import ModelInfo
 from signedin.tools.content import ImageContent, TextContent
+from support.chatgpt import RawBackend, Sent, created, delta, event
 from support.stage import Stage
 from support.turns import checked, comparable, events_of, failed, of_type
 
@@ -206,6 +208,36 @@ def test_a_turn_does_not_call_tools_for_ever(stage, client):
     with pytest.raises(Exception, match="asked 2 times and still calls tools") as raised:
         client.run("Weather?", tools=[weather], provider_options={"max_requests": 2})
     assert len(of_type(raised.value.result.events, ToolEvent)) == 4
+
+
+USED = {"input_tokens": 1000, "output_tokens": 500}
+REFUSAL = {
+    "type": "message",
+    "id": "msg-1",
+    "role": "assistant",
+    "content": [{"type": "refusal", "refusal": "I cannot help with that"}],
+}
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        event("response.completed", response={"output": [REFUSAL], "usage": USED}),
+        event("response.incomplete", response={"usage": USED}),
+        event("response.failed", response={"usage": USED, "error": {"message": "odd"}}),
+    ],
+    ids=["refused", "incomplete", "failed"],
+)
+def test_the_tokens_of_an_answer_that_fails_are_counted(stage, ending):
+    with RawBackend(Sent([created(), delta("Well"), ending])) as backend:
+        options = {**stage.options["provider_options"], "base_url": backend.profile.base_url}
+        with Client("chatgpt", **{**stage.options, "provider_options": options}) as client:
+            _, error = failed(client.stream("Hi"), TurnFailedError)
+            assert error.result.usage == Usage(
+                input_tokens=1000, output_tokens=500, total_tokens=1500
+            )
+            _, error = failed(client.stream("Hi", budget=Budget(tokens=1000)), BudgetExceededError)
+            assert error.result.usage.total_tokens == 1500
 
 
 @pytest.mark.parametrize(

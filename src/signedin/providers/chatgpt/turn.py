@@ -158,16 +158,22 @@ class ChatGPTTurn:
                 async for batch in answer.batches():
                     await self._emit(batch)
         finally:
+            # An answer that fails has been paid for, too.
             self._stored.items += answer.items
-        if answer.usage is not None:
-            self._usage += answer.usage
-            event = UsageEvent(
-                usage=self._usage,
-                context_tokens=answer.usage.total_tokens,
-                context_window=self._transport.context_window(self._stored.model),
-                timestamp=time.time(),
-            )
-            await self._emit([event])
+            self._report(answer.usage)
+
+    def _report(self, usage: Usage | None) -> None:
+        if usage is None:
+            return
+        self._usage += usage
+        event = UsageEvent(
+            usage=self._usage,
+            context_tokens=usage.total_tokens,
+            context_window=self._transport.context_window(self._stored.model),
+            timestamp=time.time(),
+        )
+        self._queue.put([event])
+        self._queue.wake()
 
     async def _outputs(self, calls: Sequence[FunctionCall]) -> list[msgspec.Raw]:
         """Calls functions side by side; an exception is an output, too."""
