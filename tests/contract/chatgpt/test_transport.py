@@ -9,12 +9,14 @@ import aiohttp
 import msgspec
 import pytest
 
+from signedin import Client
 from signedin.loopback import Hold, LoopbackModel, Text
 from signedin.model.errors import (
     AuthRequiredError,
     ErrorKind,
     InvalidOptionError,
     RateLimitedError,
+    SignedinError,
     TurnFailedError,
     UnsupportedOptionError,
     UsageLimitError,
@@ -26,7 +28,7 @@ from signedin.model.events import (
     RetryEvent,
     WarningEvent,
 )
-from signedin.providers.chatgpt.connection import proxy_for
+from signedin.providers.chatgpt.proxies import proxy_for
 from signedin.providers.chatgpt.requests import ResponseRequest, user_message
 from signedin.providers.chatgpt.sign_in.access import Access
 from signedin.providers.chatgpt.sign_in.profiles import SIWC
@@ -387,6 +389,21 @@ def test_the_proxy_of_the_environment_is_for_what_leaves_the_machine(monkeypatch
     assert proxy_for("https://chatgpt.com/backend-api/codex") == "http://proxy.example:3128"
     assert proxy_for("https://api.openai.com/v1") is None
     assert proxy_for("http://127.0.0.1:1/v1") is None
+    monkeypatch.setenv("https_proxy", "proxy.example:3128")
+    assert proxy_for("https://chatgpt.com/backend-api/codex") == "http://proxy.example:3128"
+
+
+def test_a_proxy_that_is_not_http_is_named_before_anything_is_sent(monkeypatch):
+    monkeypatch.setenv("all_proxy", "socks5h://me:secret@127.0.0.1:9")
+    with (
+        Client("chatgpt", model="m", provider_options={"access": "token"}) as client,
+        pytest.raises(
+            SignedinError,
+            match=r"^the proxy socks5h://127\.0\.0\.1:9 is not an HTTP proxy, and others are not "
+            r"supported; set HTTPS_PROXY to an HTTP proxy$",
+        ),
+    ):
+        client.run("Hi")
 
 
 # Stopping, and many at once.

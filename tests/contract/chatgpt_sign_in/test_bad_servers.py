@@ -189,3 +189,42 @@ async def test_keys_that_cannot_be_read_sign_nobody_in(
     with pytest.raises(SignInServerError, match="the sign-in server's keys cannot be read"):
         await begun.wait(30)
     assert not (await user.auth.status()).authenticated
+
+
+async def test_a_proxy_that_is_not_http_loses_no_login(
+    issuer: LoopbackIssuer, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = SignedInUser(issuer, account)
+    await user.sign_in()
+    await user.age()
+    openai = msgspec.structs.replace(
+        profile_at(issuer.url),
+        token_url="https://auth.openai.com/oauth/token",
+        revoke_url="https://auth.openai.com/oauth/revoke",
+    )
+    behind = SignedInUser(issuer, account, openai)
+    monkeypatch.setenv("all_proxy", "socks5://me:secret@127.0.0.1:9")
+    with pytest.raises(SignedinError, match=r"^the proxy socks5://127\.0\.0\.1:9 is not an HTTP"):
+        await behind.stored_login.current()
+    assert user.file.exists()
+    with pytest.raises(SignedinError, match="on this machine, but OpenAI did not confirm it"):
+        await behind.auth.logout()
+    assert not user.file.exists()
+
+
+async def test_signing_in_goes_through_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readline())
+        writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setenv("https_proxy", f"127.0.0.1:{port}")
+        with pytest.raises(SignInServerError, match=r"auth\.openai\.com could not be asked: Proxy"):
+            await endpoint.get("https://auth.openai.com/keys")
+    assert seen == [b"CONNECT auth.openai.com:443 HTTP/1.1\r\n"]

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from signedin.model.errors import SignedinError
 from signedin.model.extras import from_extra
 from signedin.providers.chatgpt.failure import error_of_response, unavailable
+from signedin.providers.chatgpt.proxies import proxy_for
 from signedin.providers.chatgpt.sign_in.access import Access, AccessSource
 from signedin.providers.chatgpt.sign_in.hosts import check_trusted
 from signedin.providers.chatgpt.sign_in.profiles import APP_NAME, Profile
@@ -244,20 +245,6 @@ def _only_os_errors() -> Generator[None, None, None]:
         if isinstance(error, OSError):
             raise
         raise ConnectionError(str(error) or type(error).__name__) from error
-
-
-def proxy_for(url: str) -> str | None:
-    """Returns the proxy that the environment or the system names for an address.
-
-    aiohttp's own lookup would also read ``~/.netrc``, and fail if that is malformed.
-    """
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - 20 ms, for HTTP only
-
-    parts = urlsplit(url)
-    if parts.scheme != "https" or proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    return proxies.get("https") or proxies.get("all")
 
 
 @cache

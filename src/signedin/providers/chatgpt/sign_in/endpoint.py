@@ -15,6 +15,7 @@ from signedin.model.errors import ErrorKind, SignedinError, kind_of_status
 from signedin.model.extras import from_extra
 from signedin.providers.chatgpt.claims import finite, mapping_of
 from signedin.providers.chatgpt.limits import number_in
+from signedin.providers.chatgpt.proxies import proxy_for
 from signedin.providers.chatgpt.sign_in.hosts import check_trusted
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ async def get(url: str) -> Answer:
 
     Raises:
         SignInServerError: There was no answer.
+        SignedinError: The proxy cannot be used.
     """
     return await _ask("GET", url, None, None, REQUEST_SECONDS)
 
@@ -94,6 +96,7 @@ async def post_form(url: str, form: Mapping[str, str]) -> Answer:
 
     Raises:
         SignInServerError: There was no answer.
+        SignedinError: The proxy cannot be used.
     """
     return await _ask("POST", url, form, None, REQUEST_SECONDS)
 
@@ -105,6 +108,7 @@ async def post_json(
 
     Raises:
         SignInServerError: There was no answer.
+        SignedinError: The proxy cannot be used.
     """
     return await _ask("POST", url, None, fields, seconds)
 
@@ -120,11 +124,18 @@ async def _ask(
         import httpx2  # noqa: PLC0415 - 100 ms, and only needed to sign in or refresh
 
     host = httpx2.URL(check_trusted(url)).host
+    proxy = proxy_for(url)
     try:
         async with (
             asyncio.timeout(seconds),
-            # A redirect would carry the secrets of the body to its target.
-            httpx2.AsyncClient(follow_redirects=False, timeout=seconds, headers=_HEADERS) as client,
+            httpx2.AsyncClient(
+                # A redirect would carry the secrets of the body to its target.
+                follow_redirects=False,
+                timeout=seconds,
+                headers=_HEADERS,
+                # It takes certificates from the environment, and no other proxy.
+                transport=httpx2.AsyncHTTPTransport(proxy=proxy),
+            ) as client,
         ):
             response = await client.request(method, url, data=form, json=json)
     except TimeoutError:

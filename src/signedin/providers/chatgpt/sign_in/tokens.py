@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
-from signedin.model.errors import AuthRequiredError, ErrorKind
+from signedin.model.errors import AuthRequiredError, ErrorKind, SignedinError
 from signedin.providers.chatgpt.claims import CLOCK_SKEW, finite, read_claims
 from signedin.providers.chatgpt.limits import number_in
 from signedin.providers.chatgpt.sign_in.access import is_token
@@ -113,7 +113,7 @@ async def revoke(profile: Profile, login: ChatGPTLogin) -> bool:
     if login.refresh_token:
         token, kind = login.refresh_token, "refresh_token"
     fields = {"token": token, "token_type_hint": kind, "client_id": login.client_id}
-    with suppress(SignInServerError):
+    with suppress(SignedinError):
         answer = await post_json(profile.revoke_url, fields, seconds=REVOKE_SECONDS)
         return answer.status == 200
     return False
