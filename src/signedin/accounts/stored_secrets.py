@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -39,9 +40,8 @@ def stored_secrets() -> set[str]:
 
 def _login_files() -> Iterator[Path]:
     home = signedin_home()
-    for pattern in ("*/*.json", "*/.*.json", "*/.gemini/*.json", "*/accounts/*/*.json"):
-        yield from home.glob(pattern)
-    yield from home.glob("*/accounts/*/.*.json")
+    for account, file in product(("*", "*/accounts/*"), ("*.json", ".*.json", ".gemini/*.json")):
+        yield from home.glob(f"{account}/{file}")
     for variable, folder, name in _FILES:
         yield Path(os.environ.get(variable) or Path.home() / folder) / name
 
