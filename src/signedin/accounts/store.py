@@ -21,7 +21,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from signedin.accounts.files import UNDECODABLE
-from signedin.accounts.homes import HOME_VARIABLE, make_private
+from signedin.accounts.homes import make_private
 from signedin.accounts.vaults import FileVault, Vault, check_name
 from signedin.model.errors import AuthRequiredError, ErrorKind, SignedinError, TimeoutExceededError
 from signedin.runtime.aio import finish
@@ -150,7 +150,7 @@ class CredentialStore(Generic[T]):
         try:
             make_private(self._folder)
         except OSError as error:
-            raise not_written(path, error) from error
+            raise _not_written(path, error, FileVault.instead) from error
         return FileLock(path, mode=0o600, thread_local=False)
 
     def _taken(self, lock: FileLock) -> bool:
@@ -159,7 +159,7 @@ class CredentialStore(Generic[T]):
         except Timeout:
             return False
         except OSError as error:
-            raise not_written(lock.lock_file, error) from error
+            raise _not_written(lock.lock_file, error, FileVault.instead) from error
         return True
 
     async def _wait_for_other(self, name: str, deadline: float, seconds: float) -> None:
@@ -203,7 +203,7 @@ class LockedCredential(Generic[T]):
         try:
             return await finish(asyncio.to_thread(self._vault.delete, self._name))
         except OSError as error:
-            raise not_written(where, error) from error
+            raise _not_written(where, error, self._vault.instead) from error
 
     async def refresh(self, refresh: Callable[[T], Awaitable[T]]) -> T:
         """Replaces it by what ``refresh`` returns; see `CredentialStore.refreshed`."""
@@ -234,8 +234,8 @@ class LockedCredential(Generic[T]):
             return None if data is None else self._decoder.decode(data)
         except OSError as error:
             raise CredentialStoreError(
-                f"the login in {where} cannot be read: {error.strerror}. Fix that, or set "
-                f"{HOME_VARIABLE} to another folder"
+                f"the login in {where} cannot be read: {error.strerror}. Fix that, or "
+                f"{self._vault.instead}"
             ) from error
         except UNDECODABLE:
             # Without the decoder's own words, which may quote the credential.
@@ -249,14 +249,14 @@ class LockedCredential(Generic[T]):
         try:
             await finish(asyncio.to_thread(self._vault.write, self._name, data))
         except OSError as error:
-            raise not_written(self._vault.where(self._name), error) from error
+            where = self._vault.where(self._name)
+            raise _not_written(where, error, self._vault.instead) from error
 
 
-def not_written(where: Path | str, error: OSError) -> CredentialNotWrittenError:
-    """Returns the error for a place that the system does not let us write to."""
+def _not_written(where: Path | str, error: OSError, instead: str) -> CredentialNotWrittenError:
+    """The error for a place that the system does not let us write to."""
     return CredentialNotWrittenError(
-        f"{where} cannot be written: {error.strerror}. Fix that, or set {HOME_VARIABLE} to "
-        "another folder"
+        f"{where} cannot be written: {error.strerror}. Fix that, or {instead}"
     )
 
 

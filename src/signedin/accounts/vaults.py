@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
 from signedin.accounts.files import read_private, remove_leftovers, remove_private, write_private
+from signedin.accounts.homes import HOME_VARIABLE
 from signedin.model.errors import InvalidOptionError
 from signedin.model.extras import from_extra
 
@@ -22,7 +26,15 @@ STORE_VARIABLE = "SIGNEDIN_STORE"
 
 
 class Vault(Protocol):
-    """Stores bytes by name. Calls may block; calls that change a name run one at a time."""
+    """Stores bytes by name. Calls may block; calls that change a name run one at a time.
+
+    `read`, `write` and `delete` raise an `OSError` if what stores the bytes refuses.
+
+    Attributes:
+        instead: How to store them elsewhere, for messages.
+    """
+
+    instead: str
 
     def where(self, name: str) -> str:
         """Says where a credential is, for messages."""
@@ -47,6 +59,8 @@ class FileVault:
     Args:
         folder: Where they are; made when the first one is written.
     """
+
+    instead = f"set {HOME_VARIABLE} to another folder"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -97,6 +111,8 @@ class KeyringVault:
         MissingExtraError: The package ``keyring`` is not installed.
     """
 
+    instead = f"set {STORE_VARIABLE}=file"
+
     def __init__(self) -> None:
         with from_extra("keyring", "access to the system's keyring"):
             self._keyring = cast("_Keyring", import_module("keyring"))
@@ -107,23 +123,41 @@ class KeyringVault:
 
     def read(self, name: str) -> bytes | None:
         """Reads the entry."""
-        stored = self._keyring.get_password(SERVICE, check_name(name))
+        with self._only_os_errors():
+            stored = self._keyring.get_password(SERVICE, check_name(name))
         return None if stored is None else stored.encode()
 
     def write(self, name: str, data: bytes) -> None:
         """Sets the entry."""
-        self._keyring.set_password(SERVICE, check_name(name), data.decode())
+        with self._only_os_errors():
+            self._keyring.set_password(SERVICE, check_name(name), data.decode())
 
     def delete(self, name: str) -> bool:
         """Removes the entry."""
         if self.read(name) is None:
             return False
-        self._keyring.delete_password(SERVICE, name)
+        with self._only_os_errors():
+            self._keyring.delete_password(SERVICE, name)
         return True
+
+    @contextmanager
+    def _only_os_errors(self) -> Generator[None, None, None]:
+        """Makes every error of keyring, such as that it is locked, one of the system's."""
+        try:
+            yield
+        except self._keyring.errors.KeyringError as error:
+            reason = str(error).rstrip(".") or type(error).__name__
+            raise OSError(errno.EIO, reason) from error
+
+
+class _Errors(Protocol):
+    KeyringError: type[Exception]
 
 
 class _Keyring(Protocol):
     """What is used of the package ``keyring``."""
+
+    errors: _Errors
 
     def get_password(self, service: str, username: str) -> str | None: ...
 

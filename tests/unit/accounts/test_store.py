@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import msgspec
 import pytest
@@ -225,6 +225,39 @@ async def test_the_keyring_instead_of_files(
         assert await credential.delete() is False
     with pytest.raises(AuthRequiredError, match="in the system's keyring, service 'signedin'"):
         await store.refreshed("work", is_next, give_next)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("No backend was available.", "No backend was available"), ("", "KeyringLocked")],
+)
+async def test_a_keyring_that_refuses_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
+) -> None:
+    class KeyringError(Exception): ...
+
+    class KeyringLocked(KeyringError): ...  # noqa: N818 - as in keyring
+
+    def refuse(*_: str) -> None:
+        raise KeyringLocked(text)
+
+    keyring = ModuleType("keyring")
+    keyring.errors = SimpleNamespace(KeyringError=KeyringError)
+    keyring.get_password = keyring.set_password = keyring.delete_password = refuse
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    store = CredentialStore(Token, tmp_path, vault=KeyringVault())
+    where = "the system's keyring, service 'signedin', account 'work'"
+    what_to_do = f"{reason}. Fix that, or set SIGNEDIN_STORE=file"
+    with pytest.raises(CredentialStoreError) as unread:
+        await store.read("work")
+    assert unread.value.message == f"the login in {where} cannot be read: {what_to_do}"
+    with pytest.raises(CredentialNotWrittenError) as unwritten:
+        await put(store)
+    assert unwritten.value.message == f"{where} cannot be written: {what_to_do}"
+    keyring.get_password = lambda *_: "stored"
+    async with store.locked("work") as credential:
+        with pytest.raises(CredentialNotWrittenError, match="SIGNEDIN_STORE=file"):
+            await credential.delete()
 
 
 def test_without_keyring_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
