@@ -463,12 +463,15 @@ def test_a_running_turn_takes_more_words(stage, client):
             rules=[Rule([Text(["One", Hold("first")])], equals="1"), Rule("Two", equals="2")],
         )
     )
-    with client.stream("1") as turn:
-        for event in turn:
-            if isinstance(event, MessageDeltaEvent) and event.text == "One":
-                turn.steer("2")
-                stage.release("first")
-    assert turn.result().text == "Two"
+    with client.session() as session:
+        with session.stream("1") as turn:
+            for event in turn:
+                if isinstance(event, MessageDeltaEvent) and event.text == "One":
+                    turn.steer("2")
+                    stage.release("first")
+        [past] = session.history()
+    assert turn.result().text == past.text == "Two"
+    assert [event.text for event in past.events] == ["One", "Two"]
     assert [request.prompt for request in stage.requests] == ["1", "2"]
 
 

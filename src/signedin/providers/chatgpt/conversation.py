@@ -98,6 +98,8 @@ def _events(items: Sequence[msgspec.Raw], started_at: float) -> Iterable[AnyEven
     }
     for number, raw in enumerate(items[1:]):
         item = _decode(raw)
+        if item.role == "user":
+            continue  # added to the prompt while the turn ran
         event: Event | None
         if item.type == "function_call":
             output = outputs.get(item.call_id)

@@ -37,10 +37,11 @@ class Part(msgspec.Struct):
 
 
 class Item(msgspec.Struct):
-    """One item of the output."""
+    """One item of the output, or of what was sent."""
 
     type: str = ""
     id: str = ""
+    role: str = ""
     content: Sequence[Part] | None = None
     summary: Sequence[Part] | None = None
     encrypted_content: str | None = None
