@@ -112,6 +112,24 @@ def test_a_file_of_a_newer_version_is_left_alone(stage, client, tmp_path):
         change(stage, "PRAGMA user_version = 1")
 
 
+@pytest.mark.parametrize(
+    ("word", "prompts"),
+    [
+        ("ärger", ["Ärger im Büro"]),
+        ("BÜRO ÄRGER", ["Ärger im Büro"]),
+        ("Привет", ["Привет, мир"]),
+        ("мИР", ["Привет, мир"]),
+        ("мир Büro", []),
+    ],
+)
+def test_a_word_is_found_whatever_its_case(stage, client, tmp_path, word, prompts):
+    stage.play(Script(default="Yes"))
+    for prompt in ("Привет, мир", "Ärger im Büro"):
+        client.run(prompt, cwd=tmp_path)
+    page = client.sessions(cwd=tmp_path, search=word)
+    assert [info.preview for info in page.sessions] == prompts
+
+
 def test_looking_makes_no_folder(stage, tmp_path):
     folder = tmp_path / "none"
     options = {**stage.options["provider_options"], "sessions": str(folder)}

@@ -189,8 +189,10 @@ class ConversationStore:
             conditions.append("cwd = ?")
             values.append(str(query.cwd))
         for word in (query.search or "").split():
-            conditions.append("instr(lower(coalesce(name, '') || ' ' || preview), ?)")
-            values.append(word.lower())
+            conditions.append(
+                "instr(folded(CAST(coalesce(name, '') || ' ' || preview AS BLOB)), ?)"
+            )
+            values.append(word.casefold())
         start, size = _place(query.cursor), query.limit or _PAGE
 
         def read(database: sqlite3.Connection) -> list[SessionInfo]:
@@ -293,6 +295,8 @@ class ConversationStore:
             os.close(os.open(self.file.resolve(), os.O_CREAT | os.O_EXCL, 0o600))
         database = sqlite3.connect(self.file, timeout=BUSY_SECONDS)
         database.text_factory = _text
+        # SQLite's own lower() knows ASCII only.
+        database.create_function("folded", 1, _folded, deterministic=True)
         try:
             database.execute("PRAGMA foreign_keys = ON")
             (version,) = database.execute("PRAGMA user_version").fetchone()
@@ -326,6 +330,10 @@ def _info(row: tuple[object, ...]) -> SessionInfo:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
+
+
+def _folded(data: bytes | None) -> str:
+    return _text(data or b"").casefold()
 
 
 def _fits(value: object, kind: object) -> bool:
