@@ -89,26 +89,6 @@ def test_what_is_allowed_for_the_session_is_not_asked_again(
     assert len(judge.asked) == 1
 
 
-def test_nothing_else_is_allowed_with_it(client, stage: Stage, work: Path) -> None:
-    """Agents take their own "always" for more: all of a command's kind, all files, all sessions."""
-    asked: list[str | None] = []
-
-    def decide(request: ApprovalRequest) -> Decision:
-        what = request.command or request.changes[0].path
-        asked.append(what)
-        return allow_for_session if what in (files[0], commands[0]) else deny()
-
-    files = [str(work / name) for name in ("a.txt", "b.txt")]
-    commands = ["touch c.txt", "touch d.txt"]
-    with client.session(cwd=work, on_approval=decide) as session:
-        stage.play(*map(Shell, commands), "Done.")
-        events_of(session.stream("Make them."))  # a refusal ends a turn of opencode
-        stage.play(*(WriteFile(file, "x\n") for file in files), "Done.")
-        events_of(session.stream("Write them."))
-    assert asked == [*commands, *files]
-    assert sorted(path.name for path in work.iterdir()) == ["a.txt", "c.txt"]
-
-
 def test_full_access_asks_nobody(client, stage: Stage, work: Path, command_events) -> None:
     stage.play(Shell(COMMAND), "Done.")
     judge = Judge(deny())

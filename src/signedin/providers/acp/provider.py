@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -145,7 +144,6 @@ class ACPProvider(Provider):
             config, dialect.name, dialect.tested, dialect.installation, dialect.install
         )
         self._running: dict[bytes, _Process] = {}
-        self._probes: Counter[bytes] = Counter()
         self._starting = asyncio.Lock()
 
     async def open_session(self, request: SessionRequest) -> ACPSession:
@@ -194,19 +192,13 @@ class ACPProvider(Provider):
         scratch = self._dialect.scratch
         env = {**options.env, **scratch}
         options = msgspec.structs.replace(options, env=env)
-        launch = await self._launch(options)
-        key = _key(launch)
-        self._probes[key] += 1
+        session = await self.open_session(SessionRequest(options=options))
         try:
-            session = await self.open_session(SessionRequest(options=options))
-            try:
-                return session.state, session.takes_images
-            finally:
-                await session.aclose()
+            return session.state, session.takes_images
         finally:
-            self._probes[key] -= 1
-            if scratch and not self._probes[key]:  # those at the same time share an agent
-                await self._end(launch)
+            await session.aclose()
+            if scratch:
+                await self._end(await self._launch(options))
 
     async def aclose(self) -> None:
         """Ends all processes."""
@@ -266,7 +258,7 @@ class ACPProvider(Provider):
             apart = other.servers and msgspec.structs.replace(other, servers="") == (
                 msgspec.structs.replace(launch, servers="")
             )
-            if apart and not (process.running.sessions or process.running.connecting):
+            if apart and not process.running.sessions:
                 del self._running[key]
                 await process.aclose()
         confined_otherwise = [

@@ -39,15 +39,12 @@ _SUBJECTS: Mapping[str, ApprovalSubject] = {
 _CANCELLED = {"outcome": {"outcome": "cancelled"}}
 _WANTED_KINDS = {
     "allow": ("allow_once",),
-    "allow_for_session": ("allow_once",),
+    "allow_for_session": ("allow_always", "allow_once"),
     "deny": ("reject_once", "reject_always"),
 }
-"""The answers that say what was decided, the best first.
-
-What an agent offers as ``allow_always`` is more than a session's permission for one action: all
-that begins with the same word, all files, or other sessions of the process as well, without asking
-again (seen with gemini 0.61, opencode 1.18 and copilot 1.0). The decision is remembered here.
-"""
+_TOO_WIDE = ("_server", "_project", "_user")
+"""Ends of the ids of answers that gemini 0.61 and qwen 0.15 offer beside the narrower ones: every
+tool of a server, or permanently."""
 
 Granted: TypeAlias = tuple[str, str | None, str | None, str | None, tuple[str, ...]]
 """What an approval is about, to recognise the same again."""
@@ -185,8 +182,9 @@ class RequestHandler:
 
     async def _write_file(self, wanted: acp.WriteFile, request: IncomingRequest) -> object:
         # Chosen before the decision: what is allowed inside is written inside or not at all.
-        workspace = await _with_rpc_errors(asyncio.to_thread(self._workspace_of, wanted.path))
-        change = await _with_rpc_errors(asyncio.to_thread(_change_of, workspace, wanted))
+        inside = self._workspace.contains(wanted.path)
+        workspace = self._workspace if inside else Workspace(Path(wanted.path).parent)
+        change = await asyncio.to_thread(_change_of, wanted)
         approval = ApprovalRequest(
             subject="file_change",
             item_id=f"{request.method}:{request.id}",
@@ -201,10 +199,6 @@ class RequestHandler:
             raise _confined("writing", wanted.path)
         await _with_rpc_errors(asyncio.to_thread(workspace.write, wanted.path, wanted.content))
         return {}
-
-    def _workspace_of(self, path: str) -> Workspace:
-        inside = self._workspace.contains(path)
-        return self._workspace if inside else Workspace(Path(path).parent)
 
     async def _create_terminal(
         self, wanted: acp.CreateTerminal, request: IncomingRequest
@@ -320,9 +314,9 @@ def _with_title(asked: acp.PermissionRequest) -> acp.PermissionRequest:
     )
 
 
-def _change_of(workspace: Workspace, wanted: acp.WriteFile) -> FileChange:
+def _change_of(wanted: acp.WriteFile) -> FileChange:
     try:
-        old = workspace.read(wanted.path)
+        old = Path(wanted.path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return FileChange(wanted.path, "add", wanted.content)
     return FileChange(wanted.path, "update", unified_diff(old, wanted.content))
@@ -332,7 +326,7 @@ def _option(options: Sequence[acp.PermissionOption], decision: Decision) -> str 
     """The offered answer that allows no more than was decided; ``None`` if there is none."""
     for kind in _WANTED_KINDS.get(decision.verdict, ()):
         for option in options:
-            if option.kind == kind:
+            if option.kind == kind and not option.option_id.endswith(_TOO_WIDE):
                 return option.option_id
     return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import signal
 from collections.abc import Mapping
 
@@ -44,7 +43,6 @@ class Terminals:
         self._running: dict[str, _Terminal] = {}
         self._released: dict[str, TerminalState] = {}
         self._count = 0
-        self._closed = False
 
     def state(self, name: str) -> TerminalState | None:
         """Returns the state of a command, even a released one; ``None`` if there is none."""
@@ -62,9 +60,6 @@ class Terminals:
         variables = {variable.name: variable.value for variable in request.env or ()}
         argv = [request.command, *(request.args or ())]
         process = await self._start(argv, env=env, cwd=request.cwd or cwd, variables=variables)
-        if self._closed:  # while it was started
-            await process.stop(stdin_grace=0)
-            raise InterruptedError(errno.EINTR, "the turn has ended", request.command)
         process.close_stdin()
         self._count += 1
         name = f"terminal-{self._count}"
@@ -109,8 +104,7 @@ class Terminals:
         self._running.pop(name, None)
 
     async def aclose(self) -> None:
-        """Ends all commands, also those that are being started."""
-        self._closed = True
+        """Ends all commands."""
         running, self._running = self._running, {}
         await asyncio.gather(*(terminal.stop() for terminal in running.values()))
 
