@@ -26,7 +26,7 @@ from signedin import (
     TurnInterruptedError,
     WarningEvent,
 )
-from signedin.model.approvals import allow, deny, stop
+from signedin.model.approvals import allow, allow_for_session, deny, stop
 from signedin.model.errors import ErrorKind, InvalidOptionError, UnsupportedOptionError
 from signedin.providers.acp import turn as acp_turn
 from signedin.providers.acp.session import MOST_UNUSED
@@ -278,6 +278,8 @@ async def test_news_of_one_command_is_put_together(tmp_path: Path) -> None:
 
 def test_permission_is_answered_by_an_offered_option(run: Callable) -> None:
     assert '"optionId": "yes"' in run("permission", on_approval=lambda _: allow).text
+    for_session = run("permission", on_approval=lambda _: allow_for_session)
+    assert '"optionId": "yes"' in for_session.text
     assert '"optionId": "no"' in run("permission", on_approval=lambda _: deny("no")).text
     assert '"optionId": "no"' in run("permission").text
     assert '"optionId": "yes"' in run("permission", permissions="full-access").text

@@ -15,6 +15,7 @@ from signedin import (
 )
 from signedin.loopback import Shell, WriteFile
 from signedin.model.approvals import ApprovalRequest, Decision, allow, allow_for_session, deny, stop
+from signedin.safety import policy
 from support.stage import Stage
 from support.turns import events_of, of_type
 
@@ -87,6 +88,23 @@ def test_what_is_allowed_for_the_session_is_not_asked_again(
         session.run("Make it.")
         session.run("Make it again.")
     assert len(judge.asked) == 1
+
+
+def test_what_is_allowed_for_the_session_allows_nothing_else(
+    client, stage: Stage, work: Path
+) -> None:
+    judge = Judge(allow_for_session)
+    rules = [policy.deny(write="secret.txt")]
+    with client.session(cwd=work, on_approval=judge, policy=rules) as session:
+        for name in ("one.txt", "two.txt", "secret.txt"):
+            stage.play(WriteFile(str(work / name), "a\n"), "Done.")
+            session.run("Write it.")
+        for name in ("three", "four"):
+            stage.play(Shell(f"touch {name}"), "Done.")
+            session.run("Make it.")
+    asked = [request.command or Path(request.changes[0].path).name for request in judge.asked]
+    assert asked == ["one.txt", "two.txt", "touch three", "touch four"]
+    assert sorted(file.name for file in work.iterdir()) == ["four", "one.txt", "three", "two.txt"]
 
 
 def test_full_access_asks_nobody(client, stage: Stage, work: Path, command_events) -> None:

@@ -39,12 +39,10 @@ _SUBJECTS: Mapping[str, ApprovalSubject] = {
 _CANCELLED = {"outcome": {"outcome": "cancelled"}}
 _WANTED_KINDS = {
     "allow": ("allow_once",),
-    "allow_for_session": ("allow_always", "allow_once"),
+    # What agents do "always" is wider than a session: every file, in others too, or a whole mode.
+    "allow_for_session": ("allow_once",),
     "deny": ("reject_once", "reject_always"),
 }
-_TOO_WIDE = ("_server", "_project", "_user")
-"""Ends of the ids of answers that gemini 0.61 and qwen 0.15 offer beside the narrower ones: every
-tool of a server, or permanently."""
 
 Granted: TypeAlias = tuple[str, str | None, str | None, str | None, tuple[str, ...]]
 """What an approval is about, to recognise the same again."""
@@ -66,7 +64,7 @@ class RequestHandler:
         normaliser: Has the tool calls of the turn.
         terminals: Runs commands for the agent.
         env: Environment for commands.
-        granted: What was allowed for the whole session; not every agent stores that itself.
+        granted: What was allowed for the whole session; the agent is not told.
         limits: The sandbox of the agent, which no answer lifts.
         emit: Takes the events that report questions and answers.
 
@@ -326,7 +324,7 @@ def _option(options: Sequence[acp.PermissionOption], decision: Decision) -> str 
     """The offered answer that allows no more than was decided; ``None`` if there is none."""
     for kind in _WANTED_KINDS.get(decision.verdict, ()):
         for option in options:
-            if option.kind == kind and not option.option_id.endswith(_TOO_WIDE):
+            if option.kind == kind:
                 return option.option_id
     return None
 
