@@ -371,6 +371,14 @@ def test_no_command_outlives_its_turn(run: Callable, tmp_path: Path) -> None:
     assert processes_with(tmp_path) == set()
 
 
+def test_no_command_that_is_still_being_started_outlives_its_turn(tmp_path: Path) -> None:
+    sleep = ("forgets", str(tmp_path), sys.executable, "-c", "import time; time.sleep(1000)")
+    with Client("acp", command=command(*sleep), trust_project=True) as agent:
+        for _ in range(3):
+            agent.run("Hi", cwd=tmp_path, permissions="full-access")
+            assert processes_with(tmp_path) == set()
+
+
 async def test_a_flood_of_deltas_arrives_whole_and_in_order(tmp_path: Path) -> None:
     async with client("flood", "60000") as agent, agent.stream("Hi", cwd=tmp_path) as turn:
         texts = [event.text async for event in turn if event.kind == "message_delta"]

@@ -144,6 +144,10 @@ def prompted() -> str:
         case "abandons":
             ask("terminal/create", command=ARGUMENTS[0], args=ARGUMENTS[1:])
             say("Never mind.")
+        case "forgets":  # and does not wait until it runs
+            marked = {"env": [{"name": "SIGNEDIN_TEST", "value": ARGUMENTS[0]}]}
+            params = {"sessionId": "s1", "command": ARGUMENTS[1], "args": ARGUMENTS[2:], **marked}
+            send(id="forgotten", method="terminal/create", params=params)
         case "refuses":
             say("I would rather ")
             return "refusal"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 from collections.abc import Mapping
 
@@ -43,6 +44,8 @@ class Terminals:
         self._running: dict[str, _Terminal] = {}
         self._released: dict[str, TerminalState] = {}
         self._count = 0
+        self._starting = asyncio.Lock()
+        self._closed = False
 
     def state(self, name: str) -> TerminalState | None:
         """Returns the state of a command, even a released one; ``None`` if there is none."""
@@ -55,18 +58,26 @@ class Terminals:
         """Starts a command.
 
         Raises:
-            OSError: It cannot be started.
+            OSError: It cannot be started, or the turn has ended.
         """
+        async with self._starting:
+            if self._closed:
+                raise InterruptedError(errno.ECANCELED, "the turn has ended", request.command)
+            terminal = await self._started(request, env, cwd)
+            self._count += 1
+            name = f"terminal-{self._count}"
+            self._running[name] = terminal
+        return {"terminalId": name}
+
+    async def _started(
+        self, request: acp.CreateTerminal, env: Mapping[str, str], cwd: str
+    ) -> _Terminal:
         variables = {variable.name: variable.value for variable in request.env or ()}
         argv = [request.command, *(request.args or ())]
         process = await self._start(argv, env=env, cwd=request.cwd or cwd, variables=variables)
         process.close_stdin()
-        self._count += 1
-        name = f"terminal-{self._count}"
         limit = request.output_byte_limit
-        size = DEFAULT_OUTPUT_LIMIT if limit is None else limit
-        self._running[name] = _Terminal(process, size)
-        return {"terminalId": name}
+        return _Terminal(process, DEFAULT_OUTPUT_LIMIT if limit is None else limit)
 
     def output(self, name: str) -> dict[str, object]:
         """Returns what a command has written so far.
@@ -104,8 +115,10 @@ class Terminals:
         self._running.pop(name, None)
 
     async def aclose(self) -> None:
-        """Ends all commands."""
-        running, self._running = self._running, {}
+        """Ends all commands, also one that is still being started."""
+        self._closed = True
+        async with self._starting:
+            running, self._running = self._running, {}
         await asyncio.gather(*(terminal.stop() for terminal in running.values()))
 
 
