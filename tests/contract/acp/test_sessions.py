@@ -1,5 +1,6 @@
 """What agents keep and offer: stored sessions, their turns, copies of them, and models."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ def test_models_are_listed_and_the_one_in_use_is_marked(client: Client, driver) 
     assert len(models) > 1
     assert [model.id for model in models if model.default] == [driver.model]
     assert all(model.name for model in models)
+
+
+def test_models_are_listed_for_two_at_the_same_time(client: Client) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: client.models(), "ab")
+    assert len(first) > 1
+    assert second == first
 
 
 def test_asking_for_models_stores_nothing(client: Client, work: Path) -> None:

@@ -135,6 +135,19 @@ def test_turns_at_the_same_time_call_the_same_tools(
     ] * 2
 
 
+def test_turns_at_the_same_time_may_have_other_tools(
+    client: Client, stage: Stage, work: Path
+) -> None:
+    stage.play(Text.echo("You said: {prompt}"))
+
+    def run(prompt: str, tools: list[object]) -> str:
+        return client.run(prompt, cwd=work, tools=tools).text
+
+    with ThreadPoolExecutor(2) as pool:
+        texts = list(pool.map(run, ["one", "two"], [[weather], [broken]]))
+    assert texts == ["You said: one", "You said: two"]
+
+
 def test_a_call_ends_with_its_turn(client: Client, driver, stage: Stage, work: Path) -> None:
     CALLED.clear()
     OVER.clear()

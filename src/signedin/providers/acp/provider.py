@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -189,16 +190,12 @@ class ACPProvider(Provider):
         Returns:
             The state the agent reported, and whether it takes images.
         """
-        scratch = self._dialect.scratch
-        env = {**options.env, **scratch}
-        options = msgspec.structs.replace(options, env=env)
-        session = await self.open_session(SessionRequest(options=options))
-        try:
-            return session.state, session.takes_images
-        finally:
-            await session.aclose()
-            if scratch:
-                await self._end(await self._launch(options))
+        if not self._dialect.scratch:
+            return await _probed(self, options)
+        env = {**options.env, **self._dialect.scratch}
+        # Of its own: another that ends at the same time must not end this one's agent.
+        async with aclosing(ACPProvider(self._dialect, self._config)) as scratch:
+            return await _probed(scratch, msgspec.structs.replace(options, env=env))
 
     async def aclose(self) -> None:
         """Ends all processes."""
@@ -241,12 +238,6 @@ class ACPProvider(Provider):
                 self._dialect.started(launch, process.running.agent)
             return process.running
 
-    async def _end(self, launch: Launch) -> None:
-        async with self._starting:
-            process = self._running.pop(_key(launch), None)
-        if process is not None:
-            await process.aclose()
-
     async def _end_unused(self, launch: Launch) -> None:
         """Ends unused agents that are separate only because of their sessions.
 
@@ -258,7 +249,7 @@ class ACPProvider(Provider):
             apart = other.servers and msgspec.structs.replace(other, servers="") == (
                 msgspec.structs.replace(launch, servers="")
             )
-            if apart and not process.running.sessions:
+            if apart and process.running.idle:
                 del self._running[key]
                 await process.aclose()
         confined_otherwise = [
@@ -287,6 +278,14 @@ class ACPProvider(Provider):
             raise ProviderNotInstalledError(
                 self._dialect.name, f"{error.strerror}: {error.filename}", self._dialect.install
             ) from error
+
+
+async def _probed(provider: ACPProvider, options: TurnOptions) -> tuple[acp.SessionState, bool]:
+    session = await provider.open_session(SessionRequest(options=options))
+    try:
+        return session.state, session.takes_images
+    finally:
+        await session.aclose()
 
 
 async def _started(launch: Launch, start: SandboxedStart) -> _Process:
