@@ -1,6 +1,7 @@
 """ACP agents that misbehave, and what they may have done by their client."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import aclosing
@@ -316,6 +317,19 @@ def test_writing_needs_the_permission(run: Callable, tmp_path: Path) -> None:
         with Client("acp", command=agent_command) as agent:
             assert "was not allowed" in agent.run("Hi", **covered).text
     assert not outside.exists()
+
+
+@pytest.mark.parametrize("act", [("read",), ("write", "text")], ids=["read", "write"])
+def test_what_is_not_a_file_is_refused_at_once(
+    run: Callable, tmp_path: Path, act: tuple[str, ...]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    method, *content = act
+    for permissions in ("workspace-write", "full-access"):
+        pipe = run(method, str(tmp_path / "pipe"), *content, permissions=permissions)
+        assert "not a regular file" in pipe.text
+        zero = run(method, str(tmp_path / "a%00b"), *content, permissions=permissions)
+        assert '"code": -32602' in zero.text
 
 
 def test_a_command_runs_only_when_it_is_permitted(run: Callable, tmp_path: Path) -> None:

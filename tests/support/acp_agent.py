@@ -118,7 +118,8 @@ def prompted() -> str:
             say("Done.")
         case "read" | "write":
             more = {"content": ARGUMENTS[1]} if BEHAVIOUR == "write" else {}
-            say(outcome(ask(f"fs/{BEHAVIOUR}_text_file", path=ARGUMENTS[0], **more)))
+            path = ARGUMENTS[0].replace("%00", "\0")
+            say(outcome(ask(f"fs/{BEHAVIOUR}_text_file", path=path, **more)))
         case "terminal":
             command, *args = ARGUMENTS
             created = ask("terminal/create", command=command, args=args, outputByteLimit=1000)

@@ -169,20 +169,21 @@ class RequestHandler:
         return {"outcome": {"outcome": "selected", "optionId": option}}
 
     async def _read_file(self, wanted: acp.ReadFile) -> object:
+        return {"content": await _with_rpc_errors(asyncio.to_thread(self._read, wanted))}
+
+    def _read(self, wanted: acp.ReadFile) -> str:
         if self._access_of(wanted.path) == "deny":
             raise _confined("reading", wanted.path)
         if self._options.permissions == "full-access":
-            workspace = Workspace(Path(Path(wanted.path).anchor or "/"))
+            workspace = _everywhere(wanted.path)
         else:
             workspace = self._workspace
-        read = asyncio.to_thread(workspace.read, wanted.path, line=wanted.line, limit=wanted.limit)
-        return {"content": await _with_rpc_errors(read)}
+        return workspace.read(wanted.path, line=wanted.line, limit=wanted.limit)
 
     async def _write_file(self, wanted: acp.WriteFile, request: IncomingRequest) -> object:
         # Chosen before the decision: what is allowed inside is written inside or not at all.
-        inside = self._workspace.contains(wanted.path)
-        workspace = self._workspace if inside else Workspace(Path(wanted.path).parent)
-        change = await asyncio.to_thread(_change_of, wanted)
+        choice = asyncio.to_thread(self._place_and_change, wanted)
+        workspace, change = await _with_rpc_errors(choice)
         approval = ApprovalRequest(
             subject="file_change",
             item_id=f"{request.method}:{request.id}",
@@ -197,6 +198,13 @@ class RequestHandler:
             raise _confined("writing", wanted.path)
         await _with_rpc_errors(asyncio.to_thread(workspace.write, wanted.path, wanted.content))
         return {}
+
+    def _place_and_change(self, wanted: acp.WriteFile) -> tuple[Workspace, FileChange]:
+        if self._access_of(wanted.path) == "deny":  # the change would show what is there
+            raise _confined("writing", wanted.path)
+        inside = self._workspace.contains(wanted.path)
+        workspace = self._workspace if inside else Workspace(Path(wanted.path).parent)
+        return workspace, _change_of(wanted, str(self._options.cwd / wanted.path))
 
     async def _create_terminal(
         self, wanted: acp.CreateTerminal, request: IncomingRequest
@@ -312,10 +320,14 @@ def _with_title(asked: acp.PermissionRequest) -> acp.PermissionRequest:
     )
 
 
-def _change_of(wanted: acp.WriteFile) -> FileChange:
+def _everywhere(path: str) -> Workspace:
+    return Workspace(Path(Path(path).anchor or "/"))
+
+
+def _change_of(wanted: acp.WriteFile, path: str) -> FileChange:
     try:
-        old = Path(wanted.path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        old = _everywhere(path).read(path)
+    except FileNotFoundError:
         return FileChange(wanted.path, "add", wanted.content)
     return FileChange(wanted.path, "update", unified_diff(old, wanted.content))
 
