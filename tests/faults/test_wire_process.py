@@ -13,6 +13,7 @@ import pytest
 
 from signedin.model.errors import TransportClosedError
 from signedin.wire.process import TAIL_LIMIT, Process
+from support.processes import processes_with
 
 IGNORE_TERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 HANG = "print('ready', flush=True); signal.pause()\n"
@@ -273,6 +274,23 @@ async def test_a_grandchild_does_not_outlive_the_group(end: str) -> None:
     grandchild = Witness(int(await says(process)))
     await process.stop()
     await grandchild.gone()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="found by their environment in /proc")
+async def test_a_stop_waits_until_what_it_has_killed_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signedin.wire.groups.SWEEP_GRACE", 2)
+    process = await start(
+        "child = subprocess.Popen([sys.executable, '-S', '-c', sys.argv[1]],"
+        " env={**os.environ, 'HOME': sys.argv[2]})\n"
+        "sys.stdin.read()",
+        f"{IGNORE_TERM}memory = b'x' * 100_000_000\n{HANG}",  # which takes a while to be freed
+        str(tmp_path),
+    )
+    assert await says(process) == "ready"
+    await process.stop()
+    assert processes_with(tmp_path) == set()
 
 
 async def test_a_grandchild_may_clean_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
@@ -30,7 +30,8 @@ MARK = "SIGNEDIN_PROCESS"
 """Environment variable that has the mark of a program, and so of everything that it starts."""
 
 SWEEP_GRACE = 0.5
-"""Seconds the members of a group that outlive their leader have between SIGTERM and SIGKILL."""
+"""Seconds the members of a group that outlive their leader have to end after SIGTERM, and then
+after SIGKILL."""
 
 _POLL_FIRST = 0.005
 _POLL_LONGEST = 0.1
@@ -136,21 +137,18 @@ class ProcessGroup:
         It looks again and again, ever less often: no system reports the end of a group whose
         members are not children of this process.
         """
-        deadline = time.monotonic() + seconds
-        pause = _POLL_FIRST
-        while self._signal(0) or any(_has_mark(pid, self._mark) for pid in self._strays):
-            if time.monotonic() >= deadline:
-                return False
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _POLL_LONGEST)
-        return True
+        return await _ended_within(seconds, lambda: self._signal(0) or self._has_strays())
 
     async def end_survivors(self) -> None:
-        """Kills those that have not ended `SWEEP_GRACE` seconds after `terminate`."""
+        """Kills those that have not ended `SWEEP_GRACE` seconds after `terminate`.
+
+        On Linux it waits for the end of those, too.
+        """
         try:
             await self.gone_within(SWEEP_GRACE)
         finally:
             self.kill()
+        await _ended_within(SWEEP_GRACE, self._has_strays)  # which nobody may reap: no zombies
 
     def _end(self, number: signal.Signals) -> bool:
         if sys.platform == "win32":
@@ -162,6 +160,9 @@ class ProcessGroup:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
         return found or bool(self._strays)
+
+    def _has_strays(self) -> bool:
+        return any(_has_mark(pid, self._mark) for pid in self._strays)
 
     def _signal(self, number: int) -> bool:
         if sys.platform == "win32":
@@ -176,6 +177,17 @@ class ProcessGroup:
         # Waiting for it is right: the tree is only known as long as its leader lives.
         taskkill = ["taskkill", "/T", "/F", "/PID", str(self._leader)]
         return subprocess.run(taskkill, capture_output=True, check=False).returncode == 0
+
+
+async def _ended_within(seconds: float, lives: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    pause = _POLL_FIRST
+    while lives():
+        if time.monotonic() >= deadline:
+            return False
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _POLL_LONGEST)
+    return True
 
 
 def new_mark() -> str:
