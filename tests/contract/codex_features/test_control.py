@@ -70,8 +70,8 @@ async def test_an_interrupt_ends_the_turn_and_the_command(
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        ({"timeout": 0.5}, "the turn took longer than 0.5 s (timeout)"),
-        ({"idle_timeout": 0.5}, "nothing happened for 0.5 s (idle_timeout)"),
+        ({"timeout": 5}, "the turn took longer than 5 s (timeout)"),
+        ({"idle_timeout": 5}, "nothing happened for 5 s (idle_timeout)"),
     ],
 )
 async def test_time_limits_keep_what_was_received(
@@ -79,6 +79,7 @@ async def test_time_limits_keep_what_was_received(
 ) -> None:
     stage.play(Script([Text(["half ", Hold("never"), "rest"])], [NEXT]))
     async with client.session(cwd=tmp_path) as session:
+        await session.run("next")  # the time to start Codex is not that of the turn
         with pytest.raises(TimeoutExceededError) as raised:
             await session.run("go", **limit)
         assert str(raised.value) == words

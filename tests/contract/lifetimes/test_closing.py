@@ -104,7 +104,7 @@ async def test_a_session_that_outlives_its_client_is_closed_with_it_again(
     processes = Watch(processes_with(marker))
     assert processes.count > 0
     await client.aclose()
-    processes.all_gone(5)
+    processes.all_gone()
     await session.aclose()
     assert processes_with(marker) == set()
 
