@@ -252,8 +252,8 @@ def test_a_session_that_nobody_has(troupe: Troupe) -> None:
 
 
 def test_waiting_for_the_plan_and_then_sending(troupe: Troupe) -> None:
-    resets_at = int(time.time()) + 3
     with troupe.client("codex", on_limit="wait") as client:
+        resets_at = soon(client, troupe)
         troupe.stage("codex").play(UsageLimit(resets_at=resets_at, headers=windows(resets_at)))
         result = result_once_open(client, troupe, "Now.", prompt="Go.")
     assert (result.text, result.provider) == ("Now.", "codex")
@@ -263,15 +263,22 @@ def test_waiting_for_the_plan_and_then_sending(troupe: Troupe) -> None:
 
 
 def test_waiting_in_the_middle_of_work_continues_it(troupe: Troupe, log: Path) -> None:
-    resets_at = int(time.time()) + 3
-    limit = UsageLimit(resets_at=resets_at, headers=windows(resets_at))
     with troupe.client("codex", on_limit="wait") as client:
+        resets_at = soon(client, troupe)
+        limit = UsageLimit(resets_at=resets_at, headers=windows(resets_at))
         troupe.stage("codex").play(APPEND, limit)
         result = result_once_open(client, troupe, "Finished.", prompt="Append a line.")
     assert (result.text, log.read_text()) == ("Finished.", "once\n")
     assert [request.prompt for request in troupe.stage("codex").requests] == [CONTINUE]
     sessions = [event for event in result.events if isinstance(event, SessionEvent)]
     assert [session.session_id for session in sessions] == [result.session_id] * 2
+
+
+def soon(client: Client, troupe: Troupe) -> int:
+    """A time that has not come when the next turn meets its limit: the agent runs already."""
+    troupe.stage("codex").play("Warm.")
+    client.run("Warm up.")
+    return int(time.time()) + 6
 
 
 def result_once_open(
