@@ -49,6 +49,10 @@ from support.stage import Stage
 from support.turns import checked, comparable, events_of, failed, of_type
 
 HALF = Reply("one two three", ending=Hang(after=2))
+LIMIT = 25
+"""Seconds for a turn that is to run out of time. Each one starts Gemini: 4 s, or 14 on a busy
+machine."""
+
 USAGE = Usage(
     input_tokens=10, cached_input_tokens=4, output_tokens=5, reasoning_tokens=1, total_tokens=15
 )
@@ -152,7 +156,7 @@ CASES: dict[str, tuple[Answer, type[SignedinError], ErrorKind, str]] = {
 def test_failures_name_the_cause(headless: Client, stage: Stage, case: str) -> None:
     answer, error_type, kind, words = CASES[case]
     stage.play(answer)
-    _, error = failed(headless.stream("Hi", timeout=30), error_type)
+    _, error = failed(headless.stream("Hi", timeout=90), error_type)
     assert error.kind is kind
     assert words in error.message
 
@@ -161,11 +165,11 @@ def test_failures_name_the_cause(headless: Client, stage: Stage, case: str) -> N
 def test_a_refused_connection_is_a_network_failure(
     new_client: Callable[..., Client], tmp_path: Path, transport: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    env = {"GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{port}"}
-    with new_client(transport, cwd=tmp_path, env=env) as client:
-        _, error = failed(client.stream("Hi", timeout=30), TurnFailedError)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # it does not listen, and nobody else can
+        env = {"GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{nobody.getsockname()[1]}"}
+        with new_client(transport, cwd=tmp_path, env=env) as client:
+            _, error = failed(client.stream("Hi", timeout=90), TurnFailedError)
     assert error.kind is ErrorKind.NETWORK
 
 
@@ -195,10 +199,10 @@ def test_an_interrupted_turn_and_a_late_one_leave_nothing(
             last = event
     assert (last.reason, last.text) == ("interrupted", "one two ")
     pids.all_gone()
-    _, error = failed(headless.stream("Count.", timeout=8), TimeoutExceededError)
+    _, error = failed(headless.stream("Count.", timeout=LIMIT), TimeoutExceededError)
     assert error.result.text == "one two "
     assert processes_with(marker) == set()
-    assert becomes_empty(temporary, 5)  # what a turn leaves behind is cleaned up in the background
+    assert becomes_empty(temporary)  # what a turn leaves behind is cleaned up in the background
 
 
 @pytest.mark.parametrize("end", ["timeout", "left", "killed"])
@@ -208,7 +212,7 @@ def test_no_command_outlives_its_turn(
     endless = EndlessCommand(tmp_path)
     stage.play(Shell(endless.line))
     with new_client("gemini-cli", permissions="full-access", cwd=tmp_path) as client:
-        limit = 15 if end == "timeout" else None
+        limit = LIMIT if end == "timeout" else None
         with suppress(SignedinError), client.stream("Go.", timeout=limit) as turn:
             for event in turn:
                 if isinstance(event, CommandEvent) and event.status == "started":

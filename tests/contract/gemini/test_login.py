@@ -54,7 +54,7 @@ def test_a_key_that_is_missing(new_client: Callable[..., Client], tmp_path: Path
             new_client(transport, cwd=project, env=env) as client,
             pytest.raises(AuthRequiredError, match="Sign in with: export GEMINI_API_KEY="),
         ):
-            client.run("Hi", timeout=30)
+            client.run("Hi", timeout=50)
 
 
 def test_a_session_is_taken_up_by_another_process(

@@ -1113,16 +1113,17 @@ def test_failures_of_the_model_are_told_by_their_kind(client: Client, stage: Sta
 def test_a_connection_that_is_refused(
     client: Client, new_client: Callable[..., Client], stage: Stage
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        nobody = f"127.0.0.1:{server.getsockname()[1]}"
     somebody = stage.model.url.split("/")[2]
-    options = {
-        name: json.loads(json.dumps(value).replace(somebody, nobody))
-        for name, value in stage.options.items()
-    }
     limits = {} if client.capabilities.failures else {"idle_timeout": 3}
-    with new_client(**options) as other, pytest.raises(SignedinError) as caught:
-        other.run("Hi", **limits)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # it does not listen, and nobody else can
+        nobody = f"127.0.0.1:{silent.getsockname()[1]}"
+        options = {
+            name: json.loads(json.dumps(value).replace(somebody, nobody))
+            for name, value in stage.options.items()
+        }
+        with new_client(**options) as other, pytest.raises(SignedinError) as caught:
+            other.run("Hi", **limits)
     checked(caught.value.result)
     expected = {ErrorKind.NETWORK}
     if not client.capabilities.failures:  # qwen retries for a minute, but not always
