@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from signedin import AsyncClient, Client, MessageDeltaEvent, TurnInterruptedError
 from signedin.loopback import Hold, Rule, Script, Text
+from signedin.wire.process import Process
 from support.processes import Watch, processes_with
 from support.stage import Stage
 
@@ -109,19 +111,26 @@ async def test_a_session_that_outlives_its_client_is_closed_with_it_again(
     assert processes_with(marker) == set()
 
 
-def wait_for_process(marker: str) -> None:
-    while not processes_with(marker):
-        pass  # nothing reports it
-
-
 @pytest.mark.parametrize("ask", [lambda client: client.run("half"), AsyncClient.models])
 async def test_closing_a_client_that_starts_its_agent(
-    new_async_client: NewClient, stage: Stage, marker: str, ask: Callable[[AsyncClient], object]
+    new_async_client: NewClient,
+    stage: Stage,
+    marker: str,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[AsyncClient], object],
 ) -> None:
+    start, started = Process.start, asyncio.Event()
+
+    async def starting(*args: Any, **options: Any) -> Process:
+        process = await start(*args, **options)
+        started.set()
+        return process
+
+    monkeypatch.setattr(Process, "start", starting)
     stage.play(HALF)
     client = new_async_client()
     asking = asyncio.ensure_future(ask(client))
-    await asyncio.to_thread(wait_for_process, marker)
+    await started.wait()
     await client.aclose()
     with pytest.raises(TurnInterruptedError):
         await asyncio.wait_for(asking, 30)
