@@ -4,6 +4,7 @@ import asyncio
 import gc
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -250,6 +251,13 @@ def test_requests_that_go_wrong(codex: Codex) -> None:
         codex.notify("initialized", "x")
 
 
+@pytest.fixture
+def _no_bubblewrap(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Has Codex look for programs where there is none: it warns that it finds no bubblewrap."""
+    options["env"] = {**options["env"], "PATH": str(tmp_path_factory.mktemp("bin"))}
+
+
+@pytest.mark.usefixtures("_no_bubblewrap")
 async def test_the_low_level_asynchronously(async_codex: AsyncCodex) -> None:
     await async_codex.notify("initialized")
     first = await async_codex.next_notification(timeout=20)
@@ -274,6 +282,7 @@ async def test_the_low_level_asynchronously(async_codex: AsyncCodex) -> None:
         await waiting
 
 
+@pytest.mark.usefixtures("_no_bubblewrap")
 def test_what_the_process_wrote_to_stderr(codex: Codex) -> None:
     while "bubblewrap" not in (tail := codex.stderr_tail()):
         codex.account()
