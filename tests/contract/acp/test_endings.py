@@ -23,7 +23,7 @@ from signedin import (
 )
 from signedin.loopback import Cut, Hang, HttpError, Reply, Shell, Text, UsageLimit
 from signedin.loopback.script import Answer
-from support.processes import Watch, processes_with, wait_until_none_with
+from support.processes import Watch, children_with, processes_with, wait_until_none_with
 from support.stage import Stage
 from support.turns import checked, failed, of_type
 
@@ -147,8 +147,8 @@ def test_a_killed_agent_is_named_and_replaced(
             for event in turn:
                 if isinstance(event, MessageDeltaEvent) and event.text == "two ":
                     break
-            for pid in processes_with(marker):
-                os.kill(pid, signal.SIGKILL)
+            [agent] = children_with(marker)
+            os.kill(agent, signal.SIGKILL)
             with pytest.raises(SignedinError, match="was killed by SIGKILL") as raised:
                 turn.result()
         assert raised.value.result.text == "one two "
