@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from signedin import (
     ErrorEvent,
     ErrorKind,
     Event,
+    McpServer,
     MessageDeltaEvent,
     MessageEvent,
     OtherEvent,
@@ -25,6 +27,7 @@ from signedin import (
     UnsupportedOptionError,
 )
 from signedin.loopback import Hang, Hold, Reply, Shell, Text
+from signedin.providers.codex.app_server.mcp_startups import McpStartups
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.testing import assert_event_contract
 from signedin.wire.process import Process
@@ -404,6 +407,37 @@ async def test_cancelled_at_a_request(
         assert (await client.run("still there?")).text == "still there?"
         assert len(children_with(mark)) == 1
     assert processes_with(mark) == set()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_cancelled_before_it_is_sent(
+    stage: Stage, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn that waits for its MCP servers is none yet: other turns and its session live on."""
+    settled = McpStartups.settled
+    waiting = asyncio.Event()
+
+    async def waited(self: McpStartups, *args: Any) -> list[Event]:
+        waiting.set()
+        return await settled(self, *args)
+
+    monkeypatch.setattr(McpStartups, "settled", waited)
+    slow = McpServer(command="sleep", args=["100"], startup_timeout=2)
+    stage.play(Text(["{prompt} ", Hold("end"), "{prompt}"], template=True))
+    client = stage.async_client("codex-app-server", env={"SIGNEDIN_TEST_MARK": mark})
+    async with client, client.session(mcp_servers={"slow": slow}) as session:
+        other = asyncio.create_task(client.run("other"))
+        await asyncio.to_thread(stage.model.wait_until_held, "end")
+        run = asyncio.create_task(session.run("cancelled"))
+        await waiting.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert not other.done()
+        stage.release("end")
+        assert (await other).text == "other other"
+        assert (await session.run("still there?")).text == "still there? still there?"
+    assert [request.prompt for request in stage.requests] == ["other", "still there?"]
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

@@ -72,7 +72,7 @@ class Router:
         self,
         server: AppServer,
         opening: SessionEvent,
-        begin: Callable[[], Awaitable[str | None]],
+        begin: Callable[[RoutedTurn], Awaitable[str | None]],
     ) -> RoutedTurn:
         """Begins a turn.
 
@@ -92,7 +92,7 @@ class Router:
             )
         turn = RoutedTurn(server, opening, lambda: self._forget(thread_id, turn))
         self._running[thread_id] = turn
-        await turn.start(begin())
+        await turn.start(begin(turn))
         return turn
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:

@@ -10,6 +10,7 @@ from signedin.providers.codex.api.connection import Connection
 from signedin.providers.codex.api.inputs import Input, input_parts
 from signedin.providers.codex.api.keywords import TurnSettings, sandbox_policy, wire_params
 from signedin.providers.codex.api.record import TurnResult
+from signedin.providers.codex.api.router import RoutedTurn
 from signedin.providers.codex.api.turns import AsyncTurnHandle
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.app_server.running_turn import ThreadOpened, session_event
@@ -87,8 +88,8 @@ class AsyncThread:
         wire = wire_params(p.TurnStartParams, params, keywords)
         server, opened = await self._load()
 
-        async def begin() -> str:
-            return (await server.call("turn/start", wire, p.TurnStartResponse)).turn.id
+        async def begin(turn: RoutedTurn) -> str:
+            return (await turn.ask("turn/start", wire, p.TurnStartResponse)).turn.id
 
         return await self._start(server, opened, begin)
 
@@ -101,9 +102,9 @@ class AsyncThread:
         """
         server, opened = await self._load()
 
-        async def begin() -> None:
+        async def begin(turn: RoutedTurn) -> None:
             params = p.ThreadCompactStartParams(thread_id=self.id)
-            await server.call("thread/compact/start", params, p.ThreadCompactStartResponse)
+            await turn.ask("thread/compact/start", params, p.ThreadCompactStartResponse)
 
         return await (await self._start(server, opened, begin)).run()
 
@@ -129,7 +130,7 @@ class AsyncThread:
         self,
         server: AppServer,
         opened: ThreadOpened,
-        begin: Callable[[], Awaitable[str | None]],
+        begin: Callable[[RoutedTurn], Awaitable[str | None]],
     ) -> AsyncTurnHandle:
         router = self._connection.router
         return AsyncTurnHandle(await router.start(server, session_event(opened), begin), router)

@@ -12,12 +12,13 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from signedin.model.errors import InvalidOptionError, SignedinError
+from signedin.model.errors import SignedinError
 from signedin.model.events import SessionEvent
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.shared.turn_queue import TurnQueue
 from signedin.runtime.aio import finish
+from signedin.wire.jsonrpc import Params
 from signedin.wire.rpc_errors import InvalidRequestError, JsonRpcError
 
 STOP_SECONDS = 3.0
@@ -50,6 +51,7 @@ class RunningTurn(Generic[ReceivedT]):
         self.thread_id = thread_id
         self._on_release = on_release
         self.queue: TurnQueue[ReceivedT] = TurnQueue(server.gate)
+        self._asked = False
         self._started = asyncio.Event()
         self._ended = asyncio.Event()
         self._answering: set[asyncio.Task[object]] = set()
@@ -65,26 +67,31 @@ class RunningTurn(Generic[ReceivedT]):
         return self._started.is_set()
 
     async def start(self, begin: Awaitable[str | None]) -> None:
-        """Sends the request that begins the turn.
+        """Begins the turn.
 
         Whatever this raises, no turn is left running.
 
         Args:
-            begin: Sends it when awaited, and returns the turn's id if the answer has it.
+            begin: Prepares it and sends the request, with `ask`, when awaited; returns the turn's
+                id if the answer has it.
 
         Raises:
             JsonRpcError: The server refused it.
         """
         try:
             turn_id = await begin
-        except (JsonRpcError, InvalidOptionError):
-            self.release()
-            raise
-        except BaseException:
-            # The server may have begun the turn unnoticed.
-            await finish(self.aclose())
+        except BaseException as error:
+            if not self._asked or isinstance(error, JsonRpcError):
+                self.release()
+            else:  # the server may have begun it unnoticed
+                await finish(self.aclose())
             raise
         self.id = turn_id or self.id
+
+    async def ask(self, method: str, params: Params, result_type: type[T]) -> T:
+        """Sends the request that begins the turn itself; whatever comes before it is none."""
+        self._asked = True
+        return await self._server.call(method, params, result_type)
 
     async def add_input(self, parts: Sequence[p.UserInputParam]) -> None:
         """Adds to the prompt of the running turn.

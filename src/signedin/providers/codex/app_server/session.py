@@ -57,7 +57,7 @@ Connect = Callable[[str | None], Awaitable[AppServer]]
 """Returns a live server for a thread, or for a new one, starting one if need be."""
 
 
-TurnStarter = Callable[[AppServer, SessionEvent], Awaitable[str | None]]
+TurnStarter = Callable[[CodexTurn, AppServer, SessionEvent], Awaitable[str | None]]
 """Sends the request that begins a turn; returns the turn's id if the answer has it."""
 
 
@@ -149,7 +149,7 @@ class CodexSession(ProviderSession):
             )
         head, text = prompt[:-LONGEST_INPUT], prompt[-LONGEST_INPUT:]
 
-        async def begin(server: AppServer, opening: SessionEvent) -> str:
+        async def begin(turn: CodexTurn, server: AppServer, opening: SessionEvent) -> str:
             params = p.TurnStartParams(
                 thread_id=opening.session_id,
                 input=[p.TextUserInput(text=text), *_image_inputs(options)],
@@ -159,7 +159,7 @@ class CodexSession(ProviderSession):
             if head:
                 injected = _injected(opening.session_id, head)
                 await server.call("thread/inject_items", injected, msgspec.Raw)
-            started = await server.call("turn/start", params, p.TurnStartResponse)
+            started = await turn.ask("turn/start", params, p.TurnStartResponse)
             return started.turn.id
 
         return await self._start(asked, host, begin)
@@ -169,10 +169,10 @@ class CodexSession(ProviderSession):
         asked = CodexOptions(options)
         _refuse_images(options, "a compaction")
 
-        async def begin(server: AppServer, opening: SessionEvent) -> None:
+        async def begin(turn: CodexTurn, server: AppServer, opening: SessionEvent) -> None:
             await self._settle(server, opening, asked)
             params = p.ThreadCompactStartParams(thread_id=opening.session_id)
-            await server.call("thread/compact/start", params, p.ThreadCompactStartResponse)
+            await turn.ask("thread/compact/start", params, p.ThreadCompactStartResponse)
 
         return await self._start(asked, host, begin)
 
@@ -189,12 +189,12 @@ class CodexSession(ProviderSession):
         _refuse_images(options, "a review")
         reviewed = store.review_target(target)
 
-        async def begin(server: AppServer, opening: SessionEvent) -> str:
+        async def begin(turn: CodexTurn, server: AppServer, opening: SessionEvent) -> str:
             await self._settle(server, opening, asked)
             params = p.ReviewStartParams(
                 thread_id=opening.session_id, target=reviewed, delivery="inline"
             )
-            started = await server.call("review/start", params, p.ReviewStartResponse)
+            started = await turn.ask("review/start", params, p.ReviewStartResponse)
             return started.turn.id
 
         return await self._start(asked, host, begin, may_not_begin=True)
@@ -308,7 +308,7 @@ class CodexSession(ProviderSession):
             injected = _injected(opening.session_id, self._pending_instructions, role="developer")
             await server.call("thread/inject_items", injected, msgspec.Raw)
             self._pending_instructions = None
-        return await begin(server, opening)
+        return await begin(turn, server, opening)
 
     async def _reach(self) -> AppServer:
         """Returns the server that has the thread, else another one."""
