@@ -6,6 +6,8 @@ with more permissions or in another folder.
 
 import hashlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,12 +23,14 @@ from signedin import (
     RunResult,
     SessionBusyError,
     ToolEvent,
+    TransportClosedError,
     WarningEvent,
 )
 from signedin.loopback import Hold, Rule, Script, Shell, Text, ToolCall
-from signedin.providers.codex import Codex
+from signedin.providers.codex import Codex, Thread
 from support.agents import program, versions
 from support.folders import contents_below, outside_of_sandboxes
+from support.processes import children_with
 from support.stage import Stage
 
 TRANSPORTS = ("codex-app-server", "codex-exec")
@@ -376,6 +380,48 @@ def test_the_users_configuration_widens_nothing(
         assert not (outside / "made").exists()
         assert occurrences(stage, "Network access is restricted")
     nothing_counted(project, stage, before)
+
+
+@pytest.mark.parametrize("sandbox", [None, "workspace-write"])
+def test_the_users_configuration_widens_no_thread_of_the_typed_client(
+    stage: Stage, project: Project, binary: Path | None, outside: Path, sandbox: str | None
+) -> None:
+    project.file.write_text(
+        f'sandbox_mode = "danger-full-access"\n[sandbox_workspace_write]\nnetwork_access = true\n'
+        f'writable_roots = ["{outside}"]\n'
+    )
+    inside = project.root / "made"
+    touch = Rule([Shell(f"touch {outside}/made {inside}"), Text("ok")], contains="go")
+    stage.play(Script("ok", [touch, Rule([Text(["a", Hold("end")])], contains="wait")]))
+    options = {"binary": binary, "env": {"CODEX_HOME": str(project.home)}, "cwd": project.root}
+    config = stage.options["provider_options"]["config"]
+
+    def touched(thread: Thread, expected: str | None = sandbox) -> None:
+        assert thread.run("go").status == "completed"
+        assert not (outside / "made").exists()
+        assert inside.exists() == (expected is not None)
+        inside.unlink(missing_ok=True)
+        assert occurrences(stage, "Network access is enabled") == 0
+
+    with Codex(**options, config=config) as codex:
+        thread = codex.thread_start(sandbox=sandbox)
+        touched(thread)
+        touched(codex.thread_fork(thread.id, sandbox=sandbox))
+        touched(codex.thread_fork(thread.id), None)
+        codex.thread_archive(thread.id)
+        touched(codex.thread_unarchive(thread.id), None)
+    with Codex(**options, config=config) as codex:
+        touched(codex.thread_resume(thread.id, sandbox=sandbox))
+    with Codex(**options, config=config) as codex:
+        thread = codex.thread_resume(thread.id)
+        touched(thread, None)
+        turn = thread.turn("wait")
+        stage.model.wait_until_held("end")
+        [server] = children_with(project.home)
+        os.kill(server, signal.SIGKILL)
+        with pytest.raises(TransportClosedError):
+            turn.run()
+        touched(thread, None)
 
 
 def test_a_review_has_its_own_permissions(

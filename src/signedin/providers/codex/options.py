@@ -93,9 +93,7 @@ class CodexOptions:
         turn: The options of the turn.
         keys: Its ``provider_options``.
         config: The caller's configuration by dotted key, without that of `workspace_write`.
-        workspace_write: What ``workspace-write`` means. That is for the caller to say, in
-            ``provider_options``, and not for the user's ``config.toml``: its folders would be added
-            even to a turn that says its sandbox itself (seen with codex 0.163 and 0.169).
+        workspace_write: See `workspace_write`.
         model: The model to ask for, ``None`` for the vendor's own default.
         effort: The reasoning effort to ask for, likewise.
         summary: The summary of reasoning to ask for, likewise.
@@ -107,26 +105,16 @@ class CodexOptions:
 
     def __init__(self, turn: TurnOptions) -> None:
         self.turn = turn
-        self.config: dict[str, object] = {}
-        self.workspace_write = dict(_WORKSPACE_WRITE)
         self.keys = CodexKeys.read("codex", turn.provider_options)
         _check_policy(turn)
-        for key, value in self.keys.config.items():
-            root, _, name = key.partition(".")
-            root = root.strip(_AROUND_ROOT)
-            if keyword := _SAID_OTHERWISE.get(root):
+        given = self.keys.config
+        for key in given:
+            if keyword := keyword_instead_of(key):
                 raise InvalidOptionError(
                     f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
                 )
-            if root != WORKSPACE_WRITE_KEY:
-                self.config[key] = value
-            else:
-                self.workspace_write |= {name: value} if name else _mapping(value)
-        if unknown := self.workspace_write.keys() - _WORKSPACE_WRITE.keys():
-            raise InvalidOptionError(
-                f"{WORKSPACE_WRITE_KEY} has no {min(unknown)!r}; "
-                f"known: {', '.join(_WORKSPACE_WRITE)}"
-            )
+        self.workspace_write = workspace_write(given)
+        self.config = {key: given[key] for key in given if _root(key) != WORKSPACE_WRITE_KEY}
         effort = (
             turn.effort
             or self.keys.reasoning_effort
@@ -172,7 +160,32 @@ def _check_policy(turn: TurnOptions) -> None:
 
 def keyword_instead_of(key: str) -> str | None:
     """Returns the keyword that stands for a key of the configuration that decides what may be."""
-    return _SAID_OTHERWISE.get(key.partition(".")[0].strip(_AROUND_ROOT))
+    return _SAID_OTHERWISE.get(_root(key))
+
+
+def workspace_write(config: Mapping[str, object]) -> dict[str, object]:
+    """Returns what ``workspace-write`` means in a caller's configuration.
+
+    That is for the caller to say and not for the user's ``config.toml``: its folders would be added
+    even to a turn that says its sandbox itself (seen with codex 0.163 and 0.169).
+
+    Raises:
+        InvalidOptionError: It is not a table, or has an unknown key.
+    """
+    settings = dict(_WORKSPACE_WRITE)
+    for key, value in config.items():
+        if _root(key) == WORKSPACE_WRITE_KEY:
+            _, _, name = key.partition(".")
+            settings |= {name: value} if name else _mapping(value)
+    if unknown := settings.keys() - _WORKSPACE_WRITE.keys():
+        raise InvalidOptionError(
+            f"{WORKSPACE_WRITE_KEY} has no {min(unknown)!r}; known: {', '.join(_WORKSPACE_WRITE)}"
+        )
+    return settings
+
+
+def _root(key: str) -> str:
+    return key.partition(".")[0].strip(_AROUND_ROOT)
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -96,7 +96,7 @@ class AsyncCodex:
                 settings, env or {}, config=config, cwd=folder, client=client_info, rest=router
             )
 
-        trust = Trust(folder or Path(), trusting=trust_project)
+        trust = Trust(folder or Path(), config or {}, trusting=trust_project)
         self._connection = Connection(start, router, trust)
 
     @property
@@ -152,8 +152,7 @@ class AsyncCodex:
         keywords = {**settings, "thread_id": thread_id, "exclude_turns": not include_turns}
         wire = wire_params(p.ThreadResumeParams, params, keywords)
         server = await self._connection.server()
-        wire = await self._connection.trust.of_stored(server, wire)
-        opened = await server.call("thread/resume", wire, p.ThreadResumeResponse)
+        opened = await self._connection.trust.resume(server, wire)
         return AsyncThread(self._connection, opened.thread.id, opened, server)
 
     async def thread_fork(
@@ -178,8 +177,7 @@ class AsyncCodex:
         keywords = {**settings, "thread_id": thread_id, "exclude_turns": not include_turns}
         wire = wire_params(p.ThreadForkParams, params, keywords)
         server = await self._connection.server()
-        wire = await self._connection.trust.of_stored(server, wire)
-        opened = await server.call("thread/fork", wire, p.ThreadForkResponse)
+        opened = await self._connection.trust.fork(server, wire)
         return AsyncThread(self._connection, opened.thread.id, opened, server)
 
     async def thread_list(

@@ -140,7 +140,6 @@ class AsyncThread:
         server = await self._connection.server()
         if self.opened is None or server is not self._loaded_in:
             wire = {"threadId": self.id, "excludeTurns": True}
-            wire = await self._connection.trust.of_stored(server, wire)
-            self.opened = await server.call("thread/resume", wire, p.ThreadResumeResponse)
+            self.opened = await self._connection.trust.resume(server, wire)
             self._loaded_in = server
         return server, self.opened

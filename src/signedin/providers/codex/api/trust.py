@@ -1,10 +1,13 @@
-"""Whether the projects of a client's threads are trusted, which each request has to say."""
+"""What the threads of a client may do and whether their projects are trusted.
+
+Each request that opens one has to say it, or the user's configuration decides.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -12,44 +15,71 @@ from signedin.model.errors import InvalidOptionError
 from signedin.providers.codex import protocol as p, trust
 from signedin.providers.codex.api.keywords import sandbox_policy
 from signedin.providers.codex.app_server.process import AppServer
+from signedin.providers.codex.app_server.running_turn import ThreadOpened
 from signedin.providers.codex.app_server.session import give_instructions
-from signedin.providers.codex.options import keyword_instead_of
+from signedin.providers.codex.options import (
+    WORKSPACE_WRITE_KEY,
+    keyword_instead_of,
+    workspace_write,
+)
 
+OpenedT = TypeVar("OpenedT", bound=ThreadOpened)
 _PERMISSIONS = ("sandbox", "permissions")
 
 
 class Trust:
-    """Adds to the request that opens a thread whether its project's configuration applies.
+    """Opens threads, and says whether their projects' configuration applies.
 
     Args:
         cwd: Working directory of threads that are given none.
+        config: The configuration of the process.
         trusting: Whether it applies.
     """
 
-    def __init__(self, cwd: Path, *, trusting: bool) -> None:
+    def __init__(self, cwd: Path, config: Mapping[str, object], *, trusting: bool) -> None:
         self._cwd = cwd
+        self._config = config
         self._trusting = trusting
 
     async def start(self, server: AppServer, wire: Mapping[str, object]) -> p.ThreadStartResponse:
-        """Starts a thread; without a sandbox it is read-only.
+        """Starts a thread."""
+        cwd = self._folder(wire.get("cwd"))
+        # What Codex uses for a folder without configuration.
+        wire = {"approvalPolicy": "on-request", **wire}
+        opened = await self._open(server, "thread/start", wire, cwd, p.ThreadStartResponse)
+        given = cast("Mapping[str, object]", wire.get("config") or {})
+        trusted = trust.trusted_folders(Path(server.identity.codex_home))
+        await give_instructions(server, opened, given, cwd, trusted)
+        return opened
+
+    async def resume(self, server: AppServer, wire: Mapping[str, object]) -> p.ThreadResumeResponse:
+        """Continues a stored thread."""
+        cwd = await self._stored_folder(server, wire)
+        return await self._open(server, "thread/resume", wire, cwd, p.ThreadResumeResponse)
+
+    async def fork(self, server: AppServer, wire: Mapping[str, object]) -> p.ThreadForkResponse:
+        """Copies a stored thread."""
+        cwd = await self._stored_folder(server, wire)
+        return await self._open(server, "thread/fork", wire, cwd, p.ThreadForkResponse)
+
+    async def _open(
+        self,
+        server: AppServer,
+        method: str,
+        wire: Mapping[str, object],
+        cwd: Path,
+        result_type: type[OpenedT],
+    ) -> OpenedT:
+        """Opens a thread; without a sandbox it is read-only, whatever the user's file says.
 
         Codex writes into the user's configuration that it trusts the folder of a thread that begins
         with more, so its permissions follow right after.
         """
-        cwd = self._folder(wire.get("cwd"))
         asked = {name: wire[name] for name in _PERMISSIONS if wire.get(name) is not None}
         beginning = {name: value for name, value in wire.items() if name not in _PERMISSIONS}
-        params = {
-            # What Codex uses for a folder without configuration.
-            "approvalPolicy": "on-request",
-            **self._said(server, beginning, cwd),
-            "sandbox": "read-only",
-        }
         policy = sandbox_policy(asked.pop("sandbox", None))
-        opened = await server.call("thread/start", params, p.ThreadStartResponse)
-        given = cast("Mapping[str, object]", wire.get("config") or {})
-        trusted = trust.trusted_folders(Path(server.identity.codex_home))
-        await give_instructions(server, opened, given, cwd, trusted)
+        params = {**self._said(server, beginning, cwd), "sandbox": "read-only"}
+        opened = await server.call(method, params, result_type)
         if policy is None and not asked:
             return opened
         settings = {"threadId": opened.thread.id, **asked}
@@ -61,13 +91,12 @@ class Trust:
         sandbox = msgspec.convert(msgspec.to_builtins(policy), p.SandboxPolicy)
         return msgspec.structs.replace(opened, sandbox=sandbox)
 
-    async def of_stored(self, server: AppServer, wire: Mapping[str, object]) -> dict[str, object]:
-        """Returns the parameters that resume or fork a thread, with the trust of its project."""
+    async def _stored_folder(self, server: AppServer, wire: Mapping[str, object]) -> Path:
         cwd = wire.get("cwd")
         if self._trusting and cwd is None:
             params = p.ThreadReadParams(thread_id=cast("str", wire.get("threadId")))
             cwd = (await server.call("thread/read", params, p.ThreadReadResponse)).thread.cwd
-        return self._said(server, wire, self._folder(cwd))
+        return self._folder(cwd)
 
     def _folder(self, cwd: object) -> Path:
         return (self._cwd / cast("str", cwd or "")).absolute()
@@ -82,7 +111,8 @@ class Trust:
             else trust.distrusting(trust.trusted_folders(home))
         )
         allowed = given if self._trusting else trust.without_skills(home, cwd, given)
-        return {**wire, "config": {**allowed, **projects}}
+        sandbox = {WORKSPACE_WRITE_KEY: workspace_write({**self._config, **given})}
+        return {**wire, "config": {**allowed, **sandbox, **projects}}
 
 
 def check_config(config: Mapping[str, object]) -> None:
