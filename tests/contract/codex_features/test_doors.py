@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,15 +17,22 @@ from signedin import (
     InvalidOptionError,
     McpServer,
     ToolEvent,
+    TransportClosedError,
     TurnFailedError,
     UnsupportedOptionError,
     WarningEvent,
 )
-from signedin.loopback import HttpError, Incomplete, Reply, ToolCall
+from signedin.loopback import Hold, HttpError, Incomplete, Reply, Text, ToolCall
 from signedin.tools.tool import tool
+from support.processes import children_with
 from support.stage import Stage
 
 SERVER = Path(__file__).parents[2] / "support" / "mcp_server.py"
+SLOW = McpServer(
+    command=sys.executable,
+    args=["-c", f"import time, runpy; time.sleep(2); runpy.run_path({str(SERVER)!r})"],
+    trusted=True,
+)
 INSTRUCTIONS = "Words of the caller."
 BASE = "Words instead of those of Codex."
 TRANSPORTS = ("codex-app-server", "codex-exec")
@@ -234,9 +242,8 @@ async def test_a_turn_waits_for_the_callers_servers(
     if door != "new":
         asked["resume"] = (await client.run("one", cwd=tmp_path)).session_id
         asked["fork"] = door == "forked"
-    slow = f"import time, runpy; time.sleep(1); runpy.run_path({str(SERVER)!r})"
     servers = {
-        "slow": McpServer(command=sys.executable, args=["-c", slow], trusted=True),
+        "slow": SLOW,
         "broken": McpServer(command=sys.executable, args=["-c", "raise SystemExit(3)"]),
         "deaf": McpServer(
             command=sys.executable,
@@ -254,6 +261,23 @@ async def test_a_turn_waits_for_the_callers_servers(
     assert len(failed) == 2
     assert any("'broken' did not start, the turn continues without it" in text for text in failed)
     assert any("'deaf' did not start, the turn continues without it" in text for text in failed)
+
+
+async def test_a_turn_after_a_crash_waits_for_the_servers_again(
+    client: AsyncClient, stage: Stage, tmp_path: Path
+) -> None:
+    async with client.session(cwd=tmp_path, mcp_servers={"slow": SLOW}) as session:
+        stage.play(Text(["a", Hold("end")]))
+        async with session.stream("one") as turn:
+            await asyncio.to_thread(stage.model.wait_until_held, "end")
+            [server] = children_with(stage.home)
+            os.kill(server, signal.SIGKILL)
+            with pytest.raises(TransportClosedError):
+                await turn.result()
+        stage.play(ToolCall("shout", {"text": "hi"}, namespace="mcp__slow"), "done")
+        result = await session.run("two")
+    (call,) = [e for e in result.events if isinstance(e, ToolEvent) and e.status == "completed"]
+    assert (call.server, call.name) == ("slow", "shout")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from signedin.model.errors import (
     UnsupportedOptionError,
 )
 from signedin.model.events import SessionEvent
-from signedin.model.options import TurnOptions
+from signedin.model.options import McpServer, TurnOptions
 from signedin.model.results import PastTurn
 from signedin.providers.base import ProviderSession, ReviewTarget, SessionRequest
 from signedin.providers.codex import protocol as p, trust
@@ -81,7 +81,7 @@ class CodexSession(ProviderSession):
         stored = self._resumed = request.resume is not None
         # Codex gives instructions to the model when a thread starts, and never to a stored one.
         self._pending_instructions = request.options.instructions if stored else None
-        self._awaited = dict(request.options.mcp_servers)
+        self._awaited: Mapping[str, McpServer] = {}
         self._settings = TurnSettings(stored=stored)
         self._server: AppServer | None = None
         self._opening: SessionEvent | None = None
@@ -131,6 +131,7 @@ class CodexSession(ProviderSession):
             await _check_tools(opened, self._begun_with.turn)
         self._resumed = False
         self._server = server
+        self._awaited = self._begun_with.turn.mcp_servers
         self._fork = False
         self._id = opened.thread.id
         self._opening = session_event(opened)
