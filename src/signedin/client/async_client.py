@@ -67,7 +67,14 @@ from signedin.providers.base import (
     SessionQuery,
 )
 from signedin.providers.registry import load_provider
-from signedin.runtime.aio import Leftovers, check_process, is_fork_of, patiently, running_loop
+from signedin.runtime.aio import (
+    Leftovers,
+    check_loop,
+    check_process,
+    is_fork_of,
+    patiently,
+    running_loop,
+)
 from signedin.runtime.watching import BeginningTurn
 
 if TYPE_CHECKING:
@@ -650,7 +657,8 @@ class AsyncClient(FromConfig):
         """Ends the provider's processes. Idempotent; a later turn starts them again."""
         if is_fork_of(self._process):
             return
-        self._check_loop()
+        if self._conversations is not None:
+            check_loop(self._loop, "AsyncClient")
         self._cold = False
         if self._warming is not None and not self._warming.done():
             self._warming.cancel()
@@ -782,12 +790,5 @@ class AsyncClient(FromConfig):
             self._conversations = Conversations(self._spec.create(self._config))
             self._loop, self._process = loop, os.getpid()
         check_process(self._process)
-        self._check_loop()
+        check_loop(self._loop, "AsyncClient")
         return self._conversations
-
-    def _check_loop(self) -> None:
-        if self._conversations is not None and self._loop is not running_loop():
-            raise SignedinError(
-                "this AsyncClient was used in another event loop and its process lives there; "
-                "close it in that loop, or make one client per loop"
-            )

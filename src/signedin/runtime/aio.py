@@ -54,6 +54,23 @@ def check_process(process: int) -> None:
         raise SignedinError("this was made before a fork; make one in each process")
 
 
+def check_loop(loop: asyncio.AbstractEventLoop | None, client: str) -> None:
+    """Makes sure that a client is not used in another event loop than its own.
+
+    Args:
+        loop: Its own, ``None`` if it has none.
+        client: The name of its class.
+
+    Raises:
+        SignedinError: It is.
+    """
+    if loop not in (None, running_loop()):
+        raise SignedinError(
+            f"this {client} was used in another event loop and its process lives there; "
+            "close it in that loop, or make one client per loop"
+        )
+
+
 async def finish(cleanup: Awaitable[T]) -> T:
     """Runs a bounded cleanup to its end even if the calling task is cancelled meanwhile.
 

@@ -45,6 +45,22 @@ async def test_calls_at_the_same_time_start_one_process(
     assert processes_with(stage.home) == set()
 
 
+def test_it_belongs_to_one_loop(options: dict[str, object], stage: Stage) -> None:
+    stage.play(Text.echo())
+    codex = AsyncCodex(**options)
+    with asyncio.Runner() as runner:
+        thread = runner.run(codex.thread_start())
+        for use in (codex.account, lambda: thread.run("two"), codex.aclose):
+            with pytest.raises(SignedinError, match="this AsyncCodex was used in another event"):
+                asyncio.run(use())
+        assert runner.run(thread.run("one")).final_response == "one"
+        runner.run(codex.aclose())
+    asyncio.run(codex.aclose())
+    with pytest.raises(TransportClosedError, match="this Codex client is closed"):
+        asyncio.run(codex.account())
+    assert processes_with(stage.home) == set()
+
+
 @pytest.mark.parametrize("steps", [0, 1, 3, 10, 30])
 async def test_a_start_that_is_cancelled_leaves_nothing(
     options: dict[str, object], stage: Stage, steps: int

@@ -13,7 +13,7 @@ from signedin.model.errors import ProtocolError, SignedinError, TransportClosedE
 from signedin.providers.codex.api.router import Router
 from signedin.providers.codex.api.trust import Trust
 from signedin.providers.codex.app_server.process import REQUEST_TIMEOUT, AppServer
-from signedin.runtime.aio import check_process, is_fork_of
+from signedin.runtime.aio import check_loop, check_process, is_fork_of, running_loop
 from signedin.wire.jsonrpc import Params
 
 T = TypeVar("T")
@@ -63,6 +63,7 @@ class Connection:
         self._starting = asyncio.Lock()
         self._closed = False
         self._process = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def metadata(self) -> ServerMetadata:
@@ -90,11 +91,13 @@ class Connection:
         Raises:
             ProviderNotInstalledError: Codex is not installed.
             TransportClosedError: It ended during the handshake, or the client was closed.
-            SignedinError: It belongs to the process that this one was forked from.
+            SignedinError: It belongs to another event loop, or to the process that this one was
+                forked from.
         """
         if self.current is None:
-            self._process = os.getpid()
+            self._process, self._loop = os.getpid(), running_loop()
         check_process(self._process)
+        check_loop(self._loop, "AsyncCodex")
         async with self._starting:
             if self._closed:
                 raise TransportClosedError("this Codex client is closed; make a new one")
@@ -117,10 +120,18 @@ class Connection:
         return await server.call(method, params, result_type, timeout=timeout)
 
     async def aclose(self) -> None:
-        """Ends the server. Idempotent."""
+        """Ends the server. Idempotent.
+
+        Raises:
+            SignedinError: It belongs to another event loop.
+        """
         if is_fork_of(self._process):
             return
+        if self.current is not None:
+            check_loop(self._loop, "AsyncCodex")
         async with self._starting:
-            self._closed = True
+            if self._closed:
+                return
+            self._closed, self._loop = True, None
             if self.current is not None:
                 await self.current.aclose()
