@@ -91,26 +91,28 @@ async def read_status(backend: AuthBackend, provider: str) -> AuthStatus:
             status = await backend.status()
     except TimeoutError:
         warning = f"{provider} did not report within {STATUS_SECONDS:g} s who is signed in"
-        return _unknown(provider, "timeout", warning)
+        return _unknown(backend, provider, "timeout", warning)
     except (InvalidOptionError, BillingError):
         raise
     except SignedinError as error:
-        return _unknown(provider, "status_failed", error.message)
+        return _unknown(backend, provider, "status_failed", error.message)
     if status.authenticated or status.reason:
         return status
     reason: NoLogin = "not_signed_in" if status.installed else "not_installed"
     return msgspec.structs.replace(status, reason=reason)
 
 
-def _unknown(provider: str, reason: NoLogin, warning: str) -> AuthStatus:
-    return AuthStatus(
-        provider=provider,
-        installed=True,
-        authenticated=False,
+def _unknown(backend: AuthBackend, provider: str, reason: NoLogin, warning: str) -> AuthStatus:
+    if isinstance(backend, LocatedLogin):
+        basis = backend.located()
+    else:
+        basis = AuthStatus(provider=provider, installed=True, authenticated=False)
+    return msgspec.structs.replace(
+        basis,
         mode="unknown",
         billing="unknown",
         reason=reason,
-        warnings=(warning,),
+        warnings=(*basis.warnings, warning),
     )
 
 
@@ -169,4 +171,13 @@ class AuthBackend(Protocol):
 
     async def logout(self) -> None:
         """Ends the login, also at the vendor where it allows that."""
+        ...
+
+
+@runtime_checkable
+class LocatedLogin(Protocol):
+    """An `AuthBackend` that knows which login it is about before it asks who is signed in."""
+
+    def located(self) -> AuthStatus:
+        """Returns the status before any program was asked: nobody is signed in."""
         ...

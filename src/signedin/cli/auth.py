@@ -59,7 +59,7 @@ class ImportedLogin(msgspec.Struct, frozen=True):
 
 
 class SignedOut(msgspec.Struct, frozen=True):
-    """The result of signing out: whether anybody was signed in, and who is afterwards."""
+    """The result of signing out: whether there was a login, and who is signed in afterwards."""
 
     was_signed_in: bool
     status: AuthStatus
@@ -171,14 +171,12 @@ def login(
 def logout(*, provider: str, source: AuthSource, account: str | None, json: bool) -> None:
     """Sign out, also at the vendor where it allows that. The other source's login is unaffected."""
     before, after = asyncio.run(_logout(provider, source, account))
+    was_signed_in = before.reason != "not_signed_in"  # a login that no status is known of, too
     if json:
-        write_json({"was_signed_in": before.authenticated, "status": fields(after)})
+        write_json({"was_signed_in": was_signed_in, "status": fields(after)})
         return
     whose = _whose(before)
-    if before.reason == "not_signed_in":
-        report = f"nobody was signed in to {whose}"
-    else:
-        report = f"signed out of {whose}"
+    report = f"signed out of {whose}" if was_signed_in else f"nobody was signed in to {whose}"
     if before.source == "isolated" and provider != "chatgpt":
         report += f"; {provider}'s own login is untouched"
     if after.authenticated:

@@ -143,17 +143,67 @@ def test_signing_out_says_what_it_did_and_what_stays(env: Mapping[str, str]) -> 
     [("exec sleep 600", "timeout"), ("exit 3", "status_failed"), (None, "not_installed")],
 )
 def test_why_nobody_is_signed_in(
-    env: Mapping[str, str], tmp_path: Path, script: str | None, reason: str
+    env: Mapping[str, str], tmp_path: Path, isolated: Path, script: str | None, reason: str
 ) -> None:
     (tmp_path / ".codex").mkdir()
+    home = isolated / "accounts" / "work"
+    codex_home.sign_in_with_key(home)
     fake = tmp_path / "codex"
     if script is not None:
         fake.write_text(f"#!/bin/sh\n{script}\n")
         fake.chmod(0o755)
+    env = {**env, "SIGNEDIN_CODEX_BINARY": str(fake)}
     asked = time.monotonic()
-    code, out, _ = run({**env, "SIGNEDIN_CODEX_BINARY": str(fake)}, "auth", "status", "--json")
-    assert (code, json.loads(out)["reason"]) == (1, reason)
-    assert time.monotonic() - asked < 30  # of a program that says nothing for ten minutes
+    for account, source, folder in (
+        (None, "external", tmp_path / ".codex"),
+        ("work", "isolated", home),
+    ):
+        named = ["--account", account] if account else []
+        code, out, _ = run(env, "auth", "status", "--json", *named)
+        status = json.loads(out)
+        assert (code, status["reason"]) == (1, reason)
+        assert (status["source"], status["account"]) == (source, account)
+        assert (status["home"], status["binary"]) == (str(folder), str(fake) if script else None)
+    assert time.monotonic() - asked < 60  # of a program that says nothing for ten minutes
+
+
+@pytest.mark.parametrize("provider", ["codex", "claude"])
+def test_a_login_that_no_status_is_known_of_is_listed_as_it_is(
+    env: Mapping[str, str], tmp_path: Path, isolated: Path, provider: str
+) -> None:
+    home = isolated.parent / provider / "accounts" / "work"
+    codex_home.sign_in_with_key(home)  # Claude Code's folder has to be there only
+    fake = tmp_path / provider
+    fake.write_text("#!/bin/sh\nexit 3\n")
+    fake.chmod(0o755)
+    env = {**env, f"SIGNEDIN_{provider.upper()}_BINARY": str(fake)}
+    code, out, _ = run(env, "auth", "list")
+    rows = [line.split()[:5] for line in out.splitlines()]
+    assert code == 0
+    assert [provider, "isolated", "work", "no", "unknown"] in rows
+
+
+def test_signing_out_of_a_login_that_no_status_is_known_of(
+    env: Mapping[str, str], tmp_path: Path, isolated: Path
+) -> None:
+    home = isolated / "accounts" / "work"
+    fake, asked = tmp_path / "codex", tmp_path / "asked"
+    fake.write_text(f'#!/bin/sh\n[ -e {asked} ] && exec {CODEX} "$@"\ntouch {asked}\nexit 3\n')
+    fake.chmod(0o755)
+    env = {**env, "SIGNEDIN_CODEX_BINARY": str(fake)}
+    codex_home.sign_in_with_key(home)
+    code, out, err = run(env, "auth", "logout", "--account", "work", "--json")
+    left = document("auth-logout", out)
+    assert (code, err, left["was_signed_in"]) == (0, "", True)
+    assert not (home / "auth.json").exists()
+    codex_home.sign_in_with_key(home)
+    asked.unlink()
+    assert run(env, "auth", "logout", "--account", "work") == (
+        0,
+        "",
+        "signed out of signedin's own codex login 'work'; codex's own login is untouched\n",
+    )
+    assert not (home / "auth.json").exists()
 
 
 def test_a_damaged_login_does_not_win(env: Mapping[str, str], isolated: Path) -> None:

@@ -43,20 +43,24 @@ class ACPAuth:
         self._probe = probe
         self._options = options
 
+    def located(self) -> AuthStatus:
+        """Returns which program would be asked."""
+        program = self._installation.usable
+        return AuthStatus(
+            provider=self._dialect.name,
+            installed=program is not None,
+            authenticated=False,
+            binary=program,
+        )
+
     async def status(self) -> AuthStatus:
         """Opens a session in an empty folder, which fails unless somebody is signed in.
 
         No agent reports who pays. One that cannot be asked counts as not signed in, with the reason
         among the warnings.
         """
-        program = self._installation.usable
-        basis = AuthStatus(
-            provider=self._dialect.name,
-            installed=program is not None,
-            authenticated=False,
-            binary=program,
-        )
-        if program is None:
+        basis = self.located()
+        if not basis.installed:
             return basis
         folder = TemporaryFolder("auth")
         try:

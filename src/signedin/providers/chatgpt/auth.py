@@ -47,9 +47,9 @@ class ChatGPTAuth:
         self._sign_ins = sign_ins
         self._stored_login = StoredLogin(config.account, settings)
 
-    async def status(self) -> AuthStatus:
-        """Returns whose login is stored, without a request."""
-        basis = AuthStatus(
+    def located(self) -> AuthStatus:
+        """Returns which login it is."""
+        return AuthStatus(
             provider="chatgpt",
             installed=True,
             authenticated=False,
@@ -57,6 +57,10 @@ class ChatGPTAuth:
             account=self._config.account,
             home=self._stored_login.folder,
         )
+
+    async def status(self) -> AuthStatus:
+        """Returns whose login is stored, without a request."""
+        basis = self.located()
         if os.environ.get(CHATGPT_LOOPBACK):
             return msgspec.structs.replace(
                 basis,

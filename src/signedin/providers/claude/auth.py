@@ -67,6 +67,11 @@ class ClaudeAuth:
         self._options = options
         self._on_change = on_change
 
+    def located(self) -> AuthStatus:
+        """Returns which login it is, and which program would be asked."""
+        account = self._accounts.look_up(self._options.env)
+        return account.status(find_claude(self._config).usable)
+
     async def status(self) -> AuthStatus:
         """Asks Claude Code who is signed in; signedin reads no token.
 
@@ -74,9 +79,8 @@ class ClaudeAuth:
             ProtocolError: The answer has an unknown form.
         """
         account = self._accounts.look_up(self._options.env)
-        program = find_claude(self._config).usable
-        basis = account.status(program)
-        if program is None:
+        basis = self.located()
+        if basis.binary is None:
             return basis
         sources = setting_sources(self._options)
         findings = settings_findings(account.home, self._options.cwd, sources)
@@ -86,7 +90,7 @@ class ClaudeAuth:
             return basis  # Claude Code would make the folder
         loaded = f"--setting-sources={','.join(sources)}"
         answer = await capture(
-            [str(program), loaded, "auth", "status"], env=environment, seconds=STATUS_SECONDS
+            [str(basis.binary), loaded, "auth", "status"], env=environment, seconds=STATUS_SECONDS
         )
         try:
             reported = msgspec.json.decode(answer.stdout, type=ClaudeAccount)

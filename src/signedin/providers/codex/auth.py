@@ -65,6 +65,10 @@ class CodexAuth:
         self._on_change = on_change
         self._key_counts = key_counts
 
+    def located(self) -> AuthStatus:
+        """Returns which login it is, and which program would be asked."""
+        return self._accounts.look_up(self._env).status(find_codex(self._config).usable)
+
     async def status(self) -> AuthStatus:
         """Asks Codex who is signed in; reads no token.
 
@@ -72,7 +76,7 @@ class CodexAuth:
             InvalidOptionError: The home that was named is not there.
         """
         account = self._accounts.look_up(self._env)
-        basis = account.status(find_codex(self._config).usable)
+        basis = self.located()
         if not basis.installed:
             return basis
         environment = child_environment(
