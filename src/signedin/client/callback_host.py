@@ -18,7 +18,6 @@ from signedin.model.approvals import (
     Question,
     allow,
     changed_text,
-    deny,
 )
 from signedin.model.commands import bare_command
 from signedin.model.events import JSON
@@ -66,10 +65,10 @@ class CallbackHost:
             decision = await self._called(run_callback(callback, request))
         except Exception as error:
             _log.exception("on_approval failed; the request is denied")
-            return deny(f"on_approval failed: {error}")
+            return _failed(f"on_approval failed: {error}")
         if not isinstance(decision, Decision):  # pyright: ignore[reportUnnecessaryIsInstance]
             _log.error("on_approval returned %r, not a decision; the request is denied", decision)
-            return deny("on_approval returned no decision")
+            return _failed("on_approval returned no decision")
         return decision
 
     def _changed(self, request: ApprovalRequest, decision: Decision) -> Decision:
@@ -82,7 +81,7 @@ class CallbackHost:
             note = changed_text(changed)
         except (TypeError, ValueError) as error:
             _log.error("on_approval: %s; the request is denied", error)
-            return Decision("deny", f"on_approval failed: {error}", "change on_approval")
+            return _failed(f"on_approval failed: {error}")
         answer = self.by_policy(changed)
         if answer and answer.verdict == "deny":
             return answer.decision(changed) or UNATTENDED
@@ -120,6 +119,10 @@ class CallbackHost:
     async def _called(self, work: Coroutine[object, object, T]) -> T:
         """Waits for something that has the context variables of the turn."""
         return await asyncio.get_running_loop().create_task(work, context=self._context)
+
+
+def _failed(reason: str) -> Decision:
+    return Decision("deny", reason, "change on_approval")
 
 
 def _checked(request: ApprovalRequest, decision: Decision) -> ApprovalRequest:

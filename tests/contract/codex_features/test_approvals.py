@@ -1,7 +1,7 @@
 """Questions the agent asks before it acts: answered by the caller, or denied."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -137,21 +137,31 @@ async def test_stop_ends_the_turn(
     assert not (outside / "escaped").exists()
 
 
-async def test_a_callback_that_fails_denies(
+@pytest.mark.parametrize(
+    ("decide", "reason", "logged"),
+    [
+        (lambda _: {}["oops"], "on_approval failed: 'oops'", "on_approval failed"),
+        (lambda _: None, "on_approval returned no decision", "on_approval returned None"),
+    ],
+)
+async def test_a_callback_that_fails_denies_with_a_warning(
     client: AsyncClient,
     stage: Stage,
     tmp_path: Path,
     outside: Path,
     caplog: pytest.LogCaptureFixture,
+    decide: Callable[[ApprovalRequest], Decision],
+    reason: str,
+    logged: str,
 ) -> None:
-    def decide(request: ApprovalRequest) -> Decision:
-        raise KeyError("oops")
-
     stage.play(escalated(f"touch {outside}/escaped"), "I could not")
     result = await client.run("go", cwd=tmp_path, on_approval=decide)
     assert approvals(result) == [("command", "deny")]
+    [warning] = [event.text for event in result.events if event.kind == "warning"]
+    assert warning.startswith("denied ")
+    assert warning.endswith(f": {reason}; change on_approval")
     assert not (outside / "escaped").exists()
-    assert "on_approval failed; the request is denied" in caplog.text
+    assert logged in caplog.text
 
 
 ASK = ToolCall(
