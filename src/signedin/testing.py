@@ -40,7 +40,7 @@ def assert_event_contract(events: Iterable[Event]) -> None:
     `FallbackEvent` only. Deltas come before the
     complete item they belong to, and each item is completed. A command, file change or tool call
     that starts ends exactly once, and previews of its output lie between. `DoneEvent` comes last
-    and once.
+    and once. Every event has a timestamp.
 
     Args:
         events: All events of one turn, in order.

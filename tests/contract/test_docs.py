@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import mcp.client.stdio  # noqa: F401 - writes to the stderr that it finds when it is imported
 import pytest
@@ -80,17 +81,28 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback
         yield model
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_examples_run(page: str, reader: LoopbackModel, capsys: pytest.CaptureFixture[str]) -> None:
+def run_examples(page: str) -> dict[str, object]:
+    """Runs the examples of a page one after the other; returns the names they define."""
     examples = EXAMPLE.findall((ROOT / page).read_text())
     assert examples
     names: dict[str, object] = {"__name__": "__main__"}
     for example in examples:
         exec(compile(example, page, "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_run(page: str, reader: LoopbackModel, capsys: pytest.CaptureFixture[str]) -> None:
+    names = run_examples(page)
     for client in [value for value in names.values() if isinstance(value, Client)]:
         client.close()  # as a program does when it ends; else its Codex outlives its home
     assert reader.requests
     assert "Certainly." in capsys.readouterr().out or page in SILENT
+
+
+def test_examples_of_tests_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "my_program", ModuleType("my_program"))
+    run_examples("docs/testing-your-code.md")  # they bring models of their own
 
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
