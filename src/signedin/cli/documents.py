@@ -73,11 +73,11 @@ class RunDocument(Ending, frozen=True, kw_only=True):
 
 
 class ResultLine(Ending, frozen=True, kw_only=True, tag_field="kind", tag="result"):
-    """The last line of ``signedin run --json --stream``."""
+    """The result, the line after the events of ``signedin run --json --stream``."""
 
 
 class ChangesLine(msgspec.Struct, frozen=True, tag_field="kind", tag="changes"):
-    """The last line of ``signedin run --worktree --json``.
+    """The line after the result of ``signedin run --worktree --json``.
 
     Attributes:
         files: What was changed in the worktree.

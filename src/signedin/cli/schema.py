@@ -43,7 +43,7 @@ from signedin.model.results import ModelInfo, SessionPage
 DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "run": (RunDocument, "signedin run --json"),
     "run-line": (AnyEvent | ResultLine, "a line of signedin run --json --stream"),
-    "run-worktree": (ChangesLine, "the last line of signedin run --worktree --json"),
+    "run-worktree": (ChangesLine, "the line after the result of signedin run --worktree --json"),
     "best-of": (BestOfDocument, "signedin best-of --json"),
     "batch-line": (RowLine | StatusLine, "a line of signedin batch run --json"),
     "batch-status": (BatchStatus, "signedin batch status --json"),
