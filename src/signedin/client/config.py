@@ -244,9 +244,10 @@ def _read(path: Path | None, tables: tuple[str, ...]) -> tuple[Document, Path] |
     try:
         return msgspec.convert(content, Document), path
     except msgspec.ValidationError as error:
-        known = ", ".join(Document.__struct_fields__)
         where = f"{path} [{'.'.join(tables)}]" if tables else str(path)
-        raise InvalidOptionError(f"{where}: {error}; known are {known}") from error
+        known = f"; known are {', '.join(Document.__struct_fields__)}"
+        hint = known if str(error).startswith("Object contains unknown field") else ""
+        raise InvalidOptionError(f"{where}: {error}{hint}") from error
 
 
 def _no_profile(profile: str, parts: tuple[tuple[Document, Path] | None, ...]) -> str:

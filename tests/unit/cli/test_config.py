@@ -94,7 +94,8 @@ def test_a_model_is_that_of_its_provider(
         ("profiles.review = {permissions = 'full-access'}", "may not raise it above 'read-only'"),
         ("binary = './x'", "unknown field `binary`; known are provider, model"),
         ("trust_project = true", "unknown field `trust_project`"),
-        ("provider = 1", r"Expected `str \| null`, got `int` - at `\$.provider`"),
+        ("provider = 1", r"Expected `str \| null`, got `int` - at `\$.provider`$"),
+        ("billing = 'apy'", r"Invalid enum value 'apy' - at `\$.billing`$"),
         ("budget = {dollars = 1}", "budget has no 'dollars'; it has tokens, usd"),
     ],
 )
