@@ -74,8 +74,9 @@ class AsyncTurnHandle(AsyncBatches[Notification]):
         return batch
 
     def stream(self) -> AsyncIterator[Notification]:
-        """Iterates over what the server reports about this turn, from its beginning.
+        """Iterates over what the server reports about this turn, also before the call.
 
+        Each notification is yielded once: a second call continues where the handle was last read.
         It ends after ``turn/completed``, also for an interrupted turn.
 
         Raises:
