@@ -62,10 +62,6 @@ class Stage:
         """Waits until answers are held at a gate."""
         self.model.wait_until_held(gate, count, timeout=SECONDS)
 
-    def wait_for_disconnect(self) -> None:
-        """Waits until a client has gone away in the middle of an answer."""
-        self.model.wait_for_disconnect(timeout=SECONDS)
-
     @property
     def home(self) -> Path:
         """The agent's home, which marks its processes."""

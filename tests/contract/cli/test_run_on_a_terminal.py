@@ -213,7 +213,7 @@ class TestTerminal:
             "continue with: signedin run --provider codex --resume "
             "ID PROMPT"
         )
-        model.wait_for_disconnect(timeout=60)
+        model.wait_for_disconnect()
         watch.all_gone()
 
     def test_ctrl_c_stops_the_command_that_runs(self, loopback_model: Models, tmp_path):

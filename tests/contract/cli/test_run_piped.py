@@ -148,7 +148,7 @@ class TestPipe:
             watch = Watch(processes_with(home_of(model)))
             process.stdout.close()
             model.release("first")
-            model.wait_for_disconnect(timeout=60)
+            model.wait_for_disconnect()
             assert process.stderr.read() == ""
             assert process.wait(timeout=SECONDS) == 141
         watch.all_gone()
@@ -434,5 +434,5 @@ class TestFailure:
             "error: interrupted\ncontinue with: signedin run --provider codex "
             f"--resume {result['session_id']} PROMPT\n"
         )
-        model.wait_for_disconnect(timeout=60)
+        model.wait_for_disconnect()
         watch.all_gone()

@@ -201,11 +201,18 @@ def test_events_survive_json(client: Client, stage: Stage) -> None:
 def test_nothing_starts_before_a_turn_is_asked_for(client: Client, stage: Stage) -> None:
     stage.play(SCRIPT)
     client.stream("never read")
-    with client.stream("never read either"):
-        pass
     client.session()
     assert client.run("What is this?").text == "It is a repo."
     assert [request.prompt for request in stage.requests] == ["What is this?"]
+
+
+def test_a_turn_that_is_entered_and_left_at_once(client: Client, stage: Stage) -> None:
+    """Entering begins it: whether the model is asked before it is left is for Codex to say."""
+    stage.play(SCRIPT)
+    with client.stream("never read") as turn:
+        pass
+    assert list(turn) == []
+    assert client.run("What is this?").text == "It is a repo."
 
 
 def test_a_turn_that_is_over_stays_over(client: Client, stage: Stage) -> None:

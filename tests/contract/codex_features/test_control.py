@@ -100,7 +100,7 @@ async def test_cancelling_the_waiting_task_stops_the_turn(
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        await asyncio.to_thread(stage.wait_for_disconnect)
+        await asyncio.to_thread(stage.model.wait_for_disconnect)
         assert (await session.run("next")).text == "still there"
 
 

@@ -136,7 +136,7 @@ async def test_a_client_that_is_killed_stops_its_turn(outside: Path, mode: str) 
         await asyncio.to_thread(stage.wait_until_held, "middle")
         client.kill()
         await client.wait()
-        await asyncio.to_thread(stage.wait_for_disconnect)
+        await asyncio.to_thread(stage.model.wait_for_disconnect, timeout=60)
         stage.play("Hello.")
         async with served.client(mode) as other:
             answer = await other.call_tool("ask", {"prompt": "And now?"})

@@ -297,7 +297,7 @@ async def test_a_call_that_is_cancelled_stops_its_turn(work: Path, mode: str) ->
             call = asyncio.create_task(client.call_tool("ask", {"prompt": "Take long."}))
             await asyncio.to_thread(stage.wait_until_held, "middle")
             call.cancel()
-            await asyncio.to_thread(stage.wait_for_disconnect)
+            await asyncio.to_thread(stage.model.wait_for_disconnect, timeout=60)
             stage.play("Hello.")
             answer = await client.call_tool("ask", {"prompt": "And now?"})
     assert answer.structured_content["text"] == "Hello."

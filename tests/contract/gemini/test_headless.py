@@ -202,7 +202,7 @@ def test_an_interrupted_turn_and_a_late_one_leave_nothing(
     _, error = failed(headless.stream("Count.", timeout=LIMIT), TimeoutExceededError)
     assert error.result.text == "one two "
     assert processes_with(marker) == set()
-    assert becomes_empty(temporary)  # what a turn leaves behind is cleaned up in the background
+    assert becomes_empty(temporary, 5)  # what a turn leaves behind is cleaned up in the background
 
 
 @pytest.mark.parametrize("end", ["timeout", "left", "killed"])

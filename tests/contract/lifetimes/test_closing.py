@@ -55,7 +55,7 @@ async def test_closing_a_loop_after_its_session_stops_the_turn_and_no_other(
             while not isinstance(await anext(events), MessageDeltaEvent):
                 pass
         await events.aclose()  # as Python does with a loop that is left
-        await asyncio.to_thread(stage.wait_for_disconnect)
+        await asyncio.to_thread(stage.model.wait_for_disconnect)
         stage.release("half")
         assert (await other).text == "one two"
 
@@ -106,7 +106,7 @@ async def test_a_session_that_outlives_its_client_is_closed_with_it_again(
     processes = Watch(processes_with(marker))
     assert processes.count > 0
     await client.aclose()
-    processes.all_gone()
+    processes.all_gone(5)
     await session.aclose()
     assert processes_with(marker) == set()
 

@@ -67,7 +67,7 @@ async def router() -> Router:
 
 
 async def started(router: Router, server: AppServer, turn_id: str | None = "u") -> AsyncTurnHandle:
-    async def begin() -> str | None:
+    async def begin(_: object) -> str | None:
         return turn_id
 
     handle = AsyncTurnHandle(await router.start(server, THREAD, begin), router)
@@ -159,7 +159,7 @@ async def test_a_thread_is_free_again_when_its_turn_has_ended(
 
 
 async def test_a_refused_start_frees_the_thread(router: Router, server: AppServer) -> None:
-    async def refused() -> str:
+    async def refused(_: object) -> str:
         raise ServerBusyError(-32001, "Server overloaded; retry later.")
 
     with pytest.raises(ServerBusyError):
