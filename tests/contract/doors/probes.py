@@ -618,7 +618,10 @@ _CHATGPT = {
         lambda seen: _stored(seen.scene.work / "store", seen.scene.word),
         turn="stored",
     ),
-    "tool_choice": Probe(lambda _: "required", lambda seen: seen.last["tool_choice"] == "required"),
+    # Of the first request only: a model that must call a tool every time cannot answer.
+    "tool_choice": Probe(
+        lambda _: "required", lambda seen: seen.requests[0].body["tool_choice"] == "required"
+    ),
     "verbosity": Probe(lambda _: "low", lambda seen: seen.last["text"]["verbosity"] == "low"),
     "web_search": Probe(lambda _: True, lambda seen: "web_search" in str(seen.last["tools"])),
     "profile": Probe(lambda _: "siwc", lambda _: False),

@@ -41,6 +41,7 @@ SCRIPT = Script(
         ),
         Rule([WriteFile("new.txt", "one\n"), "Written."], contains="Write"),
         Rule([Text(["It takes ", Hold("time"), "long."])], contains="Wait"),
+        Rule([Text(["I change ", Hold("time"), "it."])], contains="Change @"),
         Rule([shell("sleep 60"), "Slept."], contains="Sleep"),
     ],
 )
