@@ -4,42 +4,51 @@ VENV := .venv
 BIN := $(VENV)/bin
 SITE := .venv-site
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
+DEMO_STAMP := $(VENV)/.demo
 STAMP := $(VENV)/.installed
 SITE_STAMP := $(SITE)/.installed
 TOOLS := build/tools
 CONSTRAINTS := --constraint constraints.txt
 
-.PHONY: demo test test-quick test-all coverage lint format bench docs pictures lock newest-agents \
+.PHONY: demo test test-quick test-all costs coverage lint format bench docs pictures lock newest-agents \
 	test-lowest release site clean
 
-demo: $(STAMP)
+demo: $(DEMO_STAMP)
 	$(BIN)/signedin demo
 
-test: $(STAMP) $(SITE_STAMP)
-	@echo "1 of 4: the agents of npm, into .agents (minutes, once)"
-	$(BIN)/python scripts/install_agents.py
-	@echo "2 of 4: Chromium, for the tests in a browser"
-	$(BIN)/python scripts/install_browser.py
-	@echo "3 of 4: axio, for the tests of its plug-in"
-	$(BIN)/python scripts/install_axio.py
-	@echo "4 of 4: all tests but the slow ones, offline: half an hour on 2 cores."
-	@echo "        What is skipped is counted at the end for each reason, such as an agent that npm could not install."
+test: $(STAMP) .live-agents
+	@echo "Every promise once, live; everything else replayed: ten minutes on 2 cores, offline."
+	@echo "What is skipped is counted at the end for each reason, such as an agent that npm could not install."
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+# The same, and tests/costs.toml.
+costs: $(STAMP) .live-agents
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --write-costs
 
 # For the inner loop: what starts no program, and one agent.
 test-quick: $(STAMP)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -k "unit or not 0.169" tests/unit tests/contract/codex/test_turns.py
 
-coverage: $(STAMP) $(SITE_STAMP)
+# Of `make test`; with ALL=1 of `make test-all`.
+coverage: $(STAMP) $(if $(ALL),.all-agents $(SITE_STAMP),.live-agents)
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(if $(ALL),-m "") --cov --cov-report=term
 	@rm -f .coverage.*
 
-test-all: $(STAMP) $(SITE_STAMP)
+test-all: $(STAMP) $(SITE_STAMP) .all-agents
+	@echo "Every pair live, also load, kills, browsers and wheels: three quarters of an hour on 2 cores."
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m ""
+
+.PHONY: .live-agents .all-agents
+.live-agents: $(STAMP)
+	@echo "The newest Gemini CLI and Qwen Code of npm into .agents, once: 155 MB, less than a minute."
+	$(BIN)/python scripts/install_agents.py --newest claude gemini qwen
+
+.all-agents: $(STAMP)
+	@echo "All agents of npm, Chromium and axio, once: 1.9 GB, two minutes."
 	$(BIN)/python scripts/install_agents.py
 	$(BIN)/python scripts/install_browser.py
 	$(BIN)/python scripts/install_axio.py
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m ""
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -97,11 +106,19 @@ site: $(SITE_STAMP)
 clean:
 	rm -rf $(VENV) $(SITE) .agents build dist
 
+$(DEMO_STAMP): pyproject.toml constraints.txt
+	@echo "What the demonstration needs into .venv, once: 440 MB, half a minute."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) --editable ".[cli,codex,loopback]"
+	touch $@
+
 $(STAMP): pyproject.toml constraints.txt
+	@echo "What tests and checks need into .venv, once: 1.3 GB, of it Codex and Claude Code 750 MB; a minute."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) --editable ".[cli,codex,claude,chatgpt,tools,schema,loopback,policy,batch,zstd]" --group dev --group integrations
-	touch $(STAMP)
+	touch $@ $(DEMO_STAMP)
 
 # In an environment of its own: nothing else needs the tool.
 $(SITE_STAMP): pyproject.toml constraints.txt

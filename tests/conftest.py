@@ -1,9 +1,12 @@
-"""What all tests share: nothing of the machine's own accounts and caches is read or written, and
-no test makes signedin log a secret."""
+"""What all tests share: nothing depends on who started them, nothing of the machine's own accounts
+and caches is read or written, and no test makes signedin log a secret."""
 
 import getpass
 import logging
+import os
 import re
+import signal
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from hypothesis.configuration import set_hypothesis_home_dir
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -19,12 +23,43 @@ from signedin.loopback import LoopbackIssuer
 from signedin.model.redact import redact
 from signedin.providers.shared.environment import vendor_variables
 from support.rows import WITH_COPILOT
+from support.tiers import tier_of
+
+pytest_plugins = ["support.costs"]
 
 CANARY = "sk-canary-0123456789"
 """A key in the environment of every test."""
 
+if not os.access(Path(__file__).parents[1], os.W_OK):  # else hypothesis warns
+    set_hypothesis_home_dir(tempfile.mkdtemp())
 settings.register_profile("signedin", deadline=None)  # a busy machine is no mistake of ours
 settings.load_profile("signedin")
+
+
+def start_as_from_a_terminal() -> None:
+    """Undoes what a background job, a script or a supervisor hands down to all it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGCHLD", "SIGHUP", "SIGQUIT", "SIGTERM", "SIGTSTP", "SIGTTIN", "SIGTTOU"):
+        signal.signal(signal.Signals[name], signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)
+    if (nothing := os.open(os.devnull, os.O_RDWR)) != 0:  # 0 if it was closed
+        os.dup2(nothing, 0)
+        os.close(nothing)
+    os.set_inheritable(0, True)
+    if sys.__stdin__ is None:  # pytest's stand-in asks it for its encoding
+        sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+start_as_from_a_terminal()
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are left out by their markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what only `make test-all` runs."""
+    for item in items:
+        if (tier := tier_of(item.nodeid)) != "live":
+            item.add_marker(tier)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -32,6 +67,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     for reason, count in Counter(report.longrepr[2] for report in skipped).most_common():
         terminalreporter.write_line(f"{count} tests: {reason}")
+
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_OF_THE_STARTER = (
+    "CODEX_HOME",
+    "LC_ALL",
+    "LC_CTYPE",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    *_PROXIES,
+    *map(str.lower, _PROXIES),
+    # Else each of the many programs that tests start compiles signedin anew.
+    "PYTHONDONTWRITEBYTECODE",
+)
+"""Variables of whoever starts the tests that no test may depend on."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,13 +96,13 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         (home / "config.toml").touch()
         patch.setenv("SIGNEDIN_CONFIG", str(home / "config.toml"))
-        patch.delenv("CODEX_HOME", raising=False)
+        for name in _OF_THE_STARTER:
+            patch.delenv(name, raising=False)
+        patch.setenv("LANG", "C.UTF-8")
         for variables in vendor_variables().values():
             for name in variables.credentials:
                 patch.delenv(name, raising=False)
         patch.setenv("CANARY_API_KEY", CANARY)
-        # Else each of the many programs that tests start compiles signedin anew.
-        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
     ours = [home / "cache" / "signedin", home / "signedin" / "chatgpt"]
     kept = [path for folder in ours for path in folder.rglob("*") if path.is_file()]

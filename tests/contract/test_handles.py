@@ -11,11 +11,10 @@ from signedin import Client
 from signedin.loopback import Hang, Reply, Rule, Script, Text
 from support.folders import outside_of_sandboxes
 from support.handles import HOLD, HandleMachine
-from support.rows import ROWS, Row
+from support.rows import Row, row_of
 from support.stage import Stage
 
 KINDS = {"codex-app-server", "claude-cli", "chatgpt-responses", "gemini-acp", "opencode"}
-NEWEST = {row.kind: row for row in reversed(ROWS)}
 PLAYED = Script([Text.echo()], [Rule([Reply("begun", ending=Hang())], contains=HOLD)])
 """Each prompt is answered with itself, but for those that are held."""
 
@@ -30,8 +29,8 @@ FEW = settings(
 
 @pytest.fixture(params=sorted(KINDS))
 def row(request: pytest.FixtureRequest) -> Row:
-    """The newest version of each agent that keeps a process, and one without a process."""
-    return NEWEST[request.param]
+    """Each agent that keeps a process, and one without a process."""
+    return row_of(request.param)
 
 
 @pytest.fixture

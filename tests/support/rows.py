@@ -74,3 +74,21 @@ WITH_COPILOT = [
     *(Row("acp:copilot", "acp", "copilot", version) for version in versions("copilot")),
 ]
 """Also the agent that is held to the scenarios and the sandbox only, not to every door."""
+
+LIVE = {
+    "codex-app-server-wheel",  # what pip installs
+    f"claude-cli-{versions('claude')[0]}",
+    f"gemini-acp-{versions('gemini')[0]}",
+    f"qwen-{versions('qwen')[0]}",  # of the agents that speak ACP, the one that starts cheapest
+    "chatgpt-responses",
+}
+"""The rows that `make test` drives: each agent once, on its default transport."""
+
+LIVE_FOR_ALL = {"codex-app-server-wheel", "chatgpt-responses"}
+"""Those of them that `make test` drives where a test is about signedin, whatever the agent is."""
+
+
+def row_of(kind: str) -> Row:
+    """The row of a kind that `make test` drives; of a kind it does not drive the newest."""
+    rows = [row for row in WITH_COPILOT if row.kind == kind]
+    return next((row for row in rows if row.name in LIVE), rows[0])

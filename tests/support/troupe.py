@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from signedin import Client
-from support.agents import program, versions
+from support.rows import row_of
 from support.stage import Stage
 
 AGENTS = {
-    "claude": ("claude", {"CLAUDE_CODE_MAX_RETRIES": "0", "ANTHROPIC_API_KEY": None}),
-    "codex": ("codex", {}),
-    "gemini": ("gemini", {}),
+    "claude": ("claude-cli", {"CLAUDE_CODE_MAX_RETRIES": "0", "ANTHROPIC_API_KEY": None}),
+    "codex": ("codex-app-server", {}),
+    "gemini": ("gemini-acp", {}),
     "acp:opencode": ("opencode", {}),
 }
-"""The agent of each provider, and variables with which it reports a plan that is used up."""
+"""The kind of row of each provider, and variables with which it reports a used-up plan."""
 
 LOGIN = {"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-loopback"}
 
@@ -33,11 +33,12 @@ class Troupe:
 
     def member(self, provider: str) -> tuple[str, dict[str, object]]:
         """A provider with what drives it against its model."""
-        agent, env = AGENTS[provider]
+        kind, env = AGENTS[provider]
         options = self.stage(provider).options
         login = LOGIN if provider == "claude" else {}
         own = {**options, "env": {**options["env"], **env, **login}}
-        return provider, {"binary": str(program(agent, versions(agent)[0])), **own}
+        binary = row_of(kind).binary
+        return provider, {"binary": str(binary) if binary else None, **own}
 
     def client(self, *providers: str, **keywords: object) -> Client:
         """A new client, which the caller closes."""

@@ -170,7 +170,15 @@ class TestOtherCommands:
         assert server.returncode == 0
         assert not Path(home.removeprefix("CODEX_HOME=")).exists()
 
-    def test_a_scripted_model_for_a_program_that_knows_nothing_of_it(self, tmp_path):
+    @pytest.mark.parametrize(
+        "providers",
+        [
+            ["codex", "chatgpt"],
+            ["claude", "gemini", "acp:opencode", "acp:copilot", "acp:qwen"],
+        ],
+        ids=" ".join,
+    )
+    def test_a_scripted_model_for_a_program_that_knows_nothing_of_it(self, tmp_path, providers):
         script = tmp_path / "script.yaml"
         script.write_text("rules:\n- {contains: name, replies: I am a script.}\n")
         own = tmp_path / "own.py"
@@ -187,9 +195,8 @@ class TestOtherCommands:
             "    print(os.environ['CODEX_HOME'])\n"
             "sys.exit(7)\n"
         )
-        providers = ["codex", "chatgpt", "claude", "gemini"]
-        providers += ["acp:opencode", "acp:copilot", "acp:qwen"]
-        folders = [str(program(name, versions(name)[0]).parent) for name in _FROM_NPM]
+        from_npm = [name for name in _FROM_NPM if any(name in each for each in providers)]
+        folders = [str(program(name, versions(name)[0]).parent) for name in from_npm]
         env = environment(PATH=os.pathsep.join([*folders, os.environ["PATH"]]))
         arguments = ["loopback", script, "--", sys.executable, own, *providers]
         done = run_program(*arguments, cwd=tmp_path, env=env)

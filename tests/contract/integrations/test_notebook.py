@@ -183,7 +183,13 @@ def test_what_an_agent_writes_stays_text(model: LoopbackModel, tmp_path: Path) -
         assert "\u202e" not in fragment
         assert "&lt;script&gt;" in fragment
         assert r"\u202egnp.exe" in fragment
+
+
+@pytest.mark.slow  # needs a browser
+def test_what_an_agent_writes_stays_text_in_a_browser(model: LoopbackModel, tmp_path: Path) -> None:
+    done = Executed(tmp_path, "%%agent --out result\nAttack", "result")
     page = tmp_path / "page.html"
+    fragment = done.shown(1)["text/html"]
     page.write_text(f"<!doctype html><meta charset=utf-8><title>ours</title>{fragment}")
     rendered = render(page, tmp_path / "profile")
     assert rendered.console == []

@@ -26,11 +26,10 @@ from signedin.cli.page.batch import write_batch_page
 from signedin.loopback import Hold, HttpError, Rule, Script, WriteFile
 from support.processes import processes_with
 from support.repositories import Repository
-from support.rows import ROWS
+from support.rows import row_of
 from support.stage import Stage
 
 AGENTS = ("codex-app-server", "claude-cli", "opencode")
-ROW_OF = {kind: next(row for row in ROWS if row.kind == kind) for kind in AGENTS}
 CHECK = [sys.executable, "-c", "assert open('made.txt').read() != 'bad\\n', 'it is bad'"]
 FIRST_AS_A = (
     "## Candidate A\ndiff --git a/made.txt b/made.txt\nnew file mode 100644\n"
@@ -42,7 +41,7 @@ FIRST_AS_A = (
 @pytest.fixture(scope="module", params=AGENTS)
 def agent(request: pytest.FixtureRequest) -> Iterator[tuple[Stage, dict[str, Any]]]:
     """A few agents, of which each finds out by itself where it works."""
-    row = ROW_OF[request.param]
+    row = row_of(request.param)
     with Stage(row.provider) as stage:
         yield stage, {"provider": row.provider, "binary": row.binary, **stage.options}
 

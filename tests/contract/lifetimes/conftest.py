@@ -1,4 +1,4 @@
-"""The newest Codex and Claude Code, as the processes of clients that end in unusual ways."""
+"""Codex and Claude Code, as the processes of clients that end in unusual ways."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from signedin import AsyncClient, Client
-from support.rows import ROWS, Row
+from support.rows import Row, row_of
 from support.stage import Stage
 
 KINDS = ("codex-app-server", "claude-cli")
-NEWEST = {row.kind: row for row in reversed(ROWS)}
 
 
 @pytest.fixture(params=KINDS)
 def row(request: pytest.FixtureRequest) -> Row:
     """An agent whose process serves many turns."""
-    return NEWEST[request.param]
+    return row_of(request.param)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from signedin import AsyncClient, Client
 from signedin.loopback import Collector, Shell, UsageLimit
 from support.folders import outside_of_sandboxes
 from support.otel import Telemetry
-from support.rows import ROWS, Row
+from support.rows import ROWS, Row, row_of
 from support.stage import Stage
 
 ROOTS = {"claude": "claude_code.interaction", "codex": "turn/start"}
@@ -133,8 +133,7 @@ def test_who_continues_a_turn_reports_into_it_as_well(
     telemetry: Telemetry, collector: Collector, work: Path
 ) -> None:
     """The plan is found used up in the middle of the turn, which another agent then continues."""
-    claude = next(row for row in REPORTING if row.provider == "claude")
-    codex = next(row for row in REPORTING if row.provider == "codex")
+    claude, codex = row_of("claude-cli"), row_of("codex-app-server")
     login = {"ANTHROPIC_API_KEY": None, "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-loopback"}
     with Stage("claude") as first, Stage("codex") as second:
         first.play(LIMIT)
@@ -164,7 +163,7 @@ def test_codex_without_a_server_gets_the_trace(row: Row, telemetry: Telemetry, w
 
 
 def test_nothing_goes_down_if_nobody_watches(collector: Collector, work: Path) -> None:
-    row = next(row for row in REPORTING if row.provider == "codex")
+    row = row_of("codex-app-server")
     with Stage(row.provider) as stage:
         stage.play("Done.")
         with Client(row.provider, cwd=work, **reporting(stage, row, collector)) as client:

@@ -76,7 +76,7 @@ WAIT_FOR = f"(async () => {{ {SEARCH} while (!(%s)) await new Promise(requestAni
 
 @pytest.fixture(scope="module")
 def site() -> Path:
-    """The site, built once for all tests; `make test` installs what builds it."""
+    """The site, built once for all tests; `make test-all` installs what builds it."""
     if not ZENSICAL.exists():
         give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         give_up("what builds the site is not installed; see make site")

@@ -9,16 +9,15 @@ import pytest
 from signedin import Client
 from signedin.integrations.pydantic_ai import SignedInModel
 from support.folders import outside_of_sandboxes
-from support.rows import ROWS, Row
+from support.rows import Row, row_of
 from support.stage import Stage
 
 KINDS = ("claude-cli", "codex-app-server", "gemini-acp", "chatgpt-responses")
-NEWEST = [next(row for row in ROWS if row.kind == kind) for kind in KINDS]
 
 
-@pytest.fixture(params=NEWEST, ids=lambda row: row.name, scope="module")
+@pytest.fixture(params=map(row_of, KINDS), ids=lambda row: row.name, scope="module")
 def row(request: pytest.FixtureRequest) -> Row:
-    """The newest version of each kind of agent that calls Python functions."""
+    """Each kind of agent that calls Python functions."""
     return request.param
 
 
