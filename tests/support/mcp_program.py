@@ -1,13 +1,20 @@
-"""The installed ``signedin mcp``, and the client of the MCP SDK that calls it."""
+"""``signedin mcp``, and the client of the MCP SDK that calls it."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import mcp_types as types
 from mcp import Client, StdioServerParameters
+from mcp.client import Transport
+from mcp.server.lowlevel import Server
+from mcp.shared.memory import create_client_server_memory_streams
 
+from signedin.faces.mcp import server as face
+from signedin.faces.mcp.agents import Scope
 from support.program import PROGRAM
 from support.stage import Stage
 
@@ -38,22 +45,46 @@ def user(action: str, content: Mapping[str, object] | None, shown: list[str]) ->
 
 @asynccontextmanager
 async def agent_server(
-    *stages: Stage,
-    cwd: Path,
-    arguments: tuple[str, ...] = (),
-    mode: str = "auto",
-    asks: Asks | None = None,
-    **more: str,
+    *stages: Stage, cwd: Path, mode: str = "auto", asks: Asks | None = None, **more: str
 ) -> AsyncIterator[Client]:
-    """A client of a new server, whose agents are those of the stages."""
+    """A client of a new server in this process, whose agents are those of the stages.
+
+    The program would import the MCP SDK first, which takes longer than most of what is asked.
+    """
+    scope = Scope.of([stage.provider for stage in stages], "read-only", str(cwd))
+    with patch.dict(os.environ, variables(*stages, **more), clear=True):
+        async with (
+            face.agent_server(scope) as server,
+            Client(_in_memory(server), mode=mode, elicitation_callback=asks) as client,
+        ):
+            yield client
+
+
+@asynccontextmanager
+async def agent_program(
+    *stages: Stage, cwd: Path, arguments: tuple[str, ...] = (), mode: str = "auto"
+) -> AsyncIterator[Client]:
+    """The same of the installed program, over its standard input and output."""
     providers = [word for stage in stages for word in ("--provider", stage.provider)]
     server = StdioServerParameters(
         command=str(PROGRAM),
         args=["mcp", *providers, "--cwd", str(cwd), *arguments],
-        env=variables(*stages, **more),
+        env=variables(*stages),
     )
-    async with Client(server, mode=mode, elicitation_callback=asks) as client:
+    async with Client(server, mode=mode) as client:
         yield client
+
+
+@asynccontextmanager
+async def _in_memory(server: Server) -> AsyncIterator[Transport]:
+    async with create_client_server_memory_streams() as (client_streams, (read, write)):
+        options = server.create_initialization_options()
+        serving = asyncio.create_task(server.run(read, write, options))
+        try:
+            yield client_streams
+        finally:
+            await client_streams[1].aclose()
+            await serving
 
 
 def texts(result: types.CallToolResult) -> list[str]:

@@ -15,6 +15,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from signedin.loopback import Hold, Text, shell
+from support.folders import outside_of_sandboxes
 from support.mcp_program import ERAS, PROGRAM, texts, user, variables
 from support.processes import environment_of, processes_with
 from support.stage import Stage
@@ -58,9 +59,17 @@ class Served(NamedTuple):
                 yield client
 
 
-@pytest.fixture
-def served(stage: Stage, outside: Path) -> Iterator[Served]:
-    with server(stage, outside) as served:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Path]:
+    """Where the agents of the shared server work."""
+    with outside_of_sandboxes() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def served(stage: Stage, shared: Path) -> Iterator[Served]:
+    """One server for the tests that leave it as it was."""
+    with server(stage, shared) as served:
         yield served
 
 
@@ -100,7 +109,7 @@ def test_who_is_not_served(served: Served) -> None:
 
 
 @pytest.mark.parametrize("mode", ERAS)
-async def test_asking(stage: Stage, served: Served, outside: Path, mode: str) -> None:
+async def test_asking(stage: Stage, served: Served, shared: Path, mode: str) -> None:
     shown: list[str] = []
     seen: list[str | None] = []
 
@@ -111,7 +120,7 @@ async def test_asking(stage: Stage, served: Served, outside: Path, mode: str) ->
     async with served.client(mode, user("accept", {}, shown)) as client:
         answer = await client.call_tool("ask", {"prompt": "Write."}, progress_callback=progress)
     assert texts(answer)[0] == "Done."
-    assert (outside / "new").exists()
+    (shared / "new").unlink()
     assert len(shown) == 1
     assert seen[-1] == "Done."
 

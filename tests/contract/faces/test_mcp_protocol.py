@@ -8,7 +8,7 @@ import pytest
 from mcp import MCPError
 
 from signedin.loopback import AskUser, Hold, HttpError, Shell, Text, shell
-from support.mcp_program import ERAS, agent_server, refused, texts, user
+from support.mcp_program import ERAS, agent_program, agent_server, refused, texts, user
 from support.processes import app_servers_with
 from support.stage import Stage
 
@@ -63,7 +63,7 @@ async def test_the_removed_servers_arguments_are_unchanged(stage: Stage, work: P
 async def test_asking_and_replying(stage: Stage, work: Path, mode: str) -> None:
     stage.play(Text.echo("You said {prompt}."))
     home = stage.model.variables("codex")["CODEX_HOME"]
-    async with agent_server(stage, cwd=work, mode=mode) as client:
+    async with agent_program(stage, cwd=work, mode=mode) as client:
         first = await client.call_tool("ask", {"prompt": "one", "effort": "high"})
         session = first.structured_content["session_id"]
         [agent] = app_servers_with(home)
@@ -325,7 +325,7 @@ async def test_a_tool_that_is_not_there(stage: Stage, work: Path) -> None:
 async def test_fifty_calls_at_once(stage: Stage, work: Path) -> None:
     stage.play(Text.echo())
     prompts = [f"number {number}" for number in range(50)]
-    async with agent_server(stage, cwd=work) as client:
+    async with agent_program(stage, cwd=work) as client:
         calls = [client.call_tool("ask", {"prompt": prompt}) for prompt in prompts]
         answers = [each.structured_content for each in await asyncio.gather(*calls)]
     assert [answer["text"] for answer in answers] == prompts

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from signedin.loopback import Text
-from support.mcp_program import agent_server, refused, texts
+from support.mcp_program import agent_program, agent_server, refused, texts
 from support.stage import Stage
 
 MORE = (
@@ -106,7 +106,7 @@ async def test_sessions_of_other_folders_are_refused(
 async def test_a_session_stays_within_its_permissions(stage: Stage, work: Path) -> None:
     stage.play(Text.echo())
     full = ("--permissions", "full-access")
-    async with agent_server(stage, cwd=work, arguments=full) as client:
+    async with agent_program(stage, cwd=work, arguments=full) as client:
         given = {"prompt": "one", "sandbox": "read-only"}
         thread = (await client.call_tool("codex", given)).structured_content["threadId"]
         await client.call_tool("codex-reply", {"prompt": "two", "threadId": thread})
