@@ -1,11 +1,15 @@
-"""Asks ChatGPT through pydantic-ai's own provider, as a program of its own:
-ACCOUNT PROFILE ISSUER BACKEND.
+"""Asks ChatGPT through pydantic-ai's own provider, in several processes of one program.
 
-For each line of its input it asks in two tasks, and writes what was answered.
+For each line of its input, which names a login (ACCOUNT PROFILE ISSUER BACKEND), all of them ask in
+two tasks at the same time; it writes what was answered. To import pydantic-ai takes seconds, so it
+does that once and forks.
 """
 
 import asyncio
+import json
 import sys
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -21,6 +25,7 @@ from signedin.integrations.pydantic_ai import signedin_openai
 from signedin.providers.chatgpt import Profile
 from support.chatgpt_account import profile_at
 
+PROCESSES = 8
 TASKS = 2
 PROVIDERS = {"siwc": OpenAIChatGPTProvider, "codex": OpenAICodexProvider}
 
@@ -35,16 +40,39 @@ def new_agent(client: AsyncOpenAI, profile: Profile) -> Agent[None, str]:
     return Agent(OpenAIResponsesModel("gpt-5.5", provider=provider))
 
 
-async def _main() -> None:
-    account, *where = sys.argv[1:]
-    profile = profile_of(*where)
-    async with signedin_openai(account, profile=profile) as client:
-        agent = new_agent(client, profile)
-        print("ready", flush=True)
-        while await asyncio.to_thread(sys.stdin.readline):
-            results = await asyncio.gather(*(agent.run("Hi.") for _ in range(TASKS)))
-            print(" ".join(result.output for result in results), flush=True)
+def _ask(orders: Connection) -> None:
+    """Asks with each login that is ordered, until none is."""
+    agents: dict[str, Agent[None, str]] = {}
+    with asyncio.Runner() as runner:
+        while login := orders.recv():
+            if login not in agents:
+                account, *where = login.split()
+                profile = profile_of(*where)
+                agents[login] = new_agent(signedin_openai(account, profile=profile), profile)
+            orders.send(runner.run(_answers(agents[login])))
+
+
+async def _answers(agent: Agent[None, str]) -> list[str]:
+    runs = [agent.run("Hi.") for _ in range(TASKS)]
+    results = await asyncio.gather(*runs, return_exceptions=True)
+    return [repr(each) if isinstance(each, BaseException) else each.output for each in results]
+
+
+def _main() -> None:
+    context = get_context("fork")
+    pipes = [context.Pipe() for _ in range(PROCESSES)]
+    processes = [context.Process(target=_ask, args=(theirs,)) for _, theirs in pipes]
+    for process in processes:
+        process.start()
+    for line in sys.stdin:
+        for ours, _ in pipes:
+            ours.send(line)
+        print(json.dumps([ours.recv() for ours, _ in pipes]), flush=True)
+    for (ours, _), process in zip(pipes, processes, strict=True):
+        ours.send("")
+        process.join()
+    sys.exit(any(process.exitcode for process in processes))
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    _main()

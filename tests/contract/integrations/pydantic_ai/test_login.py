@@ -1,11 +1,14 @@
 """pydantic-ai's own ChatGPT providers, with the login that signedin has stored."""
 
 import asyncio
+import json
+import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,10 +22,9 @@ from signedin.loopback import HttpError, LoopbackIssuer, LoopbackModel
 from signedin.providers.chatgpt.sign_in import profiles
 from support import pydantic_ai_asking
 from support.chatgpt_account import SignedInUser
-from support.pydantic_ai_asking import TASKS, new_agent, profile_of
+from support.pydantic_ai_asking import PROCESSES, TASKS, new_agent, profile_of
 
 PAGE = Path(__file__).parents[4] / "docs" / "integrations" / "pydantic-ai.md"
-PROCESSES = 8
 EXPIRIES = 20
 
 
@@ -54,33 +56,38 @@ async def signed_in(name: str, *replies: object) -> AsyncIterator[Signed]:
         await signed.user.auth.logout()
 
 
-def start(signed: Signed) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, pydantic_ai_asking.__file__, *signed.arguments],
+@pytest.fixture(scope="module")
+def processes() -> Iterator[subprocess.Popen[str]]:
+    """A program that asks in several processes, with the logins it is told."""
+    with subprocess.Popen(
+        [sys.executable, pydantic_ai_asking.__file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
-    )
+        start_new_session=True,
+    ) as program:
+        try:
+            yield program
+            program.stdin.close()
+            assert program.wait(timeout=60) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ["siwc", "codex"])
-async def test_eight_processes_refresh_each_expiry_once(name: str) -> None:
+async def test_eight_processes_refresh_each_expiry_once(
+    processes: subprocess.Popen[str], name: str
+) -> None:
     async with signed_in(name, "Hello.") as signed:
-        processes = [start(signed) for _ in range(PROCESSES)]
-        assert [process.stdout.readline() for process in processes] == ["ready\n"] * PROCESSES
-        answer = " ".join(["Hello."] * TASKS) + "\n"
         for expiry in range(1, EXPIRIES + 1):
             await signed.user.age()
-            for process in processes:
-                process.stdin.write("go\n")
-                process.stdin.flush()
-            assert [process.stdout.readline() for process in processes] == [answer] * PROCESSES
+            processes.stdin.write(" ".join(signed.arguments) + "\n")
+            processes.stdin.flush()
+            answers = await asyncio.to_thread(processes.stdout.readline)
+            assert json.loads(answers) == [["Hello."] * TASKS] * PROCESSES
             # A refused refresh would be a further one.
             assert signed.refreshes == expiry
-        complaints = [process.communicate()[1] for process in processes]
-        assert [process.returncode for process in processes] == [0] * PROCESSES, complaints
         assert len(signed.model.requests) == PROCESSES * TASKS * EXPIRIES
 
 
