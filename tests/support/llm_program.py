@@ -1,12 +1,19 @@
-"""The installed ``llm`` program, whose agents talk to a loopback model."""
+"""The ``llm`` program, whose agents talk to a loopback model."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from click.testing import CliRunner
+from llm.cli import cli
+
+import signedin
 from signedin.loopback import LoopbackModel
 from support.agents import program, versions
 
@@ -38,7 +45,7 @@ class LLM:
         self.env = {name: text for name, text in (os.environ | changes).items() if text is not None}
 
     def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        """Starts the program in pipes, to be ended by the caller."""
+        """Starts the installed program in pipes, to be ended by the caller."""
         return subprocess.Popen(
             [PROGRAM, *arguments],
             stdin=stdin,
@@ -50,10 +57,13 @@ class LLM:
         )
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Runs the program to its end: exit code, standard output, standard error."""
-        with self.start(*arguments) as process:
-            out, err = process.communicate(timeout=SECONDS)
-        return process.returncode, out, err
+        """Runs the command in this process: exit code, standard output, standard error.
+
+        The program takes more than a second to import itself.
+        """
+        with chdir(self.cwd), patch.dict(os.environ, self.env, clear=True), _agents_end():
+            done = CliRunner(catch_exceptions=False).invoke(cli, arguments)
+        return done.exit_code, done.stdout, done.stderr
 
     def answer(self, *arguments: str) -> str:
         """What the program prints of a prompt that is answered."""
@@ -64,3 +74,16 @@ class LLM:
     def logs(self) -> list[dict[str, Any]]:
         """What the program has logged, the oldest first."""
         return json.loads(self.answer("logs", "-n", "0", "--json"))
+
+
+@contextmanager
+def _agents_end() -> Iterator[None]:
+    """Ends the agents that a command has started, as the end of its process would."""
+    new_client = signedin.Client
+    with ExitStack() as clients:
+
+        def entered(*args: object, **keywords: object) -> signedin.Client:
+            return clients.enter_context(new_client(*args, **keywords))
+
+        with patch.object(signedin, "Client", entered):
+            yield
