@@ -17,8 +17,9 @@ from hypothesis import given, strategies as st
 
 from signedin import AsyncClient, CassetteError, Client, InvalidOptionError
 from signedin.wire.cassettes import cassette, player, roles
+from signedin.wire.cassettes.recorder import Recorder
 from signedin.wire.cassettes.roles import Roles
-from signedin.wire.cassettes.tape import write_tape
+from signedin.wire.cassettes.tape import Start, write_tape
 from support.cassette_scenarios import FOLDER, SCENARIOS, loopback_keywords, script_of
 from support.rows import ROWS
 
@@ -275,6 +276,31 @@ def test_conversations_that_began_alike_may_change_places() -> None:
     assert replay.match({"on": "<uuid:1>", "say": "first"}, {"on": two, "say": "first"})
     assert replay.match({"on": "<uuid:2>", "say": "second"}, {"on": one, "say": "second"})
     assert not replay.match({"on": "<uuid:1>"}, {"on": one})
+
+
+@pytest.mark.parametrize(
+    ("data", "texts", "messages"),
+    [
+        (b'{"a": 1}\nSay hello.', ['{"a": 1}\nSay hello.'], []),
+        (b'{"a": 1}\n[2]\n', ['{"a": 1}\n[2]\n'], []),
+        (b"Say hello.", ["Say hello."], []),
+        (b'{"a": 1}\n{"b": 2}\n', [], [{"a": 1}, {"b": 2}]),
+    ],
+    ids=["json first", "not all objects", "text", "lines of json"],
+)
+def test_what_is_sent_is_split_alike_when_it_is_played(
+    data: bytes, texts: list[str], messages: list[object]
+) -> None:
+    """A prompt that begins with a line of JSON is one text, for it goes to the program as such."""
+    recorder, start = Recorder(), Start(program="agent")
+    recorder.begin(start).sent(data)
+    sent = recorder.entries[1:]
+    assert [entry.sent_text for entry in sent if entry.sent_text is not None] == texts
+    assert [json.loads(bytes(entry.sent)) for entry in sent if entry.sent] == messages
+    for again, is_known in ((data, True), (data[:-1] + b"?", False)):
+        track = player.Player(Path("run.jsonl"), recorder.entries).begin(start)
+        track.send(again)
+        assert (track.failure is None) is is_known
 
 
 LIKE_ROLES = st.from_regex("(<_{0,2}(uuid|iso|request|seconds):[12a]?>?){1,2}", fullmatch=True)
