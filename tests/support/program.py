@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -55,7 +56,10 @@ def run_program(
 def started_program(
     *arguments: str | Path, cwd: Path, start_new_session: bool = False
 ) -> Iterator[subprocess.Popen[str]]:
-    """Starts the program in pipes, to be ended by the caller; whatever happens, it ends here."""
+    """Starts the program in pipes, to be ended by the caller.
+
+    Whatever happens, it ends here; with what it has started, if it is in a session of its own.
+    """
     with subprocess.Popen(
         [PROGRAM, *arguments],
         stdin=subprocess.DEVNULL,
@@ -69,6 +73,8 @@ def started_program(
         try:
             yield process
         except BaseException:
+            if start_new_session:
+                os.killpg(process.pid, signal.SIGKILL)
             process.kill()
             raise
 
