@@ -2,13 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
 
 from signedin import Client, Turn
 from signedin.loopback import (
@@ -37,37 +39,56 @@ SCRIPT = Script(
 )
 
 
-@pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackModel]:
+@pytest.fixture(scope="module", autouse=True)
+def model() -> Iterator[LoopbackModel]:
     """A model that whatever Codex a kernel starts talks to."""
-    with LoopbackModel(SCRIPT) as model:
+    with LoopbackModel(SCRIPT) as model, pytest.MonkeyPatch.context() as patch:
         for name, value in model.variables("codex").items():
             if value is None:
-                monkeypatch.delenv(name, raising=False)
+                patch.delenv(name, raising=False)
             else:
-                monkeypatch.setenv(name, value)
+                patch.setenv(name, value)
+        # Else a kernel has files in the user's own folders.
+        patch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
         yield model
 
 
-class Executed:
-    """A notebook after it has run.
+Shown = list[list[NotebookNode]]
+"""For each cell its outputs, as a notebook stores them."""
+Run = Callable[..., Shown]
 
-    Attributes:
-        outputs: For each cell its outputs, as the notebook stores them.
-    """
 
-    def __init__(self, folder: Path, *cells: str) -> None:
-        sources = [nbformat.v4.new_code_cell(cell) for cell in ("%load_ext signedin", *cells)]
-        self.notebook = nbformat.v4.new_notebook(cells=sources)
-        (folder / "work").mkdir(exist_ok=True)
-        place = {"metadata": {"path": str(folder / "work")}}
-        NotebookClient(self.notebook, kernel_name="python3", resources=place).execute()
-        self.outputs = [cell.outputs for cell in self.notebook.cells[1:]]
+@contextmanager
+def new_kernel(folder: Path) -> Iterator[Run]:
+    """Starts a kernel, in which the cells of a notebook are run."""
+    notebook = nbformat.v4.new_notebook()
+    client = NotebookClient(
+        notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
 
-    def shown(self, cell: int) -> dict[str, str]:
-        """What the only output of a cell displays, by media type."""
-        [output] = self.outputs[cell]
-        return output["data"]
+    def run(*sources: str) -> Shown:
+        begin = len(notebook.cells)
+        notebook.cells += [nbformat.v4.new_code_cell(source) for source in sources]
+        for number in range(begin, len(notebook.cells)):
+            client.execute_cell(notebook.cells[number], number)
+        return [cell.outputs for cell in notebook.cells[begin:]]
+
+    with client.setup_kernel():
+        run("%load_ext signedin")
+        yield run
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A kernel for the tests that use other names than each other."""
+    with new_kernel(tmp_path_factory.mktemp("work")) as run:
+        yield run
+
+
+def displayed(outputs: list[NotebookNode]) -> dict[str, str]:
+    """What the only output of a cell displays, by media type."""
+    [output] = outputs
+    return output["data"]
 
 
 def words(html: str) -> str:
@@ -76,41 +97,30 @@ def words(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", bare).split())
 
 
-@pytest.fixture(scope="module")
-def quiet() -> Iterator[None]:
-    """Has no file of a kernel in the user's own folders."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-        yield
-
-
-def test_the_magic(model: LoopbackModel, tmp_path: Path) -> None:
-    done = Executed(
-        tmp_path,
-        "%%agent codex --permissions workspace-write --session one --out first\nDo something",
-        "%%agent --session one --out second\nAnd now?",
-        "%%agent\nAnother conversation",
-        "first.session_id == second.session_id, first.text, second.text",
-        "from signedin import Client\nmine = Client('codex', permissions='workspace-write')",
-        "%%agent mine --out third\nHi",
-        "third.provider",
-    )
-    seen = words(done.shown(0)["text/html"])
+def test_the_magic(tmp_path: Path) -> None:
+    with new_kernel(tmp_path) as run:
+        done = run(
+            "%%agent codex --permissions workspace-write --session one --out first\nDo something",
+            "%%agent --session one --out second\nAnd now?",
+            "%%agent\nAnother conversation",
+            "first.session_id == second.session_id, first.text, second.text",
+            "from signedin import Client\nmine = Client('codex', permissions='workspace-write')",
+            "%%agent mine --out third\nHi",
+            "third.provider",
+        )
+    seen = words(displayed(done[0])["text/html"])
     assert "echo seen; exit 3 exit 3" in seen
     assert "new.txt added +1" in seen
     assert re.search(r"Done\. completed .* tokens in", seen)
-    assert done.shown(0)["text/plain"].endswith(", completed)")
-    assert "It works . completed" in words(done.shown(1)["text/html"])
-    assert done.shown(3)["text/plain"] == "(True, 'Done.', 'It **works**.')"
-    assert done.shown(6)["text/plain"] == "'codex'"
+    assert displayed(done[0])["text/plain"].endswith(", completed)")
+    assert "It works . completed" in words(displayed(done[1])["text/html"])
+    assert displayed(done[3])["text/plain"] == "(True, 'Done.', 'It **works**.')"
+    assert displayed(done[6])["text/plain"] == "'codex'"
     wait_until_none_with(os.environ["CODEX_HOME"])
 
 
-def test_another_client_in_the_variable_begins_another_conversation(
-    model: LoopbackModel, tmp_path: Path
-) -> None:
-    done = Executed(
-        tmp_path,
+def test_another_client_in_the_variable_begins_another_conversation(kernel: Run) -> None:
+    done = kernel(
         "from signedin import Client\nmine = Client('codex')",
         "%%agent mine --session one --out first\nHi",
         "mine.close()\nmine = Client('codex')",
@@ -118,12 +128,11 @@ def test_another_client_in_the_variable_begins_another_conversation(
         "%%agent mine --session one --out third\nHi",
         "first.session_id == second.session_id, second.session_id == third.session_id",
     )
-    assert done.shown(5)["text/plain"] == "(False, True)"
+    assert displayed(done[5])["text/plain"] == "(False, True)"
 
 
-def test_both_apis_and_what_they_return(model: LoopbackModel, tmp_path: Path) -> None:
-    done = Executed(
-        tmp_path,
+def test_both_apis_and_what_they_return(kernel: Run) -> None:
+    done = kernel(
         "from signedin import AsyncClient, Client\nfrom signedin.integrations.notebook import *",
         "client = Client('codex')\nclient.run('Hi')",
         "session = client.session()\nsession.run('Hello').text, session.run('And now?').text",
@@ -136,22 +145,22 @@ def test_both_apis_and_what_they_return(model: LoopbackModel, tmp_path: Path) ->
         "talk",
         "client.stream('Hi')",
     )
-    result = done.shown(1)
+    result = displayed(done[1])
     assert sorted(result) == ["text/html", "text/markdown", "text/plain"]
     assert result["text/markdown"] == "It **works**."
     assert "It <strong>works</strong>." in result["text/html"]
-    turns = words(done.shown(3)["text/html"])
+    turns = words(displayed(done[3])["text/html"])
     assert re.search(r"Hello It works \. completed And now\? It works \. completed", turns)
-    assert "It works . completed" in words(done.shown(4)["text/html"])
-    watched, talk = done.outputs[5]
+    assert "It works . completed" in words(displayed(done[4])["text/html"])
+    watched, talk = done[5]
     assert "It works . completed" in words(watched["data"]["text/html"])
     assert words(talk["data"]["text/html"]).endswith("history() returns the turns of this session.")
-    assert done.shown(6) == {"text/plain": "Turn(id=None, not started)"}
+    assert displayed(done[6]) == {"text/plain": "Turn(id=None, not started)"}
 
 
-def test_a_turn_that_fails_is_shown_and_raises(model: LoopbackModel, tmp_path: Path) -> None:
+def test_a_turn_that_fails_is_shown_and_raises(kernel: Run) -> None:
     with pytest.raises(CellExecutionError, match="UsageLimitError") as caught:
-        Executed(tmp_path, "%%agent\nToo much")
+        kernel("%%agent\nToo much")
     assert "usage limit" in str(caught.value)
 
 
@@ -175,10 +184,10 @@ def html_of(turn: Turn) -> object:
     return turn._repr_html_()
 
 
-def test_what_an_agent_writes_stays_text(model: LoopbackModel, tmp_path: Path) -> None:
-    done = Executed(tmp_path, "%%agent --out result\nAttack", "result")
+def test_what_an_agent_writes_stays_text(kernel: Run, tmp_path: Path) -> None:
+    done = kernel("%%agent --out result\nAttack", "result")
     for cell in (0, 1):
-        fragment = done.shown(cell)["text/html"]
+        fragment = displayed(done[cell])["text/html"]
         assert not re.search(r"<script|<img|<iframe|<link|href=.javascript|@import|url\(", fragment)
         assert "\u202e" not in fragment
         assert "&lt;script&gt;" in fragment
