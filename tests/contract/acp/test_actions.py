@@ -9,7 +9,6 @@ from signedin import (
     ApprovalEvent,
     CommandEvent,
     Event,
-    FileChange,
     FileChangeEvent,
     WarningEvent,
 )
@@ -128,20 +127,6 @@ def test_a_failing_command_says_how_it_ended(client, driver, stage: Stage, work:
     silent = driver.provider == "gemini"
     assert end == (("completed", "", None) if silent else ("failed", "hello", 3))
     assert client.capabilities.command_output is not silent
-
-
-def test_an_allowed_file_is_written_with_a_diff(client, stage: Stage, work: Path) -> None:
-    file = work / "new.txt"
-    stage.play(WriteFile(str(file), "a\nb\n"), "Written.")
-    judge = Judge(allow)
-    events = events_of(client.stream("Write it.", cwd=work, on_approval=judge))
-    assert file.read_text() == "a\nb\n"
-    [asked] = judge.asked
-    assert asked.subject == "file_change"
-    assert asked.changes == (FileChange(str(file), "add", "a\nb\n"),)
-    changes = of_type(events, FileChangeEvent)
-    assert [event.status for event in changes] == ["started", "completed"]
-    assert changes[-1].changes == (FileChange(str(file), "add", "a\nb\n"),)
 
 
 def test_a_file_that_is_not_allowed_is_not_written(client, stage: Stage, work: Path) -> None:

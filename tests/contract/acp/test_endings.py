@@ -10,10 +10,8 @@ import pytest
 from signedin import (
     AuthRequiredError,
     Client,
-    DoneEvent,
     ErrorKind,
     MessageDeltaEvent,
-    MessageEvent,
     ProviderNotInstalledError,
     RateLimitedError,
     SignedinError,
@@ -25,7 +23,7 @@ from signedin.loopback import Cut, Hang, HttpError, Reply, Shell, Text, UsageLim
 from signedin.loopback.script import Answer
 from support.processes import Watch, children_with, processes_with, wait_until_none_with
 from support.stage import Stage
-from support.turns import checked, failed, of_type
+from support.turns import checked, failed
 
 HALF = Reply("one two three", ending=Hang(after=2))
 """Two deltas, then silence."""
@@ -54,22 +52,6 @@ NAMELESS = {"opencode"}
 """Agents that do not tell the status of a failed request."""
 
 
-def test_an_interrupted_turn_ends_with_what_there_was(
-    client: Client, stage: Stage, work: Path
-) -> None:
-    stage.play(HALF)
-    with client.stream("Count.", cwd=work) as turn:
-        events = []
-        for event in turn:
-            events.append(event)
-            if isinstance(event, MessageDeltaEvent) and event.text == "two ":
-                turn.interrupt()
-    assert isinstance(events[-1], DoneEvent)
-    assert (events[-1].reason, events[-1].text) == ("interrupted", "one two ")
-    stage.play(Text.echo())
-    assert checked(client.run("still there?", cwd=work)).text == "still there?"
-
-
 def test_interrupting_ends_a_running_command(
     client: Client, stage: Stage, work: Path, tmp_path: Path
 ) -> None:
@@ -84,14 +66,6 @@ def test_interrupting_ends_a_running_command(
     command.all_gone()
     stage.play(Text.echo())
     assert checked(client.run("still there?", cwd=work)).text == "still there?"
-
-
-def test_a_timeout_keeps_what_was_received(client: Client, stage: Stage, work: Path) -> None:
-    stage.play(HALF)
-    _, error = failed(client.stream("Count.", cwd=work, idle_timeout=5), TimeoutExceededError)
-    assert error.result.text == "one two "
-    [message] = of_type(error.result.events, MessageEvent)
-    assert (message.text, message.complete) == ("one two ", False)
 
 
 def test_leaving_early_leaves_nothing_behind(

@@ -1,6 +1,5 @@
 """Python functions and MCP servers that an agent calls."""
 
-import asyncio
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -23,14 +22,13 @@ from signedin.loopback import Text, ToolCall
 from signedin.model.approvals import ApprovalRequest, Decision, allow
 from signedin.model.options import McpServer
 from support.stage import Stage
-from support.turns import checked, events_of, of_type
+from support.turns import events_of, of_type
 
 SERVER = Path(__file__).parents[2] / "support" / "mcp_server.py"
 TOY = McpServer(command=sys.executable, args=[str(SERVER)], env={"TOY_SUFFIX": "!"})
 
 
 MEETING = threading.Barrier(2)
-CALLED, OVER = threading.Event(), threading.Event()
 
 
 @tool
@@ -52,50 +50,13 @@ def meet() -> str:
     return "met"
 
 
-@tool
-async def wait() -> None:
-    """Waits for ever."""
-    CALLED.set()
-    try:
-        await asyncio.Event().wait()
-    finally:
-        OVER.set()
-
-
-TOOLS = (weather, broken, meet, wait)
+TOOLS = (weather, broken, meet)
 """Given together, because opencode needs a process for each set of tools."""
 
 
 def calls(events: list[Event]) -> list[tuple[str, str | None, str, object]]:
     """The tool calls of a turn: name, server, status and arguments."""
     return [(e.name, e.server, e.status, e.arguments) for e in of_type(events, ToolEvent)]
-
-
-def test_a_tool_is_called_and_its_result_shown(
-    client: Client, driver, stage: Stage, work: Path
-) -> None:
-    given = {"city": "Oslo", "days": 2}
-    stage.play(ToolCall(driver.tool("weather"), given), "It is blue.")
-    events = events_of(client.stream("Weather?", cwd=work, tools=TOOLS))
-    started, completed = calls(events)
-    # opencode may begin a call before it knows what with.
-    assert started in [("weather", None, "started", arguments) for arguments in (given, {})]
-    assert completed == ("weather", None, "completed", given)
-    assert of_type(events, ApprovalEvent) == []
-    assert '"sky":"blue"' in stage.requests[-1].tool_outputs[0].text
-    assert events[-1].text == "It is blue."
-
-
-def test_an_exception_is_an_error_the_model_sees(
-    client: Client, driver, stage: Stage, work: Path
-) -> None:
-    stage.play(ToolCall(driver.tool("broken"), {}), "Too bad.")
-    result = checked(client.run("Try.", cwd=work, tools=TOOLS))
-    assert result.text == "Too bad."
-    assert "RuntimeError: out of order" in stage.requests[-1].tool_outputs[0].text
-    ended = of_type(result.events, ToolEvent)[-1]
-    assert (ended.name, ended.status) == ("broken", "failed")
-    assert "RuntimeError: out of order" in (ended.error or "")
 
 
 def test_a_session_has_its_own_tools(client: Client, driver, stage: Stage, work: Path) -> None:
@@ -146,20 +107,6 @@ def test_turns_at_the_same_time_may_have_other_tools(
     with ThreadPoolExecutor(2) as pool:
         texts = list(pool.map(run, ["one", "two"], [[weather], [broken]]))
     assert texts == ["You said: one", "You said: two"]
-
-
-def test_a_call_ends_with_its_turn(client: Client, driver, stage: Stage, work: Path) -> None:
-    CALLED.clear()
-    OVER.clear()
-    stage.play(ToolCall(driver.tool("wait"), {}), "Waited.")
-    with client.stream("Wait.", cwd=work, tools=TOOLS) as turn:
-        for event in turn:
-            if isinstance(event, ToolEvent) and event.status == "started":
-                assert CALLED.wait(60)
-                turn.interrupt()
-    assert OVER.wait(60)
-    stage.play(Text.echo())
-    assert checked(client.run("still there?", cwd=work)).text == "still there?"
 
 
 def test_a_server_that_is_not_trusted_is_asked_about(

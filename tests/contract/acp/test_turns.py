@@ -1,6 +1,5 @@
 """One turn and several: the same events and the same result from every agent."""
 
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,20 +19,6 @@ from signedin import (
 from signedin.loopback import Hold, Reasoning, Text
 from support.stage import Stage
 from support.turns import checked, comparable, events_of, of_type
-
-
-def test_one_shot(client: Client, driver, stage: Stage, work: Path) -> None:
-    stage.play("Hello from the script.")
-    result = checked(client.run("Say hello.", cwd=work))
-    assert result.text == "Hello from the script."
-    assert result.usage == driver.usage
-    assert (result.provider, result.reason, result.cwd) == (
-        driver.provider,
-        "completed",
-        str(work),
-    )
-    assert result.session_id
-    assert [request.prompt for request in stage.requests] == ["Say hello."]
 
 
 def test_the_events_of_a_stream(client: Client, driver, stage: Stage, work: Path) -> None:
@@ -76,54 +61,11 @@ def test_reasoning_is_told_apart_from_the_answer(client: Client, stage: Stage, w
     assert events[-1].text == "It is a repo."
 
 
-def test_two_turns_of_one_session(client: Client, stage: Stage, work: Path) -> None:
-    stage.play(Text.echo("You said: {prompt}"))
-    with client.session(cwd=work) as session:
-        first = checked(session.run("one"))
-        second = checked(session.run("two"))
-    assert (first.text, second.text) == ("You said: one", "You said: two")
-    assert first.session_id == second.session_id
-    assert "You said: one" in str(stage.requests[-1].body)
-
-
-def test_resuming_in_the_same_client(client: Client, stage: Stage, work: Path) -> None:
-    stage.play(Text.echo("You said: {prompt}"))
-    first = client.run("one", cwd=work)
-    second = checked(client.run("two", cwd=work, resume=first.session_id))
-    assert (second.session_id, second.text) == (first.session_id, "You said: two")
-    assert "You said: one" in str(stage.requests[-1].body)
-
-
-@pytest.mark.parametrize("prompt", ["-v is a flag", "/help me", "$x is a variable", "@me says hi"])
-def test_a_prompt_may_begin_with_anything(
-    client: Client, stage: Stage, work: Path, prompt: str
-) -> None:
-    stage.play("Understood.")
-    assert checked(client.run(prompt, cwd=work)).text == "Understood."
-    assert stage.requests[0].prompt.removeprefix("\u2060") == prompt
-
-
-def test_a_prompt_may_be_large(client: Client, stage: Stage, work: Path) -> None:
-    prompt = "word " * 60_000 + "end"
-    stage.play("Read it.")
-    assert checked(client.run(prompt, cwd=work)).text == "Read it."
-    assert stage.requests[0].prompt == prompt
-
-
 def test_a_long_answer_is_whole(client: Client, stage: Stage, work: Path) -> None:
     # No two alike: agents take repetition for a model that goes round in circles.
     answer = " ".join(sha256(b"%d" % number).hexdigest() for number in range(3000))
     stage.play(Text(answer, size=100))
     assert checked(client.run("Write.", cwd=work)).text == answer
-
-
-def test_turns_at_the_same_time(client: Client, stage: Stage, work: Path) -> None:
-    stage.play(Text.echo())
-    prompts = [f"prompt {number}" for number in range(6)]
-    with ThreadPoolExecutor(len(prompts)) as pool:
-        results = list(pool.map(lambda prompt: client.run(prompt, cwd=work), prompts))
-    assert [result.text for result in results] == prompts
-    assert len({result.session_id for result in results}) == len(prompts)
 
 
 def test_what_an_agent_cannot_do_is_refused(client: Client, driver, work: Path) -> None:

@@ -23,7 +23,6 @@ from signedin import (
     RateLimits,
     RateLimitWindow,
     RetryEvent,
-    TimeoutExceededError,
     TurnFailedError,
     TurnInterruptedError,
     UsageLimitError,
@@ -106,19 +105,6 @@ def test_interrupt_ends_the_command(
         assert isinstance(ended, CommandEvent)
         assert ended.status == "interrupted"
         assert comparable(events)[-1].reason == "interrupted"  # type: ignore[attr-defined]
-    wait_until_none_with(marker)
-
-
-def test_timeout(new_client: Callable[..., Client], stage: Stage, marker: str) -> None:
-    with new_client() as client:
-        stage.play("Warm.")
-        client.run("go")
-        stage.play(Reply("one two three", ending=Hang(after=1)))
-        events, error = failed(client.stream("go", timeout=5), TimeoutExceededError)
-        assert error.message == "the turn took longer than 5 s (timeout)"
-        assert comparable(events)[-1] == DoneEvent(text="one ", reason="timeout")
-        stage.play("Quick.")
-        assert client.run("again").text == "Quick."
     wait_until_none_with(marker)
 
 

@@ -16,7 +16,6 @@ from signedin import (
     MessageDeltaEvent,
     MessageEvent,
     OutputError,
-    RetryEvent,
     SessionEvent,
     ToolEvent,
     UnsupportedOptionError,
@@ -69,26 +68,6 @@ def test_the_answer_fits_at_once(client: Client, stage: Stage, work: Path) -> No
     assert isinstance(offered, list)
     [schema] = [each["input_schema"] for each in offered if each["name"] == "StructuredOutput"]
     assert schema["required"] == ["related", "why"]
-
-
-def test_an_answer_that_misses_is_sent_back(client: Client, stage: Stage, work: Path) -> None:
-    stage.play(Script(['{"x": "one"}'], [Rule(['{"x": 1, "y": 2}'], contains="does not fit")]))
-    result = client.run("where", cwd=work, output=Point)
-    assert result.output == Point(1, 2)
-    [retry] = of_type(result.events, RetryEvent)
-    assert "/x: " in retry.text
-    assert result.usage is not None
-    assert result.usage.total_tokens == 30
-    assert len(stage.requests) == 2
-
-
-def test_an_answer_that_never_fits_keeps_its_text(client: Client, stage: Stage, work: Path) -> None:
-    stage.play('{"x":"one"}')
-    with pytest.raises(OutputError) as raised:
-        client.run("where", cwd=work, output=Point, output_retries=2)
-    assert raised.value.text == '{"x":"one"}'
-    assert raised.value.result is not None
-    assert len(stage.requests) == 3
 
 
 def test_a_model_that_answers_in_plain_text(client: Client, stage: Stage, work: Path) -> None:

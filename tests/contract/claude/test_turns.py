@@ -177,18 +177,6 @@ def test_a_process_is_not_shared_by_turns_that_were_started_differently(
     wait_until_none_with(marker)
 
 
-def test_two_turns_in_a_session(client: Client, stage: Stage, said: Said) -> None:
-    stage.play(Text.echo("You said: {prompt}"))
-    with client.session() as session:
-        first = checked(session.run("one"))
-        assert session.id == first.session_id
-        second = checked(session.run("two"))
-    assert [first.text, second.text] == ["You said: one", "You said: two"]
-    assert second.session_id == first.session_id
-    assert said(stage.requests[-1]) == ["one", "You said: one", "two"]
-    assert first.usage == second.usage == used(first.model or "")
-
-
 def test_resume_in_a_new_process(
     new_client: Callable[..., Client], stage: Stage, tmp_path: Path, said: Said
 ) -> None:

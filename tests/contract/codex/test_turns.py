@@ -229,23 +229,6 @@ def test_a_turn_that_is_over_stays_over(client: Client, stage: Stage) -> None:
     assert len(stage.requests) == 1
 
 
-def test_two_turns_in_a_session(client: Client, stage: Stage) -> None:
-    stage.play(Text.echo("You said: {prompt}"))
-    with client.session() as session:
-        first = checked(session.run("one"))
-        assert session.id == first.session_id
-        second = checked(session.run("two"))
-    assert [first.text, second.text] == ["You said: one", "You said: two"]
-    assert second.session_id == first.session_id
-    assert second.turn_id != first.turn_id or client.transport == "codex-exec"
-    # The model was shown the first turn again.
-    assert [texts(request.body) for request in stage.requests] == [
-        ["one"],
-        ["one", "You said: one", "two"],
-    ]
-    assert second.usage == first.usage == ONE_REQUEST
-
-
 def test_resume_in_a_new_process(stage: Stage, transport: str) -> None:
     stage.play(Text.echo("You said: {prompt}"))
     with stage.client(transport) as client:

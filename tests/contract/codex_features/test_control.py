@@ -70,8 +70,8 @@ async def test_an_interrupt_ends_the_turn_and_the_command(
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        ({"timeout": 5}, "the turn took longer than 5 s (timeout)"),
-        ({"idle_timeout": 5}, "nothing happened for 5 s (idle_timeout)"),
+        ({"timeout": 2}, "the turn took longer than 2 s (timeout)"),
+        ({"idle_timeout": 2}, "nothing happened for 2 s (idle_timeout)"),
     ],
 )
 async def test_time_limits_keep_what_was_received(

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from signedin import AsyncClient, OutputError, RetryEvent, Usage
-from signedin.loopback import Rule, Script
+from signedin import AsyncClient
 from support.stage import Stage
 
 
@@ -36,29 +35,6 @@ async def test_the_answer_fits_at_once(either: AsyncClient, stage: Stage, tmp_pa
     assert (sent["type"], sent["strict"]) == ("json_schema", True)
     assert sent["schema"]["required"] == ["related", "why"]
     assert sent["schema"]["additionalProperties"] is False
-
-
-async def test_an_answer_that_misses_is_sent_back(
-    either: AsyncClient, stage: Stage, tmp_path: Path
-) -> None:
-    stage.play(Script(['{"x": "one"}'], [Rule(['{"x": 1, "y": 2}'], contains="does not fit")]))
-    result = await either.run("where", cwd=tmp_path, output=Point)
-    assert result.output == Point(1, 2)
-    [retry] = [e for e in result.events if isinstance(e, RetryEvent)]
-    assert "/x: " in retry.text
-    assert result.usage == Usage(20, 8, 0, 10, 2, 30)
-    assert len(stage.requests) == 2
-
-
-async def test_an_answer_that_never_fits_keeps_its_text(
-    client: AsyncClient, stage: Stage, tmp_path: Path
-) -> None:
-    stage.play("no JSON at all")
-    with pytest.raises(OutputError) as raised:
-        await client.run("where", cwd=tmp_path, output=Point, output_retries=2)
-    assert raised.value.text == "no JSON at all"
-    assert raised.value.result is not None
-    assert len(stage.requests) == 3
 
 
 async def test_a_json_schema_and_a_stream(

@@ -83,33 +83,9 @@ def test_an_answer_of_a_megabyte_is_whole(headless: Client, stage: Stage) -> Non
     assert checked(headless.run("Write.")).text == answer
 
 
-@pytest.mark.parametrize(
-    "prompt", ["-v is a flag", "/help me", "@nobody says hi", "word " * 60_000]
-)
-def test_a_prompt_may_be_anything(headless: Client, stage: Stage, prompt: str) -> None:
-    stage.play("Understood.")
-    assert checked(headless.run(prompt)).text == "Understood."
-    assert stage.requests[0].prompt.strip() == prompt.strip()
-
-
 def test_a_prompt_that_would_be_cut_is_refused(headless: Client) -> None:
     with pytest.raises(InvalidOptionError, match="more than the 8388608 that gemini-cli reads"):
         headless.run("x" * (9 << 20))
-
-
-def test_a_session_goes_on(headless: Client, stage: Stage) -> None:
-    stage.play(Text.echo("You said: {prompt}"))
-    with headless.session() as session:
-        first, second = session.run("one"), session.run("two")
-    third = headless.run("three", resume=first.session_id)
-    assert [result.text for result in (first, second, third)] == [
-        "You said: one",
-        "You said: two",
-        "You said: three",
-    ]
-    assert len({result.session_id for result in (first, second, third)}) == 1
-    assert "You said: one" in str(stage.requests[-1].body)
-    assert "You said: two" in str(stage.requests[-1].body)
 
 
 def test_only_ids_are_resumed(headless: Client) -> None:

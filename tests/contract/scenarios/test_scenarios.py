@@ -5,12 +5,14 @@ else: a capability that is claimed and does not work fails here, and so does one
 not claimed.
 """
 
+import asyncio
 import base64
 import json
 import re
 import shlex
 import socket
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from signedin import (
     CommandEvent,
     DoneEvent,
     ErrorKind,
+    Event,
     FileChange,
     FileChangeEvent,
     InvalidOptionError,
@@ -76,7 +79,7 @@ from signedin.safety import policy
 from support.processes import Watch, children_with, processes_with
 from support.programs import ended, program
 from support.rows import Row
-from support.stage import DELEGATE, Stage
+from support.stage import DELEGATE, SECONDS, Stage
 from support.turns import checked, events_of, of_type
 
 Run = Callable[..., RunResult[object]]
@@ -273,7 +276,7 @@ def peek(number: int) -> str:
 
 
 def test_prompts_begin_with_anything(client: Client, stage: Stage) -> None:
-    prompts = ["-v is a flag", "/help me", "@me says hi", "!run"]
+    prompts = ["-v is a flag", "/help me", "@me says hi", "!run", "$x is a variable"]
     stage.play("Understood.")
     for outcome in client.map(prompts, concurrency=2):
         assert checked(outcome.result).text == "Understood."
@@ -326,9 +329,12 @@ def test_effort(run: Run, stage: Stage) -> None:
 def test_two_turns(client: Client, stage: Stage) -> None:
     stage.play(ECHO)
     with client.session() as session:
-        first, second = checked(session.run("one")), checked(session.run("two"))
+        first = checked(session.run("one"))
+        assert session.id == first.session_id
+        second = checked(session.run("two"))
     assert [result.text for result in (first, second)] == ["You said: one", "You said: two"]
     assert first.session_id == second.session_id
+    assert first.turn_id is None or first.turn_id != second.turn_id
     if client.capabilities.usage:
         assert first.usage == second.usage
     assert "You said: one" in str(stage.requests[-1].body)
@@ -625,7 +631,9 @@ def test_an_action_that_is_allowed(client: Client, stage: Stage, file: Path) -> 
     assert asked == [("file_change", (FileChange(str(file), "add", "a\nb\n"),))]
     assert file.read_text() == "a\nb\n"
     assert [event.decision for event in of_type(events, ApprovalEvent)] == ["allow"]
-    assert [event.status for event in of_type(events, FileChangeEvent)][-1] == "completed"
+    changes = of_type(events, FileChangeEvent)
+    assert [event.status for event in changes] == ["started", "completed"]
+    assert changes[-1].changes == (FileChange(str(file), "add", "a\nb\n"),)
 
 
 @pytest.mark.needs("approvals")
@@ -795,25 +803,67 @@ def test_a_question(run: Run, stage: Stage) -> None:
 
 
 @pytest.mark.needs("tools")
-def test_a_python_tool(run: Run, stage: Stage) -> None:
+def test_a_python_tool(client: Client, run: Run, stage: Stage) -> None:
     cities: list[str] = []
 
     @tool
-    def weather(city: str) -> str:
+    def weather(city: str, days: int = 1) -> dict[str, object]:
         """Tells the weather."""
         cities.append(city)
-        return f"It is sunny in {city}."
+        if days > 7:
+            raise ValueError("nobody knows")
+        return {"sky": "blue", "days": days}
 
-    stage.play(ToolCall("weather", {"city": "Oslo"}), "Sunny.")
+    given = {"city": "Oslo", "days": 2}
+    stage.play(ToolCall("weather", given), "Sunny.")
     result = run("What is the weather in Oslo?", tools=[weather])
     assert cities == ["Oslo"]
     calls = of_type(result.events, ToolEvent)
-    assert [(event.name, event.status) for event in calls] == [
-        ("weather", "started"),
-        ("weather", "completed"),
+    assert [(e.name, e.server, e.status) for e in calls] == [
+        ("weather", None, "started"),
+        ("weather", None, "completed"),
     ]
-    assert "It is sunny in Oslo." in stage.requests[-1].tool_outputs[-1].text
+    assert calls[-1].arguments == given
+    assert of_type(result.events, ApprovalEvent) == []
+    assert '{"sky":"blue","days":2}' in stage.requests[-1].tool_outputs[-1].text
     assert result.text == "Sunny."
+    stage.play(ToolCall("weather", {"city": "Oslo", "days": 8}), "Too bad.")
+    result = run("And next week?", tools=[weather])
+    last = of_type(result.events, ToolEvent)[-1]
+    assert (last.name, last.status) == ("weather", "failed")
+    assert "ValueError: nobody knows" in stage.requests[-1].tool_outputs[-1].text
+    if client.provider == "acp:copilot":  # it reports no reason
+        assert last.error is None
+    else:
+        assert "ValueError: nobody knows" in last.error
+    assert result.text == "Too bad."
+
+
+@pytest.mark.needs("tools", "interrupt", "sessions")
+def test_a_call_of_a_python_tool_ends_with_its_turn(client: Client, stage: Stage) -> None:
+    called, over = threading.Event(), threading.Event()
+
+    @tool
+    async def wait() -> None:
+        """Never returns."""
+        called.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            over.set()
+
+    again = Rule([ToolCall("peek", {"number": 2}), Text.echo("{tool_output}")], contains="again")
+    stage.play(Script([ToolCall("wait", {}), "Waited."], [again]))
+    with client.session(tools=[wait, peek]) as session:
+        with session.stream("Wait.") as turn:
+            for event in turn:
+                if isinstance(event, SessionEvent):
+                    assert called.wait(SECONDS)
+                    turn.interrupt()
+            with pytest.raises(TurnInterruptedError):
+                turn.result()
+        assert over.wait(SECONDS)
+        assert "There is tree 2." in checked(session.run("Look again.")).text
 
 
 @pytest.mark.shows("subagents")
@@ -973,10 +1023,12 @@ def test_structured_output_that_is_met(run: Run, stage: Stage) -> None:
 
 @pytest.mark.needs("output_schema")
 def test_structured_output_that_is_missed(run: Run, stage: Stage) -> None:
-    stage.play("I would say so.")
-    with pytest.raises(OutputError) as caught:
-        run("Are they?", output=Verdict, output_retries=0)
-    assert caught.value.text == "I would say so."
+    for answer, retries in (("I would say so.", 0), ('{"related":3}', 1)):
+        stage.play(answer)
+        with pytest.raises(OutputError) as caught:
+            run("Are they?", output=Verdict, output_retries=retries)
+        assert caught.value.text == caught.value.result.text == answer
+    assert len(prompts_in(stage)) == 2
 
 
 @pytest.mark.needs("output_schema")
@@ -985,7 +1037,10 @@ def test_structured_output_that_is_repaired(run: Run, stage: Stage) -> None:
     stage.play(Script(['{"related": "perhaps"}'], [mended]))
     result = run("Are they?", output=Verdict)
     assert result.output == Verdict(related=False, why="mended")
-    assert len(of_type(result.events, RetryEvent)) == 1
+    [retry] = of_type(result.events, RetryEvent)
+    assert "/related: " in retry.text
+    assert len(prompts_in(stage)) == 2
+    assert result.usage.input_tokens == 20
 
 
 # Turns that end early
@@ -1030,14 +1085,21 @@ def test_steer(client: Client, stage: Stage) -> None:
 
 
 def test_timeout(client: Client, run: Run, stage: Stage) -> None:
-    stage.play(HALF)
-    said: list[str] = []
-    with pytest.raises(TimeoutExceededError) as caught:
-        for event in client.stream("Count.", timeout=1.5):
-            if isinstance(event, MessageDeltaEvent):
-                said.append(event.text)
-    result = checked(caught.value.result)
-    assert (result.text, result.reason) == ("".join(said), "timeout")
+    for limit, words in {
+        "timeout": "the turn took longer than 1.5 s (timeout)",
+        "idle_timeout": "nothing happened for 1.5 s (idle_timeout)",
+    }.items():
+        stage.play(HALF)
+        events: list[Event] = []
+        with pytest.raises(TimeoutExceededError) as caught:
+            events.extend(client.stream("Count.", **{limit: 1.5}))
+        assert caught.value.message == words
+        result = checked(caught.value.result)
+        said = "".join(event.text for event in of_type(events, MessageDeltaEvent))
+        assert (result.text, result.reason) == (said, "timeout")
+        assert [event.complete for event in of_type(result.events, MessageEvent)] == [False] * bool(
+            said
+        )
     stage.play(ECHO)
     assert run("still there?").text == "You said: still there?"
 
