@@ -1,6 +1,7 @@
 """A loopback model that plays another script for each test, so that clients can stay warm."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -62,6 +63,13 @@ class Stage:
         """Waits until answers are held at a gate."""
         self.model.wait_until_held(gate, count, timeout=SECONDS)
 
+    def wait_for_disconnect(self) -> None:
+        """Waits until a client has gone away in the middle of an answer of the script."""
+        for number in count(1):
+            left = self.model.wait_for_disconnect(number, timeout=SECONDS)
+            if any(left is request for request in self.requests):
+                return
+
     @property
     def home(self) -> Path:
         """The agent's home, which marks its processes."""
@@ -116,9 +124,9 @@ class Stage:
 
 
 def stage_of(
-    provider: str, scope: Literal["function", "module"] = "module"
+    provider: str, scope: Literal["function", "module", "session"] = "module"
 ) -> Callable[[], Iterator[Stage]]:
-    """Makes the fixture ``stage``: the model that the clients of a module talk to."""
+    """Makes the fixture ``stage``: the model that the clients of its scope talk to."""
 
     @pytest.fixture(scope=scope, name="stage")
     def stage() -> Iterator[Stage]:

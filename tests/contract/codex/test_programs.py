@@ -55,7 +55,7 @@ def test_ctrl_c(stage: Stage, transport: str, code: str) -> None:
         assert process.returncode == -signal.SIGINT, errors
         assert errors.rstrip().endswith("KeyboardInterrupt")
         agents.all_gone()
-    stage.model.wait_for_disconnect()
+    stage.wait_for_disconnect()
 
 
 def test_ctrl_c_ends_commands(stage: Stage, transport: str, tmp_path: Path) -> None:
