@@ -18,42 +18,42 @@ SDK = "claude-agent-sdk"
 KINDS = [*((CLI, version) for version in versions("claude")), (SDK, versions("claude")[0])]
 
 
-@pytest.fixture(params=KINDS, ids="-".join, scope="module")
+@pytest.fixture(params=KINDS, ids="-".join, scope="session")
 def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Each installed Claude Code, and the newest also through the official SDK."""
     return request.param
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def transport(kind: tuple[str, str]) -> str:
     """How Claude Code is driven."""
     return kind[0]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def binary(kind: tuple[str, str]) -> Path:
     """The Claude Code that is driven."""
     return program("claude", kind[1])
 
 
-stage = stage_of("claude")
+stage = stage_of("claude", scope="session")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(stage: Stage, transport: str, binary: Path) -> Iterator[Client]:
     """A warm client of each kind."""
     with stage.client(transport, binary=binary) as client:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("work")
 
 
 @pytest.fixture
 def work(_shared_folder: Path) -> Path:
-    """An empty folder, the same for all tests of a module.
+    """An empty folder, the same for all tests.
 
     Claude Code cannot change its folder: for another one, a warm client starts another process.
     """
