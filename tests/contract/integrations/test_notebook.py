@@ -184,7 +184,7 @@ def html_of(turn: Turn) -> object:
     return turn._repr_html_()
 
 
-def test_what_an_agent_writes_stays_text(kernel: Run, tmp_path: Path) -> None:
+def test_what_an_agent_writes_stays_text(kernel: Run) -> None:
     done = kernel("%%agent --out result\nAttack", "result")
     for cell in (0, 1):
         fragment = displayed(done[cell])["text/html"]
@@ -195,10 +195,10 @@ def test_what_an_agent_writes_stays_text(kernel: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # needs a browser
-def test_what_an_agent_writes_stays_text_in_a_browser(model: LoopbackModel, tmp_path: Path) -> None:
-    done = Executed(tmp_path, "%%agent --out result\nAttack", "result")
+def test_what_an_agent_writes_stays_text_in_a_browser(kernel: Run, tmp_path: Path) -> None:
+    done = kernel("%%agent --out result\nAttack", "result")
     page = tmp_path / "page.html"
-    fragment = done.shown(1)["text/html"]
+    fragment = displayed(done[1])["text/html"]
     page.write_text(f"<!doctype html><meta charset=utf-8><title>ours</title>{fragment}")
     rendered = render(page, tmp_path / "profile")
     assert rendered.console == []
