@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
+from signedin.safety.policy.places import names_of, place_of
 from signedin.safety.policy.shell import Action, Word, program
 
 ANYTHING = "*"
@@ -78,13 +79,13 @@ def _same(pattern: str, word: str) -> bool:
 
 
 def path_matches(
-    pattern: str, action: Action, *, folder: Path, root: Path, complete: bool
+    patterns: Sequence[str], action: Action, *, folder: Path, root: Path, complete: bool
 ) -> Match:
-    """Compares a file with a pattern.
+    """Compares a file with patterns.
 
     Args:
-        pattern: A path, from ``root`` if it is relative, with ``*``, ``?``, ``[…]`` and ``**``; it
-            also stands for everything below it.
+        patterns: Paths, from ``root`` if they are relative, with ``*``, ``?``, ``[…]`` and ``**``;
+            they also stand for everything below them.
         action: What is done with the file.
         folder: What it is relative to.
         root: The working directory of the agent.
@@ -95,19 +96,43 @@ def path_matches(
     word = action.words[0]
     if word is None or "\0" in word:
         return Match.NO if complete else Match.MAYBE
-    named = os.path.normpath(folder / os.path.expanduser(word))  # noqa: PTH111 - as a shell does
-    real = os.path.realpath(named)
-    unsure = action.moved and not os.path.isabs(os.path.expanduser(word))  # noqa: PTH111, PTH117
-    whole = _absolute(pattern, os.path.realpath(root))
+    names = names_of(word, folder)
+    places = {place_of(name) for name in names}
+    known = {place for place in places if place is not None}
+    unsure = known != places or (action.moved and not word.startswith(("/", "~")))
     if complete:
-        return Match.YES if not unsure and path_expression(whole).fullmatch(real) else Match.NO
-    by_name = path_expression(_absolute(pattern, str(root)), ignore_case=True)
-    expression = path_expression(whole, ignore_case=True)
-    if expression.fullmatch(real) or by_name.fullmatch(named) or expression.fullmatch(named):
-        return Match.YES
-    if not action.alone and os.path.isdir(real) and _folders_of(whole).fullmatch(real):  # noqa: PTH112
+        return Match.NO if unsure or not _all_match(patterns, known, root) else Match.YES
+    matched = _any_matches(patterns, names, known, root)
+    if matched < Match.YES and (unsure or (not action.alone and _are_above(patterns, known, root))):
         return Match.MAYBE
-    return Match.MAYBE if unsure else Match.NO
+    return matched
+
+
+def _all_match(patterns: Iterable[str], places: Iterable[str], root: Path) -> bool:
+    whole = os.path.realpath(root)
+    expressions = [path_expression(_absolute(pattern, whole)) for pattern in patterns]
+    return all(any(one.fullmatch(place) for one in expressions) for place in places)
+
+
+def _any_matches(
+    patterns: Iterable[str], names: Iterable[str], places: Iterable[str], root: Path
+) -> Match:
+    named = {os.path.normpath(name) for name in names}
+    roots = {str(root): named, os.path.realpath(root): named.union(places)}
+    for start, paths in roots.items():
+        for pattern in patterns:
+            expression = path_expression(_absolute(pattern, start), ignore_case=True)
+            if any(map(expression.fullmatch, paths)):
+                return Match.YES
+    return Match.NO
+
+
+def _are_above(patterns: Iterable[str], places: Iterable[str], root: Path) -> bool:
+    """Whether there may be such files in a folder."""
+    whole = os.path.realpath(root)
+    folders = [place for place in places if os.path.isdir(place)]  # noqa: PTH112
+    expressions = [_folders_of(_absolute(pattern, whole)) for pattern in patterns]
+    return any(one.fullmatch(folder) for one in expressions for folder in folders)
 
 
 def _absolute(pattern: str, root: str) -> str:

@@ -103,18 +103,22 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if action.is_hidden and self.answer != "allow":
             return Match.MAYBE
         patterns: Sequence[str] = getattr(self, _FIELDS.get(action.kind, ""), ())
-        found = (self._match(pattern, action, folder, root) for pattern in patterns)
-        return max(found, default=Match.NO)
-
-    def _match(self, pattern: str, action: Action, folder: Path, root: Path) -> Match:
         complete = self.answer == "allow"
-        match action.kind:
-            case "command":
-                return command_matches(pattern, action.words, complete=complete)
-            case "read" | "write":
-                return path_matches(pattern, action, folder=folder, root=root, complete=complete)
-            case _:
-                return name_matches(pattern, action.words[0], complete=complete)
+        found = _match(patterns, action, folder, root, complete=complete) if patterns else Match.NO
+        return found if complete or not action.unsure else min(found, Match.MAYBE)
+
+
+def _match(
+    patterns: Sequence[str], action: Action, folder: Path, root: Path, *, complete: bool
+) -> Match:
+    match action.kind:
+        case "command":
+            found = (command_matches(each, action.words, complete=complete) for each in patterns)
+        case "read" | "write":
+            return path_matches(patterns, action, folder=folder, root=root, complete=complete)
+        case _:
+            found = (name_matches(each, action.words[0], complete=complete) for each in patterns)
+    return max(found)
 
 
 class Answer(msgspec.Struct, frozen=True):
