@@ -80,13 +80,13 @@ DECLARING = frozenset({"declare", "export", "local", "readonly", "typeset", "uns
 
 CHANGES_FOLDER = frozenset({"cd", "chdir", "popd", "pushd"})
 
-MAKES_LINKS = frozenset({"gln", "ln"})
+MAKES_LINKS = frozenset({"ln"})
 
 FOLDER_OPTIONS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("bsdtar", "gmake", "gtar", "make", "tar"), ("-C", "--directory", "--cd")),
-    **dict.fromkeys(("find", "gfind"), ("-execdir", "-okdir")),
+    **dict.fromkeys(("bsdtar", "make", "tar"), ("-C", "--directory", "--cd")),
     "cargo": ("-C",),
     "env": ("-C",),
+    "find": ("-execdir", "-okdir"),
     "git": ("-C", "--work-tree"),
     "go": ("-C",),
     "just": ("-d", "--working-directory"),
@@ -108,6 +108,9 @@ WRITERS = frozenset(
     }
 )
 """Programs whose arguments count as files to be written."""
+
+GNU = WRITERS | {*PASSING, "chroot", "find", "make", "tar"}
+"""Programs that are installed with a ``g`` before their names on other systems."""
 
 SHELL_OPTIONS = frozenset(
     {

@@ -186,8 +186,9 @@ def _is_option(word: str, options: Iterable[str]) -> bool:
 
 
 def _base(word: Word) -> str:
-    """The name of a program without its folder."""
-    return program(word or "").rpartition("/")[2].casefold()
+    """The name of a program without its folder, as it is known on most systems."""
+    name = (word or "").rpartition("/")[2].casefold()
+    return name[1:] if name[:1] == "g" and name[1:] in programs.GNU else name
 
 
 @cache
@@ -486,7 +487,7 @@ def _inside(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
         yield from _shell(words, depth)
     elif name in programs.WRAPPERS:
         yield from _inner(name, words, depth)
-    elif name in {"find", "gfind", "fd", "fdfind"}:
+    elif name in {"find", "fd", "fdfind"}:
         yield from _found(name, words, depth)
     elif name == "eval" and None not in words:
         yield from _line(" ".join(word or "" for word in words[1:]), depth + 1)
