@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from signedin.safety.policy import Policy, allow, ask, deny, no_network, only, r
 
 LINES = int(os.environ.get("SIGNEDIN_POLICY_LINES", "500"))
 SEED = int(os.environ.get("SIGNEDIN_POLICY_SEED", "14"))
+NOBODY = {"user": 65534, "group": 65534, "extra_groups": ()} if os.geteuid() == 0 else {}
+"""Random lines can do harm: they never run as root, and only what they are given is theirs."""
 KEY = "K3Y-0F-TH3-T3ST"
 HARMLESS = (
     *("cat", "chmod", "choom", "chrt", "cp", "dd", "env", "find", "grep", "head", "ionice", "ln"),
@@ -216,6 +219,9 @@ class Ground:
         (self.work / "script").write_text("rm x\n")
         for name in ("ls", "cat"):
             self._plant(self.work / "5" / name, self.planted)
+        for each in (self.base, *self.base.rglob("*")):
+            if NOBODY and not each.is_relative_to(self.programs):
+                os.chown(each, 65534, 65534, follow_symlinks=False)
         self._before = self._files()
 
     def _files(self) -> dict[str, tuple[int, int]]:
@@ -258,6 +264,7 @@ class Ground:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            **NOBODY,
         ) as process:
             try:
                 return process.communicate(timeout=2)[0].decode(errors="replace")
@@ -273,10 +280,11 @@ class Ground:
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
-    ground = Ground(tmp_path)
-    yield ground
-    ground.close()
+def ground() -> Iterator[Ground]:
+    with tempfile.TemporaryDirectory(prefix="signedin-policy-") as folder:
+        ground = Ground(Path(folder).resolve())
+        yield ground
+        ground.close()
 
 
 class Lines:
@@ -382,3 +390,20 @@ def test_no_line_of_any_pieces_runs_what_is_denied(ground: Ground) -> None:
 def test_no_line_that_is_allowed_breaks_the_policy(ground: Ground, name: str) -> None:
     lines = Lines(ground, network=name not in {"deny", "read"})
     run_lines(name, ground, lines.damaged, LINES // len(POLICIES))
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("deny", "echo `echo \\`rm x\\``"),
+        ("read", "cat src/s/../key"),
+        ("network", "echo hi > /dev/tcp/127.0.0.1/PORT"),
+        ("network", "echo hi > /dev/udp/127.0.0.1/PORT"),
+        ("readonly", "printf '12345%n' PATH; ls"),
+        ("readonly", "echo hi 1< x > /dev/stdout"),
+        ("only", "echo hi > src/l/../f"),
+    ],
+)
+def test_what_breaks_a_policy_is_noticed(ground: Ground, name: str, line: str) -> None:
+    assert broken(name, ground, line.replace("PORT", str(ground.port)))
+    assert not broken(name, ground, "true")

@@ -25,25 +25,38 @@ class Match(IntEnum):
     YES = 2
 
 
-def command_matches(pattern: str, words: Sequence[Word], *, complete: bool) -> Match:
-    """Compares a command with a pattern.
+def command_matches(patterns: tuple[str, ...], words: Sequence[Word], *, complete: bool) -> Match:
+    """Compares a command with patterns.
 
     Args:
-        pattern: Words, each of which may have ``*`` and ``?``; ``*`` as the last one stands for
+        patterns: Words, each of which may have ``*`` and ``?``; ``*`` as the last one stands for
             any number of words.
         words: The command.
         complete: Whether the pattern has to be the whole command, and each word as it stands.
             Otherwise it is its beginning, options in between do not matter, nor the folder of the
             program or upper and lower case.
     """
-    wanted = pattern.split()
-    open_end = wanted[-1] == ANYTHING
+    name = words[0]
+    if name is None:
+        return Match.NO if complete else Match.MAYBE
+    match = _whole if complete else _beginning
+    found = (match(each, words) for each in _about(name, patterns, complete=complete))
+    return max(found, default=Match.NO)
+
+
+@lru_cache(maxsize=1024)
+def _about(name: str, patterns: tuple[str, ...], *, complete: bool) -> tuple[list[str], ...]:
+    """The words of those patterns that are about a program."""
+    found = ((pattern.split(), pattern.split()[0]) for pattern in patterns)
     if complete:
-        return _whole(wanted[:-1] if open_end else wanted, words, open_end=open_end)
-    return _beginning(wanted[:-1] if open_end and len(wanted) > 1 else wanted, words)
+        return tuple(wanted for wanted, first in found if fnmatchcase(name, first))
+    names = (program(name), name.rpartition("/")[2])
+    return tuple(wanted for wanted, first in found if any(_same(first, each) for each in names))
 
 
-def _whole(wanted: Sequence[str], words: Sequence[Word], *, open_end: bool) -> Match:
+def _whole(wanted: Sequence[str], words: Sequence[Word]) -> Match:
+    open_end = wanted[-1] == ANYTHING
+    wanted = wanted[:-1] if open_end else wanted
     if len(words) < len(wanted) or (len(words) > len(wanted) and not open_end):
         return Match.NO
     known = (word is not None and fnmatchcase(word, one) for one, word in zip(wanted, words))  # noqa: B905
@@ -51,13 +64,8 @@ def _whole(wanted: Sequence[str], words: Sequence[Word], *, open_end: bool) -> M
 
 
 def _beginning(wanted: Sequence[str], words: Sequence[Word]) -> Match:
-    name = words[0]
-    if name is None:
-        return Match.MAYBE
-    if not _same(wanted[0], program(name)) and not _same(wanted[0], name.rpartition("/")[2]):
-        return Match.NO
     place, after_option = 1, False
-    for one in wanted[1:]:
+    for one in wanted[1:-1] if wanted[-1] == ANYTHING else wanted[1:]:
         while True:
             if place == len(words):
                 return Match.NO

@@ -52,7 +52,7 @@ _DEVICES = ("/dev/", "/proc/")
 _TARGET = re.compile(r"(?:-[A-Za-z]*t|--t[a-z-]*=)(.+)")
 """The option of ``cp`` and its like that names the folder to write to."""
 _HOME = re.compile(r"~(?:/|$)")
-_GLUED = re.compile(r"-[A-Za-z]+")
+_GLUED = re.compile(r"-[A-Za-z\d]+")
 _EXPANDED = re.compile(r"(?<!\\)(?:[*?\[]|\{[^}]*(?:,|\.\.)|[@+!]\()|^~(?!/|$)|^=")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED_IN_QUOTES = re.compile(r'\\([$`"\\])')
@@ -533,7 +533,11 @@ def _stores(words: Sequence[Word]) -> bool:
     if not rest:
         return False
     form = rest[0]
-    return form is None or (form[:1] == "-" and rest is words) or bool(_STORES.search(form))
+    return (
+        form is None
+        or (form[:1] == "-" and rest is words)
+        or bool(_STORES.search(form.replace("%%", "")))
+    )
 
 
 def _runs(text: str) -> bool:
@@ -606,7 +610,7 @@ def _written(word: Word) -> Iterable[Word]:
     """What an argument of a program that writes names."""
     if word is None or not word.startswith("-"):
         pieces = {word} if word is None else {word, *_PIECES.split(word)}
-        return pieces - {"", "-"} - _NO_FILES
+        return pieces - {"", "-"}  # with /dev/null, which some of them move or delete
     target = _TARGET.fullmatch(word)
     return (target[1],) if target else ()
 
