@@ -22,6 +22,15 @@ HIDDEN = [
     # backquotes in backquotes, and what is read once more in them
     *("echo `echo \\`rm x\\``", 'echo "`echo \\"\\`rm x\\`\\"`"', "echo `echo \\\\`"),
     "echo `'`' rm x`",
+    # words that touch
+    *(
+        "X='a'\\ ls rm x",
+        "ls 'a'\\ ; rm x",
+        "X='a'\\; rm x",
+        "X='a'\\& rm x",
+        "ls 'a'\\; rm x",
+        "for x in 'a'\\; rm; do ls; done",
+    ),
     # programs that start another
     *("taskset 1 rm x", "chrt -o 0 rm x", "setpriv --nnp rm x", "prlimit --nofile=99 rm x"),
     *("linux64 rm x", "i386 rm x", "x86_64 rm x", "uname26 rm x", "choom -n 0 -- rm x"),
@@ -33,6 +42,8 @@ HIDDEN = [
     *("dbus-run-session rm x", "start-stop-daemon --start --exec /bin/rm -- x", "watch rm x"),
     *("gchroot / rm x", "env -S 'rm x'", "timeout --foreground 5 rm x", "zmodload x"),
     "script -c 'rm x'",
+    *("uv run --with x rm y", "npm exec -c 'rm x'", "docker run --rm a rm x", "podman exec a rm x"),
+    *("nix shell -c rm x", "conda run -n base rm x", "kubectl exec a -- rm x"),
     # a shell that reads a stream
     *("bash /dev/stdin <<< 'rm x'", "sh /proc/self/fd/0", "echo rm x | sudo -s", "bash -kc 'rm x'"),
     # variables that make another program start
@@ -43,6 +54,13 @@ HIDDEN = [
     *("export MAIL=x", "declare GIT_CONFIG_COUNT=1", "MAKEFLAGS=x make"),
 ]
 SEEN = [
+    *(
+        "uv run rm x",
+        "poetry run rm x",
+        "npm exec -- rm x",
+        "bundle exec rm x",
+        "mise exec -- rm x",
+    ),
     *("PAGER='rm x' git log", "GIT_PAGER='sh -c \"rm x\"' git log", "export EDITOR='env rm'"),
     "exec rm x",
     *("gtimeout 5 rm x", "gxargs rm", "noglob rm x", "exec 3< <(rm x)", "genv X=1 rm x"),
@@ -51,6 +69,8 @@ SEEN = [
     "cat <<< $(rm x)",
 ]
 PLAIN = [
+    "python3 - <<'EOF'\nprint('x')\nEOF",
+    *("uv run pytest", "docker ps", "npm test", "npm run rm", "poetry install", "npm exec -- x"),
     *("PAGER=cat git log", "GIT_PAGER= git log", "PYTHONPATH=src pytest", "CI=1 npm test"),
     "set -x",
     *("GIT_AUTHOR_NAME=x git log", "NODE_ENV=test npm test", "export FOO=bar"),

@@ -60,7 +60,17 @@ _STARTING_PROGRAMS = (
     *("sandbox-exec", "schedtool", "setuidgid", "softlimit", "su-exec", "systemd-cat"),
     *("systemd-inhibit", "systemd-nspawn", "systemd-run", "udocker"),
     # debuggers, tracers and what preloads a library
-    *("catchsegv", "dtruss", "eatmydata", "faketime", "gdb", "heaptrack", "ld.so", "lldb"),
+    *(
+        "catchsegv",
+        "dtruss",
+        "eatmydata",
+        "faketime",
+        "flatpak-spawn",
+        "gdb",
+        "heaptrack",
+        "ld.so",
+        "lldb",
+    ),
     *("ltrace", "memusage", "perf", "proxychains", "proxychains4", "rr", "sotruss", "strace"),
     *("torify", "torsocks", "tsocks", "valgrind"),
     # what repeats, supervises, connects or only adds something
@@ -75,6 +85,23 @@ HIDING = frozenset((*_HIDING_BUILTINS, *_STARTING_PROGRAMS))
 
 LOADER = re.compile(r"ld-[\w.-]*\.so[\w.]*")
 """The program that starts all others, by its file name."""
+
+_EXEC = ("asdf", "bundle", "cabal", "direnv", "mise", "nodenv", "nvm", "opam", "pyenv", "rbenv")
+RUNNERS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("conda", "hatch", "mamba", "micromamba", "pdm", "pipenv"), frozenset({"run"})),
+    **dict.fromkeys(("pixi", "poetry", "rye", "uv"), frozenset({"run"})),
+    **dict.fromkeys((*_EXEC, "stack", "yarn"), frozenset({"exec"})),
+    **dict.fromkeys(("npm", "pnpm"), frozenset({"exec", "x"})),
+}
+"""Programs that run another after one of some words, besides what else they do."""
+
+CONTAINERS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("docker", "kubectl", "nerdctl", "podman"), frozenset({"exec", "run"})),
+    **dict.fromkeys(("incus", "lxc"), frozenset({"exec"})),
+    **dict.fromkeys(("flatpak", "snap", "toolbox", "rustup"), frozenset({"run"})),
+    **dict.fromkeys(("nix", "guix"), frozenset({"develop", "run", "shell"})),
+}
+"""Programs that do so elsewhere, or after more words than are known here."""
 
 DECLARING = frozenset({"declare", "export", "local", "readonly", "typeset", "unset"})
 

@@ -62,6 +62,8 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _STAND_IN = "Q"
 _BACK = frozenset("`\\")
 _BLANK = frozenset(" \t\n")
+_GAP = re.compile(r"[ \t\n]*(?: - ?)?")
+"""What may be between nodes; the parser leaves out a dash before a here-document."""
 _BEFORE_COMMENTS = ("", *" \t\n;&|()")
 _PIECES = re.compile(r"[=:@,]")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -111,6 +113,17 @@ _UNDERSTOOD = _OPAQUE | {
     *("variable_assignments", "variable_name", "while_statement", "word"),
 }
 """All that is read; what the parser knows besides, and what it will know, is refused."""
+
+
+_COMPOSED = frozenset(
+    {
+        *("arithmetic_expansion", "binary_expression", "brace_expression", "concatenation"),
+        *("declaration_command", "expansion", "heredoc_body", "heredoc_redirect"),
+        *("parenthesized_expression", "postfix_expression", "string", "subscript"),
+        *("ternary_expression", "test_command", "unary_expression", "variable_assignment"),
+    }
+)
+"""Nodes whose parts need no blank between them; for declarations, see there."""
 
 
 class UnparsableError(Exception):
@@ -240,6 +253,7 @@ class _Reader:
             yield from self._node(node)
             if self._is_evaluated(node):
                 yield _UNKNOWN
+            self._check_gaps(node)
             pending.extend(reversed(node.children))
 
     def _check(self, node: Node) -> None:
@@ -265,6 +279,17 @@ class _Reader:
                     raise UnparsableError("a word of it has blanks")
             case _:
                 pass
+
+    def _check_gaps(self, node: Node) -> None:
+        """Refuses two words without a blank between them, which are one for the shell."""
+        if node.type in _COMPOSED:
+            return
+        for one, two in pairwise(node.children):
+            gap = self._line[one.end_byte : two.start_byte].replace("\\\n", "")
+            touching = not gap and self._before(two) not in _BLANK
+            words = one.is_named and two.is_named and self._text(two)[:1] not in "<>&"
+            if not _GAP.fullmatch(gap) or (touching and words):
+                raise UnparsableError("it has two words without a blank between them")
 
     def _node(self, node: Node) -> Iterator[Action]:
         match node.type:
@@ -493,7 +518,11 @@ def _inside(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
         yield from _line(" ".join(word or "" for word in words[1:]), depth + 1)
     elif name in programs.DECLARING:
         yield from _declared(words[1:], depth)
-    elif name in programs.HIDING or programs.LOADER.fullmatch(name):
+    elif name in programs.RUNNERS:
+        yield from _run(name, words, depth)
+    elif (
+        _is_in_container(name, words) or name in programs.HIDING or programs.LOADER.fullmatch(name)
+    ):
         yield _hidden()
     elif _evaluates(name, words):
         yield _UNKNOWN
@@ -669,6 +698,24 @@ def _start(name: str, words: Sequence[Word]) -> int | None:
             number += 1 if len(letters) > 1 else 2
     number += name == "timeout"
     return None if None in words[1:number] else number
+
+
+def _run(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
+    """The command after ``run``; unknown where options come first."""
+    start = next((at for at, word in enumerate(words) if word in programs.RUNNERS[name]), None)
+    if start is None:
+        return
+    rest = words[start + 1 :]
+    rest = rest[1:] if rest[:1] == ("--",) else rest
+    if rest and (rest[0] or "-").startswith("-"):
+        yield _hidden()
+    elif rest:
+        inside = _command(tuple(rest), depth + 1)
+        yield from (msgspec.structs.replace(action, incidental=True) for action in inside)
+
+
+def _is_in_container(name: str, words: Iterable[Word]) -> bool:
+    return not programs.CONTAINERS.get(name, frozenset()).isdisjoint(words)
 
 
 def _found(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
