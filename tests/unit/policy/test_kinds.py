@@ -22,7 +22,8 @@ HIDDEN = [
     # backquotes in backquotes, and what is read once more in them
     *("echo `echo \\`rm x\\``", 'echo "`echo \\"\\`rm x\\`\\"`"', "echo `echo \\\\`"),
     "echo `'`' rm x`",
-    # words that touch
+    # words that touch, and what the parser leaves out
+    *("\\ #ls $(rm x)", "bash -c '\\ #ls $(rm x)'"),
     *(
         "X='a'\\ ls rm x",
         "ls 'a'\\ ; rm x",

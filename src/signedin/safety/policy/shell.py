@@ -246,6 +246,11 @@ class _Reader:
 
     def actions(self, root: Node) -> Iterator[Action]:
         """Returns what all nodes do, wherever they are nested."""
+        ends = (
+            [root.children[0].start_byte, root.children[-1].end_byte] if root.children else [0, 0]
+        )
+        if (self._line[: ends[0]] + self._line[ends[1] :]).replace("\\\n", "").strip(" \t\n"):
+            raise UnparsableError("a part of it is left out by the parser")
         pending = [root]
         while pending:
             node = pending.pop()
