@@ -14,6 +14,7 @@ import pytest
 from signedin import Client
 from signedin.loopback import LoopbackModel, Rule, Script, Shell, ToolCall, WriteFile
 from signedin.providers.codex.options import to_toml
+from signedin.safety.policy import Policy
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/tutorial.md", "docs/sessions.md", "docs/approvals.md"]
@@ -103,6 +104,11 @@ def test_examples_run(page: str, reader: LoopbackModel, capsys: pytest.CaptureFi
 def test_examples_of_tests_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "my_program", ModuleType("my_program"))
     run_examples("docs/testing-your-code.md")  # they bring models of their own
+
+
+def test_examples_of_policies_run() -> None:
+    names = run_examples("docs/policies.md")  # they ask nothing of an agent
+    assert Policy.of(names["unattended"]).rules[-1] == names["ask"]("*")
 
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
+from signedin.safety.policy.places import names_of, place_of
 from signedin.safety.policy.shell import Action, Word, program
 
 ANYTHING = "*"
@@ -24,25 +25,38 @@ class Match(IntEnum):
     YES = 2
 
 
-def command_matches(pattern: str, words: Sequence[Word], *, complete: bool) -> Match:
-    """Compares a command with a pattern.
+def command_matches(patterns: tuple[str, ...], words: Sequence[Word], *, complete: bool) -> Match:
+    """Compares a command with patterns.
 
     Args:
-        pattern: Words, each of which may have ``*`` and ``?``; ``*`` as the last one stands for
+        patterns: Words, each of which may have ``*`` and ``?``; ``*`` as the last one stands for
             any number of words.
         words: The command.
         complete: Whether the pattern has to be the whole command, and each word as it stands.
             Otherwise it is its beginning, options in between do not matter, nor the folder of the
             program or upper and lower case.
     """
-    wanted = pattern.split()
-    open_end = wanted[-1] == ANYTHING
+    name = words[0]
+    if name is None:
+        return Match.NO if complete else Match.MAYBE
+    match = _whole if complete else _beginning
+    found = (match(each, words) for each in _about(name, patterns, complete=complete))
+    return max(found, default=Match.NO)
+
+
+@lru_cache(maxsize=1024)
+def _about(name: str, patterns: tuple[str, ...], *, complete: bool) -> tuple[list[str], ...]:
+    """The words of those patterns that are about a program."""
+    found = ((pattern.split(), pattern.split()[0]) for pattern in patterns)
     if complete:
-        return _whole(wanted[:-1] if open_end else wanted, words, open_end=open_end)
-    return _beginning(wanted[:-1] if open_end and len(wanted) > 1 else wanted, words)
+        return tuple(wanted for wanted, first in found if fnmatchcase(name, first))
+    names = (program(name), name.rpartition("/")[2])
+    return tuple(wanted for wanted, first in found if any(_same(first, each) for each in names))
 
 
-def _whole(wanted: Sequence[str], words: Sequence[Word], *, open_end: bool) -> Match:
+def _whole(wanted: Sequence[str], words: Sequence[Word]) -> Match:
+    open_end = wanted[-1] == ANYTHING
+    wanted = wanted[:-1] if open_end else wanted
     if len(words) < len(wanted) or (len(words) > len(wanted) and not open_end):
         return Match.NO
     known = (word is not None and fnmatchcase(word, one) for one, word in zip(wanted, words))  # noqa: B905
@@ -50,13 +64,8 @@ def _whole(wanted: Sequence[str], words: Sequence[Word], *, open_end: bool) -> M
 
 
 def _beginning(wanted: Sequence[str], words: Sequence[Word]) -> Match:
-    name = words[0]
-    if name is None:
-        return Match.MAYBE
-    if not _same(wanted[0], program(name)) and not _same(wanted[0], name.rpartition("/")[2]):
-        return Match.NO
     place, after_option = 1, False
-    for one in wanted[1:]:
+    for one in wanted[1:-1] if wanted[-1] == ANYTHING else wanted[1:]:
         while True:
             if place == len(words):
                 return Match.NO
@@ -78,13 +87,13 @@ def _same(pattern: str, word: str) -> bool:
 
 
 def path_matches(
-    pattern: str, action: Action, *, folder: Path, root: Path, complete: bool
+    patterns: Sequence[str], action: Action, *, folder: Path, root: Path, complete: bool
 ) -> Match:
-    """Compares a file with a pattern.
+    """Compares a file with patterns.
 
     Args:
-        pattern: A path, from ``root`` if it is relative, with ``*``, ``?``, ``[…]`` and ``**``; it
-            also stands for everything below it.
+        patterns: Paths, from ``root`` if they are relative, with ``*``, ``?``, ``[…]`` and ``**``;
+            they also stand for everything below them.
         action: What is done with the file.
         folder: What it is relative to.
         root: The working directory of the agent.
@@ -95,19 +104,43 @@ def path_matches(
     word = action.words[0]
     if word is None or "\0" in word:
         return Match.NO if complete else Match.MAYBE
-    named = os.path.normpath(folder / os.path.expanduser(word))  # noqa: PTH111 - as a shell does
-    real = os.path.realpath(named)
-    unsure = action.moved and not os.path.isabs(os.path.expanduser(word))  # noqa: PTH111, PTH117
-    whole = _absolute(pattern, os.path.realpath(root))
+    names = names_of(word, folder)
+    places = {place_of(name) for name in names}
+    known = {place for place in places if place is not None}
+    unsure = known != places or (action.moved and not word.startswith(("/", "~")))
     if complete:
-        return Match.YES if not unsure and path_expression(whole).fullmatch(real) else Match.NO
-    by_name = path_expression(_absolute(pattern, str(root)), ignore_case=True)
-    expression = path_expression(whole, ignore_case=True)
-    if expression.fullmatch(real) or by_name.fullmatch(named) or expression.fullmatch(named):
-        return Match.YES
-    if not action.alone and os.path.isdir(real) and _folders_of(whole).fullmatch(real):  # noqa: PTH112
+        return Match.NO if unsure or not _all_match(patterns, known, root) else Match.YES
+    matched = _any_matches(patterns, names, known, root)
+    if matched < Match.YES and (unsure or (not action.alone and _are_above(patterns, known, root))):
         return Match.MAYBE
-    return Match.MAYBE if unsure else Match.NO
+    return matched
+
+
+def _all_match(patterns: Iterable[str], places: Iterable[str], root: Path) -> bool:
+    whole = os.path.realpath(root)
+    expressions = [path_expression(_absolute(pattern, whole)) for pattern in patterns]
+    return all(any(one.fullmatch(place) for one in expressions) for place in places)
+
+
+def _any_matches(
+    patterns: Iterable[str], names: Iterable[str], places: Iterable[str], root: Path
+) -> Match:
+    named = {os.path.normpath(name) for name in names}
+    roots = {str(root): named, os.path.realpath(root): named.union(places)}
+    for start, paths in roots.items():
+        for pattern in patterns:
+            expression = path_expression(_absolute(pattern, start), ignore_case=True)
+            if any(map(expression.fullmatch, paths)):
+                return Match.YES
+    return Match.NO
+
+
+def _are_above(patterns: Iterable[str], places: Iterable[str], root: Path) -> bool:
+    """Whether there may be such files in a folder."""
+    whole = os.path.realpath(root)
+    folders = [place for place in places if os.path.isdir(place)]  # noqa: PTH112
+    expressions = [_folders_of(_absolute(pattern, whole)) for pattern in patterns]
+    return any(one.fullmatch(folder) for one in expressions for folder in folders)
 
 
 def _absolute(pattern: str, root: str) -> str:

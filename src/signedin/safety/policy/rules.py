@@ -102,19 +102,23 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             return Match.YES if action.is_hidden or not action.incidental else Match.NO
         if action.is_hidden and self.answer != "allow":
             return Match.MAYBE
-        patterns: Sequence[str] = getattr(self, _FIELDS.get(action.kind, ""), ())
-        found = (self._match(pattern, action, folder, root) for pattern in patterns)
-        return max(found, default=Match.NO)
-
-    def _match(self, pattern: str, action: Action, folder: Path, root: Path) -> Match:
+        patterns: tuple[str, ...] = getattr(self, _FIELDS.get(action.kind, ""), ())
         complete = self.answer == "allow"
-        match action.kind:
-            case "command":
-                return command_matches(pattern, action.words, complete=complete)
-            case "read" | "write":
-                return path_matches(pattern, action, folder=folder, root=root, complete=complete)
-            case _:
-                return name_matches(pattern, action.words[0], complete=complete)
+        found = _match(patterns, action, folder, root, complete=complete) if patterns else Match.NO
+        return found if complete or not action.unsure else min(found, Match.MAYBE)
+
+
+def _match(
+    patterns: tuple[str, ...], action: Action, folder: Path, root: Path, *, complete: bool
+) -> Match:
+    match action.kind:
+        case "command":
+            return command_matches(patterns, action.words, complete=complete)
+        case "read" | "write":
+            return path_matches(patterns, action, folder=folder, root=root, complete=complete)
+        case _:
+            found = (name_matches(each, action.words[0], complete=complete) for each in patterns)
+    return max(found)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -268,12 +272,11 @@ def _hides(earlier: Rule, rule: Rule) -> bool:
 
 
 def _covers(rule: Rule, kind: str, pattern: str) -> bool:
-    patterns: Sequence[str] = getattr(rule, _FIELDS[kind])
+    patterns: tuple[str, ...] = getattr(rule, _FIELDS[kind])
     if kind != "command":
         return pattern in patterns
-    words = tuple(pattern.split())
     complete = rule.answer == "allow"
-    return any(command_matches(one, words, complete=complete) == Match.YES for one in patterns)
+    return command_matches(patterns, tuple(pattern.split()), complete=complete) == Match.YES
 
 
 def _patterns(given: str | Sequence[str]) -> tuple[str, ...]:

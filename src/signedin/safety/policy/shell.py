@@ -8,7 +8,7 @@ allowed by name. What cannot be taken apart is refused here and asked by the pol
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from signedin.model.extras import from_extra
+from signedin.safety.policy import programs
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -23,60 +24,15 @@ if TYPE_CHECKING:
 Word: TypeAlias = str | None
 """A word of a command; ``None`` stands for any number of words that are not known beforehand."""
 
-_SYSTEM_FOLDERS = ("/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin", "/opt/homebrew/bin")
-
-_SHELLS = frozenset({"ash", "bash", "dash", "ksh", "sh", "zsh"})
-
-_PASSING: Mapping[str, tuple[str, str]] = {
-    "builtin": ("", ""),
-    "command": ("p", ""),
-    "env": ("i0v", "uC"),
-    "exec": ("cl", "a"),
-    "ionice": ("t", "cn"),
-    "nice": ("", "n"),
-    "nohup": ("", ""),
-    "setsid": ("cfw", ""),
-    "stdbuf": ("", "ioe"),
-    "time": ("apv", "fo"),
-    "timeout": ("fpv", "ks"),
-    "xargs": ("0oprtx", "adEILnPs"),
-}
-"""Programs that only run another: their short options without a value, and with one."""
-
-_RAISING: Mapping[str, tuple[str, str]] = {
-    "doas": ("Lns", "uC"),
-    "sudo": ("AbEHiknNPSs", "CDghpRrTtUu"),
-}
-"""The same for programs that change what the other one may do."""
-
-_WRAPPERS = {**_PASSING, **_RAISING}
-
-_HIDING = frozenset(
-    {
-        *(".", "alias", "bind", "compgen", "complete", "coproc", "enable", "eval", "fc", "getopts"),
-        *("hash", "let", "mapfile", "read", "readarray", "source", "trap", "busybox", "chroot"),
-        *("fish", "flock", "nsenter", "parallel", "pkexec", "runuser", "script", "setarch", "ssh"),
-        *("strace", "su", "systemd-run", "toybox", "unbuffer", "unshare", "watch"),
-    }
-)
-"""Programs that run words which are not taken apart here, or set variables to unknown text."""
-
-_DECLARING = frozenset({"declare", "export", "local", "readonly", "typeset", "unset"})
-
-_EVALUATED = frozenset(
-    {
-        *("BASHPID", "BASH_ENV", "ENV", "EUID", "HISTCMD", "OPTIND", "PPID", "PROMPT_COMMAND"),
-        *("PS0", "PS1", "PS2", "PS4", "RANDOM", "SECONDS", "SRANDOM", "UID"),
-    }
-)
-"""Variables whose text is run: as arithmetic, which may hold commands, in prompts, as a file."""
-
 _ARITHMETIC_TESTS = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
 
 _LOOKS_UP = frozenset({"-v", "-R"})
 """Tests of a variable, whose index is arithmetic."""
 
-_NO_SCRIPT = frozenset("Oos")
+_SETTING = re.compile(r"[-+][abefhmnoptuvxBCEPT]*")
+"""Options of ``set`` with which words are read as without; not those for assignments, history."""
+
+_NO_SCRIPT = frozenset("HOkos")
 """Options of shells with which the words after them are no script, or are for the option."""
 
 _RESERVED = frozenset(
@@ -88,17 +44,15 @@ _RESERVED = frozenset(
 
 _FIND_RUNS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 
-_CHANGES_FOLDER = frozenset({"cd", "chdir", "popd", "pushd"})
-
-_WRITERS = frozenset(
-    {
-        *("chmod", "chown", "cp", "dd", "install", "ln", "mkdir", "mv", "rm", "rmdir", "sed"),
-        *("shred", "tee", "touch", "truncate", "unlink"),
-    }
-)
-"""Programs whose arguments count as files to be written."""
-
-_STREAMS = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/stdin")
+_NO_FILES = frozenset({"/dev/null", "/dev/tty"})
+_NETWORK = ("/dev/tcp/", "/dev/udp/")
+_STORES = re.compile(r"%[-+ #'0*\d.hjlLqtz]*n")
+"""What ``printf`` of bash stores in a variable."""
+_DEVICES = ("/dev/", "/proc/")
+_TARGET = re.compile(r"(?:-[A-Za-z]*t|--t[a-z-]*=)(.+)")
+"""The option of ``cp`` and its like that names the folder to write to."""
+_HOME = re.compile(r"~(?:/|$)")
+_GLUED = re.compile(r"-[A-Za-z\d]+")
 _EXPANDED = re.compile(r"(?<!\\)(?:[*?\[]|\{[^}]*(?:,|\.\.)|[@+!]\()|^~(?!/|$)|^=")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED_IN_QUOTES = re.compile(r'\\([$`"\\])')
@@ -106,7 +60,10 @@ _JOINED_LINE = re.compile(r"\S\\\n\S")
 _STREAM = re.compile(r"\d+|-")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _STAND_IN = "Q"
+_BACK = frozenset("`\\")
 _BLANK = frozenset(" \t\n")
+_GAP = re.compile(r"[ \t\n]*(?: - ?)?")
+"""What may be between nodes; the parser leaves out a dash before a here-document."""
 _BEFORE_COMMENTS = ("", *" \t\n;&|()")
 _PIECES = re.compile(r"[=:@,]")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -143,6 +100,31 @@ _OPAQUE = frozenset(
 )
 """Parts of words whose value is only known when the command runs."""
 
+_UNDERSTOOD = _OPAQUE | {
+    *("binary_expression", "c_style_for_statement", "case_item", "case_statement", "command"),
+    *("command_name", "comment", "compound_statement", "concatenation", "declaration_command"),
+    *("do_group", "elif_clause", "else_clause", "file_descriptor", "file_redirect"),
+    *("for_statement", "function_definition", "heredoc_body", "heredoc_content", "heredoc_end"),
+    *("heredoc_redirect", "heredoc_start", "herestring_redirect", "if_statement", "list"),
+    *("negated_command", "number", "parenthesized_expression", "pipeline", "postfix_expression"),
+    *("program", "raw_string", "redirected_statement", "special_variable_name", "string"),
+    *("string_content", "subscript", "subshell", "ternary_expression", "test_command"),
+    *("test_operator", "unary_expression", "unset_command", "variable_assignment"),
+    *("variable_assignments", "variable_name", "while_statement", "word"),
+}
+"""All that is read; what the parser knows besides, and what it will know, is refused."""
+
+
+_COMPOSED = frozenset(
+    {
+        *("arithmetic_expansion", "binary_expression", "brace_expression", "concatenation"),
+        *("declaration_command", "expansion", "heredoc_body", "heredoc_redirect"),
+        *("parenthesized_expression", "postfix_expression", "string", "subscript"),
+        *("ternary_expression", "test_command", "unary_expression", "variable_assignment"),
+    }
+)
+"""Nodes whose parts need no blank between them; for declarations, see there."""
+
 
 class UnparsableError(Exception):
     """A command that cannot be taken apart; its text says why."""
@@ -158,6 +140,7 @@ class Action(msgspec.Struct, frozen=True):
             all: a file that is read, a program that only starts another.
         moved: Whether a relative path may be relative to another folder than the request says.
         alone: Whether it is about a folder and nothing that is in it.
+        unsure: Whether it is not known that it is done at all.
     """
 
     kind: str
@@ -165,6 +148,7 @@ class Action(msgspec.Struct, frozen=True):
     incidental: bool = False
     moved: bool = False
     alone: bool = False
+    unsure: bool = False
 
     @property
     def is_hidden(self) -> bool:
@@ -180,7 +164,7 @@ class Action(msgspec.Struct, frozen=True):
 def program(word: str) -> str:
     """Returns a program by its name alone if it is where systems have theirs."""
     folder, slash, name = word.rpartition("/")
-    return name if slash and folder in _SYSTEM_FOLDERS else word
+    return name if slash and folder in programs.SYSTEM_FOLDERS else word
 
 
 def take_apart(command: str) -> list[Action]:
@@ -191,9 +175,33 @@ def take_apart(command: str) -> list[Action]:
         MissingExtraError: The parser is not installed.
     """
     actions = list(_line(command, 0))
-    if not any(a.kind == "command" and _name(a) in _CHANGES_FOLDER for a in actions):
+    if not any(action.kind == "command" and _changes_folder(action.words) for action in actions):
         return actions
     return [msgspec.structs.replace(action, moved=True) for action in actions]
+
+
+def _changes_folder(words: Sequence[Word]) -> bool:
+    """Whether relative paths may then be relative to another folder, or lead through a new link."""
+    name = _base(words[0])
+    if name in programs.CHANGES_FOLDER or name in programs.MAKES_LINKS:
+        return True
+    options = programs.FOLDER_OPTIONS.get(name, ())
+    return any(word is not None and _is_option(word, options) for word in words[1:])
+
+
+def _is_option(word: str, options: Iterable[str]) -> bool:
+    """Whether a word may be one of some options, with its value or among others in one word."""
+    return any(
+        word.startswith(option)
+        or (len(option) == len("-x") and word[:1] == "-" != word[1:2] and option[1] in word)
+        for option in options
+    )
+
+
+def _base(word: Word) -> str:
+    """The name of a program without its folder, as it is known on most systems."""
+    name = (word or "").rpartition("/")[2].casefold()
+    return name[1:] if name[:1] == "g" and name[1:] in programs.GNU else name
 
 
 @cache
@@ -238,6 +246,11 @@ class _Reader:
 
     def actions(self, root: Node) -> Iterator[Action]:
         """Returns what all nodes do, wherever they are nested."""
+        ends = (
+            [root.children[0].start_byte, root.children[-1].end_byte] if root.children else [0, 0]
+        )
+        if (self._line[: ends[0]] + self._line[ends[1] :]).replace("\\\n", "").strip(" \t\n"):
+            raise UnparsableError("a part of it is left out by the parser")
         pending = [root]
         while pending:
             node = pending.pop()
@@ -245,12 +258,18 @@ class _Reader:
             yield from self._node(node)
             if self._is_evaluated(node):
                 yield _UNKNOWN
+            self._check_gaps(node)
             pending.extend(reversed(node.children))
 
     def _check(self, node: Node) -> None:
         """Refuses what the parser reads otherwise than shells do, or some shells."""
         text = self._text(node)
         match node.type:
+            case kind if node.is_named and kind not in _UNDERSTOOD:
+                raise UnparsableError(f"it has a part of an unknown kind, {kind}")
+            case "command_substitution" if text[0] == "`" and not _BACK.isdisjoint(text[1:-1]):
+                # The shell takes a backslash away and reads what is left once more.
+                raise UnparsableError("a backquote or backslash is in backquotes")
             case "compound_statement" | "test_command" if text.startswith("(("):
                 # A subshell in a subshell where sh is dash, which knows no such arithmetic.
                 raise UnparsableError("'((' begins arithmetic in some shells, commands in others")
@@ -266,15 +285,29 @@ class _Reader:
             case _:
                 pass
 
+    def _check_gaps(self, node: Node) -> None:
+        """Refuses two words without a blank between them, which are one for the shell."""
+        if node.type in _COMPOSED:
+            return
+        for one, two in pairwise(node.children):
+            gap = self._line[one.end_byte : two.start_byte].replace("\\\n", "")
+            touching = not gap and self._before(two) not in _BLANK
+            words = one.is_named and two.is_named and self._text(two)[:1] not in "<>&"
+            if not _GAP.fullmatch(gap) or (touching and words):
+                raise UnparsableError("it has two words without a blank between them")
+
     def _node(self, node: Node) -> Iterator[Action]:
         match node.type:
             case "command":
                 yield from _command(self._words(node), self._depth)
             case "declaration_command" | "unset_command":
                 yield Action("command", (self._text(node).split()[0], None), incidental=True)
-                yield from _declared(self._declaration(node))
+                yield from _declared(self._declaration(node), self._depth)
             case "variable_assignment":
-                yield self._assignment(node)
+                yield from self._assignment(node)
+            case "function_definition":
+                name = node.child_by_field_name("name")
+                yield Action("command", (f"{self._text(name)}()" if name else None,))
             case "for_statement":
                 yield from self._loop(node)
             case "file_redirect":
@@ -316,6 +349,12 @@ class _Reader:
         return tuple(self._word(each) for each in (name, *node.children_by_field_name("argument")))
 
     def _word(self, node: Node) -> Word:
+        word = self._unquoted(node)
+        if word and word[0] == "~" and not _HOME.match(self._text(node)):
+            return None  # a file of this name, as it is quoted
+        return word
+
+    def _unquoted(self, node: Node) -> Word:
         text = self._text(node)
         match node.type:
             case "command_name":
@@ -344,18 +383,21 @@ class _Reader:
         """The character before a node, if there is one."""
         return self._line[max(node.start_byte - 1, 0) : node.start_byte]
 
-    def _assignment(self, node: Node) -> Action:
+    def _assignment(self, node: Node) -> Iterator[Action]:
         value = node.child_by_field_name("value")
         name = node.child_by_field_name("name")
         if name is None or name.type != "variable_name":
-            return _UNKNOWN
-        return _set(self._text(name), "" if value is None else self._word(value))
+            yield _UNKNOWN
+        else:
+            word = "" if value is None else self._word(value)
+            yield from _set(self._text(name), word, self._depth)
 
     def _loop(self, node: Node) -> Iterator[Action]:
         """What the variable of a loop is set to."""
         name = self._text(node.children_by_field_name("variable")[0])
         values = node.children_by_field_name("value")
-        yield from (_set(name, self._word(value)) for value in values)
+        for value in values:
+            yield from _set(name, self._word(value), self._depth)
         if not values:
             yield _UNKNOWN
 
@@ -440,8 +482,11 @@ class _Reader:
         operator = next(child.type for child in node.children if not child.is_named)
         target = self._word(targets[0])
         copies = operator in {">&", "<&"} and target is not None and _STREAM.fullmatch(target)
-        if copies or target in _STREAMS:
+        if copies or target in _NO_FILES:
             return
+        if target is None or target.startswith(_NETWORK):
+            host = target.split("/")[3] if target else None
+            yield Action("network", (host,), unsure=target is None)
         if operator in {">&", "<&"} and (target is None or _runs(target)):
             yield _UNKNOWN  # bash expands it twice
         if operator in {"<", "<&"}:
@@ -457,10 +502,10 @@ def _command(words: tuple[Word, ...], depth: int) -> Iterator[Action]:
     name = program(words[0]) if words[0] else None
     if name in _RESERVED:
         raise UnparsableError(f"{name!r} is where a command should be")
-    base = (name or "").rpartition("/")[2].casefold()
+    base = _base(name)
     inside = list(_inside(base, words, depth))
     known = bool(inside) and not any(action.is_hidden for action in inside)
-    passing = known and (name in _PASSING or name in _SHELLS)
+    passing = known and (name in programs.PASSING or name in programs.SHELLS)
     yield Action("command", (name, *words[1:]), incidental=passing)
     yield from _files(base, words[1:])
     yield from inside
@@ -468,22 +513,65 @@ def _command(words: tuple[Word, ...], depth: int) -> Iterator[Action]:
 
 def _inside(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
     """What a command starts in turn."""
-    if name in _SHELLS:
+    if name in programs.SHELLS:
         yield from _shell(words, depth)
-    elif name in _WRAPPERS:
+    elif name in programs.WRAPPERS:
         yield from _inner(name, words, depth)
     elif name in {"find", "fd", "fdfind"}:
         yield from _found(name, words, depth)
     elif name == "eval" and None not in words:
         yield from _line(" ".join(word or "" for word in words[1:]), depth + 1)
-    elif name in _DECLARING:
-        yield from _declared(words[1:])
-    elif name in _HIDING or (name == "wait" and _has_option(words, "p")):
-        yield _hidden()
-    elif (name == "printf" and _has_option(words[:2], "v")) or (
-        name in {"test", "["} and _looks_up(words)
+    elif name in programs.DECLARING:
+        yield from _declared(words[1:], depth)
+    elif name in programs.RUNNERS:
+        yield from _run(name, words, depth)
+    elif (
+        _is_in_container(name, words) or name in programs.HIDING or programs.LOADER.fullmatch(name)
     ):
+        yield _hidden()
+    elif _evaluates(name, words):
         yield _UNKNOWN
+
+
+def _evaluates(name: str, words: Sequence[Word]) -> bool:
+    """Whether a builtin runs text, sets a variable or has lines read otherwise from then on."""
+    match name:
+        case "jobs":
+            return _has_option(words, "x")
+        case "wait":
+            return _has_option(words, "p")
+        case "printf":
+            return _stores(words[1:])
+        case "test" | "[":
+            return _looks_up(words)
+        case "set":
+            return not _is_plain_setting(words[1:])
+        case "shopt":
+            return not {*words[1:]} <= {"-s", "-u", "-q", "-p", *programs.SHELL_OPTIONS}
+        case _:
+            return False
+
+
+def _is_plain_setting(words: Sequence[Word]) -> bool:
+    """Whether lines are read after ``set`` as before."""
+    options = words[: words.index("--")] if "--" in words else words
+    return all(
+        word is not None and (word in programs.SHELL_OPTIONS or _SETTING.fullmatch(word))
+        for word in options
+    )
+
+
+def _stores(words: Sequence[Word]) -> bool:
+    """Whether ``printf`` may set a variable: with ``-v``, or where its format says so."""
+    rest = words[1:] if words[:1] == ("--",) else words
+    if not rest:
+        return False
+    form = rest[0]
+    return (
+        form is None
+        or (form[:1] == "-" and rest is words)
+        or bool(_STORES.search(form.replace("%%", "")))
+    )
 
 
 def _runs(text: str) -> bool:
@@ -495,18 +583,25 @@ _UNKNOWN = Action("command", (None,))
 """Text that is not known and that the shell runs, or sets a variable to."""
 
 
-def _set(name: str, value: Word) -> Action:
-    """Setting a variable."""
-    unknown = value is None or name in _EVALUATED or name.startswith("BASH_FUNC_")
-    return _UNKNOWN if unknown else Action("command", (f"{name}={value}",))
+def _set(name: str, value: Word, depth: int) -> Iterator[Action]:
+    """Setting a variable, and what is run because of it."""
+    if value is None or name.startswith("BASH_FUNC_") or value.lstrip().startswith("("):
+        yield _UNKNOWN  # in brackets, builtins take it for an array and expand it
+        return
+    yield Action("command", (f"{name}={value}",))
+    if programs.is_run(name) and value.strip():
+        inside = _line(f'{value} "$@"', depth + 1)
+        yield from (msgspec.structs.replace(action, incidental=True) for action in inside)
+    elif not programs.is_run(name) and programs.is_evaluated(name):
+        yield _hidden()
 
 
-def _declared(words: Iterable[Word]) -> Iterator[Action]:
+def _declared(words: Iterable[Word], depth: int) -> Iterator[Action]:
     """What a declaration sets; what is only named may be set to nothing by it."""
     for word in words:
         name, _, value = (word or "").partition("=")
         if _NAME.fullmatch(name.removesuffix("+")):
-            yield _set(name.removesuffix("+"), value)
+            yield from _set(name.removesuffix("+"), value, depth)
         elif word is None or not _DECLARED_AS.fullmatch(word):
             yield _UNKNOWN
 
@@ -530,18 +625,36 @@ def _hidden() -> Action:
 
 
 def _files(name: str, words: Sequence[Word]) -> Iterator[Action]:
-    writes, alone = name in _WRITERS, name in _CHANGES_FOLDER
+    writes, alone = name in programs.WRITERS, name in programs.CHANGES_FOLDER
     for word in words:
-        pieces = {word} if word is None else {word, *_PIECES.split(word)} - {"", "-"}
+        read = {word} if word is None else {word, *_PIECES.split(word), *_values(word)}
+        pieces = read - {"", "-"} - _NO_FILES
         yield from (Action("read", (each,), incidental=True, alone=alone) for each in pieces)
-        if writes and (word is None or not word.startswith("-")):
-            yield from (Action("write", (piece,), incidental=True) for piece in pieces)
+        if writes:
+            yield from (Action("write", (each,), incidental=True) for each in _written(word))
+
+
+def _values(option: str) -> Iterator[str]:
+    """What may be the value of an option, if it is glued to it."""
+    if letters := _GLUED.match(option):
+        yield from (option[start:] for start in range(len("-x"), letters.end() + 1))
+
+
+def _written(word: Word) -> Iterable[Word]:
+    """What an argument of a program that writes names."""
+    if word is None or not word.startswith("-"):
+        pieces = {word} if word is None else {word, *_PIECES.split(word)}
+        return pieces - {"", "-"}  # with /dev/null, which some of them move or delete
+    target = _TARGET.fullmatch(word)
+    return (target[1],) if target else ()
 
 
 def _shell(words: Sequence[Word], depth: int) -> Iterator[Action]:
     """``bash -c TEXT`` is what the text does; what comes from elsewhere cannot be known."""
     for number, word in enumerate(words[1:], 1):
         if word is not None and not word.startswith(("-", "+")):
+            if word.startswith(_DEVICES):
+                break  # from a stream
             return  # a script
         if word == "--login":
             continue
@@ -561,7 +674,7 @@ def _inner(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
     start = _start(name, words)
     while start and start < len(words) and "=" in (words[start] or ""):
         name, _, value = (words[start] or "").partition("=")
-        yield _set(name, value)
+        yield from _set(name, value, depth)
         start += 1
     rest = () if start is None else tuple(words[start:])
     if start is None or (rest and (rest[0] or "-").startswith("-")):
@@ -572,7 +685,7 @@ def _inner(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
 
 def _start(name: str, words: Sequence[Word]) -> int | None:
     """Where the command begins that a program starts, ``None`` if that cannot be known."""
-    flags, valued = _WRAPPERS[name]
+    flags, valued = programs.WRAPPERS[name]
     number = 1
     while number < len(words):
         word = words[number]
@@ -592,6 +705,24 @@ def _start(name: str, words: Sequence[Word]) -> int | None:
     return None if None in words[1:number] else number
 
 
+def _run(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
+    """The command after ``run``; unknown where options come first."""
+    start = next((at for at, word in enumerate(words) if word in programs.RUNNERS[name]), None)
+    if start is None:
+        return
+    rest = words[start + 1 :]
+    rest = rest[1:] if rest[:1] == ("--",) else rest
+    if rest and (rest[0] or "-").startswith("-"):
+        yield _hidden()
+    elif rest:
+        inside = _command(tuple(rest), depth + 1)
+        yield from (msgspec.structs.replace(action, incidental=True) for action in inside)
+
+
+def _is_in_container(name: str, words: Iterable[Word]) -> bool:
+    return not programs.CONTAINERS.get(name, frozenset()).isdisjoint(words)
+
+
 def _found(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
     """What ``find`` does with what it finds."""
     for number, word in enumerate(words):
@@ -604,7 +735,3 @@ def _found(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
             yield _hidden()
         elif word in {"-delete", "-fls", "-fprint", "-fprint0", "-fprintf"}:
             yield Action("write", (None,))
-
-
-def _name(action: Action) -> str:
-    return action.words[0] or ""
