@@ -25,7 +25,7 @@ from signedin.providers.base import Installation
 from signedin.providers.codex.account.home import VENDOR
 from signedin.providers.codex.trust import CONFIG_FILE, trusted_in
 from signedin.providers.registry import BUILT_IN, load_provider
-from signedin.providers.shared.sandbox import problem_with_sandbox
+from signedin.providers.shared.sandbox import left_open, problem_with_sandbox
 from signedin.providers.shared.versions import age_of
 from signedin.runtime.temporary import TemporaryFolder
 
@@ -186,7 +186,10 @@ async def _sandbox(client: AsyncClient) -> list[Finding]:
         case None:
             return [finding(level="ok", message="none: only its questions limit it")]
         case "agent":
-            return [finding(level="ok", message="its own")]
+            if not (left := await left_open()):
+                return [finding(level="ok", message="its own")]
+            message = f"its own, which leaves settings of the kernel writable to root ({left})"
+            return [finding(level="warning", message=message, remedy="run it as another user")]
         case "signedin":
             problem = await problem_with_sandbox()
             message = f"it runs without one: {problem}" if problem else "signedin's"

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from signedin.accounts.files import write_private
 from signedin.accounts.homes import cache_folder, make_private, signedin_home
 from signedin.model.errors import PermissionDeniedError, SignedinError, UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.base import StartProcess
 from signedin.providers.shared.codex_program import INSTALL, locate_codex
+from signedin.safety.sandbox import kernel
 from signedin.safety.sandbox.command import sandboxed
 from signedin.safety.sandbox.confinement import (
     HIDDEN,
@@ -29,6 +31,15 @@ from signedin.wire.capture import Captured, capture
 from signedin.wire.process import Process
 
 PROBE_SECONDS = 10.0
+
+_TRY = """
+test -w "$0" && exit 1
+for place in /proc/[!0-9]* /proc/sys/*/* /proc/irq/*/* /proc/bus/*/*; do
+    test -w "$place" && echo "$place" && exit 1
+done
+exit 0
+"""
+"""Ends with 0 if neither its argument nor a setting of the kernel can be written to; names that."""
 
 _PATTERN = re.compile(r"[*?\[\]]")
 _GONE = re.compile(r"^bwrap: Can't (?:mkdir parents for|create file at) ", re.MULTILINE)
@@ -107,6 +118,16 @@ async def problem_with_sandbox() -> str:
     if program not in _probed:
         _probed[program] = await _probe(program)
     return _probed[program]
+
+
+async def left_open() -> str:
+    """Returns a setting of the kernel that an agent can change in Codex's own sandbox, if any."""
+    found = locate_codex()
+    if found.usable is None or not kernel.is_open():
+        return ""
+    with suppress(SignedinError, OSError):  # what it cannot make leaves nothing open
+        return (await _tried(*_bare(str(found.usable)))).stdout.decode().strip()
+    return ""
 
 
 def is_made_in_vain(said: str) -> bool:
@@ -188,7 +209,20 @@ def prefix(
     words = sandboxed(
         limits, program=program, env=env, writable=tuple(writable), variables=variables
     )
-    return words, {**env, "CODEX_HOME": str(_codex_home())}
+    return _closed(words, {**env, "CODEX_HOME": str(_codex_home())})
+
+
+def _closed(words: tuple[str, ...], env: dict[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Returns a command line that makes a sandbox, for root as well, and its environment."""
+    if not kernel.is_open():
+        return words, env
+    program = make_private(cache_folder() / "bubblewrap") / "bwrap"
+    if not program.is_file() or program.read_text("utf-8") != kernel.BWRAP:
+        new = program.with_name(f"{program.name}.{os.getpid()}")
+        write_private(new, kernel.BWRAP.encode())
+        new.chmod(0o700)
+        new.replace(program)
+    return kernel.covered(words, env, folder=program.parent)
 
 
 def _codex_home() -> Path:
@@ -220,6 +254,11 @@ async def _probe(program: str) -> str:
         return f"{program} could not be tried: {error}"
     if ended.returncode == 0:
         return ""
+    if left := ended.stdout.decode().strip():
+        return (
+            f"{program} leaves {left} writable to root; run as another user, or pass "
+            "sandbox='off' to run without one"
+        )
     said = ended.stderr.splitlines() or [f"it ended with {ended.returncode}"]
     return (
         f"this machine does not let {program} make one ({said[0]}); allow user namespaces, or "
@@ -228,12 +267,18 @@ async def _probe(program: str) -> str:
 
 
 async def _confined(program: str) -> Captured:
+    return await _tried(*_closed(*_bare(program)))
+
+
+def _bare(program: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What makes a sandbox in which nothing may be written to, as Codex makes its own."""
     nothing = Confinement(level="read-only", workspace=(), written=(), spared=(), hidden=())
     env = {"PATH": os.environ.get("PATH", os.defpath)}
-    home = _codex_home()
+    home = str(_codex_home())
     words = sandboxed(nothing, program=program, env=env)
-    return await capture(
-        [*words, "/bin/sh", "-c", 'test ! -w "$0"', str(home)],
-        env={**env, "CODEX_HOME": str(home), "TMPDIR": str(home)},
-        seconds=PROBE_SECONDS,
-    )
+    return words, {**env, "CODEX_HOME": home, "TMPDIR": home}
+
+
+async def _tried(words: Sequence[str], env: Mapping[str, str]) -> Captured:
+    argv = [*words, "/bin/sh", "-c", _TRY, env["CODEX_HOME"]]
+    return await capture(argv, env=env, seconds=PROBE_SECONDS)

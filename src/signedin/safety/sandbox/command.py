@@ -15,6 +15,9 @@ from signedin.safety.sandbox.confinement import Access, Confinement, protected
 
 _PROFILE = "permissions.signedin"
 
+_CHANGED = ("CODEX_HOME", "PATH")
+"""Variables that the sandbox itself needs other values of, or changes."""
+
 _NEEDED_SOCKETS = ("/run/systemd/resolve/", "/run/nscd/", "/var/run/nscd/")
 """Sockets that find the addresses of hosts."""
 
@@ -42,15 +45,14 @@ def sandboxed(
     """
     access = _access(confinement, [os.path.realpath(path) for path in writable])
     table = ", ".join(f"{json.dumps(path)} = {json.dumps(kind)}" for path, kind in access.items())
-    home = env.get("CODEX_HOME")
-    restored = ["-u", "CODEX_HOME"] if home is None else [f"CODEX_HOME={home}"]
-    path = [f"PATH={env['PATH']}"] if "PATH" in env else []
+    own = {name: env[name] for name in _CHANGED if name in env} | dict(variables or {})
+    unset = [word for name in _CHANGED if name not in env for word in ("-u", name)]
     return (
         *(program, "sandbox", "--permission-profile", "signedin"),
         *("--config", f"{_PROFILE}.filesystem={{{table}}}"),
         *("--config", f"{_PROFILE}.network.enabled=true"),
-        *("--", "/usr/bin/env", *restored, *path),
-        *(f"{name}={value}" for name, value in (variables or {}).items()),
+        *("--", "/usr/bin/env", *unset),
+        *(f"{name}={value}" for name, value in own.items()),
     )
 
 

@@ -1,0 +1,77 @@
+"""As root: the settings of the kernel in /proc, which Codex's sandbox leaves writable.
+
+Whoever has the user id 0 may write to them, without any capability, and Codex mounts a new /proc.
+Codex runs the ``bwrap`` that is first on ``PATH``, so ours is, and covers them. Codex takes none
+that is below its working directory: it is started in ``/``, and the command where it should be.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+BWRAP = r"""#!/bin/sh
+for word; do
+    shift
+    if [ "$word" = -- ]; then
+        for place in $SIGNEDIN_COVERED; do set -- "$@" --ro-bind "$place" "$place"; done
+        SIGNEDIN_COVERED=
+    fi
+    set -- "$@" "$word"
+done
+exec "$SIGNEDIN_BWRAP" "$@"
+"""
+
+_LEAVE = 'export SIGNEDIN_CWD="$PWD"; cd / && exec "$@"'
+_RETURN = (
+    'cd "$SIGNEDIN_CWD" && '
+    'unset OLDPWD SIGNEDIN_CWD SIGNEDIN_COVERED SIGNEDIN_BWRAP && exec "$@"'
+)
+_SHELL = ("/bin/sh", "-c")
+
+
+def is_open() -> bool:
+    """Returns whether this user could write to the settings of the kernel."""
+    return sys.platform == "linux" and os.geteuid() == 0
+
+
+def covered(
+    words: Sequence[str], env: Mapping[str, str], *, folder: Path
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Returns a command line that makes a sandbox, and its environment, with the settings covered.
+
+    Args:
+        words: What `sandboxed` returned.
+        env: The environment of that.
+        folder: Where the program `BWRAP` is, as ``bwrap``.
+    """
+    start = words.index("--") + 1
+    path = os.pathsep.join([str(folder), *filter(None, [env.get("PATH")])])
+    variables = {
+        "PATH": path,
+        "SIGNEDIN_BWRAP": bubblewrap(words[0]),
+        "SIGNEDIN_COVERED": " ".join(settings()),
+    }
+    inside = (*words[:start], *_SHELL, _RETURN, "sh", *words[start:])
+    return (*_SHELL, _LEAVE, "sh", *inside), {**env, **variables}
+
+
+def settings() -> list[str]:
+    """Returns what is in /proc of the kernel, not of a process, and may be written to."""
+    with os.scandir("/proc") as entries:
+        return sorted(
+            entry.path
+            for entry in entries
+            if not entry.name.isdigit()
+            and not entry.is_symlink()
+            and (entry.is_dir() or entry.stat().st_mode & 0o222)
+        )
+
+
+def bubblewrap(program: str) -> str:
+    """Returns the bubblewrap that a Codex program brings, or that of the system."""
+    brought = Path(program).resolve().parent.parent / "codex-resources" / "bwrap"
+    return str(brought) if brought.is_file() else shutil.which("bwrap", path=os.defpath) or ""
