@@ -20,7 +20,6 @@ from signedin.providers.shared.codex_program import INSTALL, locate_codex
 from signedin.safety.sandbox import kernel
 from signedin.safety.sandbox.command import sandboxed
 from signedin.safety.sandbox.confinement import (
-    HIDDEN,
     Confinement,
     OwnFolders,
     confine,
@@ -93,8 +92,9 @@ def limits_of(agent: SandboxedAgent, options: TurnOptions) -> Confinement | None
         return None
     given = {**os.environ, **options.env}
     env = {name: value for name, value in given.items() if value is not None}
-    hidden = (*HIDDEN, str(signedin_home()))
-    return confine(level, options, agent.own, env=env, hidden=hidden, more=agent.more)
+    cached = (*agent.own.spared, str(cache_folder()))  # what makes the sandbox is there
+    own = msgspec.structs.replace(agent.own, spared=cached)
+    return confine(level, options, own, env=env, ours=str(signedin_home()), more=agent.more)
 
 
 async def _problem_of(

@@ -27,8 +27,7 @@ exec "$SIGNEDIN_BWRAP" "$@"
 
 _LEAVE = 'export SIGNEDIN_CWD="$PWD"; cd / && exec "$@"'
 _RETURN = (
-    'cd "$SIGNEDIN_CWD" && '
-    'unset OLDPWD SIGNEDIN_CWD SIGNEDIN_COVERED SIGNEDIN_BWRAP && exec "$@"'
+    'cd "$SIGNEDIN_CWD" && unset OLDPWD SIGNEDIN_CWD SIGNEDIN_COVERED SIGNEDIN_BWRAP && exec "$@"'
 )
 _SHELL = ("/bin/sh", "-c")
 
