@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from signedin.model.errors import PermissionDeniedError, SignedinError, Unsuppor
 from signedin.model.options import TurnOptions
 from signedin.providers.base import StartProcess
 from signedin.providers.shared.codex_program import INSTALL, locate_codex
+from signedin.runtime.temporary import TemporaryFolder
 from signedin.safety.sandbox import kernel
 from signedin.safety.sandbox.command import sandboxed
 from signedin.safety.sandbox.confinement import (
@@ -33,15 +35,21 @@ PROBE_SECONDS = 10.0
 
 _TRY = """
 test -w "$0" && exit 1
-for place in /proc/[!0-9]* /proc/sys/*/* /proc/irq/*/* /proc/bus/*/*; do
+for place in $1; do
     test -w "$place" && echo "$place" && exit 1
 done
 exit 0
 """
-"""Ends with 0 if neither its argument nor a setting of the kernel can be written to; names that."""
+"""Ends with 0 if nothing can be written to of what it is given: a folder, and patterns of files of
+the kernel, of which it writes out the first that can."""
+
+_REMEDY = "run as another user, or pass sandbox='off' to run without one"
+
+_KERNEL = "/proc/[!0-9]* /proc/sys/*/* /proc/irq/*/* /proc/bus/*/*"
 
 _PATTERN = re.compile(r"[*?\[\]]")
 _GONE = re.compile(r"^bwrap: Can't (?:mkdir parents for|create file at) ", re.MULTILINE)
+_NOTHING = Confinement(level="read-only", workspace=(), written=(), spared=(), hidden=())
 _probed: dict[str, str] = {}
 """What was found out about each Codex program: empty if it can confine."""
 
@@ -209,20 +217,40 @@ def prefix(
     words = sandboxed(
         limits, program=program, env=env, writable=tuple(writable), variables=variables
     )
-    return _closed(words, {**env, "CODEX_HOME": str(_codex_home())})
+    return _closed(words, {**env, "CODEX_HOME": str(_codex_home())}, limits)
 
 
-def _closed(words: tuple[str, ...], env: dict[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+def _closed(
+    words: tuple[str, ...], env: dict[str, str], limits: Confinement
+) -> tuple[tuple[str, ...], dict[str, str]]:
     """Returns a command line that makes a sandbox, for root as well, and its environment."""
     if not kernel.is_open():
         return words, env
-    program = make_private(cache_folder() / "bubblewrap") / "bwrap"
+    folder = next(_out_of_reach(limits))
+    program = folder / "bwrap"
     if not program.is_file() or program.read_text("utf-8") != kernel.BWRAP:
         new = program.with_name(f"{program.name}.{os.getpid()}")
         write_private(new, kernel.BWRAP.encode())
         new.chmod(0o700)
         new.replace(program)
-    return kernel.covered(words, env, folder=program.parent)
+    return kernel.covered(words, env, folder=folder)
+
+
+def _out_of_reach(limits: Confinement) -> Iterator[Path]:
+    """Yields folders for our bubblewrap that a confined agent cannot write to."""
+    for place in (lambda: make_private(cache_folder() / "bubblewrap"), _temporary):
+        folder = place().resolve()
+        if not any(map(folder.is_relative_to, (*limits.workspace, *limits.written))):
+            yield folder
+
+
+def _temporary() -> Path:
+    return Path(_scratch().name)
+
+
+@cache
+def _scratch() -> TemporaryFolder:
+    return TemporaryFolder("bubblewrap")
 
 
 def _codex_home() -> Path:
@@ -240,8 +268,11 @@ def _check_links(provider: str, limits: Confinement) -> None:
 
 
 def _unusable(limits: Confinement) -> str:
-    folder = next(filter(_PATTERN.search, (*limits.workspace, *limits.written)), None)
-    return f"{folder} has a character that it takes for a pattern" if folder else ""
+    if folder := next(filter(_PATTERN.search, (*limits.workspace, *limits.written)), None):
+        return f"{folder} has a character that it takes for a pattern"
+    if kernel.is_open() and next(_out_of_reach(limits), None) is None:
+        return f"an agent of root could write to all of the folders that it is made from; {_REMEDY}"
+    return ""
 
 
 async def _probe(program: str) -> str:
@@ -255,10 +286,7 @@ async def _probe(program: str) -> str:
     if ended.returncode == 0:
         return ""
     if left := ended.stdout.decode().strip():
-        return (
-            f"{program} leaves {left} writable to root; run as another user, or pass "
-            "sandbox='off' to run without one"
-        )
+        return f"{program} leaves {left} writable to root; {_REMEDY}"
     said = ended.stderr.splitlines() or [f"it ended with {ended.returncode}"]
     return (
         f"this machine does not let {program} make one ({said[0]}); allow user namespaces, or "
@@ -267,18 +295,19 @@ async def _probe(program: str) -> str:
 
 
 async def _confined(program: str) -> Captured:
-    return await _tried(*_closed(*_bare(program)))
+    return await _tried(*_closed(*_bare(program), _NOTHING))
 
 
 def _bare(program: str) -> tuple[tuple[str, ...], dict[str, str]]:
     """What makes a sandbox in which nothing may be written to, as Codex makes its own."""
-    nothing = Confinement(level="read-only", workspace=(), written=(), spared=(), hidden=())
     env = {"PATH": os.environ.get("PATH", os.defpath)}
     home = str(_codex_home())
-    words = sandboxed(nothing, program=program, env=env)
+    words = sandboxed(_NOTHING, program=program, env=env)
     return words, {**env, "CODEX_HOME": home, "TMPDIR": home}
 
 
 async def _tried(words: Sequence[str], env: Mapping[str, str]) -> Captured:
-    argv = [*words, "/bin/sh", "-c", _TRY, env["CODEX_HOME"]]
+    # Other users may write to those of their own namespaces, which a sandbox is.
+    files = _KERNEL if kernel.is_open() else ""
+    argv = [*words, "/bin/sh", "-c", _TRY, env["CODEX_HOME"], files]
     return await capture(argv, env=env, seconds=PROBE_SECONDS)

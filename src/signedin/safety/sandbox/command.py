@@ -77,7 +77,12 @@ def _access(confinement: Confinement, more: Sequence[str]) -> dict[str, Access]:
         **named,
         **dict.fromkeys(missing, "write"),
     }
-    return {path: kind for path, kind in access.items() if kind == "write" or Path(path).exists()}
+    return {path: kind for path, kind in access.items() if kind == "write" or _is_there(path)}
+
+
+def _is_there(path: str) -> bool:
+    """Whether something is there that this user can reach."""
+    return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises in a closed folder
 
 
 def _sockets(folders: Sequence[str]) -> Iterator[str]:

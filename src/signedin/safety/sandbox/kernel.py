@@ -2,7 +2,8 @@
 
 Whoever has the user id 0 may write to them, without any capability, and Codex mounts a new /proc.
 Codex runs the ``bwrap`` that is first on ``PATH``, so ours is, and covers them. Codex takes none
-that is below its working directory: it is started in ``/``, and the command where it should be.
+from a folder that may be written to, nor from below its working directory: it is started in ``/``,
+and the command where it should be. That is not started if they are not covered after all.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def covered(
     Args:
         words: What `sandboxed` returned.
         env: The environment of that.
-        folder: Where the program `BWRAP` is, as ``bwrap``.
+        folder: Where the program `BWRAP` is, as ``bwrap``; nothing in it may be writable inside.
     """
     start = words.index("--") + 1
     path = os.pathsep.join([str(folder), *filter(None, [env.get("PATH")])])
