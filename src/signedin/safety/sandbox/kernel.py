@@ -9,27 +9,34 @@ and the command where it should be. That is not started if they are not covered 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 BWRAP = r"""#!/bin/sh
+number=0 words=
 for word; do
-    shift
+    number=$((number + 1))
     if [ "$word" = -- ]; then
-        for place in $SIGNEDIN_COVERED; do set -- "$@" --ro-bind "$place" "$place"; done
+        words="$words $SIGNEDIN_COVERED"
         SIGNEDIN_COVERED=
     fi
-    set -- "$@" "$word"
+    words="$words \"\${$number}\""
 done
-exec "$SIGNEDIN_BWRAP" "$@"
+eval "exec \"\$SIGNEDIN_BWRAP\" $words"
 """
+"""Adds options before the command. There may be hundreds of words, so they are not copied."""
 
 _LEAVE = 'export SIGNEDIN_CWD="$PWD"; cd / && exec "$@"'
-_RETURN = (
-    'cd "$SIGNEDIN_CWD" && unset OLDPWD SIGNEDIN_CWD SIGNEDIN_COVERED SIGNEDIN_BWRAP && exec "$@"'
-)
+_RETURN = """
+if test -w /proc/sys/kernel/core_pattern; then
+    echo "the sandbox leaves the settings of the kernel writable" >&2
+    exit 126
+fi
+cd "$SIGNEDIN_CWD" && unset OLDPWD SIGNEDIN_CWD SIGNEDIN_COVERED SIGNEDIN_BWRAP && exec "$@"
+"""
 _SHELL = ("/bin/sh", "-c")
 
 
@@ -53,7 +60,9 @@ def covered(
     variables = {
         "PATH": path,
         "SIGNEDIN_BWRAP": bubblewrap(words[0]),
-        "SIGNEDIN_COVERED": " ".join(settings()),
+        "SIGNEDIN_COVERED": " ".join(
+            f"--ro-bind {each} {each}" for each in map(shlex.quote, settings())
+        ),
     }
     inside = (*words[:start], *_SHELL, _RETURN, "sh", *words[start:])
     return (*_SHELL, _LEAVE, "sh", *inside), {**env, **variables}
