@@ -281,7 +281,7 @@ def test_an_engine_that_leaves_the_kernel_open_is_none(run: Callable, monkeypatc
     monkeypatch.setattr(sandbox, "_probed", {})
     [warning] = of_type(run("hello").events, WarningEvent)
     assert re.fullmatch(
-        r"acp runs without a sandbox: \S+ leaves /proc/\S+ writable to root; "
+        r"acp runs without a sandbox: \S+ leaves settings of the kernel writable to root; "
         r"run as another user, or pass sandbox='off' to run without one",
         warning.text,
     )

@@ -285,8 +285,8 @@ async def _probe(program: str) -> str:
         return f"{program} could not be tried: {error}"
     if ended.returncode == 0:
         return ""
-    if left := ended.stdout.decode().strip():
-        return f"{program} leaves {left} writable to root; {_REMEDY}"
+    if ended.stdout or ended.returncode == kernel.LEFT_OPEN:
+        return f"{program} leaves settings of the kernel writable to root; {_REMEDY}"
     said = ended.stderr.splitlines() or [f"it ended with {ended.returncode}"]
     return (
         f"this machine does not let {program} make one ({said[0]}); allow user namespaces, or "

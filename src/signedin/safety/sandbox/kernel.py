@@ -29,11 +29,14 @@ eval "exec \"\$SIGNEDIN_BWRAP\" $words"
 """
 """Adds options before the command. There may be hundreds of words, so they are not copied."""
 
+LEFT_OPEN = 126
+"""How a command ends that is not started, because the settings are not covered."""
+
 _LEAVE = 'export SIGNEDIN_CWD="$PWD"; cd / && exec "$@"'
-_RETURN = """
+_RETURN = f"""
 if test -w /proc/sys/kernel/core_pattern; then
     echo "the sandbox leaves the settings of the kernel writable" >&2
-    exit 126
+    exit {LEFT_OPEN}
 fi
 cd "$SIGNEDIN_CWD" && unset OLDPWD SIGNEDIN_CWD SIGNEDIN_COVERED SIGNEDIN_BWRAP && exec "$@"
 """
