@@ -30,6 +30,7 @@ from signedin.providers.codex.options import CodexKeys
 from signedin.providers.gemini.options import GeminiKeys
 from signedin.providers.registry import BUILT_IN, load_provider
 from signedin.providers.shared.provider_options import ProviderOptions
+from signedin.safety.sandbox.places import GROUPS
 
 ROOT = Path(__file__).parent.parent
 PUBLIC_NAMES = ROOT / "tests" / "unit" / "core" / "public_names.txt"
@@ -142,6 +143,21 @@ def doors() -> str:
     return import_module("contract.doors.page").page()
 
 
+def places() -> str:
+    """Returns a table of what a confined agent cannot read."""
+    rows = [
+        [
+            group,
+            place.whose,
+            ", ".join(f"`{path}`" for path in place.paths),
+            ", ".join(f"`{name}`" for names in place.moved.values() for name in names.split()),
+        ]
+        for group, found in GROUPS.items()
+        for place in found
+    ]
+    return _table(["", "whose", "places", "variables"], rows)
+
+
 def names(module: str) -> str:
     """Returns a section for each public name of a module; the site adds its docstring."""
     listed = [line.split(": ") for line in PUBLIC_NAMES.read_text(encoding="utf-8").splitlines()]
@@ -192,6 +208,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "codex-options": partial(provider_options, CodexKeys),
         "agents": agents,
     },
+    "docs/sandbox.md": {"places": places},
     **{f"docs/api/{module}.md": {"names": partial(names, module)} for module in API},
 }
 """Each file with generated parts, and what writes them."""

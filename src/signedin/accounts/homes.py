@@ -9,21 +9,46 @@ import sys
 from pathlib import Path
 
 from signedin.model.errors import InvalidOptionError
+from signedin.runtime.ownership import check_own, check_shared
 
 HOME_VARIABLE = "SIGNEDIN_HOME"
+_CACHE_VARIABLE = "XDG_CACHE_HOME"
 _PRIVATE = 0o700
+_OTHERS_WRITE = 0o022
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 def signedin_home() -> Path:
-    """Returns ``SIGNEDIN_HOME``, or ``~/.signedin``. It need not exist."""
+    """Returns ``SIGNEDIN_HOME``, or ``~/.signedin``. It need not exist.
+
+    Raises:
+        InvalidOptionError: It is another user's, or another user could replace it.
+    """
+    home = check_own(named_home(), HOME_VARIABLE)
+    if os.environ.get(HOME_VARIABLE):
+        check_shared(home.parent, HOME_VARIABLE)
+    return home
+
+
+def named_home() -> Path:
+    """Returns the same, whoever it belongs to: to name it, not to use it."""
     configured = os.environ.get(HOME_VARIABLE)
     return Path(configured).expanduser() if configured else Path.home() / ".signedin"
 
 
 def cache_folder() -> Path:
-    """Returns the folder of what can be lost, where the system has such folders."""
-    caches = os.environ.get("XDG_CACHE_HOME", "")
+    """Returns the folder of what can be lost, where the system has such folders.
+
+    Raises:
+        InvalidOptionError: It is another user's, or another user could replace it.
+    """
+    folder = check_own(_named_cache(), _CACHE_VARIABLE)
+    check_shared(folder.parent, _CACHE_VARIABLE)
+    return folder
+
+
+def _named_cache() -> Path:
+    caches = os.environ.get(_CACHE_VARIABLE, "")
     if not Path(caches).is_absolute():
         caches = {
             "darwin": "~/Library/Caches",
@@ -62,17 +87,20 @@ def account_names(provider: str) -> list[str | None]:
 def make_private(folder: Path) -> Path:
     """Makes one of signedin's own folders, private to its owner, and so are those above it.
 
-    Existing folders above `signedin_home` stay as they are.
+    Existing folders above `signedin_home` and `cache_folder` stay as they are. So does what a link
+    leads to that this user has made: others may then see the names of files, never change them.
 
     Raises:
-        InvalidOptionError: It is another user's.
+        InvalidOptionError: It is another user's, or other users may write to it.
         OSError: The system refused; ``filename`` says where.
     """
+    ours = (named_home(), _named_cache())
+    above = [parent for parent in folder.parents if any(map(parent.is_relative_to, ours))]
+    for each in (*reversed(above), folder):
+        check_own(each, HOME_VARIABLE)
     make_missing(folder)
-    home = signedin_home()
-    above = [parent for parent in folder.parents if parent.is_relative_to(home)]
-    for ours in (folder, *above):
-        _make_narrow(ours)
+    for each in (folder, *above):
+        _make_narrow(each)
     return folder
 
 
@@ -91,12 +119,14 @@ def make_missing(folder: Path) -> None:
 
 
 def _make_narrow(folder: Path) -> None:
-    about = folder.stat()
-    if stat.S_IMODE(about.st_mode) == _PRIVATE:
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode == _PRIVATE:
         return
-    if os.name == "posix" and about.st_uid != os.geteuid() != 0:
+    if not folder.is_symlink():
+        folder.chmod(_PRIVATE)
+    elif mode & _OTHERS_WRITE:
+        target = folder.resolve()
         raise InvalidOptionError(
-            f"{folder} belongs to another user (id {about.st_uid}), who could read the logins in "
-            f"it; remove it, or set {HOME_VARIABLE} to a folder of your own"
+            f"{folder} is a link to {target}, which other users may write to; run: "
+            f"chmod go-w {target}"
         )
-    folder.chmod(_PRIVATE)

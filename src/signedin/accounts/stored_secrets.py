@@ -11,7 +11,7 @@ from typing import cast
 
 import msgspec
 
-from signedin.accounts.homes import signedin_home
+from signedin.accounts.homes import named_home
 
 _FILES = (
     ("CODEX_HOME", ".codex", "auth.json"),
@@ -39,7 +39,7 @@ def stored_secrets() -> set[str]:
 
 
 def _login_files() -> Iterator[Path]:
-    home = signedin_home()
+    home = named_home()
     for account, file in product(("*", "*/accounts/*"), ("*.json", ".*.json", ".gemini/*.json")):
         yield from home.glob(f"{account}/{file}")
     for variable, folder, name in _FILES:

@@ -20,12 +20,12 @@ from signedin.cli.providers import asked_version
 from signedin.cli.tables import aligned
 from signedin.client.async_client import AsyncClient
 from signedin.loopback import LoopbackModel
-from signedin.model.errors import SignedinError
+from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.providers.base import Installation
 from signedin.providers.codex.account.home import VENDOR
 from signedin.providers.codex.trust import CONFIG_FILE, trusted_in
 from signedin.providers.registry import BUILT_IN, load_provider
-from signedin.providers.shared.sandbox import problem_with_sandbox
+from signedin.providers.shared.sandbox import left_open, problem_with_sandbox
 from signedin.providers.shared.versions import age_of
 from signedin.runtime.temporary import TemporaryFolder
 
@@ -84,7 +84,7 @@ def _built_in() -> list[str]:
 
 
 async def _findings(providers: Sequence[str], *, smoke: bool) -> list[Finding]:
-    found = [_writable("signedin", signedin_home(), HOME_VARIABLE)]
+    found = [_home()]
     for name in providers:
         async with AsyncClient(name) as client:
             installation = client.installation()
@@ -186,11 +186,22 @@ async def _sandbox(client: AsyncClient) -> list[Finding]:
         case None:
             return [finding(level="ok", message="none: only its questions limit it")]
         case "agent":
-            return [finding(level="ok", message="its own")]
+            if not (left := await left_open()):
+                return [finding(level="ok", message="its own")]
+            message = f"its own, which leaves settings of the kernel writable to root ({left})"
+            return [finding(level="warning", message=message, remedy="run it as another user")]
         case "signedin":
             problem = await problem_with_sandbox()
             message = f"it runs without one: {problem}" if problem else "signedin's"
             return [finding(level="warning" if problem else "ok", message=message)]
+
+
+def _home() -> Finding:
+    """Signedin's own folder."""
+    try:
+        return _writable("signedin", signedin_home(), HOME_VARIABLE)
+    except InvalidOptionError as error:
+        return Finding(provider="signedin", check="home", level="problem", message=error.message)
 
 
 def _writable(name: str, home: Path, variable: str) -> Finding:

@@ -120,7 +120,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sandbox(self) -> Literal["agent", "signedin"] | None:
-        """Whose sandbox the agent works in; ``None`` where only its questions limit it."""
+        """Whose sandbox the agent works in; ``None`` where only its questions limit it.
+
+        To root, on Linux, that of Codex (``agent``) leaves settings of the kernel writable.
+        """
         if not self.sandboxed:
             return None
         return "agent" if self.own_sandbox else "signedin"

@@ -19,6 +19,8 @@ from pathlib import Path
 from threading import Thread
 from typing import BinaryIO
 
+from signedin.runtime.ownership import check_shared
+
 PREFIX = "signedin-"
 OWNER = ".signedin-owner"
 _CLAIM = ".signedin-claim"
@@ -32,10 +34,14 @@ class TemporaryFolder(tempfile.TemporaryDirectory[str]):
 
     Args:
         purpose: A word for its name.
+
+    Raises:
+        InvalidOptionError: The folder of temporary files is another user's.
     """
 
     def __init__(self, purpose: str) -> None:
-        super().__init__(prefix=f"{PREFIX}{purpose}-", ignore_cleanup_errors=True)
+        shared = check_shared(Path(tempfile.gettempdir()), "TMPDIR")
+        super().__init__(prefix=f"{PREFIX}{purpose}-", dir=shared, ignore_cleanup_errors=True)
         self._owner = _claim(Path(self.name))
         _sweep_once()
 

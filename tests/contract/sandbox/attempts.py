@@ -17,6 +17,9 @@ WORK, OUT, HOME = (Path(each) for each in sys.argv[1:4])
 VICTIM, STRANGER, PORT = (int(each) for each in sys.argv[4:7])
 SETTINGS = Path(sys.argv[7])
 
+KERNEL = ("sys/kernel/core_pattern", "sys/vm/overcommit_memory", "sys/kernel/modprobe", "mtrr")
+"""In /proc; opened for writing, never written to."""
+
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
 
 
@@ -60,6 +63,24 @@ def write_the_settings_of_the_agent() -> None:
         file.write(" ")
 
 
+def write_a_hook_of_a_repository_below() -> None:
+    (WORK / "src" / "below" / ".git" / "hooks" / "pre-commit").write_text("escaped")
+
+
+def replace_the_link_of_a_submodule() -> None:
+    (WORK / "module" / ".git").write_text("gitdir: elsewhere")
+
+
+def open_a_setting_of_the_kernel() -> None:
+    for setting in KERNEL:
+        try:
+            os.close(os.open(f"/proc/{setting}", os.O_WRONLY))
+        except OSError:
+            continue
+        return
+    raise PermissionError
+
+
 def delete_a_file() -> None:
     (OUT / "deleted").unlink()
 
@@ -90,6 +111,11 @@ def mount_it_writable() -> None:
 def connect_to_a_socket() -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(OUT / "daemon.sock"))
+
+
+def send_to_a_socket() -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
+        connection.sendto(b"escaped", str(OUT / "journal.sock"))
 
 
 def signal_the_parent() -> None:
@@ -149,6 +175,9 @@ ATTEMPTS: dict[str, Callable[[], None]] = {
         write_a_setting_of_git,
         replace_the_repository,
         write_the_settings_of_the_agent,
+        write_a_hook_of_a_repository_below,
+        replace_the_link_of_a_submodule,
+        open_a_setting_of_the_kernel,
         delete_a_file,
         move_a_file_away,
         change_the_mode_of_a_file,
@@ -156,6 +185,7 @@ ATTEMPTS: dict[str, Callable[[], None]] = {
         write_in_the_folder_of_another_process,
         mount_it_writable,
         connect_to_a_socket,
+        send_to_a_socket,
         signal_the_parent,
         signal_the_process_of_another_user,
         trace_the_parent,

@@ -30,20 +30,27 @@ ALL = frozenset(
     if line.startswith("def ") and "main" not in line
 )
 
+OF_ROOT = {"open_a_setting_of_the_kernel"}
+"""What only root can do without a sandbox, and in Codex's."""
+
+TO_ROOT = OF_ROOT if os.geteuid() == 0 else set()
 READS = {"read_a_key", "list_the_keys", "read_the_login_of_another_agent"}
 OPEN = {
     ("signedin", "read-only"): {"connect_to_the_network"},
     ("signedin", "workspace-write"): {"connect_to_the_network", "write_in_the_project"},
-    ("agent", "read-only"): READS,
+    ("agent", "read-only"): READS | TO_ROOT,
     ("agent", "workspace-write"): {
         *READS,
+        *TO_ROOT,
+        "write_a_hook_of_a_repository_below",
+        "replace_the_link_of_a_submodule",
         "write_in_the_project",
         "write_in_the_temporary_folder",
         "write_the_settings_of_the_agent",  # its home is in /tmp here
     },
 }
 """What each sandbox leaves open: signedin's the network, over which the agent asks the model; that
-of Codex all reading, and the temporary folders."""
+of Codex all reading, the temporary folders, repositories below the project, and what is root's."""
 
 
 class Scene(NamedTuple):
@@ -59,14 +66,19 @@ class Scene(NamedTuple):
 
 @pytest.fixture(scope="session")
 def daemon() -> Iterator[Path]:
-    """A socket that somebody listens on, as long as other tests make sandboxes.
+    """A folder with sockets that somebody listens on, as long as other tests make sandboxes.
 
     One that goes away in the moment when a sandbox is made stops that, here as anywhere.
     """
-    with outside_of_sandboxes() as folder, socket.socket(socket.AF_UNIX) as listening:
+    with (
+        outside_of_sandboxes() as folder,
+        socket.socket(socket.AF_UNIX) as listening,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal,
+    ):
         listening.bind(str(folder / "daemon.sock"))
         listening.listen()
-        yield folder / "daemon.sock"
+        journal.bind(str(folder / "journal.sock"))
+        yield folder
 
 
 @pytest.fixture
@@ -79,7 +91,8 @@ def scene(daemon: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
         monkeypatch.setenv("HOME", str(home))
         victim = ends.enter_context(_running([], out))
         stranger = ends.enter_context(_running(_AS_ANOTHER, out))
-        (out / "daemon.sock").symlink_to(daemon)
+        for name in ("daemon.sock", "journal.sock"):
+            (out / name).symlink_to(daemon / name)
         listener = ends.enter_context(socket.create_server(("127.0.0.1", 0)))
         yield Scene(work, out, home, victim, stranger, listener)
         with suppress(FileNotFoundError):
@@ -112,7 +125,11 @@ def _furnish(work: Path, out: Path, home: Path) -> None:
     (home / ".codex" / "auth.json").write_text("login")
     (work / "link").symlink_to(out)
     subprocess.run(["git", "init", "-q", str(work)], check=True)
-    (work / ".git" / "hooks").mkdir(exist_ok=True)
+    subprocess.run(["git", "init", "-q", str(work / "src" / "below")], check=True)
+    for repository in (work, work / "src" / "below"):
+        (repository / ".git" / "hooks").mkdir(exist_ok=True)
+    (work / "module").mkdir()
+    (work / "module" / ".git").write_text("gitdir: ../.git/modules/module")
 
 
 def reached(row: Row, level: Level, scene: Scene) -> set[str]:
@@ -190,4 +207,4 @@ def test_nothing_gets_out(row: Row, level: Level, scene: Scene) -> None:
 
 @pytest.mark.parametrize("row", CONFINED, ids=lambda row: row.name)
 def test_without_it_all_do(row: Row, scene: Scene) -> None:
-    assert ALL - reached(row, "off", scene) == set()
+    assert ALL - reached(row, "off", scene) == OF_ROOT - TO_ROOT

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -14,8 +15,10 @@ import pytest
 from signedin import Client, PermissionDeniedError, UnsupportedOptionError, WarningEvent, allow
 from signedin.loopback import Shell
 from signedin.providers.registry import load_provider
+from signedin.providers.shared import sandbox
 from signedin.providers.shared.codex_program import locate_codex
-from signedin.safety.sandbox import command
+from signedin.safety.sandbox import command, kernel
+from signedin.safety.sandbox.places import PLACES
 from support.agents import program, versions
 from support.folders import outside_of_sandboxes
 from support.rows import WITH_COPILOT, Row
@@ -45,7 +48,7 @@ def run(base: Path) -> Callable[..., object]:
         command = [sys.executable, "-S", str(AGENT), *map(str, behaviour)]
         options = {"cwd": base / "work", "trust_project": True, "on_approval": lambda _: allow}
         with Client("acp", command=command) as client:
-            return checked(client.run("Hi", timeout=30, **{**options, **keywords}))
+            return checked(client.run("Hi", timeout=60, **{**options, **keywords}))
 
     return run
 
@@ -79,6 +82,7 @@ def test_a_socket_that_goes_while_the_sandbox_is_made(
         yield str(place / "socket")
 
     monkeypatch.setattr(command, "_sockets", sockets)
+    monkeypatch.setattr(kernel, "bubblewrap", lambda program: str(wrapper))
     with Stage(row.provider) as stage, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(place / "socket"))
         listener.listen()
@@ -189,6 +193,100 @@ def test_what_is_hidden_in_the_project_stays_so(run: Callable, base: Path) -> No
     said = run("write", made, "x", **hidden).text
     assert f"writing {made}: the sandbox does not allow it" in said
     assert not made.exists()
+
+
+def _plant(home: Path, variables: dict[str, str]) -> list[Path]:
+    """Makes a file in every place, as the table and variables say."""
+    planted = []
+    for place in PLACES:
+        for path in map(Path, place.found_by(variables, str(home))):
+            parent = next((each for each in path.parents if each.is_file()), None)
+            file = path / "key" if path.is_dir() or parent is not None else path
+            if parent is None and not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text("secret\n")
+                planted.append(file)
+    return planted
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["in the home", "moved by variables"])
+def test_no_place_of_the_table_can_be_read(
+    run: Callable, base: Path, moved: bool, monkeypatch
+) -> None:
+    """And what is beside it can, which shows that the command reads at all."""
+    home, elsewhere = base / "home", base / "elsewhere"
+    home.mkdir()
+    names = {name for place in PLACES for names in place.moved.values() for name in names.split()}
+    values = {name: str(elsewhere / name) for name in sorted(names - {"CODEX_HOME"})}
+    variables = {**values, "XDG_CONFIG_HOME": str(elsewhere / "xdg")} if moved else {}
+    for name, value in {"HOME": str(home), **variables}.items():
+        monkeypatch.setenv(name, value)
+    planted = _plant(home, variables)
+    assert len(planted) > 200
+    (home / "notes").write_text("secret\n")
+    script = 'for file; do if read word < "$file"; then echo "$file"; fi; done 2> /dev/null'
+    told = run("terminal", "sh", "-c", script, "sh", *planted, home / "notes").text
+    assert [file for file in planted if f"{file}\\n" in told or f"{file}\n" in told] == []
+    assert str(home / "notes") in told
+
+
+def test_repositories_below_the_project_stay_as_they_are(run: Callable, base: Path) -> None:
+    """For commands and for what the client writes; a new one can be made."""
+    hooks = base / "work" / "a" / "b" / ".git" / "hooks"
+    hooks.mkdir(parents=True)
+    script = f"echo 1 > {hooks}/pre-commit; mkdir -p c/.git && echo 1 > c/.git/config"
+    run("terminal", "sh", "-c", script, sandbox="workspace-write")
+    assert (base / "work" / "c" / ".git" / "config").exists()
+    said = run("write", hooks / "post-commit", "x", sandbox="workspace-write").text
+    assert f"writing {hooks / 'post-commit'}: the sandbox does not allow it" in said
+    assert list(hooks.iterdir()) == []
+
+
+_OPENED = """
+import os
+for top in os.scandir("/proc"):
+    if top.name.isdigit() or top.is_symlink():
+        continue
+    walk = [(top.path, [], [""])] if top.is_file() else os.walk(top.path)
+    for place in (os.path.join(folder, name) for folder, _, names in walk for name in names):
+        try:
+            os.close(os.open(place.rstrip("/"), os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            continue
+        print("opened", place)
+print("looked")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root could")
+@pytest.mark.parametrize("project", ["work", ".."], ids=["a project", "the home as the project"])
+def test_root_opens_no_setting_of_the_kernel(run: Callable, base: Path, project: str) -> None:
+    """Also where the project holds the cache, from which the sandbox is made."""
+    cwd = (base / project).resolve()
+    told = run("terminal", "/usr/bin/python3", "-c", _OPENED, sandbox="workspace-write", cwd=cwd)
+    assert "looked" in told.text
+    assert "opened" not in told.text
+
+
+def test_root_has_no_sandbox_that_it_could_write_to_all_of(run: Callable, monkeypatch) -> None:
+    monkeypatch.setattr(kernel, "is_open", lambda: True)
+    with pytest.raises(UnsupportedOptionError, match="could write to all of the folders"):
+        run("hello", cwd="/", sandbox="workspace-write")
+
+
+def test_an_engine_that_leaves_the_kernel_open_is_none(run: Callable, monkeypatch) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root could write to its settings")
+    monkeypatch.setattr(kernel, "settings", list)
+    monkeypatch.setattr(sandbox, "_probed", {})
+    [warning] = of_type(run("hello").events, WarningEvent)
+    assert re.fullmatch(
+        r"acp runs without a sandbox: \S+ leaves settings of the kernel writable to root; "
+        r"run as another user, or pass sandbox='off' to run without one",
+        warning.text,
+    )
+    with pytest.raises(UnsupportedOptionError, match="writable to root"):
+        run("hello", sandbox="read-only")
 
 
 @pytest.mark.parametrize(("sandbox", "written"), [("workspace-write", False), ("off", True)])

@@ -10,7 +10,13 @@ def test_a_home_as_the_project(tmp_path: Path) -> None:
     home = Path(tmp_path).resolve()
     given = check_keywords({"cwd": home, "permissions": "workspace-write"})
     own = OwnFolders(written=("~/.gemini",), spared=("~/.gemini/settings.json",))
-    limits = confine("workspace-write", resolve({}, given, None), own, env={"HOME": str(home)})
+    limits = confine(
+        "workspace-write",
+        resolve({}, given, None),
+        own,
+        env={"HOME": str(home)},
+        ours=str(home / ".signedin"),
+    )
     access = {
         "main.py": "write",
         ".git/config": "read",
@@ -32,5 +38,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
     (home / "work" / "harmless").symlink_to(home / ".ssh")
     given = check_keywords({"cwd": home / "work", "permissions": "workspace-write"})
     env = {"HOME": str(home)}
-    limits = confine("workspace-write", resolve({}, given, None), OwnFolders(), env=env)
+    limits = confine(
+        "workspace-write", resolve({}, given, None), OwnFolders(), env=env, ours="/nowhere"
+    )
     assert limits.access_of(str(home / "work" / "harmless" / "id_rsa")) == "deny"

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from prompt_toolkit.application import get_app
 from prompt_toolkit.buffer import Buffer
@@ -19,6 +18,7 @@ from prompt_toolkit.keys import Keys
 
 from signedin.cli.interactive.mentions import is_image, mention
 from signedin.model.errors import SignedinError
+from signedin.runtime.temporary import TemporaryFolder
 from signedin.tools.content import image_type
 from signedin.wire.capture import capture
 
@@ -53,7 +53,7 @@ class Pasting:
         self._remark = remark
         self._lend = lend
         self._texts: dict[str, str] = {}
-        self._images: TemporaryDirectory[str] | None = None
+        self._images: TemporaryFolder | None = None
 
     def whole(self, line: str) -> str:
         """Returns a line with the texts that are folded in it."""
@@ -127,7 +127,7 @@ class Pasting:
 
     def _stored(self, image: bytes) -> str:
         if self._images is None:
-            self._images = TemporaryDirectory(prefix="signedin-")
+            self._images = TemporaryFolder("pasted")
         folder = Path(self._images.name)
         path = folder / f"pasted-{len(list(folder.iterdir())) + 1}.png"
         path.write_bytes(image)

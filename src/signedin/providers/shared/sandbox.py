@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import msgspec
 
+from signedin.accounts.files import write_private
 from signedin.accounts.homes import cache_folder, make_private, signedin_home
 from signedin.model.errors import PermissionDeniedError, SignedinError, UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.base import StartProcess
 from signedin.providers.shared.codex_program import INSTALL, locate_codex
+from signedin.runtime.temporary import TemporaryFolder
+from signedin.safety.sandbox import kernel
 from signedin.safety.sandbox.command import sandboxed
 from signedin.safety.sandbox.confinement import (
-    HIDDEN,
     Confinement,
     OwnFolders,
     confine,
@@ -30,8 +33,23 @@ from signedin.wire.process import Process
 
 PROBE_SECONDS = 10.0
 
+_TRY = """
+test -w "$0" && exit 1
+for place in $1; do
+    test -w "$place" && echo "$place" && exit 1
+done
+exit 0
+"""
+"""Ends with 0 if nothing can be written to of what it is given: a folder, and patterns of files of
+the kernel, of which it writes out the first that can."""
+
+_REMEDY = "run as another user, or pass sandbox='off' to run without one"
+
+_KERNEL = "/proc/[!0-9]* /proc/sys/*/* /proc/irq/*/* /proc/bus/*/*"
+
 _PATTERN = re.compile(r"[*?\[\]]")
 _GONE = re.compile(r"^bwrap: Can't (?:mkdir parents for|create file at) ", re.MULTILINE)
+_NOTHING = Confinement(level="read-only", workspace=(), written=(), spared=(), hidden=())
 _probed: dict[str, str] = {}
 """What was found out about each Codex program: empty if it can confine."""
 
@@ -82,8 +100,9 @@ def limits_of(agent: SandboxedAgent, options: TurnOptions) -> Confinement | None
         return None
     given = {**os.environ, **options.env}
     env = {name: value for name, value in given.items() if value is not None}
-    hidden = (*HIDDEN, str(signedin_home()))
-    return confine(level, options, agent.own, env=env, hidden=hidden, more=agent.more)
+    cached = (*agent.own.spared, str(cache_folder()))  # what makes the sandbox is there
+    own = msgspec.structs.replace(agent.own, spared=cached)
+    return confine(level, options, own, env=env, ours=str(signedin_home()), more=agent.more)
 
 
 async def _problem_of(
@@ -107,6 +126,16 @@ async def problem_with_sandbox() -> str:
     if program not in _probed:
         _probed[program] = await _probe(program)
     return _probed[program]
+
+
+async def left_open() -> str:
+    """Returns a setting of the kernel that an agent can change in Codex's own sandbox, if any."""
+    found = locate_codex()
+    if found.usable is None or not kernel.is_open():
+        return ""
+    with suppress(SignedinError, OSError):  # what it cannot make leaves nothing open
+        return (await _tried(*_bare(str(found.usable)))).stdout.decode().strip()
+    return ""
 
 
 def is_made_in_vain(said: str) -> bool:
@@ -188,7 +217,40 @@ def prefix(
     words = sandboxed(
         limits, program=program, env=env, writable=tuple(writable), variables=variables
     )
-    return words, {**env, "CODEX_HOME": str(_codex_home())}
+    return _closed(words, {**env, "CODEX_HOME": str(_codex_home())}, limits)
+
+
+def _closed(
+    words: tuple[str, ...], env: dict[str, str], limits: Confinement
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Returns a command line that makes a sandbox, for root as well, and its environment."""
+    if not kernel.is_open():
+        return words, env
+    folder = next(_out_of_reach(limits))
+    program = folder / "bwrap"
+    if not program.is_file() or program.read_text("utf-8") != kernel.BWRAP:
+        new = program.with_name(f"{program.name}.{os.getpid()}")
+        write_private(new, kernel.BWRAP.encode())
+        new.chmod(0o700)
+        new.replace(program)
+    return kernel.covered(words, env, folder=folder)
+
+
+def _out_of_reach(limits: Confinement) -> Iterator[Path]:
+    """Yields folders for our bubblewrap that a confined agent cannot write to."""
+    for place in (lambda: make_private(cache_folder() / "bubblewrap"), _temporary):
+        folder = place().resolve()
+        if not any(map(folder.is_relative_to, (*limits.workspace, *limits.written))):
+            yield folder
+
+
+def _temporary() -> Path:
+    return Path(_scratch().name)
+
+
+@cache
+def _scratch() -> TemporaryFolder:
+    return TemporaryFolder("bubblewrap")
 
 
 def _codex_home() -> Path:
@@ -206,8 +268,11 @@ def _check_links(provider: str, limits: Confinement) -> None:
 
 
 def _unusable(limits: Confinement) -> str:
-    folder = next(filter(_PATTERN.search, (*limits.workspace, *limits.written)), None)
-    return f"{folder} has a character that it takes for a pattern" if folder else ""
+    if folder := next(filter(_PATTERN.search, (*limits.workspace, *limits.written)), None):
+        return f"{folder} has a character that it takes for a pattern"
+    if kernel.is_open() and next(_out_of_reach(limits), None) is None:
+        return f"an agent of root could write to all of the folders that it is made from; {_REMEDY}"
+    return ""
 
 
 async def _probe(program: str) -> str:
@@ -220,6 +285,8 @@ async def _probe(program: str) -> str:
         return f"{program} could not be tried: {error}"
     if ended.returncode == 0:
         return ""
+    if ended.stdout or ended.returncode == kernel.LEFT_OPEN:
+        return f"{program} leaves settings of the kernel writable to root; {_REMEDY}"
     said = ended.stderr.splitlines() or [f"it ended with {ended.returncode}"]
     return (
         f"this machine does not let {program} make one ({said[0]}); allow user namespaces, or "
@@ -228,12 +295,19 @@ async def _probe(program: str) -> str:
 
 
 async def _confined(program: str) -> Captured:
-    nothing = Confinement(level="read-only", workspace=(), written=(), spared=(), hidden=())
+    return await _tried(*_closed(*_bare(program), _NOTHING))
+
+
+def _bare(program: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What makes a sandbox in which nothing may be written to, as Codex makes its own."""
     env = {"PATH": os.environ.get("PATH", os.defpath)}
-    home = _codex_home()
-    words = sandboxed(nothing, program=program, env=env)
-    return await capture(
-        [*words, "/bin/sh", "-c", 'test ! -w "$0"', str(home)],
-        env={**env, "CODEX_HOME": str(home), "TMPDIR": str(home)},
-        seconds=PROBE_SECONDS,
-    )
+    home = str(_codex_home())
+    words = sandboxed(_NOTHING, program=program, env=env)
+    return words, {**env, "CODEX_HOME": home, "TMPDIR": home}
+
+
+async def _tried(words: Sequence[str], env: Mapping[str, str]) -> Captured:
+    # Other users may write to those of their own namespaces, which a sandbox is.
+    files = _KERNEL if kernel.is_open() else ""
+    argv = [*words, "/bin/sh", "-c", _TRY, env["CODEX_HOME"], files]
+    return await capture(argv, env=env, seconds=PROBE_SECONDS)

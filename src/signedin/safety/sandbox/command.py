@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
-from signedin.safety.sandbox.confinement import Access, Confinement, protected
+from signedin.safety.sandbox.confinement import Access, Confinement, protected, repositories
 
 _PROFILE = "permissions.signedin"
+
+_CHANGED = ("CODEX_HOME", "PATH")
+"""Variables that the sandbox itself needs other values of, or changes."""
 
 _NEEDED_SOCKETS = ("/run/systemd/resolve/", "/run/nscd/", "/var/run/nscd/")
 """Sockets that find the addresses of hosts."""
@@ -21,6 +25,10 @@ _NEEDED_SOCKETS = ("/run/systemd/resolve/", "/run/nscd/", "/var/run/nscd/")
 _TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108 - nothing is written there
 
 _LISTENS = "00010000"
+_DATAGRAM = "0002"
+
+_MOST_REPOSITORIES = 200
+"""Repositories below the project that are protected: a command line has a length."""
 
 
 def sandboxed(
@@ -42,15 +50,14 @@ def sandboxed(
     """
     access = _access(confinement, [os.path.realpath(path) for path in writable])
     table = ", ".join(f"{json.dumps(path)} = {json.dumps(kind)}" for path, kind in access.items())
-    home = env.get("CODEX_HOME")
-    restored = ["-u", "CODEX_HOME"] if home is None else [f"CODEX_HOME={home}"]
-    path = [f"PATH={env['PATH']}"] if "PATH" in env else []
+    own = {name: env[name] for name in _CHANGED if name in env} | dict(variables or {})
+    unset = [word for name in _CHANGED if name not in env for word in ("-u", name)]
     return (
         *(program, "sandbox", "--permission-profile", "signedin"),
         *("--config", f"{_PROFILE}.filesystem={{{table}}}"),
         *("--config", f"{_PROFILE}.network.enabled=true"),
-        *("--", "/usr/bin/env", *restored, *path),
-        *(f"{name}={value}" for name, value in (variables or {}).items()),
+        *("--", "/usr/bin/env", *unset),
+        *(f"{name}={value}" for name, value in own.items()),
     )
 
 
@@ -62,16 +69,24 @@ def _access(confinement: Confinement, more: Sequence[str]) -> dict[str, Access]:
     """
     folders = [*confinement.workspace, *confinement.written, *more]
     missing = [path for path in protected(folders) if not os.path.lexists(path)]
+    named = confinement.access(more)
+    nested = repositories(confinement.workspace, named)
     access: dict[str, Access] = {
         **dict.fromkeys(_sockets(folders), "deny"),
-        **confinement.access(more),
+        **dict.fromkeys(islice(nested, _MOST_REPOSITORIES), "read"),
+        **named,
         **dict.fromkeys(missing, "write"),
     }
-    return {path: kind for path, kind in access.items() if kind == "write" or Path(path).exists()}
+    return {path: kind for path, kind in access.items() if kind == "write" or _is_there(path)}
+
+
+def _is_there(path: str) -> bool:
+    """Whether something is there that this user can reach."""
+    return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises in a closed folder
 
 
 def _sockets(folders: Sequence[str]) -> Iterator[str]:
-    """Yields the Unix sockets that others listen on: a read-only file system connects to them.
+    """Yields the Unix sockets that take what others send: a read-only file system connects to them.
 
     Through one of them, a daemon would do for the agent what the agent may not do. Those in
     temporary folders come and go, and one that has gone when the sandbox is made stops it, so of
@@ -82,7 +97,8 @@ def _sockets(folders: Sequence[str]) -> Iterator[str]:
     table = Path("/proc/net/unix")
     lines = table.read_text("utf-8", "replace").splitlines()[1:] if table.exists() else []
     for fields in (line.split(maxsplit=7) for line in lines):
-        if len(fields) > 7 and fields[3] == _LISTENS and fields[7].startswith("/"):
+        takes = len(fields) > 7 and (fields[3] == _LISTENS or fields[4] == _DATAGRAM)
+        if takes and fields[7].startswith("/"):
             path = Path(os.path.realpath(fields[7]))
             ours = any(path.is_relative_to(folder) for folder in folders)
             if not ours and not str(path).startswith((*_NEEDED_SOCKETS, *_TEMPORARY)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -11,44 +13,14 @@ import msgspec
 
 from signedin.model.choices import Sandbox
 from signedin.model.options import TurnOptions
-
-HIDDEN = (
-    "~/.ssh",
-    "~/.gnupg",
-    "~/.aws",
-    "~/.azure",
-    "~/.config/gcloud",
-    "~/.kube",
-    "~/.docker/config.json",
-    "~/.netrc",
-    "~/.pypirc",
-    "~/.git-credentials",
-    "~/.config/git/credentials",
-    "~/.config/gh",
-    "~/.config/github-copilot",
-    "~/.claude",
-    "~/.claude.json",
-    "~/.codex",
-    "~/.gemini",
-    "~/.qwen",
-    "~/.copilot",
-    "~/.signedin",
-    "~/.local/share/opencode",
-    "~/.local/share/keyrings",
-)
-"""What a confined agent cannot read, unless ``sandbox_exclude_read`` says otherwise: keys, and what
-other agents store. Its own folders it reads."""
-
-_XDG = {
-    "~/.config": "XDG_CONFIG_HOME",
-    "~/.local/share": "XDG_DATA_HOME",
-    "~/.local/state": "XDG_STATE_HOME",
-    "~/.cache": "XDG_CACHE_HOME",
-}
+from signedin.safety.sandbox.places import XDG, places_by
 
 _PROTECTED = (".agents", ".aws", ".codex", ".git")
 """What Codex protects in each folder that may be written to: git's own files name programs that git
 runs."""
+
+MOST_FOLDERS = 200
+"""Folders whose folders may be repositories; to search all would take long in large projects."""
 
 Access: TypeAlias = Literal["deny", "read", "write"]
 """What may be done with a path."""
@@ -76,7 +48,7 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         workspace: The folders of the project that it may write to; none at ``read-only``.
         written: Other folders that it may write to.
         spared: What it may only read in them.
-        hidden: What it may not read.
+        hidden: What it may not read. Links are followed when that is asked.
     """
 
     level: Literal["read-only", "workspace-write"]
@@ -94,8 +66,9 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         folders = (*self.workspace, *self.written, *more)
         access: dict[str, Access] = {
             "/": "read",
+            "/sys": "read",
             **dict.fromkeys(protected(folders), "read"),
-            **dict.fromkeys(self.hidden, "deny"),
+            **dict.fromkeys(map(_resolver(), self.hidden), "deny"),
             **dict.fromkeys(folders, "write"),
             **dict.fromkeys(self.spared, "read"),
         }
@@ -106,7 +79,9 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         access = self.access()
         real = Path(os.path.realpath(path))
         named = (str(place) for place in (real, *real.parents))
-        return access[next((place for place in named if place in access), "/")]
+        place = next((place for place in named if place in access), "/")
+        is_git = ".git" in real.relative_to(place).parts and place in self.workspace
+        return "read" if is_git else access[place]
 
 
 def protected(folders: Iterable[str]) -> Iterator[str]:
@@ -114,6 +89,26 @@ def protected(folders: Iterable[str]) -> Iterator[str]:
     for folder in folders:
         for name in _PROTECTED:
             yield str(Path(folder, name))
+
+
+def repositories(folders: Iterable[str], hidden: Collection[str]) -> Iterator[str]:
+    """Yields ``.git`` of repositories below folders, such as submodules, the nearest ones.
+
+    Args:
+        folders: The folders. Of them and what is below, `MOST_FOLDERS` are listed.
+        hidden: Where not to look.
+    """
+    waiting = deque(folders)
+    for _ in range(MOST_FOLDERS):
+        with suppress(IndexError, OSError), os.scandir(waiting.popleft()) as entries:
+            for entry in entries:
+                if entry.path in hidden or not entry.is_dir(follow_symlinks=False):
+                    continue
+                if entry.name != ".git":
+                    waiting.append(entry.path)
+                git = f"{entry.path}/.git"
+                if os.path.lexists(git) and not os.path.islink(git):  # noqa: PTH114 - speed
+                    yield git
 
 
 def level_of(options: TurnOptions, *, acts_unasked: bool = False) -> Sandbox:
@@ -140,7 +135,7 @@ def confine(
     own: OwnFolders,
     *,
     env: Mapping[str, str],
-    hidden: Sequence[str] = HIDDEN,
+    ours: str,
     more: Iterable[str] = (),
 ) -> Confinement:
     """Returns the limits of an agent.
@@ -150,22 +145,67 @@ def confine(
         options: The caller's options.
         own: What it needs besides the project.
         env: Its environment, which says where its home is.
-        hidden: What it may not read, unless the caller says otherwise: in the home of the agent and
-            in that of the user.
+        ours: Where signedin stores logins, which it may not read.
         more: More folders of the project.
     """
     written = _absolute(own.written, env)
-    names = hidden if options.sandbox_exclude_read is None else options.sandbox_exclude_read
-    needed = {*written, *_everywhere(own.read, env)}
-    unread = [path for path in _everywhere(names, env) if path not in needed]
-    folders = (str(options.cwd), *more)
+    needed = {
+        *written,
+        *(_expanded(path, env) for path in (*own.written, *own.read)),
+        *_everywhere(own.read, env),
+    }
+    project = _absolute((str(options.cwd), *more), env)
+    is_writable = level == "workspace-write"
+    hidden = _hidden(options.sandbox_exclude_read, needed, env, ours)
     return Confinement(
         level=level,
-        workspace=_absolute(folders, env) if level == "workspace-write" else (),
+        workspace=project if is_writable else (),
         written=written,
         spared=_absolute(own.spared, env),
-        hidden=tuple(unread),
+        # Who works in a place has to read it; below one that is hidden only writing opens a folder.
+        hidden=hidden if is_writable else tuple(_outside(hidden, project)),
     )
+
+
+def _hidden(
+    named: Sequence[str] | None, needed: Collection[str], env: Mapping[str, str], ours: str
+) -> tuple[str, ...]:
+    """Returns what may not be read: what was named, or all places but those that the agent needs.
+
+    Args:
+        named: What the caller named.
+        needed: What the agent needs; of a place that it needs in part, it may read all.
+        env: Its environment. Where the variables and the home of the user lead is hidden as well.
+        ours: Where signedin stores logins.
+    """
+    if named is not None:
+        return tuple(path for path in _everywhere(named, env) if path not in needed)
+    known = (places_by(each, _home(each)) for each in (env, os.environ))
+    places = [
+        paths for each in known for paths in each if not any(path in needed for path in paths)
+    ]
+    return tuple(dict.fromkeys([ours, *(path for paths in places for path in paths)]))
+
+
+def _outside(places: Iterable[str], folders: Sequence[str]) -> Iterator[str]:
+    """Yields the places that none of the folders is in."""
+    for place in places:
+        if not any(f"{folder}/".startswith(f"{place}/") for folder in folders):
+            yield place
+
+
+def _resolver() -> Callable[[str], str]:
+    """Returns what follows links, and looks at each folder once: there are hundreds of places."""
+    folders: dict[str, str] = {}
+
+    def real(path: str) -> str:
+        folder, _, name = path.rpartition("/")
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder or "/")
+        path = f"{folders[folder].rstrip('/')}/{name}"
+        return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114 - speed
+
+    return real
 
 
 def _everywhere(paths: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
@@ -180,8 +220,12 @@ def _absolute(paths: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
 def _expanded(path: str, env: Mapping[str, str]) -> str:
     if not path.startswith("~"):
         return path
-    for prefix, variable in _XDG.items():
+    for prefix, variable in XDG.items():
         if path.startswith(f"{prefix}/") and (folder := env.get(variable)):
             return folder + path.removeprefix(prefix)
-    home = env.get("HOME") or str(Path.home())
-    return home + path.removeprefix("~") if path[1:2] in {"", "/"} else str(Path(path).expanduser())
+    named = path[1:2] not in {"", "/"}
+    return str(Path(path).expanduser()) if named else _home(env) + path.removeprefix("~")
+
+
+def _home(env: Mapping[str, str]) -> str:
+    return env.get("HOME") or str(Path.home())
