@@ -225,7 +225,7 @@ class ExecSession(ProviderSession):
         home = Path(environment.get(HOME_VARIABLE) or account.home)
         distrusted = _distrusted(home, options)
         if distrusted and self._id is None:
-            words = trust.instructions(home, options.cwd, asked.config)
+            words = trust.instructions(home, options.cwd.resolve(), asked.config)
             prompt = f"{prompt}\n\n{words}" if words else prompt
         if len(prompt) > _LONGEST_PROMPT:
             raise InvalidOptionError(
