@@ -142,7 +142,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         can=(*SESSION_METHODS, "command_output", "policy_commands"),
         quirks=(
             "it is not started where an `opencode.json` or `.opencode` is, unless `trust_project`",
-            "without `trust_project` it has no skills of `.agents` and `.claude`, the user's included",
+            "skills of `.agents` and `.claude`, also the user's, are off, unless `trust_project`",
             "it reports the tokens of a turn's last request to the model only (1.18)",
             "it reports little about why the model failed, and retries most failures for a minute",
             "sessions with other tools or MCP servers get a process of their own",
