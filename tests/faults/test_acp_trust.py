@@ -184,6 +184,26 @@ def test_of_an_unknown_agent_one_is_warned_once(tmp_path: Path) -> None:
     assert of_type(trusted.events, WarningEvent) == []
 
 
+def test_a_folder_that_is_replaced_while_the_agent_starts(tmp_path: Path) -> None:
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bad" / "opencode.json").write_text("{}")
+    cwd = tmp_path / "work"
+    cwd.symlink_to("good")
+    binary = tmp_path / "opencode"
+    replace = f"ln -sfn {tmp_path}/bad {cwd}"
+    binary.write_text(f"#!/bin/sh\n{replace}\nexec {' '.join(played('hello'))}\n")
+    binary.chmod(0o755)
+    options = {"binary": binary, "cwd": cwd, "sandbox": "off"}
+    with (
+        Client("acp:opencode", **options) as client,
+        pytest.raises(PermissionDeniedError, match=f"it would follow {cwd}/opencode.json"),
+    ):
+        client.run("hi")
+    with Client("acp:opencode", trust_project=True, **options) as client:
+        assert client.run("hi").reason == "completed"
+
+
 def edit(kind: str, *, path: str | None = None, **raw: object) -> str:
     call = {"kind": kind, "title": "change", "rawInput": raw}
     return json.dumps(call | ({"locations": [{"path": path}]} if path else {}))

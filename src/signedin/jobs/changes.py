@@ -20,10 +20,10 @@ from signedin.model.events import FileChange
 from signedin.runtime.aio import finish
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.capture import Captured
-from signedin.wire.git import failure, git, run_git, safe_variables
+from signedin.wire.git import SUBMODULE, failure, git, run_git, safe_variables
 
 _POLL_SECONDS = 0.02
-_SUBMODULE = "160000"
+
 _FILE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 _SOMEBODY = {
     f"GIT_{role}_{field}": value
@@ -100,7 +100,7 @@ class Snapshots:
             return
         for entry in _parts(await self.git("ls-files", "--stage", "-z")):
             about, _, path = entry.partition("\t")
-            is_there = about.startswith(_SUBMODULE) and (self._top / path / ".git").exists()
+            is_there = about.startswith(SUBMODULE) and (self._top / path / ".git").exists()
             if is_there and await git(self._top / path, "status", "--porcelain"):
                 raise _submodule_changed(path)
 
@@ -151,7 +151,7 @@ async def changes_between(
     entries: list[str] = []
     for about, path in zip(changed[::2], changed[1::2], strict=True):
         old_mode, mode, _, new, _ = about.removeprefix(":").split(" ")
-        if _SUBMODULE in (old_mode, mode):
+        if SUBMODULE in (old_mode, mode):
             raise _submodule_changed(path)
         entries.append(f"{mode} {new}\t{path}\0")
     await snapshots.git("read-tree", base)

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from signedin.model.errors import SignedinError
 from signedin.wire.capture import Captured, capture
@@ -31,11 +32,33 @@ _PROGRAMS = re.compile(
 )
 """Settings of a repository that count only if the user has them as well."""
 
+_FOR_STATE = re.compile(
+    r"filter\..*\.(clean|smudge|process)|submodule\..*\.ignore"
+    r"|lfs\.(extension|customtransfer|standalonetransferagent).*",
+    re.DOTALL,
+)
+"""Settings of programs that git starts to compare files, also in submodules."""
+
+_FETCHED = re.compile(r"remote\..*\.promisor|extensions\.partialclone", re.DOTALL)
+_FOR_FETCHING = re.compile(
+    r"remote\..*\.(uploadpack|vcs)|core\.(sshcommand|gitproxy|askpass)|credential(\..*)?\.helper"
+    r"|protocol\..*",
+    re.DOTALL,
+)
+"""Of a repository whose missing objects are fetched, and of the programs that does."""
+
 _HARMLESS = {"required": "false", "driver": "git merge-file %A %O %B"}
 """What stands for a program of a repository's; of others, nothing does."""
 
 _LAST_SHOWN = 2000
-_COUNT = "GIT_CONFIG_COUNT"
+_Settings: TypeAlias = list[tuple[str, str]]
+
+COUNT = "GIT_CONFIG_COUNT"
+"""The variable that says how many settings are in the environment."""
+
+
+SUBMODULE = "160000"
+"""The mode of a repository inside of another one."""
 
 
 class GitError(SignedinError):
@@ -82,7 +105,7 @@ async def run_git(
 ) -> Captured:
     """Runs git, however it ends; see `git`."""
     given = dict(variables or {})
-    if _COUNT not in given:
+    if COUNT not in given:
         given |= await safe_variables(folder, seconds)
     return await _run(folder, arguments, given, seconds, data)
 
@@ -92,10 +115,55 @@ async def safe_variables(folder: Path, seconds: float | None = None) -> dict[str
 
     They may be given to several calls for it, each of which finds them out otherwise.
     """
-    listed = await _run(folder, ("config", "--list", "--show-scope", "-z"), {}, seconds)
+    own, others = await _settings(folder, {}, seconds)
+    values = dict(own)
+    taken_back = {
+        key: values.get(key, _HARMLESS.get(key.rpartition(".")[2], ""))
+        for key, _ in others
+        if _PROGRAMS.fullmatch(key)
+    }
+    return as_variables({**_NEUTRAL, **taken_back})
+
+
+async def names_programs(folder: Path, variables: Mapping[str, str]) -> bool:
+    """Whether a repository names programs that git starts when it is asked for the state of files.
+
+    Those of its submodules count, which git looks into, and those that the user names as well not.
+
+    Args:
+        folder: A folder of it.
+        variables: Set in git's environment, which say where the user's configuration is.
+
+    Raises:
+        GitError: Git is not installed, or it failed.
+    """
+    own, others = await _settings(folder, variables)
+    named = {key for key, _ in set(others).difference(own)}
+    fetches = any(map(_FETCHED.fullmatch, named)) and any(map(_FOR_FETCHING.fullmatch, named))
+    if fetches or any(map(_FOR_STATE.fullmatch, named)):
+        return True
+    safe = {**variables, **as_variables(_NEUTRAL)}
+    top = Path(await git(folder, "rev-parse", "--show-toplevel", variables=safe))
+    files = await git(top, "ls-files", "--stage", "-z", variables=safe)
+    places = (entry.partition("\t")[2] for entry in files.split("\0") if entry[:6] == SUBMODULE)
+    inner = [top / place for place in places if os.path.lexists(top / place / ".git")]  # noqa: ASYNC240
+    return any([await names_programs(place, variables) for place in inner])
+
+
+async def _settings(
+    folder: Path, variables: Mapping[str, str], seconds: float | None = None
+) -> tuple[_Settings, _Settings]:
+    """Returns the user's settings and those of a repository."""
+    listed = await _run(folder, ("config", "--list", "--show-scope", "-z"), variables, seconds)
     if listed.returncode:
         raise failure(listed, folder, "config")
-    return _as_variables({**_NEUTRAL, **_taken_back(listed.stdout)})
+    parts = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
+    own: _Settings = []
+    others: _Settings = []
+    for scope, setting in zip(parts[::2], parts[1::2], strict=False):
+        key, _, value = setting.partition("\n")
+        (own if scope in {"system", "global"} else others).append((key, value))
+    return own, others
 
 
 async def _run(
@@ -115,25 +183,14 @@ async def _run(
     return await capture(argv, env=env, seconds=seconds, data=data)
 
 
-def _taken_back(listed: bytes) -> dict[str, str]:
-    """Returns the settings that stand for those of a repository that name programs."""
-    parts = listed.decode("utf-8", "surrogateescape").split("\0")
-    own: dict[str, str] = {}
-    others: set[str] = set()
-    for scope, setting in zip(parts[::2], parts[1::2], strict=False):
-        key, _, value = setting.partition("\n")
-        if not _PROGRAMS.fullmatch(key):
-            continue
-        if scope in {"system", "global"}:
-            own[key] = value
-        else:
-            others.add(key)
-    return {key: own.get(key, _HARMLESS.get(key.rpartition(".")[2], "")) for key in others}
+def as_variables(settings: Mapping[str, str], begin: int = 0) -> dict[str, str]:
+    """Returns settings as variables: unlike arguments, they may have any name.
 
-
-def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
-    """Returns settings as variables: unlike arguments, they may have any name."""
-    variables = {_COUNT: str(len(settings))}
-    for number, (key, value) in enumerate(settings.items()):
+    Args:
+        settings: The settings.
+        begin: How many the environment has already.
+    """
+    variables = {COUNT: str(begin + len(settings))}
+    for number, (key, value) in enumerate(settings.items(), begin):
         variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return variables

@@ -73,9 +73,15 @@ class Scene:
             row.provider, transport=row.transport, binary=row.binary, **{**given, **options}
         )
 
-    def run(self, client: Client, bait: Bait) -> str:
-        """Runs a turn in a repository; returns how it ended, or that it was refused."""
-        self._model.play(bait)
+    def run(self, client: Client, bait: Bait, *, quiet: bool = False) -> str:
+        """Runs a turn in a repository; returns how it ended, or that it was refused.
+
+        Args:
+            client: Runs it.
+            bait: The repository.
+            quiet: Whether the model does nothing but answer.
+        """
+        self._model.play(bait, quiet=quiet)
         try:
             return client.run(PROMPT, cwd=bait.cwd, timeout=PATIENCE).reason
         except PermissionDeniedError:
@@ -166,10 +172,12 @@ class Model(LoopbackModel):
         self._player = Player([])
         super().__init__(self._choose)
 
-    def play(self, bait: Bait) -> None:
-        """Sets the script for a repository."""
+    def play(self, bait: Bait, *, quiet: bool = False) -> None:
+        """Sets the script for a repository; see `Scene.run`."""
         self._player = Player(
-            [
+            ["Done."]
+            if quiet
+            else [
                 ReadFile(str(bait.cwd / "lib" / "plain.txt")),
                 Shell("git status"),
                 Shell("git diff"),

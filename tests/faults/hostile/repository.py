@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.hostile.evil import Evil
-from faults.hostile.lures import CWD, LURES, READ_FILE, Json, Link, Lure
+from faults.hostile.lures import CWD, KIT, LURES, READ_FILE, Json, Link, Lure
 
 _NUMBERS = {lure.name: number for number, lure in enumerate(LURES)}
 
@@ -30,12 +30,16 @@ class Bait:
         self._outer = base / "outer"
         self._evil = evil
         self.cwd = self._outer / CWD
-        for folder in (self.stranger, self._marks, self._secrets, self._programs, self.cwd):
+        real = self._outer / KIT / "app" if is_linked(self.lures) else self.cwd
+        for folder in (self.stranger, self._marks, self._secrets, self._programs, real):
             folder.mkdir(parents=True)
-        _write(self._outer / READ_FILE, "Nothing.\n")
+        if real != self.cwd:
+            self.cwd.symlink_to(real.relative_to(self.cwd.parent))
+        # Two contents of one size: git has to read the file to know that it was changed.
+        _write(self._outer / READ_FILE, "Nothing to read here.\n")
         for words in (["init", "-q"], ["add", "."]):
             subprocess.run(["git", *words], cwd=self.cwd.parent, check=True)
-        _write(self._outer / READ_FILE, "Nothing to see here.\n")
+        _write(self._outer / READ_FILE, "Nothing to find here.\n")
         files: dict[str, Json | str | Link] = {}
         for lure in self.lures:
             self._write_program(lure)
@@ -95,12 +99,19 @@ class Bait:
         return said
 
 
+def is_linked(lures: Iterable[Lure]) -> bool:
+    """Whether the agent is to work in a folder by the name of a link."""
+    return any(path.startswith(KIT) for lure in lures for path in lure.files)
+
+
 def groups(lures: Iterable[Lure]) -> list[list[Lure]]:
     """Shares the lures out among as few repositories as they need to leave each other alone."""
     groups: list[tuple[list[Lure], dict[str, Json | str | Link]]] = []
     for lure in lures:
         named = {path: _named(said, lure) for path, said in lure.files.items()}
         for together, files in groups:
+            if is_linked(together) != is_linked([lure]):
+                continue
             merged = dict(files)
             try:
                 _add(merged, named)

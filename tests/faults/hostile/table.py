@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from faults.hostile.lures import ABOVE, CWD, LURES, ROOT, Effect, Link, Lure
+from faults.hostile.lures import ABOVE, CWD, KIT, LURES, ROOT, Effect, Link, Lure
 from signedin.providers.acp.catalogue import AGENTS
 from signedin.providers.gemini.trust import FOLLOWED
 from signedin.providers.shared.project import ProjectFiles
@@ -36,7 +36,7 @@ def refuses(driven: str, lure: Lure) -> bool:
     """Whether a run is refused in a repository that has this lure."""
     follows = REFUSES.get(driven, ProjectFiles())
     looked_for = [CWD + name for name in follows.inside]
-    looked_for += [folder + name for folder in (CWD, ROOT, ABOVE) for name in follows.upwards]
+    looked_for += [folder + name for folder in (CWD, ROOT, ABOVE, KIT) for name in follows.upwards]
     return any(f"{path}/".startswith(f"{name}/") for path in lure.files for name in looked_for)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from faults.hostile.homes import trusting
-from faults.hostile.lures import BY_NAME, LURES
+from faults.hostile.lures import BY_NAME, GIT, LURES
 from faults.hostile.measure import ALLOWED, ANY, COMPLETED, REFUSED, Effects, Scene, scene
 from faults.hostile.repository import Bait, groups
 from faults.hostile.table import (
@@ -34,6 +34,9 @@ ALSO = {"opencode": {"npmrc"}, "qwen": {"qwen-hook-PostToolUseFailure"}}
 """Lures that agents step into with signedin and did not when they were measured: how long a program
 lives, and over which wire, decides."""
 
+OWN_GIT = {("claude", "2.1.197"): {"git-fsmonitor", "git-filter"}}
+"""What agents start when they themselves ask git for the state of a folder."""
+
 PROGRAMS = sorted({(row.agent, row.version) for row in ROWS if row.agent})
 
 
@@ -50,10 +53,15 @@ def among_lures() -> Iterator[Scene]:
         yield made
 
 
-@pytest.fixture(scope="session")
-def baits(among_lures: Scene) -> list[Bait]:
-    """As few repositories as can hold all lures."""
-    return [among_lures.bait(group) for group in groups(LURES)]
+@pytest.fixture(scope="module")
+def baits(among_lures: Scene, row: Row) -> list[Bait]:
+    """As few repositories as can hold all lures without that one hides another.
+
+    One beside which an agent is not started, or that keeps it from others, has one of its own.
+    """
+    alone = [lure for lure in LURES if lure.spoils or refuses(driven_by(row), lure)]
+    together = groups(lure for lure in LURES if lure not in alone)
+    return [among_lures.bait(group) for group in (*together, *([lure] for lure in alone))]
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +80,11 @@ def capabilities(row: Row) -> Capabilities:
     return load_provider(row.provider).transports[row.transport]
 
 
+def driven_by(row: Row) -> str:
+    """The name by which the table of refusals has a row."""
+    return row.provider if row.transport == "acp" else row.transport
+
+
 def test_there_are_lures_for_every_agent() -> None:
     assert len(LURES) >= 40
     assert {row.agent for row in ROWS if row.agent} <= {lure.whose for lure in LURES}
@@ -88,7 +101,28 @@ def test_nothing_works_in_a_project_that_is_not_trusted(
         with among_lures.client(row, home, **given) as client:
             ends = [among_lures.run(client, bait) for bait in baits]
     assert ends == [expected_end(row, bait) for bait in baits]
-    assert unexpected(effects, bare(row, measured), permissions) == {}
+    assert unexpected(effects, row, measured, permissions) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_no_lure_works_that_is_alone(row: Row, among_lures: Scene, measured: Measured) -> None:
+    given = {"permissions": "read-only"} if capabilities(row).workspace else {}
+    with among_lures.client(row, among_lures.new_folder(), **given) as client:
+        for lure in LURES:
+            bait = among_lures.bait([lure])
+            with among_lures.watched([bait]) as effects:
+                assert among_lures.run(client, bait) == expected_end(row, bait), lure.name
+            assert unexpected(effects, row, measured, "read-only") == {}
+
+
+@pytest.mark.timeout(300)
+def test_of_git_nothing_is_started_before_the_model_acts(row: Row, among_lures: Scene) -> None:
+    bait = among_lures.bait(GIT)
+    with among_lures.watched([bait]) as effects:
+        with among_lures.client(row, among_lures.new_folder()) as client:
+            assert among_lures.run(client, bait, quiet=True) == COMPLETED
+    assert set(effects) <= OWN_GIT.get((row.agent, row.version), set())
 
 
 @pytest.mark.timeout(300)
@@ -121,7 +155,7 @@ def test_a_run_that_may_write_gives_no_trust_to_later_ones(
             with among_lures.client(row, home, permissions=permissions) as client:
                 assert among_lures.run(client, bait) == expected_end(row, bait)
         assert trusting(home, bait.cwd.parent) == []
-        assert unexpected(effects, bare(row, measured), permissions) == {}
+        assert unexpected(effects, row, measured, permissions) == {}
 
 
 def test_the_table_says_what_was_measured(measured: Measured) -> None:
@@ -145,24 +179,27 @@ def test_what_the_bare_programs_do(
 
 def expected_end(row: Row, bait: Bait) -> str:
     """How a run in a repository ends that is not trusted."""
-    driven = row.provider if row.transport == "acp" else row.transport
-    return REFUSED if any(refuses(driven, lure) for lure in bait.lures) else COMPLETED
+    return REFUSED if any(refuses(driven_by(row), lure) for lure in bait.lures) else COMPLETED
 
 
-def unexpected(effects: Effects, bare: Effects, permissions: str) -> Effects:
+def unexpected(effects: Effects, row: Row, measured: Measured, permissions: str) -> Effects:
     """What must not have worked without trust.
 
     Instructions are words, and stay on where the bare program follows them. What git starts of a
-    `.git` folder from elsewhere, it starts when the model runs git, as `permissions` allows.
+    `.git` folder from elsewhere, it starts when the model runs git, as `permissions` allows: in the
+    sandbox of Codex it leaves no mark.
     """
+    followed = bare(row, measured)
+    by_command = {} if row.agent == "codex" else followed
     allowed = {
         name
         for name in effects
         if name in BY_NAME
         and (
-            (BY_NAME[name].effect in WORDS and name in bare)
+            (BY_NAME[name].effect in WORDS and name in followed)
             or (
-                BY_NAME[name].whose == BY_COMMAND and (name in bare or permissions == "full-access")
+                BY_NAME[name].whose == BY_COMMAND
+                and (name in by_command or permissions == "full-access")
             )
         )
     }

@@ -132,7 +132,8 @@ AGENTS: Mapping[str, KnownAgent] = {
         env={"OPENCODE_PERMISSION": msgspec.json.encode(_OPENCODE_PERMISSION).decode()},
         # OPENCODE_DISABLE_PROJECT_CONFIG stops much of it, but not the plugins (1.18).
         guard=ProjectGuard(
-            files=ProjectFiles(upwards=(".opencode", "opencode.json", "opencode.jsonc"))
+            env={"OPENCODE_DISABLE_EXTERNAL_SKILLS": "1"},
+            files=ProjectFiles(upwards=(".opencode", "opencode.json", "opencode.jsonc")),
         ),
         shares_servers=True,
         keeps_folder=True,
@@ -141,6 +142,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         can=(*SESSION_METHODS, "command_output", "policy_commands"),
         quirks=(
             "it is not started where an `opencode.json` or `.opencode` is, unless `trust_project`",
+            "skills of `.agents` and `.claude`, also the user's, are off, unless `trust_project`",
             "it reports the tokens of a turn's last request to the model only (1.18)",
             "it reports little about why the model failed, and retries most failures for a minute",
             "sessions with other tools or MCP servers get a process of their own",

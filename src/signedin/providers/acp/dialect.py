@@ -185,6 +185,14 @@ class Dialect(Protocol):
         """
         ...
 
+    def check_project(self, options: TurnOptions) -> None:
+        """Makes sure that nothing is followed of a project that is not trusted.
+
+        Raises:
+            PermissionDeniedError: Something would be.
+        """
+        ...
+
     def sandboxed(self, options: TurnOptions) -> SandboxedAgent:
         """Returns what its sandbox needs to know."""
         ...

@@ -383,8 +383,9 @@ class KnownDialect:
         """Returns how to start the agent; see `Dialect.launch`."""
         AgentKeys.read(self.name, options.provider_options)
         _check_account(self.name, self._config)
-        guard = ProjectGuard() if options.trust_project else self._known.guard or ProjectGuard()
-        _check_guard(self.name, guard, options)
+        guard = self._guard(options)
+        self.check_project(options)
+        check_guarding(self.name, guard.env, options)
         changes = {**NO_SHARED_FOLDER, **self._known.env, **options.env, **guard.env}
         env = child_environment(self._known.vendor, self._config.env_policy, changes)
         return Launch(
@@ -394,6 +395,11 @@ class KnownDialect:
             meta=guard.meta,
             servers=servers_key(options) if self._known.shares_servers else "",
         )
+
+    def check_project(self, options: TurnOptions) -> None:
+        """Looks for what the agent would follow; see `Dialect.check_project`."""
+        if found := self._guard(options).files.found(options.cwd):
+            raise untrusted(self.name, found, "follow")
 
     def sandboxed(self, options: TurnOptions) -> SandboxedAgent:
         """Returns what its sandbox needs to know; see `Dialect.sandboxed`."""
@@ -423,6 +429,9 @@ class KnownDialect:
 
     def before_load(self, session_id: str, launch: Launch, cwd: Path) -> None:
         """Does nothing: no damage to stored sessions is known."""
+
+    def _guard(self, options: TurnOptions) -> ProjectGuard:
+        return ProjectGuard() if options.trust_project else self._known.guard or ProjectGuard()
 
     def _trusting(self, options: TurnOptions) -> tuple[str, ...]:
         names = [f"mcp__{name}" for name, server in options.mcp_servers.items() if server.trusted]
@@ -532,9 +541,3 @@ def _check_account(name: str, config: ProviderConfig) -> None:
         raise UnsupportedOptionError(name, f"billing={config.billing}", hint)
     if config.account is not None or config.auth_source == "isolated":
         raise UnsupportedOptionError(name, "an isolated login", hint)
-
-
-def _check_guard(name: str, guard: ProjectGuard, options: TurnOptions) -> None:
-    if found := guard.files.found(options.cwd):
-        raise untrusted(name, found, "follow")
-    check_guarding(name, guard.env, options)

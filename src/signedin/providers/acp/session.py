@@ -414,6 +414,7 @@ class ACPSession(ProviderSession):
         self, running: RunningAgent, servers: Sequence[Mapping[str, object]]
     ) -> OpenedSession:
         agent, cwd = running.agent, str(self._options.cwd)
+        self._dialect.check_project(self._options)  # the agent took a while to start
         if self._id is None:
             state, payload = await agent.new_session(cwd, servers)
             return self._opened_session(_reported_id(state, agent), agent, state, payload)

@@ -51,8 +51,8 @@ class Workspace:
     def _elsewhere(self) -> Iterator[Path]:
         """Where links of such names lead, and the ``.git`` files of worktrees and submodules."""
         for name in RUN_BY_THEMSELVES:
-            if (self._root / name).is_symlink():
-                yield self._resolve(name)
+            if (place := self._resolve(name)) != self._root / name:
+                yield place
         with suppress(OSError, UnicodeDecodeError):
             marker, _, folder = (self._root / ".git").read_text("utf-8").partition(":")
             if marker == "gitdir":

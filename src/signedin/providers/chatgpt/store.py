@@ -186,8 +186,8 @@ class ConversationStore:
         """
         conditions, values = ["archived = ?"], list[object]([query.archived])
         if query.cwd is not None:
-            conditions.append("cwd = ?")
-            values.append(str(query.cwd))
+            conditions.append("cwd IN (?, ?)")
+            values += [str(query.cwd), os.path.realpath(query.cwd)]  # noqa: ASYNC240 - microseconds
         for word in (query.search or "").split():
             conditions.append(
                 "instr(folded(CAST(coalesce(name, '') || ' ' || preview AS BLOB)), ?)"

@@ -158,7 +158,9 @@ class AppServerProvider(Provider):
             if server is None or server.closed is not None or server.worn:
                 if server is not None:
                     await self._retire(key)
-                server = self._servers[key] = await launch(self._config, env, account=account)
+                server = self._servers[key] = await launch(
+                    self._config, env, account=account, trusting=trusting
+                )
             if assured and self._config.billing and server not in self._assured:
                 from signedin.providers.codex.auth import assure  # noqa: PLC0415
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from signedin.model.errors import InvalidOptionError
+from signedin.providers.shared.project import folders_above, identity
 
 CONFIG_FILE = "config.toml"
 _SYSTEM_FILE = Path("/etc/codex") / CONFIG_FILE
@@ -52,12 +53,12 @@ def without_skills(home: Path, cwd: Path, config: Mapping[str, object]) -> dict[
         cwd: The working directory.
         config: The caller's configuration, to which this is added.
     """
-    own = {_identity(Path.home() / _SKILL_FOLDERS[0]), _identity(home / "skills")}
-    places = [folder / name for folder in (cwd, *cwd.parents) for name in _SKILL_FOLDERS]
+    own = {identity(Path.home() / _SKILL_FOLDERS[0]), identity(home / "skills")}
+    places = [folder / name for folder in folders_above(cwd) for name in _SKILL_FOLDERS]
     found = [
         skill
         for place in places
-        if place.is_dir() and _identity(place) not in own
+        if place.is_dir() and identity(place) not in own
         for skill in _skills_below(place)
     ]
     if not found:
@@ -107,11 +108,11 @@ def concerning(cwd: Path, folders: Iterable[Path]) -> list[Path]:
 
     That is of the directory, of any above it, and of the repository that a worktree belongs to.
     """
-    above = [cwd, *cwd.parents, *cwd.resolve().parents]
+    above = folders_above(cwd)
     if any((folder / ".git").is_file() for folder in above):
         return list(folders)  # a worktree, whose repository may be anywhere
-    places = {_identity(folder) for folder in above}
-    return [folder for folder in folders if _identity(folder) in places]
+    places = {identity(folder) for folder in above}
+    return [folder for folder in folders if identity(folder) in places]
 
 
 def instructions(home: Path, cwd: Path, config: Mapping[str, object]) -> str:
@@ -148,14 +149,6 @@ def _project_folders(cwd: Path) -> list[Path]:
 
 def _projects(folders: Iterable[Path], level: str) -> dict[str, object]:
     return {"projects": {str(folder): {"trust_level": level} for folder in folders}}
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _read(file: Path) -> dict[str, object]:

@@ -14,6 +14,7 @@ from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.gemini import options as gemini
 from signedin.providers.gemini.account.home import LOGIN, find_folder, gemini_folder
 from signedin.providers.gemini.store import GeminiStore, RecalledStore, make_loadable
+from signedin.providers.gemini.trust import check_trust
 from signedin.providers.shared.binary import found_program, remember_version, require
 from signedin.providers.shared.sandbox import SandboxedAgent
 
@@ -67,6 +68,11 @@ class GeminiDialect:
             env={} if self._config.replays else gemini.start(self._config, options).env,
             features=_FEATURES,
         )
+
+    def check_project(self, options: TurnOptions) -> None:
+        """Looks for what Gemini would follow; see `Dialect.check_project`."""
+        if not self._config.replays:
+            check_trust(options, headless=False)
 
     def sandboxed(self, options: TurnOptions) -> SandboxedAgent:
         """Returns what its sandbox needs to know; see `Dialect.sandboxed`."""

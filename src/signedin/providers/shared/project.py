@@ -8,7 +8,10 @@ it looks for these files and refuses to start.
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
@@ -30,21 +33,38 @@ class ProjectFiles(msgspec.Struct, frozen=True, kw_only=True):
     upwards: tuple[str, ...] = ()
 
     def found(self, cwd: Path, home: Path | None = None) -> Path | None:
-        """Returns the first of them that exists.
+        """Returns the first of them that exists, also if it is a link that leads nowhere yet.
 
         Args:
             cwd: The working directory.
             home: The folder in which these files are the user's own; the user's home if not given.
         """
-        own = home or Path.home()
-        inside = [cwd / name for name in self.inside if cwd != own]
-        above = [
-            folder / name
-            for folder in (cwd, *cwd.parents)
-            for name in self.upwards
-            if folder != own
-        ]
-        return next((path for path in (*inside, *above) if path.exists()), None)
+        own = identity(home or Path.home())
+        inside = [(cwd, name) for name in self.inside]
+        above = [(folder, name) for folder in folders_above(cwd) for name in self.upwards]
+        for folder, name in (*inside, *above):
+            if os.path.lexists(folder / name) and (own is None or identity(folder) != own):
+                return folder / name
+        return None
+
+
+def folders_above(folder: Path) -> list[Path]:
+    """Returns a folder and all above it: first those of its name, then those it really is in.
+
+    They differ where a link is part of the name. Of the programs that look above their working
+    directory, some go by what they were given and others by what the system says.
+    """
+    named, real = Path(os.path.abspath(folder)), Path(os.path.realpath(folder))  # noqa: PTH100
+    return list(dict.fromkeys((named, *named.parents, real, *real.parents)))
+
+
+def identity(folder: Path) -> tuple[int, int] | None:
+    """Returns what makes a folder the same by any name, ``None`` if there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 RUN_BY_THEMSELVES = frozenset(
@@ -84,6 +104,13 @@ RUN_BY_THEMSELVES = frozenset(
         ".copilot",
         ".cursor",
         ".gemini",
+        ".github/agents",
+        ".github/copilot",
+        ".github/extensions",
+        ".github/hooks",
+        ".github/lsp.json",
+        ".github/mcp.json",
+        ".github/skills",
         ".lsp.json",
         ".mcp.json",
         ".opencode",
@@ -96,7 +123,12 @@ RUN_BY_THEMSELVES = frozenset(
 """Files and folders that programs run or obey unasked, so writing one does more than change the
 project."""
 
-_IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+_IGNORABLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""What Unicode lets a comparison of names leave out, as HFS+ and ext4 with ``casefold`` do."""
 
 
 def runs_by_itself(path: PurePath) -> bool:
@@ -104,11 +136,14 @@ def runs_by_itself(path: PurePath) -> bool:
 
     Names match in every spelling that some file system treats as the same.
     """
-    return any(_plain(part) in RUN_BY_THEMSELVES for part in path.parts)
+    parts = [_plain(part) for part in path.parts]
+    pairs = ("/".join(pair) for pair in itertools.pairwise(parts))
+    return not RUN_BY_THEMSELVES.isdisjoint((*parts, *pairs))
 
 
 def _plain(name: str) -> str:
-    plain = _IGNORABLE.sub("", name).casefold().rstrip(". ").partition(":")[0]
+    letters = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+    plain = _IGNORABLE.sub("", letters).rstrip(". ").partition(":")[0]
     return ".git" if plain == "git~1" else plain
 
 

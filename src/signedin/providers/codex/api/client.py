@@ -93,7 +93,13 @@ class AsyncCodex:
 
         async def start() -> AppServer:
             return await launch(
-                settings, env or {}, config=config, cwd=folder, client=client_info, rest=router
+                settings,
+                env or {},
+                config=config,
+                cwd=folder,
+                client=client_info,
+                rest=router,
+                trusting=trust_project,
             )
 
         trust = Trust(folder or Path(), config or {}, trusting=trust_project)

@@ -79,6 +79,7 @@ class Trust:
         beginning = {name: value for name, value in wire.items() if name not in _PERMISSIONS}
         policy = sandbox_policy(asked.pop("sandbox", None))
         params = {**self._said(server, beginning, cwd), "sandbox": "read-only"}
+        await server.look_at(str(cwd))
         opened = await server.call(method, params, result_type)
         if policy is None and not asked:
             return opened
@@ -93,7 +94,7 @@ class Trust:
 
     async def _stored_folder(self, server: AppServer, wire: Mapping[str, object]) -> Path:
         cwd = wire.get("cwd")
-        if self._trusting and cwd is None:
+        if cwd is None:
             params = p.ThreadReadParams(thread_id=cast("str", wire.get("threadId")))
             cwd = (await server.call("thread/read", params, p.ThreadReadResponse)).thread.cwd
         return self._folder(cwd)
@@ -112,7 +113,8 @@ class Trust:
         )
         allowed = given if self._trusting else trust.without_skills(home, cwd, given)
         sandbox = {WORKSPACE_WRITE_KEY: workspace_write({**self._config, **given})}
-        return {**wire, "config": {**allowed, **sandbox, **projects}}
+        kept = server.kept_from_commands({**allowed, **sandbox, **projects})
+        return {**wire, "config": kept}
 
 
 def check_config(config: Mapping[str, object]) -> None:

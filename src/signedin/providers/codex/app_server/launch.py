@@ -13,6 +13,7 @@ from signedin.providers.base import ProviderConfig
 from signedin.providers.codex.account.home import accounts_for, launch_environment
 from signedin.providers.codex.binary import find_codex
 from signedin.providers.codex.options import PROCESS_DEFAULTS, config_arguments
+from signedin.providers.codex.own_git import OwnGit
 from signedin.providers.shared.binary import (
     found_program,
     known_version,
@@ -35,6 +36,7 @@ async def launch(
     cwd: Path | None = None,
     client: ClientInfo | None = None,
     rest: Listener | None = None,
+    trusting: bool = False,
 ) -> AppServer:
     """Finds Codex, starts it and shakes hands.
 
@@ -47,6 +49,7 @@ async def launch(
         cwd: Its working directory; ours if not given.
         client: The name of the program that drives it, if that is not signedin.
         rest: Receives what is about no thread with a listener.
+        trusting: Whether it is for sessions that trust their project.
 
     Raises:
         ProviderNotInstalledError: Codex is not installed.
@@ -56,13 +59,22 @@ async def launch(
     program = require("codex", found_program(settings, find_codex))
     account = account or accounts_for(settings).choose(env)
     environment = {} if settings.replays else launch_environment(account, settings, env)
-    arguments = config_arguments({**PROCESS_DEFAULTS, **(config or {})})
-    command = [str(program), "app-server", *arguments]
-    with starting("codex"):
-        process = await settings.start_process(command, env=environment, cwd=cwd)
+    given: Mapping[str, object] = {**PROCESS_DEFAULTS, **(config or {})}
+    own_git = None if trusting or settings.replays else OwnGit(environment)
+    if own_git is not None:
+        given = own_git.kept_from_commands(given)
+        environment = {**environment, **own_git.variables}
+    command = [str(program), "app-server", *config_arguments(given)]
+    try:
+        with starting("codex"):
+            process = await settings.start_process(command, env=environment, cwd=cwd)
+    except BaseException:
+        if own_git is not None:
+            own_git.cleanup()
+        raise
     from signedin.providers.codex.app_server.process import CLIENT, AppServer  # noqa: PLC0415 - see below
 
-    server = AppServer(process, rest)
+    server = AppServer(process, rest, own_git)
     try:
         # Codex takes 50 ms and more to answer: time for what would have delayed its start.
         greeting = server.shake_hands(client or CLIENT)

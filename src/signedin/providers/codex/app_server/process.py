@@ -6,7 +6,7 @@ import asyncio
 import logging
 import mmap
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from signedin.model.errors import (
 from signedin.model.redact import redact
 from signedin.providers.codex.account.login import METHOD_COMPLETED, LoginOutcomes
 from signedin.providers.codex.app_server.mcp_startups import METHOD_UPDATED, McpStartups
+from signedin.providers.codex.own_git import OwnGit
 from signedin.providers.codex.protocol import (
     NOTIFICATIONS,
     ClientInfo,
@@ -135,6 +136,14 @@ def _memory(pid: int) -> int:
     return int(pages) * _PAGE
 
 
+def _folder(params: Params) -> str:
+    """The working directory that a request names, empty if it names none."""
+    given: object = (
+        params.get("cwd") if isinstance(params, Mapping) else getattr(params, "cwd", None)
+    )
+    return given if isinstance(given, str) else ""
+
+
 def _addressed(params: msgspec.Raw) -> _Addressed:
     try:
         return msgspec.json.decode(params, type=_Addressed)
@@ -148,6 +157,7 @@ class AppServer:
     Args:
         process: The process; it is stopped by `aclose`.
         rest: Receives what is about no thread with a listener.
+        own_git: What its own git may start, if not everything.
 
     Attributes:
         identity: What the server reported about itself during the handshake.
@@ -160,9 +170,12 @@ class AppServer:
         retired: Whether another one has taken its place; it ends with its last handle.
     """
 
-    def __init__(self, process: Process, rest: Listener | None = None) -> None:
+    def __init__(
+        self, process: Process, rest: Listener | None = None, own_git: OwnGit | None = None
+    ) -> None:
         self._process = process
         self._rest = rest
+        self._own_git = own_git
         self._listeners: dict[str, Listener] = {}
         self._followers: dict[str, Listener] = {}
         self._expecting: Counter[Listener] = Counter()
@@ -229,6 +242,8 @@ class AppServer:
             TimeoutExceededError: It did not answer in time.
             TransportClosedError: It is gone.
         """
+        if folder := _folder(params):
+            await self.look_at(folder)
         head = {"trace": trace} if (trace := TRACE.get()) else NO_HEAD
         raw = await self._peer.request(method, params, timeout=timeout, head=head)
         try:
@@ -238,6 +253,15 @@ class AppServer:
                 f"codex {self.version} answered {method} in a form unknown to this version of "
                 f"signedin: {error}; look for an update of signedin"
             ) from error
+
+    async def look_at(self, folder: str) -> None:
+        """Makes sure that Codex's own git starts nothing that a folder's repository names."""
+        if self._own_git is not None:
+            await self._own_git.look_at(folder)
+
+    def kept_from_commands(self, config: dict[str, object]) -> dict[str, object]:
+        """Returns the configuration of a thread whose commands do not see what only Codex is to."""
+        return self._own_git.kept_from_commands(config) if self._own_git else config
 
     async def notify(self, method: str, params: Params = None) -> None:
         """Sends a notification to the server.
@@ -342,6 +366,8 @@ class AppServer:
         self._on_close(TransportClosedError("the codex app-server was closed by its client"))
         await self._peer.aclose()
         await self._process.stop()
+        if self._own_git is not None:
+            self._own_git.cleanup()
 
     def _on_frequent(self, message: Frequent, line: bytes) -> None:
         params = cast("_Delta", message).params

@@ -114,6 +114,7 @@ class CodexSession(ProviderSession):
         home = Path(server.identity.codex_home)
         trusted = trust.trusted_folders(home)
         settings = _thread_settings(self._begun_with, home, trusted)
+        settings["config"] = server.kept_from_commands(settings["config"])
         async with refusals():
             if self._id is None:
                 params = _start_params(self._begun_with.turn, settings)

@@ -55,6 +55,7 @@ from signedin.providers.codex.options import (
     config_arguments,
     image_file,
 )
+from signedin.providers.codex.own_git import added_to, kept_from_commands, settings_for
 from signedin.providers.codex.refused import refused_in
 from signedin.providers.shared.binary import (
     found_program,
@@ -222,10 +223,12 @@ class ExecSession(ProviderSession):
         variables = {**trace_variables(), **options.env}
         config = self._config
         environment = {} if config.replays else launch_environment(account, config, variables)
+        free = config.replays or options.trust_project
+        git = {} if free else await settings_for(options.cwd, environment)
         home = Path(environment.get(HOME_VARIABLE) or account.home)
         distrusted = _distrusted(home, options)
         if distrusted and self._id is None:
-            words = trust.instructions(home, options.cwd, asked.config)
+            words = trust.instructions(home, options.cwd.resolve(), asked.config)
             prompt = f"{prompt}\n\n{words}" if words else prompt
         if len(prompt) > _LONGEST_PROMPT:
             raise InvalidOptionError(
@@ -239,13 +242,16 @@ class ExecSession(ProviderSession):
             "--json",
             "--skip-git-repo-check",
             *_arguments(asked, home, distrusted),
+            *(config_arguments(kept_from_commands(environment, {})) if git else []),
         ]
         files, naming = _files(asked)
         argv += naming
         argv += ["resume", self._id, "-"] if self._id else ["-"]
         try:
             with starting("codex"):
-                process = await config.start_process(argv, env=environment, cwd=options.cwd)
+                process = await config.start_process(
+                    argv, env={**environment, **added_to(environment, git)}, cwd=options.cwd
+                )
         except BaseException:
             _remove(files)
             raise

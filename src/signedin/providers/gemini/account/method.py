@@ -19,6 +19,7 @@ from signedin.accounts.status import AuthMode, AuthStatus, Payer
 from signedin.model.errors import AuthRequiredError
 from signedin.providers.gemini.account.home import LOGIN, chosen_in, gemini_folder
 from signedin.providers.gemini.account.variables import VARIABLES
+from signedin.providers.shared.project import identity
 
 GOOGLE_LOGIN = "oauth-personal"
 
@@ -105,11 +106,11 @@ def without_project(start: Start) -> Start:
     """
     if start.trusted:
         return start
-    written, own = _written(start), {Path.home(), start.home}
+    written = _written(start)
     blanked = {
         name: ""
         for name in _WITHOUT_TRUST
-        if name not in start.env and (name not in written or written[name].parent not in own)
+        if name not in start.env and (name not in written or not _is_own(written[name], start))
     }
     return msgspec.structs.replace(start, env={**start.env, **blanked})
 
@@ -202,17 +203,27 @@ def _system_folder() -> Path:
 
 
 def _written(start: Start) -> dict[str, Path]:
-    """The variables that Gemini adds to its environment by itself, with their files."""
+    """The variables that Gemini adds to its environment by itself, with their files.
+
+    It may look above the name of its folder or where that leads: a file of the project's is named
+    rather than one of the user's.
+    """
     # Over ACP it is started in a temporary folder, and looks around in the project later.
-    folders = [Path(tempfile.gettempdir()), start.cwd] if start.acp else [start.cwd]
+    folders = [Path(tempfile.gettempdir())] if start.acp else []
     found: dict[str, Path] = {}
-    for folder in folders:
+    for folder in (*folders, start.cwd, start.cwd.resolve()):
         file, text = _dotenv(folder, start)
         for name, true in _ASSIGNMENT.findall(text):
             applies = start.trusted or name in _WITHOUT_TRUST
             if applies and (true or name not in _FLAGS):
-                found.setdefault(name, file)
+                known = found.setdefault(name, file)
+                found[name] = file if _is_own(known, start) else known
     return found
+
+
+def _is_own(file: Path, start: Start) -> bool:
+    own = {identity(Path.home()), identity(start.home)} - {None}
+    return identity(file.parent) in own
 
 
 def _dotenv(folder: Path, start: Start) -> tuple[Path, str]:
