@@ -83,21 +83,21 @@ CHANGES: dict[str, Callable[[Path], None]] = {
     "names-of-git": shell("mkdir -p git~1; echo n >git~1/n"),
     "repository-in-repository": shell(
         f"git init -q a; git init -q a/b; cd a; echo n >n; echo m >b/m; cd b; git {WHO} add m; "
-        f"git {WHO} commit -qm m; cd ..; git {WHO} add b n 2>&1; git {WHO} commit -qm n; rm n; mkdir n; echo o >n/o"
+        f"git {WHO} commit -qm m; cd ..; git {WHO} add b n 2>&1; git {WHO} commit -qm n; rm n; "
+        "mkdir n; echo o >n/o"
     ),
     "broken-repository": shell(
         "mkdir a b; echo n >a/n; echo m >b/m; echo gitdir: /nowhere >a/.git; mkdir b/.git"
     ),
     "added-to-be": shell("echo n >n; git add -N n; echo m >m; git add -N m; rm m"),
     "hidden": shell(
-        "git update-index --assume-unchanged file; git update-index --skip-worktree folder/a; echo n >file; echo n >folder/a"
+        "git update-index --assume-unchanged file; git update-index --skip-worktree folder/a; "
+        "echo n >file; echo n >folder/a"
     ),
     "conflict": shell(
         f"git {WHO} checkout -qb one; echo 1 >file; git {WHO} commit -qam 1; "
-        f"git {WHO} checkout -q HEAD~1; echo 2 >file; git {WHO} commit -qam 2; git {WHO} merge one || true"
-    ),
-    "line-ends": shell(
-        "git config core.safecrlf true; git config core.autocrlf input; printf 'a\\r\\nb\\n' >file"
+        f"git {WHO} checkout -q HEAD~1; echo 2 >file; git {WHO} commit -qam 2; "
+        f"git {WHO} merge one || true"
     ),
     "index-damaged": shell("git rev-parse --git-path index | xargs rm; echo n >file"),
     "git-gone": shell("rm .git; echo n >file"),

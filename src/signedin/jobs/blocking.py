@@ -107,7 +107,7 @@ class Worktree:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, *rest: object
     ) -> None:
-        self.close()
+        clean_up(lambda: self._async.__aexit__(kind, error))
 
 
 class BestOf(Handle[AsyncBestOf]):

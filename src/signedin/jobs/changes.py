@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
 import stat
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from signedin.accounts.homes import make_private, signedin_home
 from signedin.model.errors import ChangeConflictError, WorktreeError
 from signedin.model.events import FileChange
 from signedin.runtime.aio import finish
+from signedin.runtime.locks import alone
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.capture import Captured
 from signedin.wire.git import GitError, failure, git, run_git, safe_variables
 
-_POLL_SECONDS = 0.02
 _SUBMODULE = "160000"
 _FILE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 _SOMEBODY = {
@@ -196,7 +194,7 @@ class Snapshots:
             options = ("--cached", "--others", "--exclude-standard")
             with suppress(GitError):  # it looks like one
                 return _parts(await git(folder, "ls-files", "-z", *options))
-        return sorted(path.name for path in folder.iterdir() if path.name != ".git")
+        return _names(folder)
 
     def _mode(self, path: str) -> int:
         """Returns what is there, 0 for nothing."""
@@ -265,7 +263,7 @@ async def apply_changes(changes: Changes, onto: Path) -> tuple[str, ...]:
         raise WorktreeError(f"there is no patch of these changes; look into {changes.kept}")
     if not changes.patch:
         return ()
-    async with alone("apply"):
+    async with alone(lock_of("apply")):
         store = TemporaryFolder("changes")
         try:
             return await _merge(changes, onto, Snapshots(onto, Path(store.name)))
@@ -375,6 +373,10 @@ def _file_changes(names: list[str], patches: list[bytes]) -> Iterator[FileChange
         yield FileChange(path, kind, text.decode("utf-8", "replace"), moved_to)
 
 
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != ".git")
+
+
 def _submodule_changed(path: str) -> WorktreeError:
     return WorktreeError(
         f"{_shown(path)} is a repository of its own (a submodule) and was changed, which a diff of "
@@ -394,23 +396,6 @@ def _shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-@asynccontextmanager
-async def alone(name: str) -> AsyncGenerator[None, None]:
-    """Lets one process at a time do something, such as to write what it has just looked at."""
-    lock = lock_of(name)
-    while True:
-        try:
-            lock.acquire(blocking=False)
-            break
-        except Timeout:
-            await asyncio.sleep(_POLL_SECONDS)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def lock_of(name: str) -> FileLock:
+def lock_of(name: str) -> Path:
     """Returns the lock that processes with the same ``SIGNEDIN_HOME`` share."""
-    folder = make_private(signedin_home() / "worktrees")
-    return FileLock(folder / f"{name}.lock", mode=0o600, thread_local=False)
+    return make_private(signedin_home() / "worktrees") / f"{name}.lock"

@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from signedin.accounts.homes import make_private, signedin_home
 from signedin.jobs.changes import (
     Changes,
     Snapshots,
-    alone,
     apply_changes,
     changes_between,
     lock_of,
@@ -34,6 +33,7 @@ from signedin.jobs.commands import checked_words, run_command
 from signedin.model.errors import InvalidOptionError, SignedinError, WorktreeError, add_words
 from signedin.model.options import StrPath, checked_directory
 from signedin.runtime.aio import aside, finish
+from signedin.runtime.locks import alone, lock_at
 from signedin.wire.git import GitError, git, safe_variables
 
 _GIT = "git"
@@ -203,7 +203,9 @@ class AsyncWorktree:
         options = ("--quiet", "--detach", "--no-checkout", "--lock", "--reason", reason)
         safe = await safe_variables(place.top)
         add = ("worktree", "add", *options, str(folder.tree), place.commit)
-        async with alone(_GIT):  # it reads what there is of all worktrees, also of half-made ones
+        async with alone(
+            lock_of(_GIT)
+        ):  # it reads what there is of all worktrees, also of half-made ones
             await git(place.top, *add, variables=safe)
         checkout = ("reset", "--quiet", "--hard", "--no-recurse-submodules")
         await git(folder.tree, *checkout, variables=safe)
@@ -324,7 +326,7 @@ class _Folder:
         self.tree = path / path.name  # git names what it stores by the last part
         self._record = path / "repository"
         self._kept = path / "kept"
-        self._lock = FileLock(path / "lock", mode=0o600, thread_local=False)
+        self._lock = lock_at(path / "lock")
 
     @classmethod
     def new(cls, common: Path) -> Self:
@@ -366,7 +368,7 @@ class _Folder:
         _remove(self.tree)
         if self._record.is_file():
             worktrees = Path(os.fsdecode(self._record.read_bytes())) / "worktrees"
-            lock = lock_of(_GIT)
+            lock = lock_at(lock_of(_GIT))
             with suppress(Timeout):  # whoever has it is hung
                 lock.acquire(timeout=_LOCK_SECONDS)
             try:

@@ -191,6 +191,15 @@ def test_a_block_that_fails_later_leaves_nothing(knows: str, repository: Reposit
         raise ValueError("mine")
 
 
+def test_mixed_line_ends(repository: Repository) -> None:
+    for name, value in (("core.safecrlf", "true"), ("core.autocrlf", "input")):
+        repository.git("config", name, value)
+    with worktree(repository.path) as tree:
+        (tree.path / "file").write_bytes(b"a\r\nb\n")
+        assert tree.apply() == ("file",)
+    assert (repository.path / "file").read_bytes() == b"a\nb\n"
+
+
 def test_one_that_is_to_stay(repository: Repository) -> None:
     with worktree(repository.path) as tree:
         (tree.path / "new").write_text("n\n")
