@@ -281,8 +281,10 @@ def forwarded(
             return f"clean_up({method})"
         case "__aenter__":
             return f"call({method})\nreturn self"
-        case "__aexit__":
+        case "__aexit__" if node.args.vararg and len(node.args.args) == 1:  # whatever happened
             return "self.close()"
+        case "__aexit__":
+            return f"clean_up(lambda: {method}({passed_on(node.args)}))"
         case _:
             pass
     arguments = passed_on(node.args)

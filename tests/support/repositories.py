@@ -1,9 +1,11 @@
 """Git repositories for tests."""
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from signedin.jobs.worktree import sweep
 from support.folders import contents_below
 
 
@@ -54,6 +56,18 @@ class Repository:
             for path, content in contents_below(self.path)
             if ".git" not in path.parts or path == self.path / ".git" / "index"
         }
+
+
+def taken_back(repository: Repository, words: str) -> Path:
+    """The worktree that an error says was left; it is removed as the error says."""
+    place = re.search(r"What was done is left in (\S+); git worktree remove --force removes", words)
+    assert place is not None, words
+    moved = repository.path.with_name("taken-back")
+    assert any(place[1] in line for line in repository.worktrees)
+    subprocess.run(["cp", "-a", place[1], moved], check=True)
+    repository.git("worktree", "remove", "--force", place[1])
+    sweep()
+    return moved
 
 
 def worktrees_left(home: Path) -> list[Path]:

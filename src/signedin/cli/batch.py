@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import csv
 import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast, get_args
 
@@ -251,12 +253,12 @@ def export(*, journal: Path, form: str, state: str | None) -> None:
     signedin batch export run.db --format csv > answers.csv
     signedin batch export run.db --state failed | jq -r .error
     """
-    records = (each for each in read_records(journal) if state in {None, each.state})
-    if form == "jsonl":
-        for record in records:
+    if form == "csv":
+        _write_csv(journal, state)
+        return
+    for record in read_records(journal):
+        if state in {None, record.state}:
             write_json(record)
-    else:
-        _write_csv(records)
 
 
 @batch.command()
@@ -353,53 +355,86 @@ def _read(rows: str) -> Iterator[dict[str, object]]:
         return _json_lines(open(sys.stdin.fileno(), "rb", closefd=False), "standard input")
     file = Path(rows)
     if file.suffix.lower() == ".csv":
-        return _csv_rows(file.open(encoding="utf-8-sig", newline=""), rows)
+        opened = file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+        return _csv_rows(opened, rows)
     return _json_lines(file.open("rb"), rows)
 
 
 def _json_lines(stream: BinaryIO, where: str) -> Iterator[dict[str, object]]:
     with stream:
         for number, line in enumerate(stream, 1):
-            if not line.strip():
+            text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if not text.strip():
                 continue
             try:
-                yield msgspec.json.decode(line, type=dict[str, object])
-            except (msgspec.MsgspecError, RecursionError) as error:
+                yield msgspec.json.decode(text, type=dict[str, object])
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise UsageError(
                     f"{where}, line {number}: it is not a JSON object: {error}"
                 ) from None
 
 
 def _csv_rows(stream: io.TextIOWrapper, where: str) -> Iterator[dict[str, object]]:
+    csv.field_size_limit(sys.maxsize)  # a field may be a document
     with stream:
-        reader = csv.DictReader(stream)
+        reader = csv.reader(_checked_lines(stream, where), strict=True)
+        names: list[str] | None = None
+        line = 1
         try:
-            for row in reader:
-                if None in row or None in row.values():
-                    raise UsageError(
-                        f"{where}, line {reader.line_num}: it does not have as many fields as the "
-                        "first line has names"
-                    )
-                yield dict(row)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise UsageError(f"{where}, line {reader.line_num + 1}: {error}") from None
+            for fields in reader:
+                if names is None:
+                    names = _checked_names(fields, where)
+                elif fields:
+                    if len(fields) != len(names):
+                        raise UsageError(
+                            f"{where}, line {line}: it does not have as many fields as the first "
+                            "line has names"
+                        )
+                    yield dict(zip(names, fields, strict=True))
+                line = reader.line_num + 1
+        except csv.Error as error:
+            what = "a quote is not closed" if "unexpected end" in str(error) else error
+            raise UsageError(f"{where}, line {line}: {what}") from None
+    if names is None:
+        raise UsageError(f"{where} is empty: the first line has the names of the fields")
 
 
-def _write_csv(records: Iterator[BatchRecord]) -> None:
-    """Writes records as they come; the fields of the first row are those of all."""
+def _checked_lines(stream: io.TextIOWrapper, where: str) -> Iterator[str]:
+    for number, line in enumerate(stream, 1):
+        try:
+            line.encode()  # what is no UTF-8 has been escaped, to be found in its own line
+        except UnicodeEncodeError:
+            raise UsageError(f"{where}, line {number}: it is not UTF-8") from None
+        if "\0" in line:
+            raise UsageError(f"{where}, line {number}: it has a NUL; is it UTF-16, or no text?")
+        yield line
+
+
+def _checked_names(names: list[str], where: str) -> list[str]:
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"{where}, line 1: it names {twice!r} twice")
+    return names
+
+
+def _write_csv(journal: Path, state: str | None) -> None:
+    """Writes the rows as they come; those that are added meanwhile are left for the next time."""
+    fields: dict[str, None] = {}
+    number = 0
+    for record in read_records(journal):
+        fields |= dict.fromkeys(record.row)
+        number += 1
     own = [name for name in BatchRecord.__struct_fields__ if name != "row"]
+    _write_csv_line([*(f"row.{name}" for name in fields), *own])
+    for record in islice(read_records(journal), number):
+        if state in {None, record.state}:
+            of_row = [_cell(record.row.get(name)) for name in fields]
+            _write_csv_line([*of_row, *(_cell(getattr(record, name)) for name in own)])
+
+
+def _write_csv_line(cells: Sequence[str]) -> None:
     text = io.StringIO(newline="")
-    table = csv.writer(text)
-    fields: list[str] = []
-    for number, record in enumerate(records):
-        if not number:
-            fields = list(record.row)
-            table.writerow([*(f"row.{name}" for name in fields), *own])
-        of_row = [_cell(record.row.get(name)) for name in fields]
-        table.writerow([*of_row, *(_cell(getattr(record, name)) for name in own)])
-        write(text.getvalue())
-        text.seek(0)
-        text.truncate()
+    csv.writer(text).writerow(cells)
+    write(text.getvalue())
 
 
 def _cell(value: object) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO, cast
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 PLAIN = "SIGNEDIN_PLAIN"
 """The variable that stands for ``--plain``."""
@@ -24,12 +28,33 @@ def open_streams() -> None:
     sys.stdin = sys.stdin or _nowhere("r")
     sys.stdout = sys.stdout or _nowhere("w")
     sys.stderr = sys.stderr or _nowhere("w")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            encoding = stream.encoding if stream.isatty() else "utf-8"
-            stream.reconfigure(encoding=encoding, errors="replace")
+    sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
     if not has_output:
         raise OSError("standard output is closed; send it to a file, or to /dev/null")
+
+
+class _PatientFile(io.FileIO):
+    """Waits for its reader also where another program has made the descriptor non-blocking."""
+
+    def write(self, data: Buffer, /) -> int:
+        """Writes what there is room for, once there is."""
+        while (written := cast("int | None", super().write(data))) is None:
+            select.select([], [self], [])
+        return written
+
+
+def _patient(given: TextIO) -> TextIO:
+    if not isinstance(given, io.TextIOWrapper):
+        return given
+    stream = cast("io.TextIOWrapper", given)
+    encoding = stream.encoding if stream.isatty() else "utf-8"
+    if stream not in (sys.__stdout__, sys.__stderr__):  # somebody looks at what is written
+        stream.reconfigure(encoding=encoding, errors="replace")
+        return stream
+    stream.flush()
+    file = io.BufferedWriter(_PatientFile(stream.fileno(), "w", closefd=False))
+    is_lined = stream.line_buffering
+    return io.TextIOWrapper(file, encoding, errors="replace", line_buffering=is_lined)
 
 
 def silence_stdout() -> None:

@@ -88,7 +88,11 @@ class OwnCopy(AbstractAsyncContextManager["OwnCopy"]):
             return ChangesLine(changes.files, changes.diff, applied)
 
         apply = self._apply and not failed
-        await hand_over(changes, apply=apply, document=document if self._json else None)
+        try:
+            await hand_over(changes, apply=apply, document=document if self._json else None)
+        except (StdoutClosedError, OSError):
+            click.echo(f"what was done is left in {exact(self._tree.keep().kept or '')}", err=True)
+            raise
 
 
 async def hand_over(

@@ -20,7 +20,13 @@ from signedin.client.attempts import run_to_end
 from signedin.client.budgets import turn_meter
 from signedin.client.config import FromConfig
 from signedin.client.conversations import Conversations
-from signedin.client.keywords import check_keywords, check_prompt, merge_keywords, resolve
+from signedin.client.keywords import (
+    check_keywords,
+    check_many,
+    check_prompt,
+    merge_keywords,
+    resolve,
+)
 from signedin.client.many import map_prompts
 from signedin.client.members import (
     ClientChoices,
@@ -391,7 +397,11 @@ class AsyncClient(FromConfig):
 
         Returns:
             The outcome of each prompt.
+
+        Raises:
+            InvalidOptionError: ``prompts`` is a single one, or a keyword has an unusable value.
         """
+        check_many("prompts", prompts)
         options = self._options(check_keywords(keywords, "map"), output)
 
         async def run(prompt: str) -> RunResult[object]:

@@ -539,6 +539,9 @@ class Client(FromConfig):
 
         Returns:
             The outcome of each prompt.
+
+        Raises:
+            InvalidOptionError: ``prompts`` is a single one, or a keyword has an unusable value.
         """
         return each_of(
             self._async.map(

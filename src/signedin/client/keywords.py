@@ -93,6 +93,21 @@ def check_prompt(prompt: object) -> None:
         raise InvalidOptionError("the prompt is empty")
 
 
+def check_many(option: str, given: object) -> None:
+    """Refuses what is one of many rather than many: each of its characters would be asked.
+
+    Raises:
+        InvalidOptionError: It is a string, bytes, a mapping or a table, or cannot be iterated over.
+    """
+    kind = type(given).__name__
+    if hasattr(given, "columns"):  # a DataFrame gives their names
+        raise InvalidOptionError(f"{option} must be a list, not {kind}: give its rows one by one")
+    if isinstance(given, str | bytes | bytearray | Mapping) or not isinstance(given, Iterable):
+        raise InvalidOptionError(
+            f"{option} must be a list or another iterable, not {kind}; put a single one in brackets"
+        )
+
+
 def _instead_of(name: str) -> str:
     """Suggests what to give instead of an unknown keyword."""
     if name in _OF_CLIENTS:

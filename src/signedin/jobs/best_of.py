@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
@@ -21,6 +22,7 @@ from signedin.model.errors import (
     SignedinError,
     UnsupportedOptionError,
     WorktreeError,
+    add_words,
 )
 from signedin.model.options import StrPath, check_choice, checked_directory
 from signedin.model.results import RunResult
@@ -213,7 +215,8 @@ async def async_review(
     changes = candidate.changes if isinstance(candidate, Candidate) else candidate
     if changes is None or not changes.patch:
         raise WorktreeError("there are no changes to review")
-    async with AsyncWorktree(changes.repository, base=changes.base) as tree:
+    async with aclosing(AsyncWorktree(changes.repository, base=changes.base)) as tree:
+        await tree.__aenter__()
         await apply_changes(changes, tree.path)
         question = _REVIEW.format(task=prompt or "not said", diff=_cut(changes.diff))
         return await by.run(question, cwd=tree.path, output=Review)
@@ -261,8 +264,10 @@ async def _attempt(
         result, failed = error.result, error
     try:
         changes = await tree.changes()
-    except SignedinError as error:
-        return Candidate(name=name, result=result, error=failed or error)
+    except WorktreeError as error:
+        if failed is not None:
+            add_words(failed, error.message)
+        return Candidate(name=name, result=result, error=failed or error, changes=tree.keep())
     return Candidate(name=name, result=result, error=failed, changes=changes)
 
 

@@ -62,7 +62,8 @@ class Worktree:
         Ignored files are not part of it.
 
         Raises:
-            WorktreeError: A submodule was changed, or git failed.
+            WorktreeError: A submodule was changed, or git failed. The worktree stays when the
+                block is left, and the error says where it is.
         """
         return call(self._async.changes)
 
@@ -79,20 +80,34 @@ class Worktree:
             The paths of the files that are different now.
 
         Raises:
-            ChangeConflictError: The same was changed there meanwhile; nothing was applied.
+            ChangeConflictError: The same was changed there meanwhile; nothing was applied. The
+                worktree stays when the block is left, and the error says where it is.
         """
         return call(self._async.apply)
 
+    def keep(self) -> Changes:
+        """Leaves the worktree where it is when the block is left.
+
+        Returns:
+            Changes that say where it is, and nothing else.
+
+        Raises:
+            WorktreeError: The worktree is not entered.
+        """
+        return self._async.keep()
+
     def close(self) -> None:
-        """Removes the worktree. Idempotent."""
+        """Removes the worktree, unless it is to stay. Idempotent."""
         clean_up(self._async.aclose)
 
     def __enter__(self) -> Self:
         call(self._async.__aenter__)
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *rest: object
+    ) -> None:
+        clean_up(lambda: self._async.__aexit__(kind, error))
 
 
 class BestOf(Handle[AsyncBestOf]):

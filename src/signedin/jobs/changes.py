@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import asynccontextmanager
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from signedin.accounts.homes import make_private, signedin_home
 from signedin.model.errors import ChangeConflictError, WorktreeError
 from signedin.model.events import FileChange
 from signedin.runtime.aio import finish
+from signedin.runtime.locks import alone
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.wire.capture import Captured
-from signedin.wire.git import SUBMODULE, failure, git, run_git, safe_variables
-
-_POLL_SECONDS = 0.02
+from signedin.wire.git import SUBMODULE, GitError, failure, git, run_git, safe_variables
 
 _FILE = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 _SOMEBODY = {
@@ -41,12 +39,15 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         base: The commit that was changed.
         patch: The changes, as `git apply` takes them.
         files: The changed files, by their paths in the repository.
+        kept: The worktree that was left where it is, as git could not tell what was changed in it;
+            then there are no patch and no files.
     """
 
     repository: str
     base: str
     patch: bytes
     files: tuple[FileChange, ...]
+    kept: str | None = None
 
     @property
     def diff(self) -> str:
@@ -62,12 +63,16 @@ class Snapshots:
     Args:
         top: The folder.
         store: Where the index and the objects are.
+        repositories: Where git may store things about it, in place of what the folder says, which
+            may have been changed: the first that is there.
     """
 
-    def __init__(self, top: Path, store: Path) -> None:
+    def __init__(self, top: Path, store: Path, repositories: Sequence[Path] = ()) -> None:
         self._top = top
         self._index = store / "index"
         self._objects = store / "objects"
+        self._repositories = repositories
+        self._submodules: list[str] = []
         self._safe: Mapping[str, str] = {}
 
     async def take(self, *, nested: bool = False) -> str:
@@ -75,19 +80,24 @@ class Snapshots:
 
         Args:
             nested: Whether those of repositories inside of it are taken as well.
+
+        Raises:
+            WorktreeError: Git takes one of them for something else, by its name.
+            PermissionError: A folder cannot be read.
         """
         await self._begin()
+        await self._show_hidden()
         options = ("--modified", "--deleted", "--others", "--exclude-standard")
-        listed = _parts(await self.git("ls-files", "-z", *options))
-        paths: list[str] = []
-        for path in listed:
-            if not path.endswith("/"):
-                paths.append(path)
-            elif nested:
-                paths += await self._files_of_repository(path)
-        data = os.fsencode("".join(f"{path}\0" for path in paths))
-        options = ("--add", "--remove", "--replace")
-        await self.git("update-index", *options, "-z", "--stdin", data=data)
+        ended = await self.run("ls-files", "-z", *options)
+        if ended.returncode or (nested and "could not open directory" in ended.stderr):
+            raise failure(ended, self._top, "ls-files")
+        gone, paths = await self._sorted(_parts(_text(ended.stdout)), nested=nested)
+        await self._update_index("--force-remove", paths=gone)
+        await self._update_index("--add", "--replace", paths=paths)
+        if nested and paths:
+            others = _parts(await self.git("ls-files", "-z", "--others", "--exclude-standard"))
+            if left := sorted(map(_shown, set(paths) & set(others))):
+                raise WorktreeError(f"git takes no file of this name: {', '.join(left)}")
         return await self.git("write-tree")
 
     async def check_submodules(self) -> None:
@@ -96,11 +106,8 @@ class Snapshots:
         Raises:
             WorktreeError: One has; no tree of this repository has it.
         """
-        if not (self._top / ".gitmodules").exists():
-            return
-        for entry in _parts(await self.git("ls-files", "--stage", "-z")):
-            about, _, path = entry.partition("\t")
-            is_there = about.startswith(SUBMODULE) and (self._top / path / ".git").exists()
+        for path in self._submodules:
+            is_there = (self._top / path / ".git").exists()
             if is_there and await git(self._top / path, "status", "--porcelain"):
                 raise _submodule_changed(path)
 
@@ -119,7 +126,9 @@ class Snapshots:
 
     async def _begin(self) -> None:
         """Takes over the folder's index, as it is now, with what it knows about files."""
-        self._safe = await safe_variables(self._top)
+        found = next((path for path in self._repositories if path.is_dir()), None)
+        place = {"GIT_DIR": str(found), "GIT_WORK_TREE": str(self._top)} if found else {}
+        self._safe = {**place, **await safe_variables(self._top, variables=place)}
         paths = ("--git-path", "objects", "--git-path", "index")
         output = await git(self._top, "rev-parse", *paths, variables=self._safe)
         objects, index = (self._top / line for line in output.split("\n"))
@@ -129,13 +138,74 @@ class Snapshots:
         if index.is_file():
             shutil.copy2(index, self._index)  # with its time: git reads what changed since
 
-    async def _files_of_repository(self, folder: str) -> list[str]:
-        options = ("--cached", "--others", "--exclude-standard")
+    async def _show_hidden(self) -> None:
+        """Has git look at the files that it was told not to, and finds the submodules."""
+        entries = _parts(await self.git("ls-files", "-v", "--stage", "-z"))
+        found = [entry.partition("\t") for entry in entries]
+        unchanged = [path for about, _, path in found if about[0].islower()]
+        absent = {path for about, _, path in found if about[0] in "Ss" and not self._mode(path)}
+        skipped = [path for about, _, path in found if about[0] in "Ss" and path not in absent]
+        submodules = [path for about, _, path in found if about[2:].startswith(SUBMODULE)]
+        self._submodules = [path for path in submodules if path not in absent]
+        await self._update_index("--no-assume-unchanged", paths=unchanged)
+        await self._update_index("--no-skip-worktree", paths=skipped)
+
+    async def _sorted(self, listed: list[str], *, nested: bool) -> tuple[list[str], list[str]]:
+        """Returns which files are gone, also for something else of their name, and which are there.
+
+        Args:
+            listed: What git has found that may have changed.
+            nested: Whether files of repositories inside are among them.
+        """
+        submodules = set(self._submodules)
+        empty = {path for path in submodules if not (self._top / path / ".git").exists()}
+        gone: list[str] = []
+        there: list[str] = []
+        for path in dict.fromkeys([*sorted(empty), *listed]):
+            mode = self._mode(path)
+            if path in submodules - empty or stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+                there.append(path)
+            elif path.endswith("/"):
+                there += await self._files_in(path) if nested else []
+            elif path not in empty or not stat.S_ISDIR(mode):
+                gone.append(path)
+                if nested and (self._top / path / ".git").exists():  # else its files are listed
+                    there += await self._files_in(f"{path}/")
+            elif files := await self._files_in(f"{path}/"):
+                gone.append(path)
+                there += files
+        return gone, there
+
+    async def _files_in(self, folder: str) -> list[str]:
+        """Returns the files of a repository inside; all of a folder of which git knows nothing."""
         files: list[str] = []
-        for path in _parts(await git(self._top / folder, "ls-files", "-z", *options)):
-            nested = path.endswith("/")
-            files += await self._files_of_repository(folder + path) if nested else [folder + path]
+        for name in await self._names_in(self._top / folder):
+            path = folder + name.removesuffix("/")
+            mode = self._mode(path)
+            if stat.S_ISDIR(mode):
+                files += await self._files_in(f"{path}/")
+            elif stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+                files.append(path)
         return files
+
+    async def _names_in(self, folder: Path) -> list[str]:
+        if (folder / ".git").exists():
+            options = ("--cached", "--others", "--exclude-standard")
+            with suppress(GitError):  # it looks like one
+                return _parts(await git(folder, "ls-files", "-z", *options))
+        return _names(folder)
+
+    def _mode(self, path: str) -> int:
+        """Returns what is there, 0 for nothing."""
+        try:
+            return (self._top / path).lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+
+    async def _update_index(self, *options: str, paths: Sequence[str]) -> None:
+        if paths:
+            data = os.fsencode("".join(f"{path}\0" for path in paths))
+            await self.git("update-index", *options, "-z", "--stdin", data=data)
 
 
 async def changes_between(
@@ -150,8 +220,8 @@ async def changes_between(
     changed = _parts(await snapshots.git("diff-tree", *options, before, after))
     entries: list[str] = []
     for about, path in zip(changed[::2], changed[1::2], strict=True):
-        old_mode, mode, _, new, _ = about.removeprefix(":").split(" ")
-        if SUBMODULE in (old_mode, mode):
+        _, mode, _, new, _ = about.removeprefix(":").split(" ")
+        if mode == SUBMODULE:
             raise _submodule_changed(path)
         entries.append(f"{mode} {new}\t{path}\0")
     await snapshots.git("read-tree", base)
@@ -188,9 +258,11 @@ async def apply_changes(changes: Changes, onto: Path) -> tuple[str, ...]:
         ChangeConflictError: Both have changed the same; nothing was applied.
         WorktreeError: Git could not merge.
     """
+    if changes.kept:
+        raise WorktreeError(f"there is no patch of these changes; look into {changes.kept}")
     if not changes.patch:
         return ()
-    async with alone("apply"):
+    async with alone(lock_of("apply")):
         store = TemporaryFolder("changes")
         try:
             return await _merge(changes, onto, Snapshots(onto, Path(store.name)))
@@ -205,14 +277,16 @@ async def _merge(changes: Changes, onto: Path, snapshots: Snapshots) -> tuple[st
     await snapshots.git("apply", *options, data=changes.patch)
     theirs = await snapshots.git("write-tree")
     merged = await _merged(snapshots, changes.base, ours, theirs, onto)
-    names = _parts(
-        await snapshots.git("diff-tree", "-r", "-z", "--no-renames", "--name-status", ours, merged)
-    )
-    how = dict(zip(names[1::2], names[::2], strict=True))
+    found = _parts(await snapshots.git("diff-tree", "-r", "-z", "--no-renames", ours, merged))
+    how = dict(zip(found[1::2], found[::2], strict=True))
     if lost := sorted(_shown(path) for path in how if _is_in_the_way(path, how, onto)):
         raise ChangeConflictError(lost, str(onto))
     if how:
-        await finish(_restore(snapshots, ours, merged, tuple(how)))
+        # A file that takes the place of a folder stands for the files in that.
+        written = tuple(
+            path for path in how if not (_is_gone(path, how) and _parents(path) & set(how))
+        )
+        await finish(_restore(snapshots, ours, merged, written))
     return tuple(map(_shown, how))
 
 
@@ -224,9 +298,12 @@ async def _merged(snapshots: Snapshots, base: str, ours: str, theirs: str, onto:
     ]
     options = ("--write-tree", "-z", "--name-only", "--no-messages")
     ended = await snapshots.run("merge-tree", *options, *sides)
-    tree, *files = _parts(ended.stdout.decode("utf-8", "surrogateescape")) or [""]
+    tree, *files = _parts(_text(ended.stdout)) or [""]
     if ended.returncode == 1:
-        raise ChangeConflictError(sorted(set(map(_shown, files))), str(onto))
+        # A file that cannot stay where it is, as the other side has a folder there, is renamed.
+        own = re.compile(rf"~({'|'.join(sides)})(_\d+)?$")
+        names = {_shown(own.sub("", file)) for file in files}
+        raise ChangeConflictError(sorted(names), str(onto))
     if ended.returncode:
         raise WorktreeError(
             f"git could not merge the changes into {onto}; it has to be version 2.38 or later: "
@@ -238,7 +315,8 @@ async def _merged(snapshots: Snapshots, base: str, ours: str, theirs: str, onto:
 async def _restore(snapshots: Snapshots, ours: str, merged: str, paths: tuple[str, ...]) -> None:
     """Writes the files that differ, or none of them."""
     data = os.fsencode("".join(f"{path}\0" for path in paths))
-    options = ("--worktree", "--pathspec-from-file=-", "--pathspec-file-nul")
+    options = ("--worktree", "--ignore-skip-worktree-bits")
+    options += ("--pathspec-from-file=-", "--pathspec-file-nul")
     await snapshots.git("read-tree", ours)
     try:
         await snapshots.git("restore", f"--source={merged}", *options, data=data)
@@ -249,13 +327,37 @@ async def _restore(snapshots: Snapshots, ours: str, merged: str, paths: tuple[st
 
 
 def _is_in_the_way(path: str, how: Mapping[str, str], top: Path) -> bool:
-    """Whether something that git does not know, such as an ignored file, would be overwritten."""
-    if how[path] == "A" and os.path.lexists(top / path):
+    """Whether something that git does not know, such as an ignored file, would be overwritten.
+
+    Args:
+        path: What is written.
+        how: What becomes of each file, as git says it.
+        top: The folder in which it is.
+    """
+    is_new = how[path].startswith(f":{SUBMODULE}") or how[path].endswith("A")
+    if is_new and any(not _is_gone(other, how) for other in _files_at(path, top)):
         return True
     return any(
-        how.get(str(parent)) != "D" and ((top / parent).is_symlink() or (top / parent).is_file())
-        for parent in PurePosixPath(path).parents[:-1]
+        not _is_gone(parent, how) and ((top / parent).is_symlink() or (top / parent).is_file())
+        for parent in _parents(path)
     )
+
+
+def _is_gone(path: str, how: Mapping[str, str]) -> bool:
+    return how.get(path, "").endswith("D")
+
+
+def _parents(path: str) -> set[str]:
+    return {str(parent) for parent in PurePosixPath(path).parents[:-1]}
+
+
+def _files_at(path: str, top: Path) -> Iterator[str]:
+    """Yields what is at a path and is no folder, or all such that is below it."""
+    if (top / path).is_dir() and not (top / path).is_symlink():
+        for entry in (top / path).iterdir():
+            yield from _files_at(f"{path}/{entry.name}", top)
+    elif os.path.lexists(top / path):
+        yield path
 
 
 def _file_changes(names: list[str], patches: list[bytes]) -> Iterator[FileChange]:
@@ -270,11 +372,19 @@ def _file_changes(names: list[str], patches: list[bytes]) -> Iterator[FileChange
         yield FileChange(path, kind, text.decode("utf-8", "replace"), moved_to)
 
 
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != ".git")
+
+
 def _submodule_changed(path: str) -> WorktreeError:
     return WorktreeError(
         f"{_shown(path)} is a repository of its own (a submodule) and was changed, which a diff of "
         "this one cannot have: commit and push that from there"
     )
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", "surrogateescape")
 
 
 def _parts(output: str) -> list[str]:
@@ -285,23 +395,6 @@ def _shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-@asynccontextmanager
-async def alone(name: str) -> AsyncGenerator[None, None]:
-    """Lets one process at a time do something, such as to write what it has just looked at."""
-    lock = lock_of(name)
-    while True:
-        try:
-            lock.acquire(blocking=False)
-            break
-        except Timeout:
-            await asyncio.sleep(_POLL_SECONDS)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def lock_of(name: str) -> FileLock:
+def lock_of(name: str) -> Path:
     """Returns the lock that processes with the same ``SIGNEDIN_HOME`` share."""
-    folder = make_private(signedin_home() / "worktrees")
-    return FileLock(folder / f"{name}.lock", mode=0o600, thread_local=False)
+    return make_private(signedin_home() / "worktrees") / f"{name}.lock"

@@ -12,27 +12,28 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import msgspec
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from signedin.accounts.homes import make_private, signedin_home
 from signedin.jobs.changes import (
     Changes,
     Snapshots,
-    alone,
     apply_changes,
     changes_between,
     lock_of,
 )
 from signedin.jobs.commands import checked_words, run_command
-from signedin.model.errors import InvalidOptionError, WorktreeError
+from signedin.model.errors import InvalidOptionError, SignedinError, WorktreeError, add_words
 from signedin.model.options import StrPath, checked_directory
 from signedin.runtime.aio import aside, finish
+from signedin.runtime.locks import alone, lock_at
 from signedin.wire.git import GitError, git, safe_variables
 
 _GIT = "git"
@@ -78,6 +79,7 @@ class AsyncWorktree:
         self._setup = None if setup is None else checked_words("setup", setup)
         self._folder: _Folder | None = None
         self._copy: _Copy | None = None
+        self._known = b""  # the patch of what was given to the caller, or applied
         self._process = os.getpid()
 
     @property
@@ -95,9 +97,20 @@ class AsyncWorktree:
         Ignored files are not part of it.
 
         Raises:
-            WorktreeError: A submodule was changed, or git failed.
+            WorktreeError: A submodule was changed, or git failed. The worktree stays when the
+                block is left, and the error says where it is.
         """
-        return await self._entered().changes()
+        try:
+            changes = await self._entered().changes()
+        except (GitError, OSError) as error:
+            failure = WorktreeError(f"what was changed cannot be found out: {error}")
+            self._keep_for(failure)
+            raise failure from error
+        except WorktreeError as error:
+            self._keep_for(error)
+            raise
+        self._known = changes.patch
+        return changes
 
     async def diff(self) -> str:
         """Returns what has been changed since the worktree was ready, as git shows it."""
@@ -112,13 +125,29 @@ class AsyncWorktree:
             The paths of the files that are different now.
 
         Raises:
-            ChangeConflictError: The same was changed there meanwhile; nothing was applied.
+            ChangeConflictError: The same was changed there meanwhile; nothing was applied. The
+                worktree stays when the block is left, and the error says where it is.
         """
         changes = await self.changes()
-        return await apply_changes(changes, Path(changes.repository))
+        try:
+            return await apply_changes(changes, Path(changes.repository))
+        except (SignedinError, OSError) as error:
+            self._keep_for(error)
+            raise
+
+    def keep(self) -> Changes:
+        """Leaves the worktree where it is when the block is left.
+
+        Returns:
+            Changes that say where it is, and nothing else.
+
+        Raises:
+            WorktreeError: The worktree is not entered.
+        """
+        return self._entered().keep()
 
     async def aclose(self) -> None:
-        """Removes the worktree. Idempotent."""
+        """Removes the worktree, unless it is to stay. Idempotent."""
         folder, self._folder, self._copy = self._folder, None, None
         if folder is not None and os.getpid() == self._process:  # a fork's parent still has it
             await finish(aside(folder.remove))
@@ -137,8 +166,30 @@ class AsyncWorktree:
             raise
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *rest: object
+    ) -> None:
+        try:
+            if isinstance(error, Exception | KeyboardInterrupt | SystemExit) and self._copy:
+                await self._keep_unknown(error)
+        finally:
+            await self.aclose()
+
+    async def _keep_unknown(self, error: BaseException) -> None:
+        """Keeps what was changed if nobody has seen that before the block failed."""
+        known = self._known
+        try:
+            is_known = (await self.changes()).patch in (b"", known)
+        except WorktreeError:
+            is_known = False
+        if not is_known:
+            self._keep_for(error)
+
+    def _keep_for(self, error: BaseException) -> None:
+        """Leaves the worktree where it is, and says so in an error."""
+        place = f"What was done is left in {self.keep().kept}"
+        if not any(place in said for said in (str(error), *getattr(error, "__notes__", ()))):
+            add_words(error, f"{place}; git worktree remove --force removes it")
 
     def _entered(self) -> _Copy:
         if self._copy is None:
@@ -152,7 +203,9 @@ class AsyncWorktree:
         options = ("--quiet", "--detach", "--no-checkout", "--lock", "--reason", reason)
         safe = await safe_variables(place.top)
         add = ("worktree", "add", *options, str(folder.tree), place.commit)
-        async with alone(_GIT):  # it reads what there is of all worktrees, also of half-made ones
+        async with alone(
+            lock_of(_GIT)
+        ):  # it reads what there is of all worktrees, also of half-made ones
             await git(place.top, *add, variables=safe)
         checkout = ("reset", "--quiet", "--hard", "--no-recurse-submodules")
         await git(folder.tree, *checkout, variables=safe)
@@ -236,13 +289,25 @@ class _Copy:
     def __init__(self, place: Place, folder: _Folder) -> None:
         self.tree = folder.tree
         self.path = folder.tree / place.inside
-        self.snapshots = Snapshots(folder.tree, folder.path)
+        repositories = (place.common / "worktrees" / folder.path.name, place.common)
+        self.snapshots = Snapshots(folder.tree, folder.path, repositories)
         self.ready = place.commit
         self._place = place
+        self._folder = folder
+
+    def keep(self) -> Changes:
+        """Has it stay, and returns where it is."""
+        self._folder.keep()
+        repository, base = str(self._place.top), self._place.commit
+        return Changes(repository=repository, base=base, patch=b"", files=(), kept=str(self.tree))
 
     async def changes(self) -> Changes:
         """Returns what has been changed since it was ready."""
-        after = await self.snapshots.take(nested=True)
+        try:
+            after = await self.snapshots.take(nested=True)
+        except (GitError, PermissionError):  # the agent may have made something unreadable
+            await aside(lambda: _open_up(self.tree))
+            after = await self.snapshots.take(nested=True)
         await self.snapshots.check_submodules()
         place = self._place
         return await changes_between(self.snapshots, place.top, place.commit, self.ready, after)
@@ -260,7 +325,8 @@ class _Folder:
         self.path = path
         self.tree = path / path.name  # git names what it stores by the last part
         self._record = path / "repository"
-        self._lock = FileLock(path / "lock", mode=0o600, thread_local=False)
+        self._kept = path / "kept"
+        self._lock = lock_at(path / "lock")
 
     @classmethod
     def new(cls, common: Path) -> Self:
@@ -289,12 +355,20 @@ class _Folder:
             return False
         return True
 
+    def keep(self) -> None:
+        """Has the worktree stay, as one that the user may remove with git."""
+        self._kept.touch()
+
     def remove(self) -> None:
-        """Removes the worktree and all that there is of it."""
+        """Removes the worktree, unless it is to stay, and all that there is of it."""
+        if self._kept.exists() and self.tree.exists():
+            self._unlock()
+            self._lock.release()
+            return
         _remove(self.tree)
         if self._record.is_file():
             worktrees = Path(os.fsdecode(self._record.read_bytes())) / "worktrees"
-            lock = lock_of(_GIT)
+            lock = lock_at(lock_of(_GIT))
             with suppress(Timeout):  # whoever has it is hung
                 lock.acquire(timeout=_LOCK_SECONDS)
             try:
@@ -310,6 +384,10 @@ class _Folder:
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.release()
         shutil.rmtree(self.path, ignore_errors=True)  # Windows removes no file that is open
+
+    def _unlock(self) -> None:
+        common = Path(os.fsdecode(self._record.read_bytes()))
+        (common / "worktrees" / self.path.name / "locked").unlink(missing_ok=True)
 
 
 def sweep() -> None:
@@ -335,12 +413,20 @@ def _remove(folder: Path) -> None:
     """Removes a folder, also where its owner may not write to those in it."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.is_dir():
-        folder.chmod(0o700)
-        for parent, names, _ in os.walk(folder):
-            for name in names:
-                if not Path(parent, name).is_symlink():
-                    Path(parent, name).chmod(0o700)
+        _open_up(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_up(folder: Path) -> None:
+    """Lets its owner read all that is in a folder, and write to the folders in it."""
+    folder.chmod(0o700)
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path, mode = Path(parent, name), Path(parent, name).lstat().st_mode
+            if stat.S_ISDIR(mode):
+                path.chmod(0o700)
+            elif stat.S_ISREG(mode):
+                path.chmod(stat.S_IMODE(mode) | stat.S_IRUSR)
 
 
 def _copy_included(include: Sequence[str], repository: Path, copy: _Copy) -> None:

@@ -385,5 +385,13 @@ class ChangeConflictError(WorktreeError):
         )
 
 
+def add_words(error: BaseException, words: str) -> None:
+    """Adds a sentence to what an error says."""
+    if isinstance(error, SignedinError):
+        error.args = (f"{error.message}. {words}", *error.args[1:])
+    else:
+        error.add_note(words)
+
+
 def _rebuilt(kind: type[SignedinError], args: tuple[object, ...]) -> SignedinError:
     return kind.__new__(kind, *args)

@@ -29,6 +29,12 @@ T = TypeVar("T")
 LONGEST_WAIT = 300.0
 """Seconds. If a provider asks for a longer pause, the turn is not retried."""
 
+UNKNOWN_SECONDS = 300.0
+"""How long a plan is taken as used up whose vendor does not report when it resets."""
+
+LONGEST_SECONDS = 32 * 86_400.0
+"""No window of a plan is longer than a month; what is later is a mistake."""
+
 _OPTIONS = {
     "max_retries": "max_retries",
     "retry_backoff_s": "backoff",
@@ -101,11 +107,12 @@ class Retry(msgspec.Struct, frozen=True):
 
         Args:
             attempt: The retry about to be made, counted from 1.
-            error: Why it is made; if the provider said how long to wait, that is the delay.
+            error: Why it is made; if the provider said how long to wait, that is the delay, up to
+                `LONGEST_WAIT`.
         """
         wait = min(self.backoff * 2.0 ** min(attempt - 1, 60), self.backoff_max)
         if isinstance(error, RateLimitedError) and error.retry_after is not None:
-            wait = max(wait, error.retry_after)
+            wait = max(wait, min(error.retry_after, LONGEST_WAIT))
         return wait + _random_up_to(self.jitter)
 
 
@@ -121,6 +128,17 @@ def is_retryable(error: BaseException, retry: Retry) -> bool:
     if isinstance(error, RateLimitedError) and (error.retry_after or 0) > LONGEST_WAIT:
         return False
     return isinstance(error, SignedinError) and error.transient
+
+
+def bounded_reset(resets_at: float, now: float) -> float:
+    """Returns when a plan is tried again: when it resets, but neither before now nor much later.
+
+    Args:
+        resets_at: What the vendor reports, in Unix seconds; later than `LONGEST_SECONDS` from now
+            is a mistake, which is tried again after `UNKNOWN_SECONDS`.
+        now: In Unix seconds.
+    """
+    return max(resets_at, now) if resets_at <= now + LONGEST_SECONDS else now + UNKNOWN_SECONDS
 
 
 def has_acted(events: Iterable[Event]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -20,10 +21,14 @@ from signedin.wire.capture import Captured, capture
 _NEUTRAL = {
     "core.fsmonitor": "false",
     "core.hookspath": os.devnull,
+    "core.safecrlf": "false",  # it refuses files with mixed line ends
     "core.splitindex": "false",  # of the copies of an index that are made, none is shared
     "submodule.recurse": "false",
 }
 """What holds in every repository."""
+
+_OF_LINUX = {"core.ignorecase": "false", "core.protectntfs": "false"}
+"""Its file systems distinguish names that git takes for one, or for its own, elsewhere."""
 
 _PROGRAMS = re.compile(
     r"filter\..*\.(clean|smudge|process|required)|merge\..*\.driver"  # what git runs for a file
@@ -106,23 +111,27 @@ async def run_git(
     """Runs git, however it ends; see `git`."""
     given = dict(variables or {})
     if COUNT not in given:
-        given |= await safe_variables(folder, seconds)
+        given |= await safe_variables(folder, seconds, given)
     return await _run(folder, arguments, given, seconds, data)
 
 
-async def safe_variables(folder: Path, seconds: float | None = None) -> dict[str, str]:
+async def safe_variables(
+    folder: Path, seconds: float | None = None, variables: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Returns the variables that take back what a repository would have git run.
 
-    They may be given to several calls for it, each of which finds them out otherwise.
+    They may be given to several calls for it, each of which finds them out otherwise. Those that
+    are given say which repository it is, if it is not that of the folder.
     """
-    own, others = await _settings(folder, {}, seconds)
+    own, others = await _settings(folder, variables or {}, seconds)
     values = dict(own)
     taken_back = {
         key: values.get(key, _HARMLESS.get(key.rpartition(".")[2], ""))
         for key, _ in others
         if _PROGRAMS.fullmatch(key)
     }
-    return as_variables({**_NEUTRAL, **taken_back})
+    neutral = {**_NEUTRAL, **_OF_LINUX} if sys.platform == "linux" else _NEUTRAL
+    return as_variables({**neutral, **taken_back})
 
 
 async def names_programs(folder: Path, variables: Mapping[str, str]) -> bool:
@@ -178,7 +187,8 @@ async def _run(
         raise GitError("git is not installed, or not in PATH")
     # Started from a git hook, the variables of its repository would make it that one.
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "", **variables}  # fetches nothing
+    # It fetches nothing, and its messages are those that are looked for.
+    env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "", "LC_ALL": "C", **variables}
     argv = [program, "-C", str(folder), "--literal-pathspecs", *arguments]
     return await capture(argv, env=env, seconds=seconds, data=data)
 

@@ -16,7 +16,7 @@ from signedin import (
     WorktreeError,
     worktree,
 )
-from support.repositories import Repository
+from support.repositories import Repository, taken_back
 
 LONG = "".join(f"line {number}\n" for number in range(20))
 
@@ -102,6 +102,7 @@ def test_a_conflict_loses_nothing(repository: Repository) -> None:
     assert caught.value.files == ("a.txt", "new.txt")
     assert "so nothing was applied to" in caught.value.message
     assert repository.contents == before
+    assert (taken_back(repository, str(caught.value)) / "new.txt").read_text() == "theirs\n"
 
 
 def test_what_git_does_not_know_is_not_overwritten(repository: Repository, tmp_path: Path) -> None:
@@ -119,6 +120,7 @@ def test_what_git_does_not_know_is_not_overwritten(repository: Repository, tmp_p
     assert caught.value.files == ("linked/file", "made.log")
     assert (repository.path / "made.log").read_text() == "mine\n"
     assert list(outside.iterdir()) == []
+    assert (taken_back(repository, str(caught.value)) / "made.log").read_text() == "theirs\n"
 
 
 def test_a_repository_whose_name_has_line_breaks_that_are_not_gits(
@@ -152,9 +154,10 @@ def test_what_is_included(repository: Repository) -> None:
         assert tree.diff() == ""
         (tree.path / "plain" / "deep" / "y").write_text("changed\n")
         assert [file.path for file in tree.changes().files] == ["plain/deep/y"]
-        with pytest.raises(ChangeConflictError, match="plain/deep/y"):
+        with pytest.raises(ChangeConflictError, match="plain/deep/y") as caught:
             tree.apply()
     assert (repository.path / "plain" / "deep" / "y").read_text() == "y\n"
+    assert (taken_back(repository, str(caught.value)) / ".env").read_text() == "SECRET=1\n"
 
 
 @pytest.mark.parametrize(
@@ -311,8 +314,12 @@ def test_a_submodule_that_is_changed(with_submodule: Repository) -> None:
             tree.diff()
         git = ["git", "-c", "user.name=x", "-c", "user.email=x@y"]
         subprocess.run([*git, "commit", "-qam", "x"], cwd=tree.path / "lib", check=True)
-        with pytest.raises(WorktreeError, match=r"^lib is a repository of its own \(a submodule\)"):
+        with pytest.raises(
+            WorktreeError, match=r"^lib is a repository of its own \(a submodule\)"
+        ) as caught:
             tree.apply()
+    left = taken_back(with_submodule, str(caught.value))
+    assert (left / "lib" / "lib.txt").read_text() == "changed\n"
 
 
 def test_files_that_a_filter_of_the_users_stores_elsewhere(

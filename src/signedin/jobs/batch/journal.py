@@ -6,10 +6,11 @@ reading needs none.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -31,18 +32,19 @@ from signedin.runtime.sqlite import (
     stamp_of,
     transaction,
 )
+from signedin.runtime.temporary import TemporaryFolder
 
 LEASE_SECONDS: Final = 15.0
 """How long a row counts as running after the last sign of life of the process that runs it."""
 
 _JOURNAL = FileKind(
     application=0x51474E42,
-    version=1,
+    version=2,
     schema="""
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE rows (
     place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, row_index INTEGER NOT NULL,
-    data BLOB NOT NULL, seen INTEGER NOT NULL,
+    data BLOB NOT NULL,
     state TEXT NOT NULL DEFAULT 'pending', lease REAL, waits_until REAL, session TEXT,
     attempts INTEGER NOT NULL DEFAULT 0, refusals INTEGER NOT NULL DEFAULT 0,
     started REAL, ended REAL, seconds REAL, provider TEXT, model TEXT,
@@ -52,6 +54,8 @@ CREATE TABLE rows (
     text TEXT, output BLOB, error TEXT, error_kind TEXT, changes BLOB
 ) STRICT;
 CREATE INDEX by_state ON rows (state, place);
+-- Who has read a row last; not one of `rows`, which has long texts that would be written again.
+CREATE TABLE readings (place INTEGER PRIMARY KEY, reading INTEGER NOT NULL) STRICT;
 CREATE TABLE runs (place INTEGER, began REAL NOT NULL, ended REAL, ending TEXT NOT NULL) STRICT;
 CREATE INDEX runs_by_place ON runs (place);
 CREATE TABLE events (place INTEGER PRIMARY KEY, events BLOB NOT NULL) STRICT;
@@ -63,6 +67,9 @@ CREATE TABLE sums (
 ) STRICT, WITHOUT ROWID;
 """,
 )
+
+_NOT_WRITABLE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+"""How SQLite fails in a folder in which it may not make a file: it needs one even to read."""
 
 _RECORD = """SELECT key, row_index, state, data, text, output, error, error_kind, provider, model,
     session, attempts, seconds, input, cached, cache_write, output_tokens, reasoning, vendor_usd,
@@ -96,10 +103,6 @@ class Journal:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        query = "SELECT ifnull(max(seen), 0) + 1, ifnull(max(row_index), -1) FROM rows"
-        [self._seen, self._last] = database.execute(query).fetchone()
-        # As long as all rows were where they were before, those before one have been seen.
-        self._in_order = True
 
     def add(self, rows: Iterable[NewRow]) -> None:
         """Adds rows that are not in the journal yet.
@@ -111,9 +114,11 @@ class Journal:
             for row in rows:
                 self._add(row)
 
-    def note_total(self, total: int) -> None:
-        """Stores how many rows there are."""
-        self._database.execute("INSERT OR REPLACE INTO facts VALUES ('total', ?)", (str(total),))
+    def note_total(self) -> None:
+        """Stores how many rows there are: all that were given have been added."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO facts SELECT 'total', CAST(count(*) AS TEXT) FROM rows"
+        )
 
     def adopt(self, on_crash: str) -> None:
         """Decides about the rows that were running when their process died or was stopped."""
@@ -332,17 +337,18 @@ class Journal:
         )
 
     def _add(self, row: NewRow) -> None:
-        query = "SELECT row_index, data, seen FROM rows WHERE key = ?"
+        query = (
+            "SELECT place, row_index, data, reading FROM rows LEFT JOIN readings USING (place) "
+            "WHERE key = ?"
+        )
         found = self._database.execute(query, (row.key,)).fetchone()
         if found is None:
-            self._in_order = self._in_order and row.number > self._last
-            self._database.execute(
-                "INSERT INTO rows (key, row_index, data, seen) VALUES (?, ?, ?, ?)",
-                (row.key, row.number, row.data, self._seen),
-            )
+            statement = "INSERT INTO rows (key, row_index, data) VALUES (?, ?, ?)"
+            added = self._database.execute(statement, (row.key, row.number, row.data))
+            self._note_reading(added.lastrowid, row.reading)
             return
-        index, data, seen = found
-        if seen == self._seen or (self._in_order and index < row.number):
+        place, index, data, reading = found
+        if reading == row.reading:
             raise InvalidOptionError(
                 f"rows {index + 1} and {row.number + 1} have the same key {row.key!r}; every row "
                 "needs a key of its own: name a field with key="
@@ -352,12 +358,13 @@ class Journal:
                 f"row {row.number + 1} (key {row.key!r}) differs from the row of that key in the "
                 "journal; use another key for it, or another journal"
             )
-        if index != row.number:  # else nothing is written: most rows are there in a later run
-            self._in_order = False
-            self._database.execute(
-                "UPDATE rows SET row_index = ?, seen = ? WHERE key = ?",
-                (row.number, self._seen, row.key),
-            )
+        if index != row.number:  # else the row is not written: most are there in a later run
+            statement = "UPDATE rows SET row_index = ? WHERE place = ?"
+            self._database.execute(statement, (row.number, place))
+        self._note_reading(place, row.reading)
+
+    def _note_reading(self, place: int | None, reading: int) -> None:
+        self._database.execute("INSERT OR REPLACE INTO readings VALUES (?, ?)", (place, reading))
 
 
 @contextmanager
@@ -387,11 +394,12 @@ def opened(file: Path) -> Generator[Journal]:
     Raises:
         SignedinError: It is not there, is not a journal, is damaged, or cannot be written.
     """
-    with closing(_checked(file)) as database:
+    with explained(file):
+        database = _checked(file, file)
+    with closing(database):
         with explained(file):
             database.execute("PRAGMA synchronous = NORMAL")
-            journal = Journal(database)
-        yield journal
+        yield Journal(database)
 
 
 def prepare(file: Path, options: Mapping[str, str]) -> None:
@@ -587,21 +595,31 @@ def _usage(model: str | None, tokens: Sequence[int], vendor_usd: float | None) -
 
 @contextmanager
 def _reading(file: Path) -> Generator[sqlite3.Connection]:
-    with explained(file), closing(_checked(file)) as database:
+    with explained(file), ExitStack() as stack:
+        try:
+            database = stack.enter_context(closing(_checked(file, file)))
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE:
+                raise
+            copy = Path(stack.enter_context(TemporaryFolder("journal")), file.name)
+            for suffix in ("", "-wal"):
+                if (part := Path(f"{file}{suffix}")).exists():
+                    shutil.copyfile(part, f"{copy}{suffix}")
+            database = stack.enter_context(closing(_checked(file, copy)))
         yield database
 
 
-def _checked(file: Path) -> sqlite3.Connection:
+def _checked(file: Path, place: Path) -> sqlite3.Connection:
+    """Opens a journal where it is, or where a copy of it is."""
     if not file.is_file():
         raise InvalidOptionError(f"there is no journal {file}")
-    with explained(file):
-        database = _connect(file)
-        try:
-            insist(lambda: _check_ours(database, file))
-        except BaseException:
-            database.close()
-            raise
-        return database
+    database = _connect(place)
+    try:
+        insist(lambda: _check_ours(database, file))
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _connect(file: Path) -> sqlite3.Connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +12,7 @@ from signedin.client.turn import AsyncTurn
 from signedin.jobs.batch.journal import Claimed
 from signedin.jobs.batch.runner import OnChanges, OnSession
 from signedin.jobs.worktree import AsyncWorktree
-from signedin.model.errors import ErrorKind, SignedinError, WorktreeError
+from signedin.model.errors import ErrorKind, SignedinError, WorktreeError, add_words
 from signedin.model.events import SessionEvent
 from signedin.model.options import TurnOptions
 from signedin.model.results import RunResult
@@ -53,12 +53,14 @@ class LocalExecutor:
             options = msgspec.structs.replace(self._options, cwd=tree.path)
             try:
                 result = await self._answered(row, prompt, options, on_session)
-            except SignedinError:
-                with suppress(SignedinError):  # why the row failed is said already
-                    await on_changes(await tree.changes())
+            except Exception as error:
+                try:
+                    await _store(tree, on_changes)
+                except SignedinError as failure:
+                    add_words(error, failure.message)
                 raise
             try:
-                await on_changes(await tree.changes())
+                await _store(tree, on_changes)
             except WorktreeError as error:
                 error.result = result
                 raise
@@ -100,6 +102,20 @@ class LocalExecutor:
                 roll_back=session.roll_back,
                 result_of=result_of,
             )
+
+
+async def _store(tree: AsyncWorktree, on_changes: OnChanges) -> None:
+    """Stores what was changed in a worktree, or where it is left."""
+    try:
+        changes = await tree.changes()
+    except WorktreeError:
+        await on_changes(tree.keep())
+        raise
+    try:
+        await on_changes(changes)
+    except BaseException:
+        tree.keep()
+        raise
 
 
 def _is_unknown(error: SignedinError) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import secrets
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +13,7 @@ from typing import NamedTuple, TypeAlias, cast
 
 import msgspec
 
+from signedin.client.keywords import check_many
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
 
@@ -25,11 +28,13 @@ class NewRow(NamedTuple):
         number: Its place among the rows, from 0.
         key: Names it.
         data: Its fields as JSON.
+        reading: Which reader has read it, that of no other run.
     """
 
     number: int
     key: str
     data: bytes
+    reading: int
 
 
 class Template:
@@ -50,6 +55,20 @@ class Template:
         for _, name, form, conversion in self._parts:
             if name is not None and (form or conversion or not name.isidentifier()):
                 raise _unusable(f"{{{name}}} is not the name of a field")
+
+    def check(self, row: Mapping[str, object], where: str) -> None:
+        """Refuses what JSON has no number for, which would be written as ``null``.
+
+        Raises:
+            InvalidOptionError: A field of the prompt is one, such as a missing value of pandas.
+        """
+        for _, name, _, _ in self._parts:
+            value = row.get(name or "")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InvalidOptionError(
+                    f"{where} has no value in the field {name!r} of the prompt, but {value}; leave "
+                    "such rows out, or give the field another value"
+                )
 
     def fill(self, row: Mapping[str, object], where: str) -> str:
         """Returns the prompt of a row; values that are not text are written as JSON.
@@ -80,22 +99,23 @@ class RowReader:
         salt: Part of that hash: what the rows are asked.
 
     Attributes:
-        total: How many there are, ``None`` as long as not all of them were read.
+        has_ended: Whether all of them were read.
         failure: Why no more are read: what follows a row that cannot be used is not skipped to.
     """
 
     def __init__(
         self, rows: Iterable[Row], template: Template, key: str | None, salt: bytes
     ) -> None:
+        check_many("rows", rows)
         self._rows = self._checked(enumerate(rows))
         self._template = template
         self._key = key
         self._salt = salt
-        self._read = 0
+        self._reading_id = secrets.randbits(62)
         self._ahead: deque[NewRow] = deque()
         self._reading = threading.Lock()
         self.failure: BaseException | None = None
-        self.total: int | None = None
+        self.has_ended = False
 
     @property
     def is_ahead(self) -> bool:
@@ -105,7 +125,7 @@ class RowReader:
     @property
     def has_more(self) -> bool:
         """Whether there may be rows that were not taken yet."""
-        return self.failure is None and (self.total is None or self.is_ahead)
+        return self.failure is None and (not self.has_ended or self.is_ahead)
 
     def read(self, number: int, leave: threading.Event) -> None:
         """Reads the next rows, until there are so many, none is left, or it is to leave.
@@ -118,9 +138,8 @@ class RowReader:
                 while self.has_more and len(self._ahead) < number and not leave.is_set():
                     row = next(self._rows, None)
                     if row is None:
-                        self.total = self._read
+                        self.has_ended = True
                         return
-                    self._read += 1
                     self._ahead.append(row)
             except BaseException as error:  # the caller's iterable may raise anything
                 self.failure = error
@@ -141,9 +160,10 @@ class RowReader:
                 row = decoded(data)
             except (msgspec.MsgspecError, TypeError, UnicodeError, RecursionError) as error:
                 raise InvalidOptionError(f"{where} has no form in JSON: {error}") from None
+            self._template.check(cast("Mapping[str, object]", fields), where)
             if not self._template.fill(row, where).strip():
                 raise InvalidOptionError(f"{where} makes an empty prompt")
-            yield NewRow(index, self._key_of(row, where), data)
+            yield NewRow(index, self._key_of(row, where), data, self._reading_id)
 
     def _key_of(self, row: dict[str, JSON], where: str) -> str:
         if self._key is None:

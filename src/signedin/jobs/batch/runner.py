@@ -33,7 +33,7 @@ from signedin.model.errors import (
     WorktreeError,
 )
 from signedin.model.results import RunResult
-from signedin.model.retry import has_acted
+from signedin.model.retry import UNKNOWN_SECONDS, bounded_reset, has_acted
 from signedin.runtime.aio import finish
 
 T = TypeVar("T")
@@ -47,9 +47,6 @@ _READ_AHEAD = 1_000
 _MOMENT = 0.1
 """Seconds in which they have to come; then those that have come are run."""
 
-_UNKNOWN_RESET = 300.0
-"""Seconds until a plan is tried again whose vendor does not report when its limit is lifted."""
-
 _ROUNDING = 1.0
 """Seconds on top of when a limit is lifted, which vendors report in whole seconds."""
 
@@ -59,6 +56,9 @@ _MOST_REFUSALS = 10
 _TOO_MANY_REQUESTS = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED})
 
 _LONGEST_BACKOFF = 60.0
+
+_LONGEST_PAUSE = 3600.0
+"""Seconds that a row waits at most before it is sent again, however long a provider asks for."""
 
 _OF_ALL_ROWS = frozenset(
     {ErrorKind.AUTH_REQUIRED, ErrorKind.BILLING, ErrorKind.BUDGET, ErrorKind.MODEL_NOT_FOUND}
@@ -262,8 +262,8 @@ class BatchRun:
         try:
             with explained(self._plan.file):
                 journal.add(self._reader.take())
-                if self._reader.total is not None:
-                    journal.note_total(self._reader.total)
+                if not self._reader.has_more:
+                    journal.note_total()
         except Exception as error:  # a later run does not skip these rows
             self._reader.failure = error
 
@@ -325,7 +325,14 @@ class BatchRun:
                 continues = self._continues(row, failure)
                 await self._call(partial(_postpone, row, until, failure, continues=continues))
                 return None
-        await self._call(partial(_finish, row, received, error))
+        except Exception as failure:  # of the caller's own code, such as a validator
+            error, received = _failed_with(failure, "it failed"), None
+        try:
+            await self._call(partial(_finish, row, received, error))
+        except (ValueError, TypeError, RecursionError) as failure:  # JSON has no form for it
+            result, error = None, _failed_with(failure, "its answer cannot be stored")
+            error.result = received
+            await self._call(partial(_finish, row, None, error))
         return RowOutcome(
             index=row.number,
             prompt=prompt,
@@ -344,7 +351,7 @@ class BatchRun:
                 return None
             until = now
         elif isinstance(error, UsageLimitError):
-            until = max((error.resets_at or now + _UNKNOWN_RESET) + _ROUNDING, now + _ROUNDING)
+            until = bounded_reset(error.resets_at or now + UNKNOWN_SECONDS, now) + _ROUNDING
             # Others have a next provider if this row could not go there for what it has done.
             if self._plan.on_limit != "next" or not is_under_way(row, error):
                 self._closed_until = max(self._closed_until, until)
@@ -411,9 +418,15 @@ def _finish(
     journal.finish(row.place, time.time(), received, error)
 
 
+def _failed_with(failure: Exception, what: str) -> SignedinError:
+    error = SignedinError(f"{what}: {type(failure).__name__}: {failure}")
+    error.__cause__ = failure
+    return error
+
+
 def _backoff(refusals: int, error: SignedinError) -> float:
     """Returns the seconds until a row is tried again that met too many requests."""
     wait = min(2.0**refusals, _LONGEST_BACKOFF)
     if isinstance(error, RateLimitedError):
-        wait = max(wait, error.retry_after or 0.0)
+        wait = max(wait, min(error.retry_after or 0.0, _LONGEST_PAUSE))
     return wait + random.uniform(0, 0.25 * wait)  # noqa: S311 - so that they do not return together

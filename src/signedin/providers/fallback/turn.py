@@ -31,12 +31,11 @@ from signedin.model.events import (
 )
 from signedin.model.options import TurnOptions
 from signedin.model.results import PastTurn, answer_text
-from signedin.model.retry import has_acted
+from signedin.model.retry import LONGEST_SECONDS, UNKNOWN_SECONDS, has_acted
 from signedin.model.turn_recorder import interrupted_done
 from signedin.providers.base import ProviderTurn
 from signedin.providers.fallback.handover import CONTINUE, folder_state, handover_prompt
 from signedin.providers.fallback.members import Member
-from signedin.providers.fallback.used_up import LONGEST_SECONDS, UNKNOWN_SECONDS
 from signedin.runtime.aio import finish
 
 if TYPE_CHECKING:

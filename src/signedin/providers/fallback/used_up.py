@@ -14,15 +14,10 @@ from filelock import FileLock, Timeout
 from signedin.accounts.files import UNDECODABLE, read_private, write_private
 from signedin.accounts.homes import make_private, signedin_home
 from signedin.model.errors import SignedinError
+from signedin.model.retry import LONGEST_SECONDS
 from signedin.runtime.aio import finish, in_thread
 
 _log = logging.getLogger("signedin")
-
-UNKNOWN_SECONDS = 300.0
-"""How long a plan is taken as used up whose vendor does not report when it resets."""
-
-LONGEST_SECONDS = 32 * 86_400.0
-"""No window of a plan is longer than a month; what is later is a mistake."""
 
 _LOCK_SECONDS = 5.0
 

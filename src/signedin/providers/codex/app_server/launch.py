@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from signedin.accounts.billing import Account
 from signedin.providers.base import ProviderConfig
-from signedin.providers.codex.account.home import accounts_for, launch_environment
+from signedin.providers.codex.account.home import HOME_VARIABLE, accounts_for, launch_environment
 from signedin.providers.codex.binary import find_codex
+from signedin.providers.codex.first_start import first_start
 from signedin.providers.codex.options import PROCESS_DEFAULTS, config_arguments
 from signedin.providers.codex.own_git import OwnGit
 from signedin.providers.shared.binary import (
@@ -60,28 +62,30 @@ async def launch(
     account = account or accounts_for(settings).choose(env)
     environment = {} if settings.replays else launch_environment(account, settings, env)
     given: Mapping[str, object] = {**PROCESS_DEFAULTS, **(config or {})}
-    own_git = None if trusting or settings.replays else OwnGit(environment)
-    if own_git is not None:
-        given = own_git.kept_from_commands(given)
-        environment = {**environment, **own_git.variables}
-    command = [str(program), "app-server", *config_arguments(given)]
-    try:
-        with starting("codex"):
-            process = await settings.start_process(command, env=environment, cwd=cwd)
-    except BaseException:
+    home = Path(environment.get(HOME_VARIABLE) or account.home)
+    async with nullcontext() if settings.replays else first_start(home, program):
+        own_git = None if trusting or settings.replays else OwnGit(environment)
         if own_git is not None:
-            own_git.cleanup()
-        raise
-    from signedin.providers.codex.app_server.process import CLIENT, AppServer  # noqa: PLC0415 - see below
+            given = own_git.kept_from_commands(given)
+            environment = {**environment, **own_git.variables}
+        command = [str(program), "app-server", *config_arguments(given)]
+        try:
+            with starting("codex"):
+                process = await settings.start_process(command, env=environment, cwd=cwd)
+        except BaseException:
+            if own_git is not None:
+                own_git.cleanup()
+            raise
+        from signedin.providers.codex.app_server.process import CLIENT, AppServer  # noqa: PLC0415 - see below
 
-    server = AppServer(process, rest, own_git)
-    try:
-        # Codex takes 50 ms and more to answer: time for what would have delayed its start.
-        greeting = server.shake_hands(client or CLIENT)
-        _, remembered = await asyncio.gather(greeting, _meanwhile(program))
-    except BaseException:
-        await server.aclose()
-        raise
+        server = AppServer(process, rest, own_git)
+        try:
+            # Codex takes 50 ms and more to answer: time for what would have delayed its start.
+            greeting = server.shake_hands(client or CLIENT)
+            _, remembered = await asyncio.gather(greeting, _meanwhile(program))
+        except BaseException:
+            await server.aclose()
+            raise
     if server.version != remembered:
         remember_version(program, server.version)
     return server

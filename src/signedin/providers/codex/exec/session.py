@@ -45,6 +45,7 @@ from signedin.providers.codex.auth import CodexAuth
 from signedin.providers.codex.binary import TESTED, find_codex
 from signedin.providers.codex.exec.normalise import ExecRows, TokenCounts
 from signedin.providers.codex.failure import refusal_in
+from signedin.providers.codex.first_start import make_ready
 from signedin.providers.codex.options import (
     FIXED_OPTIONS,
     PROCESS_DEFAULTS,
@@ -248,6 +249,8 @@ class ExecSession(ProviderSession):
         argv += naming
         argv += ["resume", self._id, "-"] if self._id else ["-"]
         try:
+            if not config.replays:
+                await make_ready(home, program, environment)
             with starting("codex"):
                 process = await config.start_process(
                     argv, env={**environment, **added_to(environment, git)}, cwd=options.cwd
