@@ -1,6 +1,7 @@
 """Batches of a provider that is none: what is run, what waits, what is refused, what is stored."""
 
 import asyncio
+import dataclasses
 import sqlite3
 import stat
 import threading
@@ -92,6 +93,29 @@ async def test_only_what_is_missing_is_run(make, provider, tmp_path) -> None:
     status = make().status()
     assert (status.total, status.done, status.pending, status.running) == (6, 6, 0, 0)
     assert stat.S_IMODE((tmp_path / "run.db").stat().st_mode) == 0o600
+
+
+@dataclasses.dataclass
+class Price:
+    amount: Decimal
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        (Price, Price(Decimal("12345678901234567890.12"))),
+        (list[Price], [Price(Decimal("12345678901234567890.12"))]),
+        (dict[str, Decimal], {"amount": Decimal("12345678901234567890.12")}),
+        ({"type": "object"}, {"amount": 12345678901234567890.12}),
+    ],
+)
+async def test_records_have_the_output_that_outcomes_have(make, provider, wanted, value) -> None:
+    text = '{"amount": 12345678901234567890.12}'
+    listed = f'{{"value": [{text}]}}' if isinstance(value, list) else text
+    provider.script = lambda prompt: answer(listed)
+    [outcome] = await ran(make(ROWS[:1], output=wanted))
+    [record] = make(ROWS[:1], output=wanted).records()
+    assert outcome.unwrap().output == record.output == value
 
 
 async def test_a_stopped_row_continues_in_its_conversation(make, provider) -> None:
