@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, closing
+from decimal import Decimal
 from pathlib import Path
 from queue import SimpleQueue
 
