@@ -13,6 +13,7 @@ import msgspec
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.choices import Permissions, Sandbox
 from signedin.model.errors import InvalidOptionError
+from signedin.model.naming import Named
 from signedin.model.redact import know, know_headers, know_variables
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class TurnKeywords(TypedDict, total=False):
     provider_options: Mapping[str, object]
 
 
-class McpServer(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+class McpServer(
+    msgspec.Struct, metaclass=Named, frozen=True, kw_only=True, repr_omit_defaults=True
+):
     """An MCP server the agent may use: a program (``command``) or an address (``url``).
 
     Attributes:
