@@ -155,4 +155,6 @@ def _as_map(schema: Schema, value: list[JSON]) -> dict[str, JSON] | None:
 
 def _is_integral(value: JSON) -> bool:
     # an answer has its fractions as decimals, arguments of a tool have them as floats
-    return isinstance(value, float | Decimal) and value % 1 == 0
+    if isinstance(value, Decimal):
+        return value == value.to_integral_value()  # `%` refuses large ones
+    return isinstance(value, float) and value.is_integer()

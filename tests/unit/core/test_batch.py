@@ -617,13 +617,15 @@ class Verdict(BaseModel):
 @pytest.mark.parametrize(
     ("output", "given", "stored"), [(int, 7, 7), (Verdict, Verdict(value=7), {"value": 7})]
 )
-async def test_structured_output_is_stored(output, given, stored, make, provider) -> None:
+async def test_structured_output_is_stored(output, given, stored, make, provider, tmp_path) -> None:
     provider.script = lambda prompt: [[session_event()], [message('{"value": 7}'), done()]]
     batch = make(ROWS[:1], output=output)
     [outcome] = await ran(batch)
     assert outcome.unwrap().output == given
     [record] = batch.records()
-    assert (record.output, record.session_id) == (stored, "s1")
+    assert (record.output, record.session_id) == (given, "s1")
+    [shown] = read_shown(tmp_path / "run.db")
+    assert shown.record.output == stored
 
 
 def test_the_pace_grows_and_is_halved() -> None:
