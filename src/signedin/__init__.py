@@ -24,10 +24,14 @@ _HOMES = {
     "model.retry": "Retry retry_on_overload",
     "tools.tool": "Tool ToolResult tool",
     "model.approvals": (
-        "ApprovalRequest Decision Question QuestionOption allow allow_for_session deny stop"
+        "ApprovalSubject ApprovalRequest Decision Question QuestionOption "
+        "allow allow_for_session deny stop"
     ),
     "client.blocking": "Client Login Session Turn",
     "client.async_client": "AsyncClient",
+    "model.choices": (
+        "AuthSource Billing CassetteMode EnvPolicy OnBatchLimit OnCrash OnLimit Permissions Sandbox"
+    ),
     "model.errors": (
         "AuthRequiredError BillingError BudgetExceededError CassetteError ChangeConflictError "
         "CommandExecutionError ErrorKind "
@@ -37,9 +41,9 @@ _HOMES = {
         "UnsupportedOptionError UnsupportedProviderError UsageLimitError WorktreeError"
     ),
     "model.events": (
-        "AnyEvent ApprovalEvent CommandEvent DoneEvent ErrorEvent Event EventKind FallbackEvent "
-        "FileChange "
-        "FileChangeEvent MessageDeltaEvent MessageEvent OtherEvent PlanDeltaEvent PlanEvent "
+        "AnyEvent ApprovalEvent CommandEvent DoneEvent DoneReason ErrorEvent Event EventKind "
+        "FallbackEvent FileChange FileChangeEvent ItemStatus MessageDeltaEvent MessageEvent "
+        "OtherEvent PlanDeltaEvent PlanEvent "
         "PlanStep RateLimitEvent RateLimits RateLimitWindow ReasoningDeltaEvent ReasoningEvent "
         "RetryEvent SessionEvent Subagent ToolEvent Usage UsageEvent WarningEvent"
     ),
@@ -54,7 +58,7 @@ _HOMES = {
     "jobs.batch.batch": "AsyncBatch FailedRows",
     "jobs.batch.blocking": "Batch",
     "jobs.batch.dask": "DaskExecutor",
-    "jobs.batch.reports": "BatchRecord BatchStatus RowOutcome",
+    "jobs.batch.reports": "BatchRecord BatchStatus RowOutcome RowState",
     "client.turn": "AsyncTurn",
 }
 __all__, __getattr__ = attach(

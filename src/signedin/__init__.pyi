@@ -35,6 +35,7 @@ from signedin.jobs.batch.reports import (
     BatchRecord as BatchRecord,
     BatchStatus as BatchStatus,
     RowOutcome as RowOutcome,
+    RowState as RowState,
 )
 from signedin.jobs.best_of import (
     AsyncBestOf as AsyncBestOf,
@@ -65,6 +66,7 @@ from signedin.jobs.worktree import (
 )
 from signedin.model.approvals import (
     ApprovalRequest as ApprovalRequest,
+    ApprovalSubject as ApprovalSubject,
     Decision as Decision,
     Question as Question,
     QuestionOption as QuestionOption,
@@ -73,7 +75,20 @@ from signedin.model.approvals import (
     deny as deny,
     stop as stop,
 )
-from signedin.model.budget import Budget as Budget
+from signedin.model.budget import (
+    Budget as Budget,
+)
+from signedin.model.choices import (
+    AuthSource as AuthSource,
+    Billing as Billing,
+    CassetteMode as CassetteMode,
+    EnvPolicy as EnvPolicy,
+    OnBatchLimit as OnBatchLimit,
+    OnCrash as OnCrash,
+    OnLimit as OnLimit,
+    Permissions as Permissions,
+    Sandbox as Sandbox,
+)
 from signedin.model.errors import (
     AuthRequiredError as AuthRequiredError,
     BillingError as BillingError,
@@ -105,12 +120,14 @@ from signedin.model.events import (
     ApprovalEvent as ApprovalEvent,
     CommandEvent as CommandEvent,
     DoneEvent as DoneEvent,
+    DoneReason as DoneReason,
     ErrorEvent as ErrorEvent,
     Event as Event,
     EventKind as EventKind,
     FallbackEvent as FallbackEvent,
     FileChange as FileChange,
     FileChangeEvent as FileChangeEvent,
+    ItemStatus as ItemStatus,
     MessageDeltaEvent as MessageDeltaEvent,
     MessageEvent as MessageEvent,
     OtherEvent as OtherEvent,

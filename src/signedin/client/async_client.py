@@ -61,8 +61,8 @@ from signedin.model.options import (
     StrPath,
     TurnKeywords,
     TurnOptions,
+    absolute_path,
     check_switch,
-    checked_directory,
 )
 from signedin.model.results import ModelInfo, Outcome, RunResult, SessionPage
 from signedin.model.turn_recorder import TurnRecorder
@@ -548,14 +548,14 @@ class AsyncClient(FromConfig):
         """Lists stored conversations, the newest first.
 
         Args:
-            cwd: Sessions of this working directory only.
+            cwd: Sessions of this working directory only, which may be gone by now.
             search: Sessions whose title or first prompt contains these words only.
             archived: Archived sessions only.
             limit: Maximum number to return.
             cursor: Continue where an earlier page ended (`SessionPage.next_cursor`).
         """
         query = SessionQuery(
-            cwd=checked_directory(cwd) if cwd is not None else None,
+            cwd=absolute_path(cwd) if cwd is not None else None,
             search=search,
             archived=archived,
             limit=limit,

@@ -686,7 +686,7 @@ class Client(FromConfig):
         """Lists stored conversations, the newest first.
 
         Args:
-            cwd: Sessions of this working directory only.
+            cwd: Sessions of this working directory only, which may be gone by now.
             search: Sessions whose title or first prompt contains these words only.
             archived: Archived sessions only.
             limit: Maximum number to return.

@@ -384,7 +384,11 @@ async def admit(provider: Provider, capabilities: Capabilities, options: TurnOpt
 def _check_price(model: str | None) -> None:
     """Refuses a model without a price. The model of the vendor's choice is known later."""
     if find_spec("genai_prices") is None:
-        raise MissingExtraError("budget=usd", "genai-prices", install_command("prices"))
+        raise MissingExtraError(
+            "the list of prices that a budget in dollars needs",
+            "genai-prices",
+            install_command("prices"),
+        )
     from signedin.model.prices import unit_prices  # noqa: PLC0415 - seldom needed
 
     if unit_prices(model or "") is None and model is not None:

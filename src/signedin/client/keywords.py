@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from signedin.client.budgets import meters_of
 from signedin.model.choices import Permissions, Sandbox
 from signedin.model.errors import InvalidOptionError
+from signedin.model.naming import meant
 from signedin.model.options import (
+    VENDOR_DEFAULT,
     McpServer,
     Output,
     StrPath,
@@ -48,6 +50,10 @@ _OF_CLIENTS = frozenset(
     }
 )
 _OF_CALLS = frozenset({"output", "resume"})
+_OF_MANY = frozenset({"concurrency", "journal", "key", "on_crash", "worktree"})
+
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", VENDOR_DEFAULT)
+"""What the vendors call them; a new word is passed on, unless it looks like one of these."""
 
 _MERGED = ("env", "provider_options", "mcp_servers")
 
@@ -114,9 +120,12 @@ def _instead_of(name: str) -> str:
         return "it is given to the client"
     if name in _OF_CALLS:
         return "it is given to run() and stream()"
+    if name in _OF_MANY:
+        return "it is given to map() or batch()"
+    if name == "api_key":
+        return "a login needs none; to pay by use, give billing='api' and its variable in env="
     known = f"known options: {', '.join(sorted(_CHECKS))}"
-    nearest = get_close_matches(name, [*_CHECKS, *_OF_CLIENTS, *_OF_CALLS], n=1)
-    return f"{known}; did you mean {nearest[0]!r}?" if nearest else known
+    return known + meant(name, [*_CHECKS, *_OF_CLIENTS, *_OF_CALLS, *_OF_MANY])
 
 
 def _directory(name: str, value: object) -> object:
@@ -128,6 +137,14 @@ def _text(name: str, value: object) -> object:
     if value is not None and not isinstance(value, str):
         raise InvalidOptionError(f"{name} must be a string, not {value!r}")
     return value
+
+
+def _effort(name: str, value: object) -> object:
+    if isinstance(value, str) and value not in _EFFORTS:
+        for near in get_close_matches(value.lower(), _EFFORTS, n=1, cutoff=0.65):
+            if abs(len(near) - len(value)) <= 1:
+                raise InvalidOptionError(f"unknown {name} {value!r}; did you mean {near!r}?")
+    return _text(name, value)
 
 
 def _seconds(name: str, value: object) -> object:
@@ -244,7 +261,7 @@ def _mcp_server(name: str, value: object) -> McpServer:
         raise InvalidOptionError(f"{name} must be an McpServer, not {value!r}")
     try:
         return McpServer(**cast("dict[str, Any]", dict(cast("Mapping[str, object]", value))))
-    except TypeError as error:  # an unknown field
+    except InvalidOptionError as error:
         raise InvalidOptionError(f"{name}: {error}") from None
 
 
@@ -290,7 +307,7 @@ def _check_image(beginning: bytes, what: str) -> None:
 _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "cwd": _directory,
     "model": _text,
-    "effort": _text,
+    "effort": _effort,
     "timeout": _seconds,
     "idle_timeout": _seconds,
     "budget": _budget,

@@ -14,11 +14,14 @@ from typing import TypeVar, cast
 
 from signedin.client.blocking import Client, Session, Turn
 from signedin.client.turn import AsyncTurn
+from signedin.model.errors import InvalidOptionError
 from signedin.model.events import AnyEvent
 from signedin.model.extras import from_extra
+from signedin.model.naming import meant
 from signedin.model.results import RunResult
 
 with from_extra("notebook", "the notebook extension"):
+    from IPython.core.error import UsageError
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.core.magic import Magics, cell_magic, magics_class
     from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
@@ -27,6 +30,7 @@ with from_extra("notebook", "the notebook extension"):
 __all__ = ["AgentMagics", "watch", "watch_async"]
 
 T = TypeVar("T")
+_OPTIONS = ("session", "out", "model", "effort", "permissions", "cwd", "timeout")
 _SECONDS = 0.25
 """Between two views of a growing text; more where a view takes long to make."""
 
@@ -115,13 +119,23 @@ class AgentMagics(Magics):
     @cell_magic
     def agent(self, line: str, cell: str) -> None:
         """Gives the cell to an agent and shows what it does."""
-        options = vars(cast("object", parse_argstring(self.agent, line)))
+        options = vars(self._parsed(line))
         name, session, out = (options.pop(each) for each in ("client", "session", "out"))
         keywords = {option: value for option, value in options.items() if value is not None}
         asked = self._session(name, session) if session else self._client(name)
         result = watch(asked.stream(cell, **keywords))
         if out:
             self._names[out] = result
+
+    def _parsed(self, line: str) -> object:
+        """Reads the options; an unknown one is refused with the one that may be meant."""
+        try:
+            return cast("object", parse_argstring(self.agent, line))
+        except UsageError as error:
+            known = [f"--{name}" for name in _OPTIONS]
+            unknown = [word for word in line.split() if word.startswith("--")]
+            near = [meant(word.partition("=")[0], known) for word in unknown if word not in known]
+            raise InvalidOptionError(f"%%agent: {error}{''.join(near)}") from None
 
     def _client(self, name: str) -> Client:
         given = self._names.get(name)

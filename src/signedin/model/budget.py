@@ -8,6 +8,7 @@ from typing import cast
 import msgspec
 
 from signedin.model.errors import InvalidOptionError, Limit
+from signedin.model.naming import Named
 
 WORDS: dict[Limit, str] = {
     "tokens": "{:,.0f} tokens",
@@ -22,7 +23,7 @@ WORDS: dict[Limit, str] = {
 _WHOLE = ("tokens", "model_calls", "tool_calls")
 
 
-class Budget(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+class Budget(msgspec.Struct, metaclass=Named, frozen=True, kw_only=True, repr_omit_defaults=True):
     """How much turns may use: those of whatever it is given to. What is ``None`` is not limited.
 
     Attributes:

@@ -109,6 +109,11 @@ class SignedinError(Exception):
 class UnsupportedProviderError(SignedinError):
     """There is no provider of that name.
 
+    Args:
+        provider: The name.
+        known: The names there are.
+        hint: What may be meant, as the end of a sentence.
+
     Attributes:
         provider: The name.
         known: The names there are.
@@ -116,11 +121,11 @@ class UnsupportedProviderError(SignedinError):
 
     kind = ErrorKind.INVALID_OPTION
 
-    def __init__(self, provider: str, known: Sequence[str]) -> None:
+    def __init__(self, provider: str, known: Sequence[str], hint: str = "") -> None:
         self.provider = provider
         self.known = tuple(known)
         close = get_close_matches(provider, known, n=1)
-        meant = f"; did you mean {close[0]!r}?" if close else ""
+        meant = hint or (f"; did you mean {close[0]!r}?" if close else "")
         choice = f"choose one of: {', '.join(known)}"
         super().__init__(f"unknown provider {provider!r}{meant or ';'} {choice}")
 

@@ -76,6 +76,7 @@ ItemStatus: TypeAlias = Literal[
 ends with exactly one of the last four."""
 
 DoneReason: TypeAlias = Literal["completed", "failed", "interrupted", "timeout", "budget"]
+"""Why a turn ended."""
 
 
 class Subagent(msgspec.Struct, frozen=True, kw_only=True):

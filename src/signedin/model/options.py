@@ -13,6 +13,7 @@ import msgspec
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.choices import Permissions, Sandbox
 from signedin.model.errors import InvalidOptionError
+from signedin.model.naming import Named
 from signedin.model.redact import know, know_headers, know_variables
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class TurnKeywords(TypedDict, total=False):
     provider_options: Mapping[str, object]
 
 
-class McpServer(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+class McpServer(
+    msgspec.Struct, metaclass=Named, frozen=True, kw_only=True, repr_omit_defaults=True
+):
     """An MCP server the agent may use: a program (``command``) or an address (``url``).
 
     Attributes:
@@ -203,17 +206,26 @@ def check_choice(option: str, value: object, choices: Sequence[str]) -> None:
         raise InvalidOptionError(f"{option} must be one of {', '.join(choices)}, not {value!r}")
 
 
+def absolute_path(path: StrPath) -> Path:
+    """Returns a path as an absolute one, whether or not there is something.
+
+    Raises:
+        InvalidOptionError: It is not a path.
+    """
+    try:
+        # abspath, not resolve: a symlinked folder keeps the name the caller gave it
+        return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
+    except TypeError as error:  # bytes, a number
+        raise InvalidOptionError(f"cwd {path!r} is not a path: {error}") from None
+
+
 def checked_directory(path: StrPath) -> Path:
     """Returns a folder as an absolute path.
 
     Raises:
         InvalidOptionError: There is no such folder, or it cannot be used.
     """
-    try:
-        # abspath, not resolve: a symlinked folder keeps the name the caller gave it
-        absolute = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
-    except TypeError as error:  # bytes, a number
-        raise InvalidOptionError(f"cwd {path!r} is not a path: {error}") from None
+    absolute = absolute_path(path)
     try:
         if S_ISDIR(absolute.stat().st_mode):
             return absolute

@@ -23,6 +23,7 @@ from signedin.model.errors import (
     TimeoutExceededError,
 )
 from signedin.model.events import CommandEvent, Event, FileChangeEvent, ToolEvent
+from signedin.model.naming import Named
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ _OPTIONS = {
 }
 
 
-class Retry(msgspec.Struct, frozen=True):
+class Retry(msgspec.Struct, metaclass=Named, frozen=True):
     """How often, and after how long, a failed turn is retried.
 
     Attributes:

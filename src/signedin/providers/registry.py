@@ -23,6 +23,16 @@ BUILT_IN = {
 FAMILIES = {"acp": "signedin.providers.acp.provider"}
 """Modules with the functions ``family_member(name)`` and ``family_names()``."""
 
+_VENDORS = ("openai", "anthropic", "google", "alibaba", "github")
+_WORDS_OF = {
+    "'codex' or 'chatgpt'": ("openai", "gpt", "o3", "o4"),
+    "'claude'": ("anthropic", "claude", "opus", "sonnet", "haiku"),
+    "'gemini'": ("google", "gemini"),
+    "'acp:qwen'": ("alibaba", "qwen3"),
+    "'acp:copilot'": ("github",),
+}
+"""Names of vendors and the first words of their models, by who answers."""
+
 ENTRY_POINT_GROUP = "signedin.providers"
 
 
@@ -43,9 +53,20 @@ def load_provider(name: str) -> ProviderSpec:
         return cast("ProviderSpec", import_module(FAMILIES[family]).family_member(member))
     target = BUILT_IN.get(name) or _plugins().get(name)
     if target is None:
-        raise UnsupportedProviderError(name, provider_names())
+        raise UnsupportedProviderError(name, provider_names(), _hint(name))
     module, _, attribute = target.partition(":")
     return cast("ProviderSpec", getattr(import_module(module), attribute))
+
+
+def _hint(name: str) -> str:
+    """What a vendor's name, or a model's, is a hint at."""
+    first, is_model, _ = name.lower().partition("-")
+    for providers, words in _WORDS_OF.items():
+        if first in words:
+            if is_model or first not in _VENDORS:
+                return f"; that is a model: give it as model= (--model) to {providers};"
+            return f"; did you mean {providers}?"
+    return ""
 
 
 def _names_in(module: str) -> list[str]:

@@ -25,12 +25,12 @@ def mentions_pydantic(annotation: object) -> bool:
     return "pydantic" in sys.modules and any(map(_is_pydantic, _parts(annotation, set())))
 
 
-def described(schema: Schema, annotation: object) -> Schema:
-    """Returns a plain schema with the descriptions that ``Annotated[..., "text"]`` gives."""
-    annotation, metadata = _unwrapped(annotation)
-    schema = _with_described_parts(schema, annotation)
-    text = next((entry for entry in metadata if isinstance(entry, str)), None)
-    return schema if text is None else with_description(schema, text)
+def described(schema: Schema, annotation: object, defs: Schema) -> Schema:
+    """Returns a plain schema with the descriptions that ``Annotated[..., "text"]`` gives.
+
+    Those of a type that the schema refers to go into ``defs``.
+    """
+    return _Describer(defs).described(schema, annotation)
 
 
 def describes_itself(annotation: object) -> bool:
@@ -54,29 +54,48 @@ def _unwrapped(annotation: object) -> tuple[object, tuple[object, ...]]:
     return inner, tuple(metadata)
 
 
-def _with_described_parts(schema: Schema, annotation: object) -> Schema:
-    arguments = cast("tuple[object, ...]", get_args(annotation))
-    if get_origin(annotation) in {Union, UnionType}:
-        return _with_described_alternative(schema, arguments)
-    if members := properties(schema):
-        hints = _field_types(annotation)
-        changed = {name: described(members[name], hints[name]) for name in hints if name in members}
-        return {**schema, "properties": {**members, **changed}}
-    if len(arguments) == 2 and (values := map_values(schema)) is not None:
-        return {**schema, "additionalProperties": described(values, arguments[1])}
-    if "items" in schema and arguments and set(arguments[1:]) <= {...}:
-        return {**schema, "items": described(items(schema), arguments[0])}
-    return schema
+class _Describer:
+    def __init__(self, defs: Schema) -> None:
+        self._defs = defs
+        self._done: set[str] = set()
 
+    def described(self, schema: Schema, annotation: object) -> Schema:
+        annotation, metadata = _unwrapped(annotation)
+        schema = self._parts(schema, annotation)
+        text = next((entry for entry in metadata if isinstance(entry, str)), None)
+        return schema if text is None else with_description(schema, text)
 
-def _with_described_alternative(schema: Schema, arguments: tuple[object, ...]) -> Schema:
-    """Follows ``X | None``; several alternatives cannot be distinguished."""
-    inner = [argument for argument in arguments if argument is not NoneType]
-    branches = alternatives(schema)
-    if len(inner) != 1 or len(branches) != 2:
+    def _parts(self, schema: Schema, annotation: object) -> Schema:
+        arguments = cast("tuple[object, ...]", get_args(annotation))
+        if get_origin(annotation) in {Union, UnionType}:
+            return self._alternative(schema, arguments)
+        if isinstance(reference := schema.get("$ref"), str):
+            self._definition(reference.removeprefix("#/$defs/"), annotation)
+            return schema
+        if members := properties(schema):
+            hints = _field_types(annotation)
+            named = {name: hints[name] for name in hints if name in members}
+            changed = {name: self.described(members[name], hint) for name, hint in named.items()}
+            return {**schema, "properties": {**members, **changed}}
+        if len(arguments) == 2 and (values := map_values(schema)) is not None:
+            return {**schema, "additionalProperties": self.described(values, arguments[1])}
+        if "items" in schema and arguments and set(arguments[1:]) <= {...}:
+            return {**schema, "items": self.described(items(schema), arguments[0])}
         return schema
-    changed = [b if b.get("type") == "null" else described(b, inner[0]) for b in branches]
-    return {**schema, "anyOf": list(changed)}
+
+    def _definition(self, name: str, annotation: object) -> None:
+        if name not in self._done:
+            self._done.add(name)
+            self._defs[name] = self._parts(cast("Schema", self._defs[name]), annotation)
+
+    def _alternative(self, schema: Schema, arguments: tuple[object, ...]) -> Schema:
+        """Follows ``X | None``; several alternatives cannot be distinguished."""
+        inner = [argument for argument in arguments if argument is not NoneType]
+        branches = alternatives(schema)
+        if len(inner) != 1 or len(branches) != 2:
+            return schema
+        changed = [b if b.get("type") == "null" else self.described(b, inner[0]) for b in branches]
+        return {**schema, "anyOf": list(changed)}
 
 
 def _parts(annotation: object, seen: set[int]) -> Iterator[object]:

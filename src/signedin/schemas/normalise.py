@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property
 from typing import cast
 from urllib.parse import unquote
+
+import msgspec
 
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
@@ -15,8 +20,10 @@ from signedin.schemas.plain import (
     Schema,
     add_hints,
     any_of,
+    has_values,
     properties,
     required,
+    resolved,
     split_annotations,
     type_name,
     types,
@@ -24,11 +31,11 @@ from signedin.schemas.plain import (
 
 _KEPT = ANNOTATIONS | {"type", "enum", "required", "pattern", "uniqueItems"}
 _HINTS = ("format", "contentEncoding", "contentMediaType")
-_PARTS = (
-    *("allOf", "anyOf", "oneOf"),
-    *("items", "prefixItems", "additionalItems", "additionalProperties"),
-)
+_SAME_VALUE = ("allOf", "anyOf", "oneOf")
+_PARTS = ("items", "prefixItems", "additionalItems", "additionalProperties")
 _NAMED_PARTS = ("properties", "patternProperties")
+_INLINED_BYTES = 400
+_MOST_LEVELS = 64
 _REFERRING_ROOT = frozenset({"$ref", "$defs", "definitions", "$schema"})
 
 
@@ -42,17 +49,23 @@ def normalise(document: Schema, defs: Schema, known: Mapping[str, Schema] | None
         known: Plain schemas by the references that stand for them.
 
     Raises:
-        InvalidOptionError: A reference is an anchor, leads nowhere or outside the schema, or no
-            value fits.
+        InvalidOptionError: A reference is an anchor, leads nowhere, outside the schema or in a
+            circle; the schema has too many levels; or no value fits.
     """
     normaliser = _Normaliser(document, defs, known or {})
-    return _without_repeats(normaliser.root(), defs, normaliser.renamed)
+    plain = _without_repeats(normaliser.root(), defs, normaliser.renamed)
+    if not has_values(plain, defs):
+        raise InvalidOptionError(
+            "no value fits: a definition requires a further value of itself, without an end; "
+            "let that be null, missing or in a list"
+        )
+    return plain
 
 
 def merge(first: Schema, second: Schema) -> Schema:
     """Returns a plain schema for what fits both, as far as the plain form can say it."""
-    if "$ref" in first and second:
-        first = {"anyOf": [first]}
+    if first and second:
+        first, second = _with_siblings(first), _with_siblings(second)
     merged: Schema = {**first, **second}
     if "properties" in first and "properties" in second:
         ours, theirs = properties(first), properties(second)
@@ -63,6 +76,11 @@ def merge(first: Schema, second: Schema) -> Schema:
     if first.get("additionalProperties") is False:
         merged["additionalProperties"] = False
     return merged
+
+
+def _with_siblings(schema: Schema) -> Schema:
+    """Puts a reference where other keywords may stand beside it."""
+    return {"anyOf": [schema]} if "$ref" in schema else schema
 
 
 class _Normaliser:
@@ -78,7 +96,8 @@ class _Normaliser:
         self._known = known
         self._names: dict[str, str] = {}
         self.renamed: dict[str, str] = {}
-        self._contains_itself: dict[str, bool] = {}
+        self._read: dict[str, Schema] = {}
+        self._level = 0
 
     def root(self) -> Schema:
         """Follows a root that only refers, so that what it means stands at the root."""
@@ -94,17 +113,35 @@ class _Normaliser:
 
     def _node(self, raw: JSON, at: str) -> Schema:
         schema = _mapping(raw, at)
+        step = not schema.keys() & {"$ref", *_SAME_VALUE}
+        self._level += step
+        if self._level > _MOST_LEVELS:
+            raise InvalidOptionError(f"it is nested too deeply: {_MOST_LEVELS} levels at {at}")
+        plain = self._complete(schema, at)
+        self._level -= step
+        return plain
+
+    def _complete(self, schema: Schema, at: str) -> Schema:
         plain = self._own_keywords(schema, at)
         if "$ref" in schema:
-            plain = merge(self._reference(cast("str", schema["$ref"]), at), plain)
+            plain = self._merged(self._reference(cast("str", schema["$ref"]), at), plain)
         for part in cast("list[JSON]", schema.get("allOf", [])):
-            plain = merge(plain, self._node(part, at))
+            plain = self._merged(plain, self._node(part, at))
         for keyword in ("anyOf", "oneOf"):
             if branches := cast("list[JSON]", schema.get(keyword, [])):
                 annotations, constraints = split_annotations(plain)
-                complete = (merge(constraints, self._node(branch, at)) for branch in branches)
+                nodes = (self._node(branch, at) for branch in branches)
+                complete = (self._merged(constraints, node) for node in nodes)
                 plain = {**any_of(complete), **annotations}
         return plain
+
+    def _merged(self, first: Schema, second: Schema) -> Schema:
+        """Merges what a reference stands for, where the other schema says more than annotations."""
+        complete = any(not split_annotations(each)[1] for each in (first, second))
+        if not complete:
+            known = cast("dict[str, Schema]", self._defs)
+            first, second = (resolved(each, known) or each for each in (first, second))
+        return merge(first, second)
 
     def _own_keywords(self, schema: Schema, at: str) -> Schema:
         plain = {key: value for key, value in schema.items() if key in _KEPT}
@@ -163,28 +200,56 @@ class _Normaliser:
         return [f"items in this order: {', '.join(order)}"] if len(nodes) > 1 else []
 
     def _reference(self, reference: str, at: str) -> Schema:
-        if reference in self._known:
-            return self._known[reference]
-        target = self._target(reference, at)
-        if not self._is_recursive(reference):
-            return self._node(target, at)
-        if reference not in self._names:
-            name = self._names[reference] = self._new_name(reference)
-            self._defs[name] = {}
-            self._defs[name] = self._node(target, at)
-        return {"$ref": f"#/$defs/{self._names[reference]}"}
+        if reference not in self._read:
+            self._read[reference] = self._definition(reference, at)
+        return self._read[reference]
 
-    def _is_recursive(self, reference: str) -> bool:
-        if reference not in self._contains_itself:
-            reached: set[str] = set()
-            ahead = set(_references(self._target(reference, "")))
-            while ahead:
-                following = ahead.pop()
-                if following not in reached and following not in self._known:
-                    reached.add(following)
-                    ahead.update(_references(self._target(following, "")))
-            self._contains_itself[reference] = reference in reached
-        return self._contains_itself[reference]
+    def _definition(self, reference: str, at: str) -> Schema:
+        """Inlines what a reference stands for, unless it contains itself or would be repeated."""
+        if reference in self._known:
+            return self._shared(reference, self._known[reference])
+        target = self._target(reference, at)
+        if reference in self._reached(target, nested=False):
+            raise InvalidOptionError(
+                f"the schema at {at or '/'} refers to {reference!r}, which is defined by itself"
+            )
+        if reference not in self._reached(target):
+            return self._shared(reference, self._node(target, at))
+        link = self._read[reference] = self._link(reference, {})
+        self._defs[self._names[reference]] = self._node(target, at)
+        return link
+
+    def _shared(self, reference: str, plain: Schema) -> Schema:
+        once = self._uses[reference] < 2
+        if once or "$ref" in plain or len(msgspec.json.encode(plain)) <= _INLINED_BYTES:
+            return plain
+        return self._link(reference, plain)
+
+    def _link(self, reference: str, plain: Schema) -> Schema:
+        name = self._names[reference] = self._new_name(reference)
+        self._defs[name] = plain
+        return {"$ref": f"#/$defs/{name}"}
+
+    @cached_property
+    def _uses(self) -> Counter[str]:
+        return self._reached(self._document)
+
+    def _reached(self, schema: JSON, *, nested: bool = True) -> Counter[str]:
+        """How often a schema, and each definition that it needs, refers to something.
+
+        Args:
+            schema: Where to begin.
+            nested: Whether values within the value are followed, too.
+        """
+        found: Counter[str] = Counter()
+        ahead = [schema]
+        while ahead:
+            for reference in _references(ahead.pop(), nested=nested):
+                if reference not in found and reference not in self._known:
+                    with suppress(InvalidOptionError):  # reported where it is read
+                        ahead.append(self._target(reference, ""))
+                found[reference] += 1
+        return found
 
     def _target(self, reference: str, at: str) -> JSON:
         where = f"the schema at {at or '/'} refers to {reference!r}"
@@ -251,15 +316,16 @@ def _is_number(value: JSON) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _references(schema: JSON) -> Iterator[str]:
+def _references(schema: JSON, *, nested: bool) -> Iterator[str]:
     """The references in those parts of a schema of which its plain form is made."""
     if isinstance(schema, list):
         for item in schema:
-            yield from _references(item)
+            yield from _references(item, nested=nested)
     elif isinstance(schema, dict):
         if isinstance(reference := schema.get("$ref"), str):
             yield reference
-        for keyword in _PARTS:
-            yield from _references(schema.get(keyword))
-        for keyword in _NAMED_PARTS:
-            yield from _references([*cast("Schema", schema.get(keyword, {})).values()])
+        for keyword in (*_SAME_VALUE, *(_PARTS if nested else ())):
+            yield from _references(schema.get(keyword), nested=nested)
+        for keyword in _NAMED_PARTS if nested else ():
+            parts = [*cast("Schema", schema.get(keyword, {})).values()]
+            yield from _references(parts, nested=nested)

@@ -17,7 +17,7 @@ from signedin.schemas.normalise import merge
 from signedin.schemas.plain import Schema, required, with_definitions
 from signedin.schemas.python_types import builtins_of, shape_of_type, type_label
 from signedin.schemas.restore import restore
-from signedin.schemas.shape import MismatchError, Shape, below, reason
+from signedin.schemas.shape import UNUSABLE, MismatchError, Shape, below, reason, why_unusable
 
 AnyFunction = Callable[..., object]
 
@@ -150,10 +150,10 @@ def _namespace(function: AnyFunction) -> dict[str, object]:
 def _shape(annotation: object, defs: Schema, where: str) -> Shape[object]:
     try:
         return shape_of_type(annotation, defs)
-    except (TypeError, NameError, InvalidOptionError) as error:
-        label = type_label(annotation)
+    except UNUSABLE as error:
+        label, why = type_label(annotation), why_unusable(error)
         raise InvalidOptionError(
-            f"{where} has the type {label}, which a model cannot give: {error}"
+            f"{where} has the type {label}, which a model cannot give: {why}"
         ) from error
 
 

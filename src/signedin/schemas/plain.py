@@ -4,7 +4,8 @@ A schema in the plain form
 
 - has no ``$schema``, ``$id`` or unknown keywords: Claude Code 2.1 refuses a schema with them, or
   drops it without a word; nor ``title``, which generators fill with the names of the fields;
-- has references inlined, except to what contains itself: that stays in ``$defs`` at the root;
+- has references inlined, except to what contains itself, or is large and used several times: that
+  stays in ``$defs`` at the root;
 - says ``anyOf`` for ``oneOf`` (the OpenAI API refuses the latter), a one-value ``enum`` for
   ``const``, and one ``items`` for the positions of a tuple;
 - has ``allOf`` merged, and alternatives complete: what stands beside ``anyOf`` is put into it;
@@ -19,6 +20,7 @@ tuple has no items beyond its positions, and ``patternProperties`` are all that 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import TypeAlias, cast
 
 from signedin.model.events import JSON
@@ -34,6 +36,7 @@ _TYPE_NAMES: dict[type, str] = {
     bool: "boolean",
     int: "integer",
     float: "number",
+    Decimal: "number",
     str: "string",
     type(None): "null",
     list: "array",
@@ -104,6 +107,32 @@ def accepts_null(schema: Schema, known: dict[str, Schema]) -> bool:
     if "enum" in schema:
         return None in cast("list[JSON]", schema["enum"])
     return not schema.keys() - ANNOTATIONS or "null" in types(schema)
+
+
+def has_values(schema: Schema, known: Schema) -> bool:
+    """Whether some finite value fits."""
+    ending: set[str] = set()
+    left = {name: cast("Schema", each) for name, each in known.items()}
+    while found := {name for name, each in left.items() if _ends(each, ending)}:
+        ending |= found
+        left = {name: each for name, each in left.items() if name not in found}
+    return _ends(schema, ending)
+
+
+def _ends(schema: Schema, ending: set[str]) -> bool:
+    """Whether some value fits that is made of what is known to have finite values."""
+    if isinstance(reference := schema.get("$ref"), str):
+        return reference.removeprefix("#/$defs/") in ending
+    if branches := alternatives(schema):
+        return any(_ends(branch, ending) for branch in branches)
+    match types(schema):
+        case ["object"]:
+            members = properties(schema)
+            return all(_ends(members[name], ending) for name in required(schema) if name in members)
+        case ["array"]:
+            return not schema.get("minItems") or _ends(items(schema), ending)
+        case _:
+            return True
 
 
 def any_of(branches: Iterable[Schema]) -> Schema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TypeAlias, cast
 
 from signedin.model.events import JSON
@@ -57,7 +58,7 @@ class _Restorer:
                 if not self._is_absent(schema, name, member)
             }
         if _is_integral(value) and "integer" in types(schema):
-            return int(cast("float", value))
+            return int(cast("Decimal", value))
         return value
 
     def _branch(self, branches: list[Schema], value: JSON) -> Schema | None:
@@ -153,4 +154,7 @@ def _as_map(schema: Schema, value: list[JSON]) -> dict[str, JSON] | None:
 
 
 def _is_integral(value: JSON) -> bool:
+    # an answer has its fractions as decimals, arguments of a tool have them as floats
+    if isinstance(value, Decimal):
+        return value == value.to_integral_value()  # `%` refuses large ones
     return isinstance(value, float) and value.is_integer()

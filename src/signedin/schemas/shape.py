@@ -7,9 +7,13 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from signedin.model.errors import InvalidOptionError
 from signedin.schemas.plain import Schema
 
 T_co = TypeVar("T_co", covariant=True)
+
+UNUSABLE = (InvalidOptionError, TypeError, NameError, RecursionError)
+"""What making the shape of a type or schema raises if it has none."""
 
 _SHOWN_REASONS = 5
 _SHOWN_CHARACTERS = 300
@@ -40,6 +44,11 @@ class Shape(msgspec.Struct, Generic[T_co], frozen=True):
 
     schema: Schema
     decode: Callable[[bytes], T_co]
+
+
+def why_unusable(error: Exception) -> str:
+    """Returns what one of `UNUSABLE` says."""
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def reason(place: Iterable[object], message: str) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cached_property
+from math import isinf
 from typing import Generic, TypeVar, cast, overload
 
 import msgspec
@@ -18,7 +20,7 @@ from signedin.schemas.documents import shape_of_schema
 from signedin.schemas.plain import Schema, properties, types, with_definitions
 from signedin.schemas.python_types import shape_of_type, type_label
 from signedin.schemas.restore import restore
-from signedin.schemas.shape import MismatchError, Shape, below
+from signedin.schemas.shape import UNUSABLE, MismatchError, Shape, below, why_unusable
 from signedin.schemas.strict import portable, strict
 
 T = TypeVar("T")
@@ -26,6 +28,17 @@ T_co = TypeVar("T_co", covariant=True)
 
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _WRAPPER = "value"
+
+
+def _number(digits: str) -> Decimal:
+    """A number with all its digits; those that no float can hold are refused."""
+    if isinf(float(digits)):
+        raise ValueError("number out of range")
+    return Decimal(digits)
+
+
+_JSON = msgspec.json.Decoder(float_hook=_number)
+_WITH_DIGITS = msgspec.json.Encoder(decimal_format="number")
 
 
 class OutputSpec(Generic[T_co]):
@@ -73,9 +86,10 @@ class OutputSpec(Generic[T_co]):
                 document = cast("Schema", msgspec.to_builtins(cast("object", wanted)))
                 return OutputSpec(shape_of_schema(document, defs), defs, document)
             return OutputSpec(shape_of_type(wanted, defs), defs, wanted)
-        except (InvalidOptionError, TypeError, NameError) as error:
+        except UNUSABLE as error:
             name = "JSON Schema" if isinstance(wanted, Mapping) else type_label(wanted)
-            raise InvalidOptionError(f"output={name} cannot be used: {error}") from error
+            why = why_unusable(error)
+            raise InvalidOptionError(f"output={name} cannot be used: {why}") from error
 
     @cached_property
     def portable_schema(self) -> Schema:
@@ -104,7 +118,7 @@ class OutputSpec(Generic[T_co]):
         if self._is_wrapped and isinstance(answer, dict) and answer.keys() == {_WRAPPER}:
             answer, place = answer[_WRAPPER], f"/{_WRAPPER}"
         try:
-            return self._shape.decode(msgspec.json.encode(restore(self._bare, answer)))
+            return self._shape.decode(_WITH_DIGITS.encode(restore(self._bare, answer)))
         except MismatchError as error:
             raise OutputError(text, tuple(below(place, error.reasons))) from None
         except RecursionError:
@@ -148,7 +162,7 @@ def _json_in(text: str) -> JSON:
     problems: list[str] = []
     for candidate in (bare, *reversed(_fenced_blocks(text))):
         try:
-            return cast("JSON", msgspec.json.decode(candidate))
+            return cast("JSON", _JSON.decode(candidate))
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
             problems.append(str(error))
     raise OutputError(text, (f"/: the answer is not JSON: {problems[-1]}",))

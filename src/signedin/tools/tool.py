@@ -240,10 +240,10 @@ def _new_tool(function: Callable[P, R], name: str | None, description: str | Non
 
 
 def _is_method(function: Callable[..., object]) -> bool:
-    """Whether a function waits for its ``self``; while its class is made, its name shows it."""
-    return inspect.isfunction(function) and next(
-        iter(inspect.signature(function).parameters), ""
-    ) in {"self", "cls"}
+    """Whether a function waits for its ``self``; while its class is made, its names show it."""
+    in_class = "." in getattr(function, "__qualname__", "").rpartition("<locals>.")[2]
+    first = next(iter(inspect.signature(function).parameters), "")
+    return inspect.isfunction(function) and in_class and first in {"self", "cls"}
 
 
 def _docstring(function: object) -> str | None:

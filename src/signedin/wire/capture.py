@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -27,7 +28,12 @@ class Captured(msgspec.Struct, frozen=True):
 
 
 async def capture(
-    argv: Sequence[str], *, env: Mapping[str, str], seconds: float | None, data: bytes = b""
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    seconds: float | None,
+    data: bytes = b"",
+    cwd: Path | None = None,
 ) -> Captured:
     """Runs a program.
 
@@ -36,12 +42,13 @@ async def capture(
         env: Its complete environment.
         seconds: How long it may take; ``None`` is as long as it needs.
         data: What it reads. It must not write much before it has read that.
+        cwd: Its working directory.
 
     Raises:
         TimeoutExceededError: It took longer; it was stopped.
         OSError: It could not be started.
     """
-    process = await Process.start(argv, env=env)
+    process = await Process.start(argv, env=env, cwd=cwd)
     try:
         async with asyncio.timeout(seconds):
             with suppress(TransportClosedError):  # how it ended says why it did not read

@@ -60,3 +60,12 @@ async def ask(schema: Mapping[str, object] | None) -> None:
         print(await agent.run("x", output=int | None))
         print(await agent.stream("x", output=Literal["yes", "no"]))
         print([each async for each in agent.map(["a"], output=int | None)])
+
+
+batch = client.batch([{"id": 1}], prompt="{id}", journal="x.db", output=Verdict)
+for row in batch.run():
+    assert_type(row.unwrap().output, Verdict)
+for record in batch.records():
+    assert_type(record.output, Verdict | None)
+for failed in batch.failed().records():
+    print(failed.output, failed.error)

@@ -1,12 +1,14 @@
 """Batches of a provider that is none: what is run, what waits, what is refused, what is stored."""
 
 import asyncio
+import dataclasses
 import sqlite3
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, closing
+from decimal import Decimal
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -92,6 +94,29 @@ async def test_only_what_is_missing_is_run(make, provider, tmp_path) -> None:
     status = make().status()
     assert (status.total, status.done, status.pending, status.running) == (6, 6, 0, 0)
     assert stat.S_IMODE((tmp_path / "run.db").stat().st_mode) == 0o600
+
+
+@dataclasses.dataclass
+class Price:
+    amount: Decimal
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        (Price, Price(Decimal("12345678901234567890.12"))),
+        (list[Price], [Price(Decimal("12345678901234567890.12"))]),
+        (dict[str, Decimal], {"amount": Decimal("12345678901234567890.12")}),
+        ({"type": "object"}, {"amount": 12345678901234567890.12}),
+    ],
+)
+async def test_records_have_the_output_that_outcomes_have(make, provider, wanted, value) -> None:
+    text = '{"amount": 12345678901234567890.12}'
+    listed = f'{{"value": [{text}]}}' if isinstance(value, list) else text
+    provider.script = lambda prompt: answer(listed)
+    [outcome] = await ran(make(ROWS[:1], output=wanted))
+    [record] = make(ROWS[:1], output=wanted).records()
+    assert outcome.unwrap().output == record.output == value
 
 
 async def test_a_stopped_row_continues_in_its_conversation(make, provider) -> None:
@@ -592,13 +617,15 @@ class Verdict(BaseModel):
 @pytest.mark.parametrize(
     ("output", "given", "stored"), [(int, 7, 7), (Verdict, Verdict(value=7), {"value": 7})]
 )
-async def test_structured_output_is_stored(output, given, stored, make, provider) -> None:
+async def test_structured_output_is_stored(output, given, stored, make, provider, tmp_path) -> None:
     provider.script = lambda prompt: [[session_event()], [message('{"value": 7}'), done()]]
     batch = make(ROWS[:1], output=output)
     [outcome] = await ran(batch)
     assert outcome.unwrap().output == given
     [record] = batch.records()
-    assert (record.output, record.session_id) == (stored, "s1")
+    assert (record.output, record.session_id) == (given, "s1")
+    [shown] = read_shown(tmp_path / "run.db")
+    assert shown.record.output == stored
 
 
 def test_the_pace_grows_and_is_halved() -> None:

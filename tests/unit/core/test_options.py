@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from signedin import InvalidOptionError, McpServer
+from signedin import Budget, Client, InvalidOptionError, McpServer, Retry, UnsupportedProviderError
 from signedin.client.keywords import check_keywords, merge_keywords, resolve
 from signedin.model.options import TurnKeywords, TurnOptions
 
@@ -142,7 +142,14 @@ def test_what_is_given_is_not_changed() -> None:
         ({"mcp_servers": []}, "mcp_servers must be a mapping, not []"),
         ({"mcp_servers": {"a": "b"}}, "mcp_servers['a'] must be an McpServer, not 'b'"),
         ({"mcp_servers": {"a": {}}}, "an MCP server needs either command= or url="),
-        ({"mcp_servers": {"a": {"comand": "x"}}}, "mcp_servers['a']: Unexpected keyword argument"),
+        (
+            {"mcp_servers": {"a": {"comand": "x"}}},
+            "mcp_servers['a']: McpServer has no 'comand'; known: command, args, ",
+        ),
+        ({"journal": "x.db"}, "unknown option 'journal'; it is given to map() or batch()"),
+        ({"api_key": "k"}, "unknown option 'api_key'; a login needs none; to pay by use, give "),
+        ({"effort": "hihg"}, "unknown effort 'hihg'; did you mean 'high'?"),
+        ({"effort": "Low"}, "unknown effort 'Low'; did you mean 'low'?"),
         ({"ephemeral": 1}, "ephemeral must be True or False, not 1"),
         ({"account": "x"}, "unknown option 'account'; it is given to the client"),
         ({"output": int}, "unknown option 'output'; it is given to run() and stream()"),
@@ -154,7 +161,14 @@ def test_values_are_checked_where_they_are_given(keywords: TurnKeywords, reason:
 
 
 @pytest.mark.parametrize(
-    ("name", "nearest"), [("modle", "model"), ("accont", "account"), ("outptu", "output")]
+    ("name", "nearest"),
+    [
+        ("modle", "model"),
+        ("accont", "account"),
+        ("outptu", "output"),
+        ("concurency", "concurrency"),
+        ("system_prompt", "instructions"),
+    ],
 )
 def test_the_nearest_name_is_told(name: str, nearest: str) -> None:
     with pytest.raises(InvalidOptionError, match=rf"did you mean '{nearest}'\?"):
@@ -164,3 +178,45 @@ def test_the_nearest_name_is_told(name: str, nearest: str) -> None:
 def test_an_mcp_server_may_be_a_mapping() -> None:
     given = check_keywords({"mcp_servers": {"a": {"command": "x", "args": ["y"]}}})
     assert given["mcp_servers"] == {"a": McpServer(command="x", args=["y"])}
+
+
+@pytest.mark.parametrize("word", ["high", "none", "default", "ultra", "adaptive", "x-low-2"])
+def test_a_word_of_a_vendor_is_passed_on_as_an_effort(word: str) -> None:
+    assert check_keywords({"effort": word}) == {"effort": word}
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "nearest"),
+    [
+        (Budget, "dollars", "usd"),
+        (Budget, "token", "tokens"),
+        (Retry, "retries", "max_retries"),
+        (McpServer, "cmd", "command"),
+    ],
+)
+def test_a_field_that_is_not_there_is_refused_as_options_are(
+    make: type, name: str, nearest: str
+) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        make(**{name: 1})
+    assert str(caught.value).startswith(f"{make.__name__} has no {name!r}; known: ")
+    assert str(caught.value).endswith(f"; did you mean {nearest!r}?")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("openai", "; did you mean 'codex' or 'chatgpt'?"),
+        ("anthropic", "; did you mean 'claude'?"),
+        ("google", "; did you mean 'gemini'?"),
+        ("gpt-5", "; that is a model: give it as model= (--model) to 'codex' or 'chatgpt';"),
+        ("opus", "; that is a model: give it as model= (--model) to 'claude';"),
+        ("gemini-3-pro", "; that is a model: give it as model= (--model) to 'gemini';"),
+        ("cladue", "; did you mean 'claude'?"),
+        ("nobody", ";"),
+    ],
+)
+def test_the_name_of_a_vendor_or_model_leads_to_the_provider(name: str, hint: str) -> None:
+    with pytest.raises(UnsupportedProviderError) as caught:
+        Client(name)
+    assert str(caught.value).startswith(f"unknown provider {name!r}{hint} choose one of: codex, ")

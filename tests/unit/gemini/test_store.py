@@ -252,13 +252,15 @@ def test_deleting_takes_all_that_belongs_to_it(store: GeminiStore, chats: Path) 
 def test_a_conversation_goes_on_where_it_began(
     store: GeminiStore, chats: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "work").mkdir()
+    (chats.parent / ".project_root").write_text(str(tmp_path / "work"))
     write(chats, FIRST, header(FIRST), asked(1, "One?"), answered(2, "Yes."))
     with pytest.raises(
-        InvalidOptionError, match=r"'cwd' of a gemini session is fixed .* to /work$"
+        InvalidOptionError, match=rf"'cwd' of a gemini session is fixed .* to {tmp_path}/work$"
     ):
-        store.check_place(FIRST, tmp_path)
-    store.check_place(FIRST, Path("/work"))
-    store.check_place(SECOND, tmp_path)  # nothing is known of it: Gemini CLI says what it thinks
+        store.place(FIRST, tmp_path)
+    store.place(FIRST, tmp_path / "work")
+    store.place(SECOND, tmp_path)  # nothing is known of it: Gemini CLI says what it thinks
 
 
 def test_a_conversation_in_a_linked_folder_goes_on(
@@ -267,4 +269,27 @@ def test_a_conversation_in_a_linked_folder_goes_on(
     (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
     (chats.parent / ".project_root").write_text(str(tmp_path.resolve()))
     write(chats, FIRST, header(FIRST), asked(1, "One?"), answered(2, "Yes."))
-    store.check_place(FIRST, tmp_path / "link")
+    store.place(FIRST, tmp_path / "link")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_conversation_whose_folder_is_gone_moves_to_the_one_that_is_asked_for(
+    store: GeminiStore, chats: Path, tmp_path: Path, is_known: bool
+) -> None:
+    write(chats, FIRST, header(FIRST), asked(1, "One?"), answered(2, "Yes."))
+    (chats.parent / ".project_root").write_text(str(tmp_path / "gone"))
+    log = chats.parent / "logs" / f"session-{FIRST}.jsonl"
+    log.parent.mkdir()
+    log.write_text("{}")
+    if is_known:
+        known = chats.parent.parent / "known"
+        known.mkdir()
+        (known / ".project_root").write_text(str(tmp_path.resolve()))
+    store.place(FIRST, tmp_path)
+    [moved] = store.list(SessionQuery(cwd=tmp_path)).sessions
+    assert (moved.id, moved.cwd) == (FIRST, str(tmp_path.resolve()))
+    assert store.list(SessionQuery(cwd=tmp_path / "gone")).sessions == ()
+    assert [turn.text for turn in store.history(FIRST)] == ["Yes."]
+    store.delete(FIRST)
+    assert not list(chats.parent.parent.glob("*/logs/*"))
+    assert not list(chats.parent.parent.glob("*/chats/*"))

@@ -3,14 +3,19 @@
 import dataclasses
 import datetime as dt
 import enum
+import json
 import subprocess
 import sys
+from collections.abc import Callable
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypeAlias, TypedDict
 
 import msgspec
 import pydantic
 import pytest
+from typing_extensions import TypeAliasType
 
 from signedin.model.errors import ErrorKind, InvalidOptionError, OutputError
 from signedin.schemas.structured_output import OutputSpec
@@ -49,6 +54,14 @@ class Tree(msgspec.Struct):
 class Word(msgspec.Struct):
     word: str
     definitions: list["Word"] = []
+
+
+class Tagless(msgspec.Struct):
+    number: int
+
+
+class Called(pydantic.BaseModel):
+    call: Callable[[], int]
 
 
 class Verdict(pydantic.BaseModel):
@@ -172,7 +185,7 @@ def test_a_fence_within_a_string_is_no_fence():
         (
             Review,
             '{"verdict":{"related":true,"why":"same"},"where":3}',
-            ["/where: expected a path"],
+            ["/where: expected a string of format path"],
         ),
         (
             {
@@ -327,8 +340,28 @@ def test_descriptions_are_found_at_any_depth():
     ("wanted", "message"),
     [
         (None, "output=None describes no output"),
-        (complex, "output=complex cannot be used: builtins.complex has no JSON form"),
-        ("Person", "output='Person' cannot be used: Type ''Person'' is not supported"),
+        (range, "output=range cannot be used: builtins.range has no JSON form"),
+        (
+            "Person",
+            "output='Person' cannot be used: it is a value, not a type; "
+            "for values like it, give str",
+        ),
+        (
+            Verdict(related=True, why="same"),
+            "output=Verdict(related=True, why='same', confidence=0.5) cannot be used: it is a "
+            "value, not a type; for values like it, give Verdict",
+        ),
+        (
+            Tagless | Word,
+            f"output={Tagless | Word!r} cannot be used: If a type union contains multiple Struct "
+            "types, all Struct types must be tagged (via `tag` or `tag_field` kwarg) - type "
+            f"`{Tagless | Word!r}` is not supported; write it with pydantic models",
+        ),
+        (
+            Called,
+            "output=Called cannot be used: "
+            "Cannot generate a JsonSchema for core_schema.CallableSchema",
+        ),
         (
             {"type": "nonsense"},
             (
@@ -376,3 +409,206 @@ def test_validators_are_loaded_only_where_they_are_used():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\nTrue\n"
+
+
+@dataclasses.dataclass
+class Price:
+    amount: Decimal
+
+
+class PriceDict(TypedDict):
+    amount: Decimal
+
+
+class PriceStruct(msgspec.Struct):
+    amount: Decimal
+
+
+@pytest.mark.parametrize("kind", [Price, PriceDict, PriceStruct, list[Decimal]])
+@pytest.mark.parametrize(
+    "digits", ["12345678901234567890.12", "0.1000000000000000055", "1E-30", "7"]
+)
+def test_a_decimal_keeps_the_digits_of_a_number(kind, digits):
+    answer = f'{{"value": [{digits}]}}' if kind == list[Decimal] else f'{{"amount": {digits}}}'
+    value = Decimal(digits)
+    wanted = [value] if kind == list[Decimal] else msgspec.convert({"amount": value}, kind)
+    assert OutputSpec.of(kind).parse(answer) == wanted
+
+
+class Mixed(enum.Enum):
+    ONE = 1
+    TWO = "two"
+
+
+class Hosts(msgspec.Struct):
+    address: IPv4Address
+    networks: list[IPv6Network] = []
+
+
+Tagged: TypeAlias = Person | Price
+Nested = TypeAliasType("Nested", "dict[str, Nested] | int")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "value"),
+    [
+        (Tagged, '{"value": {"amount": "1.5"}}', Price(Decimal("1.5"))),
+        (Tagged, '{"value": {"name": "Ada", "age": 36}}', Person("Ada", 36)),
+        (list[Tagged | None], '{"value": [null, {"amount": "1"}]}', [None, Price(Decimal(1))]),
+        (Mixed, '{"value": "two"}', Mixed.TWO),
+        (Mixed, '{"value": 1}', Mixed.ONE),
+        (IPv4Address, '{"value": "127.0.0.1"}', IPv4Address("127.0.0.1")),
+        (
+            Hosts,
+            '{"address": "127.0.0.1", "networks": ["::/64"]}',
+            Hosts(IPv4Address("127.0.0.1"), [IPv6Network("::/64")]),
+        ),
+        (Nested, '{"value": {"a": {"b": 1}}}', {"a": {"b": 1}}),
+        (str | dt.date, '{"value": "no date"}', "no date"),
+    ],
+)
+def test_what_msgspec_alone_cannot_read_is_read(wanted, text, value):
+    spec = OutputSpec.of(wanted)
+    assert spec.strict_schema["type"] == "object"
+    assert spec.parse(text) == value
+
+
+@pytest.mark.parametrize("text", ['"localhost"', "5", "null"])
+def test_what_is_no_address_is_a_mismatch(text):
+    with pytest.raises(OutputError) as caught:
+        OutputSpec.of(Hosts).parse(f'{{"address": {text}}}')
+    assert caught.value.reasons == ("/address: expected a string of format ipv4",)
+
+
+def nested(levels):
+    schema = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"n": schema}, "required": ["n"]}
+    return schema
+
+
+def nested_type(levels):
+    kind = str
+    for number in range(levels):
+        kind = dataclasses.make_dataclass(f"Level{number}", [("n", kind)])
+    return kind
+
+
+@pytest.mark.parametrize("make", [nested, nested_type])
+def test_sixty_levels_are_read(make):
+    spec = OutputSpec.of(make(60))
+    assert spec.strict_schema.keys() == {"type", "properties", "required", "additionalProperties"}
+    value = spec.parse('{"n":' * 60 + '"x"' + "}" * 60)
+    for _ in range(60):
+        value = value["n"] if isinstance(value, dict) else value.n
+    assert value == "x"
+
+
+@pytest.mark.parametrize("make", [nested, nested_type])
+@pytest.mark.parametrize("levels", [70, 120, 500, 3000])
+def test_more_levels_are_refused(make, levels):
+    kind = make(levels)
+    with pytest.raises(InvalidOptionError, match="cannot be used: it is nested too deeply"):
+        OutputSpec.of(kind)
+
+
+def circle(**more):
+    return {
+        "$ref": "#/$defs/a",
+        "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a", **more}},
+    }
+
+
+class Endless(pydantic.BaseModel):
+    next: "Endless"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        (circle(), "the schema at / refers to '#/$defs/a', which is defined by itself"),
+        (
+            circle(type="object"),
+            "the schema at / refers to '#/$defs/a', which is defined by itself",
+        ),
+        (
+            {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"const": 1}]}}},
+            "the schema at / refers to '#/$defs/a', which is defined by itself",
+        ),
+        (
+            Endless,
+            "no value fits: a definition requires a further value of itself, without an end; "
+            "let that be null, missing or in a list",
+        ),
+    ],
+)
+def test_circles_are_refused(wanted, why):
+    with pytest.raises(InvalidOptionError) as caught:
+        OutputSpec.of(wanted)
+    assert str(caught.value).endswith(f" cannot be used: {why}")
+
+
+class Address(pydantic.BaseModel):
+    """Where somebody lives, in full, as it is written on a letter."""
+
+    street: str = pydantic.Field(
+        description="With the number of the house, and the floor if there is one"
+    )
+    city: str = pydantic.Field(description="The city, in the language of the country it is in")
+    country: Annotated[str, "Its two letters"] = "NO"
+
+
+@dataclasses.dataclass
+class Parcel:
+    sender: Annotated[Address, "Who pays"]
+    receiver: Address
+    others: list[Address | None]
+
+
+def test_what_is_large_and_used_several_times_stays_a_reference():
+    spec = OutputSpec.of(Parcel)
+    link = {"$ref": "#/$defs/Address"}
+    assert spec.schema["properties"] == {
+        "sender": {"anyOf": [link], "description": "Who pays"},
+        "receiver": link,
+        "others": {"type": "array", "items": {"anyOf": [link, {"type": "null"}]}},
+    }
+    [(name, address)] = spec.schema["$defs"].items()
+    assert name == "Address"
+    assert address["properties"]["country"]["description"] == "Its two letters"
+    assert spec.strict_schema["$defs"]["Address"]["required"] == ["street", "city", "country"]
+    oslo = {"street": "1", "city": "Oslo", "country": None}
+    parsed = spec.parse(json.dumps({"sender": oslo, "receiver": oslo, "others": [None, oslo]}))
+    address = Address(street="1", city="Oslo")
+    assert parsed == Parcel(address, address, [None, address])
+
+
+def test_a_schema_grows_no_faster_than_what_is_given():
+    kind = pydantic.create_model("Money", amount=(float, ...), currency=(str, ...))
+    for name in ("Price", "Line", "Order", "Customer", "Region", "World"):
+        fields = dict.fromkeys("abc", (kind, ...)) | {"d": (kind | None, None)}
+        kind = pydantic.create_model(name, **fields)
+    given = len(json.dumps(kind.model_json_schema()))
+    assert len(json.dumps(OutputSpec.of(kind).strict_schema)) < 5 * given
+
+
+def test_a_large_definition_that_more_is_said_about_is_read_in_place():
+    base = {"type": "object", "properties": {f"name{n}": {"type": "string"} for n in range(20)}}
+    more = {"properties": {"more": {"type": "integer"}}, "required": ["more"]}
+    spec = OutputSpec.of(
+        {
+            "type": "object",
+            "properties": {
+                "a": {"$ref": "#/$defs/base"},
+                "b": {"allOf": [{"$ref": "#/$defs/base"}, more]},
+            },
+            "$defs": {"base": base},
+        }
+    )
+    properties = spec.schema["properties"]
+    assert properties["a"] == {"$ref": "#/$defs/base"}
+    assert properties["b"] == {
+        "type": "object",
+        "properties": {**base["properties"], **more["properties"]},
+        "required": ["more"],
+    }

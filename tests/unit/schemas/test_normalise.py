@@ -105,7 +105,11 @@ VALUES = st.recursive(
 @settings(max_examples=300)
 @given(DOCUMENTS, st.lists(VALUES, min_size=1, max_size=5))
 def test_what_fits_a_schema_fits_its_plain_form(document, values):
-    normal = plain(document)
+    try:
+        normal = plain(document)
+    except InvalidOptionError as error:
+        assert str(error).startswith("no value fits") or str(error).endswith("is defined by itself")
+        return
     Draft7Validator.check_schema(normal)
     for part in subschemas(normal):
         assert part.keys() <= PLAIN_KEYWORDS

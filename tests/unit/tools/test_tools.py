@@ -360,7 +360,7 @@ def untyped(x): ...
 def many(*things: int): ...
 def named(**things: int): ...
 def positional(x: int, /): ...
-def strange(x: list[complex]): ...
+def strange(x: list[range]): ...
 def unknown(x: "Nowhere"): ...  # noqa: F821 - not defined on purpose
 def generator(x: int):
     yield x
@@ -389,8 +389,8 @@ async def async_generator(x: int):
         (
             strange,
             (
-                "tool strange: parameter 'x' has the type list[complex], which a model cannot "
-                "give: builtins.complex has no JSON form"
+                "tool strange: parameter 'x' has the type list[range], which a model cannot "
+                "give: builtins.range has no JSON form"
             ),
         ),
         (

@@ -110,9 +110,13 @@ class AsyncBatch(Generic[OutputT_co]):
         """Returns how far the batch is, in whichever process it is running."""
         return read_status(self._file)
 
-    def records(self) -> Iterator[BatchRecord]:
-        """Iterates over the rows as the journal has them, in their order."""
-        return read_records(self._file)
+    def records(self) -> Iterator[BatchRecord[OutputT_co]]:
+        """Iterates over the rows as the journal has them, in their order.
+
+        Raises:
+            OutputError: An answer that fitted ``output=`` does not any more.
+        """
+        return map(self._typed, read_records(self._file))
 
     def failed(self) -> FailedRows:
         """Returns the rows that failed."""
@@ -134,6 +138,13 @@ class AsyncBatch(Generic[OutputT_co]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._file)!r})"
+
+    def _typed(self, record: BatchRecord) -> BatchRecord[OutputT_co]:
+        """Reads the answer of a row as its outcome was read."""
+        wanted = self._options.output
+        if wanted is not None and record.state == "done" and record.text is not None:
+            record = msgspec.structs.replace(record, output=wanted.parse(record.text))
+        return cast("BatchRecord[OutputT_co]", record)  # as the options say
 
     async def _outcomes(
         self, executor: DaskExecutor | None, stopping: asyncio.Event

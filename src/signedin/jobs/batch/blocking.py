@@ -49,8 +49,12 @@ class Batch(Handle[AsyncBatch[OutputT_co]], Generic[OutputT_co]):
         """Returns how far the batch is, in whichever process it is running."""
         return self._async.status()
 
-    def records(self) -> Iterator[BatchRecord]:
-        """Iterates over the rows as the journal has them, in their order."""
+    def records(self) -> Iterator[BatchRecord[OutputT_co]]:
+        """Iterates over the rows as the journal has them, in their order.
+
+        Raises:
+            OutputError: An answer that fitted ``output=`` does not any more.
+        """
         return self._async.records()
 
     def failed(self) -> FailedRows:

@@ -80,7 +80,7 @@ class RowRun(msgspec.Struct, frozen=True, array_like=True):
     ending: str
 
 
-class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
+class BatchRecord(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
     """A row as the journal has it.
 
     Attributes:
@@ -89,7 +89,8 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
         state: Where it is.
         row: Its fields.
         text: The answer.
-        output: The structured output, if that was asked for.
+        output: The structured output, if that was asked for: of the type that was, where a batch
+            has it; as plain JSON in exports.
         error: Why it failed.
         error_kind: The same in the words of `ErrorKind`.
         provider: Who answered.
@@ -113,7 +114,7 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     state: RowState
     row: Mapping[str, object]
     text: str | None = None
-    output: object = None
+    output: OutputT_co | None = None
     error: str | None = None
     error_kind: str | None = None
     provider: str | None = None

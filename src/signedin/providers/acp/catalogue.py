@@ -58,7 +58,8 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         adds_up_tokens: Whether it reports the tokens of all prompts since the session was opened.
         has_notices: Whether what it has to say itself stands in the model's answer.
         keeps_folder: Whether a stored session continues only in the folder it began in: in another
-            one it would wait for ever for what it asks.
+            one it would wait for ever for what it asks. If that is gone, its commands ``export ID``
+            and ``import FILE`` move the session.
         can: Which of `SESSION_METHODS` it has, and what else others lack.
         cannot: Capabilities that other agents have and it lacks.
         features: What it may ask its client to do.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import msgspec
@@ -37,9 +41,11 @@ from signedin.providers.base import ProviderSession, SessionRequest
 from signedin.providers.shared.tool_service import OfferedTools, ToolService
 from signedin.safety.sandbox.confinement import Confinement, level_of
 from signedin.tools.tool import AnyTool
+from signedin.wire.capture import capture
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 
+_MOVING_SECONDS = 60.0
 WRITE_BEHIND = 2.0
 """Seconds after a turn in which an agent may not have stored all of it: qwen 0.15 writes later."""
 
@@ -422,7 +428,7 @@ class ACPSession(ProviderSession):
             if agent.session_capabilities.fork is None:
                 hint = f"{agent.name} {agent.version} cannot copy sessions"
                 raise UnsupportedOptionError(self._dialect.name, "fork", hint)
-            await self._check_folder(agent, self._id)
+            await self._check_folder(running, self._id)
             state, payload = await agent.fork_session(self._id, cwd, servers)
             self._forks = False
             return self._opened_session(_reported_id(state, agent), agent, state, payload)
@@ -431,29 +437,51 @@ class ACPSession(ProviderSession):
                 self._dialect.name, "resume", f"{agent.name} {agent.version} cannot load sessions"
             )
         self._dialect.before_load(self._id, running.launch, self._options.cwd)
-        await self._check_folder(agent, self._id)
+        await self._check_folder(running, self._id)
         state, payload = await agent.load_session(self._id, cwd, servers)
         if self._dialect.late_replay and state.modes is not None:
             agent.listen(self._id, self)
             await self._end_of_replay(agent, self._id, state.modes.current_mode_id)
         return self._opened_session(self._id, agent, state, payload)
 
-    async def _check_folder(self, agent: ACPAgent, session_id: str) -> None:
+    async def _check_folder(self, running: RunningAgent, session_id: str) -> None:
         if not self._dialect.keeps_folder:
             return
         place, cursor = self._options.cwd, None
         here = {str(place), str(await asyncio.to_thread(place.resolve))}
         while True:
-            page = await agent.list_sessions(None, cursor)
+            page = await running.agent.list_sessions(None, cursor)
             begun = [each.cwd for each in page.sessions if each.session_id == session_id]
-            if any(begun) and begun[0] not in here:
-                raise InvalidOptionError(
-                    f"'cwd' of a {self._dialect.name} session is fixed when it begins, "
-                    f"to {begun[0]}"
-                )
+            folder = next(iter(begun), None)
+            if folder and folder not in here:
+                if await asyncio.to_thread(os.path.exists, folder):
+                    raise InvalidOptionError(
+                        f"'cwd' of a {self._dialect.name} session is fixed when it begins, "
+                        f"to {folder}"
+                    )
+                await self._move_here(running.launch, session_id)
             cursor = page.next_cursor
             if begun or not cursor:
                 return
+
+    async def _move_here(self, launch: Launch, session_id: str) -> None:
+        """Moves a session whose folder is gone as its agent does: by export and import.
+
+        Raises:
+            InvalidOptionError: The agent refuses.
+        """
+        run = partial(capture, env=launch.env, cwd=self._options.cwd, seconds=_MOVING_SECONDS)
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "session.json")
+            ended = await run([launch.argv[0], "export", session_id])
+            if ended.returncode == 0:
+                await asyncio.to_thread(file.write_bytes, ended.stdout)
+                ended = await run([launch.argv[0], "import", str(file)])
+        if ended.returncode != 0:
+            raise InvalidOptionError(
+                f"the folder of session {session_id} is gone, and {self._dialect.name} could not "
+                f"move it to {self._options.cwd}: {ended.stderr}"
+            )
 
     async def _end_of_replay(self, agent: ACPAgent, session_id: str, mode: str) -> None:
         """Waits until the history is replayed, so that no turn receives it as its own.

@@ -95,7 +95,7 @@ class GeminiDialect:
         if self._config.replays:
             return
         store = GeminiStore(gemini_folder(launch.env))
-        store.check_place(session_id, cwd)
+        store.place(session_id, cwd)
         store.join(session_id)
         make_loadable(session_id, launch.env)
 

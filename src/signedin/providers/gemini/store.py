@@ -199,32 +199,50 @@ class GeminiStore:
         """
         try:
             for file in self._files(session_id):
-                project = file.parent.parent
                 file.unlink(missing_ok=True)
-                (project / "logs" / f"session-{session_id}.jsonl").unlink(missing_ok=True)
-                for folder in (
-                    project / "tool-outputs" / f"session-{session_id}",
-                    project / session_id,
-                    file.parent / session_id,
-                ):
+                log, *folders = _belongings(file, session_id)
+                log.unlink(missing_ok=True)
+                for folder in folders:
                     shutil.rmtree(folder, ignore_errors=True)
         except OSError as error:
             raise InvalidOptionError(f"session {session_id} cannot be deleted: {error}") from error
 
-    def check_place(self, session_id: str, cwd: Path) -> None:
+    def place(self, session_id: str, cwd: Path) -> None:
         """Refuses to continue a conversation in another folder than the one it began in.
 
-        Gemini CLI, started in another folder, says that there is no such session.
+        Gemini CLI, started in another folder, says that there is no such session. Where the folder
+        is gone, renamed for example, the conversation is moved to the one that is asked for.
 
         Raises:
-            InvalidOptionError: It began in another folder.
+            InvalidOptionError: It began in another folder, or the system refused.
         """
-        files = self._folder.glob(f"tmp/*/chats/session-*-{session_id[:8]}.json*")
+        files = list(self._folder.glob(f"tmp/*/chats/session-*-{session_id[:8]}.json*"))
         begun = {_root(file.parent.parent) for file in files} - {""}
-        if begun and begun.isdisjoint({str(cwd), os.path.realpath(cwd)}):
+        if not begun or not begun.isdisjoint({str(cwd), os.path.realpath(cwd)}):
+            return
+        if there := [folder for folder in begun if Path(folder).exists()]:
             raise InvalidOptionError(
-                f"'cwd' of a gemini session is fixed when it begins, to {min(begun)}"
+                f"'cwd' of a gemini session is fixed when it begins, to {min(there)}"
             )
+        try:
+            self._move(files, session_id, cwd)
+        except OSError as error:
+            raise InvalidOptionError(f"session {session_id} cannot be moved: {error}") from error
+
+    def _move(self, files: Sequence[Path], session_id: str, cwd: Path) -> None:
+        """Moves a conversation into what Gemini CLI takes for its own folder of a project."""
+        here = os.path.realpath(cwd)
+        projects = (each for each in self._folder.glob("tmp/*") if _root(each) in {str(cwd), here})
+        project = next(projects, self._folder / "tmp" / f"{Path(here).name}-{session_id[:8]}")
+        if not project.exists():
+            project.mkdir(mode=0o700)
+            (project / ".project_root").write_text(here, encoding="utf-8")
+        for file in files:
+            for each in (file, *_belongings(file, session_id)):
+                if each.exists():
+                    target = project / each.relative_to(file.parent.parent)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    each.rename(target)
 
     def join(self, session_id: str) -> None:
         """Adds to the newest file of a conversation the messages that only older ones have.
@@ -392,6 +410,17 @@ def _records(file: Path) -> Iterator[dict[str, object]]:
             yield msgspec.json.decode(repair_surrogates(text), type=dict[str, object])
         except _UNREADABLE:
             continue  # cut off, or of a newer form
+
+
+def _belongings(file: Path, session_id: str) -> tuple[Path, ...]:
+    """What a conversation has beside its file: its log, and folders."""
+    project = file.parent.parent
+    return (
+        project / "logs" / f"session-{session_id}.jsonl",
+        project / "tool-outputs" / f"session-{session_id}",
+        project / session_id,
+        file.parent / session_id,
+    )
 
 
 def _root(project: Path) -> str:

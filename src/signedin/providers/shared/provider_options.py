@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Annotated, ClassVar, Self, cast, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
+from signedin.model.naming import meant
 
 Switch = Annotated[bool, Meta(description="be True or False")]
 Table = Annotated[Mapping[str, object], Meta(description="be a mapping")]
@@ -59,9 +59,8 @@ class ProviderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     @classmethod
     def _missing(cls, name: str) -> str:
         known = sorted(cls.__struct_fields__)
-        close = [f"did you mean {each!r}?" for each in get_close_matches(name, known, n=1)]
         more = [cls.elsewhere] if cls.elsewhere else []
-        return "; ".join([repr(name), f"known: {', '.join(known)}", *more, *close])
+        return "; ".join([repr(name), f"known: {', '.join(known)}", *more]) + meant(name, known)
 
     @classmethod
     def _misfit(cls, error: msgspec.ValidationError, given: Mapping[str, object]) -> str:

@@ -137,7 +137,7 @@ class HeadlessSession(ProviderSession):
         env: dict[str, str] = {**temporary, **gemini.start(self._config, options).env}
         if self._id is not None:
             check_retention(env)
-            self._files.check_place(checked_id(self._id), options.cwd)
+            self._files.place(checked_id(self._id), options.cwd)
             self._files.join(self._id)
         limits = await confinement_of(gemini.sandboxed(self._config, options, keys), options)
         words, own = prefix(limits, env, {folder, env["TMPDIR"]})
