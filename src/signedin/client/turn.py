@@ -15,6 +15,7 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from contextvars import copy_context
+from functools import partial
 from typing import Generic, Self, TypeVar, cast
 
 import msgspec
@@ -395,7 +396,9 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         if self._meter is not None:
             self._meter.begin()
         # What it holds is closed with the turn, and that when the loop ends.
-        host = CallbackHost(self._options, self._end_with)
+        host = CallbackHost(
+            self._options, partial(_unless_gone, weakref.WeakMethod(self._end_with))
+        )
         opening = self._stack.enter_async_context(self._opener(self._recorder, host))
         self._turn = turn = await Unwatched(opening)
         if self._excess is not None:
@@ -499,6 +502,14 @@ class BlockingTurn(Batches[AnyEvent], Generic[OutputT_co]):
 
     def _repr_html_(self) -> str | None:
         return self._async.html()
+
+
+def _unless_gone(
+    method: weakref.WeakMethod[Callable[[BaseException], None]], error: BaseException
+) -> None:
+    """Calls a method of a turn that its host must not hold: one that nobody holds is abandoned."""
+    if found := method():
+        found(error)
 
 
 def _escape_error(escaped: BaseException) -> SignedinError:
