@@ -212,8 +212,18 @@ def checked_directory(path: StrPath) -> Path:
     try:
         # abspath, not resolve: a symlinked folder keeps the name the caller gave it
         absolute = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
+        str(absolute).encode()
     except TypeError as error:  # bytes, a number
         raise InvalidOptionError(f"cwd {path!r} is not a path: {error}") from None
+    except FileNotFoundError:
+        raise InvalidOptionError(
+            "the current folder was removed; change to another, or give cwd= as an absolute path"
+        ) from None
+    except UnicodeEncodeError:
+        raise InvalidOptionError(
+            f"cwd {str(path)!r} has a name that is not UTF-8, which agents cannot be given; rename "
+            "it, or give a link to it that has another name"
+        ) from None
     try:
         if S_ISDIR(absolute.stat().st_mode):
             return absolute

@@ -76,6 +76,7 @@ from signedin.providers.shared.versions import VersionCheck
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.safety.sandbox.confinement import Confinement
+from signedin.wire.inherited import not_of
 
 TRANSPORT = "acp"
 MOST_UNUSED = 3
@@ -385,7 +386,13 @@ class KnownDialect:
         _check_account(self.name, self._config)
         guard = ProjectGuard() if options.trust_project else self._known.guard or ProjectGuard()
         _check_guard(self.name, guard, options)
-        changes = {**NO_SHARED_FOLDER, **self._known.env, **options.env, **guard.env}
+        changes = {
+            **NO_SHARED_FOLDER,
+            **self._known.env,
+            **not_of(options.cwd),
+            **options.env,
+            **guard.env,
+        }
         env = child_environment(self._known.vendor, self._config.env_policy, changes)
         return Launch(
             argv=(*self._argv(), *self._trusting(options)),
