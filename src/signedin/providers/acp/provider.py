@@ -76,7 +76,7 @@ from signedin.providers.shared.versions import VersionCheck
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.safety.sandbox.confinement import Confinement
-from signedin.wire.inherited import not_of
+from signedin.wire.inherited import not_of, reaching_this_machine
 
 TRANSPORT = "acp"
 MOST_UNUSED = 3
@@ -400,6 +400,7 @@ class KnownDialect:
             features=self._known.features,
             meta=guard.meta,
             servers=servers_key(options) if self._known.shares_servers else "",
+            bridged=self._known.asks_proxy and bool(reaching_this_machine(env)),
         )
 
     def sandboxed(self, options: TurnOptions) -> SandboxedAgent:
