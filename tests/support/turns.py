@@ -1,7 +1,7 @@
 """Reads turns the way a user does, and checks the event contract of every stream."""
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import msgspec
 
@@ -15,7 +15,9 @@ from signedin import (
     SignedinError,
     Turn,
 )
+from signedin.client.callback_host import CallbackHost
 from signedin.model.events import EMPTY_PAYLOAD
+from signedin.model.options import TurnOptions
 from signedin.testing import assert_event_contract
 
 ErrorT = TypeVar("ErrorT", bound=SignedinError)
@@ -82,3 +84,12 @@ def without_deltas(events: Iterable[Event]) -> list[Event]:
 def of_type(events: Sequence[Event], kind: type[Event]) -> list[Event]:
     """The events of one type."""
     return [event for event in events if isinstance(event, kind)]
+
+
+def host_of(options: TurnOptions) -> CallbackHost:
+    """The host of a turn whose callbacks raise nothing that would end it."""
+
+    def escaped(error: BaseException) -> NoReturn:
+        raise AssertionError(f"a callback raised {error!r}")
+
+    return CallbackHost(options, escaped)

@@ -20,6 +20,7 @@ from signedin.cli.documents import (
     VerdictDocument,
 )
 from signedin.cli.errors import FAILURE, SUCCESS
+from signedin.cli.piped import PipedInput, StdinMode
 from signedin.cli.tables import aligned
 from signedin.cli.worktree import hand_over
 from signedin.client.async_client import AsyncClient
@@ -63,6 +64,7 @@ from signedin.model import choices
     metavar="FILE",
     help="Write an HTML page that has all side by side.",
 )
+@options.stdin
 @options.json
 def best_of(
     *,
@@ -79,6 +81,7 @@ def best_of(
     setup: str | None,
     apply: bool,
     page: Path | None,
+    stdin: StdinMode,
     json: bool,
 ) -> int:
     """Have several agents do the same, and take the best.
@@ -90,7 +93,8 @@ def best_of(
     signedin best-of "Fix the failing test" -p codex -p claude --check "pytest -q" --apply
     signedin best-of "Fix it" -p 'codex effort=high' -p codex --judge claude > best.patch
     """
-    text = values.read_prompt(prompt)
+    piped = PipedInput(stdin)
+    text = values.read_prompt(prompt, piped)
     if page is not None:
         from signedin.cli.page.document import check_target  # noqa: PLC0415 - jinja2 takes 60 ms
 
@@ -129,7 +133,8 @@ def best_of(
         if not json:
             click.echo(_table(made), err=True, nl=False)
 
-    return SUCCESS if asyncio.run(run()).best else FAILURE
+    with piped.reporting_what_is_left():
+        return SUCCESS if asyncio.run(run()).best else FAILURE
 
 
 def _contestant(words: str, of_all: Mapping[str, object]) -> Contestant:

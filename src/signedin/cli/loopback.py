@@ -21,6 +21,7 @@ from signedin.cli.signals import calling_on_stop
 from signedin.loopback import LoopbackModel, ModelRequest, ScriptError
 from signedin.loopback.clients import CLIENTS, ClientOptions
 from signedin.wire.groups import MARK, ProcessGroup, new_mark
+from signedin.wire.inherited import default_signals, reaching_this_machine
 
 LONGEST_PROMPT = 100
 
@@ -111,7 +112,8 @@ async def _run(model: LoopbackModel, provider: str | None, command: Sequence[str
         changes = {**os.environ, **model.variables(provider)}
         env = {name: value for name, value in changes.items() if value is not None}
         mark = new_mark()
-        process = await asyncio.create_subprocess_exec(*command, env={**env, MARK: mark})
+        env |= {**reaching_this_machine(env), MARK: mark}
+        process = await asyncio.create_subprocess_exec(*default_signals(), *command, env=env)
 
         def pass_on(signum: int) -> None:
             if process.returncode is None and not (signum == signal.SIGINT and _has_terminal()):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, get_args
 
 import click
 
+from signedin.cli.piped import StdinMode
 from signedin.cli.streams import PLAIN
 from signedin.model import choices
 from signedin.model.errors import ErrorKind, Limit, SignedinError
@@ -188,6 +189,13 @@ idle_timeout = click.option(
     type=float,
     metavar="SECONDS",
     help="Time that may pass without anything happening.",
+)
+stdin = click.option(
+    "--stdin",
+    type=click.Choice(get_args(StdinMode)),
+    default="auto",
+    help="auto continues without piped input of which nothing comes for 3 seconds; wait waits for "
+    "its end.",
 )
 BUDGET: Mapping[Limit, tuple[type[float], str, str]] = {
     "tokens": (int, "NUMBER", "Tokens that may be used, input and output."),

@@ -18,6 +18,7 @@ from signedin.cli.errors import StoppedError, UsageError
 if TYPE_CHECKING:
     from signedin.cli.follow import Follower
     from signedin.cli.output import Presenter
+    from signedin.cli.piped import StdinMode
     from signedin.cli.worktree import OwnCopy
     from signedin.client.async_client import AsyncClient
     from signedin.model import choices
@@ -85,6 +86,7 @@ _REPEATABLE = (
 )
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time the turn may take in all.")
 @options.idle_timeout
+@options.stdin
 @options.budget
 @options.retry
 @options.source()
@@ -145,6 +147,7 @@ def run(
     apply: bool,
     timeout: float | None,
     idle_timeout: float | None,
+    stdin: StdinMode,
     budget: Budget | None,
     retry: int | None,
     source: choices.AuthSource,
@@ -176,6 +179,7 @@ def run(
 
     from signedin.cli import values
     from signedin.cli.audience import choose_presenters, who_answers
+    from signedin.cli.piped import PipedInput
     from signedin.client.async_client import AsyncClient
     from signedin.client.keywords import check_keywords, resolve
     from signedin.model.capabilities import check_retry, check_supported
@@ -191,11 +195,13 @@ def run(
         own_copy = OwnCopy.of(cwd, permissions, base, include, setup, apply=apply, json=json)
     elif apply or base or include or setup:
         raise UsageError("--apply, --base, --include and --setup are for --worktree")
+    piped = PipedInput(stdin, timeout)
+    text = values.read_prompt(prompt, piped)
     given = {
         "cwd": cwd,
         "model": model,
         "effort": effort,
-        "timeout": timeout,
+        "timeout": piped.left,
         "idle_timeout": idle_timeout,
         "budget": budget,
         "permissions": permissions,
@@ -211,7 +217,6 @@ def run(
         "mcp_servers": values.mcp_servers(mcp_server) if mcp_server else None,
         "provider_options": values.provider_options(provider_option) or None,
     }
-    text = values.read_prompt(prompt)
     presenters = choose_presenters(json=json, stream=stream)
     if transcript is not None:
         from signedin.cli.transcript import TranscriptWriter
@@ -240,11 +245,11 @@ def run(
         check_retry(client.provider, client.capabilities, checked.get("retry"))
     schema = values.output_schema(output_schema) if output_schema is not None else None
     turn_options = resolve({}, checked, schema)
-    asyncio.run(
-        run_prompt(
-            client, text, turn_options, presenters, resume=resume, fork=fork, own_copy=own_copy
-        )
+    running = run_prompt(
+        client, text, turn_options, presenters, resume=resume, fork=fork, own_copy=own_copy
     )
+    with piped.reporting_what_is_left():
+        asyncio.run(running)
 
 
 def _recording(file: Path, prompt: str, given: Mapping[str, object], elsewhere: object) -> Cassette:

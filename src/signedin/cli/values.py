@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import stat
-import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-import click
 import msgspec
 
 from signedin.cli.errors import UsageError
+from signedin.cli.piped import PipedInput
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
 from signedin.model.options import McpServer
@@ -23,11 +19,8 @@ if TYPE_CHECKING:
     from signedin.model.retry import Retry
     from signedin.safety.policy.rules import Policy
 
-_PATIENCE = 3.0
-"""Seconds until the user is reminded that standard input is being read."""
 
-
-def read_prompt(argument: str) -> str:
+def read_prompt(argument: str, piped: PipedInput) -> str:
     """Returns the prompt, with what comes in on standard input.
 
     ``-`` is what standard input has. Below any other prompt stands what is piped in, after an
@@ -35,12 +28,13 @@ def read_prompt(argument: str) -> str:
 
     Raises:
         UsageError: It is empty, or no text.
+        TimeoutExceededError: Standard input does not end in the time of the run.
     """
     if argument == "-":
-        return _checked_text(_standard_input(), "standard input")
+        return _checked_text(piped.read(), "standard input")
     prompt = _checked_text(argument, "the prompt")
-    piped = _standard_input() if _is_fed(sys.stdin) else ""
-    return f"{prompt}\n\n{piped}" if piped.strip() else prompt
+    added = piped.below_prompt()
+    return f"{prompt}\n\n{added}" if added.strip() else prompt
 
 
 def variables(env: Sequence[str], unset: Sequence[str]) -> dict[str, str | None]:
@@ -157,32 +151,6 @@ def _checked_text(text: str, where: str) -> str:
     if not text.strip():
         raise UsageError(f"{where} is empty; say what to ask, or - to read it from standard input")
     return text
-
-
-def _is_fed(stream: TextIO) -> bool:
-    """Whether something else than a terminal or another device is at the other end."""
-    try:
-        mode = os.fstat(stream.fileno()).st_mode
-    except (OSError, ValueError):
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
-
-
-def _standard_input() -> str:
-    notice = threading.Timer(_PATIENCE, _say_what_is_awaited)
-    notice.daemon = True
-    if not sys.stdin.isatty():
-        notice.start()
-    try:
-        return sys.stdin.buffer.read().decode()
-    except UnicodeError:
-        raise UsageError("standard input is not UTF-8 text") from None
-    finally:
-        notice.cancel()
-
-
-def _say_what_is_awaited() -> None:
-    click.echo("waiting for the end of standard input; if there is none, add: </dev/null", err=True)
 
 
 def _pair(given: str, flag: str) -> tuple[str, str]:

@@ -39,6 +39,7 @@ from signedin.client.members import (
 )
 from signedin.client.session import AsyncSession, send
 from signedin.client.turn import AsyncTurn, new_recorder
+from signedin.model.approvals import Host
 from signedin.model.capabilities import (
     Capabilities,
     check_retry,
@@ -333,7 +334,7 @@ class AsyncClient(FromConfig):
         check_single_try(self.provider, checked)
         options = self._options(checked, output)
         return AsyncTurn(
-            lambda recorder: self._single_turn(prompt, resume, options, recorder),
+            partial(self._single_turn, prompt, resume, options),
             new_recorder(self.provider, self.transport, options),
             options,
             lambda cleanup: self._leftovers.begin(cleanup, self),
@@ -724,12 +725,17 @@ class AsyncClient(FromConfig):
 
     @asynccontextmanager
     async def _single_turn(
-        self, prompt: str, resume: str | None, options: TurnOptions, recorder: TurnRecorder
+        self,
+        prompt: str,
+        resume: str | None,
+        options: TurnOptions,
+        recorder: TurnRecorder,
+        host: Host,
     ) -> AsyncGenerator[ProviderTurn, None]:
         """A turn in its own session, which is freed with it."""
         async with (
             self._closing(self.session(resume=resume)) as session,
-            session.running(options, partial(send, prompt, options), recorder) as turn,
+            session.running(options, partial(send, prompt, options), recorder, host) as turn,
         ):
             yield turn
 

@@ -62,6 +62,8 @@ class Turn(BlockingTurn[OutputT_co]):
             OutputError: The answer does not fit the ``output=`` that was asked for.
             SignedinError: The turn failed, timed out or was interrupted; ``error.result`` has what
                 was received.
+            BaseException: A callback has raised it, such as `KeyboardInterrupt`; ``error.result``
+                likewise.
         """
         return call(self._async.result)
 

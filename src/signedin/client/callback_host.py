@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -20,9 +20,10 @@ from signedin.model.approvals import (
     changed_text,
 )
 from signedin.model.commands import bare_command
+from signedin.model.errors import described
 from signedin.model.events import JSON
 from signedin.model.options import TurnOptions
-from signedin.runtime.aio import run_callback
+from signedin.runtime.aio import is_cancelled, run_callback
 
 if TYPE_CHECKING:
     from signedin.safety.policy.rules import Answer
@@ -33,15 +34,27 @@ _log = logging.getLogger("signedin")
 
 
 class CallbackHost:
-    """The `Host` of one turn. Callbacks get the context variables of who started the turn."""
+    """The `Host` of one turn. Callbacks get the context variables of who started the turn.
 
-    def __init__(self, options: TurnOptions) -> None:
+    The agent always gets an answer: an exception of a callback refuses what was asked.
+
+    Args:
+        options: How the turn was asked for, with the callbacks.
+        on_escape: Called with what is more than a failure of the callback, such as
+            `KeyboardInterrupt` or the outcome of a test: the turn is to end with it.
+    """
+
+    def __init__(self, options: TurnOptions, on_escape: Callable[[BaseException], None]) -> None:
         self._options = options
+        self._on_escape = on_escape
         self._context = copy_context()
         self._promised: list[ApprovalRequest] = []
 
     async def approve(self, request: ApprovalRequest) -> Decision:
         """Lets ``policy`` decide, then ``on_approval``. No callback, or one that fails, denies."""
+        return await self._answered(self._decide(request), "on_approval", _failed)
+
+    async def _decide(self, request: ApprovalRequest) -> Decision:
         answer = self.by_policy(request)
         if answer and (decision := answer.decision(request)):
             return decision
@@ -61,11 +74,7 @@ class CallbackHost:
         callback = self._options.on_approval
         if callback is None:
             return UNATTENDED
-        try:
-            decision = await self._called(run_callback(callback, request))
-        except Exception as error:
-            _log.exception("on_approval failed; the request is denied")
-            return _failed(f"on_approval failed: {error}")
+        decision = await run_callback(callback, request)
         if not isinstance(decision, Decision):  # pyright: ignore[reportUnnecessaryIsInstance]
             _log.error("on_approval returned %r, not a decision; the request is denied", decision)
             return _failed("on_approval returned no decision")
@@ -96,11 +105,9 @@ class CallbackHost:
         callback = self._options.on_question
         if callback is None:
             return None
-        try:
-            answers = await self._called(run_callback(callback, questions))
-        except Exception:
-            _log.exception("on_question failed; the questions are declined")
-            return None
+        answers = await self._answered(
+            run_callback(callback, questions), "on_question", lambda _: None
+        )
         if answers is not None and not isinstance(answers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             _log.error("on_question returned %r; the questions are declined", type(answers))
             return None
@@ -114,11 +121,34 @@ class CallbackHost:
         request = ApprovalRequest(subject="tool", item_id="", tool=name, arguments=arguments)
         if (answer := self.by_policy(request)) and answer.verdict == "deny":
             return ToolResult((TextContent(f"not permitted: {answer.why}"),), error=True)
-        return await self._called(Toolbox(self._options.tools).call(name, cast("JSON", arguments)))
+        return await self._answered(
+            Toolbox(self._options.tools).call(name, cast("JSON", arguments)),
+            name,
+            lambda why: ToolResult((TextContent(why),), error=True),
+        )
 
-    async def _called(self, work: Coroutine[object, object, T]) -> T:
-        """Waits for something that has the context variables of the turn."""
-        return await asyncio.get_running_loop().create_task(work, context=self._context)
+    async def _answered(
+        self, work: Coroutine[object, object, T], callback: str, refusal: Callable[[str], T]
+    ) -> T:
+        """Waits for a callback, which has the context variables of the turn, or refuses.
+
+        What it raises is caught in the task it is called in: some exceptions would end the event
+        loop from there.
+        """
+
+        async def answered() -> T:
+            try:
+                return await work
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                    raise
+                if isinstance(error, Exception | asyncio.CancelledError):
+                    _log.error("%s failed; what was asked is refused", callback, exc_info=error)
+                else:
+                    self._on_escape(error)
+                return refusal(f"{callback} failed: {described(error)}")
+
+        return await asyncio.get_running_loop().create_task(answered(), context=self._context)
 
 
 def _failed(reason: str) -> Decision:

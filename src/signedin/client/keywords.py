@@ -369,7 +369,7 @@ def resolve(
 ) -> TurnOptions:
     """Fills a turn's checked keywords up with checked defaults; mappings are merged by key."""
     merged: dict[str, Any] = {**merge_keywords(defaults, keywords)}
-    merged["cwd"] = merged.get("cwd") or Path.cwd()
+    merged["cwd"] = merged.get("cwd") or checked_directory(".")
     spec: OutputSpec[object] | None = None
     if output is not None:
         from signedin.schemas.structured_output import OutputSpec  # noqa: PLC0415 - costs 20 ms, seldom needed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
 from signedin.model.errors import InvalidOptionError, SignedinError, UsageLimitError
 from signedin.model.results import Outcome, RunResult
@@ -17,12 +17,13 @@ async def map_prompts(
     """Runs prompts and yields their outcomes; see `AsyncClient.map`.
 
     At most ``concurrency`` prompts are under way or finished and not yet taken, so a slow consumer
-    holds back the runs rather than filling memory.
+    holds back the runs rather than filling memory. What ``prompts`` raises is raised once those
+    that were begun have ended.
     """
     if isinstance(concurrency, bool) or concurrency < 1:
         raise InvalidOptionError(f"concurrency must be a whole number from 1, not {concurrency!r}")
     run = _until_used_up(run)
-    waiting = enumerate(prompts)
+    waiting = _Waiting(prompts)
     running: dict[int, asyncio.Task[Outcome[object]]] = {}
     try:
         _start_more(run, waiting, running, concurrency)
@@ -34,6 +35,24 @@ async def map_prompts(
         for task in running.values():
             task.cancel()
         await asyncio.gather(*running.values(), return_exceptions=True)
+    if waiting.failure is not None:
+        raise waiting.failure
+
+
+class _Waiting:
+    """Prompts that were not begun yet, up to where their iterable fails."""
+
+    def __init__(self, prompts: Iterable[str]) -> None:
+        self._prompts = enumerate(prompts)
+        self.failure: BaseException | None = None
+
+    def next(self) -> tuple[int, str] | None:
+        if self.failure is None:
+            try:
+                return next(self._prompts, None)
+            except BaseException as error:
+                self.failure = error
+        return None
 
 
 def _until_used_up(run: Run) -> Run:
@@ -56,11 +75,11 @@ def _until_used_up(run: Run) -> Run:
 
 def _start_more(
     run: Run,
-    waiting: Iterator[tuple[int, str]],
+    waiting: _Waiting,
     running: dict[int, asyncio.Task[Outcome[object]]],
     concurrency: int,
 ) -> None:
-    while len(running) < concurrency and (entry := next(waiting, None)) is not None:
+    while len(running) < concurrency and (entry := waiting.next()) is not None:
         index, prompt = entry
         running[index] = asyncio.create_task(_outcome(run, index, prompt))
 

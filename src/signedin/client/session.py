@@ -11,7 +11,6 @@ from typing import Self, TypeAlias, TypeVar, Unpack, overload
 
 from signedin.client.attempts import run_to_end
 from signedin.client.budgets import admit, turn_meter
-from signedin.client.callback_host import CallbackHost
 from signedin.client.conversations import Conversation, Conversations
 from signedin.client.keywords import check_keywords, check_prompt, resolve
 from signedin.client.turn import AsyncTurn, new_recorder
@@ -321,7 +320,7 @@ class AsyncSession:
 
     @asynccontextmanager
     async def running(
-        self, options: TurnOptions, start: TurnStart, recorder: TurnRecorder
+        self, options: TurnOptions, start: TurnStart, recorder: TurnRecorder, host: Host
     ) -> AsyncGenerator[ProviderTurn, None]:
         """Runs a turn for the length of a ``with`` block.
 
@@ -339,7 +338,7 @@ class AsyncSession:
         try:
             session = conversation.session
             async with conversation.starting.block():
-                turn = conversation.turn = await start(session, CallbackHost(options))
+                turn = conversation.turn = await start(session, host)
             self._began_turn = True
             recorder.warn(session.notices)
             session.notices = ()

@@ -13,20 +13,22 @@ from collections.abc import (
     Generator,
     Iterator,
 )
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from contextvars import copy_context
+from functools import partial
 from typing import Generic, Self, TypeVar, cast
 
 import msgspec
 
 from signedin.client.budgets import TurnMeter
+from signedin.client.callback_host import CallbackHost
 from signedin.model.display import html
 from signedin.model.errors import (
     BudgetExceededError,
-    OutputError,
     SignedinError,
     TimeoutExceededError,
     TurnInterruptedError,
+    described,
 )
 from signedin.model.events import AnyEvent, DoneEvent, DoneReason, Event, event_from_error
 from signedin.model.items import AnyItem, ItemFeed
@@ -54,9 +56,9 @@ STOP_SECONDS = 5.0
 _QUIET_ENDS: frozenset[DoneReason] = frozenset({"completed", "interrupted"})
 """How a turn ends whose iteration raises nothing."""
 
-TurnOpener = Callable[[TurnRecorder], AbstractAsyncContextManager[ProviderTurn]]
-"""Starts a turn when entered, warns in its record of how that came about, and leaves nothing of the
-turn behind when left."""
+TurnOpener = Callable[[TurnRecorder, CallbackHost], AbstractAsyncContextManager[ProviderTurn]]
+"""Starts a turn when entered, for the host that answers its agent, warns in its record of how that
+came about, and leaves nothing of the turn behind when left."""
 
 
 class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
@@ -118,6 +120,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self._waiting: asyncio.Timeout | None = None
         self._interrupted = False
         self._error: SignedinError | None = None
+        self._escaped: BaseException | None = None
 
     @property
     def id(self) -> str | None:
@@ -161,8 +164,11 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             OutputError: The answer does not fit the ``output=`` that was asked for.
             SignedinError: The turn failed, timed out or was interrupted; ``error.result`` has what
                 was received.
+            BaseException: A callback has raised it, such as `KeyboardInterrupt`; ``error.result``
+                likewise.
         """
         await self._exhaust()
+        self._raise_escaped()
         if error := self._failure():
             raise error
         result = self._fitted(self._recorder.result(turn_id=self.id))
@@ -170,6 +176,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     def raise_failure(self) -> None:
         """Raises the error of a turn that has failed, timed out or used up its budget."""
+        self._raise_escaped()
         done = self._recorder.done
         if done is not None and done.reason not in _QUIET_ENDS and (error := self._failure()):
             raise error
@@ -266,6 +273,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     async def _receive(self) -> list[Event]:
         limit, message = self._limit()
+        if self._escaped is not None:
+            raise _escape_error(self._escaped)
         if self._excess is not None and self._is_opening:
             raise self._excess
         self._waiting = scope = asyncio.timeout_at(limit)
@@ -276,6 +285,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         except TimeoutError as error:
             if isinstance(error, SignedinError) or not scope.expired():
                 raise
+            if self._escaped is not None:
+                raise _escape_error(self._escaped) from None
             if self._interrupted:
                 return [interrupted_done("interrupted")]
             if self._excess is not None:
@@ -289,10 +300,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
     def _record(self, events: list[Event]) -> list[AnyEvent]:
         batch = self._recorder.record(events)
         if self._watcher is not None:
-            try:
+            with self._watching():
                 self._watcher.see(batch)
-            except Exception as error:
-                watching.log_failure(error)
         return batch
 
     def _counted(self, events: list[Event]) -> list[Event]:
@@ -320,10 +329,34 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     def _over_budget(self) -> None:
         if self._is_opening:  # there is nothing yet that could be asked to stop
-            if self._waiting is not None and not self._waiting.expired():
-                self._waiting.reschedule(running_loop().time())
+            self._stop_waiting()
         elif self._stopping is None and not self._closed:
             self._stopping = running_loop().create_task(self._stop())
+
+    def _end_with(self, error: BaseException) -> None:
+        """Ends the turn with what a callback has raised, as with a time limit: at once."""
+        self._escaped = self._escaped or error
+        self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(running_loop().time())
+
+    def _raise_escaped(self) -> None:
+        """Raises what a callback has raised that is more than its failure, with the result."""
+        if self._escaped is not None:
+            raise _with_result(self._escaped, self._recorder.result(turn_id=self.id))
+
+    @contextmanager
+    def _watching(self) -> Generator[None, None, None]:
+        """Logs how a watcher fails; what is more than a failure ends the turn."""
+        try:
+            yield
+        except Exception as error:
+            watching.log_failure(error)
+        except BaseException as error:
+            self._watcher = None
+            self._end_with(error)
 
     async def _stop(self) -> None:
         """Has the agent stop; one that cannot be asked to is stopped by force."""
@@ -356,16 +389,17 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     def _begin_watching(self) -> None:
         if watching.watch is not None and self._beginning is not None:
-            try:
+            with self._watching():
                 self._watcher = watching.watch(self._beginning)
-            except Exception as error:
-                watching.log_failure(error)
 
     async def _open(self) -> ProviderTurn:
         if self._meter is not None:
             self._meter.begin()
         # What it holds is closed with the turn, and that when the loop ends.
-        opening = self._stack.enter_async_context(self._opener(self._recorder))
+        host = CallbackHost(
+            self._options, partial(_unless_gone, weakref.WeakMethod(self._end_with))
+        )
+        opening = self._stack.enter_async_context(self._opener(self._recorder, host))
         self._turn = turn = await Unwatched(opening)
         if self._excess is not None:
             self._over_budget()
@@ -389,9 +423,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             return result
         try:
             output = self._options.output.parse(result.text)
-        except OutputError as error:
-            error.result = result
-            raise
+        except BaseException as error:  # also what a validator raises that is no mistake of a model
+            raise _with_result(error, result)  # noqa: B904
         return msgspec.structs.replace(result, output=output)
 
     async def _release(self) -> None:
@@ -402,7 +435,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         if self._opening is not None and self._on_end is not None and not was_refused:
             self._on_end(self._recorder)
         self._end_watching()
-        if isinstance(self._error, TimeoutExceededError):
+        if isinstance(self._error, TimeoutExceededError) or self._escaped is not None:
             await patiently(self._clean_up(self._end()))
         elif self._opening is not None:
             await finish(self._end())
@@ -412,10 +445,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         if self._watcher is None or done is None:
             return
         why = None if done.reason == "completed" else self._failure()
-        try:
+        with self._watching():
             self._watcher.end(self._recorder.result(turn_id=self.id), why)
-        except Exception as error:
-            watching.log_failure(error)
 
     async def _end(self) -> None:
         if self._stopping is not None:
@@ -471,6 +502,25 @@ class BlockingTurn(Batches[AnyEvent], Generic[OutputT_co]):
 
     def _repr_html_(self) -> str | None:
         return self._async.html()
+
+
+def _unless_gone(
+    method: weakref.WeakMethod[Callable[[BaseException], None]], error: BaseException
+) -> None:
+    """Calls a method of a turn that its host must not hold: one that nobody holds is abandoned."""
+    if found := method():
+        found(error)
+
+
+def _escape_error(escaped: BaseException) -> SignedinError:
+    return SignedinError(f"a callback has ended the turn with {described(escaped)}")
+
+
+def _with_result(error: BaseException, result: RunResult[object]) -> BaseException:
+    """Puts what was received into an error, where it takes more attributes."""
+    with suppress(AttributeError):
+        error.result = result  # pyright: ignore[reportAttributeAccessIssue]
+    return error
 
 
 def new_recorder(provider: str, transport: str, options: TurnOptions) -> TurnRecorder:

@@ -13,6 +13,7 @@ import msgspec
 
 from signedin.model.errors import InvalidOptionError
 from signedin.providers.shared.environment import child_environment
+from signedin.wire.inherited import not_of
 from signedin.wire.process import Process, Tail
 
 
@@ -67,7 +68,9 @@ async def run_command(words: Sequence[str], cwd: Path, timeout: float | None) ->
         )
 
     try:
-        process = await Process.start(argv, env=child_environment("", "minimal", {}), cwd=cwd)
+        process = await Process.start(
+            argv, env=child_environment("", "minimal", not_of(cwd)), cwd=cwd
+        )
     except OSError as error:
         return ended(None, f"{words[0]} could not be started: {error.strerror}")
     stdout, note = Tail(), ""

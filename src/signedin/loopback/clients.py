@@ -1,11 +1,13 @@
 """How each provider's client is made to talk to a loopback model only."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 from signedin.accounts.variables import CHATGPT_LOOPBACK
+from signedin.wire.inherited import reaching_this_machine
 
 
 class ClientOptions(TypedDict):
@@ -82,7 +84,7 @@ def codex_variables(url: str, home: Path) -> dict[str, str | None]:
     config = cast("dict[str, object]", options["provider_options"]["config"])
     lines = [f"{path} = {_as_toml(value)}\n" for path, value in config.items()]
     (home / "config.toml").write_text("".join(lines), encoding="utf-8")
-    return options["env"]
+    return {**options["env"], **reaching_this_machine(os.environ)}
 
 
 def _as_toml(value: object) -> str:

@@ -400,3 +400,13 @@ def add_words(error: BaseException, words: str) -> None:
 
 def _rebuilt(kind: type[SignedinError], args: tuple[object, ...]) -> SignedinError:
     return kind.__new__(kind, *args)
+
+
+def described(error: BaseException) -> str:
+    """Returns the class and the words of an exception that is not one of these."""
+    kind = type(error).__name__
+    try:
+        message = str(error)
+    except Exception:
+        return kind
+    return f"{kind}: {message}" if message else kind

@@ -210,13 +210,24 @@ def absolute_path(path: StrPath) -> Path:
     """Returns a path as an absolute one, whether or not there is something.
 
     Raises:
-        InvalidOptionError: It is not a path.
+        InvalidOptionError: It is not a path, or one that agents cannot be given.
     """
     try:
         # abspath, not resolve: a symlinked folder keeps the name the caller gave it
-        return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
+        absolute = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
+        str(absolute).encode()
     except TypeError as error:  # bytes, a number
         raise InvalidOptionError(f"cwd {path!r} is not a path: {error}") from None
+    except FileNotFoundError:
+        raise InvalidOptionError(
+            "the current folder was removed; change to another, or give cwd= as an absolute path"
+        ) from None
+    except UnicodeEncodeError:
+        raise InvalidOptionError(
+            f"cwd {str(path)!r} has a name that is not UTF-8, which agents cannot be given; rename "
+            "it, or give a link to it that has another name"
+        ) from None
+    return absolute
 
 
 def checked_directory(path: StrPath) -> Path:

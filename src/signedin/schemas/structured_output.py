@@ -14,7 +14,7 @@ from typing import Generic, TypeVar, cast, overload
 
 import msgspec
 
-from signedin.model.errors import InvalidOptionError, OutputError
+from signedin.model.errors import InvalidOptionError, OutputError, described
 from signedin.model.events import JSON
 from signedin.schemas.documents import shape_of_schema
 from signedin.schemas.plain import Schema, properties, types, with_definitions
@@ -123,6 +123,8 @@ class OutputSpec(Generic[T_co]):
             raise OutputError(text, tuple(below(place, error.reasons))) from None
         except RecursionError:
             raise OutputError(text, ("/: the answer is nested too deeply",)) from None
+        except Exception as error:  # the caller's own validator chokes on it
+            raise OutputError(text, (f"{place or '/'}: {described(error)}",)) from error
 
     def repair_prompt(self, mismatch: OutputError) -> str:
         """Returns the prompt for a model whose answer did not fit, so that it answers again."""

@@ -17,7 +17,7 @@ from typing import Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 import msgspec
 
-from signedin.model.errors import InvalidOptionError
+from signedin.model.errors import InvalidOptionError, described
 from signedin.model.events import JSON
 from signedin.model.redact import redact
 from signedin.runtime.aio import in_thread, is_cancelled
@@ -99,16 +99,16 @@ class Tool(msgspec.Struct, Generic[P, R_co], frozen=True, eq=False, dict=True):
         except MismatchError as error:
             return _failure(f"wrong arguments for {self.name}: {error}", error)
         except Exception as error:
-            return _failure(f"wrong arguments for {self.name}: {_described(error)}", error)
+            return _failure(f"wrong arguments for {self.name}: {described(error)}", error)
         try:
             value = await self._run(values)
             return value if isinstance(value, ToolResult) else ToolResult(content_of(value))
         except asyncio.CancelledError as error:
             if is_cancelled():
                 raise
-            return _failure(_described(error), error)
+            return _failure(described(error), error)
         except (Exception, SystemExit) as error:
-            return _failure(_described(error), error)
+            return _failure(described(error), error)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Calls the function itself."""
@@ -255,15 +255,6 @@ def _docstring(function: object) -> str | None:
 
 def _failure(text: str, error: BaseException | None) -> ToolResult:
     return ToolResult((TextContent(redact(text)),), error=True, exception=error)
-
-
-def _described(error: BaseException) -> str:
-    kind = type(error).__name__
-    try:
-        message = str(error)
-    except Exception:
-        return kind
-    return f"{kind}: {message}" if message else kind
 
 
 def read_docstring(text: str | None) -> tuple[str, dict[str, str]]:

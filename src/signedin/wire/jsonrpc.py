@@ -272,12 +272,12 @@ class JsonRpcPeer:
         for line, message in lines:
             try:
                 self._dispatch(line, message)
-            except Exception as error:
+            except BaseException as error:
                 self._report("a handler of incoming messages failed", error)
                 raise ProtocolError(f"a message cannot be read: {error!r}"[:_SHOWN]) from error
         try:
             self._on_batch_end()
-        except Exception as error:
+        except BaseException as error:
             self._report("on_batch_end failed", error)
             raise ProtocolError(f"messages cannot be passed on: {error!r}"[:_SHOWN]) from error
 
@@ -334,7 +334,7 @@ class JsonRpcPeer:
                 raise
             # Something the handler waited for was cancelled; the other side still wants an answer.
             reply = encode_line({**head, "error": _internal_error(request, "was cancelled")})
-        except Exception as error:
+        except BaseException as error:  # the other side waits for ever for an answer
             self._report(f"the handler of {request.method} failed", error)
             reply = encode_line({**head, "error": _internal_error(request, "failed")})
         if self._closed is None:
@@ -360,7 +360,7 @@ class JsonRpcPeer:
         except Exception as error:
             self._report("on_close failed", error)
 
-    def _report(self, what: str, error: Exception) -> None:
+    def _report(self, what: str, error: BaseException) -> None:
         asyncio.get_running_loop().call_exception_handler(
             {"message": f"{what}: {type(error).__name__}", "exception": error}
         )

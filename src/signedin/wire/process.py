@@ -27,6 +27,7 @@ from signedin.wire.groups import (
     find_program,
     new_mark,
 )
+from signedin.wire.inherited import default_signals, somewhere
 
 STDIN_GRACE = 0.3
 """Seconds a process has to end by itself after its stdin was closed.
@@ -98,7 +99,7 @@ class Process:
             argv: The program, as a path or a name to be found in the ``PATH`` of ``env``, and its
                 arguments. No shell sees them.
             env: The complete environment of the program.
-            cwd: Its working directory.
+            cwd: Its working directory; ours if not given.
             stdout_through: A new file that its standard output goes through, for a program that
                 ends without waiting until a pipe is read.
             prefix: A program and arguments that run ``argv`` in their own way, such as a sandbox.
@@ -118,10 +119,10 @@ class Process:
         process = cls(Path(argv[0]).name)
         process._prefixed = bool(prefix)
         own = [find_program(argv[0], env), *argv[1:]]
-        command = [*death_signal_prefix(death_signal), *prefix, *own]
+        command = [*death_signal_prefix(death_signal), *default_signals(), *prefix, *own]
         try:
             marked = {**env, MARK: process._child.mark}
-            await finish(process._launch(command, marked, cwd, stdout_through))
+            await finish(process._launch(command, marked, cwd or somewhere(), stdout_through))
         except ValueError as error:  # a NUL, a lone surrogate, a name with "="
             refused = f"not an argument or a variable for a program: {error}"
             raise OSError(errno.EINVAL, refused, own[0]) from error

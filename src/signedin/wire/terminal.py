@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from signedin.runtime.aio import finish
+from signedin.wire.inherited import default_signals, somewhere
 
 STOP_SECONDS = 3.0
 """How long a program may take to end after it was asked to."""
@@ -26,7 +27,8 @@ async def run_in_terminal(argv: Sequence[str], *, env: Mapping[str, str]) -> int
     Raises:
         OSError: It could not be started.
     """
-    process = await asyncio.create_subprocess_exec(*argv, env=dict(env))
+    command = (*default_signals(), *argv)
+    process = await asyncio.create_subprocess_exec(*command, env=dict(env), cwd=somewhere())
     try:
         return await process.wait()
     finally:

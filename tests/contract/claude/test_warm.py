@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from signedin import AsyncClient, Client, TurnFailedError
-from signedin.client.callback_host import CallbackHost
 from signedin.loopback import Hold, HttpError, ModelRequest, Shell, Text
 from signedin.model.approvals import allow_for_session
 from signedin.model.errors import InvalidOptionError
@@ -18,6 +17,7 @@ from signedin.providers.claude.provider import SPEC
 from support.agents import versions
 from support.processes import Watch, children_with, wait_until_none_with
 from support.stage import Stage
+from support.turns import host_of
 
 
 @pytest.fixture(params=versions("claude"), scope="module")
@@ -40,7 +40,7 @@ async def test_a_process_may_be_started_ahead(
     started = children_with(marker)
     assert len(started) == 1
     session = await provider.open_session(SessionRequest(options=options))
-    turn = await session.start_turn("go", options, CallbackHost(options))
+    turn = await session.start_turn("go", options, host_of(options))
     events = []
     while not events or events[-1].kind != "done":
         events += await turn.next_events()

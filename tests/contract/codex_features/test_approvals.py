@@ -140,7 +140,7 @@ async def test_stop_ends_the_turn(
 @pytest.mark.parametrize(
     ("decide", "reason", "logged"),
     [
-        (lambda _: {}["oops"], "on_approval failed: 'oops'", "on_approval failed"),
+        (lambda _: {}["oops"], "on_approval failed: KeyError: 'oops'", "on_approval failed"),
         (lambda _: None, "on_approval returned no decision", "on_approval returned None"),
     ],
 )

@@ -143,7 +143,7 @@ def test_commands_have_them(
     user.write_text("provider = 'nope'\n[profiles.other]\nprovider = 'none'")
     assert run_program(["available"]) == 2
     assert "'nope'" in capsys.readouterr().err
-    monkeypatch.setattr("signedin.cli.values._is_fed", lambda _: False)
+    monkeypatch.setattr("signedin.cli.piped._is_fed", lambda: False)
     assert run_program(["run", "-P", "other", "hi"]) == 2
     assert "'none'" in capsys.readouterr().err
     assert run_program(["models", "-p", "neither", "--json"]) == 2

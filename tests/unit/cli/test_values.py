@@ -11,7 +11,13 @@ import pytest
 
 from signedin import McpServer
 from signedin.cli.errors import UsageError
-from signedin.cli.values import mcp_servers, output_schema, read_prompt
+from signedin.cli.piped import PipedInput, StdinMode
+from signedin.cli.values import mcp_servers, output_schema, read_prompt as read_prompt_with
+from signedin.model.errors import TimeoutExceededError
+
+
+def read_prompt(argument: str, mode: StdinMode = "auto", timeout: float | None = None) -> str:
+    return read_prompt_with(argument, PipedInput(mode, timeout))
 
 
 def stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
@@ -66,23 +72,67 @@ def test_what_is_piped_in_has_to_be_text(monkeypatch):
         read_prompt("Review this")
 
 
-def test_who_waits_for_input_that_does_not_end_is_reminded(monkeypatch):
+@pytest.mark.parametrize(
+    ("argument", "mode", "before"), [("-", "auto", b""), ("hi", "wait", b""), ("hi", "auto", b"x")]
+)
+def test_who_waits_for_input_that_does_not_end_is_reminded(monkeypatch, argument, mode, before):
     read, write = os.pipe()
+    os.write(write, before)
     reminded = threading.Event()
 
     def echo(message: str, **_: object) -> None:
         assert message.startswith("waiting for the end of standard input")
         reminded.set()
 
-    monkeypatch.setattr("signedin.cli.values._PATIENCE", 0)
-    monkeypatch.setattr("signedin.cli.values.click.echo", echo)
-    closing = threading.Thread(target=lambda: (reminded.wait(60), os.close(write)))
+    def close() -> None:
+        reminded.wait(60)
+        os.write(write, b"late")
+        os.close(write)
+
+    monkeypatch.setattr("signedin.cli.piped._PATIENCE", 0.01)
+    monkeypatch.setattr("signedin.cli.piped.click.echo", echo)
+    closing = threading.Thread(target=close)
     closing.start()
     with os.fdopen(read) as stream:
         monkeypatch.setattr("sys.stdin", stream)
-        assert read_prompt("hi") == "hi"
+        given = read_prompt(argument, mode)
     closing.join()
-    assert reminded.is_set()
+    assert given.endswith(before.decode() + "late")
+
+
+@pytest.mark.parametrize(("timeout", "patience"), [(None, "0.01"), (0.01, "0.005")])
+def test_nobody_waits_for_input_of_which_nothing_comes(monkeypatch, capsys, timeout, patience):
+    monkeypatch.setattr("signedin.cli.piped._PATIENCE", 0.01)
+    read, write = os.pipe()
+    with os.fdopen(read) as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        piped = PipedInput("auto", timeout)
+        assert read_prompt_with("hi", piped) == "hi"
+        said = capsys.readouterr().err
+        with piped.reporting_what_is_left():
+            os.write(write, b"too late")
+        os.close(write)
+        assert stream.read() == "too late"
+    assert said == (
+        f"nothing came in on standard input for {patience} s: continuing without it "
+        "(--stdin wait waits for its end, </dev/null does not wait at all)\n"
+    )
+    assert capsys.readouterr().err == (
+        "8 bytes that came in on standard input later were not used; --stdin wait waits for them\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "mode", "before"), [("-", "auto", b""), ("hi", "wait", b""), ("hi", "auto", b"x")]
+)
+def test_the_time_of_the_run_is_that_of_its_input_too(monkeypatch, argument, mode, before):
+    read, write = os.pipe()
+    os.write(write, before)
+    with os.fdopen(read) as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        with pytest.raises(TimeoutExceededError, match="did not end within 0"):
+            read_prompt(argument, mode, 0.02)
+    os.close(write)
 
 
 @pytest.mark.parametrize(

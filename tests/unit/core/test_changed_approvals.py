@@ -10,6 +10,7 @@ from signedin.client.callback_host import CallbackHost
 from signedin.model.approvals import approval_events
 from signedin.model.options import TurnOptions
 from signedin.safety import policy
+from support.turns import host_of
 
 ADD = FileChange("/w/a.txt", "add", "a\n")
 UPDATE = FileChange("/w/a.txt", "update", "@@ -1 +1 @@\n-a\n+b\n")
@@ -29,7 +30,7 @@ def change(*changes: FileChange) -> ApprovalRequest:
 
 def host(callback, *rules) -> CallbackHost:
     given = policy.Policy.of(rules) if rules else None
-    return CallbackHost(TurnOptions(cwd=Path("/w"), on_approval=callback, policy=given))
+    return host_of(TurnOptions(cwd=Path("/w"), on_approval=callback, policy=given))
 
 
 def replaced(request: ApprovalRequest, **fields: object) -> ApprovalRequest:

@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from signedin.client.callback_host import CallbackHost
 from signedin.model.options import TurnOptions
 from signedin.providers.shared.elicitation import Elicitation
+from support.turns import host_of
 
 FORM = {
     "type": "object",
@@ -33,7 +33,7 @@ FORM = {
 async def ask(schema: object, callback, **more: str):
     elicitation = Elicitation(server="srv", message="Please.", schema=schema, **more)
     return await elicitation.ask(
-        CallbackHost(TurnOptions(cwd=Path("/w"), on_question=callback)), msgspec.Raw(b"{}")
+        host_of(TurnOptions(cwd=Path("/w"), on_question=callback)), msgspec.Raw(b"{}")
     )
 
 

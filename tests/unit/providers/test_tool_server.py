@@ -12,6 +12,7 @@ from signedin.model.errors import MissingExtraError
 from signedin.model.options import TurnOptions
 from signedin.providers.shared.tool_service import OfferedTools, ToolService
 from signedin.tools.tool import AnyTool, tool
+from support.turns import host_of
 
 ACCEPT = "application/json, text/event-stream"
 
@@ -42,7 +43,7 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def running(*tools: AnyTool, tmp_path: Any) -> CallbackHost:
-    return CallbackHost(TurnOptions(cwd=tmp_path, tools=tools))
+    return host_of(TurnOptions(cwd=tmp_path, tools=tools))
 
 
 async def post(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import os
 import re
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from rich.text import Text
 
 from signedin.cli import blocks
 from signedin.cli.errors import UsageError
 from signedin.cli.interactive.shell import Shell
+from signedin.providers.shared.environment import child_environment
+from signedin.wire.inherited import not_of
 from signedin.wire.process import Process
 
 MARK = "!"
@@ -49,7 +51,9 @@ async def take(shell: Shell, line: str) -> None:
 async def _run(shell: Shell, command: str, *, is_given: bool) -> None:
     # What it writes to its standard error is to stay where it was written, between the rest.
     argv = ["/bin/sh", "-c", f"exec 2>&1\n{command}"]
-    process = await Process.start(argv, env=os.environ, cwd=shell.chat.folder)
+    folder = shell.chat.folder
+    env = child_environment("", "inherit", not_of(Path(folder)))
+    process = await Process.start(argv, env=env, cwd=folder)
     output = _Excerpt()
     try:
         process.close_stdin()

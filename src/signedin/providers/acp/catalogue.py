@@ -53,6 +53,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
         guard: What stops it from following a project's configuration, ``None`` if unknown.
         trusting: The option that takes the MCP servers whose tools run unasked, for an agent that
             does not report whose tool it asks about.
+        asks_proxy: Whether it asks a proxy for this machine as well, whatever ``NO_PROXY`` says.
         shares_servers: Whether the sessions of a process see each other's MCP servers.
         replays_open: Whether it replays a session that it has open.
         adds_up_tokens: Whether it reports the tokens of all prompts since the session was opened.
@@ -79,6 +80,7 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     modes: Mapping[Permissions, str] = {}
     guard: ProjectGuard | None = None
     trusting: str | None = None
+    asks_proxy: bool = False
     shares_servers: bool = False
     keeps_folder: bool = False
     replays_open: bool = True
@@ -175,6 +177,7 @@ AGENTS: Mapping[str, KnownAgent] = {
         mode="default",
         guard=ProjectGuard(files=ProjectFiles(inside=(".qwen", ".agents", ".lsp.json"))),
         trusting="--allowed-tools",
+        asks_proxy=True,
         can=("list_sessions", "history", "command_output", "usage", "usage_during"),
         cannot=("effort",),
         quirks=(

@@ -34,6 +34,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         servers: Stands for the tools and MCP servers of its sessions, if those of one session are
             seen by all of the process.
         confinement: What the system lets it do, ``None`` without a sandbox.
+        bridged: Whether it would ask a proxy for tools on this machine, so that a program of its
+            own passes its calls on.
     """
 
     argv: tuple[str, ...]
@@ -42,6 +44,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     meta: Mapping[str, object] = {}
     servers: str = ""
     confinement: Confinement | None = None
+    bridged: bool = False
 
     def __repr__(self) -> str:
         """Leaves out the environment and the servers, which may hold secrets."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import TypeAlias
@@ -12,6 +13,7 @@ import msgspec
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.model.options import McpServer, TurnOptions
 from signedin.providers.acp import protocol as acp
+from signedin.providers.shared import tool_bridge
 from signedin.providers.shared.tool_service import SERVER, OfferedTools
 
 _FORMATS = (
@@ -119,8 +121,20 @@ def servers_on_the_wire(
     ]
 
 
-def tools_on_the_wire(offered: OfferedTools) -> dict[str, object]:
-    """Returns the server of Python tools as ``session/new`` wants it."""
+def tools_on_the_wire(offered: OfferedTools, *, bridged: bool) -> dict[str, object]:
+    """Returns the server of Python tools as ``session/new`` wants it.
+
+    Args:
+        offered: The tools.
+        bridged: Whether the agent is to start a program that reaches them; see `Launch`.
+    """
+    if bridged:
+        return {
+            "name": SERVER,
+            "command": sys.executable,
+            "args": ["-I", tool_bridge.__file__],
+            "env": _pairs({tool_bridge.URL: offered.url, tool_bridge.TOKEN: offered.token}),
+        }
     return _http(SERVER, offered.url, {"Authorization": f"Bearer {offered.token}"})
 
 

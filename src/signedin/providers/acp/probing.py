@@ -17,6 +17,7 @@ from signedin.model.extras import from_extra
 from signedin.model.options import McpServer, TurnOptions
 from signedin.model.redact import redact
 from signedin.providers.shared.mcp_startup import STARTUP_SECONDS, server_failed
+from signedin.wire.inherited import THIS_MACHINE
 from signedin.wire.jsonrpc import JsonRpcPeer
 from signedin.wire.process import Process
 
@@ -83,6 +84,10 @@ async def _start(server: McpServer, cwd: Path, env: Mapping[str, str]) -> None:
         await process.stop(stdin_grace=_STOP_SECONDS)
 
 
+_HERE = tuple(f"all://{f'[{host}]' if ':' in host else host}" for host in THIS_MACHINE)
+"""What no proxy is asked for."""
+
+
 async def _post(server: WireServer) -> str | None:
     import httpx2  # noqa: PLC0415 - 100 ms, and of an extra; see above
 
@@ -95,7 +100,7 @@ async def _post(server: WireServer) -> str | None:
     url = str(server["url"])
     try:
         async with (
-            httpx2.AsyncClient(timeout=None) as client,
+            httpx2.AsyncClient(timeout=None, mounts=dict.fromkeys(_HERE)) as client,
             client.stream("POST", url, headers=headers, json=message) as response,
         ):
             response.raise_for_status()

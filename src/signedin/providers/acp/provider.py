@@ -76,6 +76,7 @@ from signedin.providers.shared.versions import VersionCheck
 from signedin.runtime.aio import aside, finish
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.safety.sandbox.confinement import Confinement
+from signedin.wire.inherited import not_of, reaching_this_machine
 
 TRANSPORT = "acp"
 MOST_UNUSED = 3
@@ -386,7 +387,13 @@ class KnownDialect:
         guard = self._guard(options)
         self.check_project(options)
         check_guarding(self.name, guard.env, options)
-        changes = {**NO_SHARED_FOLDER, **self._known.env, **options.env, **guard.env}
+        changes = {
+            **NO_SHARED_FOLDER,
+            **self._known.env,
+            **not_of(options.cwd),
+            **options.env,
+            **guard.env,
+        }
         env = child_environment(self._known.vendor, self._config.env_policy, changes)
         return Launch(
             argv=(*self._argv(), *self._trusting(options)),
@@ -394,6 +401,7 @@ class KnownDialect:
             features=self._known.features,
             meta=guard.meta,
             servers=servers_key(options) if self._known.shares_servers else "",
+            bridged=self._known.asks_proxy and bool(reaching_this_machine(env)),
         )
 
     def check_project(self, options: TurnOptions) -> None:

@@ -406,7 +406,9 @@ class ACPSession(ProviderSession):
             self.notices = [*self.notices, *failed]
         offered = await running.offer(options.tools, self._tool_service)
         try:
-            wanted = [*answering, *([tools_on_the_wire(offered)] if offered else [])]
+            bridged = running.launch.bridged
+            tools = [tools_on_the_wire(offered, bridged=bridged)] if offered else []
+            wanted = [*answering, *tools]
             async with running.opening:
                 named = running.servers_to_connect(str(options.cwd), wanted)
                 opened = await self._begin_or_load(running, named)

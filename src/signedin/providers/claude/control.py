@@ -27,7 +27,7 @@ from signedin.model.errors import (
 )
 from signedin.model.events import not_understood
 from signedin.providers.claude.messages import UNREADABLE, ControlAnswer, Message
-from signedin.runtime.aio import finish
+from signedin.runtime.aio import finish, is_cancelled
 from signedin.wire.gate import Gate
 from signedin.wire.jsonl import BadLine, JsonLines, encode_line
 from signedin.wire.process import Process
@@ -221,7 +221,9 @@ class ControlPeer:
             answer |= {"subtype": "success", "response": response}
         except (SignedinError, *UNREADABLE) as error:
             answer["error"] = str(error)
-        except Exception as error:
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             # It waits for ever for an answer that does not come, and takes an error for a refusal.
             _report("answering a question of claude failed", error)
             answer["error"] = f"{type(error).__name__} while answering"
@@ -238,5 +240,5 @@ class ControlPeer:
         self._listener.on_close(error)
 
 
-def _report(what: str, error: Exception) -> None:
+def _report(what: str, error: BaseException) -> None:
     asyncio.get_running_loop().call_exception_handler({"message": what, "exception": error})

@@ -20,6 +20,7 @@ from signedin.providers.claude.keys import ClaudeKeys
 from signedin.providers.claude.tool_server import Listing
 from signedin.providers.shared.environment import child_environment
 from signedin.runtime.watching import trace_variables
+from signedin.wire.inherited import not_of
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions
@@ -181,6 +182,7 @@ def environment_for(
     defaults = {name: value for name, value in ENVIRONMENT.items() if name not in os.environ}
     changes: dict[str, str | None] = {
         **dict.fromkeys(_NESTING),
+        **not_of(options.cwd),
         **defaults,
         **account.changes,
         **options.env,

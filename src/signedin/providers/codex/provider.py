@@ -32,6 +32,7 @@ from signedin.providers.codex.binary import TESTED, find_codex
 from signedin.providers.codex.options import CodexOptions
 from signedin.providers.shared.codex_program import INSTALL
 from signedin.providers.shared.versions import VersionCheck
+from signedin.wire.inherited import not_of
 
 if TYPE_CHECKING:
     from signedin.providers.codex.app_server.process import AppServer
@@ -70,7 +71,7 @@ class AppServerProvider(Provider):
     async def open_session(self, request: SessionRequest) -> CodexSession:
         """Starts or resumes a thread."""
         asked = CodexOptions(request.options)
-        env, trusting = request.options.env, request.options.trust_project
+        env, trusting = _env(request.options), request.options.trust_project
         refuse_other_payer(self._config, asked)
         account = self._accounts.choose(env)
         require_login(account, self._config, asked)
@@ -90,7 +91,7 @@ class AppServerProvider(Provider):
 
     async def prewarm(self, options: TurnOptions) -> None:
         """Starts the app-server."""
-        await self.server(options.env, trusting=options.trust_project)
+        await self.server(_env(options), trusting=options.trust_project)
 
     async def sessions(self, query: SessionQuery, options: TurnOptions) -> SessionPage:
         """Lists stored threads, the newest first."""
@@ -121,7 +122,7 @@ class AppServerProvider(Provider):
 
     @asynccontextmanager
     async def _use(self, options: TurnOptions) -> AsyncGenerator[AppServer, None]:
-        server = await self.server(options.env)
+        server = await self.server(_env(options))
         with server.in_use():
             yield server
 
@@ -197,7 +198,7 @@ class AppServerProvider(Provider):
 
         @asynccontextmanager
         async def connect() -> AsyncGenerator[AppServer, None]:
-            server = await self.server(options.env, assured=False)
+            server = await self.server(_env(options), assured=False)
             with server.in_use():
                 yield server
 
@@ -223,6 +224,11 @@ class AppServerProvider(Provider):
             async with asyncio.TaskGroup() as group:
                 for server in servers:
                     group.create_task(server.aclose())
+
+
+def _env(options: TurnOptions) -> dict[str, str | None]:
+    """Returns the changes to the environment for a turn's folder."""
+    return {**not_of(options.cwd), **options.env}
 
 
 def _key(env: Mapping[str, str | None], *, trusting: bool) -> ServerKey:

@@ -32,6 +32,7 @@ from signedin.providers.shared.environment import child_environment
 from signedin.providers.shared.provider_options import ProviderOptions, Switch, Texts
 from signedin.providers.shared.sandbox import SandboxedAgent
 from signedin.safety.sandbox.confinement import OwnFolders
+from signedin.wire.inherited import not_of
 
 ACP = "gemini-acp"
 HEADLESS = "gemini-cli"
@@ -163,6 +164,7 @@ def start_with(
         **NO_SHARED_FOLDER,
         **trust(options, headless=not acp),
         **changes,
+        **not_of(options.cwd),
         **options.env,
     }
     env = child_environment("gemini", config.env_policy, given)

@@ -11,6 +11,7 @@ from importlib import import_module
 from signedin.accounts.variables import Variables
 from signedin.model.choices import EnvPolicy
 from signedin.model.redact import know, know_headers, know_variables
+from signedin.wire.inherited import reaching_this_machine
 
 _TABLES = {
     "codex": "signedin.providers.codex.account.variables",
@@ -35,6 +36,8 @@ def child_environment(
 ) -> dict[str, str]:
     """Returns the environment for an agent's process, whose secrets are masked from now on.
 
+    A proxy is not asked for this machine.
+
     Args:
         vendor: Whose credentials the agent may see; a key of `vendor_variables`.
         policy: ``minimal`` leaves out every other vendor's credentials, and the name of the test
@@ -56,7 +59,7 @@ def child_environment(
         else:
             environment[name] = value
     learn_secrets(environment)
-    return environment
+    return environment | reaching_this_machine(environment)
 
 
 def learn_secrets(environment: Mapping[str, str | None]) -> None:

@@ -32,6 +32,7 @@ from signedin.providers.codex.app_server import store
 from signedin.providers.codex.app_server.launch import launch
 from signedin.providers.codex.app_server.process import CLIENT, REQUEST_TIMEOUT, AppServer
 from signedin.providers.codex.options import config_arguments
+from signedin.wire.inherited import not_of
 
 T = TypeVar("T")
 
@@ -90,11 +91,12 @@ class AsyncCodex:
         )
         router = Router(RequestAnswerer(on_request))
         folder = Path(cwd).expanduser() if cwd is not None else None
+        changes = {**(not_of(folder) if folder else {}), **(env or {})}
 
         async def start() -> AppServer:
             return await launch(
                 settings,
-                env or {},
+                changes,
                 config=config,
                 cwd=folder,
                 client=client_info,

@@ -72,6 +72,7 @@ from signedin.providers.shared.versions import VersionCheck, unfit
 from signedin.runtime.temporary import TemporaryFolder
 from signedin.runtime.watching import trace_variables
 from signedin.wire.capture import capture
+from signedin.wire.inherited import not_of
 from signedin.wire.jsonl import BadLine, JsonLines
 from signedin.wire.process import Process
 
@@ -221,7 +222,7 @@ class ExecSession(ProviderSession):
         del host  # codex exec asks nothing: what is not allowed is refused
         asked = CodexOptions(options)
         account = self._accounts.choose(options.env)
-        variables = {**trace_variables(), **options.env}
+        variables = {**not_of(options.cwd), **trace_variables(), **options.env}
         config = self._config
         environment = {} if config.replays else launch_environment(account, config, variables)
         free = config.replays or options.trust_project
