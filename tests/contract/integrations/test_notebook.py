@@ -164,14 +164,13 @@ def test_a_turn_that_fails_is_shown_and_raises(kernel: Run) -> None:
     assert "usage limit" in str(caught.value)
 
 
-def test_an_unknown_option_is_refused_with_the_nearest(
-    model: LoopbackModel, tmp_path: Path
-) -> None:
+def test_an_unknown_option_is_refused_with_the_nearest(model: LoopbackModel, kernel: Run) -> None:
+    asked = len(model.requests)
     with pytest.raises(CellExecutionError) as caught:
-        Executed(tmp_path, "%%agent --permisions read-only\nHi")
+        kernel("%%agent --permisions read-only\nHi")
     assert caught.value.ename == "InvalidOptionError"
     assert caught.value.evalue.endswith("; did you mean '--permissions'?")
-    assert model.requests == ()
+    assert len(model.requests) == asked
 
 
 def test_a_turn_while_it_runs() -> None:
