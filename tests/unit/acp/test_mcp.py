@@ -1,5 +1,6 @@
 """MCP servers as agents want them, and whose tool a call is."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,9 +71,10 @@ def test_servers_fit_the_schema() -> None:
         ),
     )
     wire = servers_on_the_wire("acp", given, {"TOKEN": "t"}, HTTP)
-    wire.append(tools_on_the_wire(OfferedTools((weather,), "http://127.0.0.1:2", "/1", print)))
+    offered = OfferedTools((weather,), "http://127.0.0.1:2", "/1", print)
+    wire += [tools_on_the_wire(offered, bridged=bridged) for bridged in (False, True)]
     request = schema.NewSessionRequest.model_validate({"cwd": "/work", "mcpServers": wire})
-    toy, web, own = request.mcp_servers
+    toy, web, own, bridge = request.mcp_servers
     assert (toy.name, toy.command, toy.args) == ("toy", "toy", ["-x"])
     assert [(each.name, each.value) for each in toy.env] == [("KEY", "secret")]
     assert (web.type, web.name, web.url) == ("http", "web", "http://127.0.0.1:1/mcp")
@@ -82,6 +84,7 @@ def test_servers_fit_the_schema() -> None:
     ]
     assert own.name == "signedin"
     assert own.url.startswith("http://127.0.0.1:2/")
+    assert (bridge.name, bridge.command) == ("signedin", sys.executable)
 
 
 def test_an_agent_without_http_takes_programs_only() -> None:

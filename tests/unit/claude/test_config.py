@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from signedin import __version__, tool
+from signedin.accounts import homes
 from signedin.model.errors import InvalidOptionError, PermissionDeniedError, UnsupportedOptionError
 from signedin.model.options import McpServer, TurnOptions
 from signedin.providers.base import ProviderConfig
@@ -173,6 +174,8 @@ def test_an_isolated_login_has_its_own_folder(
 
 
 def test_full_access_is_refused_to_root_outside_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    own_home = Path(os.environ["SIGNEDIN_HOME"])  # whose owner is somebody else then
+    monkeypatch.setattr(homes, "signedin_home", lambda: own_home)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.delenv("IS_SANDBOX", raising=False)
     monkeypatch.delenv("CLAUDE_CODE_BUBBLEWRAP", raising=False)

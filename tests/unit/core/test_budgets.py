@@ -267,7 +267,7 @@ async def test_one_turn_stops_the_others_of_a_map(provider: FakeProvider) -> Non
         [session_event(), delta(prompt)],
         *([[used(11)]] if prompt == "2" else []),
     ]
-    async for outcome in client.map("012345", concurrency=3, budget=Budget(tokens=10)):
+    async for outcome in client.map(list("012345"), concurrency=3, budget=Budget(tokens=10)):
         assert isinstance(outcome.error, BudgetExceededError)
         assert outcome.error.owner == "map"
         outcomes.append((outcome.prompt, outcome.error.result.text))
@@ -328,7 +328,7 @@ async def test_seconds_are_those_of_all_turns_that_run(provider: FakeProvider) -
     provider.script = lambda prompt: [[session_event(), delta(prompt)]]
     client = AsyncClient("fake", budget=Budget(seconds=0.3))
     began = time.monotonic()
-    outcomes = [outcome async for outcome in client.map("abc", concurrency=3)]
+    outcomes = [outcome async for outcome in client.map(list("abc"), concurrency=3)]
     [message] = {outcome.error.message for outcome in outcomes}
     assert message.startswith("the client's budget of 0.30 seconds is used up: 0.3")
     assert [outcome.error.result.text for outcome in outcomes] == ["a", "b", "c"]
