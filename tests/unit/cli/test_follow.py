@@ -28,6 +28,7 @@ from signedin.cli.errors import StdoutClosedError, StoppedError
 from signedin.cli.follow import Follower, follow, follow_run
 from signedin.cli.output import Presenter, TurnEnd
 from signedin.client.turn import new_recorder
+from signedin.model.approvals import Host
 from signedin.model.options import TurnOptions
 from signedin.model.turn_recorder import TurnRecorder
 
@@ -87,8 +88,8 @@ class Recording(Presenter):
 
 def turn_of(fake: FakeTurn) -> AsyncTurn:
     @asynccontextmanager
-    async def opened(recorder: TurnRecorder) -> AsyncIterator[FakeTurn]:
-        del recorder
+    async def opened(recorder: TurnRecorder, host: Host) -> AsyncIterator[FakeTurn]:
+        del recorder, host
         try:
             yield fake
         finally:
