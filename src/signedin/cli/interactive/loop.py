@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Sequence
 
 from rich.text import Text
 
-from signedin.cli.errors import SIGNALLED
+from signedin.cli.errors import SIGNALLED, SUCCESS
 from signedin.cli.interactive import commands, own_commands, talk
 from signedin.cli.interactive.screen import Choices
 from signedin.cli.interactive.shell import EXPECTED, Shell
@@ -20,6 +21,9 @@ class Loop(Shell):
 
     async def run(self, resume: str | None = None) -> int:
         """Holds the conversation until the user leaves; returns the program's exit code.
+
+        In a pipe nobody sees errors while there is still something to do about them, so there the
+        first is what the program ends with.
 
         Args:
             resume: The stored session it begins with.
@@ -41,7 +45,7 @@ class Loop(Shell):
             finally:
                 await self.worktree.aclose()
                 await self.chat.aclose()
-        return self._left.result()
+        return self._left.result() or (SUCCESS if sys.stdin.isatty() else self._first_failure)
 
     async def choices(self, line: str) -> Choices:
         """How a command that is being typed could continue; nothing if that is not known."""

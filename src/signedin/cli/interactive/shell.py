@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from signedin.cli import blocks
-from signedin.cli.errors import INTERRUPTED, SUCCESS
+from signedin.cli.errors import INTERRUPTED, SUCCESS, exit_code
 from signedin.cli.interactive.asking import Asker
 from signedin.cli.interactive.mentions import Message, message_of
 from signedin.cli.interactive.screen import Screen
@@ -57,6 +57,7 @@ class Shell:
         self._waiting: list[str] = []
         self._left: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._was_warned = False
+        self._first_failure = SUCCESS
 
     @property
     def prompt(self) -> str:
@@ -182,6 +183,8 @@ class Shell:
 
     def show_error(self, error: Exception) -> None:
         """Shows what went wrong."""
+        if not isinstance(error, TurnInterruptedError):
+            self._first_failure = self._first_failure or exit_code(error)
         match error:
             case TurnInterruptedError():
                 self.show(Text("Interrupted.", style="yellow"))
