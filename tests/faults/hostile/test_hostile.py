@@ -127,10 +127,11 @@ def test_of_git_nothing_is_started_before_the_model_acts(row: Row, among_lures: 
 
 @pytest.mark.timeout(300)
 def test_what_works_in_a_trusted_project_works_without_signedin(
-    row: Row, among_lures: Scene, baits: list[Bait], measured: Measured
+    row: Row, among_lures: Scene, measured: Measured
 ) -> None:
     if not capabilities(row).workspace:
         pytest.skip("works in no project")
+    baits = [among_lures.bait(group) for group in groups(LURES)]
     home = among_lures.new_folder()
     with among_lures.watched(baits) as effects:
         with among_lures.client(row, home, trust_project=True) as client:
