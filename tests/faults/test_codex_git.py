@@ -4,6 +4,7 @@ Each case is also run with ``trust_project=True``, where the program has to star
 it cannot would pass for nothing.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -264,8 +265,8 @@ def test_the_command_line_in_a_worktree(stage: Stage, folders: Folders, tmp_path
     folders.mark.unlink(missing_ok=True)
     stage.play(Shell(f"printf 'y\\n' > {FILE}"), "done")
     env = {**os.environ, **stage.options["env"], **folders.env, "SIGNEDIN_HOME": str(tmp_path)}
-    words = [f"{key}={value}" for key, value in _flat(stage.options["provider_options"])]
-    options = [word for pair in words for word in ("--option", pair)]
+    config = json.dumps(stage.options["provider_options"]["config"])
+    options = ["--provider-option", f"config={config}"]
     command = [sys.executable, "-m", "signedin", "run", "--provider", "codex", "--worktree"]
     ended = subprocess.run(
         [*command, "--permissions", "workspace-write", *options, "hi"],
@@ -276,14 +277,6 @@ def test_the_command_line_in_a_worktree(stage: Stage, folders: Folders, tmp_path
     )
     assert ended.returncode == 0, ended.stderr
     assert not started(folders)
-
-
-def _flat(options: dict[str, object]) -> Iterator[tuple[str, object]]:
-    for key, value in options.items():
-        if isinstance(value, dict):
-            yield from ((f"{key}.{name}", given) for name, given in value.items())
-        else:
-            yield key, value
 
 
 @pytest.mark.parametrize("config", [

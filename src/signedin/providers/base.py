@@ -43,6 +43,7 @@ class StartProcess(Protocol):
         stdout_through: Path | None = None,
         death_signal: signal.Signals = signal.SIGTERM,
         prefix: Sequence[str] = (),
+        suffix: Sequence[str] = (),
     ) -> Awaitable[Process]:
         """Starts it."""
         ...

@@ -91,6 +91,7 @@ class Process:
         cwd: str | Path | None = None,
         stdout_through: Path | None = None,
         prefix: Sequence[str] = (),
+        suffix: Sequence[str] = (),
         death_signal: signal.Signals = signal.SIGTERM,
     ) -> Process:
         """Starts a program in its own process group.
@@ -103,6 +104,7 @@ class Process:
             stdout_through: A new file that its standard output goes through, for a program that
                 ends without waiting until a pipe is read.
             prefix: A program and arguments that run ``argv`` in their own way, such as a sandbox.
+            suffix: More arguments, which depend on this machine and are not recorded.
             death_signal: What the program gets when this process ends, on Linux: the signal on
                 which it also ends what it has started.
 
@@ -119,7 +121,7 @@ class Process:
         process = cls(Path(argv[0]).name)
         process._prefixed = bool(prefix)
         own = [find_program(argv[0], env), *argv[1:]]
-        command = [*death_signal_prefix(death_signal), *default_signals(), *prefix, *own]
+        command = [*death_signal_prefix(death_signal), *default_signals(), *prefix, *own, *suffix]
         try:
             marked = {**env, MARK: process._child.mark}
             await finish(process._launch(command, marked, cwd or somewhere(), stdout_through))

@@ -53,23 +53,13 @@ def added_to(environment: Mapping[str, str], settings: Mapping[str, str]) -> dic
     return as_variables(settings, begin=_count(environment)) if settings else {}
 
 
-def kept_from_commands(
-    environment: Mapping[str, str], config: Mapping[str, object]
-) -> dict[str, object]:
-    """Returns a configuration of Codex whose commands have the settings of the environment only.
+def for_commands(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the configuration, by dotted key, that gives commands their settings back.
 
     Args:
         environment: That of Codex, before `added_to`.
-        config: The caller's configuration by dotted key.
     """
-    kept = dict(config)
-    own = {COUNT: environment.get(COUNT, "0")}
-    if _POLICY in kept:
-        policy = _table(kept[_POLICY])
-        kept[_POLICY] = {**policy, "set": {**_table(policy.get("set")), **own}}
-    if f"{_POLICY}.set" in kept:
-        kept[f"{_POLICY}.set"] = {**_table(kept[f"{_POLICY}.set"]), **own}
-    return {**kept, **{f"{_POLICY}.set.{name}": value for name, value in own.items()}}
+    return {f"{_POLICY}.set.{COUNT}": environment.get(COUNT, "0")}
 
 
 class OwnGit:
@@ -80,10 +70,12 @@ class OwnGit:
 
     Attributes:
         variables: What is added to it.
+        for_commands: Configuration of the process; see `for_commands`.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
+        self.for_commands = for_commands(environment)
         self._folder = TemporaryFolder("git")
         self._file = Path(self._folder.name) / "config"
         self._known: dict[str, object] = {}
@@ -91,11 +83,19 @@ class OwnGit:
         self.variables = added_to(environment, {"include.path": str(self._file)})
 
     def kept_from_commands(self, config: Mapping[str, object]) -> dict[str, object]:
-        """Returns a configuration of the process or a session; see `kept_from_commands`."""
-        return kept_from_commands(self._environment, config)
+        """Returns the configuration of a session, whose own table would replace `for_commands`."""
+        kept, own = dict(config), {COUNT: self._environment.get(COUNT, "0")}
+        if _POLICY in kept:
+            policy = _table(kept[_POLICY])
+            kept[_POLICY] = {**policy, "set": {**_table(policy.get("set")), **own}}
+        if f"{_POLICY}.set" in kept:
+            kept[f"{_POLICY}.set"] = {**_table(kept[f"{_POLICY}.set"]), **own}
+        return kept
 
     async def look_at(self, folder: str) -> None:
         """Makes the settings fit for one more folder, or one that may have changed."""
+        if not self._environment:
+            return  # of a process that is only played
         state = await asyncio.to_thread(_state, Path(folder))
         if self._known.get(folder) == state:
             return

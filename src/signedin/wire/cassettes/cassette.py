@@ -116,6 +116,7 @@ class Cassette:
         stdout_through: Path | None = None,
         death_signal: signal.Signals = signal.SIGTERM,
         prefix: Sequence[str] = (),
+        suffix: Sequence[str] = (),
     ) -> Process:
         """Starts a program that is recorded, or a recorded one; see `Process.start`.
 
@@ -132,6 +133,7 @@ class Cassette:
             stdout_through=stdout_through,
             death_signal=death_signal,
             prefix=prefix,
+            suffix=suffix,
         )
         assert isinstance(process, RecordedProcess)  # noqa: S101 - a class method returns its class
         process.track = self._recorder.begin(begun)

@@ -61,17 +61,18 @@ async def launch(
     program = require("codex", found_program(settings, find_codex))
     account = account or accounts_for(settings).choose(env)
     environment = {} if settings.replays else launch_environment(account, settings, env)
-    given: Mapping[str, object] = {**PROCESS_DEFAULTS, **(config or {})}
     home = Path(environment.get(HOME_VARIABLE) or account.home)
     async with nullcontext() if settings.replays else first_start(home, program):
-        own_git = None if trusting or settings.replays else OwnGit(environment)
-        if own_git is not None:
-            given = own_git.kept_from_commands(given)
-            environment = {**environment, **own_git.variables}
-        command = [str(program), "app-server", *config_arguments(given)]
+        arguments = config_arguments({**PROCESS_DEFAULTS, **(config or {})})
+        command = [str(program), "app-server", *arguments]
+        own_git = None if trusting else OwnGit(environment)
+        variables = own_git.variables if own_git is not None else {}
+        suffix = config_arguments(own_git.for_commands) if own_git is not None else []
         try:
             with starting("codex"):
-                process = await settings.start_process(command, env=environment, cwd=cwd)
+                process = await settings.start_process(
+                    command, env={**environment, **variables}, cwd=cwd, suffix=suffix
+                )
         except BaseException:
             if own_git is not None:
                 own_git.cleanup()

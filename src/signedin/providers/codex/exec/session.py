@@ -56,7 +56,7 @@ from signedin.providers.codex.options import (
     config_arguments,
     image_file,
 )
-from signedin.providers.codex.own_git import added_to, kept_from_commands, settings_for
+from signedin.providers.codex.own_git import added_to, for_commands, settings_for
 from signedin.providers.codex.refused import refused_in
 from signedin.providers.shared.binary import (
     found_program,
@@ -244,8 +244,8 @@ class ExecSession(ProviderSession):
             "--json",
             "--skip-git-repo-check",
             *_arguments(asked, home, distrusted),
-            *(config_arguments(kept_from_commands(environment, {})) if git else []),
         ]
+        suffix = config_arguments(for_commands(environment)) if git else []
         files, naming = _files(asked)
         argv += naming
         argv += ["resume", self._id, "-"] if self._id else ["-"]
@@ -254,7 +254,10 @@ class ExecSession(ProviderSession):
                 await make_ready(home, program, environment)
             with starting("codex"):
                 process = await config.start_process(
-                    argv, env={**environment, **added_to(environment, git)}, cwd=options.cwd
+                    argv,
+                    env={**environment, **added_to(environment, git)},
+                    cwd=options.cwd,
+                    suffix=suffix,
                 )
         except BaseException:
             _remove(files)
