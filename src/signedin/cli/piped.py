@@ -37,6 +37,7 @@ class PipedInput:
     def __init__(self, mode: StdinMode, timeout: float | None = None) -> None:
         self._mode = mode
         self._timeout = timeout
+        self._limit = timeout if timeout is not None and timeout > 0 else None  # refused later
         self._began = time.monotonic()
         self._spent = 0.0
         self._given_up = False
@@ -44,7 +45,8 @@ class PipedInput:
     @property
     def left(self) -> float | None:
         """The seconds that are left for the run, ``None`` without a limit."""
-        return None if self._timeout is None else max(self._timeout - round(self._spent, 1), 0.1)
+        spent = round(self._spent, 1)
+        return self._timeout if self._limit is None or not spent else max(self._limit - spent, 0.1)
 
     def below_prompt(self) -> str:
         """Returns what is to be added to a prompt, empty if nothing is.
@@ -55,7 +57,7 @@ class PipedInput:
         """
         if not _is_fed():
             return ""
-        patience = _PATIENCE if self._timeout is None else min(_PATIENCE, self._timeout / 2)
+        patience = _PATIENCE if self._limit is None else min(_PATIENCE, self._limit / 2)
         if self._mode == "auto" and _CAN_POLL and not _has_something(patience):
             self._given_up = True
             self._spent = patience
@@ -79,7 +81,7 @@ class PipedInput:
         chunks: list[bytes] = []
         told = sys.stdin.isatty()
         while not chunks or chunks[-1]:
-            limits = [None if told else _PATIENCE, self.left]
+            limits = [None if told else _PATIENCE, self._limit and self.left]
             wait = min((limit for limit in limits if limit is not None), default=None)
             if _has_something(wait):
                 chunks.append(os.read(sys.stdin.fileno(), _CHUNK))
@@ -87,9 +89,9 @@ class PipedInput:
                 told = True
                 _say("waiting for the end of standard input; if there is none, add: </dev/null")
             self._spent = time.monotonic() - self._began
-            if self._timeout is not None and self._spent >= self._timeout:
+            if self._limit is not None and self._spent >= self._limit:
                 raise TimeoutExceededError(
-                    f"standard input did not end within {self._timeout:g} s (timeout)"
+                    f"standard input did not end within {self._limit:g} s (timeout)"
                 )
         return b"".join(chunks)
 

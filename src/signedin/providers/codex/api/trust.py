@@ -6,6 +6,7 @@ Each request that opens one has to say it, or the user's configuration decides.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -22,6 +23,7 @@ from signedin.providers.codex.options import (
     keyword_instead_of,
     workspace_write,
 )
+from signedin.wire.rpc_errors import InvalidRequestError
 
 OpenedT = TypeVar("OpenedT", bound=ThreadOpened)
 _PERMISSIONS = ("sandbox", "permissions")
@@ -96,7 +98,8 @@ class Trust:
         cwd = wire.get("cwd")
         if cwd is None:
             params = p.ThreadReadParams(thread_id=cast("str", wire.get("threadId")))
-            cwd = (await server.call("thread/read", params, p.ThreadReadResponse)).thread.cwd
+            with suppress(InvalidRequestError):  # opening it reports better what is wrong
+                cwd = (await server.call("thread/read", params, p.ThreadReadResponse)).thread.cwd
         return self._folder(cwd)
 
     def _folder(self, cwd: object) -> Path:
