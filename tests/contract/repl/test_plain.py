@@ -51,6 +51,7 @@ def talk(
     name: str = "interactive",
     provider: str = "codex",
     arguments: Sequence[str] = (),
+    code: int = 0,
 ):
     """Runs the program with lines to read; returns what it wrote, without ids and times."""
     options = run_arguments(provider, model.client_options(provider))[2:]
@@ -60,7 +61,7 @@ def talk(
         name, *options, *arguments, cwd=folder / "work", stdin="\n".join(lines).encode(), env=env
     )
     assert done.stderr == ""
-    assert done.returncode == 0
+    assert done.returncode == code
     return re.sub(r"\d+\.\d s", "0.0 s", re.sub(r"session \S{36}", "session ID", done.stdout))
 
 
@@ -401,7 +402,7 @@ def test_what_it_is_started_with_holds(loopback_model: Models, tmp_path: Path):
 
 def test_a_budget_is_that_of_the_conversation(loopback_model: Models, tmp_path: Path):
     model = loopback_model(SCRIPT)
-    written = talk(model, tmp_path, "Hello", "Again", arguments=["--budget-tokens", "10"])
+    written = talk(model, tmp_path, "Hello", "Again", arguments=["--budget-tokens", "10"], code=5)
     budget = "the conversation's budget of 10 tokens is used up: 15 tokens"
     assert f"error: {budget}\n" in written
     assert f"error: not sent: {budget}\n" in written
@@ -487,7 +488,7 @@ def test_a_budget_changes_in_the_middle(loopback_model: Models, tmp_path: Path):
     wrong = ("/budget", "/budget words 3", "/budget tokens 1.5", "/budget tokens -1")
     lines = ("/budget tokens 20", "One", "/budget tool_calls 3", "Two", "Three")
     more = ("/budget tokens 100", "Four", "/provider claude", "/budget", "/budget clear")
-    written = talk(model, tmp_path, *wrong, *lines, *more).splitlines()
+    written = talk(model, tmp_path, *wrong, *lines, *more, code=5).splitlines()
     assert written[1:6] == [
         "No limit.",
         "error: /budget takes clear or one of tokens, usd, model_calls, tool_calls, seconds, "
@@ -631,3 +632,9 @@ def test_what_it_cannot_begin_with_is_refused(
     done = run_program("interactive", *given, cwd=tmp_path, stdin=b"hi", env=env)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {error}")
+
+
+def test_a_pipe_ends_with_the_code_of_the_turn_that_failed(tmp_path):
+    lines = b"/nosuch\nhi\n"
+    done = run_program("interactive", "--account", "nosuch", cwd=tmp_path, stdin=lines)
+    assert done.returncode == 3  # nobody is signed in

@@ -22,8 +22,8 @@ class Loop(Shell):
     async def run(self, resume: str | None = None) -> int:
         """Holds the conversation until the user leaves; returns the program's exit code.
 
-        In a pipe nobody sees errors while there is still something to do about them, so there the
-        first is what the program ends with.
+        In a pipe nobody sees a turn fail while there is still something to do about it, so there
+        the first failure is what the program ends with.
 
         Args:
             resume: The stored session it begins with.
@@ -45,7 +45,8 @@ class Loop(Shell):
             finally:
                 await self.worktree.aclose()
                 await self.chat.aclose()
-        return self._left.result() or (SUCCESS if sys.stdin.isatty() else self._first_failure)
+        is_attended = self.screen.reads_ahead or sys.stdin.isatty()
+        return self._left.result() or (SUCCESS if is_attended else self._first_failure)
 
     async def choices(self, line: str) -> Choices:
         """How a command that is being typed could continue; nothing if that is not known."""

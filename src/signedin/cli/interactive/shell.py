@@ -177,14 +177,14 @@ class Shell:
             self._turn = None
             self._turn_ended.set()
         if end.error is not None:
+            if not isinstance(end.error, TurnInterruptedError):
+                self._first_failure = self._first_failure or exit_code(end.error)
             self.show_error(end.error)
         self.show("")
         return end
 
     def show_error(self, error: Exception) -> None:
         """Shows what went wrong."""
-        if not isinstance(error, TurnInterruptedError):
-            self._first_failure = self._first_failure or exit_code(error)
         match error:
             case TurnInterruptedError():
                 self.show(Text("Interrupted.", style="yellow"))
