@@ -48,7 +48,8 @@ def _patient(given: TextIO) -> TextIO:
         return given
     stream = cast("io.TextIOWrapper", given)
     encoding = stream.encoding if stream.isatty() else "utf-8"
-    if stream not in (sys.__stdout__, sys.__stderr__):  # somebody looks at what is written
+    is_own = stream in (sys.__stdout__, sys.__stderr__)  # else somebody looks at what is written
+    if not is_own or os.name == "nt" or os.get_blocking(stream.fileno()):
         stream.reconfigure(encoding=encoding, errors="replace")
         return stream
     stream.flush()
