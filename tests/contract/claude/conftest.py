@@ -18,35 +18,35 @@ SDK = "claude-agent-sdk"
 KINDS = [*((CLI, version) for version in versions("claude")), (SDK, versions("claude")[0])]
 
 
-@pytest.fixture(params=KINDS, ids="-".join, scope="session")
+@pytest.fixture(params=KINDS, ids="-".join, scope="module")
 def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Each installed Claude Code, and the newest also through the official SDK."""
     return request.param
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def transport(kind: tuple[str, str]) -> str:
     """How Claude Code is driven."""
     return kind[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def binary(kind: tuple[str, str]) -> Path:
     """The Claude Code that is driven."""
     return program("claude", kind[1])
 
 
-stage = stage_of("claude", scope="session")
+stage = stage_of("claude", scope="module")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(stage: Stage, transport: str, binary: Path) -> Iterator[Client]:
     """A warm client of each kind."""
     with stage.client(transport, binary=binary) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("work")
 

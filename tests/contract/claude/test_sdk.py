@@ -37,7 +37,7 @@ for line in sys.stdin:
 STRAY = "sk-ant-api03-stray-key-9876543210"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kind() -> tuple[str, str]:
     """The newest Claude Code, through the SDK."""
     return (SDK, versions("claude")[0])

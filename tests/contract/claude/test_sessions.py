@@ -32,7 +32,7 @@ from support.turns import checked, events_of
 Said = Callable[[ModelRequest], Sequence[str]]
 
 
-@pytest.fixture(params=versions("claude"), scope="session")
+@pytest.fixture(params=versions("claude"), scope="module")
 def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
     """What is stored does not depend on who drives it."""
     return ("claude-cli", request.param)

@@ -20,7 +20,7 @@ from support.stage import Stage
 from support.turns import host_of
 
 
-@pytest.fixture(params=versions("claude"), scope="session")
+@pytest.fixture(params=versions("claude"), scope="module")
 def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
     """The SDK's processes are kept in the same way."""
     return ("claude-cli", request.param)
