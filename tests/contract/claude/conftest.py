@@ -36,7 +36,7 @@ def binary(kind: tuple[str, str]) -> Path:
     return program("claude", kind[1])
 
 
-stage = stage_of("claude", scope="module")
+stage = stage_of("claude")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def work(_shared_folder: Path) -> Path:
-    """An empty folder, the same for all tests.
+    """An empty folder, the same for all tests of a module.
 
     Claude Code cannot change its folder: for another one, a warm client starts another process.
     """
