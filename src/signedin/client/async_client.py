@@ -62,8 +62,8 @@ from signedin.model.options import (
     StrPath,
     TurnKeywords,
     TurnOptions,
-    absolute_path,
     check_switch,
+    past_directory,
 )
 from signedin.model.results import ModelInfo, Outcome, RunResult, SessionPage
 from signedin.model.turn_recorder import TurnRecorder
@@ -556,7 +556,7 @@ class AsyncClient(FromConfig):
             cursor: Continue where an earlier page ended (`SessionPage.next_cursor`).
         """
         query = SessionQuery(
-            cwd=absolute_path(cwd) if cwd is not None else None,
+            cwd=past_directory(cwd) if cwd is not None else None,
             search=search,
             archived=archived,
             limit=limit,

@@ -246,3 +246,19 @@ def checked_directory(path: StrPath) -> Path:
     except OSError as error:
         what = f"cannot be used: {error.strerror}"
     raise InvalidOptionError(f"cwd {str(path)!r} {what} (resolved to {absolute})")
+
+
+def past_directory(path: StrPath) -> Path:
+    """Returns a folder that may be gone as an absolute path.
+
+    Raises:
+        InvalidOptionError: It cannot be or have been a folder.
+    """
+    absolute = absolute_path(path)
+    try:
+        absolute.lstat()
+    except FileNotFoundError:
+        return absolute
+    except (OSError, ValueError):
+        pass  # reported below
+    return checked_directory(path)
