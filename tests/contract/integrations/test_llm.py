@@ -247,6 +247,7 @@ def test_a_chat_has_one_agent(program: Start) -> None:
     assert len({each["response_json"]["session"] for each in asked.logs()}) == 1
 
 
+@pytest.mark.matrix  # opencode
 def test_agents_that_speak_acp_are_models_if_they_are_installed(program: Start) -> None:
     asked = program(["Hello"], "acp:opencode")
     names = [line.split()[1] for line in asked.answer("models", "-q", "signedin").splitlines()]
