@@ -148,7 +148,10 @@ class CallbackHost:
                     self._on_escape(error)
                 return refusal(f"{callback} failed: {described(error)}")
 
-        return await asyncio.get_running_loop().create_task(answered(), context=self._context)
+        try:
+            return await asyncio.get_running_loop().create_task(answered(), context=self._context)
+        finally:
+            work.close()  # it has not begun if the turn ended before
 
 
 def _failed(reason: str) -> Decision:
