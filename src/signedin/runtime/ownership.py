@@ -11,6 +11,7 @@ from pathlib import Path
 
 from signedin.model.errors import InvalidOptionError
 
+_MOST_LINKS = 40  # as many as Linux follows
 _ROOT = 0
 _USERS = Path("/proc/self/uid_map")
 
@@ -70,11 +71,14 @@ def _refuse(folder: Path, owner: int | None, why: str, variable: str) -> None:
 
 def _links(path: Path) -> Iterator[Path]:
     """Yields the links by which a path is reached, as the system follows them."""
-    for place in (*reversed(path.parents), path):
-        if place.is_symlink():
-            yield place
-            yield from _links(place.parent / place.readlink() / path.relative_to(place))
+    for _ in range(_MOST_LINKS):
+        link = next(
+            (place for place in (*reversed(path.parents), path) if place.is_symlink()), None
+        )
+        if link is None:
             return
+        yield link
+        path = link.parent / link.readlink() / path.relative_to(link)
 
 
 def _owner(folder: Path) -> int | None:

@@ -294,3 +294,11 @@ def test_versions_of_programs_are_kept_privately(
     kept = tmp_path / "cache" / "signedin"
     modes = [mode(kept.parent), mode(kept), *(mode(file) for file in kept.iterdir())]
     assert modes == [0o700, 0o700, 0o600]
+
+
+def test_links_that_lead_in_a_circle_are_not_followed_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    with pytest.raises(FileExistsError) as caught:
+        make_private(check_own(tmp_path / "one" / "home", "SIGNEDIN_HOME"))
+    assert caught.value.filename == str(tmp_path / "one")
