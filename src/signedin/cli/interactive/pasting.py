@@ -129,7 +129,8 @@ class Pasting:
         if self._images is None:
             self._images = TemporaryFolder("pasted")
         folder = Path(self._images.name)
-        path = folder / f"pasted-{len(list(folder.iterdir())) + 1}.png"
+        number = len(list(folder.glob("pasted-*"))) + 1
+        path = folder / f"pasted-{number}.png"
         path.write_bytes(image)
         return str(path)
 
