@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from signedin import Client, CommandEvent
-from signedin.loopback import Shell
+from signedin.loopback import Shell, Text
 from signedin.providers.codex import Codex
 from support.agents import program, versions
 from support.folders import appears
@@ -223,6 +223,34 @@ def test_every_door(folders: Folders, new_client: Callable[..., Client], door: s
     folders.mark.unlink(missing_ok=True)
     DOORS[door](new_client(), safe.path, folders.repository.path)
     assert not started(folders)
+
+
+def no_repository(folders: Folders) -> None:
+    """Git finds what it cannot read: Codex's own gets settings that nothing is lost by."""
+    shutil.rmtree(folders.repository.path / ".git")
+    (folders.repository.path / ".git").mkdir()
+
+
+@pytest.mark.parametrize("kind", [clean, no_repository], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_later_turn_is_asked_for_the_same(
+    stage: Stage,
+    folders: Folders,
+    new_client: Callable[..., Client],
+    transport: str,
+    kind: Callable[[Folders], None],
+) -> None:
+    """Its model and what it may do, in the session and in one that is resumed."""
+    kind(folders)
+    stage.play(Shell("touch new.txt"), Text.echo())
+    client = new_client(transport)
+    with client.session(model="gpt-5.4") as session:
+        first = session.run("one")
+        assert [first.text, session.run("two").text] == ["one", "two"]
+    again = client.run("three", resume=first.session_id, model="gpt-5.4")
+    assert again.text == "three"
+    assert {request.model for request in stage.requests} == {"gpt-5.4"}
+    assert not (folders.repository.path / "new.txt").exists()
 
 
 def test_a_repository_that_appears_between_turns(

@@ -241,14 +241,15 @@ class ExecSession(ProviderSession):
         argv = [
             str(program),
             "exec",
+            # Codex forgets what it was given before `resume` if anything is given after it.
+            *(["resume", self._id] if self._id else []),
             "--json",
             "--skip-git-repo-check",
             *_arguments(asked, home, distrusted),
         ]
         suffix = config_arguments(for_commands(environment)) if git else []
         files, naming = _files(asked)
-        argv += naming
-        argv += ["resume", self._id, "-"] if self._id else ["-"]
+        argv += [*naming, "-"]
         try:
             if not config.replays:
                 await make_ready(home, program, environment)
