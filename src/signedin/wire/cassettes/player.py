@@ -195,6 +195,8 @@ class Track:
                 recorded = sent if _answered(recorded) == _answered(sent) else recorded
             if self._player.roles.match(recorded, sent):
                 self._done[number] = True
+                for role, other in self._player.roles.exchanged.items():
+                    self._begin_before(number, role, other)
                 self._changed.set()
                 return True
         return False
@@ -283,6 +285,27 @@ class Track:
             return True
         prompts = [message for message in around if _is_prompt(message)]
         return not prompts or _forgets(prompts[-1])
+
+    def _begin_before(self, place: int, role: str, other: str) -> None:
+        """Lets a conversation begin that took the place of one whose first message is due here.
+
+        Two began alike, and what was first sent in the one is sent in the other now. So what shows
+        the role at its beginning is about the other one, and waits for no message of that.
+        """
+        between = range(self._next, place)
+        shown = [n for n in between if role.encode() in _said(self.entries[n][1])]
+        if not shown:
+            return  # the other one of another recording, which goes on in this one
+        self._player.roles.make_up(other, role)
+        answered = {_id_of(_said(self.entries[n][1])) for n in shown} - {None}
+        first = {*shown, *(n for n in between if _id_of_request(self.entries[n][1]) in answered)}
+        for number in shown:
+            line, entry = self.entries[number]
+            got = msgspec.Raw(_said(entry).replace(role.encode(), other.encode()))
+            self.entries[number] = (line, msgspec.structs.replace(entry, got=got))
+        order = sorted(between, key=lambda number: number not in first)
+        self.entries[self._next : place] = [self.entries[number] for number in order]
+        self._done[self._next : place] = [self._done[number] for number in order]
 
     def _replace_rest(self, place: int, rest: Sequence[tuple[int, Entry]]) -> None:
         self.entries = [*self.entries[:place], *rest]
@@ -514,6 +537,22 @@ def _shown(entry: Entry) -> object:
     if entry.sent is not msgspec.UNSET:
         return cast("object", msgspec.json.decode(entry.sent))
     return entry.sent_text
+
+
+def _said(entry: Entry) -> bytes:
+    """A message of the agent, as JSON; nothing for other entries."""
+    return b"" if entry.got is msgspec.UNSET else bytes(entry.got)
+
+
+def _id_of(encoded: bytes) -> object:
+    message = cast("object", msgspec.json.decode(encoded)) if encoded else None
+    return cast("dict[str, object]", message).get("id") if isinstance(message, dict) else None
+
+
+def _id_of_request(entry: Entry) -> object:
+    message = _shown(entry)
+    request = isinstance(message, dict) and "method" in message
+    return cast("dict[str, object]", message).get("id") if request else None
 
 
 def _thread_of(entry: Entry) -> str | None:

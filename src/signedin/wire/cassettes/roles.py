@@ -96,6 +96,10 @@ class Roles:
     Args:
         begun: Unix seconds when the recording, or this replay of it, began.
         before: What was recorded before; numbers begin after those in it.
+
+    Attributes:
+        exchanged: Of the last message that matched, each role that has got the value of another
+            one, with that, although nothing of it has been shown yet; see `make_up`.
     """
 
     def __init__(self, begun: float, before: str = "") -> None:
@@ -110,6 +114,7 @@ class Roles:
         self._folders = _folders()
         self._cwds: list[str] = []
         self._mark = token_hex(8)
+        self.exchanged: Mapping[str, str] = {}
 
     def learn_cwd(self, folder: str) -> None:
         """Records a working directory by its role from now on."""
@@ -149,10 +154,15 @@ class Roles:
         match = _Match(self._values, self._sent, self._requests)
         if not match.fits(recorded, sent):
             return False
+        self.exchanged = match.exchanged
         self._values.update({**match.found, **match.swapped})
         self._sent.update(match.found)
         self._requests.update(match.requests)
         return True
+
+    def make_up(self, role: str, like: str) -> None:
+        """Gives a role, whose value another one has got, what would have been made up for that."""
+        self._values[role] = self._made_up(*like[1:-1].split(":"))
 
     def _named(self, kind: str, value: str) -> str:
         return self._names.get((kind, value)) or self._name(kind, value)
@@ -234,6 +244,7 @@ class _Match:
         self._requests = requests
         self.found: dict[str, str] = {}
         self.swapped: dict[str, str] = {}
+        self.exchanged: dict[str, str] = {}
         self.requests: dict[str, object] = {}
 
     def fits(self, recorded: object, sent: object) -> bool:
@@ -310,18 +321,22 @@ class _Match:
         first own message.
         """
         known = self.found.get(role, self._values.get(role))
-        if known is None or known == value:
+        if known == value:
             self.found[role] = value
             return True
-        if role in self._sent or role in self.found:
+        if known is not None and (role in self._sent or role in self.found):
             return False
         other = next((each for each, its in self._values.items() if its == value), None)
-        if other is None and role.startswith("<uuid:"):
-            return False
-        if other is not None:
-            if other in self._sent or other in self.found:
+        is_free = other not in self._sent and other not in self.found
+        if known is None:
+            if other is not None and is_free and role.startswith("<uuid:"):
+                self.exchanged[role] = other
+        elif other is not None:
+            if not is_free:
                 return False
             self.swapped[other] = known  # until the first own message of that one
+        elif role.startswith("<uuid:"):
+            return False
         self.found[role] = value
         return True
 
