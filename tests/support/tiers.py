@@ -8,7 +8,10 @@ marked ``slow``, by hand or because of the folder it is in.
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Literal
+from itertools import product
+from typing import Any, Literal
+
+import pytest
 
 from support.rows import LIVE, LIVE_FOR_ALL, WITH_COPILOT, Row
 
@@ -30,6 +33,24 @@ SLOW = re.compile(
 """Load, kills, memory, browsers and wheels."""
 
 
+COMPATIBILITY = re.compile(r"tests/contract/(claude/test_sdk|gemini/test_headless)\b")
+"""What a transport has that is not an agent's default one."""
+
+
+def each_once(first: Iterable[object], second: Iterable[object]) -> list[Any]:
+    """Pairs for ``parametrize``, of which `make test` has each value of both sides.
+
+    The other pairs are marked ``matrix``.
+    """
+    rows, columns = list(first), list(second)
+    live = {(n % len(rows), n % len(columns)) for n in range(max(len(rows), len(columns)))}
+    return [
+        pytest.param(row, column, marks=() if place in live else pytest.mark.matrix)
+        for place in product(range(len(rows)), range(len(columns)))
+        for row, column in [(rows[place[0]], columns[place[1]])]
+    ]
+
+
 def tier_of(node: str) -> Tier:
     """Which tier a test belongs to, by its id."""
     file, _, test = node.partition("::")
@@ -37,6 +58,8 @@ def tier_of(node: str) -> Tier:
         return "live"
     if SLOW.match(file):
         return "slow"
+    if COMPATIBILITY.match(file):
+        return "matrix"
     live = LIVE_FOR_ALL if ABOUT_SIGNEDIN.match(file) else LIVE
     _, _, parameters = test.partition("[")
     return "matrix" if _names_beside(frozenset(live)).search(parameters) else "live"

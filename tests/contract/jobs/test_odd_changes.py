@@ -17,6 +17,7 @@ from support.fakes import FakeProvider, answer, spec_of
 from support.odd_changes import CHANGES, LOST, content, make_repository
 from support.program import environment, run_program
 from support.repositories import Repository, taken_back
+from support.tiers import each_once
 
 LINUX = pytest.mark.skipif(sys.platform == "win32", reason="makes links, FIFOs and sockets")
 pytestmark = LINUX
@@ -91,8 +92,7 @@ def by_best_of(repository: Repository, doers: Doers) -> None:
 DOORS = {"worktree": by_hand, "batch": by_batch, "best-of": by_best_of}
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("kind", CHANGES)
+@pytest.mark.parametrize(("kind", "door"), each_once(CHANGES, DOORS))
 def test_what_is_applied(kind: str, door: str, repository: Repository, doers: Doers) -> None:
     wanted: dict[str, object] = {}
 
@@ -105,8 +105,7 @@ def test_what_is_applied(kind: str, door: str, repository: Repository, doers: Do
     assert content(repository.path) == wanted
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("kind", LOST)
+@pytest.mark.parametrize(("kind", "door"), each_once(LOST, DOORS))
 def test_what_is_kept(kind: str, door: str, repository: Repository, doers: Doers) -> None:
     change, named = LOST[kind]
     wanted: dict[str, object] = {}

@@ -90,7 +90,10 @@ def test_there_are_lures_for_every_agent() -> None:
     assert {row.agent for row in ROWS if row.agent} <= {lure.whose for lure in LURES}
 
 
-@pytest.mark.parametrize("permissions", PERMISSIONS)
+@pytest.mark.parametrize(
+    "permissions",
+    [PERMISSIONS[0], *(pytest.param(more, marks=pytest.mark.matrix) for more in PERMISSIONS[1:])],
+)
 @pytest.mark.timeout(300)
 def test_nothing_works_in_a_project_that_is_not_trusted(
     row: Row, permissions: str, among_lures: Scene, baits: list[Bait], measured: Measured
@@ -125,6 +128,7 @@ def test_of_git_nothing_is_started_before_the_model_acts(row: Row, among_lures: 
     assert set(effects) <= OWN_GIT.get((row.agent, row.version), set())
 
 
+@pytest.mark.slow  # says that the lures work, nothing of signedin
 @pytest.mark.timeout(300)
 def test_what_works_in_a_trusted_project_works_without_signedin(
     row: Row, among_lures: Scene, measured: Measured
