@@ -102,6 +102,17 @@ def test_a_socket_that_goes_while_the_sandbox_is_made(
     assert len(listed) >= 2
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders to others")
+def test_a_socket_in_a_closed_folder_of_somebody_else(run: Callable, base: Path) -> None:
+    place = base / "closed"
+    place.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place / "socket"))
+        listener.listen()
+        os.chown(place, 65534, 65534)
+        assert of_type(run("hello").events, WarningEvent) == []
+
+
 def test_without_an_engine_a_warning_says_so(run: Callable, monkeypatch) -> None:
     monkeypatch.setenv("SIGNEDIN_CODEX_BINARY", "/nowhere/codex")
     [warning] = of_type(run("hello").events, WarningEvent)

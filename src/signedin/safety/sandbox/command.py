@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -81,8 +82,21 @@ def _access(confinement: Confinement, more: Sequence[str]) -> dict[str, Access]:
 
 
 def _is_there(path: str) -> bool:
-    """Whether something is there that this user can reach."""
-    return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises in a closed folder
+    """Whether something is there that this user can reach.
+
+    In a sandbox root has no more rights than others: it neither gets into a closed folder of
+    somebody else, nor can anything be put over what is in there.
+    """
+    if not os.path.exists(path):  # noqa: PTH110 - `Path.exists` raises in a closed folder
+        return False
+    return os.geteuid() != 0 or all(map(_is_open_to_root, Path(path).parents))
+
+
+def _is_open_to_root(folder: Path) -> bool:
+    status = folder.stat()
+    ours = (status.st_uid == 0, status.st_gid in {0, *os.getgroups()}, True)
+    bit = (stat.S_IXUSR, stat.S_IXGRP, stat.S_IXOTH)[ours.index(True)]
+    return bool(status.st_mode & bit)
 
 
 def _sockets(folders: Sequence[str]) -> Iterator[str]:
