@@ -52,6 +52,12 @@ def start_as_from_a_terminal() -> None:
 
 
 start_as_from_a_terminal()
+sys.dont_write_bytecode = False  # else each run rewrites and compiles all tests anew
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Returns one more than there are processors: a third of the time tests wait for programs."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are left out by their markers

@@ -205,6 +205,7 @@ def test_nothing_gets_out(row: Row, level: Level, scene: Scene) -> None:
     assert untouched == dict.fromkeys(untouched, "mine")
 
 
+@pytest.mark.slow  # says that the attempts work, nothing of signedin
 @pytest.mark.parametrize("row", CONFINED, ids=lambda row: row.name)
 def test_without_it_all_do(row: Row, scene: Scene) -> None:
     assert ALL - reached(row, "off", scene) == OF_ROOT - TO_ROOT

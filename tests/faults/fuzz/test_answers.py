@@ -11,7 +11,7 @@ from faults.fuzz.conftest import Stage, in_time
 from signedin import AsyncClient
 from signedin.providers.codex import AsyncCodex
 
-SLOW = 10
+SLOW = 25
 """Of the cases for which a process is started, this part is enough."""
 
 Asking = Callable[[AsyncClient], Awaitable[object]]

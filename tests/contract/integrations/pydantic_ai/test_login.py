@@ -75,6 +75,7 @@ def processes() -> Iterator[subprocess.Popen[str]]:
                 os.killpg(program.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["siwc", "codex"])
 async def test_eight_processes_refresh_each_expiry_once(
     processes: subprocess.Popen[str], name: str
