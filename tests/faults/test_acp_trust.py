@@ -13,6 +13,7 @@ from signedin import (
     Client,
     McpServer,
     PermissionDeniedError,
+    TimeoutExceededError,
     TurnFailedError,
     WarningEvent,
     tool,
@@ -202,6 +203,37 @@ def test_a_folder_that_is_replaced_while_the_agent_starts(tmp_path: Path) -> Non
         client.run("hi")
     with Client("acp:opencode", trust_project=True, **options) as client:
         assert client.run("hi").reason == "completed"
+
+
+SHARED = {
+    "gemini-acp": GEMINI["variables"],
+    "opencode": OPENCODE["plugin"],
+    "qwen": lambda trap: {".env": f"OPENAI_BASE_URL={trap.url}/v1\n"},
+}
+"""What another user may leave in the folder of temporary files."""
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_what_lies_beside_the_folders_of_others_is_not_followed(
+    visit: Callable[..., Client],
+    tmp_path: Path,
+    sprung: Trap,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not even with a trusted project: agents look above the folder that they are started in."""
+    temporary = tmp_path / "temporary"
+    lay(SHARED[kind](sprung), temporary)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    env = {"OPENAI_BASE_URL": None, "GOOGLE_GEMINI_BASE_URL": None}
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    env = {**env, **nowhere} if kind != "opencode" else {}
+    with (
+        visit(kind, None, trust_project=True, env=env) as client,
+        suppress(TurnFailedError, TimeoutExceededError),
+    ):
+        client.run("hi", idle_timeout=20)
+    assert sprung.sprung == []
 
 
 def edit(kind: str, *, path: str | None = None, **raw: object) -> str:

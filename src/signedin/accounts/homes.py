@@ -47,6 +47,19 @@ def cache_folder() -> Path:
     return folder
 
 
+def empty_folder() -> Path:
+    """Returns an empty folder, to start agents in that work elsewhere.
+
+    They follow what lies above their working directory, and above a temporary folder that may be
+    of another user.
+
+    Raises:
+        InvalidOptionError: The cache is another user's, or another user could replace it.
+        OSError: It cannot be made.
+    """
+    return make_private(cache_folder() / "empty")
+
+
 def _named_cache() -> Path:
     caches = os.environ.get(_CACHE_VARIABLE, "")
     if not Path(caches).is_absolute():

@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from signedin.accounts.homes import empty_folder
 from signedin.accounts.status import AuthBackend
 from signedin.model.capabilities import Capabilities
 from signedin.model.errors import (
@@ -322,7 +323,7 @@ class _Process:
             agent = await ACPAgent.start(
                 launch.argv,
                 env=env,
-                cwd=folder.name,
+                cwd=empty_folder(),
                 features=launch.features,
                 session_meta=launch.meta,
                 start=start,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from signedin.accounts.homes import empty_folder
 from signedin.accounts.status import AuthMode, AuthStatus, Payer
 from signedin.model.errors import AuthRequiredError
 from signedin.providers.gemini.account.home import LOGIN, chosen_in, gemini_folder
@@ -208,8 +208,8 @@ def _written(start: Start) -> dict[str, Path]:
     It may look above the name of its folder or where that leads: a file of the project's is named
     rather than one of the user's.
     """
-    # Over ACP it is started in a temporary folder, and looks around in the project later.
-    folders = [Path(tempfile.gettempdir())] if start.acp else []
+    # Over ACP it is started in an empty folder, and looks around in the project later.
+    folders = [empty_folder()] if start.acp else []
     found: dict[str, Path] = {}
     for folder in (*folders, start.cwd, start.cwd.resolve()):
         file, text = _dotenv(folder, start)
