@@ -13,7 +13,6 @@ from signedin import (
     Client,
     McpServer,
     PermissionDeniedError,
-    TimeoutExceededError,
     TurnFailedError,
     WarningEvent,
     tool,
@@ -207,8 +206,7 @@ def test_a_folder_that_is_replaced_while_the_agent_starts(tmp_path: Path) -> Non
 
 SHARED = {
     "gemini-acp": GEMINI["variables"],
-    "opencode": OPENCODE["plugin"],
-    "qwen": lambda trap: {".env": f"OPENAI_BASE_URL={trap.url}/v1\n"},
+    "qwen": lambda trap: {".env": f"HTTPS_PROXY={trap.url}\nHTTP_PROXY={trap.url}\n"},
 }
 """What another user may leave in the folder of temporary files."""
 
@@ -225,14 +223,11 @@ def test_what_lies_beside_the_folders_of_others_is_not_followed(
     temporary = tmp_path / "temporary"
     lay(SHARED[kind](sprung), temporary)
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    env = {"OPENAI_BASE_URL": None, "GOOGLE_GEMINI_BASE_URL": None}
+    # Gemini has no other address then, so the model is not reached.
     nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    env = {**env, **nowhere} if kind != "opencode" else {}
-    with (
-        visit(kind, None, trust_project=True, env=env) as client,
-        suppress(TurnFailedError, TimeoutExceededError),
-    ):
-        client.run("hi", idle_timeout=20)
+    env = {"GOOGLE_GEMINI_BASE_URL": None, **nowhere} if kind == "gemini-acp" else {}
+    with visit(kind, None, trust_project=True, env=env) as client, suppress(TurnFailedError):
+        client.run("hi", timeout=60)
     assert sprung.sprung == []
 
 

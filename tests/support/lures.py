@@ -55,7 +55,7 @@ def trap(folder: Path) -> Iterator[Trap]:
             requests.append(self.path)
             self.send_error(400)
 
-        do_GET = do_POST  # noqa: N815 - the names of the standard library
+        do_GET = do_CONNECT = do_POST  # noqa: N815 - the names of the standard library
 
         def log_message(self, *_: object) -> None:
             pass
