@@ -1,6 +1,7 @@
 """Repositories with something that agents would follow: nothing of it counts unless asked for."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -202,6 +203,40 @@ def test_a_folder_that_is_replaced_while_the_agent_starts(tmp_path: Path) -> Non
         client.run("hi")
     with Client("acp:opencode", trust_project=True, **options) as client:
         assert client.run("hi").reason == "completed"
+
+
+_MOUNTED = """
+mount --bind "$1/repo/vendor/kit/app" "$1/other/app" && cd "$1/other/app" || exit 77
+pwd -P
+exec "$2" -c "$3" "$1/other/app"
+"""
+_LOOKS = """
+import sys
+from pathlib import Path
+from signedin.providers.acp.catalogue import AGENTS
+print(AGENTS["opencode"].guard.files.found(Path(sys.argv[1]), home=Path("/nowhere")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "followed"),
+    [("other/opencode.json", True), ("repo/vendor/kit/app/opencode.json", True),
+     ("repo/vendor/kit/opencode.json", False)],
+    ids=["above the mount", "in it", "above what is mounted"],
+)  # fmt: skip
+def test_a_folder_on_a_bind_mount(tmp_path: Path, place: str, followed: bool) -> None:
+    """To an agent it is where it is mounted: what lies above it elsewhere cannot be seen."""
+    for folder in ("repo/vendor/kit/app", "other/app"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / place).touch()
+    script = ["sh", "-c", _MOUNTED, "sh", str(tmp_path), sys.executable, _LOOKS]
+    namespace = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+    ended = subprocess.run([*namespace, *script], capture_output=True, text=True, check=False)
+    if ended.returncode in {1, 77} and "ermi" in ended.stderr:
+        pytest.skip("no mounts of one's own are possible here")
+    mounted = tmp_path / "other" / "app"
+    seen = tmp_path / place.replace("repo/vendor/kit", "other") if followed else None
+    assert ended.stdout.splitlines() == [str(mounted), str(seen)], ended.stderr
 
 
 SHARED = {

@@ -42,3 +42,32 @@ def test_links_are_followed(tmp_path: Path) -> None:
         "workspace-write", resolve({}, given, None), OwnFolders(), env=env, ours="/nowhere"
     )
     assert limits.access_of(str(home / "work" / "harmless" / "id_rsa")) == "deny"
+
+
+def test_other_spellings_of_a_name_open_nothing(tmp_path: Path) -> None:
+    """On a file system that does not distinguish them they would be the same file."""
+    home = Path(tmp_path).resolve()
+    (home / "work").mkdir()
+    given = check_keywords({"cwd": home / "work", "permissions": "workspace-write"})
+    limits = confine(
+        "workspace-write",
+        resolve({}, given, None),
+        OwnFolders(written=("~/.gemini",), spared=("~/.gemini/settings.json",)),
+        env={"HOME": str(home)},
+        ours=str(home / ".signedin"),
+    )
+    access = {
+        "work/.GIT/config": "read",
+        "work/sub/.Git/hooks/x": "read",
+        "work/GIT~1/config": "read",
+        "work/.g\u200cit/config": "read",
+        "work/.Codex/config.toml": "read",
+        "work/.Agents/skills": "read",
+        "work/main.py": "write",
+        ".SSH/id_rsa": "deny",
+        ".\u017f\u017fh/id_rsa": "deny",
+        ".Signedin/login": "deny",
+        ".Gemini/Settings.json": "read",
+        "WORK/main.py": "read",  # elsewhere this is another folder
+    }
+    assert {path: limits.access_of(str(home / path)) for path in access} == access

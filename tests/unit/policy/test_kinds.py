@@ -210,6 +210,18 @@ def test_files_that_are_read_are_found_as_the_system_finds_them(
     assert answered(rules, line, work) == verdict
 
 
+@pytest.mark.parametrize(
+    "name", ["SECRETS/key", "\u017fecrets/key", "secr\u200dets/key", "secrets./key", "r\u00e9s/key"]
+)
+def test_other_spellings_of_a_name_are_denied_and_not_allowed(work: Path, name: str) -> None:
+    """A file system may treat them as the same, or as another one."""
+    patterns = ["secrets/**", "re\u0301s/**"]
+    allowed = [allow("echo *", write=patterns), ask("*")]
+    assert answered([deny(read=patterns), allow("*")], f"cat {name}", work) == "deny"
+    assert answered(allowed, f"echo > {name}", work) == "ask"
+    assert answered(allowed, "echo > secrets/key", work) == "allow"
+
+
 @pytest.mark.parametrize(("line", "verdict"), rows(WRITTEN))
 def test_only_some_places_are_written(work: Path, line: str, verdict: str) -> None:
     rules = [*only("src"), allow("*")]

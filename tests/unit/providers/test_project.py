@@ -84,6 +84,18 @@ def test_a_folder_is_judged_by_what_is_above_its_name_too(
     assert files.found(cwd, home=SHARED) == lure
 
 
+def test_a_folder_that_is_replaced_by_a_link_is_judged_anew(tmp_path: Path) -> None:
+    (tmp_path / "other" / "app").mkdir(parents=True)
+    (tmp_path / "other" / ".up").mkdir()
+    (tmp_path / "other" / ".up" / "settings").touch()
+    work = tmp_path / "work"
+    work.mkdir()
+    assert FILES.found(work, home=SHARED) is None
+    work.rmdir()
+    work.symlink_to("other/app")
+    assert FILES.found(work, home=SHARED) == tmp_path / "other" / ".up" / "settings"
+
+
 def test_the_users_own_files_are_theirs_by_any_name_of_the_home(tmp_path: Path) -> None:
     home = tmp_path / "disk" / "home"
     (home / ".up").mkdir(parents=True)

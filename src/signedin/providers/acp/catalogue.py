@@ -204,7 +204,7 @@ AGENTS: Mapping[str, KnownAgent] = {
             "workspace-write": "workspace-write",
             "full-access": "agent-full-access",
         },
-        guard=ProjectGuard(files=ProjectFiles(upwards=(".codex",))),
+        guard=ProjectGuard(files=ProjectFiles(upwards=(".codex", ".agents"))),
         can=("list_sessions", "history", "own_sandbox"),
         own=None,
         tried="2.6.0",
@@ -251,7 +251,10 @@ AGENTS: Mapping[str, KnownAgent] = {
         login="cline auth",
         guard=ProjectGuard(
             files=ProjectFiles(
-                upwards=(".cline", ".clinerules/hooks", ".clinerules/workflows", ".agents")
+                upwards=(
+                    *(".agents", ".cline", ".claude/skills"),
+                    *(f".clinerules/{name}" for name in ("agents", "hooks", "skills", "workflows")),
+                )
             )
         ),
         own=OwnFolders(written=("~/.cline",)),

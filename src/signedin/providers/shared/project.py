@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
@@ -19,6 +17,7 @@ import msgspec
 
 from signedin.model.errors import InvalidOptionError, PermissionDeniedError
 from signedin.model.options import TurnOptions
+from signedin.runtime.names import folded
 
 
 class ProjectFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,28 +122,15 @@ RUN_BY_THEMSELVES = frozenset(
 """Files and folders that programs run or obey unasked, so writing one does more than change the
 project."""
 
-_IGNORABLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-"""What Unicode lets a comparison of names leave out, as HFS+ and ext4 with ``casefold`` do."""
-
 
 def runs_by_itself(path: PurePath) -> bool:
     """Whether a path is, or leads into, one of `RUN_BY_THEMSELVES`.
 
     Names match in every spelling that some file system treats as the same.
     """
-    parts = [_plain(part) for part in path.parts]
+    parts = [folded(part) for part in path.parts]
     pairs = ("/".join(pair) for pair in itertools.pairwise(parts))
     return not RUN_BY_THEMSELVES.isdisjoint((*parts, *pairs))
-
-
-def _plain(name: str) -> str:
-    letters = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
-    plain = _IGNORABLE.sub("", letters).rstrip(". ").partition(":")[0]
-    return ".git" if plain == "git~1" else plain
 
 
 def untrusted(provider: str, found: Path, effect: str) -> PermissionDeniedError:

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
+from signedin.runtime.names import folded
 from signedin.safety.policy.places import names_of, place_of
 from signedin.safety.policy.shell import Action, Word, program
 
@@ -98,8 +99,8 @@ def path_matches(
         folder: What it is relative to.
         root: The working directory of the agent.
         complete: Whether it has to match where it really is, whatever links lead there. Otherwise
-            it may match in either form, or be a folder that such files may be in, and upper and
-            lower case do not matter.
+            it may match in either form, or be a folder that such files may be in, in every spelling
+            that a file system may treat as the same.
     """
     word = action.words[0]
     if word is None or "\0" in word:
@@ -128,10 +129,12 @@ def _any_matches(
     named = {os.path.normpath(name) for name in names}
     roots = {str(root): named, os.path.realpath(root): named.union(places)}
     for start, paths in roots.items():
-        for pattern in patterns:
-            expression = path_expression(_absolute(pattern, start), ignore_case=True)
-            if any(map(expression.fullmatch, paths)):
-                return Match.YES
+        spellings = {*paths, *map(folded, paths)}
+        for pattern in (_absolute(each, start) for each in patterns):
+            for one in (pattern, folded(pattern)):
+                expression = path_expression(one, ignore_case=True)
+                if any(map(expression.fullmatch, spellings)):
+                    return Match.YES
     return Match.NO
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from signedin.model.choices import Sandbox
 from signedin.model.options import TurnOptions
+from signedin.runtime.names import folded
 from signedin.safety.sandbox.places import XDG, places_by
 
 _PROTECTED = (".agents", ".aws", ".codex", ".git")
@@ -23,7 +24,7 @@ MOST_FOLDERS = 200
 """Folders whose folders may be repositories; to search all would take long in large projects."""
 
 Access: TypeAlias = Literal["deny", "read", "write"]
-"""What may be done with a path."""
+"""What may be done with a path; by the alphabet, the stricter is less."""
 
 
 class OwnFolders(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,13 +76,26 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         return access
 
     def access_of(self, path: str) -> Access:
-        """Returns what may be done with a file on the agent's behalf."""
-        access = self.access()
-        real = Path(os.path.realpath(path))
-        named = (str(place) for place in (real, *real.parents))
-        place = next((place for place in named if place in access), "/")
-        is_git = ".git" in real.relative_to(place).parts and place in self.workspace
-        return "read" if is_git else access[place]
+        """Returns what may be done with a file on the agent's behalf.
+
+        Of a name that a file system may treat as that of another one, what may be done with both.
+        """
+        access, real = self.access(), os.path.realpath(path)
+        spellings: dict[str, Access] = {}
+        for place, kind in access.items():
+            spelling = folded(place)
+            spellings[spelling] = min(kind, spellings.get(spelling, kind))
+        writable = set(map(folded, self.workspace))
+        return min(
+            _deepest(real, access, self.workspace), _deepest(folded(real), spellings, writable)
+        )
+
+
+def _deepest(path: str, access: Mapping[str, Access], workspace: Collection[str]) -> Access:
+    real = Path(path)
+    place = next((str(each) for each in (real, *real.parents) if str(each) in access), "/")
+    is_git = ".git" in real.relative_to(place).parts and place in workspace
+    return "read" if is_git else access[place]
 
 
 def protected(folders: Iterable[str]) -> Iterator[str]:
