@@ -28,31 +28,18 @@ def check_own(folder: Path, variable: str) -> Path:
     Raises:
         InvalidOptionError: It is another user's, or another user's link leads to it.
     """
-    _check_links(folder, variable)
-    owner = _owner(folder)
-    if owner not in {None, _user()}:
-        _refuse(folder, owner, "could read the logins in it", variable)
-    return folder
+    is_strange = _owner(folder) not in {None, _user()}
+    return _checked(folder, variable, "could read the logins in it" if is_strange else "")
 
 
 def check_shared(folder: Path, variable: str) -> Path:
-    """Returns a folder in which we make our own: of this user or of the system, or not there.
-
-    Args:
-        folder: The folder.
-        variable: What to set to use another one.
-
-    Raises:
-        InvalidOptionError: It is another user's, or another user's link leads to it.
-    """
-    _check_links(folder, variable)
-    owner = _owner(folder)
-    if _is_strange(owner):
-        _refuse(folder, owner, "could replace what is in it", variable)
-    return folder
+    """Returns a folder in which we make our own: the same as `check_own`, or of the system."""
+    is_strange = _is_strange(_owner(folder))
+    return _checked(folder, variable, "could replace what is in it" if is_strange else "")
 
 
-def _check_links(folder: Path, variable: str) -> None:
+def _checked(folder: Path, variable: str, harm: str) -> Path:
+    """Returns a folder, unless its owner could do some harm, or a link to it is another user's."""
     for link in _links(folder):
         owner = link.lstat().st_uid
         if _is_strange(owner):
@@ -60,13 +47,12 @@ def _check_links(folder: Path, variable: str) -> None:
                 f"{folder} is reached by {link}, a link of another user (id {owner}), who could "
                 f"change where it leads; set {variable} to a folder of your own"
             )
-
-
-def _refuse(folder: Path, owner: int | None, why: str, variable: str) -> None:
-    raise InvalidOptionError(
-        f"{folder} belongs to another user (id {owner}), who {why}; remove it, or set {variable} "
-        "to a folder of your own"
-    )
+    if harm:
+        raise InvalidOptionError(
+            f"{folder} belongs to another user (id {_owner(folder)}), who {harm}; remove it, or "
+            f"set {variable} to a folder of your own"
+        )
+    return folder
 
 
 def _links(path: Path) -> Iterator[Path]:

@@ -142,6 +142,11 @@ def read_the_variables_of_the_parent() -> None:
     assert b"SECRET" in Path(f"/proc/{VICTIM}/environ").read_bytes()
 
 
+def gain_by_a_setuid_program() -> None:
+    if "NoNewPrivs:\t0" not in Path("/proc/self/status").read_text():
+        raise PermissionError
+
+
 def read_a_key() -> None:
     assert (HOME / ".ssh" / "id_ed25519").read_text()
 
@@ -191,6 +196,7 @@ ATTEMPTS: dict[str, Callable[[], None]] = {
         trace_the_parent,
         read_the_memory_of_the_parent,
         read_the_variables_of_the_parent,
+        gain_by_a_setuid_program,
         read_a_key,
         list_the_keys,
         read_the_login_of_another_agent,

@@ -83,6 +83,7 @@ def _browser(whose: str, linux: str, mac: str, source: str) -> Place:
 
 
 _MAC = "~/Library/Application Support"
+_PREFERENCES = "~/Library/Preferences"
 
 KEYS = (
     Place("SSH", ("~/.ssh",), "man.openbsd.org/ssh"),
@@ -178,12 +179,20 @@ KEYS = (
     Place("Oracle Cloud", ("~/.oci",), "docs.oracle.com/iaas/Content/API/Concepts/sdkconfig.htm"),
     Place("IBM Cloud", ("~/.bluemix",), "cloud.ibm.com/docs/cli"),
     Place("Aliyun", ("~/.aliyun",), "www.alibabacloud.com/help/en/cli"),
-    Place("DigitalOcean", ("~/.config/doctl",), "docs.digitalocean.com/reference/doctl"),
+    Place(
+        "DigitalOcean",
+        ("~/.config/doctl", f"{_MAC}/doctl"),
+        "docs.digitalocean.com/reference/doctl",
+    ),
     Place("Hetzner", ("~/.config/hcloud",), "github.com/hetznercloud/cli"),
     Place("Linode", ("~/.config/linode-cli",), "www.linode.com/docs/products/tools/cli"),
     Place("Fly.io", ("~/.fly",), "fly.io/docs/flyctl", {"~/.fly": "FLY_CONFIG_DIR"}),
     Place("Heroku", ("~/.config/heroku",), "devcenter.heroku.com/articles/authentication"),
-    Place("Netlify", ("~/.config/netlify", "~/.netlify"), "docs.netlify.com/cli/get-started"),
+    Place(
+        "Netlify",
+        ("~/.config/netlify", "~/.netlify", f"{_PREFERENCES}/netlify"),
+        "docs.netlify.com/cli/get-started",
+    ),
     Place("Railway", ("~/.railway",), "docs.railway.com/guides/cli"),
     Place(
         "Vercel",
@@ -192,16 +201,24 @@ KEYS = (
     ),
     Place(
         "Cloudflare",
-        ("~/.config/.wrangler", "~/.wrangler", "~/.cloudflared", "~/.cloudflare"),
+        (
+            *("~/.config/.wrangler", "~/.wrangler", "~/.cloudflared", "~/.cloudflare"),
+            f"{_PREFERENCES}/.wrangler",
+        ),
         "developers.cloudflare.com/workers/wrangler",
     ),
     Place("Stripe", ("~/.config/stripe",), "docs.stripe.com/cli"),
-    Place("ngrok", ("~/.config/ngrok", "~/.ngrok2"), "ngrok.com/docs/agent/config"),
+    Place(
+        "ngrok", ("~/.config/ngrok", "~/.ngrok2", f"{_MAC}/ngrok"), "ngrok.com/docs/agent/config"
+    ),
     Place("Tailscale", ("~/.local/share/tailscale",), "tailscale.com/kb"),
     Place("Sentry", ("~/.sentryclirc",), "docs.sentry.io/cli/configuration"),
     Place(
         "Kubernetes",
-        ("~/.kube", "~/.config/helm", "~/.config/argocd", "~/.rancher", "~/.talos", "~/.minikube"),
+        (
+            *("~/.kube", "~/.config/helm", "~/.config/argocd", "~/.rancher", "~/.talos"),
+            *("~/.minikube", f"{_PREFERENCES}/helm"),
+        ),
         "kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig",
         {"~/.kube/config": "KUBECONFIG", "~/.config/helm": "HELM_CONFIG_HOME"},
     ),
@@ -277,7 +294,7 @@ KEYS = (
         "RubyGems, Bundler",
         ("~/.gem/credentials", "~/.local/share/gem/credentials", "~/.bundle/config"),
         "guides.rubygems.org/publishing",
-        {"~/.bundle/config": "BUNDLE_USER_CONFIG", "~/.gem/credentials": "GEM_CREDENTIALS"},
+        {"~/.bundle/config": "BUNDLE_USER_CONFIG"},
     ),
     Place(
         "Composer",
@@ -541,7 +558,7 @@ AGENTS = (
     ),
     Place("Codex", ("~/.codex",), "developers.openai.com/codex", {"~/.codex": "CODEX_HOME"}),
     Place("Gemini CLI", ("~/.gemini",), "geminicli.com/docs", {"~": "GEMINI_CLI_HOME"}),
-    Place("Qwen Code", ("~/.qwen",), "qwenlm.github.io/qwen-code-docs"),
+    Place("Qwen Code", ("~/.qwen",), "qwenlm.github.io/qwen-code-docs", {"~/.qwen": "QWEN_HOME"}),
     Place(
         "Copilot",
         ("~/.copilot", "~/.config/github-copilot"),
@@ -563,8 +580,16 @@ AGENTS = (
         ("~/.cursor", "~/.config/Cursor", "~/.config/cursor", f"{_MAC}/Cursor"),
         "cursor.com/docs/cli",
     ),
-    Place("Kiro", ("~/.kiro", "~/.local/share/kiro-cli", "~/.config/Kiro"), "kiro.dev/docs"),
-    Place("Amazon Q", ("~/.local/share/amazon-q",), "docs.aws.amazon.com/amazonq"),
+    Place(
+        "Kiro",
+        ("~/.kiro", "~/.local/share/kiro-cli", "~/.config/Kiro", f"{_MAC}/kiro-cli"),
+        "kiro.dev/docs",
+    ),
+    Place(
+        "Amazon Q",
+        ("~/.local/share/amazon-q", f"{_MAC}/amazon-q"),
+        "docs.aws.amazon.com/amazonq",
+    ),
     Place(
         "goose",
         ("~/.config/goose", "~/.local/share/goose", "~/.local/state/goose", f"{_MAC}/Block"),
