@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from signedin.client.keywords import check_keywords, resolve
-from signedin.safety.sandbox.confinement import OwnFolders, confine
+from signedin.safety.sandbox.command import sandboxed
+from signedin.safety.sandbox.confinement import MOST_FOLDERS, OwnFolders, confine, repositories
 
 
 def test_a_home_as_the_project(tmp_path: Path) -> None:
@@ -71,3 +72,27 @@ def test_other_spellings_of_a_name_open_nothing(tmp_path: Path) -> None:
         "WORK/main.py": "read",  # elsewhere this is another folder
     }
     assert {path: limits.access_of(str(home / path)) for path in access} == access
+
+
+def test_the_nearest_repositories_below_the_project_are_found(tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / "near" / str(number) / ".git").mkdir(parents=True)
+        (tmp_path / "far" / str(number) / "deep" / ".git").mkdir(parents=True)
+    near, far = (str(tmp_path / name) for name in ("near", "far"))
+    assert len(list(repositories([near], ()))) == 300
+    assert len(list(repositories([far], ()))) == MOST_FOLDERS - 1 == 199
+
+
+def test_no_more_repositories_are_protected_than_a_command_line_holds(tmp_path: Path) -> None:
+    work = Path(tmp_path).resolve() / "work"
+    for number in range(300):
+        (work / str(number) / ".git").mkdir(parents=True)
+    limits = confine(
+        "workspace-write",
+        resolve({}, check_keywords({"cwd": work, "permissions": "workspace-write"}), None),
+        OwnFolders(),
+        env={"HOME": str(tmp_path)},
+        ours="/nowhere",
+    )
+    words = " ".join(sandboxed(limits, program="codex", env={}))
+    assert words.count('/.git" = "read"') == 200
