@@ -246,6 +246,21 @@ setup = click.option(
 )
 
 
+def _count_nothing(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    del context, parameter
+    if value:
+        os.environ["SIGNEDIN_LEDGER"] = "off"
+
+
+no_ledger = click.option(
+    "--no-ledger",
+    is_flag=True,
+    expose_value=False,
+    callback=_count_nothing,
+    help="Leave what is used out of the ledger; see `signedin usage`.",
+)
+
+
 def _make_plain(context: click.Context, parameter: click.Parameter, value: object) -> None:
     del context, parameter
     if value:

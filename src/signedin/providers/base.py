@@ -60,6 +60,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
         account: Name of an isolated login.
         billing: Who should pay; ``None`` prefers a login if there is one.
         env_policy: How much of the parent's environment the child gets.
+        ledger: Whether its turns are to be counted.
         cassette: What it is recorded into, or played from.
     """
 
@@ -70,6 +71,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
     billing: Billing | None = None
     env_policy: EnvPolicy = "minimal"
+    ledger: bool = True
     cassette: Cassette | None = None
 
     @property
@@ -85,6 +87,11 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     def replays(self) -> bool:
         """Whether a recording answers: nothing of this machine matters then."""
         return self.cassette is not None and self.cassette.replays
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether what its turns use belongs in the ledger: a replay uses nothing."""
+        return self.ledger and not self.replays
 
     def recall(self, name: str, kind: type[T], find: Callable[[], T]) -> T:
         """Returns what is found on this machine, or was when a cassette was recorded.
