@@ -19,7 +19,7 @@ from signedin.accounts.status import AuthBackend
 from signedin.model.approvals import Host
 from signedin.model.capabilities import Capabilities
 from signedin.model.choices import AuthSource, Billing, EnvPolicy
-from signedin.model.errors import UnsupportedOptionError
+from signedin.model.errors import CassetteError, UnsupportedOptionError
 from signedin.model.events import Event, RateLimits
 from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, PastTurn, SessionPage
@@ -102,6 +102,22 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
             find: Looks for it.
         """
         return find() if self.cassette is None else self.cassette.recall(name, kind, find)
+
+    def usual(self, name: str, find: Callable[[], str | None], default: str | None) -> str | None:
+        """Returns what the user has set for a vendor, else our default.
+
+        Args:
+            name: What it is.
+            find: Looks for it on this machine.
+            default: What holds where nothing is set.
+        """
+        if self.replays:
+            try:
+                return self.recall(name, str, str)
+            except CassetteError:  # nothing was set where it was recorded
+                return default
+        found = find()
+        return default if found is None else self.recall(name, str, lambda: found)
 
 
 class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -70,10 +70,10 @@ class AppServerProvider(Provider):
 
     async def open_session(self, request: SessionRequest) -> CodexSession:
         """Starts or resumes a thread."""
-        asked = CodexOptions(request.options)
         env, trusting = _env(request.options), request.options.trust_project
-        refuse_other_payer(self._config, asked)
         account = self._accounts.choose(env)
+        asked = CodexOptions.read(request.options, self._config, account.home)
+        refuse_other_payer(self._config, asked)
         require_login(account, self._config, asked)
         if request.resume is not None:
             await self._let_go(env, trusting=not trusting)
