@@ -104,7 +104,8 @@ model = click.option(
 effort = click.option(
     "--effort",
     metavar="LEVEL",
-    help="Reasoning effort, in the provider's words.",
+    help="Reasoning effort, in the provider's words; what you have set for the agent if not given, "
+    "else low for codex and claude.",
     shell_complete=suggesting("efforts"),
 )
 transport = click.option(

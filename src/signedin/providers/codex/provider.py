@@ -17,7 +17,7 @@ from signedin.accounts.hints import sign_in_command
 from signedin.model.capabilities import EVERYTHING, Capabilities
 from signedin.model.events import RateLimits
 from signedin.model.options import TurnOptions
-from signedin.model.results import ModelInfo, SessionPage
+from signedin.model.results import ModelInfo, SessionPage, with_usual
 from signedin.providers.base import (
     Provider,
     ProviderConfig,
@@ -106,7 +106,10 @@ class AppServerProvider(Provider):
         async with self._use(options) as server:
             from signedin.providers.codex.app_server import store  # noqa: PLC0415
 
-            return await store.list_models(server)
+            home = self._accounts.choose(_env(options)).home
+            asked = CodexOptions.read(options, self._config, home)
+            model = asked.model or asked.configured_model(home)
+            return with_usual(await store.list_models(server), model, asked.effort)
 
     async def limits(self, options: TurnOptions) -> RateLimits:
         """Reports what is left of the plan.
