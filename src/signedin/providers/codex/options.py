@@ -107,7 +107,7 @@ class CodexOptions:
             configuration that a keyword decides.
     """
 
-    def __init__(self, turn: TurnOptions, usual_effort: str | None = None) -> None:
+    def __init__(self, turn: TurnOptions, usual_effort: str | None = _DEFAULT_EFFORT) -> None:
         self.turn = turn
         self.usual_effort = usual_effort
         self.keys = CodexKeys.read("codex", turn.provider_options)
