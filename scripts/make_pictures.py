@@ -112,7 +112,7 @@ def run() -> RunResult[object]:
             (project / file).write_text(content, encoding="utf-8")
         with (
             LoopbackModel(script(project)) as model,
-            Client("codex", ledger=False, **model.client_options("codex")) as client,
+            Client("codex", **model.client_options("codex")) as client,
         ):
             result = client.run(PROMPT, cwd=project, permissions="workspace-write")
     text = msgspec.json.encode(result.events).decode().replace(str(project), FOLDER)

@@ -111,7 +111,7 @@ def many(processes: int, turns: int) -> dict[str, float]:
 
     before = time.perf_counter()
     with LoopbackModel(choose) as model:
-        options = json.dumps(model.client_options("chatgpt"))
+        options = json.dumps({**model.client_options("chatgpt"), "ledger": True})
         command = [sys.executable, __file__, "client", options, str(turns)]
         running = [subprocess.Popen(command) for _ in range(processes)]
         assert [process.wait() for process in running] == [0] * processes

@@ -75,7 +75,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def start(program: str, model: LoopbackModel, turns: int) -> subprocess.Popen[str]:
-    options = json.dumps(model.client_options("chatgpt"), default=str)
+    options = json.dumps({**model.client_options("chatgpt"), "ledger": True})
     return subprocess.Popen(
         [sys.executable, "-c", program, options, str(turns)],
         stdout=subprocess.PIPE,

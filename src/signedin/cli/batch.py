@@ -122,6 +122,7 @@ def batch() -> None:
 @options.command
 @options.env
 @options.unset
+@options.no_ledger
 @options.provider_option
 @click.option(
     "--json", is_flag=True, help="Write JSON: a line per row as it ends, then the status."

@@ -30,6 +30,7 @@ from signedin.model.events import (
     PlanStep,
     RateLimitEvent,
     RetryEvent,
+    SessionEvent,
     Subagent,
     ToolEvent,
     Usage,
@@ -245,6 +246,13 @@ def changed(event: ApprovalEvent, to: str) -> RenderableType:
 def warning(text: str) -> RenderableType:
     """Shows something the user should know."""
     return Text(f"warning: {printable(text)}", style="yellow")
+
+
+def answering(session: SessionEvent) -> RenderableType | None:
+    """Shows which model answers, and with which effort, if that is known."""
+    facts = [f"model {printable(session.model)}"] if session.model else []
+    facts += [f"effort {printable(session.effort)}"] if session.effort else []
+    return Text(sign("between").join(facts), style="dim") if facts else None
 
 
 def summary(result: RunResult[object], limits: RateLimitEvent | None) -> RenderableType:

@@ -80,6 +80,8 @@ def loopback(
 def run_arguments(provider: str, options: ClientOptions) -> list[str]:
     """Returns the words of a ``signedin run`` that uses these options, up to the prompt."""
     words = ["signedin", "run", "--provider", provider]
+    if not options.get("ledger", True):
+        words += ["--no-ledger"]
     if model := options.get("model"):
         words += ["--model", model]
     for name, value in options["env"].items():

@@ -104,7 +104,8 @@ model = click.option(
 effort = click.option(
     "--effort",
     metavar="LEVEL",
-    help="Reasoning effort, in the provider's words.",
+    help="Reasoning effort, in the provider's words; what you have set for the agent if not given, "
+    "else low for codex and claude.",
     shell_complete=suggesting("efforts"),
 )
 transport = click.option(
@@ -243,6 +244,21 @@ include = click.option(
 )
 setup = click.option(
     "--setup", metavar="WORDS", help="A command that prepares a worktree; no shell runs it."
+)
+
+
+def _count_nothing(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    del context, parameter
+    if value:
+        os.environ["SIGNEDIN_LEDGER"] = "off"
+
+
+no_ledger = click.option(
+    "--no-ledger",
+    is_flag=True,
+    expose_value=False,
+    callback=_count_nothing,
+    help="Leave what is used out of the ledger; see `signedin usage`.",
 )
 
 

@@ -38,6 +38,7 @@ _THOUGHT = "dim italic"
 _THOUGHT_LINES = 20
 
 FormatText = Callable[[str, str], RenderableType]
+FormatSession = Callable[[SessionEvent], RenderableType | None]
 """Shows a text of the agent, in a style."""
 
 
@@ -66,12 +67,16 @@ class TurnView:
 
     Args:
         format_text: How the agent's words are shown: `blocks.markdown` or `blocks.plain`.
+        format_session: How it is shown what answers; not at all if not given.
     """
 
     _output_lines: ClassVar[int] = blocks.OUTPUT_LINES
 
-    def __init__(self, format_text: FormatText) -> None:
+    def __init__(
+        self, format_text: FormatText, format_session: FormatSession = lambda _: None
+    ) -> None:
         self._format_text = format_text
+        self._format_session = format_session
         self._activity = Activity()
         self._messages: dict[str, MarkdownStream] = {}
         self._running: set[str] = set()
@@ -110,6 +115,8 @@ class TurnView:
                 yield from self._agent(event, agent)
             case SessionEvent():
                 self._cwd = event.cwd
+                if block := self._format_session(event):
+                    yield from self._spaced(block)
             case MessageDeltaEvent():
                 yield from self._cut_off_by(event)
                 stream = self._messages.setdefault(event.item_id, MarkdownStream())
@@ -186,8 +193,10 @@ class LiveTurnView(TurnView):
 
     _output_lines = 10
 
-    def __init__(self, format_text: FormatText) -> None:
-        super().__init__(format_text)
+    def __init__(
+        self, format_text: FormatText, format_session: FormatSession = lambda _: None
+    ) -> None:
+        super().__init__(format_text, format_session)
         self._plan: PlanEvent | None = None
 
     def end(self, result: RunResult[object]) -> list[RenderableType]:

@@ -52,7 +52,7 @@ def replay(*, file: Path, speed: float, json: bool, stream: bool | None) -> None
     head = cassette.head
     if not head.prompt:
         raise UsageError(f"{file} was not recorded by signedin run --record; a test replays it")
-    client = AsyncClient(head.provider, transport=head.transport, cassette=cassette, ledger=False)
+    client = AsyncClient(head.provider, transport=head.transport, cassette=cassette)
     keywords = dict(head.keywords)
     if client.capabilities.approvals:
         keywords["on_approval"] = _not_asked

@@ -97,6 +97,7 @@ _REPEATABLE = (
 @options.command
 @options.env
 @options.unset
+@options.no_ledger
 @options.provider_option
 @click.option(
     "--transcript",

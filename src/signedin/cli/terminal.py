@@ -25,8 +25,8 @@ _FRAME_SECONDS = 0.1
 def turn_presenter(stream: TextIO) -> TerminalPresenter:
     """Returns the presenter of a complete turn on a stream, in the best way it allows."""
     if can_draw_on(stream):
-        return LivePresenter(stream, LiveTurnView(blocks.markdown))
-    return PlainPresenter(stream, TurnView(blocks.plain))
+        return LivePresenter(stream, LiveTurnView(blocks.markdown, blocks.answering))
+    return PlainPresenter(stream, TurnView(blocks.plain, blocks.answering))
 
 
 def notice_presenter(stream: TextIO) -> TerminalPresenter:

@@ -62,7 +62,6 @@ from signedin.model.options import (
     StrPath,
     TurnKeywords,
     TurnOptions,
-    check_switch,
     past_directory,
 )
 from signedin.model.results import ModelInfo, Outcome, RunResult, SessionPage
@@ -170,6 +169,7 @@ class AsyncClient(FromConfig):
             billing=billing,
             env_policy=env_policy,
             command=command,
+            ledger=ledger,
             cassette=self._cassette,
         )
         self._arguments = {
@@ -178,7 +178,6 @@ class AsyncClient(FromConfig):
             "provider": provider,
             "on_limit": on_limit,
             "prewarm": prewarm,
-            "ledger": ledger,
         }
         if isinstance(provider, str) and on_limit in {None, "raise"}:
             self._spec = load_provider(provider)
@@ -200,8 +199,6 @@ class AsyncClient(FromConfig):
         self._defaults = check_keywords(defaults, "client")
         self._conversations: Conversations | None = None
         self._leftovers = Leftovers()
-        check_switch("ledger", ledger)
-        self._in_ledger = ledger
         self._ledger: Ledger | None = None
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -715,12 +712,13 @@ class AsyncClient(FromConfig):
             _log.info("prewarm failed: %s", error)
 
     def _turn_ended(self, recorder: TurnRecorder) -> None:
-        if not self._in_ledger or os.environ.get("SIGNEDIN_LEDGER") == "off":
+        counted = {name: each for name, each in self._accounts.items() if each[0].is_counted}
+        if not counted or os.environ.get("SIGNEDIN_LEDGER") == "off":
             return
         if self._ledger is None:
             from signedin.ledger.writer import Ledger  # noqa: PLC0415 - 5 ms, when a turn has ended
 
-            self._ledger = Ledger(self._accounts)
+            self._ledger = Ledger(counted)
         self._ledger.add(recorder)
 
     @asynccontextmanager

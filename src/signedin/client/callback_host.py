@@ -42,11 +42,22 @@ class CallbackHost:
         options: How the turn was asked for, with the callbacks.
         on_escape: Called with what is more than a failure of the callback, such as
             `KeyboardInterrupt` or the outcome of a test: the turn is to end with it.
+        on_change: Called when `answering` changes.
+
+    Attributes:
+        answering: How many answers the agent waits for.
     """
 
-    def __init__(self, options: TurnOptions, on_escape: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        options: TurnOptions,
+        on_escape: Callable[[BaseException], None],
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.answering = 0
         self._options = options
         self._on_escape = on_escape
+        self._on_change = on_change
         self._context = copy_context()
         self._promised: list[ApprovalRequest] = []
 
@@ -148,10 +159,16 @@ class CallbackHost:
                     self._on_escape(error)
                 return refusal(f"{callback} failed: {described(error)}")
 
+        self._count(1)
         try:
             return await asyncio.get_running_loop().create_task(answered(), context=self._context)
         finally:
             work.close()  # it has not begun if the turn ended before
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        self.answering += change
+        self._on_change()
 
 
 def _failed(reason: str) -> Decision:

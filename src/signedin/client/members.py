@@ -15,7 +15,7 @@ from signedin.client.keywords import check_keywords, merge_keywords
 from signedin.model.capabilities import check_supported, common_capabilities
 from signedin.model.choices import AuthSource, Billing, CassetteMode, EnvPolicy, OnLimit
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.model.options import StrPath, TurnKeywords, TurnOptions, check_choice
+from signedin.model.options import StrPath, TurnKeywords, TurnOptions, check_choice, check_switch
 from signedin.providers.base import Installation, Provider, ProviderConfig, ProviderSpec
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ProviderChoice: TypeAlias = "str | tuple[str, Mapping[str, object]]"
 """A provider, or one with the keywords that hold for it only."""
 
 _OF_TURNS = ("model", "effort", "env", "provider_options")
-_OF_CLIENTS = ("transport", "binary", "command", "auth_source", "account", "env_policy")
+_OF_CLIENTS = ("transport", "binary", "command", "auth_source", "account", "env_policy", "ledger")
 _OF_ONE = ("transport", "binary", "command", "account")
 """Keywords of clients that cannot hold for several providers."""
 
@@ -41,6 +41,7 @@ class ClientChoices(msgspec.Struct, frozen=True, kw_only=True):
     billing: Billing | None = None
     env_policy: EnvPolicy = "minimal"
     command: Sequence[str] | None = None
+    ledger: bool = True
     cassette: Cassette | None = None
 
 
@@ -60,6 +61,7 @@ def configured(spec: ProviderSpec, choices: ClientChoices) -> ProviderConfig:
         )
     _check_program(spec, choices)
     check_choice("auth_source", choices.auth_source, get_args(AuthSource))
+    check_switch("ledger", choices.ledger)
     if choices.billing is not None:
         check_choice("billing", choices.billing, get_args(Billing))
     if choices.account is not None:
@@ -72,6 +74,7 @@ def configured(spec: ProviderSpec, choices: ClientChoices) -> ProviderConfig:
         account=choices.account,
         billing=choices.billing,
         env_policy=choices.env_policy,
+        ledger=choices.ledger,
         cassette=choices.cassette,
     )
 

@@ -115,6 +115,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self._stack = AsyncExitStack()
         self._opening: asyncio.Task[ProviderTurn] | None = None
         self._turn: ProviderTurn | None = None
+        self._host: CallbackHost | None = None
         self._deadline = deadline
         self._closed = False
         self._waiting: asyncio.Timeout | None = None
@@ -131,9 +132,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         """Starts the turn. What goes wrong then comes as its events, as always."""
         check_process(self._process)
         self._entered = True
-        limit, _ = self._limit()
         try:
-            async with asyncio.timeout_at(limit) as self._waiting:
+            async with asyncio.timeout_at(self._limit()) as self._waiting:
                 await asyncio.wait({self._opened()})
         except TimeoutError:
             pass  # the first event reports it
@@ -202,8 +202,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         if not self._closed:
             turn = self._started()
             self._interrupted = True
-            if self._waiting is not None and not self._waiting.expired():
-                self._waiting.reschedule(self._limit()[0])
+            self._wait_anew()
             await turn.interrupt()
 
     async def aclose(self) -> None:
@@ -272,12 +271,11 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             raise
 
     async def _receive(self) -> list[Event]:
-        limit, message = self._limit()
         if self._escaped is not None:
             raise _escape_error(self._escaped)
         if self._excess is not None and self._is_opening:
             raise self._excess
-        self._waiting = scope = asyncio.timeout_at(limit)
+        self._waiting = scope = asyncio.timeout_at(self._limit())
         try:
             async with scope:
                 turn = self._turn or await asyncio.shield(self._opened())
@@ -293,7 +291,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
                 if self._opening is not None and self._opening.done():
                     self._opening.result()  # raises why it was not sent
                 raise self._excess from None
-            raise TimeoutExceededError(message) from None
+            raise TimeoutExceededError(self._why_over()) from None
         finally:
             self._waiting = None
 
@@ -329,18 +327,14 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     def _over_budget(self) -> None:
         if self._is_opening:  # there is nothing yet that could be asked to stop
-            self._stop_waiting()
+            self._wait_anew()
         elif self._stopping is None and not self._closed:
             self._stopping = running_loop().create_task(self._stop())
 
     def _end_with(self, error: BaseException) -> None:
         """Ends the turn with what a callback has raised, as with a time limit: at once."""
         self._escaped = self._escaped or error
-        self._stop_waiting()
-
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None and not self._waiting.expired():
-            self._waiting.reschedule(running_loop().time())
+        self._wait_anew()
 
     def _raise_escaped(self) -> None:
         """Raises what a callback has raised that is more than its failure, with the result."""
@@ -362,8 +356,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         """Has the agent stop; one that cannot be asked to is stopped by force."""
         turn = await asyncio.shield(self._opened())
         self._interrupted = True
-        if self._waiting is not None and not self._waiting.expired():
-            self._waiting.reschedule(self._limit()[0])
+        self._wait_anew()
         try:
             await turn.interrupt()
         except SignedinError:
@@ -396,8 +389,10 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         if self._meter is not None:
             self._meter.begin()
         # What it holds is closed with the turn, and that when the loop ends.
-        host = CallbackHost(
-            self._options, partial(_unless_gone, weakref.WeakMethod(self._end_with))
+        host = self._host = CallbackHost(
+            self._options,
+            partial(_unless_gone, weakref.WeakMethod(self._end_with)),
+            partial(_unless_gone, weakref.WeakMethod(self._wait_anew)),
         )
         opening = self._stack.enter_async_context(self._opener(self._recorder, host))
         self._turn = turn = await Unwatched(opening)
@@ -405,17 +400,33 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             self._over_budget()
         return turn
 
-    def _limit(self) -> tuple[float | None, str]:
-        """The loop time of the nearest time limit, and what to say when it runs out."""
+    def _limit(self) -> float | None:
+        """The loop time of the nearest time limit.
+
+        While the agent waits for an answer or a tool, there is no silence of its own to count.
+        """
         now = running_loop().time()
+        if self._escaped is not None or (self._excess is not None and self._is_opening):
+            return now
         total, idle = self._options.timeout, self._options.idle_timeout
         if self._deadline is None and total is not None:
             self._deadline = now + total
+        if self._recorder.is_acting or (self._host is not None and self._host.answering):
+            idle = None
         if self._interrupted:
             idle = min(STOP_SECONDS, idle or STOP_SECONDS)
-        if idle is not None and (self._deadline is None or now + idle < self._deadline):
-            return now + idle, f"nothing happened for {idle:g} s (idle_timeout)"
-        return self._deadline, f"the turn took longer than {total} s (timeout)"
+        limits = [self._deadline, None if idle is None else now + idle]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _why_over(self) -> str:
+        if self._deadline is not None and self._deadline <= running_loop().time():
+            return f"the turn took longer than {self._options.timeout} s (timeout)"
+        return f"nothing happened for {self._options.idle_timeout:g} s (idle_timeout)"
+
+    def _wait_anew(self) -> None:
+        """Counts from now on, up to what is the limit now."""
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(self._limit())
 
     def _fitted(self, result: RunResult[object]) -> RunResult[object]:
         """Reads the answer as the structure that was asked for."""
@@ -504,12 +515,10 @@ class BlockingTurn(Batches[AnyEvent], Generic[OutputT_co]):
         return self._async.html()
 
 
-def _unless_gone(
-    method: weakref.WeakMethod[Callable[[BaseException], None]], error: BaseException
-) -> None:
+def _unless_gone(method: weakref.WeakMethod[Callable[..., None]], *args: object) -> None:
     """Calls a method of a turn that its host must not hold: one that nobody holds is abandoned."""
     if found := method():
-        found(error)
+        found(*args)
 
 
 def _escape_error(escaped: BaseException) -> SignedinError:

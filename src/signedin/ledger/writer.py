@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from signedin.ledger.file import Row, ledger_file, open_ledger, write_rows
 from signedin.model.capabilities import Capabilities
+from signedin.model.errors import ErrorKind
 from signedin.model.events import (
     CommandEvent,
+    ErrorEvent,
     Event,
     FileChangeEvent,
     RateLimitEvent,
@@ -62,8 +64,8 @@ class Ledger:
 
     def rows(self, recorder: TurnRecorder, ended: float) -> list[Row]:
         """Returns what is written about a turn: a row for each provider that had a part in it."""
-        parts = recorder.parts()
-        return [self._row(part, ended) for part in parts if part.provider in self._accounts]
+        parts = [part for part in recorder.parts() if part.provider in self._accounts]
+        return [self._row(part, ended) for part in parts if _was_asked(part)]
 
     def _row(self, result: RunResult[object], ended: float) -> Row:
         config, capabilities = self._accounts[result.provider]
@@ -193,6 +195,13 @@ if hasattr(os, "register_at_fork"):
     # A thread does not exist in a forked child, but locks that it held stay locked there: of a
     # module that it was importing, for one. The child's own writers begin when it needs them.
     os.register_at_fork(before=_finish_all, after_in_child=_writers.clear)
+
+
+def _was_asked(part: RunResult[object]) -> bool:
+    """Whether a model may have been asked, which it is not if nobody is signed in."""
+    usage = part.usage or Usage()
+    errors = [event.error for event in part.events if isinstance(event, ErrorEvent)]
+    return errors[-1:] != [ErrorKind.AUTH_REQUIRED] or usage.input_tokens + usage.output_tokens > 0
 
 
 def _is_call(event: Event) -> bool:

@@ -16,11 +16,13 @@ class ClientOptions(TypedDict):
     Attributes:
         env: Variables for the agent's process; None takes one away.
         provider_options: What the provider passes through to its agent.
+        ledger: False, as what a script answers costs nothing.
         model: The model to ask for, where it would be asked for first.
     """
 
     env: dict[str, str | None]
     provider_options: dict[str, object]
+    ledger: NotRequired[bool]
     model: NotRequired[str]
 
 
@@ -46,7 +48,11 @@ def codex_options(url: str, home: Path) -> ClientOptions:
         "features.unbounded_connection_retries": False,
         "analytics.enabled": False,
     }
-    return {"env": {"CODEX_HOME": str(home)}, "provider_options": {"config": config}}
+    return {
+        "env": {"CODEX_HOME": str(home)},
+        "provider_options": {"config": config},
+        "ledger": False,
+    }
 
 
 def claude_options(url: str, home: Path) -> ClientOptions:
@@ -75,6 +81,7 @@ def claude_options(url: str, home: Path) -> ClientOptions:
             "NO_PROXY": "127.0.0.1,localhost",
         },
         "provider_options": {},
+        "ledger": False,
     }
 
 
@@ -144,6 +151,7 @@ def gemini_options(url: str, home: Path) -> ClientOptions:
             **_HELD_BACK,
         },
         "provider_options": {},
+        "ledger": False,
     }
 
 
@@ -161,6 +169,7 @@ def chatgpt_options(url: str, home: Path) -> ClientOptions:
             "request_max_retries": 0,
             "sessions": str(home),
         },
+        "ledger": False,
         "model": "scripted-large",
     }
 
@@ -203,6 +212,7 @@ def opencode_options(url: str, home: Path) -> ClientOptions:
             **_HELD_BACK,
         },
         "provider_options": {},
+        "ledger": False,
     }
 
 
@@ -229,6 +239,7 @@ def qwen_options(url: str, home: Path) -> ClientOptions:
             **dict.fromkeys(_HELD_BACK),
         },
         "provider_options": {},
+        "ledger": False,
     }
 
 
@@ -252,6 +263,7 @@ def copilot_options(url: str, home: Path) -> ClientOptions:
             **_HELD_BACK,
         },
         "provider_options": {},
+        "ledger": False,
     }
 
 

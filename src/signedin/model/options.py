@@ -44,10 +44,15 @@ class TurnKeywords(TypedDict, total=False):
 
     Attributes:
         cwd: Working directory of the agent; the current one by default.
-        model: A model name of the provider, or ``"default"``.
-        effort: Reasoning effort in the provider's words, or ``"default"``.
+        model: A model name of the provider. If not given, what the user has set for that agent;
+            where nothing is set, ``opus`` for Claude, else the vendor's choice, as is
+            ``"default"``.
+        effort: Reasoning effort in the provider's words. If not given, what the user has set for
+            that agent; where nothing is set, ``low`` for Codex and Claude, else the vendor's
+            choice, as is ``"default"``.
         timeout: Seconds a run may take in all, with its start, repairs and retries.
-        idle_timeout: Seconds that may pass without any event.
+        idle_timeout: Seconds of silence of the agent: without any event, while no callback and
+            no command or tool of the turn runs.
         budget: How much may be used: by the run, by all turns of the session or client, or by all
             prompts of the `map` that it is given to. Of several, each holds.
         env: Variables for the agent's process; ``None`` as a value removes one.

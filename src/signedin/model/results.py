@@ -191,7 +191,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         id: What to give as ``model=``.
         name: What the vendor calls it.
         efforts: What may be given as ``effort=``.
-        default_effort: The vendor's own choice.
+        default_effort: What is used if none is chosen: the user's own, else ours or the vendor's.
         default: Whether it is used if none is chosen.
         images: Whether it can see images.
     """
@@ -202,6 +202,20 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     default_effort: str | None = None
     default: bool = False
     images: bool = False
+
+
+def with_usual(
+    models: Sequence[ModelInfo], model: str | None, effort: str | None
+) -> list[ModelInfo]:
+    """Returns models with what is used if nothing is chosen; the vendor's choice where `None`."""
+    return [
+        msgspec.structs.replace(
+            each,
+            default=each.default if model is None else each.id == model,
+            default_effort=effort if effort in each.efforts else each.default_effort,
+        )
+        for each in models
+    ]
 
 
 class Outcome(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):

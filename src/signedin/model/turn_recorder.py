@@ -55,6 +55,8 @@ _UNFINISHED: dict[type[_Delta], Callable[[str, str], AnyEvent]] = {
 }
 _DELTAS = tuple(_UNFINISHED)
 
+_OF_MODEL = (*_DELTAS, MessageEvent, ReasoningEvent)
+
 _NEWS = (
     DoneEvent,
     ErrorEvent,
@@ -89,6 +91,7 @@ class TurnRecorder:
         self._events: list[AnyEvent] = []
         self._partial: dict[str, tuple[_Delta, StringIO]] = {}
         self._open: dict[str, CommandEvent | FileChangeEvent | ToolEvent] = {}
+        self._running: set[str] = set()
         self._output: dict[str, StringIO] = {}
         self._ended: set[str] = set()
         self._agents: dict[str, Subagent] = {}
@@ -109,6 +112,14 @@ class TurnRecorder:
         """How long the turn has taken, until now if it still runs."""
         return (self._ended_at or time.monotonic()) - self._started
 
+    @property
+    def is_acting(self) -> bool:
+        """Whether a command or tool runs that the model waits for.
+
+        One that runs on while the model writes is not waited for.
+        """
+        return bool(self._running)
+
     def record(self, events: Iterable[Event]) -> list[AnyEvent]:
         """Takes in what the provider gave and returns what the caller is to see of it."""
         given = cast("Iterable[AnyEvent]", events)  # which has all subclasses
@@ -118,6 +129,8 @@ class TurnRecorder:
                 break
             if event.agent is not None:
                 self._take_agent(event, event.agent)
+            elif isinstance(event, _OF_MODEL):
+                self._running.clear()
             if isinstance(event, _DELTAS):
                 out.append(self._take_delta(event))
             else:
@@ -244,8 +257,10 @@ class TurnRecorder:
             return [event]
         if event.status == "started":
             self._open[event.item_id] = event
+            self._running.add(event.item_id)
         else:
             self._open.pop(event.item_id, None)
+            self._running.discard(event.item_id)
             self._output.pop(event.item_id, None)
             self._ended.add(event.item_id)
         return [self._keep(event)]
@@ -288,6 +303,7 @@ class TurnRecorder:
     def _close_open(self) -> list[AnyEvent]:
         left = self._unfinished("interrupted")
         self._partial, self._open = {}, {}
+        self._running.clear()
         return [self._keep(event) for event in left]
 
     def _unfinished(self, status: ItemStatus) -> list[AnyEvent]:

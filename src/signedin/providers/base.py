@@ -19,7 +19,7 @@ from signedin.accounts.status import AuthBackend
 from signedin.model.approvals import Host
 from signedin.model.capabilities import Capabilities
 from signedin.model.choices import AuthSource, Billing, EnvPolicy
-from signedin.model.errors import UnsupportedOptionError
+from signedin.model.errors import CassetteError, UnsupportedOptionError
 from signedin.model.events import Event, RateLimits
 from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, PastTurn, SessionPage
@@ -60,6 +60,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
         account: Name of an isolated login.
         billing: Who should pay; ``None`` prefers a login if there is one.
         env_policy: How much of the parent's environment the child gets.
+        ledger: Whether its turns are to be counted.
         cassette: What it is recorded into, or played from.
     """
 
@@ -70,6 +71,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
     billing: Billing | None = None
     env_policy: EnvPolicy = "minimal"
+    ledger: bool = True
     cassette: Cassette | None = None
 
     @property
@@ -86,6 +88,11 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a recording answers: nothing of this machine matters then."""
         return self.cassette is not None and self.cassette.replays
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether what its turns use belongs in the ledger: a replay uses nothing."""
+        return self.ledger and not self.replays
+
     def recall(self, name: str, kind: type[T], find: Callable[[], T]) -> T:
         """Returns what is found on this machine, or was when a cassette was recorded.
 
@@ -95,6 +102,22 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
             find: Looks for it.
         """
         return find() if self.cassette is None else self.cassette.recall(name, kind, find)
+
+    def usual(self, name: str, find: Callable[[], str | None], default: str | None) -> str | None:
+        """Returns what the user has set for a vendor, else our default.
+
+        Args:
+            name: What it is.
+            find: Looks for it on this machine.
+            default: What holds where nothing is set.
+        """
+        if self.replays:
+            try:
+                return self.recall(name, str, str)
+            except CassetteError:  # nothing was set where it was recorded
+                return default
+        found = find()
+        return default if found is None else self.recall(name, str, lambda: found)
 
 
 class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,10 @@ ANSWER = Text("It **works**.\n\n- one\n- two", phase="final_answer")
 QUESTION = "Allow it? [y]es, [a]lways in this session, [n]o, [s]top:"
 
 
+ANSWERING = ["model gpt-5.5 · effort low", ""]
+"""What the first lines say of the real Codex where nothing is set."""
+
+
 def escalated(command: str) -> Shell:
     """A command that Codex may only run if somebody approves."""
     return Shell(command, {"sandbox_permissions": "require_escalated", "justification": "must"})
@@ -84,7 +88,10 @@ class TestAsking:
             terminal.wait_for("Number or answer:")
             terminal.press("2\r")
             assert terminal.wait() == 0
-        assert terminal.lines[:5] == [
+        first, *lines = terminal.lines
+        assert first.startswith("model ")
+        assert lines[:6] == [
+            "",
             "Question: Which color?",
             "  1. Red - Red",
             "  2. Blue - Blue",
@@ -121,7 +128,7 @@ class TestAsking:
         arguments = run_with(model, "--resume", session_id[1], "go on")
         with Terminal([PROGRAM, *arguments], env=environment(), cwd=tmp_path) as terminal:
             assert terminal.wait() == 0
-        assert terminal.lines[0] == "Gone on."
+        assert terminal.lines[:3] == [*ANSWERING, "Gone on."]
         assert terminal.lines[-1].endswith(session_id[1])
 
     def test_the_answer_may_go_elsewhere(self, loopback_model: Models, tmp_path):
@@ -144,7 +151,8 @@ class TestTerminal:
         arguments = run_with(model, "hi")
         with Terminal([PROGRAM, *arguments], env=environment(), cwd=tmp_path) as terminal:
             assert terminal.wait() == 0
-        assert terminal.lines[:5] == [
+        assert terminal.lines[:7] == [
+            *ANSWERING,
             words,
             "",
             "<details> <summary>More</summary>",
@@ -174,6 +182,8 @@ class TestTerminal:
             assert terminal.wait() == 0
             screen = masked("\n".join(terminal.lines))
         assert screen == (
+            "model gpt-5.5 · effort low\n"
+            "\n"
             "Looking\n"
             "\n"
             "I look around.\n"
@@ -206,6 +216,8 @@ class TestTerminal:
             assert terminal.wait() == 130
             screen = masked("\n".join(terminal.lines))
         assert screen == (
+            "model gpt-5.5 · effort low\n"
+            "\n"
             "An answer that never\n"
             "\n"
             "after 0.0 s · session ID\n"
@@ -258,7 +270,8 @@ class TestTerminal:
             assert terminal.wait() == 0
         assert "\x1b" not in terminal.written
         assert masked(terminal.written.replace("\r\n", "\n")).startswith(
-            "Let me see.\n\n$ echo hello\n  hello\n  exit code 0 after 0.0 s\n\n"
+            "model gpt-5.5 · effort low\n\nLet me see.\n\n"
+            "$ echo hello\n  hello\n  exit code 0 after 0.0 s\n\n"
             "It **works**.\n\n- one\n- two\n\ncompleted in 0.0 s · "
         )
 
@@ -271,7 +284,8 @@ class TestTerminal:
             assert terminal.wait() == 0
         assert "\x1b" not in terminal.written
         assert masked(terminal.written.replace("\r\n", "\n")).startswith(
-            "Let me see.\n\ncommand: echo hello\n  hello\n  exit code 0 after 0.0 s\n\n"
+            "model gpt-5.5, effort low\n\nLet me see.\n\n"
+            "command: echo hello\n  hello\n  exit code 0 after 0.0 s\n\n"
             "Done.\n\ncompleted in 0.0 s, "
         )
 
@@ -333,7 +347,8 @@ class TestWhatGoesOn:
             [f"⠿ Running {command}", *(f"  {n}" for n in range(end - 2, end + 1))]
             for command, end in zip(commands, (30, 70), strict=True)
         ]
-        assert seen in (windows[0] + windows[1], windows[1] + windows[0])
+        assert seen[0] == ANSWERING[0]
+        assert seen[1:] in (windows[0] + windows[1], windows[1] + windows[0])
         shown = "\n".join(terminal.lines)
         for command, first in zip(commands, (11, 51), strict=True):
             folded = [*range(first, first + 3), "… 11 lines …", *range(first + 14, first + 20)]
@@ -361,8 +376,10 @@ class TestWhatGoesOn:
             seen = standing(terminal.lines)
             model.release("look")
             assert terminal.wait() == 0
-        assert seen == ["", "I look", "", "▸ Look", "· Mend", "⠿ Writing"]
+        assert seen[0].startswith("model ")
+        assert seen[1:] == ["", "I look", "", "▸ Look", "· Mend", "⠿ Writing"]
         shown = masked("\n".join(terminal.lines))
+        _, _, shown = shown.partition("\n\n")
         assert shown.startswith(
             "I look on.\n\nI do not mend.\n\n✓ Look\n▸ Mend\n\ncompleted in 0.0 s"
         )

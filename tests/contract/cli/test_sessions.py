@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from support.program import PROGRAM, Models, document, environment, home_of, run_program, run_with
+from support.program import (
+    PROGRAM,
+    Models,
+    counting,
+    document,
+    environment,
+    home_of,
+    run_program,
+    run_with,
+)
 from support.terminal import Terminal
 
 Run = Callable[..., object]
@@ -15,7 +24,7 @@ Run = Callable[..., object]
 def program(loopback_model: Models, tmp_path: Path) -> Callable[..., str]:
     """Runs a command with the home of a model's Codex, and returns what it wrote."""
     model = loopback_model("It works.")
-    asked = run_program(*run_with(model, "--json", "Why does it fail?"), cwd=tmp_path)
+    asked = run_program(*counting(run_with(model, "--json", "Why does it fail?")), cwd=tmp_path)
     assert asked.returncode == 0
     env = environment(CODEX_HOME=home_of(model))
 

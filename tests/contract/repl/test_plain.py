@@ -11,7 +11,7 @@ import pytest
 from signedin.cli.loopback import run_arguments
 from signedin.loopback import LoopbackModel, Rule, Script, WriteFile
 from support.agents import program, versions
-from support.program import PROGRAM, environment, run_program
+from support.program import PROGRAM, counting, environment, run_program
 from support.terminal import Terminal
 
 Models = Callable[..., LoopbackModel]
@@ -54,7 +54,7 @@ def talk(
     code: int = 0,
 ):
     """Runs the program with lines to read; returns what it wrote, without ids and times."""
-    options = run_arguments(provider, model.client_options(provider))[2:]
+    options = counting(run_arguments(provider, model.client_options(provider))[2:])
     env = environment(SIGNEDIN_HOME=str(folder / "signedin"))
     (folder / "work").mkdir(exist_ok=True)
     done = run_program(

@@ -1104,6 +1104,52 @@ def test_timeout(client: Client, run: Run, stage: Stage) -> None:
     assert run("still there?").text == "You said: still there?"
 
 
+SILENCE = 3.0
+"""Seconds that an agent may need for its next event on a busy machine."""
+
+
+def take_long() -> None:
+    threading.Event().wait(SILENCE + 1)
+
+
+@pytest.mark.needs("approvals")
+def test_who_is_asked_may_take_longer_than_the_agent(run: Run, stage: Stage, file: Path) -> None:
+    def decide(_: object) -> Decision:
+        take_long()
+        return allow
+
+    stage.play("Ready.")
+    run("Get ready.", on_approval=decide)
+    stage.play(WriteFile(str(file), "a\n"), "Written.")
+    assert run("Write it.", on_approval=decide, idle_timeout=SILENCE).text == "Written."
+
+
+@pytest.mark.needs("workspace")
+def test_a_command_may_take_longer_than_the_agent(client: Client, run: Run, stage: Stage) -> None:
+    asking = client.capabilities.approvals
+    allowed = {"on_approval": lambda _: allow} if asking else {"permissions": "full-access"}
+    stage.play(Shell("echo ready"), "Ready.")  # the first takes qwen ten seconds
+    run("Get ready.", **allowed)
+    waiting = f"import time; time.sleep({SILENCE + 1}); print('it' + 'ended')"
+    stage.play(Shell(shlex.join([sys.executable, "-c", waiting])), "Done.")
+    assert run("Run it.", idle_timeout=SILENCE, **allowed).text == "Done."
+    assert "itended" in stage.requests[-1].tool_outputs[-1].text
+
+
+@pytest.mark.needs("tools")
+def test_a_python_tool_may_take_longer_than_the_agent(run: Run, stage: Stage) -> None:
+    @tool
+    def rest() -> str:
+        """Takes a while."""
+        take_long()
+        return "Rested."
+
+    stage.play("Ready.")
+    run("Get ready.", tools=[rest])
+    stage.play(ToolCall("rest"), Text.echo("{tool_output}"))
+    assert "Rested." in run("Rest.", tools=[rest], idle_timeout=SILENCE).text
+
+
 def test_early_exit(client: Client, stage: Stage, run: Run) -> None:
     stage.play(HALF)
     for event in client.stream("Count."):

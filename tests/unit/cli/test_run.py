@@ -167,12 +167,17 @@ def test_a_command_is_split_into_words_as_a_shell_does(monkeypatch):
 
 
 def test_the_loopback_command_says_how_to_use_it():
-    options = {"env": {"A": "1", "B": None}, "provider_options": {"config": {"a.b": [1, "two"]}}}
+    options = {
+        "env": {"A": "1", "B": None},
+        "provider_options": {"config": {"a.b": [1, "two"]}},
+        "ledger": False,
+    }
     assert run_arguments("codex", options) == [
         "signedin",
         "run",
         "--provider",
         "codex",
+        "--no-ledger",
         "--env",
         "A=1",
         "--unset",

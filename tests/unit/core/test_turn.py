@@ -1,7 +1,8 @@
 """A turn as an iterator that ends in a result, whatever the provider does."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from signedin import (
     AsyncClient,
     AsyncTurn,
+    CommandEvent,
     DoneEvent,
     ErrorEvent,
     ErrorKind,
@@ -16,13 +18,16 @@ from signedin import (
     InvalidOptionError,
     MessageDeltaEvent,
     MessageEvent,
+    Question,
     SignedinError,
     TimeoutExceededError,
     TransportClosedError,
     TurnFailedError,
     TurnInterruptedError,
     UsageLimitError,
+    tool,
 )
+from signedin.model.approvals import ApprovalRequest, Host
 from signedin.testing import assert_event_contract
 from support.events import delta, done, message, session_event
 from support.fakes import FakeProvider, FakeTurn, answer
@@ -176,6 +181,51 @@ async def test_time_limits(
     assert caught.value.result is not None
     assert (caught.value.result.text, caught.value.result.reason) == ("half", "timeout")
     assert provider.turns[0].closed == 1
+
+
+@tool
+async def rest() -> None:
+    """Takes a while."""
+    await asyncio.sleep(0.3)
+
+
+def asked_for_long(host: Host, what: str) -> Coroutine[object, object, object]:
+    match what:
+        case "approval":
+            return host.approve(ApprovalRequest(subject="command", item_id="1", command="ls"))
+        case "question":
+            return host.answer((Question(id="1", text="Which?"),))
+        case _:
+            return host.call_tool("rest", {})
+
+
+@pytest.mark.parametrize("what", ["approval", "question", "tool"])
+async def test_silence_is_not_counted_while_the_agent_waits_for_an_answer(
+    client: AsyncClient, play: Play, provider: FakeProvider, what: str
+) -> None:
+    async def think(_: object) -> None:
+        await asyncio.sleep(0.3)
+
+    play([session_event(), delta("half")])
+    asking: dict[str, Any] = {"on_approval": think, "on_question": think, "tools": [rest]}
+    turn = asyncio.create_task(client.run("go", idle_timeout=0.1, **asking))
+    await provider.turn_started.wait()
+    await asked_for_long(provider.hosts[0], what)
+    assert not turn.done()
+    with pytest.raises(TimeoutExceededError, match=r"nothing happened for 0\.1 s"):
+        await turn  # from then on, silence is the agent's
+
+
+async def test_silence_is_not_counted_while_a_command_runs(
+    client: AsyncClient, play: Play, provider: FakeProvider
+) -> None:
+    started = CommandEvent(item_id="c", command="make", status="started")
+    play([session_event(), started])
+    with pytest.raises(TimeoutExceededError, match=r"took longer than 0\.4 s"):
+        await client.run("go", idle_timeout=0.1, timeout=0.4)
+    play([session_event(), started], [delta("It runs on.")])
+    with pytest.raises(TimeoutExceededError, match=r"nothing happened for 0\.1 s"):
+        await client.run("go", idle_timeout=0.1, timeout=60)
 
 
 async def test_a_timeout_of_somebody_else_passes_as_it_is(client: AsyncClient, play: Play) -> None:

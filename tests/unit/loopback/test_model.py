@@ -456,6 +456,7 @@ def test_options_for_codex(serve):
                 "analytics.enabled": False,
             }
         },
+        "ledger": False,
     }
     assert list(home.iterdir()) == []
     assert stat.S_IMODE(home.stat().st_mode) == stat.S_IMODE(home.parent.stat().st_mode) == 0o700

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 @options.command
 @options.env
 @options.unset
+@options.no_ledger
 @options.provider_option
 def interactive(
     *,

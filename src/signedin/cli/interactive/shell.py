@@ -165,6 +165,7 @@ class Shell:
         try:
             async with turn, self.screen.presenter(view) as presenter:
                 while batch := await turn.next_batch():
+                    self.chat.see(batch)
                     presenter.show(batch)
                 end = await TurnEnd.of(turn)
                 presenter.finish(end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -20,7 +20,7 @@ from signedin.model.budget import Budget
 from signedin.model.capabilities import check_supported
 from signedin.model.choices import AuthSource, Billing, Permissions, Sandbox
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
-from signedin.model.events import SessionEvent, Usage, UsageEvent
+from signedin.model.events import Event, SessionEvent, Usage, UsageEvent
 from signedin.model.options import McpServer, TurnKeywords, checked_directory
 from signedin.model.results import ModelInfo, PastTurn
 from signedin.providers.fallback.handover import conversation_handover, folder_state
@@ -195,9 +195,14 @@ class Chat:
         """Records the end of a turn of the conversation."""
         exchanges = from_result(end.result, prompt=prompt, error=end.error).exchanges
         self.exchanges += exchanges
+        self.see(end.result.events)
         self._answered_by = end.result.model or self._answered_by
-        for event in end.result.events:
+
+    def see(self, events: Iterable[Event]) -> None:
+        """Takes in what answers, and how full the context is."""
+        for event in events:
             if isinstance(event, SessionEvent):
+                self._answered_by = event.model or self._answered_by
                 self._effort = event.effort
             elif isinstance(event, UsageEvent) and event.context_tokens and event.context_window:
                 self._context = event.context_tokens, event.context_window

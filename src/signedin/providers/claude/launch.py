@@ -16,6 +16,7 @@ from signedin.model.errors import InvalidOptionError, PermissionDeniedError
 from signedin.model.options import TurnOptions, chosen
 from signedin.model.redact import redact
 from signedin.providers.base import ProviderConfig
+from signedin.providers.claude.account.home import EFFORT_VARIABLE, set_by_user
 from signedin.providers.claude.keys import ClaudeKeys
 from signedin.providers.claude.tool_server import Listing
 from signedin.providers.shared.environment import child_environment
@@ -25,8 +26,8 @@ from signedin.wire.inherited import not_of
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions
 
-DEFAULT_MODEL = "opus"
-DEFAULT_EFFORT = "low"
+_DEFAULT_MODEL = "opus"
+_DEFAULT_EFFORT = "low"
 
 QUIET = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"
 
@@ -194,14 +195,35 @@ def environment_for(
     return environment
 
 
-def model_of(options: TurnOptions) -> str | None:
-    """Returns the model, ``None`` for the vendor's choice."""
-    return chosen(options.model or DEFAULT_MODEL)
+def without_effort(environment: Mapping[str, str], effort: str | None) -> dict[str, str]:
+    """Returns an environment whose variable does not take precedence over an effort (2.1.331)."""
+    return {k: v for k, v in environment.items() if effort is None or k != EFFORT_VARIABLE}
 
 
-def effort_of(options: TurnOptions, keys: ClaudeKeys) -> str | None:
-    """Returns the reasoning effort, ``None`` for the vendor's choice."""
-    return chosen(options.effort or keys.reasoning_effort or DEFAULT_EFFORT)
+def model_and_effort(
+    config: ProviderConfig,
+    options: TurnOptions,
+    keys: ClaudeKeys,
+    account: Account,
+    environment: Mapping[str, str],
+) -> tuple[str | None, str | None]:
+    """Returns the model and the reasoning effort, ``None`` for the vendor's choice.
+
+    What the caller asks for takes precedence over what the user has set, and that over our default.
+    """
+    own: Mapping[str, object] = {} if isinstance(keys.settings, str | None) else keys.settings
+
+    def usual(name: str, default: str) -> str | None:
+        def find() -> str | None:
+            if given := own.get(name):
+                return str(given)
+            return set_by_user(name, environment, account.home, options.cwd, keys.sources(options))
+
+        return config.usual(name, find, default)
+
+    model = options.model or usual("model", _DEFAULT_MODEL)
+    effort = options.effort or keys.reasoning_effort or usual("effortLevel", _DEFAULT_EFFORT)
+    return chosen(model), chosen(effort)
 
 
 def initialize_fields(options: TurnOptions, keys: ClaudeKeys) -> dict[str, object]:

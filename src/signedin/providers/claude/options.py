@@ -14,11 +14,11 @@ from signedin.providers.claude.keys import ClaudeKeys, written
 from signedin.providers.claude.launch import (
     Launch,
     check_arguments,
-    effort_of,
     environment_for,
     initialize_fields,
-    model_of,
+    model_and_effort,
     permission_mode,
+    without_effort,
 )
 from signedin.providers.claude.servers import servers, startup, trusted
 from signedin.providers.claude.tool_server import listing
@@ -80,17 +80,18 @@ def launch_for(
     mode = permission_mode(options, keys, environment)
     arguments = (*_FLAGS, f"--permission-mode={mode}", *_arguments(options, keys))
     check_arguments(arguments)
+    model, effort = model_and_effort(config, options, keys, account, environment)
     return Launch(
         program,
         arguments,
-        environment,
+        without_effort(environment, effort),
         options.cwd,
         {**initialize_fields(options, keys), **({"agents": keys.agents} if keys.agents else {})},
         servers(options, environment),
         tuple(listing(tool) for tool in options.tools),
         config.billing,
-        model=model_of(options),
-        effort=effort_of(options, keys),
+        model=model,
+        effort=effort,
     )
 
 

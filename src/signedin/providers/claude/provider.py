@@ -14,7 +14,7 @@ from signedin.model.errors import ProtocolError, UnsupportedOptionError
 from signedin.model.events import RateLimits
 from signedin.model.extras import from_extra
 from signedin.model.options import TurnOptions
-from signedin.model.results import ModelInfo, SessionPage
+from signedin.model.results import ModelInfo, SessionPage, with_usual
 from signedin.providers.base import (
     Provider,
     ProviderConfig,
@@ -83,7 +83,8 @@ class ClaudeProvider(Provider):
         """Lists the models the account can choose from."""
         await self._load()
         async with self._pool.borrow(self._launch(options)) as process:
-            return models_in(process.initialized)
+            launch = process.launch
+            return with_usual(models_in(process.initialized), launch.model, launch.effort)
 
     async def limits(self, options: TurnOptions) -> RateLimits:
         """Returns what is left of the plan.

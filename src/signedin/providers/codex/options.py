@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Self, cast
 
 from msgspec import Meta
 
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.model.options import Image, McpServer, TurnOptions, chosen
+from signedin.providers.base import ProviderConfig
 from signedin.providers.codex import protocol as p
+from signedin.providers.codex.trust import set_by_user
 from signedin.providers.shared.images import image_address
 from signedin.providers.shared.provider_options import ProviderOptions, Text
 
-DEFAULT_EFFORT = "low"
+_DEFAULT_EFFORT = "low"
+"""Where the user has set nothing."""
 
 PROCESS_DEFAULTS: Mapping[str, object] = {
     # No traffic of our own making: metrics (which also block `codex exec` for 5 s at its end when
@@ -95,6 +98,7 @@ class CodexOptions:
         config: The caller's configuration by dotted key, without that of `workspace_write`.
         workspace_write: See `workspace_write`.
         model: The model to ask for, ``None`` for the vendor's own default.
+        usual_effort: The reasoning effort where none is given: the user's, else ours.
         effort: The reasoning effort to ask for, likewise.
         summary: The summary of reasoning to ask for, likewise.
 
@@ -103,8 +107,9 @@ class CodexOptions:
             configuration that a keyword decides.
     """
 
-    def __init__(self, turn: TurnOptions) -> None:
+    def __init__(self, turn: TurnOptions, usual_effort: str | None = _DEFAULT_EFFORT) -> None:
         self.turn = turn
+        self.usual_effort = usual_effort
         self.keys = CodexKeys.read("codex", turn.provider_options)
         _check_policy(turn)
         given = self.keys.config
@@ -120,11 +125,28 @@ class CodexOptions:
             or self.keys.reasoning_effort
             or self.keys.model_reasoning_effort
             or self.config.get("model_reasoning_effort")
-            or DEFAULT_EFFORT
+            or usual_effort
         )
-        self.effort = chosen(str(effort))
+        self.effort = chosen(str(effort)) if effort else None
         self.summary = self.keys.summary or self.config.get("model_reasoning_summary")
         self.model = chosen(turn.model)
+
+    @classmethod
+    def read(cls, turn: TurnOptions, config: ProviderConfig, home: Path) -> Self:
+        """Returns what a turn asks of the Codex that has this home."""
+        trusted = turn.cwd if turn.trust_project else None
+        usual = config.usual(
+            "effort",
+            lambda: set_by_user("model_reasoning_effort", home, trusted),
+            _DEFAULT_EFFORT,
+        )
+        return cls(turn, usual)
+
+    def configured_model(self, home: Path) -> str | None:
+        """Returns the model that the caller's or the user's configuration names."""
+        trusted = self.turn.cwd if self.turn.trust_project else None
+        given = self.config.get("model")
+        return given if isinstance(given, str) else set_by_user("model", home, trusted)
 
     @property
     def sandbox_policy(self) -> p.SandboxPolicyParam:

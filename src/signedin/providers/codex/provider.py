@@ -17,7 +17,7 @@ from signedin.accounts.hints import sign_in_command
 from signedin.model.capabilities import EVERYTHING, Capabilities
 from signedin.model.events import RateLimits
 from signedin.model.options import TurnOptions
-from signedin.model.results import ModelInfo, SessionPage
+from signedin.model.results import ModelInfo, SessionPage, with_usual
 from signedin.providers.base import (
     Provider,
     ProviderConfig,
@@ -70,10 +70,10 @@ class AppServerProvider(Provider):
 
     async def open_session(self, request: SessionRequest) -> CodexSession:
         """Starts or resumes a thread."""
-        asked = CodexOptions(request.options)
         env, trusting = _env(request.options), request.options.trust_project
-        refuse_other_payer(self._config, asked)
         account = self._accounts.choose(env)
+        asked = CodexOptions.read(request.options, self._config, account.home)
+        refuse_other_payer(self._config, asked)
         require_login(account, self._config, asked)
         if request.resume is not None:
             await self._let_go(env, trusting=not trusting)
@@ -106,7 +106,10 @@ class AppServerProvider(Provider):
         async with self._use(options) as server:
             from signedin.providers.codex.app_server import store  # noqa: PLC0415
 
-            return await store.list_models(server)
+            home = self._accounts.choose(_env(options)).home
+            asked = CodexOptions.read(options, self._config, home)
+            model = asked.model or asked.configured_model(home)
+            return with_usual(await store.list_models(server), model, asked.effort)
 
     async def limits(self, options: TurnOptions) -> RateLimits:
         """Reports what is left of the plan.

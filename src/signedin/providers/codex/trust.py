@@ -89,6 +89,23 @@ def trusted_folders(home: Path) -> list[Path]:
     return trusted_in(home / CONFIG_FILE) + trusted_in(_SYSTEM_FILE)
 
 
+def set_by_user(key: str, home: Path, trusted_folder: Path | None) -> str | None:
+    """Returns the text that the user's configuration has for a key.
+
+    Args:
+        key: The key, which is in no table.
+        home: Codex's home.
+        trusted_folder: The working directory, if the project's configuration counts as well.
+
+    Raises:
+        InvalidOptionError: A file cannot be read.
+    """
+    folders = folders_above(trusted_folder) if trusted_folder else []
+    files = [*(folder / ".codex" / CONFIG_FILE for folder in folders), home / CONFIG_FILE]
+    values = (_read(file).get(key) for file in (*files, _SYSTEM_FILE))
+    return next((value for value in values if isinstance(value, str)), None)
+
+
 def trusted_in(file: Path) -> list[Path]:
     """Returns the folders that one configuration file trusts.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -19,6 +20,11 @@ from signedin.providers.claude.account.variables import TOKEN_VARIABLE, VARIABLE
 HOME_VARIABLE = "CLAUDE_CONFIG_DIR"
 CREDENTIALS_FILE = ".credentials.json"
 _STATE_FILE = ".claude.json"
+EFFORT_VARIABLE = "CLAUDE_CODE_EFFORT_LEVEL"
+_VARIABLES = {"model": "ANTHROPIC_MODEL", "effortLevel": EFFORT_VARIABLE}
+"""Take precedence over the settings of these names (2.1.331)."""
+
+T = TypeVar("T")
 
 
 class ClaudeAccount(msgspec.Struct, frozen=True, rename="camel"):
@@ -79,14 +85,8 @@ def settings_findings(home: Path, cwd: Path, sources: Sequence[str]) -> tuple[st
         cwd: The project.
         sources: The settings that signedin loads; Claude Code itself loads all.
     """
-    files = {
-        "user": home / "settings.json",
-        "project": cwd / ".claude" / "settings.json",
-        "local": cwd / ".claude" / "settings.local.json",
-        "managed": _managed_settings(),
-    }
     found: list[str] = []
-    for source, file in files.items():
+    for source, file in _settings_files(home, cwd).items():
         for name in _other_payers(file):
             effect = (
                 "it takes precedence over the login"
@@ -95,6 +95,39 @@ def settings_findings(home: Path, cwd: Path, sources: Sequence[str]) -> tuple[st
             )
             found.append(f"{file} sets {name}; {effect}")
     return tuple(found)
+
+
+def set_by_user(
+    name: str, environment: Mapping[str, str], home: Path, cwd: Path, sources: Sequence[str]
+) -> str | None:
+    """Returns what the user has set for Claude Code: ``model`` or ``effortLevel``.
+
+    Args:
+        name: Which of them.
+        environment: The environment of Claude Code, whose variables come first.
+        home: Where the user's settings are, which are read in any case.
+        cwd: The project.
+        sources: The settings that signedin loads.
+    """
+    variable = _VARIABLES[name]
+    values: list[object] = [environment.get(variable)]
+    for source, file in _settings_files(home, cwd).items():
+        if source in (*sources, "managed", "user"):
+            settings = _read(file, dict[str, object])
+            env = settings.get("env")
+            values += [env.get(variable)] if isinstance(env, dict) else []  # pyright: ignore[reportUnknownMemberType]
+            values.append(settings.get(name))
+    return next((value for value in values if value and isinstance(value, str)), None)
+
+
+def _settings_files(home: Path, cwd: Path) -> Mapping[str, Path]:
+    """Returns where settings are, what comes first first."""
+    return {
+        "managed": _managed_settings(),
+        "local": cwd / ".claude" / "settings.local.json",
+        "project": cwd / ".claude" / "settings.json",
+        "user": home / "settings.json",
+    }
 
 
 def _meaning(reported: ClaudeAccount, source: str) -> tuple[AuthMode, Payer, str]:
@@ -120,11 +153,15 @@ class _Settings(msgspec.Struct, frozen=True):
     )
 
 
-def _other_payers(file: Path) -> list[str]:
+def _read(file: Path, kind: Callable[[], T]) -> T:
     try:
-        settings = msgspec.json.decode(file.read_bytes(), type=_Settings)
+        return msgspec.json.decode(file.read_bytes(), type=cast("type[T]", kind))
     except (OSError, *UNDECODABLE):
-        return []
+        return kind()
+
+
+def _other_payers(file: Path) -> list[str]:
+    settings = _read(file, _Settings)
     helper = [] if settings.api_key_helper is msgspec.UNSET else ["apiKeyHelper"]
     payers = VARIABLES.before_login + VARIABLES.addresses
     return [*(name for name in settings.env if name in payers), *helper]

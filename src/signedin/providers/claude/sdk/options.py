@@ -28,11 +28,11 @@ from signedin.providers.claude.keys import ClaudeKeys, written
 from signedin.providers.claude.launch import (
     Launch,
     check_arguments,
-    effort_of,
     environment_for,
     initialize_fields,
-    model_of,
+    model_and_effort,
     permission_mode,
+    without_effort,
 )
 from signedin.providers.claude.servers import servers, startup, trusted
 from signedin.providers.claude.tool_server import listing
@@ -121,21 +121,22 @@ def sdk_launch(
     described = {
         name: {k: v for k, v in each.items() if k != "instance"} for name, each in own.items()
     }
+    model, effort = model_and_effort(config, options, keys, account, environment)
     named = servers(options, environment)
     if both := described.keys() & named.keys():
         raise InvalidOptionError(f"two MCP servers have the name {min(both)!r}")
     return Launch(
         program,
         arguments,
-        environment,
+        without_effort(environment, effort),
         options.cwd,
         initialize_fields(options, keys),
         {**described, **named},
         tuple(listing(tool) for tool in options.tools),
         config.billing,
         sdk,
-        model_of(options),
-        effort_of(options, keys),
+        model,
+        effort,
     )
 
 

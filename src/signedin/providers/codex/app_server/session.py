@@ -143,7 +143,7 @@ class CodexSession(ProviderSession):
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> CodexTurn:
         """Sends a prompt."""
         opened_with = self._begun_with
-        asked = opened_with if options is opened_with.turn else CodexOptions(options)
+        asked = opened_with if options is opened_with.turn else self._read(options)
         if options.on_question and not self._begun_with.turn.on_question:
             raise InvalidOptionError(
                 "'on_question' is fixed when a session of codex begins: in one that began without, "
@@ -168,7 +168,7 @@ class CodexSession(ProviderSession):
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> CodexTurn:
         """Has Codex replace the thread's history by a summary."""
-        asked = CodexOptions(options)
+        asked = self._read(options)
         _refuse_images(options, "a compaction")
 
         async def begin(turn: CodexTurn, server: AppServer, opening: SessionEvent) -> None:
@@ -187,7 +187,7 @@ class CodexSession(ProviderSession):
             UnsupportedOptionError: It was given images.
             InvalidOptionError: What to review was given in two ways.
         """
-        asked = CodexOptions(options)
+        asked = self._read(options)
         _refuse_images(options, "a review")
         reviewed = store.review_target(target)
 
@@ -264,6 +264,9 @@ class CodexSession(ProviderSession):
             for turn in page.data:
                 params = {"threadId": thread_id, "beforeTurnId": turn.id}
                 await server.call("thread/revert", params, msgspec.Raw)
+
+    def _read(self, options: TurnOptions) -> CodexOptions:
+        return CodexOptions(options, self._begun_with.usual_effort)
 
     async def _settle(self, server: AppServer, opening: SessionEvent, asked: CodexOptions) -> None:
         """Says what holds for a turn if the request that begins it cannot."""

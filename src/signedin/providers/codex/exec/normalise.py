@@ -106,9 +106,14 @@ class ExecRows:
     """
 
     def __init__(
-        self, cwd: Path, tokens_before: TokenCounts | None, effort: str | None = None
+        self,
+        cwd: Path,
+        tokens_before: TokenCounts | None,
+        model: str | None = None,
+        effort: str | None = None,
     ) -> None:
         self.cwd = cwd
+        self._model = model
         self._effort = effort
         self._before = tokens_before
         self.session_id: str | None = None
@@ -131,6 +136,7 @@ class ExecRows:
                     SessionEvent(
                         session_id=self.session_id,
                         cwd=str(self.cwd),
+                        model=self._model,
                         effort=self._effort,
                         timestamp=now,
                         payload=payload,

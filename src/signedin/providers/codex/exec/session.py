@@ -220,8 +220,8 @@ class ExecSession(ProviderSession):
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ExecTurn:
         """Starts ``codex exec`` and sends the prompt through its stdin."""
         del host  # codex exec asks nothing: what is not allowed is refused
-        asked = CodexOptions(options)
         account = self._accounts.choose(options.env)
+        asked = CodexOptions.read(options, self._config, account.home)
         variables = {**not_of(options.cwd), **trace_variables(), **options.env}
         config = self._config
         environment = {} if config.replays else launch_environment(account, config, variables)
@@ -263,7 +263,8 @@ class ExecSession(ProviderSession):
         except BaseException:
             _remove(files)
             raise
-        rows = ExecRows(options.cwd, self._tokens, asked.effort)
+        model = asked.model or config.usual("model", partial(asked.configured_model, home), None)
+        rows = ExecRows(options.cwd, self._tokens, model, asked.effort)
         turn = ExecTurn(
             process, rows, self, files, None if options.ephemeral else home, config=config
         )
