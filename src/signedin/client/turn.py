@@ -20,6 +20,7 @@ from typing import Generic, Self, TypeVar, cast
 
 import msgspec
 
+from signedin.accounts.missing_login import what_it_means
 from signedin.client.budgets import TurnMeter
 from signedin.client.callback_host import CallbackHost
 from signedin.model.display import html
@@ -266,7 +267,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         except TurnInterruptedError:  # its session was closed as it began
             return [interrupted_done("interrupted")]
         except SignedinError as error:  # also what an agent fails with because it is to stop
-            return self._ended_by(self._excess or error)
+            meant = what_it_means(error, self._recorder.provider)
+            return self._ended_by(self._excess or meant)
         except BaseException:
             await self._leave()
             raise

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from signedin.wire.jsonl import well_formed
+
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 """The hosts that no proxy may be asked for: tool servers are there, and scripted models."""
 
@@ -46,6 +48,15 @@ def _with_hosts(listed: str) -> str:
     entries = [entry.strip() for entry in listed.split(",") if entry.strip()]
     missing = [] if "*" in entries else [host for host in THIS_MACHINE if host not in entries]
     return ",".join([*entries, *missing])
+
+
+def as_text(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns an environment that is UTF-8: with a variable that is not, Codex runs no command.
+
+    Bytes that are not become U+FFFD, as agents on Node see them; names with such are left out.
+    """
+    changed = {n: value for n, value in environment.items() if n == well_formed(n)}
+    return {name: well_formed(value) for name, value in changed.items()}
 
 
 def not_of(folder: Path) -> dict[str, None]:

@@ -147,7 +147,12 @@ def repair_surrogates(text: bytes) -> bytes:
 
 
 def encode_line(message: object) -> bytes:
-    """Returns ``message`` as one JSON line.
+    """Returns ``message`` as one JSON line; see `encode`."""
+    return encode(message) + b"\n"
+
+
+def encode(message: object) -> bytes:
+    """Returns ``message`` as JSON.
 
     Lone surrogates, which Python strings may hold but UTF-8 cannot, become U+FFFD: codex 0.169
     silently drops a line that holds one.
@@ -156,10 +161,15 @@ def encode_line(message: object) -> bytes:
         TypeError: ``message`` holds something that has no JSON form.
     """
     try:
-        return _ENCODER.encode(message) + b"\n"
+        return _ENCODER.encode(message)
     except UnicodeEncodeError:
         plain = cast("object", msgspec.to_builtins(message, builtin_types=(msgspec.Raw,)))
-        return _ENCODER.encode(_without_surrogates(plain)) + b"\n"
+        return _ENCODER.encode(_without_surrogates(plain))
+
+
+def well_formed(text: str) -> str:
+    """Returns text that UTF-8 can hold: surrogates as the characters they make, or U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _replace_lone(escape: re.Match[bytes]) -> bytes:
@@ -168,7 +178,7 @@ def _replace_lone(escape: re.Match[bytes]) -> bytes:
 
 def _without_surrogates(value: object) -> object:
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return well_formed(value)
     if isinstance(value, dict):
         members = cast("dict[object, object]", value).items()
         return {_without_surrogates(key): _without_surrogates(member) for key, member in members}
