@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import warnings
 import weakref
 from collections.abc import (
     AsyncGenerator,
@@ -122,6 +123,12 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self._interrupted = False
         self._error: SignedinError | None = None
         self._escaped: BaseException | None = None
+
+    def __del__(self) -> None:
+        """Warns of a turn that nobody has begun, as Python does of a coroutine."""
+        if getattr(self, "_opening", self) is None and not self._closed:
+            message = "a turn was never begun: iterate over it, enter it or ask for its result()"
+            warnings.warn(message, RuntimeWarning, source=self, stacklevel=1)
 
     @property
     def id(self) -> str | None:
