@@ -41,13 +41,14 @@ def reaching_this_machine(environment: Mapping[str, str]) -> dict[str, str]:
     if not any(environment.get(name) for name in _PROXIES):
         return {}
     upper, lower = environment.get("NO_PROXY", ""), environment.get("no_proxy", "")
+    if "*" in (upper.strip(), lower.strip()):  # for no host, which Codex does not read
+        return {name: "" for name in _PROXIES if name in environment}
     return {"NO_PROXY": _with_hosts(upper or lower), "no_proxy": _with_hosts(lower or upper)}
 
 
 def _with_hosts(listed: str) -> str:
     entries = [entry.strip() for entry in listed.split(",") if entry.strip()]
-    missing = [] if "*" in entries else [host for host in THIS_MACHINE if host not in entries]
-    return ",".join([*entries, *missing])
+    return ",".join([*entries, *(host for host in THIS_MACHINE if host not in entries)])
 
 
 def as_text(environment: Mapping[str, str]) -> dict[str, str]:
