@@ -15,7 +15,6 @@ T = TypeVar("T")
 LONGEST_LINE = 256 << 20
 """Bytes of a line that is waited for; a program that never ends it must not fill the memory."""
 
-_ENCODER = msgspec.json.Encoder()
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises for what is not JSON, in another form, not text, or nested too deep."""
 
@@ -163,13 +162,25 @@ def encode(message: object) -> bytes:
     try:
         return _ENCODER.encode(message)
     except UnicodeEncodeError:
-        plain = cast("object", msgspec.to_builtins(message, builtin_types=(msgspec.Raw,)))
+        plain = cast(
+            "object", msgspec.to_builtins(message, builtin_types=(msgspec.Raw,), enc_hook=_plain)
+        )
         return _ENCODER.encode(_without_surrogates(plain))
 
 
 def well_formed(text: str) -> str:
     """Returns text that UTF-8 can hold: surrogates as the characters they make, or U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _plain(value: object) -> str:
+    """Returns a text of a subclass, as numpy and enums have, which msgspec does not know."""
+    if isinstance(value, str):
+        return well_formed(value)
+    raise TypeError(f"{type(value).__qualname__} has no JSON form")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 
 
 def _replace_lone(escape: re.Match[bytes]) -> bytes:
