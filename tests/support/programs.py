@@ -33,6 +33,6 @@ def program(code: str, **arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 def ended(process: subprocess.Popen[str], *, with_signal: signal.Signals | None = None) -> str:
     """Waits for the good end of a program, or for its end by a signal; returns its output."""
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == (-with_signal if with_signal else 0), errors
     return output

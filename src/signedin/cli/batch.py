@@ -29,6 +29,7 @@ from signedin.jobs.batch.journal import read_records, read_status
 from signedin.jobs.batch.reports import BatchRecord, BatchStatus
 from signedin.model import choices
 from signedin.model.options import TurnKeywords
+from signedin.wire.jsonl import repair_surrogates
 
 if TYPE_CHECKING:
     from signedin.model.budget import Budget
@@ -368,7 +369,7 @@ def _json_lines(stream: BinaryIO, where: str) -> Iterator[dict[str, object]]:
             if not text.strip():
                 continue
             try:
-                yield msgspec.json.decode(text, type=dict[str, object])
+                yield msgspec.json.decode(repair_surrogates(text), type=dict[str, object])
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise UsageError(
                     f"{where}, line {number}: it is not a JSON object: {error}"

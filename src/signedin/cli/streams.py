@@ -34,7 +34,7 @@ def open_streams() -> None:
 
 
 class _PatientFile(io.FileIO):
-    """Waits for its reader also where another program has made the descriptor non-blocking."""
+    """Waits for its reader also where another program makes the descriptor non-blocking."""
 
     def write(self, data: Buffer, /) -> int:
         """Writes what there is room for, once there is."""
@@ -49,7 +49,7 @@ def _patient(given: TextIO) -> TextIO:
     stream = cast("io.TextIOWrapper", given)
     encoding = stream.encoding if stream.isatty() else "utf-8"
     is_own = stream in (sys.__stdout__, sys.__stderr__)  # else somebody looks at what is written
-    if not is_own or os.name == "nt" or os.get_blocking(stream.fileno()):
+    if not is_own or os.name == "nt":
         stream.reconfigure(encoding=encoding, errors="replace")
         return stream
     stream.flush()

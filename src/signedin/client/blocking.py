@@ -192,7 +192,10 @@ class Session(BlockingSession):
         call(self._async.delete)
 
     def compact(self, **keywords: Unpack[TurnKeywords]) -> Turn:
-        """Returns a turn in which the agent replaces the conversation by a summary of it."""
+        """Returns a turn in which the agent replaces the conversation by a summary of it.
+
+        Nothing happens before that begins: ask for its `Turn.result`.
+        """
         return Turn(self._async.compact(**keywords), self._owner)
 
     def review(

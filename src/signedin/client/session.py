@@ -229,7 +229,10 @@ class AsyncSession:
         conversation.deleted = True
 
     def compact(self, **keywords: Unpack[TurnKeywords]) -> AsyncTurn:
-        """Returns a turn in which the agent replaces the conversation by a summary of it."""
+        """Returns a turn in which the agent replaces the conversation by a summary of it.
+
+        Nothing happens before that begins: ask for its `AsyncTurn.result`.
+        """
         checked = check_keywords(keywords)
         check_single_try(self._name, checked)
         options = self._options(checked, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import warnings
 import weakref
 from collections.abc import (
     AsyncGenerator,
@@ -20,6 +21,7 @@ from typing import Generic, Self, TypeVar, cast
 
 import msgspec
 
+from signedin.accounts.missing_login import what_it_means
 from signedin.client.budgets import TurnMeter
 from signedin.client.callback_host import CallbackHost
 from signedin.model.display import html
@@ -122,6 +124,12 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self._interrupted = False
         self._error: SignedinError | None = None
         self._escaped: BaseException | None = None
+
+    def __del__(self) -> None:
+        """Warns of a turn that nobody has begun, as Python does of a coroutine."""
+        if getattr(self, "_opening", self) is None and not self._closed:
+            message = "a turn was never begun: iterate over it, enter it or ask for its result()"
+            warnings.warn(message, RuntimeWarning, source=self, stacklevel=1)
 
     @property
     def id(self) -> str | None:
@@ -265,7 +273,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         except TurnInterruptedError:  # its session was closed as it began
             return [interrupted_done("interrupted")]
         except SignedinError as error:  # also what an agent fails with because it is to stop
-            return self._ended_by(self._excess or error)
+            meant = what_it_means(error, self._recorder.provider)
+            return self._ended_by(self._excess or meant)
         except BaseException:
             await self._leave()
             raise

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import time
+from keyword import iskeyword
 from typing import TypeVar, cast
 
 from signedin.client.blocking import Client, Session, Turn
@@ -121,6 +122,8 @@ class AgentMagics(Magics):
         """Gives the cell to an agent and shows what it does."""
         options = vars(self._parsed(line))
         name, session, out = (options.pop(each) for each in ("client", "session", "out"))
+        if out and (not out.isidentifier() or iskeyword(out)):
+            raise UsageError(f"--out {out!r} cannot be the name of a variable")
         keywords = {option: value for option, value in options.items() if value is not None}
         asked = self._session(name, session) if session else self._client(name)
         result = watch(asked.stream(cell, **keywords))

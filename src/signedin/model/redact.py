@@ -56,6 +56,7 @@ _FORMS = (
     ("nvapi-", r"[A-Za-z0-9_-]{20,}"),
     ("r8_", r"[A-Za-z0-9]{20,}"),  # Replicate
     ("tgp_v1_", r"[A-Za-z0-9_-]{20,}"),  # Together
+    ("-----BEGIN ", r"(?:[A-Z]+ ){0,2}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s]|\\[nr])*+"),
 )
 """How secrets begin, and which characters follow."""
 

@@ -82,7 +82,7 @@ class TurnRecorder:
     """
 
     def __init__(self, *, provider: str, transport: str, cwd: str, model: str | None) -> None:
-        self._provider = provider
+        self.provider = provider
         self._transport = transport
         self._cwd = cwd
         self._model = model
@@ -168,7 +168,7 @@ class TurnRecorder:
 
     def _part(self, reason: DoneReason) -> RunResult[object]:
         return RunResult(
-            provider=self._provider,
+            provider=self.provider,
             transport=self._transport,
             session_id=self._session_id,
             turn_id=None,
@@ -190,7 +190,7 @@ class TurnRecorder:
             return None
         if self._failure is None:
             return TurnFailedError(
-                f"{self._provider} ended the turn as failed without a reason", ErrorKind.OTHER
+                f"{self.provider} ended the turn as failed without a reason", ErrorKind.OTHER
             )
         return error_from_event(self._failure)
 
@@ -226,7 +226,7 @@ class TurnRecorder:
                     return []
                 self._session_id = event.session_id
                 self._model = event.model or self._model
-                self._provider = event.provider or self._provider
+                self.provider = event.provider or self.provider
                 self._transport = event.transport or self._transport
             case MessageEvent() | ReasoningEvent() | PlanEvent():
                 self._partial.pop(event.item_id, None)

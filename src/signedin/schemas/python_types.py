@@ -184,7 +184,7 @@ def _pydantic_decoder(adapter: TypeAdapter[object]) -> Callable[[bytes], object]
 
     def decode(data: bytes) -> object:
         try:
-            return adapter.validate_json(data)
+            return adapter.validate_json(data, strict=True)  # as msgspec: what the schema says
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False, include_input=False)
         raise MismatchError(

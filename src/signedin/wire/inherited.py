@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from signedin.wire.jsonl import well_formed
+
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 """The hosts that no proxy may be asked for: tool servers are there, and scripted models."""
 
@@ -39,13 +41,23 @@ def reaching_this_machine(environment: Mapping[str, str]) -> dict[str, str]:
     if not any(environment.get(name) for name in _PROXIES):
         return {}
     upper, lower = environment.get("NO_PROXY", ""), environment.get("no_proxy", "")
+    if "*" in (upper.strip(), lower.strip()):  # for no host, which Codex does not read
+        return {name: "" for name in _PROXIES if name in environment}
     return {"NO_PROXY": _with_hosts(upper or lower), "no_proxy": _with_hosts(lower or upper)}
 
 
 def _with_hosts(listed: str) -> str:
     entries = [entry.strip() for entry in listed.split(",") if entry.strip()]
-    missing = [] if "*" in entries else [host for host in THIS_MACHINE if host not in entries]
-    return ",".join([*entries, *missing])
+    return ",".join([*entries, *(host for host in THIS_MACHINE if host not in entries)])
+
+
+def as_text(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns an environment that is UTF-8: with a variable that is not, Codex runs no command.
+
+    Bytes that are not become U+FFFD, as agents on Node see them; names with such are left out.
+    """
+    changed = {n: value for n, value in environment.items() if n == well_formed(n)}
+    return {name: well_formed(value) for name, value in changed.items()}
 
 
 def not_of(folder: Path) -> dict[str, None]:

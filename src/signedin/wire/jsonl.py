@@ -15,7 +15,6 @@ T = TypeVar("T")
 LONGEST_LINE = 256 << 20
 """Bytes of a line that is waited for; a program that never ends it must not fill the memory."""
 
-_ENCODER = msgspec.json.Encoder()
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises for what is not JSON, in another form, not text, or nested too deep."""
 
@@ -147,7 +146,12 @@ def repair_surrogates(text: bytes) -> bytes:
 
 
 def encode_line(message: object) -> bytes:
-    """Returns ``message`` as one JSON line.
+    """Returns ``message`` as one JSON line; see `encode`."""
+    return encode(message) + b"\n"
+
+
+def encode(message: object) -> bytes:
+    """Returns ``message`` as JSON.
 
     Lone surrogates, which Python strings may hold but UTF-8 cannot, become U+FFFD: codex 0.169
     silently drops a line that holds one.
@@ -156,10 +160,27 @@ def encode_line(message: object) -> bytes:
         TypeError: ``message`` holds something that has no JSON form.
     """
     try:
-        return _ENCODER.encode(message) + b"\n"
+        return _ENCODER.encode(message)
     except UnicodeEncodeError:
-        plain = cast("object", msgspec.to_builtins(message, builtin_types=(msgspec.Raw,)))
-        return _ENCODER.encode(_without_surrogates(plain)) + b"\n"
+        plain = cast(
+            "object", msgspec.to_builtins(message, builtin_types=(msgspec.Raw,), enc_hook=_plain)
+        )
+        return _ENCODER.encode(_without_surrogates(plain))
+
+
+def well_formed(text: str) -> str:
+    """Returns text that UTF-8 can hold: surrogates as the characters they make, or U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _plain(value: object) -> str:
+    """Returns a text of a subclass, as numpy and enums have, which msgspec does not know."""
+    if isinstance(value, str):
+        return well_formed(value)
+    raise TypeError(f"{type(value).__qualname__} has no JSON form")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 
 
 def _replace_lone(escape: re.Match[bytes]) -> bytes:
@@ -168,7 +189,7 @@ def _replace_lone(escape: re.Match[bytes]) -> bytes:
 
 def _without_surrogates(value: object) -> object:
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return well_formed(value)
     if isinstance(value, dict):
         members = cast("dict[object, object]", value).items()
         return {_without_surrogates(key): _without_surrogates(member) for key, member in members}

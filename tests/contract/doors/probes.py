@@ -399,8 +399,8 @@ _CODEX = {
     "service_tier": Probe(lambda _: "flex", lambda seen: seen.last["service_tier"] == "flex"),
     "summary": Probe(lambda _: "detailed", lambda seen: _reasoning(seen)["summary"] == "detailed"),
     "personality": Probe(
-        lambda _: "friendly",
-        lambda seen: "personality" in seen.said.lower(),
+        lambda _: "none",  # leaves out the heading that Codex's own instructions have else
+        lambda seen: "# Personality" not in seen.said,
         turn="second",
     ),
     "reasoning_effort": Probe(

@@ -283,6 +283,19 @@ def test_prompts_begin_with_anything(client: Client, stage: Stage) -> None:
     assert set(prompts_in(stage)) == set(prompts)
 
 
+def test_half_a_character(client: Client, stage: Stage) -> None:
+    """What Python strings can hold and UTF-8 cannot is replaced, and fails nothing."""
+    half = "half \ud83d"
+    stage.play(ECHO)
+    with client.session() as session:
+        assert session.run(half).text in {"You said: half \ufffd", "You said: half ?"}
+        session.run("go on")
+        if client.capabilities.rename:
+            session.rename(half)
+    if client.capabilities.list_sessions:
+        client.sessions(search=half)
+
+
 def test_a_prompt_of_300_kilobytes(run: Run, stage: Stage) -> None:
     prompt = "word " * 60_000 + "end"
     stage.play("Read it.")

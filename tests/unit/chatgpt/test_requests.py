@@ -84,7 +84,11 @@ def test_everything_that_can_be_asked_for():
 
 
 def test_what_no_request_can_carry_becomes_a_mark():
-    assert user_message("half a \ud83d")["content"][0]["text"] == "half a ?"
+    sent = body(
+        input=[user_message("half a \ud83d")], instructions="\ud83d", tools=[{"a": "\udce9"}]
+    )
+    assert sent["input"][0]["content"][0]["text"] == "half a \ufffd"
+    assert (sent["instructions"], sent["tools"]) == ("\ufffd", [{"a": "\ufffd"}])
 
 
 def test_the_output_of_a_call():

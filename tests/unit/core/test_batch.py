@@ -473,7 +473,7 @@ def test_the_blocking_api(blocking: Client, provider: FakeProvider, tmp_path: Pa
         (
             [{"id": 1, "text": object()}],
             {},
-            "row 1 has no form in JSON: Encoding objects of type object is unsupported",
+            "row 1 has no form in JSON: object has no JSON form",
         ),
     ],
 )

@@ -175,7 +175,7 @@ def test_a_fence_within_a_string_is_no_fence():
             Verdict,
             '{"related":"perhaps","confidence":2}',
             [
-                "/related: input should be a valid boolean, unable to interpret input",
+                "/related: input should be a valid boolean",
                 "/why: is missing",
                 "/confidence: input should be less than or equal to 1",
             ],

@@ -156,3 +156,10 @@ def test_any_text_can_be_sent_and_loses_only_halves_of_characters(text: str) -> 
     expected = SURROGATES.sub(repaired, text)
     assert json.loads(encode_line({"a": [text]})) == {"a": [expected]}
     assert json.loads(encode_line({text: 1})) == {expected: 1}
+
+
+def test_text_of_a_subclass_is_text() -> None:
+    class Name(str):
+        __slots__ = ()
+
+    assert json.loads(encode_line({"a": [Name("half \ud83d")]})) == {"a": ["half \ufffd"]}

@@ -62,4 +62,4 @@ async def serve_http(
         async with manager.run():
             await http.startup(sockets=[listener])
             await stopped.wait()
-            await http.shutdown(sockets=[listener])
+        await http.shutdown(sockets=[listener])  # it would wait for the streams of a session

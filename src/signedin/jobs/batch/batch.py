@@ -25,6 +25,7 @@ from signedin.model.choices import OnBatchLimit, OnCrash
 from signedin.model.errors import InvalidOptionError, UnsupportedOptionError, WorktreeError
 from signedin.model.options import StrPath, TurnOptions, check_choice, check_switch
 from signedin.model.results import OutputT_co
+from signedin.wire.jsonl import encode, well_formed
 
 if TYPE_CHECKING:
     from signedin.client.async_client import AsyncClient
@@ -47,6 +48,9 @@ class AsyncBatch(Generic[OutputT_co]):
         on_crash: OnCrash | None,
         worktree: bool,
     ) -> None:
+        for option, value in {"prompt": prompt, "key": key}.items():
+            if not isinstance(cast("object", value), str | None):
+                raise InvalidOptionError(f"{option} must be a string, not {value!r}")
         check_choice("on_limit", on_limit, get_args(OnBatchLimit))
         check_switch("worktree", worktree)
         on_crash = on_crash or ("again" if worktree else "resume")
@@ -238,11 +242,9 @@ def _asked(
         "#provider_options": options.provider_options,
     }
     digests = {name: _digest(value) for name, value in hidden.items() if value}
-    return {**{name: value for name, value in shown.items() if value}, **digests}
+    return {**{name: well_formed(value) for name, value in shown.items() if value}, **digests}
 
 
 def _digest(value: object) -> str:
-    encoded = msgspec.json.encode(
-        value, enc_hook=lambda other: type(other).__name__, order="sorted"
-    )
-    return hashlib.sha256(encoded).hexdigest()
+    plain = msgspec.to_builtins(value, enc_hook=lambda other: type(other).__name__, order="sorted")
+    return hashlib.sha256(encode(plain)).hexdigest()

@@ -16,6 +16,7 @@ import msgspec
 from signedin.client.keywords import check_many
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
+from signedin.wire.jsonl import encode
 
 Row: TypeAlias = Mapping[str, object] | str
 """Fields by name; a string is short for ``{"prompt": string}``."""
@@ -156,9 +157,9 @@ class RowReader:
                 kind = type(fields).__name__
                 raise InvalidOptionError(f"{where} must be a mapping of fields, not {kind}")
             try:
-                data = msgspec.json.encode(dict(cast("Mapping[object, object]", fields)))
+                data = encode(dict(cast("Mapping[object, object]", fields)))
                 row = decoded(data)
-            except (msgspec.MsgspecError, TypeError, UnicodeError, RecursionError) as error:
+            except (msgspec.MsgspecError, TypeError, RecursionError) as error:
                 raise InvalidOptionError(f"{where} has no form in JSON: {error}") from None
             self._template.check(cast("Mapping[str, object]", fields), where)
             if not self._template.fill(row, where).strip():

@@ -29,6 +29,7 @@ from signedin.model.errors import (
 from signedin.model.events import RateLimits
 from signedin.providers.chatgpt.claims import finite
 from signedin.providers.chatgpt.limits import limits_in_headers, number_in
+from signedin.wire.jsonl import well_formed
 
 SIGN_IN = sign_in_command("chatgpt", method="browser")
 
@@ -127,8 +128,8 @@ def unavailable(reason: str) -> TurnFailedError:
 
 def _error(report: _Error, status: int | None, headers: Mapping[str, str]) -> SignedinError:
     given = (report.code, report.error_code, report.type)
-    names = [_clean(name) for name in given if isinstance(name, str)]
-    text = _clean(report.message) if isinstance(report.message, str) else ""
+    names = [well_formed(name) for name in given if isinstance(name, str)]
+    text = well_formed(report.message) if isinstance(report.message, str) else ""
     kind = _kind(names, text, status)
     text = text or ", ".join(names) or "no reason was given"
     message = f"ChatGPT refused the request: {text}" if status else f"ChatGPT failed: {text}"
@@ -164,7 +165,7 @@ def _usage_limit(message: str, report: _Error, headers: Mapping[str, str]) -> Us
     if resets_at is None and limits.windows:
         fullest = max(limits.windows.values(), key=lambda window: window.used_percent)
         resets_at = fullest.resets_at
-    plan = _clean(report.plan_type) if isinstance(report.plan_type, str) else limits.plan
+    plan = well_formed(report.plan_type) if isinstance(report.plan_type, str) else limits.plan
     if plan:
         message += f", plan {plan}"
     if resets_at:
@@ -192,7 +193,7 @@ def _blocked(status: int, headers: Mapping[str, str], body: bytes) -> SignedinEr
     page = body.decode("utf-8", "replace")
     title = _TITLE.search(page)
     text = _shortened(title[1] if title else _TAG.sub(" ", page))
-    ray = _clean(headers.get("cf-ray", ""))
+    ray = well_formed(headers.get("cf-ray", ""))
     return TurnFailedError(
         f"a web page came instead of ChatGPT's answer: {text or 'without any text'} "
         f"(status {status}{f', cf-ray {ray}' if ray else ''}). The network or a proxy on the way "
@@ -214,9 +215,4 @@ def _shortened(text: str) -> str:
 
 def _request_id(headers: Mapping[str, str]) -> str:
     found = headers.get("x-request-id") or headers.get("x-oai-request-id")
-    return f", request {_clean(found)}" if found else ""
-
-
-def _clean(text: str) -> str:
-    """Text without lone surrogates, which cannot be encoded."""
-    return text.encode("utf-8", "replace").decode()
+    return f", request {well_formed(found)}" if found else ""

@@ -11,6 +11,7 @@ import msgspec
 
 from signedin.model.events import RateLimits, RateLimitWindow
 from signedin.providers.chatgpt.claims import finite
+from signedin.wire.jsonl import well_formed
 
 _PREFIX = "x-codex-"
 _WINDOWS = ("primary", "secondary")
@@ -115,5 +116,4 @@ def number_in(text: str | None) -> float | None:
 
 
 def _text(value: str | None) -> str | None:
-    # A header's bytes that are not UTF-8 become lone surrogates, which cannot be encoded.
-    return value.encode("utf-8", "replace").decode() if value else None
+    return well_formed(value) if value else None  # bytes that are not UTF-8 are surrogates there

@@ -17,6 +17,7 @@ from signedin.model.options import Image
 from signedin.providers.shared.images import image_url
 from signedin.tools.content import Content, ImageContent, TextContent
 from signedin.tools.tool import AnyTool, ToolResult
+from signedin.wire.jsonl import encode
 
 InputItem: TypeAlias = "msgspec.Raw | Mapping[str, object]"
 """A message, a call, the output of a call or a reasoning block, in the API's format."""
@@ -25,8 +26,6 @@ INSTRUCTIONS = "You are a helpful assistant."
 """Sent when there are no others: a request without any is refused."""
 
 Verbosity: TypeAlias = Literal["low", "medium", "high"]
-
-_encode = msgspec.json.Encoder().encode
 
 
 class ResponseRequest(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
@@ -90,7 +89,7 @@ class ResponseRequest(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defau
             body["service_tier"] = self.service_tier
         if cache_key := self.prompt_cache_key or self.conversation_id:
             body["prompt_cache_key"] = cache_key
-        return _encode(body)
+        return encode(body)
 
     def headers(self) -> dict[str, str]:
         """Returns the headers that go with the body."""
@@ -136,7 +135,7 @@ def user_message(text: str, images: Iterable[Image] = ()) -> dict[str, object]:
     content: list[dict[str, object]] = [
         {"type": "input_image", "image_url": image_url(image)} for image in images
     ]
-    content.append({"type": "input_text", "text": text.encode("utf-8", "replace").decode()})
+    content.append({"type": "input_text", "text": text})
     return {"type": "message", "role": "user", "content": content}
 
 

@@ -26,6 +26,7 @@ from signedin.providers.chatgpt.requests import (
 from signedin.providers.chatgpt.store import ConversationStore
 from signedin.providers.chatgpt.transport import ChatGPTTransport
 from signedin.providers.chatgpt.turn import ChatGPTTurn
+from signedin.wire.jsonl import encode, well_formed
 
 
 class ChatGPTSession(ProviderSession):
@@ -73,10 +74,10 @@ class ChatGPTSession(ProviderSession):
         self._turns = await self._current_turns(to_go_on=True)
         turn = StoredTurn(
             id=str(uuid.uuid4()),
-            prompt=prompt,
-            model=chosen(options.model) or "",
+            prompt=well_formed(prompt),
+            model=well_formed(chosen(options.model) or ""),
             started_at=time.time(),
-            items=[msgspec.Raw(msgspec.json.encode(message))],
+            items=[msgspec.Raw(encode(message))],
         )
 
         async def prepare() -> ResponseRequest:
@@ -125,7 +126,7 @@ class ChatGPTSession(ProviderSession):
     async def rename(self, name: str) -> None:
         """Names the conversation."""
         store, session_id = self._stored("rename")
-        await store.rename(session_id, name)
+        await store.rename(session_id, well_formed(name))
 
     async def set_archived(self, *, archived: bool) -> None:
         """Archives or unarchives the conversation."""

@@ -21,6 +21,7 @@ from signedin.providers.base import SessionQuery
 from signedin.providers.chatgpt.conversation import StoredTurn
 from signedin.runtime.aio import in_thread
 from signedin.runtime.sqlite import BUSY_SECONDS, insist
+from signedin.wire.jsonl import encode, well_formed
 
 T = TypeVar("T")
 
@@ -55,7 +56,6 @@ _COLUMNS = (
     "forked_from",
 )
 
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(StoredTurn).decode
 
 
@@ -143,7 +143,7 @@ class ConversationStore:
             database.execute(
                 "INSERT INTO turns (id, session, turn) VALUES (?, ?, ?) "
                 "ON CONFLICT (id) DO UPDATE SET turn = excluded.turn",
-                (turn.id, session_id, _encode(turn)),
+                (turn.id, session_id, encode(turn)),
             )
 
         await self._do(write)
@@ -172,7 +172,7 @@ class ConversationStore:
                 turn.id = str(uuid.uuid4())
                 database.execute(
                     "INSERT INTO turns (id, session, turn) VALUES (?, ?, ?)",
-                    (turn.id, copy, _encode(turn)),
+                    (turn.id, copy, encode(turn)),
                 )
 
         await self._do(write, self._refuse_unknown(session_id))
@@ -188,7 +188,7 @@ class ConversationStore:
         if query.cwd is not None:
             conditions.append("cwd IN (?, ?)")
             values += [str(query.cwd), os.path.realpath(query.cwd)]  # noqa: ASYNC240 - microseconds
-        for word in (query.search or "").split():
+        for word in well_formed(query.search or "").split():
             conditions.append(
                 "instr(folded(CAST(coalesce(name, '') || ' ' || preview AS BLOB)), ?)"
             )
@@ -282,7 +282,9 @@ class ConversationStore:
                 if otherwise is not None and not self.file.exists():
                     return otherwise()
                 return insist(once)
-            except (sqlite3.Error, OSError, UnicodeError, OverflowError) as error:
+            except UnicodeEncodeError:  # an id that none has
+                return (otherwise or once)()
+            except (sqlite3.Error, OSError, OverflowError) as error:
                 raise SignedinError(f"{self.file} cannot be used: {error}") from error
 
         return await in_thread(run, "signedin chatgpt sessions")

@@ -10,7 +10,6 @@ async with ChatGPTTransport(access, profile=SIWC) as transport:
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
@@ -34,6 +33,7 @@ from signedin.providers.chatgpt.sign_in.profiles import SIWC, Profile
 from signedin.providers.chatgpt.sign_in.settings import SignInSettings
 from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 from signedin.runtime.aio import finish
+from signedin.wire.jsonl import encode, well_formed
 from signedin.wire.sse import EventSplitter
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ class ChatGPTTransport:
         reported = {
             name: text for name, text in response.headers.items() if "x-codex" in name.lower()
         }
-        # msgspec cannot encode lone surrogates.
-        payload = msgspec.Raw(json.dumps(reported).encode())
+        payload = msgspec.Raw(encode(reported))
         return [RateLimitEvent(limits=limits, timestamp=time.time(), payload=payload)]
 
     async def __aenter__(self) -> Self:
@@ -334,4 +333,4 @@ def _retry_event(reason: str, attempt: int, delay: float) -> RetryEvent:
 
 
 def _shown(error: Exception) -> str:
-    return str(error).encode("utf-8", "replace").decode()
+    return well_formed(str(error))

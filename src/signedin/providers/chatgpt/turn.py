@@ -29,8 +29,7 @@ from signedin.runtime.aio import finish
 from signedin.tools.content import TextContent
 from signedin.tools.tool import ToolResult
 from signedin.wire.gate import Gate
-
-_encode = msgspec.json.Encoder().encode
+from signedin.wire.jsonl import encode
 
 
 class ChatGPTTurn:
@@ -135,7 +134,7 @@ class ChatGPTTurn:
             self._stored.items += await self._outputs(answer.calls)
             steered = [user_message(text) for text in self._steered]
             self._steered.clear()
-            self._stored.items += [msgspec.Raw(_encode(message)) for message in steered]
+            self._stored.items += [msgspec.Raw(encode(message)) for message in steered]
             if not answer.calls and not steered:
                 self._is_over = True
                 return
@@ -182,7 +181,7 @@ class ChatGPTTurn:
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(self._call(call)) for call in calls]
         return [
-            msgspec.Raw(_encode(function_output(call.call_id, task.result())))
+            msgspec.Raw(encode(function_output(call.call_id, task.result())))
             for call, task in zip(calls, running, strict=True)
         ]
 
@@ -194,7 +193,7 @@ class ChatGPTTurn:
             status="started",
             arguments=arguments,
             timestamp=time.time(),
-            payload=msgspec.Raw(_encode(call)),
+            payload=msgspec.Raw(encode(call)),
         )
         await self._emit([started])
         begin = time.monotonic()

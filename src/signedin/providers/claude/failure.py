@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from signedin.accounts.hints import either_sign_in
+from signedin.accounts.missing_login import SAID
 from signedin.model.errors import ErrorKind, kind_of_status
 from signedin.model.events import ErrorEvent
 from signedin.model.redact import redact
@@ -40,7 +41,7 @@ _BY_TEXT = (
         re.compile(r"hit your .*limit|(?<!not your )usage limit", re.IGNORECASE),
         ErrorKind.USAGE_LIMIT,
     ),
-    (re.compile(r"not logged in|/login", re.IGNORECASE), ErrorKind.AUTH_REQUIRED),
+    (SAID, ErrorKind.AUTH_REQUIRED),
     (re.compile(r"credit balance", re.IGNORECASE), ErrorKind.BILLING),
     (re.compile(r"prompt is too long|too large", re.IGNORECASE), ErrorKind.CONTEXT_WINDOW),
     (re.compile(r"overloaded", re.IGNORECASE), ErrorKind.OVERLOADED),

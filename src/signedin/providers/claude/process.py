@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from signedin.accounts.billing import assure_billing
+from signedin.accounts.missing_login import SAID
 from signedin.accounts.status import AuthStatus
 from signedin.model.errors import (
     InvalidOptionError,
@@ -333,6 +334,8 @@ def _refusal(error: SignedinError) -> SignedinError:
     other end is a crash, or somebody killed it.
     """
     if isinstance(error, TransportClosedError) and error.returncode == 1 and error.stderr:
+        if SAID.search(error.stderr):
+            return error
         refused = InvalidOptionError(f"claude refused to start: {error.stderr}")
         return unfit("claude", error.stderr, INSTALL) or refused
     return error

@@ -9,6 +9,7 @@ from typing import cast
 import msgspec
 
 from signedin.accounts.hints import either_sign_in
+from signedin.accounts.missing_login import SAID
 from signedin.model.errors import (
     AuthRequiredError,
     ErrorKind,
@@ -36,6 +37,9 @@ _BY_CODE = {
     "usageLimitExceeded": ErrorKind.USAGE_LIMIT,
 }
 
+_NO_KEY = re.compile(r"Missing environment variable")
+"""What Codex says where another model provider is to be paid with a key."""
+
 # Seen with codex 0.163 and 0.169, for failures whose code is "other" and for `codex exec`, which
 # gives no codes.
 _BY_TEXT = (
@@ -46,7 +50,9 @@ _BY_TEXT = (
     (re.compile(r"rate limit", re.IGNORECASE), ErrorKind.RATE_LIMITED),
     (re.compile(r"at capacity|overloaded", re.IGNORECASE), ErrorKind.OVERLOADED),
     (re.compile(r"high demand", re.IGNORECASE), ErrorKind.SERVER),
-    (re.compile(r"\blog ?in\b|\bsign(ed)? ?in again", re.IGNORECASE), ErrorKind.AUTH_REQUIRED),
+    (_NO_KEY, ErrorKind.AUTH_REQUIRED),
+    (SAID, ErrorKind.AUTH_REQUIRED),
+    (re.compile(r"\blog ?in\b", re.IGNORECASE), ErrorKind.AUTH_REQUIRED),
     (
         re.compile(r"context window|context_length_exceeded", re.IGNORECASE),
         ErrorKind.CONTEXT_WINDOW,
@@ -122,7 +128,7 @@ def failure_event(
         status = int(match[1])
     kind = _kind(code, status, text)
     text = _message_in(text)
-    if kind is ErrorKind.AUTH_REQUIRED:
+    if kind is ErrorKind.AUTH_REQUIRED and not _NO_KEY.match(text):
         text = f"{text.rstrip('. ')}. Sign in with: {SIGN_IN}"
     return ErrorEvent(
         text=text or "codex gave no reason",

@@ -11,7 +11,7 @@ from importlib import import_module
 from signedin.accounts.variables import Variables
 from signedin.model.choices import EnvPolicy
 from signedin.model.redact import know, know_headers, know_variables
-from signedin.wire.inherited import reaching_this_machine
+from signedin.wire.inherited import as_text, reaching_this_machine
 
 _TABLES = {
     "codex": "signedin.providers.codex.account.variables",
@@ -36,10 +36,11 @@ def child_environment(
 ) -> dict[str, str]:
     """Returns the environment for an agent's process, whose secrets are masked from now on.
 
-    A proxy is not asked for this machine.
+    A proxy is not asked for this machine, and what an agent gets is text.
 
     Args:
-        vendor: Whose credentials the agent may see; a key of `vendor_variables`.
+        vendor: Whose credentials the agent may see; a key of `vendor_variables`, or empty for a
+            program of the user's.
         policy: ``minimal`` leaves out every other vendor's credentials, and the name of the test
             that runs; ``inherit`` leaves out nothing.
         changes: Set on top, whatever the policy; ``None`` removes a variable.
@@ -59,7 +60,8 @@ def child_environment(
         else:
             environment[name] = value
     learn_secrets(environment)
-    return environment | reaching_this_machine(environment)
+    environment |= reaching_this_machine(environment)
+    return as_text(environment) if vendor else environment
 
 
 def learn_secrets(environment: Mapping[str, str | None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypedDict, TypeVar, cast
 
 import msgspec
@@ -98,18 +98,27 @@ def _change(change: p.FileUpdateChange) -> FileChange:
 
 def _mcp_call(item: p.McpToolCallThreadItem, status: ItemStatus, common: _Common) -> Event:
     result: object = None
+    error = item.error.message if item.error else None
     if item.result is not None:
         result = item.result.structured_content or list(item.result.content)
+        if status == "failed":
+            error = error or _texts(item.result.content)
     return ToolEvent(
         name=item.tool,
         status=status,
         server=item.server or None,
         arguments=item.arguments,
         result=result,
-        error=item.error.message if item.error else None,
+        error=error,
         seconds=seconds(item.duration_ms),
         **common,
     )
+
+
+def _texts(content: Iterable[object]) -> str | None:
+    """What a tool says of its failure, as the text that it answers with."""
+    blocks = (cast("dict[str, object]", block) for block in content if isinstance(block, dict))
+    return "\n".join(str(block["text"]) for block in blocks if "text" in block) or None
 
 
 def _dynamic_call(item: p.DynamicToolCallThreadItem, status: ItemStatus, common: _Common) -> Event:

@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from signedin.accounts.billing import Account
 from signedin.model.approvals import Host
 from signedin.model.errors import (
+    AuthRequiredError,
     InvalidOptionError,
     SessionBusyError,
     UnsupportedOptionError,
@@ -30,7 +31,7 @@ from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.app_server.running_turn import ThreadOpened, session_event
 from signedin.providers.codex.app_server.turn import CodexTurn
 from signedin.providers.codex.app_server.turn_settings import TurnSettings
-from signedin.providers.codex.failure import refusal_in
+from signedin.providers.codex.failure import SIGN_IN, refusal_in
 from signedin.providers.codex.options import (
     FIXED_OPTIONS,
     REVIEWER,
@@ -398,9 +399,15 @@ async def _require_account(server: AppServer, account: Account) -> None:
         AuthRequiredError: Nobody is. Codex would try for half a minute to connect all the same.
     """
     params = p.GetAccountParams(refresh_token=False)
-    answer = await server.call(
-        "account/read", params, p.GetAccountResponse, timeout=ACCOUNT_SECONDS
-    )
+    try:
+        answer = await server.call(
+            "account/read", params, p.GetAccountResponse, timeout=ACCOUNT_SECONDS
+        )
+    except InvalidRequestError as error:  # half a login
+        raise AuthRequiredError(
+            f"codex cannot use the login in {account.home}: {error.message}. "
+            f"Sign in with: {SIGN_IN}"
+        ) from error
     if answer.requires_openai_auth and answer.account is None:
         raise nobody_signed_in(account)
     server.signed_in = True
