@@ -128,7 +128,6 @@ def test_sessions_of_all_folders_are_listed_with_them(program, tmp_path):
 def test_limits_need_a_login(program):
     error = (
         "error: codex account authentication required to read rate limits. "
-        "Sign in with: signedin auth login --provider codex (makes a login of signedin's "
-        "own; with --source external, codex's own)\n"
+        "Sign in with: signedin auth login --provider codex --source external\n"
     )
     assert program("limits", err=error, code=3) == ""
