@@ -53,7 +53,7 @@ COMMANDS = {
         "Continue a conversation: of any provider, of any folder.",
     ),
     "interactive": ("signedin.cli.interactive", "Talk with an agent."),
-    "chat": ("signedin.cli.interactive", "Talk with an agent."),
+    "chat": ("signedin.cli.interactive", "Short for interactive."),
     "mcp": ("signedin.cli.mcp", "Serve the agents to other programs, over MCP."),
     "transcript": ("signedin.cli.transcript", "Write a run or a session as a page, or as JSON."),
     "auth": ("signedin.cli.auth", "Who is signed in, who pays; sign in and out."),

@@ -160,7 +160,8 @@ retry = click.option(
 resume = click.option(
     "--resume",
     metavar="ID",
-    help="Continue this session, or latest: the newest of the working directory.",
+    help="Continue this session: its id, the beginning of that, its name, or latest for the newest "
+    "of the working directory.",
     shell_complete=suggesting("sessions"),
 )
 trust_project = click.option(

@@ -92,7 +92,7 @@ def tokens(row: UsageRow) -> int:
 def _notes(total: UsageRow) -> str:
     notes = ""
     if total.list_usd:
-        notes += f"~ with ${total.list_usd:,.2f} at list price; a plan pays otherwise\n"
+        notes += f"~ with ${total.list_usd:,.2f} at list price, which nobody on a plan is billed\n"
     if total.unpriced:
         notes += f"turns without a known price: {total.unpriced:,}"
         notes += "" if find_spec("genai_prices") else "; see: pip install 'signedin[prices]'"
