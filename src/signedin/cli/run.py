@@ -35,7 +35,7 @@ _REPEATABLE = (
 """Keywords that a cassette can hold; secrets in ``env`` stay out of it."""
 
 
-@click.command()
+@click.command(cls=options.Grouped)
 @click.argument(
     "prompt",
     help="What to ask; what is piped in is added to it. A single - reads all of it from standard "

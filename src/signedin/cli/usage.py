@@ -37,7 +37,7 @@ _SHORTEST_BAR = 6
 def usage(*, by: str, since: str | None, page: Path | None, json: bool) -> None:
     """Show what turns have used: tokens, calls and dollars.
 
-    Dollars are those that the vendor reported, else list prices. What a plan pays is no bill.
+    Dollars are those that the vendor reported, else list prices. On a plan nobody is billed those.
 
     \b
     signedin usage

@@ -118,17 +118,13 @@ def test_signing_in_and_out_with_a_key(env: Mapping[str, str], isolated: Path) -
 
 def test_how_the_vendors_own_login_ended(env: Mapping[str, str], tmp_path: Path) -> None:
     fake = tmp_path / "codex"
-    instead = (
-        "Where it says `codex login --device-auth`, type: signedin auth login --provider codex "
-        "--method device\n"
-    )
     for ending, told in (("exit 3", 3), ("kill -9 $$", -9)):
         fake.write_text(f"#!/bin/sh\n{ending}\n")
         fake.chmod(0o755)
         assert run({**env, "SIGNEDIN_CODEX_BINARY": str(fake)}, "auth", "login") == (
             1,
             "",
-            f"{instead}error: codex login ended with exit code {told}; nobody was signed in\n",
+            f"error: codex login ended with exit code {told}; nobody was signed in\n",
         )
 
 

@@ -62,7 +62,10 @@ def test_an_unknown_command_is_said_on_standard_error(capsys, arguments, error):
     ("arguments", "error"),
     [
         ([], "Missing argument 'PROMPT'."),
-        (["--timeout", "x", "x"], "Invalid value for '--timeout': 'x' is not a valid float."),
+        (
+            ["--timeout", "x", "x"],
+            "Invalid value for '--timeout': 'x' is not a valid float. It is a number, such as 300.",
+        ),
         (["--retry", "x", "x"], "Invalid value for '--retry': 'x' is not a valid integer."),
         (
             ["--source", "rw", "x"],

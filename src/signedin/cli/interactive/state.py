@@ -105,7 +105,8 @@ class Chat:
     @property
     def name(self) -> str:
         """Who answers, as the prompt has it."""
-        return f"{self.settings.provider}:{self.settings.source}"
+        chosen = "" if self.settings.source == "auto" else f":{self.settings.source}"
+        return f"{self.settings.provider}{chosen}"
 
     @property
     def folder(self) -> Path:

@@ -112,7 +112,8 @@ class CodexAuth:
         program = require("codex", find_codex(self._config))
         account = self._accounts.choose_for_login(self._env)
         environment = launch_environment(account, self._config, self._env)
-        if shutil.which("codex") is None:  # as which codex names itself for those without a browser
+        # It names itself, to those without a browser.
+        if shutil.which("codex") is None and sys.stderr.isatty():
             ours = sign_in_command(
                 "codex", source=account.source, account=account.name, method="device"
             )
