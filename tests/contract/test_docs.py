@@ -27,6 +27,8 @@ PAGES += [
     "docs/budgets.md",
     "docs/worktrees.md",
     "docs/cassettes.md",
+    "docs/coming-from/codex-sdk.md",
+    "docs/coming-from/oauthpy.md",
     "docs/configuration.md",
     "docs/integrations/llm.md",
     "docs/integrations/mcp-server.md",
@@ -173,6 +175,20 @@ def test_the_bot_asks_the_person_and_calls_its_tool(reader: LoopbackModel) -> No
         "bot: Written.",
     ]
     assert Path("hello.txt").read_text() == "hello\n"
+
+
+def test_the_tutorial_runs_against_a_script(reader: LoopbackModel, tmp_path: Path) -> None:
+    """As the page says how, by somebody without an account."""
+    page = (ROOT / "docs/tutorial.md").read_text("utf-8")
+    [script] = re.findall(r"`script\.yaml`, such as `(.+?)`", page)
+    (tmp_path / "script.yaml").write_text(script)
+    (tmp_path / "tutorial.py").write_text("\n".join(EXAMPLE.findall(page)))
+    command = ["signedin", "loopback", tmp_path / "script.yaml", "--", sys.executable]
+    done = subprocess.run(
+        [*command, tmp_path / "tutorial.py"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Certainly.\n")
 
 
 class Browser:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PAGES = ["README.md"]
+PAGES = ["README.md", "docs/tutorial.md"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 SHOWN_BY = re.compile(r"<!-- shown by: (.+?) -->")
