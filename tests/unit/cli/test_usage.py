@@ -135,7 +135,7 @@ class TestUsage:
         assert capsys.readouterr().out == ""
         assert stat.S_IMODE(page.stat().st_mode) == 0o600
         html = page.read_text("utf-8")
-        assert html.count("<svg") == 6
+        assert html.count("<svg") == 9
         assert "<script" not in html
         assert "codex · &lt;script&gt;alert(1)&lt;/script&gt;" in html
         widths = [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"', html)]
