@@ -27,7 +27,8 @@ from signedin.loopback import EditFile, LoopbackModel, Reply, Script, Text, Usag
 from signedin.model.events import CommandEvent, OtherEvent
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
-PROMPT = "The check fails. Find out why, and fix it."
+PROMPT = "The check fails. Fix it."
+FLAG = "--permissions workspace-write"
 BUG = "    return sum(price for price, quantity in items)\n"
 FIX = "    return sum(price * quantity for price, quantity in items)\n"
 FILES = {
@@ -158,7 +159,7 @@ def terminal(result: RunResult[object]) -> str:
     console = Console(
         file=io.StringIO(), record=True, width=COLUMNS, force_terminal=True, highlight=False
     )
-    console.print(Line(f'$ signedin run "{PROMPT}"', style="bold"))
+    console.print(Line(f'$ signedin run {FLAG} "{PROMPT}"', style="bold"))
     view = TurnView(blocks.markdown)
     shown = [block for event in result.events for block in view.feed(event)]
     for block in [*shown, *view.end(result)]:

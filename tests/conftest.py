@@ -110,6 +110,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
                 patch.delenv(name, raising=False)
         patch.setenv("CANARY_API_KEY", CANARY)
         patch.setenv("PATH", str(Path(__file__).parent / "support" / "bin"), prepend=os.pathsep)
+        # As in an activated environment: messages name our program as it is found.
+        patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
         yield
     ours = [home / "cache" / "signedin", home / "signedin" / "chatgpt"]
     kept = [path for folder in ours for path in folder.rglob("*") if path.is_file()]

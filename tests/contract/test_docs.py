@@ -1,5 +1,6 @@
 """The examples of the documentation, run as a reader would: the real Codex, a scripted model."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -12,8 +13,7 @@ import mcp.client.stdio  # noqa: F401 - writes to the stderr that it finds when 
 import pytest
 
 from signedin import Client
-from signedin.loopback import LoopbackModel, Rule, Script, Shell, ToolCall, WriteFile
-from signedin.providers.codex.options import to_toml
+from signedin.loopback import Hold, LoopbackModel, Rule, Script, Shell, Text, ToolCall, WriteFile
 from signedin.safety.policy import Policy
 
 ROOT = Path(__file__).parents[2]
@@ -27,13 +27,15 @@ PAGES += [
     "docs/budgets.md",
     "docs/worktrees.md",
     "docs/cassettes.md",
+    "docs/coming-from/codex-sdk.md",
+    "docs/coming-from/oauthpy.md",
     "docs/configuration.md",
     "docs/integrations/llm.md",
     "docs/integrations/mcp-server.md",
     "docs/integrations/notebook.md",
     "docs/integrations/pydantic-ai.md",
 ]
-SILENT = ("docs/approvals.md", "docs/worktrees.md")
+SILENT = ("README.md", "docs/approvals.md", "docs/worktrees.md")
 """Pages whose prompts have other answers than the first."""
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -53,6 +55,11 @@ SCRIPT = Script(
             [ToolCall("due_date", {"days": 30, "start": "2026-01-01"}), "On 31 January."],
             contains="30 days",
         ),
+        Rule(['{"team": "build", "urgent": true}'], contains="the build is red"),
+        Rule(['{"category": "bug", "urgency": 3}'], contains="support ticket"),
+        Rule(['{"value": []}'], contains="Review this diff"),
+        Rule([ToolCall("order_status", {"order": "17"}), "Shipped."], contains="order 17"),
+        Rule(Text(["half ", Hold("middle"), "whole"]), contains="Slowly"),
         Rule(['{"related": true, "why": "both are words"}'], contains="related"),
     ],
 )
@@ -68,13 +75,11 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback
     for arguments in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "begin"]):
         subprocess.run(["git", *arguments], cwd=repository, check=True)
     with LoopbackModel(SCRIPT) as model:
-        options = model.client_options("codex")
-        home = Path(str(options["env"]["CODEX_HOME"]))
-        settings = options["provider_options"]["config"]
-        (home / "config.toml").write_text(
-            "".join(f"{k} = {to_toml(v)}\n" for k, v in settings.items())
-        )
-        monkeypatch.setenv("CODEX_HOME", str(home))
+        for name, value in model.variables().items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
         (tmp_path / "config.toml").write_text("provider = 'codex'\n[profiles.review]\n")
         monkeypatch.setenv("SIGNEDIN_CONFIG", str(tmp_path / "config.toml"))
         monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
@@ -114,18 +119,119 @@ def test_examples_of_policies_run() -> None:
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=[path.stem for path in EXAMPLES])
-def test_example_programs_run(example: Path, reader: LoopbackModel) -> None:
+def run_example(name: str) -> str:
+    """Runs an example as a program of its own; returns what it prints."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(example)],
+        [sys.executable, "-W", "error", str(ROOT / "examples" / f"{name}.py")],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("example", [path.stem for path in EXAMPLES])
+def test_example_programs_run(example: str, reader: LoopbackModel) -> None:
+    assert run_example(example)
     assert reader.requests
+
+
+def test_the_example_in_the_readme_says_what_it_says(
+    reader: LoopbackModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_examples("README.md")
+    assert capsys.readouterr().out == "codex build True\nclaude build True\n"
+
+
+def test_the_classified_tickets_are_asked_about_once(reader: LoopbackModel) -> None:
+    assert sorted(run_example("classify_tickets").splitlines()) == ["1 bug", "2 bug"]
+    asked = len(reader.requests)
+    assert run_example("classify_tickets") == ""
+    assert len(reader.requests) == asked
+    assert Path("sorted.csv").read_text() == "id,category,urgency\n1,bug,3\n2,bug,3\n"
+
+
+def test_the_review_is_replayed_without_agents(
+    reader: LoopbackModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("main.py").write_text("print('bye')\n")
+    first = run_example("review_in_ci")
+    asked = len(reader.requests)
+    for name in reader.variables():
+        monkeypatch.delenv(name, raising=False)
+    assert run_example("review_in_ci") == first == "codex\nclaude\n"
+    assert len(reader.requests) == asked
+
+
+def test_the_bot_asks_the_person_and_calls_its_tool(reader: LoopbackModel) -> None:
+    assert run_example("chat_bot").splitlines() == [
+        "you: What about order 17?",
+        "bot: Shipped.",
+        "you: Write hello.txt",
+        "bot: May I? file_change",
+        "bot: Written.",
+    ]
+    assert Path("hello.txt").read_text() == "hello\n"
+
+
+def test_the_tutorial_runs_against_a_script(reader: LoopbackModel, tmp_path: Path) -> None:
+    """As the page says how, by somebody without an account."""
+    page = (ROOT / "docs/tutorial.md").read_text("utf-8")
+    [script] = re.findall(r"`script\.yaml`, such as `(.+?)`", page)
+    (tmp_path / "script.yaml").write_text(script)
+    (tmp_path / "tutorial.py").write_text("\n".join(EXAMPLE.findall(page)))
+    command = ["signedin", "loopback", tmp_path / "script.yaml", "--", sys.executable]
+    done = subprocess.run(
+        [*command, tmp_path / "tutorial.py"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Certainly.\n")
+
+
+class Browser:
+    """A client of the page's web service, which it calls as a server does."""
+
+    def __init__(self, question: str) -> None:
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "method": "GET",
+            "path": "/ask",
+            "query_string": f"q={question}".encode(),
+            "headers": [],
+        }
+        self.shown: asyncio.Queue[str] = asyncio.Queue()
+        self.left = asyncio.Event()
+
+    async def receive(self) -> dict[str, str]:
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: dict[str, object]) -> None:
+        if body := message.get("body"):
+            self.shown.put_nowait(body.decode())
+
+
+async def test_the_web_service_runs(reader: LoopbackModel) -> None:
+    names = run_examples("docs/web-service.md")
+    app, lifespan = names["app"], names["lifespan"]
+    async with lifespan(app) as state:
+        patient, other = Browser("Hello"), Browser("Slowly")
+        await app({**patient.scope, "state": state}, patient.receive, patient.send)
+        shown = [patient.shown.get_nowait() for _ in range(patient.shown.qsize())]
+        assert shown == ['data: "Certainly."\n\n', "event: done\ndata: null\n\n"]
+
+        served = asyncio.create_task(
+            app({**other.scope, "state": state}, other.receive, other.send)
+        )
+        assert await other.shown.get() == 'data: "half "\n\n'
+        other.left.set()
+        await served
+        await asyncio.to_thread(reader.wait_for_disconnect)
+        assert other.shown.empty()
 
 
 @pytest.mark.parametrize("page", [path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md")])

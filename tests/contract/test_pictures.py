@@ -71,11 +71,11 @@ def test_the_picture_of_a_run_is_what_a_terminal_shows(tmp_path: Path, script: M
     for file, content in script.FILES.items():
         (tmp_path / file).write_text(content)
     with LoopbackModel(script.script(tmp_path)) as model:
-        arguments = run_with(model, "--stream", "--permissions", "workspace-write", script.PROMPT)
+        arguments = run_with(model, "--stream", *script.FLAG.split(), script.PROMPT)
         argv = [PROGRAM, *arguments]
         with Terminal(argv, env=environment(), cwd=tmp_path, columns=script.COLUMNS) as terminal:
             assert terminal.wait() == 0
             shown = [line.strip() for line in terminal.lines if line.strip()]
     title, command, *drawn = texts(COMMITTED / "run.svg")
-    assert (title, command) == ("signedin run", f'$ signedin run "{script.PROMPT}"')
+    assert (title, command) == ("signedin run", f'$ signedin run {script.FLAG} "{script.PROMPT}"')
     assert list(map(varying, shown)) == list(map(varying, drawn))

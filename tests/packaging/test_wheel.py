@@ -1,5 +1,6 @@
 """What is handed out."""
 
+import re
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -43,6 +44,21 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> N
     assert shipped == source
     assert "signedin/py.typed" in shipped
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_links_and_pictures_of_the_description_are_those_of_the_source(
+    wheel: zipfile.ZipFile,
+) -> None:
+    [name] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    metadata = Parser().parsestr(wheel.read(name).decode())
+    urls = dict(each.split(", ") for each in metadata.get_all("Project-URL") or ())
+    found = re.findall(r"(!?)\[[^]]*\]\(([^)]+)\)", metadata.get_payload())
+    assert {picture for picture, _ in found} == {"", "!"}
+    for picture, address in found:
+        kind = "raw" if picture else "blob"
+        base = f"{urls['Source']}/{kind}/v{metadata['Version']}/"
+        assert address.startswith(base)
+        assert (ROOT / address.removeprefix(base).partition("#")[0]).exists()
 
 
 def test_the_metadata(wheel: zipfile.ZipFile) -> None:

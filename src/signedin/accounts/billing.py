@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from signedin.accounts.hints import sign_in_command
+from signedin.accounts.hints import sign_in_command, typed_here
 from signedin.accounts.homes import account_names, isolated_home
 from signedin.accounts.status import AuthStatus
 from signedin.model.choices import AuthSource, Billing
@@ -198,7 +198,7 @@ def choose_account(
 def unknown_account(provider: str, name: str) -> AuthRequiredError:
     """Returns the error for a name that no isolated login has."""
     known = ", ".join(each for each in account_names(provider) if each) or "none"
-    command = sign_in_command(provider, account=name)
+    command = typed_here(sign_in_command(provider, account=name))
     return AuthRequiredError(
         f"there is no {provider} login named {name!r} (known: {known}). Sign in with: {command}"
     )

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
+from signedin.accounts.hints import sign_in_to
 from signedin.model.errors import BillingError, InvalidOptionError, SignedinError
 
 Payer: TypeAlias = Literal["subscription", "api", "cloud", "none", "unknown"]
@@ -55,6 +56,7 @@ class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):
         removed: Variables that outrank the login and are removed from the agent's environment.
         warnings: What else could change who pays, in sentences.
         details: Further facts, by the vendor's names.
+        sign_in: How to sign in, if that helps.
     """
 
     provider: str
@@ -73,14 +75,16 @@ class AuthStatus(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     details: Mapping[str, str] = {}
     reason: NoLogin | None = None
+    sign_in: str | None = None
 
 
-async def read_status(backend: AuthBackend, provider: str) -> AuthStatus:
+async def read_status(backend: AuthBackend, provider: str, login: str) -> AuthStatus:
     """Returns a backend's report, in bounded time; that it cannot report is a status as well.
 
     Args:
         backend: Manages the account.
         provider: Name of the provider.
+        login: How the provider is signed in to, empty if the caller knows.
 
     Raises:
         InvalidOptionError: The client's options cannot be used.
@@ -96,10 +100,13 @@ async def read_status(backend: AuthBackend, provider: str) -> AuthStatus:
         raise
     except SignedinError as error:
         return _unknown(backend, provider, "status_failed", error.message)
-    if status.authenticated or status.reason:
+    if status.authenticated or status.reason not in (None, "damaged"):
         return status
-    reason: NoLogin = "not_signed_in" if status.installed else "not_installed"
-    return msgspec.structs.replace(status, reason=reason)
+    if not status.installed:
+        return msgspec.structs.replace(status, reason=status.reason or "not_installed")
+    given = sign_in_to(login, status.source, status.account, status.binary)
+    reason = status.reason or "not_signed_in"
+    return msgspec.structs.replace(status, reason=reason, sign_in=given or None)
 
 
 def _unknown(backend: AuthBackend, provider: str, reason: NoLogin, warning: str) -> AuthStatus:

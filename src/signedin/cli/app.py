@@ -11,6 +11,7 @@ from itertools import takewhile
 import click
 
 from signedin import __version__
+from signedin.accounts.hints import sign_in_command, typed_here
 from signedin.cli.errors import (
     INTERRUPTED,
     SUCCESS,
@@ -21,7 +22,7 @@ from signedin.cli.errors import (
     message_of,
     report,
 )
-from signedin.cli.options import Group, defaults_for
+from signedin.cli.options import DEFAULT_PROVIDER, Group, defaults_for
 from signedin.cli.signals import exit_on_termination
 from signedin.cli.streams import open_streams, silence_stdout
 from signedin.model.errors import SignedinError
@@ -51,8 +52,8 @@ COMMANDS = {
         "signedin.cli.resume",
         "Continue a conversation: of any provider, of any folder.",
     ),
-    "interactive": ("signedin.cli.interactive", "Talk with an agent."),
-    "chat": ("signedin.cli.interactive", "Talk with an agent."),
+    "interactive": ("signedin.cli.interactive", "Talk with an agent; chat is short for it."),
+    "chat": ("signedin.cli.interactive", "Talk with an agent; chat is short for it."),
     "mcp": ("signedin.cli.mcp", "Serve the agents to other programs, over MCP."),
     "transcript": ("signedin.cli.transcript", "Write a run or a session as a page, or as JSON."),
     "auth": ("signedin.cli.auth", "Who is signed in, who pays; sign in and out."),
@@ -85,13 +86,24 @@ class _Program(Group):
         try:
             name, found, rest = super().resolve_command(ctx, args)
         except click.UsageError as error:
-            message = f"{error.format_message()} A prompt of one word: signedin run {args[0]}"
+            message = f"{error.format_message()} {_instead_of(args[0])}"
             raise click.UsageError(message, error.ctx) from None
         if not name or found is None:
             return name, found, rest
         command = load(name)
         ctx.default_map = {name: defaults_for(command, rest, ctx)}
         return name, command, rest
+
+
+def _instead_of(word: str) -> str:
+    """What somebody may have meant who gave a word that is not a command."""
+    match word:
+        case "login":
+            return f"To sign in: {typed_here(sign_in_command(DEFAULT_PROVIDER))}"
+        case "status" | "logout":
+            return f"Logins: signedin auth {word}"
+        case _:
+            return f"A prompt of one word: signedin run {word}"
 
 
 def load(name: str) -> click.Command:

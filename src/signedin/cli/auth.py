@@ -444,5 +444,6 @@ def _rows(status: AuthStatus) -> list[tuple[str, ...]]:
         "account": status.account,
         "home": str(status.home) if status.home else None,
         "removed variables": ", ".join(status.removed),
+        "sign in with": status.sign_in,
     }
     return [(name, value) for name, value in rows.items() if value]

@@ -138,9 +138,7 @@ def _compared(name: str, version: str) -> Finding:
             remedy = "look for an update of signedin if something does not work"
             return finding(level="warning", message=message, remedy=remedy)
         case "tested":
-            is_newest = age_of(newest, (version, version)) != "newer"
-            known = "" if is_newest else f"; {newest} is known: {load_provider(name).install}"
-            return finding(level="ok", message=f"{version}; {tested}{known}")
+            return finding(level="ok", message=f"{version}; {tested}")
 
 
 async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
@@ -157,13 +155,12 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
         yield login(level="ok", message=message)
     elif status.reason in ("damaged", "status_failed", "timeout"):
         [*_, message] = status.warnings or (status.reason,)
-        again = f"sign in again with: {load_provider(name).login}"
-        remedy = again if status.reason == "damaged" else see_status
+        remedy = f"sign in again with: {status.sign_in}" if status.sign_in else see_status
         yield login(level="problem", message=message, remedy=remedy)
         return
     else:
         message = f"nobody is signed in ({status.source})"
-        remedy = f"sign in with: {load_provider(name).login}"
+        remedy = f"sign in with: {status.sign_in}"
         yield login(level="missing", message=message, remedy=remedy)
     unless_meant = "remove it unless you set it on purpose"
     for warning in status.warnings:
@@ -255,7 +252,7 @@ async def _smoke(name: str) -> Finding:
             return _failed_smoke(name, error.message)
     if result.text != ANSWER:
         return _failed_smoke(name, f"it answered {result.text!r} instead of {ANSWER!r}")
-    message = f"answered in {result.elapsed:.1f} s"
+    message = f"a scripted model answered in {result.elapsed:.1f} s"
     return Finding(provider=name, check="smoke run", level="ok", message=message)
 
 

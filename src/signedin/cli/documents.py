@@ -177,6 +177,7 @@ class Availability(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     problem: str | None
     install: str
+    sign_in: str | None
 
 
 class TransportRow(msgspec.Struct, frozen=True):
@@ -193,6 +194,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         signed_in: Whether somebody is signed in; ``None`` if that is not known: it is not
             installed, manages its logins itself, or did not answer.
+        sign_in: How to sign in, if nobody is.
         billing: Who pays for a turn, as in `signedin auth status`; ``None`` likewise.
     """
 
@@ -203,6 +205,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None
     install: str
     signed_in: bool | None
+    sign_in: str | None
     billing: Payer | None
     transports: list[TransportRow]
 

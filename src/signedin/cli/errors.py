@@ -54,6 +54,12 @@ _OF_KINDS = {
 
 _STDERR_LINES = 10
 
+_HINTS = (
+    ("unexpected extra argument", "; a prompt of several words needs quotes"),
+    ("is not a valid float.", " It is a number, such as 300."),
+)
+"""What to do about some of click's own messages, by a part of them."""
+
 
 class UsageError(click.BadParameter):
     """An argument that cannot be used, found by a command itself."""
@@ -127,7 +133,8 @@ def message_of(error: Exception) -> str:
     """Returns what went wrong in one sentence."""
     match error:
         case click.ClickException():
-            return error.format_message()
+            message = error.format_message()
+            return next((f"{message}{hint}" for part, hint in _HINTS if part in message), message)
         case SignedinError():
             return error.message
         case FileNotFoundError(filename=None):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast, get_args
 
 import click
 
@@ -39,6 +39,35 @@ class Group(click.Group):
         """Returns the names of the commands."""
         del ctx
         return list(self.commands)
+
+
+class Grouped(click.Command):
+    """A command with many flags, which ``--help`` lists in groups."""
+
+    titles: ClassVar[Mapping[str, str]] = {
+        "provider": "Who answers",
+        "cwd": "Where it works, and what it may do",
+        "resume": "Conversations",
+        "image": "What is asked",
+        "worktree": "A copy to work in",
+        "timeout": "Limits",
+        "source": "Accounts and programs",
+        "transcript": "What is written",
+    }
+    """The title of each group, by the flag that it begins with."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes each group below its title."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        title = "Options"
+        for parameter in self.get_params(ctx):
+            title = self.titles.get(parameter.name or "", title)
+            record = parameter.get_help_record(ctx)
+            if record is not None and not isinstance(parameter, click.Argument):
+                groups.setdefault(title, []).append(record)
+        for title, records in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
 
 
 def suggesting(values: str) -> Callable[[click.Context, click.Parameter, str], Suggestions]:
@@ -161,7 +190,8 @@ retry = click.option(
 resume = click.option(
     "--resume",
     metavar="ID",
-    help="Continue this session, or latest: the newest of the working directory.",
+    help="Continue this session: its id, the beginning of that, its name, or latest for the newest "
+    "of the working directory.",
     shell_complete=suggesting("sessions"),
 )
 trust_project = click.option(

@@ -49,7 +49,8 @@ def available(*, provider: str, source: AuthSource, account: str | None, json: b
         how = f"; install it with: {found.install}" if found.install else ""
         click.echo(f"{found.problem}{how}", err=True)
     elif not found.available:
-        click.echo(f"{found.problem}; see: signedin auth status --provider {provider}", err=True)
+        how = f"; sign in with: {found.sign_in}" if found.sign_in else ""
+        click.echo(f"{found.problem}{how}", err=True)
     return SUCCESS if found.available else FAILURE
 
 
@@ -57,7 +58,8 @@ async def _availability(client: AsyncClient) -> Availability:
     async with client:
         installation = client.installation()
         installed = installation.usable is not None
-        signed_in = installed and await client.available()
+        status = await client.auth_status() if installed else None
+    signed_in = status is not None and status.authenticated
     nobody = None if signed_in else f"nobody is signed in to {client.provider}"
     return Availability(
         provider=client.provider,
@@ -67,6 +69,7 @@ async def _availability(client: AsyncClient) -> Availability:
         version=installation.version,
         problem=nobody if installed else installation.problem,
         install=installation.install,
+        sign_in=status.sign_in if status else None,
     )
 
 
@@ -90,6 +93,9 @@ def providers(*, abilities: bool, json: bool) -> None:
         write(aligned([("PROVIDER", "TRANSPORT", "ABILITIES"), *_ability_lines(rows)]))
     else:
         write(aligned([("PROVIDER", "INSTALLED", "SIGNED IN", "PAYS"), *map(_line, rows)]))
+        for row in rows:
+            if row.sign_in:
+                click.echo(f"sign in to {row.provider} with: {row.sign_in}", err=True)
         if not all(row.installed for row in rows):
             click.echo("how to install one: signedin available --provider NAME", err=True)
 
@@ -113,6 +119,7 @@ async def _row(name: str, *, asks: bool) -> ProviderRow:
         problem=installation.problem,
         install=installation.install,
         signed_in=status.authenticated if status else None,
+        sign_in=status.sign_in if status else None,
         billing=status.billing if status else None,
         transports=[
             TransportRow(transport, number == 0, _abilities(capabilities))

@@ -16,7 +16,7 @@ from signedin.cli import options
 from signedin.cli.documents import ResumeDocument, StoredSession
 from signedin.cli.errors import SUCCESS, UsageError
 from signedin.cli.output import write, write_json
-from signedin.cli.sessions import cells, stored
+from signedin.cli.sessions import beginnings, cells, meant_by, stored
 from signedin.cli.streams import can_draw_on
 from signedin.cli.tables import aligned
 from signedin.cli.visible import printable
@@ -170,8 +170,7 @@ def _matching(sessions: Sequence[StoredSession], search: str) -> list[StoredSess
 
 
 def _named(sessions: Sequence[StoredSession], wanted: str, absent: str) -> StoredSession:
-    found = [each for each in sessions if wanted in (each.id, each.name)]
-    found = found or [each for each in sessions if each.id.startswith(wanted)]
+    found = meant_by(wanted, sessions)
     if len(found) == 1:
         return found[0]
     if found:
@@ -223,12 +222,13 @@ async def _history(
 
 
 def _write_numbered(sessions: Sequence[StoredSession]) -> None:
+    shown = beginnings([each.id for each in sessions])
     rows = [("", "PROVIDER", "ID", "LAST USED", "FOLDER", "NAME")]
     rows += [
-        (str(number), each.provider, each.id, *cells(each))
-        for number, each in enumerate(sessions, 1)
+        (str(number), each.provider, short, *cells(each))
+        for number, (short, each) in enumerate(zip(shown, sessions, strict=True), 1)
     ]
-    write(aligned(rows))
+    write(aligned(rows, folder=4))
 
 
 def _is_gone(folder: str | None) -> bool:

@@ -35,7 +35,7 @@ _REPEATABLE = (
 """Keywords that a cassette can hold; secrets in ``env`` stay out of it."""
 
 
-@click.command()
+@click.command(cls=options.Grouped)
 @click.argument(
     "prompt",
     help="What to ask; what is piped in is added to it. A single - reads all of it from standard "
@@ -290,6 +290,7 @@ async def run_prompt(
 ) -> None:
     """Runs a prompt to its end and closes the client; see `follow_run`."""
     from signedin.cli.follow import follow_run
+    from signedin.cli.sessions import whole_id
     from signedin.client.attempts import run_to_end
 
     async def run(follower: Follower) -> RunResult[object]:
@@ -304,7 +305,8 @@ async def run_prompt(
                 on_retry=on_retry,
                 result_of=follower.result_of,
             )
-        async with aclosing(client.session(resume=resume, fork=fork)) as session:
+        wanted = await whole_id(client, resume)
+        async with aclosing(client.session(resume=wanted, fork=fork)) as session:
             return await run_to_end(  # all tries are in the same conversation
                 lambda: nullcontext(session),
                 prompt,

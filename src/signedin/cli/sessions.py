@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import click
 import msgspec
@@ -18,18 +20,21 @@ from signedin.cli.output import write, write_json
 from signedin.cli.tables import aligned, local_time, one_line
 from signedin.cli.usage import cost, tokens
 from signedin.client.async_client import AsyncClient
-from signedin.client.session import AsyncSession
+from signedin.client.session import LATEST, AsyncSession
 from signedin.ledger.report import UsageRow, session_usage
 from signedin.model.choices import AuthSource
-from signedin.model.errors import SignedinError
+from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.model.results import PastTurn, SessionInfo, SessionPage
 
 _PAGE = 200
+Stored = TypeVar("Stored", bound=SessionInfo)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _session_id = click.argument(
     "session_id",
     metavar="ID",
-    help="The session, or latest for the newest of the working directory.",
+    help="The session: its id, the beginning of that, its name, or latest for the newest of the "
+    "working directory.",
     shell_complete=options.suggesting("sessions"),
 )
 
@@ -103,12 +108,16 @@ def list_sessions(
     if not page.sessions:
         click.echo("no sessions found", err=True)
         return
+    shown = beginnings([each.id for each in page.sessions])
     rows = [
         ("ID", "LAST USED", "FOLDER", "NAME"),
-        *((each.id, *cells(each)) for each in page.sessions),
+        *((short, *cells(each)) for short, each in zip(shown, page.sessions, strict=True)),
     ]
     # Of one folder, all rows would say the same.
-    write(aligned([row[:2] + row[3:] for row in rows] if cwd is not None else rows))
+    if cwd is None:
+        write(aligned(rows, folder=2))
+    else:
+        write(aligned([row[:2] + row[3:] for row in rows]))
     if page.next_cursor:
         click.echo(f"there are more: --cursor {page.next_cursor}", err=True)
 
@@ -264,12 +273,46 @@ async def stored(client: AsyncClient, wanted: str = "") -> list[SessionInfo]:
     return found
 
 
+async def whole_id(client: AsyncClient, wanted: str) -> str:
+    """Returns the id of the session that the beginning of one, or a name, stands for.
+
+    What stands for none is returned as it is, for the provider to refuse.
+
+    Raises:
+        InvalidOptionError: It stands for several.
+    """
+    if wanted == LATEST or _UUID.fullmatch(wanted) or not client.capabilities.list_sessions:
+        return wanted
+    listed = await stored(client, wanted)
+    if client.capabilities.archive:
+        listed += (await client.sessions(limit=_PAGE, archived=True)).sessions
+    found = {each.id for each in meant_by(wanted, listed)}
+    if len(found) > 1:
+        raise InvalidOptionError(f"session {wanted!r} could be {', '.join(sorted(found))}")
+    return found.pop() if found else wanted
+
+
+def meant_by(wanted: str, sessions: Sequence[Stored]) -> list[Stored]:
+    """Returns the sessions of an id or a name, else those whose ids begin like that."""
+    named = [each for each in sessions if wanted in (each.id, each.name)]
+    return named or [each for each in sessions if each.id.startswith(wanted)]
+
+
+def beginnings(ids: Sequence[str]) -> list[str]:
+    """Returns of each id as much as distinguishes it from the others, and 8 characters at least."""
+    long = next(
+        (long for long in range(8, 36) if len({each[:long] for each in ids}) == len(set(ids))), 36
+    )
+    return [each[:long] for each in ids] if sys.stdout.isatty() else list(ids)
+
+
 async def _shown(
     provider: str, source: AuthSource, account: str | None, session_id: str
 ) -> SessionDocument:
     async with options.client_of(provider, source, account) as client:
         with options.naming_sessions(client):
-            async with client.session(resume=session_id) as session:
+            wanted = await whole_id(client, session_id)
+            async with client.session(resume=wanted) as session:
                 turns, read_id = await session.history(), _id_of(session)
         listed = await stored(client, read_id) if client.capabilities.list_sessions else []
     try:
@@ -304,7 +347,8 @@ async def _session(
 ) -> AsyncGenerator[AsyncSession, None]:
     async with options.client_of(provider, source, account) as client:
         with options.naming_sessions(client):
-            async with client.session(resume=session_id) as session:
+            wanted = await whole_id(client, session_id)
+            async with client.session(resume=wanted) as session:
                 yield session
 
 

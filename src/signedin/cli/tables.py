@@ -18,17 +18,27 @@ UNKNOWN_TIME = "unknown time"
 """What is shown for a number that is not a time of the calendar."""
 
 _GAP = "  "
+_SHORTEST = 8
+"""Columns that a folder of which only the end is shown has at least."""
 
 
-def aligned(rows: Sequence[tuple[str, ...]]) -> str:
+def aligned(rows: Sequence[tuple[str, ...]], *, folder: int | None = None) -> str:
     """Returns rows as lines of left-aligned columns.
 
     On a terminal, the cells of the last column are broken into several lines where they do not fit;
     elsewhere a row is a line of any length.
+
+    Args:
+        rows: The cells, of all rows as many.
+        folder: The column of which only the ends are shown where there is no room.
     """
     widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
     if sys.stdout.isatty():
         room = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+        if folder is not None and room < (least := min(widths[-1], NARROWEST)):
+            spared = min(least - room, max(widths[folder] - _SHORTEST, 0))
+            widths[folder] -= spared
+            room += spared
         widths[-1] = min(widths[-1], max(room, NARROWEST))
     return "".join(f"{line}\n" for row in rows for line in _lines(row, widths))
 
@@ -94,12 +104,22 @@ def _lines(row: tuple[str, ...], widths: Sequence[int]) -> Iterator[str]:
     *cells, last = row
     lines = broken(last, widths[-1])
     padded = [
-        cell + " " * (width - width_of(cell))
+        _end(cell, width) + " " * (width - width_of(_end(cell, width)))
         for cell, width in zip(cells, widths[:-1], strict=True)
     ]
     yield _GAP.join([*padded, lines[0]]).rstrip()
     indent = " " * sum(width + len(_GAP) for width in widths[:-1])
     yield from (indent + line for line in lines[1:])
+
+
+def _end(text: str, width: int) -> str:
+    """Returns a text, or its end where there is room for no more: of a folder that says most."""
+    if width_of(text) <= width:
+        return text
+    shown = text[1 - width :]
+    while width_of(shown) > width - 1:
+        shown = shown[1:]
+    return f"…{shown}"
 
 
 def _pieces(word: str, width: int) -> list[str]:

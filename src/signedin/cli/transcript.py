@@ -14,6 +14,7 @@ from signedin.cli import options
 from signedin.cli.errors import UsageError
 from signedin.cli.output import Presenter, TurnEnd, write, write_json
 from signedin.cli.page.record import Conversation, from_history, from_json, from_result
+from signedin.cli.sessions import whole_id
 from signedin.client.async_client import AsyncClient
 from signedin.model.choices import AuthSource
 from signedin.model.errors import InvalidOptionError
@@ -23,8 +24,8 @@ from signedin.model.events import Event
 @click.command()
 @click.argument(
     "run",
-    help="What to show: the id of a session, latest, or a file that `signedin run --json` wrote, "
-    "with or without --stream; - reads it from standard input.",
+    help="What to show: the id of a session, its beginning, latest, or a file that "
+    "`signedin run --json` wrote, with or without --stream; - reads it from standard input.",
 )
 @click.option(
     "--output",
@@ -124,7 +125,7 @@ def _read(
 async def _stored(run: str, client: AsyncClient, cwd: str | None) -> Conversation:
     async with client:
         with options.naming_sessions(client):
-            async with client.session(resume=run) as session:
+            async with client.session(resume=await whole_id(client, run)) as session:
                 turns = await session.history()
                 if not turns:
                     raise InvalidOptionError(f"session {session.id} has no turns to show")

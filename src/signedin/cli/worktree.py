@@ -87,6 +87,8 @@ class OwnCopy(AbstractAsyncContextManager["OwnCopy"]):
         def document(applied: tuple[str, ...]) -> ChangesLine:
             return ChangesLine(changes.files, changes.diff, applied)
 
+        if not changes.files and not self._json:
+            click.echo("nothing was changed", err=True)
         apply = self._apply and not failed
         try:
             await hand_over(changes, apply=apply, document=document if self._json else None)

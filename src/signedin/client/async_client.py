@@ -579,7 +579,8 @@ class AsyncClient(FromConfig):
 
         An ACP agent is asked by beginning a session; it does not report who pays.
         """
-        return await read_status(self._auth(), self.provider)
+        login = "" if self._auth_backend else self._spec.login
+        return await read_status(self._auth(), self.provider, login)
 
     async def available(self) -> bool:
         """Returns whether the provider is installed and somebody is signed in."""

@@ -149,12 +149,12 @@ class WriteFile(Struct, frozen=True, forbid_unknown_fields=True, tag="write_file
 
 
 class EditFile(Struct, frozen=True, forbid_unknown_fields=True, tag="edit_file"):
-    """Replace complete lines of a file with the tool the agent has for it.
+    """Replace lines of a file, or a part of one, with the tool the agent has for it.
 
     Attributes:
         path: The file, relative to the working directory unless the agent wants it absolute.
-        old: The lines to replace, as they stand in the file.
-        new: The lines to put there.
+        old: What to replace, as it stands in the file.
+        new: What to put there.
         id: The id of the call; made up when not given.
     """
 

@@ -9,6 +9,7 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -48,6 +49,9 @@ _ERROR_CODES = {
     500: "server_error",
     503: "server_is_overloaded",
 }
+
+_CWD = re.compile("<cwd>(.+?)</cwd>")
+"""Where Codex says that it works, in the first message of a conversation."""
 
 _IMAGE_TAG = re.compile(r"<image\b[^<]*>|</image>")
 """The texts Codex puts around a picture in a user message."""
@@ -225,8 +229,11 @@ class ResponseStream(EventStream):
                 return self._function_call(_exec_command(call))
             case ToolCall():
                 return self._function_call(call)
-            case WriteFile() | EditFile():
+            case WriteFile():
                 return self._custom_call(FreeformCall("apply_patch", _patch(call), call.id))
+            case EditFile():
+                patch = _patch(_of_whole_lines(call, self._request.body))
+                return self._custom_call(FreeformCall("apply_patch", patch, call.id))
             case FreeformCall():
                 return self._custom_call(call)
             case ReadFile():
@@ -344,6 +351,23 @@ def _patch(change: WriteFile | EditFile) -> str:
         lines = [f"*** Update File: {change.path}", "@@"]
         lines += [*_prefixed("-", change.old), *_prefixed("+", change.new)]
     return "\n".join(["*** Begin Patch", *lines, "*** End Patch", ""])
+
+
+def _of_whole_lines(edit: EditFile, body: object) -> EditFile:
+    """The edit, of the complete lines that `apply_patch` wants if it is one of a part of them."""
+    found = _CWD.findall(msgspec.json.encode(body).decode())
+    folder: str = msgspec.json.decode(f'"{found[-1]}"') if found else ""
+    try:
+        text = Path(folder, edit.path).read_text("utf-8")
+    except (OSError, ValueError):
+        return edit
+    before, is_there, after = text.partition(edit.old)
+    start = before.rpartition("\n")[2]
+    rest = "" if edit.old.endswith("\n") else after.partition("\n")[0]
+    if not is_there or not (start or rest):
+        return edit
+    old, new = (f"{start}{part}{rest}" for part in (edit.old, edit.new))
+    return msgspec.structs.replace(edit, old=old, new=new)
 
 
 def _prefixed(sign: str, text: str) -> list[str]:

@@ -39,13 +39,14 @@ def run(env: Mapping[str, str], *arguments: str | Path, stdin: str = "") -> tupl
 
 def test_status_of_nobody(env: Mapping[str, str]) -> None:
     expected = (
-        "provider   codex\n"
-        f"installed  {CODEX}\n"
-        "signed in  no\n"
-        "mode       none\n"
-        "pays       none\n"
-        "source     external\n"
-        f"home       {env['HOME']}/.codex\n"
+        "provider      codex\n"
+        f"installed     {CODEX}\n"
+        "signed in     no\n"
+        "mode          none\n"
+        "pays          none\n"
+        "source        external\n"
+        f"home          {env['HOME']}/.codex\n"
+        "sign in with  signedin auth login --provider codex --source external\n"
     )
     assert run(env, "auth", "status") == (1, expected, "")
 
@@ -88,6 +89,7 @@ def test_status_as_json(env: Mapping[str, str], isolated: Path) -> None:
         "warnings": [warning],
         "details": {},
         "reason": None,
+        "sign_in": None,
     }
 
 
@@ -343,7 +345,7 @@ def test_doctor_looks_at_all_that_is_built_in(env: Mapping[str, str]) -> None:
         (
             "0.163.4",
             "ok",
-            '0.163.4; tested with 0.163 to 0.169; 0.169 is known: pip install "signedin[codex]"',
+            "0.163.4; tested with 0.163 to 0.169",
         ),
         ("0.169.1", "ok", "0.169.1; tested with 0.163 to 0.169"),
         (

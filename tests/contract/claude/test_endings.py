@@ -258,7 +258,7 @@ def test_not_signed_in(new_client: Callable[..., Client], stage: Stage) -> None:
         _, error = failed(client.stream("go"), AuthRequiredError)
     assert error.message == (
         "Not logged in · Please run /login. Sign in with: signedin auth login --provider claude "
-        "(makes a login of signedin's own; with --source external, claude's own)"
+        "--source external"
     )
     assert stage.requests == ()
 

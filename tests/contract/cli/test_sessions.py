@@ -1,5 +1,6 @@
 """Stored conversations from a shell: what one command made, the next finds."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,7 +138,33 @@ def test_sessions_of_all_folders_are_listed_with_them(program, tmp_path):
 def test_limits_need_a_login(program):
     error = (
         "error: codex account authentication required to read rate limits. "
-        "Sign in with: signedin auth login --provider codex (makes a login of signedin's "
-        "own; with --source external, codex's own)\n"
+        "Sign in with: signedin auth login --provider codex --source external\n"
     )
     assert program("limits", err=error, code=3) == ""
+
+
+def test_the_beginning_of_an_id_stands_for_it_at_every_door(program):
+    def asked(*arguments: str) -> str:
+        written = program(*run_with(program.model, "--json", *arguments))
+        return document("run", written)["session_id"]
+
+    first, second = asked("One"), asked("Two")
+    same = next(long for long in range(36) if first[: long + 1] != second[: long + 1])
+    short, common = first[: same + 1], first[:same]
+    assert asked("--resume", short, "Go on") == first
+    shown = document("sessions-show", program("sessions", "show", short, "--json"))
+    assert shown["session_id"] == first
+    assert json.loads(program("transcript", short, "--json"))["session_id"] == first
+    program("sessions", "archive", short, err=f"archived: {first}\n")
+    program("sessions", "unarchive", short, err=f"unarchived: {first}\n")
+    for door in (
+        ["sessions", "show", common],
+        ["transcript", common],
+        run_with(program.model, "--resume", common, "x"),
+    ):
+        done = run_program(*door, cwd=Path.cwd(), env=program.env)
+        refused = done.stderr.splitlines()[0]
+        assert done.returncode == 2
+        assert refused.startswith(f"error: session {common!r} could be ")
+        assert first in refused
+        assert second in refused

@@ -45,8 +45,7 @@ CASES: Mapping[str, tuple[Answer, type[SignedinError], ErrorKind, int | None, st
         ErrorKind.AUTH_REQUIRED,
         401,
         "unexpected status 401 Unauthorized: This key is not known., url: {url}/v1/responses. "
-        "Sign in with: signedin auth login --provider codex (makes a login of signedin's "
-        "own; with --source external, codex's own)",
+        "Sign in with: signedin auth login --provider codex --source external",
     ),
     "403": (
         HttpError(403, "Not for you."),
@@ -54,8 +53,7 @@ CASES: Mapping[str, tuple[Answer, type[SignedinError], ErrorKind, int | None, st
         ErrorKind.AUTH_REQUIRED,
         403,
         "unexpected status 403 Forbidden: Not for you., url: {url}/v1/responses. "
-        "Sign in with: signedin auth login --provider codex (makes a login of signedin's "
-        "own; with --source external, codex's own)",
+        "Sign in with: signedin auth login --provider codex --source external",
     ),
     "429": (
         HttpError(429, "Slow down."),

@@ -27,7 +27,7 @@ PNG = bytes.fromhex(
     "9c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
 )
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
-PROMPT = "signedin[codex:auto]>"
+PROMPT = "signedin[codex]>"
 IDLE = "· /help"
 SCRIPT = Script(
     "It **works**.",
@@ -135,7 +135,7 @@ class TestConversation:
             "codex>",
             "It works.",
             "",
-            "completed in 0.0 s · 10 tokens in (4 cached), 5 out · session ID",
+            "completed in 0.0 s · 10 tokens in (4 cached), 5 out",
             "",
             f"{PROMPT} /cost",
             "input   30 tokens, 12 of them cached",
@@ -735,10 +735,10 @@ class TestSessions:
         switched = lines.index(f"{PROMPT} /provider claude")
         assert lines[switched + 1 : switched + 8] == [
             "Not set for claude: provider options",
-            "You are now talking with claude:auto.",
+            "You are now talking with claude.",
             "The previous session can be resumed: ID",
             "Your next message includes what was said in the turn so far.",
-            "signedin[claude:auto]> And now?",
+            "signedin[claude]> And now?",
             "claude>",
             "I go on.",
         ]

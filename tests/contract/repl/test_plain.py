@@ -69,10 +69,10 @@ def test_a_conversation(loopback_model: Models, tmp_path: Path):
     model = loopback_model(SCRIPT)
     lines = ["One \\", "line", "", "/x", "/re", "/events maybe", "And now?", "/exit", "Never"]
     greeting = f"Talking with codex in {tmp_path}/work. /help explains."
-    done = "completed in 0.0 s · 10 tokens in (4 cached), 5 out · session ID"
+    done = "completed in 0.0 s · 10 tokens in (4 cached), 5 out"
     assert talk(model, tmp_path, *lines) == (
         f"{greeting}\n"
-        f"codex>\nIt **works**.\n\n{done}\n\n"
+        f"codex>\nIt **works**.\n\n{done} · session ID\n\n"
         "error: there is no command /x; /help lists them\n"
         "error: /re could be /reasoning, /resume, /review, /rename\n"
         "error: /events takes on or off, not 'maybe'\n"
@@ -220,7 +220,7 @@ def test_settings(loopback_model: Models, tmp_path: Path):
         "error: no turn has changed a file here",
         "The folder is not in a git repository; this is what the agent reports:",
         "It has changed nothing.",
-        "no: nobody is signed in; /login signs in",
+        "no: nobody is signed in; /login external signs in",
     ]
     assert model.requests == ()
 
@@ -240,7 +240,7 @@ def test_sessions_and_models(loopback_model: Models, tmp_path: Path):
     assert after[1].startswith("error: ")
     assert after[2:8] == [
         "Session ID, 1 turn.",
-        "signedin[codex:auto]> Hello",
+        "signedin[codex]> Hello",
         "It **works**.",
         "You continue in a copy, session ID.",
         "The original can be resumed: ID",
@@ -248,7 +248,10 @@ def test_sessions_and_models(loopback_model: Models, tmp_path: Path):
     ]
     assert "high" in after[8].split(", ")
     assert "gpt-5.5  GPT-5.5" in after
-    for fact in ("provider     codex", "account      nobody is signed in; /login signs in"):
+    for fact in (
+        "provider     codex",
+        "account      nobody is signed in; /login external signs in",
+    ):
         assert fact in after
     assert after[-1] == "/effort, /reasoning [LEVEL|clear]  Show or set the reasoning effort."
 
@@ -294,7 +297,7 @@ def test_the_program_of_one_agent_is_not_that_of_another(
         arguments=["--binary", str(run_as_codex), "--source", "external"],
     )
     assert "Not set for claude: source, binary, provider options\n" in written
-    assert "You are now talking with claude:auto.\n" in written
+    assert "You are now talking with claude.\n" in written
 
 
 def test_a_login_is_made_as_the_conversation_is(
@@ -318,16 +321,16 @@ def test_a_terminal_that_cannot_be_drawn_on(loopback_model: Models, folder: Path
     options = run_arguments("codex", model.client_options("codex"))[2:]
     env = environment(SIGNEDIN_HOME=str(folder / "signedin"), TERM="dumb")
     with Terminal([PROGRAM, "chat", *options], env=env, cwd=folder) as terminal:
-        terminal.wait_for("signedin[codex:auto]>", SECONDS)
+        terminal.wait_for("signedin[codex]>", SECONDS)
         terminal.press("Hello\r")
         terminal.wait_for("completed in", SECONDS)
-        terminal.wait_for("\n\nsignedin[codex:auto]>", SECONDS)
+        terminal.wait_for("\n\nsignedin[codex]>", SECONDS)
         terminal.press_ctrl_c()
         terminal.wait_for("Ctrl-C once more leaves, and so does Ctrl-D.", SECONDS)
         terminal.press_ctrl_c()
         assert terminal.wait(SECONDS) == 130
     assert terminal.lines[1:4] == [
-        "signedin[codex:auto]> Hello",
+        "signedin[codex]> Hello",
         "codex>",
         "It **works**.",
     ]
@@ -338,11 +341,11 @@ def test_a_line_after_a_question_that_was_left_is_not_lost(loopback_model: Model
     options = run_arguments("codex", model.client_options("codex"))[2:]
     env = environment(SIGNEDIN_HOME=str(folder / "signedin"), TERM="dumb")
     with Terminal([PROGRAM, "chat", *options], env=env, cwd=folder) as terminal:
-        terminal.wait_for("signedin[codex:auto]>", SECONDS)
+        terminal.wait_for("signedin[codex]>", SECONDS)
         terminal.press("Write\r")
         terminal.wait_for("Allow it?", SECONDS)
         terminal.press_ctrl_c()
-        terminal.wait_for("Interrupted.\n\nsignedin[codex:auto]>", SECONDS)
+        terminal.wait_for("Interrupted.\n\nsignedin[codex]>", SECONDS)
         terminal.press("First after\r")
         terminal.wait_for("completed in", SECONDS)
         terminal.press("/exit\r")
@@ -355,7 +358,7 @@ def test_the_agent_gets_the_ends_of_a_long_output(loopback_model: Models, tmp_pa
     options = run_arguments("codex", model.client_options("codex"))[2:]
     env = environment(SIGNEDIN_HOME=str(tmp_path / "signedin"), TERM="dumb")
     with Terminal([PROGRAM, "chat", *options], env=env, cwd=tmp_path) as terminal:
-        terminal.wait_for("signedin[codex:auto]>", SECONDS)
+        terminal.wait_for("signedin[codex]>", SECONDS)
         terminal.press("!seq 9999; exit 2\r")
         terminal.wait_for("The agent gets this with your next message.", SECONDS)
         terminal.press("And?\r")
@@ -385,7 +388,7 @@ def test_it_begins_with_a_stored_session(loopback_model: Models, tmp_path: Path)
     again = talk(model, tmp_path, "And now?", arguments=["--resume", "latest"])
     assert re.sub(r"[0-9a-f-]{36}", "ID", again).splitlines()[1:5] == [
         "Session ID, 1 turn.",
-        "signedin[codex:auto]> Hello",
+        "signedin[codex]> Hello",
         "It **works**.",
         "codex>",
     ]

@@ -11,6 +11,7 @@ import pytest
 from signedin import __version__
 from signedin.cli.app import COMMANDS, load, run_program
 from signedin.cli.demo import PROVIDERS
+from signedin.cli.options import Grouped
 from signedin.providers.registry import provider_names
 
 pytestmark = pytest.mark.usefixtures("own_stdout")
@@ -62,7 +63,10 @@ def test_an_unknown_command_is_said_on_standard_error(capsys, arguments, error):
     ("arguments", "error"),
     [
         ([], "Missing argument 'PROMPT'."),
-        (["--timeout", "x", "x"], "Invalid value for '--timeout': 'x' is not a valid float."),
+        (
+            ["--timeout", "x", "x"],
+            "Invalid value for '--timeout': 'x' is not a valid float. It is a number, such as 300.",
+        ),
         (["--retry", "x", "x"], "Invalid value for '--retry': 'x' is not a valid integer."),
         (
             ["--source", "rw", "x"],
@@ -200,3 +204,24 @@ def test_the_provider_may_be_short_or_a_variable(
     assert "'none'" in capsys.readouterr().err
     assert run_program(["available", "--provider", "nope"]) == 2
     assert "'nope'" in capsys.readouterr().err
+
+
+def test_the_flags_of_run_are_in_groups(capsys):
+    assert run_program(["run", "--help"]) == 0
+    written = capsys.readouterr().out.splitlines()
+    titles = [line for line in written if line.endswith(":") and not line.startswith(" ")]
+    assert titles == ["Positional arguments:", *(f"{title}:" for title in Grouped.titles.values())]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["login"], "To sign in: signedin auth login --provider codex --source external"),
+        (["status"], "Logins: signedin auth status"),
+        (["logout"], "Logins: signedin auth logout"),
+        (["run", "hello", "world"], "a prompt of several words needs quotes"),
+    ],
+)
+def test_what_was_probably_meant(capsys, words, hint):
+    assert run_program(words) == 2
+    assert hint in capsys.readouterr().err.splitlines()[0]

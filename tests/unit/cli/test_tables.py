@@ -57,3 +57,14 @@ def test_times_are_those_of_the_wall(monkeypatch):
 @pytest.mark.parametrize("seconds", [nan, inf, -inf, 1.7e15, -1e12, 10**400])
 def test_a_number_that_is_not_a_time_is_said_to_be_unknown(seconds):
     assert local_time(seconds) == "unknown time"
+
+
+def test_on_a_terminal_a_folder_gives_way(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [("ID", "FOLDER", "NAME"), ("1", "/home/you/a/long/folder", "Explain the build to me")]
+    assert aligned(rows, folder=1) == (
+        "ID  FOLDER          NAME\n"
+        "1   …a/long/folder  Explain the build to\n"
+        "                    me\n"
+    )

@@ -135,11 +135,11 @@ class TestUsage:
         assert capsys.readouterr().out == ""
         assert stat.S_IMODE(page.stat().st_mode) == 0o600
         html = page.read_text("utf-8")
-        assert html.count("<svg") == 3
+        assert html.count("<svg") == 9
         assert "<script" not in html
         assert "codex · &lt;script&gt;alert(1)&lt;/script&gt;" in html
         widths = [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"', html)]
-        assert widths[:3] == [225.0, 225.0, 450.0]
+        assert widths[:3] == [50.0, 50.0, 100.0]
 
     def test_a_page_needs_a_folder(self, tmp_path):
         with pytest.raises(InvalidOptionError, match="there is no folder"):

@@ -88,8 +88,8 @@ def test_a_code_goes_before_the_text() -> None:
 def test_who_is_not_signed_in_is_told_how() -> None:
     event = failure_event("Your token has expired.", "unauthorized")
     assert event.text == (
-        "Your token has expired. Sign in with: signedin auth login --provider codex (makes a login "
-        "of signedin's own; with --source external, codex's own)"
+        "Your token has expired. "
+        "Sign in with: signedin auth login --provider codex --source external"
     )
 
 

@@ -76,7 +76,7 @@ def interactive(
     unset: Sequence[str],
     provider_option: Sequence[str],
 ) -> int:
-    """Talk with an agent.
+    """Talk with an agent; chat is short for it.
 
     What you type goes to the agent; a line that begins with / is a command, and /help lists them.
     !COMMAND runs a command of yours, and @FILE mentions a file.

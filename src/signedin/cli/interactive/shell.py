@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import click
+from msgspec.structs import replace
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -51,6 +52,7 @@ class Shell:
         self.worktree = ConversationWorktree(chat)
         self.shows_events = False
         self._turn: AsyncTurn | None = None
+        self._named: str | None = None
         self._turn_ended = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -154,6 +156,13 @@ class Shell:
             self._waiting.append(text)
             self.show(Text("Queued; sent when this turn ends.", style="dim"))
 
+    def _once_named(self, end: TurnEnd) -> TurnEnd:
+        """Returns how a turn ended, without the id of a session that has been shown before."""
+        if self._named == end.result.session_id:
+            return replace(end, result=replace(end.result, session_id=None))
+        self._named = end.result.session_id
+        return end
+
     async def follow(self, turn: AsyncTurn, view: View) -> TurnEnd:
         """Shows a turn until it ends, and returns how it ended.
 
@@ -168,12 +177,12 @@ class Shell:
                     self.chat.see(batch)
                     presenter.show(batch)
                 end = await TurnEnd.of(turn)
-                presenter.finish(end)
+                presenter.finish(self._once_named(end))
         except asyncio.CancelledError:
             if not self._was_stopped():
                 raise
             end = await TurnEnd.of(turn)
-            self.show(*view.end(end.result))
+            self.show(*view.end(self._once_named(end).result))
         finally:
             self._turn = None
             self._turn_ended.set()

@@ -11,6 +11,7 @@ import msgspec
 from signedin.cli.interactive.mentions import Message
 from signedin.cli.output import TurnEnd
 from signedin.cli.page.record import Conversation, Exchange, from_history, from_result
+from signedin.cli.sessions import whole_id
 from signedin.client.async_client import AsyncClient
 from signedin.client.budgets import Meter, check_countable
 from signedin.client.session import LATEST, AsyncSession
@@ -104,7 +105,8 @@ class Chat:
     @property
     def name(self) -> str:
         """Who answers, as the prompt has it."""
-        return f"{self.settings.provider}:{self.settings.source}"
+        chosen = "" if self.settings.source == "auto" else f":{self.settings.source}"
+        return f"{self.settings.provider}{chosen}"
 
     @property
     def folder(self) -> Path:
@@ -274,7 +276,8 @@ class Chat:
         Raises:
             SignedinError: There is none; this one continues.
         """
-        wanted = await self._latest() if session_id in {None, LATEST} else session_id
+        given = LATEST if session_id is None else session_id
+        wanted = await (self._latest() if given == LATEST else whole_id(self.client, given))
         session = self.session if wanted == self.session.id else self._new_session(wanted)
         try:
             has_history = self.client.capabilities.history

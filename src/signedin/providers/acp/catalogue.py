@@ -196,7 +196,7 @@ AGENTS: Mapping[str, KnownAgent] = {
     "codex": KnownAgent(
         command=("codex-acp",),
         install="npm install -g @agentclientprotocol/codex-acp",
-        login=sign_in_command("codex", source="external"),
+        login=sign_in_command("codex"),
         vendor="codex",
         # By default it works in the folder unasked, whatever it may. It calls every folder trusted.
         modes={
@@ -212,7 +212,7 @@ AGENTS: Mapping[str, KnownAgent] = {
     "claude": KnownAgent(
         command=("claude-agent-acp",),
         install="npm install -g @agentclientprotocol/claude-agent-acp",
-        login=sign_in_command("claude", source="external"),
+        login=sign_in_command("claude"),
         vendor="claude",
         guard=ProjectGuard(meta={"claudeCode": {"options": {"settingSources": ["user"]}}}),
         can=SESSION_METHODS,

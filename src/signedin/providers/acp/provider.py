@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from signedin.accounts.hints import typed_here
 from signedin.accounts.homes import empty_folder
 from signedin.accounts.status import AuthBackend
 from signedin.model.capabilities import Capabilities
@@ -354,7 +355,6 @@ class KnownDialect:
     def __init__(self, name: str, known: KnownAgent, config: ProviderConfig) -> None:
         self.name = name
         self.install = known.install
-        self.login = known.login
         self.tested = known.tested
         self.keeps_folder = known.keeps_folder
         self.free_models = known.free_models
@@ -364,6 +364,11 @@ class KnownDialect:
         self.has_notices = known.has_notices
         self._known = known
         self._config = config
+
+    @property
+    def login(self) -> str:
+        """How to sign in."""
+        return typed_here(self._known.login, self.installation().usable)
 
     def installation(self) -> Installation:
         """Looks for the program."""

@@ -16,7 +16,7 @@ from typing import cast
 import msgspec
 
 from signedin.accounts.files import UNDECODABLE
-from signedin.accounts.hints import sign_in_command
+from signedin.accounts.hints import typed_here
 from signedin.model.errors import (
     AuthRequiredError,
     ErrorKind,
@@ -29,9 +29,8 @@ from signedin.model.errors import (
 from signedin.model.events import RateLimits
 from signedin.providers.chatgpt.claims import finite
 from signedin.providers.chatgpt.limits import limits_in_headers, number_in
+from signedin.providers.chatgpt.spec import SIGN_IN
 from signedin.wire.jsonl import well_formed
-
-SIGN_IN = sign_in_command("chatgpt", method="browser")
 
 _BY_CODE = {
     "billing_not_active": ErrorKind.USAGE_LIMIT,
@@ -141,7 +140,7 @@ def _error(report: _Error, status: int | None, headers: Mapping[str, str]) -> Si
         case ErrorKind.RATE_LIMITED:
             return RateLimitedError(message, retry_after=_wait(text, headers))
         case ErrorKind.AUTH_REQUIRED:
-            return AuthRequiredError(f"{message}. Sign in with: {SIGN_IN}")
+            return AuthRequiredError(f"{message}. Sign in with: {typed_here(SIGN_IN)}")
         case _:
             return TurnFailedError(message, kind, status)
 

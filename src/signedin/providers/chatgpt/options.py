@@ -9,16 +9,17 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from signedin.accounts.hints import typed_here
 from signedin.accounts.variables import CHATGPT_LOOPBACK
 from signedin.model.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.chatgpt.claims import read_claims
-from signedin.providers.chatgpt.failure import SIGN_IN
 from signedin.providers.chatgpt.models import CLIENT_VERSION
 from signedin.providers.chatgpt.requests import Verbosity
 from signedin.providers.chatgpt.sign_in.access import Access, AccessSource, is_token
 from signedin.providers.chatgpt.sign_in.hosts import check_trusted
 from signedin.providers.chatgpt.sign_in.settings import SignInSettings
+from signedin.providers.chatgpt.spec import SIGN_IN
 from signedin.providers.chatgpt.transport import RETRY
 from signedin.providers.shared.provider_options import Switch, Text
 
@@ -142,7 +143,7 @@ class GivenToken(msgspec.Struct, frozen=True):
         """
         del refused
         raise AuthRequiredError(
-            f"ChatGPT refused the access token that was given. Sign in with: {SIGN_IN}"
+            f"ChatGPT refused the access token that was given. Sign in with: {typed_here(SIGN_IN)}"
         )
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from signedin.model.extras import install_command
 from signedin.providers.base import Installation, Provider, ProviderConfig, ProviderSpec
 
 INSTALL = install_command("chatgpt")
+SIGN_IN = sign_in_command("chatgpt", source="isolated", method="browser")
 
 
 def _create(config: ProviderConfig) -> Provider:
@@ -59,7 +60,7 @@ SPEC = ProviderSpec(
     create=_create,
     find=find_client,
     install=INSTALL,
-    login=sign_in_command("chatgpt", method="browser"),
+    login=SIGN_IN,
     profiles=("siwc", "codex"),
     takes_binary=False,
     vendor="codex",

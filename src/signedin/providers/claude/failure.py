@@ -10,14 +10,12 @@ import re
 
 import msgspec
 
-from signedin.accounts.hints import either_sign_in
+from signedin.accounts.hints import how_to_sign_in
 from signedin.accounts.missing_login import SAID
 from signedin.model.errors import ErrorKind, kind_of_status
 from signedin.model.events import ErrorEvent
 from signedin.model.redact import redact
 from signedin.providers.claude.messages import RateLimitInfo, ResultMessage
-
-SIGN_IN = either_sign_in("claude")
 
 _BY_ERROR = {
     "authentication_failed": ErrorKind.AUTH_REQUIRED,
@@ -92,7 +90,7 @@ def failure_event(
     if kind is ErrorKind.RATE_LIMITED and limit is not None:
         kind = ErrorKind.USAGE_LIMIT
     if kind is ErrorKind.AUTH_REQUIRED:
-        text = f"{text.rstrip('. ')}. Sign in with: {SIGN_IN}"
+        text = f"{text.rstrip('. ')}. {how_to_sign_in('claude')}"
     return ErrorEvent(
         text=text,
         timestamp=timestamp,

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from signedin.accounts.hints import how_to_sign_in
 from signedin.model.errors import AuthRequiredError, InvalidOptionError
 from signedin.model.events import RateLimits, RateLimitWindow
 from signedin.model.options import VENDOR_DEFAULT
 from signedin.model.results import ModelInfo
-from signedin.providers.claude.failure import SIGN_IN
 from signedin.providers.claude.messages import UNREADABLE, answered
 from signedin.providers.shared.stored import unix_time
 
@@ -88,7 +88,7 @@ def limits_in(answer: msgspec.Raw) -> RateLimits | None:
     usage = answered(answer, _Usage)
     if not usage.rate_limits_available:
         raise AuthRequiredError(
-            f"claude reports limits only for a login with a plan. Sign in with: {SIGN_IN}"
+            f"claude reports limits only for a login with a plan. {how_to_sign_in('claude')}"
         )
     if usage.rate_limits is None:
         return None

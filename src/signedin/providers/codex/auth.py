@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from signedin.accounts.billing import Account, Accounts, assure_billing
+from signedin.accounts.hints import sign_in_command, typed_here
 from signedin.accounts.status import AuthMode, AuthStatus, LoginMethod, Payer
 from signedin.model.errors import CommandExecutionError, InvalidOptionError, SignedinError
 from signedin.providers.base import ProviderConfig
@@ -109,6 +112,14 @@ class CodexAuth:
         program = require("codex", find_codex(self._config))
         account = self._accounts.choose_for_login(self._env)
         environment = launch_environment(account, self._config, self._env)
+        # It names itself, to those without a browser.
+        if shutil.which("codex") is None and sys.stderr.isatty():
+            ours = sign_in_command(
+                "codex", source=account.source, account=account.name, method="device"
+            )
+            sys.stderr.write(
+                f"Where Codex says `codex login --device-auth`, type: {typed_here(ours)}\n"
+            )
         code = await run_in_terminal([str(program), "login"], env=environment)
         if code:
             raise CommandExecutionError(

@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from signedin.accounts.hints import either_sign_in
+from signedin.accounts.hints import how_to_sign_in
 from signedin.accounts.missing_login import SAID
 from signedin.model.errors import (
     AuthRequiredError,
@@ -19,8 +19,6 @@ from signedin.model.errors import (
 )
 from signedin.model.events import EMPTY_PAYLOAD, ErrorEvent
 from signedin.model.redact import redact
-
-SIGN_IN = either_sign_in("codex")
 
 _BY_CODE = {
     "badRequest": ErrorKind.INVALID_OPTION,
@@ -129,7 +127,7 @@ def failure_event(
     kind = _kind(code, status, text)
     text = _message_in(text)
     if kind is ErrorKind.AUTH_REQUIRED and not _NO_KEY.match(text):
-        text = f"{text.rstrip('. ')}. Sign in with: {SIGN_IN}"
+        text = f"{text.rstrip('. ')}. {how_to_sign_in('codex')}"
     return ErrorEvent(
         text=text or "codex gave no reason",
         timestamp=timestamp or time.time(),
@@ -149,7 +147,9 @@ def refusal_in(words: str) -> SignedinError | None:
     """
     words = redact(words)
     if found := _WRONG_LOGIN.search(words):
-        return AuthRequiredError(f"codex refused: {found[0].rstrip('. ')}. Sign in with: {SIGN_IN}")
+        return AuthRequiredError(
+            f"codex refused: {found[0].rstrip('. ')}. {how_to_sign_in('codex')}"
+        )
     if found := _DAMAGED.search(words):
         return InvalidOptionError(
             f"codex cannot read the session in {found['file']}: it was ended while it began it, or "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from signedin.accounts.hints import typed_here
 from signedin.model.errors import ErrorKind, UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.acp.dialect import Launch, TurnSettings, check_mode
@@ -32,7 +33,6 @@ class GeminiDialect:
     name = "gemini"
     install = gemini.INSTALL
     tested = gemini.TESTED
-    login = LOGIN
     late_replay = True
     replays_open = False
     adds_up_tokens = False
@@ -46,6 +46,11 @@ class GeminiDialect:
 
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
+
+    @property
+    def login(self) -> str:
+        """How to sign in."""
+        return typed_here(LOGIN)
 
     def installation(self) -> Installation:
         """Looks for Gemini CLI."""

@@ -7,6 +7,7 @@ import time
 
 import msgspec
 
+from signedin.accounts.hints import how_to_sign_in
 from signedin.model.errors import (
     AuthRequiredError,
     CommandExecutionError,
@@ -40,7 +41,7 @@ def failure_event(text: str, *, payload: msgspec.Raw) -> ErrorEvent:
     text = plain_words(framed[1] if framed else text)
     kind = kind_of(status, text)
     if kind is ErrorKind.AUTH_REQUIRED:
-        text = f"{text.rstrip('. ')}. Sign in with: {LOGIN}"
+        text = f"{text.rstrip('. ')}. {how_to_sign_in('gemini', LOGIN)}"
     return ErrorEvent(
         text=text or _NO_ANSWER, timestamp=time.time(), error=kind, status=status, payload=payload
     )
@@ -56,7 +57,9 @@ def exit_error(returncode: int, stderr: str) -> SignedinError:
     message = stderr[-_SHOWN_STDERR:].strip()
     match returncode:
         case 41:
-            return AuthRequiredError(f"gemini is not signed in: {message}. Sign in with: {LOGIN}")
+            return AuthRequiredError(
+                f"gemini is not signed in: {message}. {how_to_sign_in('gemini', LOGIN)}"
+            )
         case 42 | 52:
             return InvalidOptionError(f"gemini refused (exit code {returncode}): {message}")
         case 55:

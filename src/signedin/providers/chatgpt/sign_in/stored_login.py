@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from inspect import isawaitable
 from pathlib import Path
 
-from signedin.accounts.hints import sign_in_command
+from signedin.accounts.hints import sign_in_command, typed_here
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.store import LOCK_SECONDS, CredentialNotWrittenError, CredentialStore
 from signedin.accounts.vaults import FileVault, KeyringVault, Vault, is_keyring_chosen
@@ -220,6 +220,10 @@ class StoredLogin:
         chosen = self._settings.profile
         profile = chosen.name if chosen else login.profile if login else None
         command = sign_in_command(
-            "chatgpt", method="browser", profile=profile, account=self._account
+            "chatgpt",
+            source="isolated",
+            account=self._account,
+            method="browser",
+            profile=profile,
         )
-        return AuthRequiredError(f"{message}. Sign in with: {command}")
+        return AuthRequiredError(f"{message}. Sign in with: {typed_here(command)}")

@@ -10,6 +10,7 @@ from typing import cast
 
 from signedin.accounts.billing import Account, Accounts, Vendor
 from signedin.accounts.files import read_private, write_private
+from signedin.accounts.hints import sign_in_command, typed_here
 from signedin.accounts.homes import make_private
 from signedin.model.errors import AuthRequiredError, BillingError, InvalidOptionError
 from signedin.providers.base import ProviderConfig
@@ -97,10 +98,10 @@ def _paid_otherwise(account: Account, config: ProviderConfig, asked: CodexOption
 
 def nobody_signed_in(account: Account) -> AuthRequiredError:
     """Returns the error of a turn that nobody is signed in for."""
-    named = f" --account {account.name}" if account.name else ""
+    command = sign_in_command("codex", source=account.source, account=account.name)
     return AuthRequiredError(
         f"nobody is signed in to codex: there is no login in {account.home}. Sign in with: "
-        f"signedin auth login --provider codex --source {account.source}{named}"
+        f"{typed_here(command)}"
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from signedin.accounts.billing import Account
+from signedin.accounts.hints import how_to_sign_in
 from signedin.model.approvals import Host
 from signedin.model.errors import (
     AuthRequiredError,
@@ -31,7 +32,7 @@ from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.app_server.running_turn import ThreadOpened, session_event
 from signedin.providers.codex.app_server.turn import CodexTurn
 from signedin.providers.codex.app_server.turn_settings import TurnSettings
-from signedin.providers.codex.failure import SIGN_IN, refusal_in
+from signedin.providers.codex.failure import refusal_in
 from signedin.providers.codex.options import (
     FIXED_OPTIONS,
     REVIEWER,
@@ -406,7 +407,7 @@ async def _require_account(server: AppServer, account: Account) -> None:
     except InvalidRequestError as error:  # half a login
         raise AuthRequiredError(
             f"codex cannot use the login in {account.home}: {error.message}. "
-            f"Sign in with: {SIGN_IN}"
+            f"{how_to_sign_in('codex')}"
         ) from error
     if answer.requires_openai_auth and answer.account is None:
         raise nobody_signed_in(account)

@@ -7,6 +7,7 @@ import re
 import msgspec
 from msgspec import UNSET
 
+from signedin.accounts.hints import how_to_sign_in
 from signedin.model.errors import AuthRequiredError, ProtocolError
 from signedin.model.events import AnyEvent, DoneReason, Event, MessageEvent
 from signedin.model.results import ModelInfo, PastTurn, SessionInfo, SessionPage, answer_text
@@ -14,7 +15,6 @@ from signedin.providers.base import ReviewTarget, SessionQuery
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.items import item_event, seconds
 from signedin.providers.codex.app_server.process import AppServer
-from signedin.providers.codex.failure import SIGN_IN
 from signedin.wire.rpc_errors import InternalRpcError, InvalidRequestError, MethodNotFoundError
 
 _PAGE = 50
@@ -76,7 +76,7 @@ async def account_limits(server: AppServer) -> p.GetAccountRateLimitsResponse:
             p.GetAccountRateLimitsResponse,
         )
     except InvalidRequestError as error:
-        raise AuthRequiredError(f"{error.message}. Sign in with: {SIGN_IN}") from error
+        raise AuthRequiredError(f"{error.message}. {how_to_sign_in('codex')}") from error
 
 
 async def read_history(server: AppServer, thread_id: str) -> list[PastTurn]:

@@ -11,14 +11,14 @@ import msgspec
 
 from signedin.accounts.billing import unknown_account
 from signedin.accounts.files import UNDECODABLE, write_private
-from signedin.accounts.hints import either_sign_in
+from signedin.accounts.hints import sign_in_command
 from signedin.accounts.homes import isolated_home, make_private
 from signedin.model.errors import InvalidOptionError
 from signedin.providers.base import ProviderConfig
 from signedin.providers.shared.environment import child_environment
 
 HOME_VARIABLE = "GEMINI_CLI_HOME"
-LOGIN = f"export GEMINI_API_KEY=…, or choose how to sign in with: {either_sign_in('gemini')}"
+LOGIN = f"export GEMINI_API_KEY=…, or choose how to sign in with: {sign_in_command('gemini')}"
 
 ISOLATED_SETTINGS: Mapping[str, Mapping[str, object]] = {
     "general": {

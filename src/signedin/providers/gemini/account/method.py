@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from signedin.accounts.hints import how_to_sign_in
 from signedin.accounts.homes import empty_folder
 from signedin.accounts.status import AuthMode, AuthStatus, Payer
 from signedin.model.errors import AuthRequiredError
@@ -154,7 +155,9 @@ def check_signed_in(start: Start) -> None:
     known |= {name for name in _written(start) if name not in start.env}
     for method in methods:
         if problem := _problem(start, method, known):
-            raise AuthRequiredError(f"gemini is not signed in: {problem}. Sign in with: {LOGIN}")
+            raise AuthRequiredError(
+                f"gemini is not signed in: {problem}. {how_to_sign_in('gemini', LOGIN)}"
+            )
 
 
 def findings(start: Start) -> tuple[str, ...]:
