@@ -1,86 +1,135 @@
-"""Scenarios that are recorded against the loopback and replayed without any agent."""
+"""The scenarios, recorded with every agent and replayed without any.
 
-from __future__ import annotations
+A cassette has what passed between signedin and the agent. Beside it is what a replay has to come to
+again, all turns with their events, and what was seen of the world meanwhile: what the model was
+sent, and the files that the agent made.
+"""
 
-import base64
+import inspect
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
-from threading import Event
-from typing import Any
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import msgspec
 
-from signedin import (
-    Client,
-    MessageDeltaEvent,
-    RunResult,
-    SignedinError,
-    ToolEvent,
-    TurnInterruptedError,
-    tool,
-)
-from signedin.loopback import (
-    AskUser,
-    Cut,
-    Hang,
-    HttpError,
-    LoopbackModel,
-    Reply,
-    Rule,
-    Script,
-    Shell,
-    Text,
-    ToolCall,
-    UsageLimit,
-    WriteFile,
-)
-from signedin.model.approvals import allow, deny
+from contract.scenarios import test_scenarios
+from signedin import Client, OtherEvent, RunResult, SignedinError
+from signedin.loopback import LoopbackModel
+from signedin.loopback.script import Answer, Script
+from signedin.runtime import watching
 from support.rows import Row
+from support.scenarios import as_promised, runner_of
+from support.stage import Stage
+
+T = TypeVar("T")
+Scenario = Callable[..., None]
 
 FOLDER = Path(__file__).parents[1] / "cassettes"
-"""A folder for each way to drive an agent, with a cassette and its results for each scenario."""
+"""A folder for each way to drive an agent, with a cassette and its outcome for each scenario."""
 
-ECHO = Text.echo("You said: {prompt}")
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
-    "gg=="
-)
 _OF_ONE_RUN = {"timestamp", "payload", "id", "item_id", "turn_id", "session_id", "seconds", "cwd"}
-_OF_ONE_RUN |= {"limits", "raw", "delay"}
+_OF_ONE_RUN |= {"limits", "raw", "delay", "resets_at", "cost_usd"}
+_NOTHING = (None, "", [], {})
 
 
-class Verdict(msgspec.Struct):
-    related: bool
-    why: str
+def _scenarios() -> Iterator[tuple[str, Scenario]]:
+    for name, scenario in vars(test_scenarios).items():
+        if name.startswith("test_") and inspect.signature(scenario).parameters:
+            yield name.removeprefix("test_"), scenario
 
 
-@tool
-def weather(city: str) -> str:
-    """Returns the weather."""
-    return f"4 degrees in {city}"
+ALL: dict[str, Scenario] = dict(_scenarios())
+"""Every scenario by its name."""
+
+UNRECORDED = {
+    name: mark.args[0]
+    for name, scenario in ALL.items()
+    for mark in getattr(scenario, "pytestmark", ())
+    if mark.name == "unrecorded"
+}
+"""Scenarios that are played with real agents only, and why."""
+
+_LOADED = "which session is loaded again depends on when the other one was left"
+UNREPLAYED = {
+    ("chatgpt-responses", "failures_of_the_model_are_told_by_their_kind"): (
+        "a login that was refused is not refused on replay"
+    ),
+    ("opencode", "two_handles_on_a_session"): _LOADED,
+    ("qwen", "two_handles_on_a_session"): _LOADED,
+}
+"""What cassettes cannot replay, by the kind of the row and the scenario, and why."""
 
 
-class Scenario(msgspec.Struct):
-    """What is done, and what the model answers.
+def recorded_by(row: Row) -> list[str]:
+    """The scenarios of a row that cassettes stand for, or that have to be refused."""
+    return [name for name in ALL if name not in UNRECORDED and (row.kind, name) not in UNREPLAYED]
+
+
+class Outcome(msgspec.Struct):
+    """What came of a scenario.
 
     Attributes:
-        script: The answers.
-        play: Does it; returns what has to be the same on replay.
-        needs: What the provider must be able to do.
+        turns: All of them, in the order in which they began, without what differs in every run.
+        seen: What was found out besides, in that order.
     """
 
-    script: object
-    play: Callable[[Client, Path], object]
-    needs: tuple[str, ...] = ()
+    turns: list[object] = []
+    seen: list[object] = []
+
+    def see(self, found: T) -> T:
+        """Notes what was found out."""
+        self.seen.append(found)
+        return found
+
+    def watch(self, turn: watching.BeginningTurn) -> "_Watcher":
+        """Notes a turn that begins."""
+        del turn
+        self.turns.append(None)
+        return _Watcher(self.turns, len(self.turns) - 1)
+
+    def encoded(self, work: Path) -> str:
+        """The outcome as it is stored beside its cassette."""
+        plain = msgspec.json.encode(self).decode().replace(str(work), "work")
+        plain = re.sub(r"127\.0\.0\.1:\d+(?:/[\w-]{16}(?=/))?", "the model", plain)
+        plain = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d", "a time", plain)
+        plain = re.sub(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", "an id", plain)
+        plain = re.sub(r"/[^\s\"'():]*(?:/node_modules|/replayed-\d+)\b", "/modules", plain)
+        return plain.replace('{"kind":', '\n{"kind":') + "\n"
 
 
-def told(result: RunResult[Any]) -> dict[str, object]:
-    """What has to be the same: the result and all events, without what differs in every run."""
-    events = [_plain(msgspec.json.decode(msgspec.json.encode(event))) for event in result.events]
-    output = msgspec.to_builtins(result.output)
-    return {"text": result.text, "reason": result.reason, "output": output, "events": events}
+class _Watcher:
+    """Notes how one turn ended."""
+
+    def __init__(self, turns: list[object], number: int) -> None:
+        self._turns = turns
+        self._number = number
+
+    def see(self, events: object) -> None:
+        """Does nothing: the result has the events."""
+
+    def end(self, result: RunResult[Any], error: SignedinError | None) -> None:
+        """Notes the result."""
+        events = [
+            _plain(msgspec.to_builtins(event, enc_hook=str))
+            for event in result.events
+            if not isinstance(event, OtherEvent)  # which turn has it may be chance
+        ]
+        events.sort(key=_is_approval)  # the answer of a thread: what it comes between is chance
+        output = msgspec.to_builtins(result.output)
+        told = {"text": result.text, "reason": result.reason, "output": output, "events": events}
+        if result.reason == "interrupted":  # how much came before is chance
+            told = {"reason": result.reason}
+        if error is not None:
+            told |= {"error": type(error).__name__, "kind": str(error.kind)}
+        self._turns[self._number] = told
+
+
+def _is_approval(event: object) -> bool:
+    return isinstance(event, dict) and event["kind"] == "approval"
 
 
 def _plain(value: object) -> object:
@@ -88,179 +137,114 @@ def _plain(value: object) -> object:
         return {
             key: _plain(each)
             for key, each in value.items()
-            # Written only where there are subagents.
-            if key not in _OF_ONE_RUN and (each or key not in {"agent", "agents"})
+            if key not in _OF_ONE_RUN and each not in _NOTHING
         }
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value
 
 
-def run(client: Client, prompt: str, **keywords: object) -> object:
-    """The result of a run, or its error with what was received."""
+class NotingStage(Stage):
+    """A stage that notes what is found out about the world."""
+
+    def __init__(self, provider: str, outcome: Outcome) -> None:
+        super().__init__(provider)
+        self._outcome = outcome
+
+    def look(self, find: Callable[[], T]) -> T:
+        """Finds it out and notes it."""
+        return self._outcome.see(super().look(find))
+
+
+class EmptyStage:
+    """A stage without a model: what would be found out was noted when it was recorded."""
+
+    def __init__(self, options: dict[str, Any], address: str, recorded: Outcome) -> None:
+        self.options = options
+        self.address = address
+        self.seen = iter(recorded.seen)
+
+    def look(self, find: Callable[[], T]) -> T:
+        """Returns what was found out."""
+        del find
+        return next(self.seen)  # type: ignore[return-value]
+
+    def play(self, *replies: Answer | Script) -> None:
+        """Does nothing."""
+
+    def release(self, gate: str) -> None:
+        """Does nothing."""
+
+    def wait_for_request(self, number: int = 1) -> None:
+        """Does nothing: a replay waits for what came after it."""
+
+    def wait_until_held(self, gate: str, count: int = 1) -> None:
+        """Does nothing, likewise."""
+
+
+class Cast:
+    """Plays one scenario with clients that have a cassette each: NAME, NAME-2, and so on.
+
+    Args:
+        row: Who plays.
+        name: The scenario.
+        keywords: What clients are made with.
+        folder: Where the cassettes are played from, or recorded to.
+    """
+
+    def __init__(self, row: Row, name: str, keywords: dict[str, Any], folder: Path) -> None:
+        self._row = row
+        self._name = name
+        self._keywords = keywords
+        self._folder = folder
+        self._numbers = count(1)
+        self._open = ExitStack()
+
+    def play(self, stage: Stage | EmptyStage, work: Path, outcome: Outcome) -> None:
+        """Plays it, and notes its turns."""
+        scenario = ALL[self._name]
+        client = self._open.enter_context(self._new_client())
+        parts: dict[str, object] = {
+            "client": client,
+            "elsewhere": work / "elsewhere.txt",
+            "file": work / "made.txt",
+            "keywords": self._keywords,
+            "mark": self._keywords["env"].get("SIGNEDIN_TEST_MARK", ""),
+            "new_client": self._new_client,
+            "row": self._row,
+            "run": runner_of(client),
+            "stage": stage,
+            "work": work,
+        }
+        with watched(outcome), as_promised(scenario, client):
+            scenario(**{each: parts[each] for each in inspect.signature(scenario).parameters})
+
+    def _new_client(self, **options: object) -> Client:
+        number = next(self._numbers)
+        name = self._name if number == 1 else f"{self._name}-{number}"
+        cassette = {"cassette": self._folder / f"{name}.jsonl"}
+        return Client(self._row.provider, **{**self._keywords, **options, **cassette})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+
+@contextmanager
+def watched(outcome: Outcome) -> Iterator[None]:
+    """Notes every turn of this process."""
+    watching.watch = outcome.watch
     try:
-        return told(client.run(prompt, **keywords))
-    except SignedinError as error:
-        partial = told(error.result) if error.result else None
-        return {"error": type(error).__name__, "kind": str(error.kind), "result": partial}
-
-
-def one_shot(client: Client, work: Path) -> object:
-    return run(client, "Say hello.", cwd=work)
-
-
-def two_turns(client: Client, work: Path) -> object:
-    with client.session(cwd=work) as session:
-        return [told(session.run("one")), told(session.run("two"))]
-
-
-def resumed(client: Client, work: Path) -> object:
-    with client.session(cwd=work) as session:
-        first = session.run("one")
-    return [told(first), run(client, "two", resume=first.session_id, cwd=work)]
-
-
-def forked(client: Client, work: Path) -> object:
-    with client.session(cwd=work) as session:
-        first = session.run("one")
-    with client.session(resume=first.session_id, fork=True, cwd=work) as copy:
-        second = copy.run("two")
-    return [told(first), told(second), first.session_id != second.session_id]
-
-
-def at_once(client: Client, work: Path) -> object:
-    prompts = [f"prompt {number}" for number in range(5)]
-    outcomes = client.map(prompts, concurrency=2, ordered=True, cwd=work)
-    return [told(outcome.result) for outcome in outcomes]
-
-
-def python_tool(client: Client, work: Path) -> object:
-    return run(client, "How is the weather?", tools=[weather], cwd=work)
-
-
-def allowed(client: Client, work: Path) -> object:
-    asked = {"on_approval": lambda _: allow, "permissions": "workspace-write"}
-    return run(client, "Look.", cwd=work, **asked)
-
-
-def denied(client: Client, work: Path) -> object:
-    return run(client, "Write.", cwd=work, on_approval=lambda _: deny("not now"))
-
-
-def structured(client: Client, work: Path) -> object:
-    return told(client.run("Is it?", output=Verdict, cwd=work))
-
-
-def interrupted(client: Client, work: Path) -> object:
-    said = ""
-    with client.stream("Go.", cwd=work) as turn:
-        for event in turn:
-            if isinstance(event, MessageDeltaEvent):
-                said += event.text
-                turn.interrupt()
-    with suppress(TurnInterruptedError):
-        turn.result()
-    return said[:3]
-
-
-def steered(client: Client, work: Path) -> object:
-    spoken = Event()
-
-    @tool
-    def look() -> str:
-        """Looks around."""
-        assert spoken.wait(60)
-        return "There is a tree."
-
-    with client.stream("Look right.", tools=[look], cwd=work) as turn:
-        for event in turn:
-            if isinstance(event, ToolEvent) and not spoken.is_set():
-                turn.steer("look left")
-                spoken.set()
-    return told(turn.result())
-
-
-def reviewed(client: Client, work: Path) -> object:
-    with client.session(cwd=work) as session:
-        return told(session.review("Look at the names only").result())
-
-
-def questioned(client: Client, work: Path) -> object:
-    return run(client, "Ask me.", on_question=lambda questions: {questions[0].id: "Red"}, cwd=work)
-
-
-def pictured(client: Client, work: Path) -> object:
-    picture = work / "pixel.png"
-    picture.write_bytes(PIXEL)
-    return run(client, "What is this?", images=[picture], cwd=work)
-
-
-def past(client: Client, work: Path) -> object:
-    with client.session(cwd=work) as session:
-        session.run("one")
-        return [turn.prompt for turn in session.history()]
-
-
-def slow(client: Client, work: Path) -> object:
-    return run(client, "Go.", idle_timeout=2.0, cwd=work)
-
-
-VERDICT = '{"related": true, "why": "it is"}'
-SCENARIOS = {
-    "one_shot": Scenario("Hello from the script.", one_shot),
-    "two_turns": Scenario(ECHO, two_turns, ("sessions",)),
-    "resumed": Scenario(ECHO, resumed, ("resume",)),
-    "forked": Scenario(ECHO, forked, ("fork",)),
-    "at_once": Scenario(ECHO, at_once),
-    "python_tool": Scenario(
-        [ToolCall("weather", {"city": "Oslo"}), Text("Cold.")], python_tool, ("tools",)
-    ),
-    "allowed": Scenario([Shell("echo hi"), Text("Done.")], allowed, ("approvals",)),
-    "denied": Scenario(
-        [WriteFile("made.txt", "text\n"), Text("I may not.")], denied, ("approvals",)
-    ),
-    "structured": Scenario(VERDICT, structured, ("output_schema",)),
-    "interrupted": Scenario(
-        Reply("one two three", ending=Hang(after=1)), interrupted, ("interrupt", "deltas")
-    ),
-    "steered": Scenario(
-        Script([ToolCall("look"), "Right it is."], [Rule(["Left it is."], contains="look left")]),
-        steered,
-        ("steer", "tools"),
-    ),
-    "reviewed": Scenario("The names are good.", reviewed, ("review",)),
-    "questioned": Scenario(
-        [AskUser("Which color?", ["Red", "Blue"]), Text("Red.")], questioned, ("questions",)
-    ),
-    "pictured": Scenario("A pixel.", pictured, ("images",)),
-    "past": Scenario(ECHO, past, ("history",)),
-    "refused": Scenario(HttpError(400, "not like this"), one_shot, ("failures",)),
-    "cut": Scenario(Reply("one two three", ending=Cut(after=2)), one_shot, ("failures",)),
-    # So long that Codex names the day: a time alone is one of the day of the replay.
-    "used_up": Scenario(UsageLimit(plan="plus", resets_in=7 * 86_400), one_shot, ("failures",)),
-    "slow": Scenario(Reply("one two", ending=Hang(after=1)), slow, ("interrupt",)),
-}
-
-
-def encoded(outcome: object, work: Path) -> bytes:
-    """What a scenario has returned, as it is stored beside its cassette."""
-    plain = msgspec.json.encode(outcome).decode().replace(str(work), "work")
-    plain = re.sub(r"127\.0\.0\.1:\d+", "the model", plain)
-    plain = re.sub(r"/[^\s\"'():]*(?:/node_modules|/replayed-\d+)\b", "/modules", plain)
-    return msgspec.json.format(plain.encode(), indent=1) + b"\n"
-
-
-def script_of(scenario: Scenario) -> Script:
-    """The model's answers; a few prompts come from the agents themselves."""
-    title = Rule("Title", contains="title")
-    if isinstance(scenario.script, Script):
-        return Script(scenario.script.default, [title, *scenario.script.rules])
-    return Script(default=scenario.script, rules=[title])
-
-
-def able(row: Row, scenario: Scenario, client: Client) -> bool:
-    """Whether a row plays a scenario."""
-    return all(getattr(client.capabilities, name) for name in scenario.needs)
+        yield
+    finally:
+        watching.watch = None
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import pytest
 
@@ -12,6 +12,8 @@ from signedin import AsyncClient, Client
 from signedin.loopback import LoopbackModel, ModelRequest, Script, ToolCall
 from signedin.loopback.player import Player
 from signedin.loopback.script import Answer, Refusal, Reply
+
+T = TypeVar("T")
 
 SECONDS = 60
 """For an agent to start and to ask its model, which takes a while on a busy machine."""
@@ -45,6 +47,13 @@ class Stage:
         self._released.clear()
         self._first = len(self.model.requests)
 
+    def look(self, find: Callable[[], T]) -> T:
+        """Finds out what cannot be seen through signedin: what the model was sent, or a file.
+
+        `support.cassette_scenarios` notes what was found, and a replay is given that.
+        """
+        return find()
+
     def release(self, gate: str) -> None:
         """Opens a gate until the next script."""
         self._released.add(gate)
@@ -69,6 +78,11 @@ class Stage:
             left = self.model.wait_for_disconnect(number, timeout=SECONDS)
             if any(left is request for request in self.requests):
                 return
+
+    @property
+    def address(self) -> str:
+        """Where the model listens: host and port."""
+        return self.model.url.split("/")[2]
 
     @property
     def home(self) -> Path:

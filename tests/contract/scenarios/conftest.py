@@ -6,57 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from signedin import Client, RunResult, SignedinError, UnsupportedOptionError
+from signedin import Client, RunResult
 from signedin.providers.registry import load_provider
 from support.folders import outside_of_sandboxes
 from support.rows import WITH_COPILOT, Row
+from support.scenarios import as_promised, keywords_of, runner_of
 from support.stage import Stage
-from support.turns import checked
-
-LOGINS = {
-    # Limits of a plan are believed for a login only.
-    "claude": {"ANTHROPIC_API_KEY": None, "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-loopback"},
-}
-"""Variables that make an agent take itself for signed in."""
-
-WITH_AN_ACCOUNT = {"acp:copilot": {"models"}}
-"""What an agent reports of the models of an account only, and lacks with a scripted one."""
-
-IMPATIENCE = {"claude": {"CLAUDE_CODE_MAX_RETRIES": "0"}}
-"""Variables that keep an agent from trying again what fails; `Stage` configures the others."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Registers the markers of this folder."""
-    config.addinivalue_line(
-        "markers",
-        "needs(*capabilities): what a provider must be able to do; the scenario of one that does "
-        "not claim it has to end with an UnsupportedOptionError",
-    )
-    config.addinivalue_line(
-        "markers",
-        "shows(*capabilities): what the scenario holds a provider to in both ways: it happens if "
-        "it is claimed, and does not if it is not",
-    )
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Plays a scenario, with the end that the capabilities of the provider promise."""
-    marker = pyfuncitem.get_closest_marker("needs")
-    missing = [
-        name
-        for name in (marker.args if marker else ())
-        if not getattr(pyfuncitem.funcargs["client"].capabilities, name)
-        or name in WITH_AN_ACCOUNT.get(pyfuncitem.funcargs["client"].provider, ())
-    ]
-    if not missing:
+    client = pyfuncitem.funcargs.get("client")
+    if client is None:
         return (yield)
-    try:
-        yield
-    except UnsupportedOptionError:
-        return True
-    raise AssertionError(f"{', '.join(missing)} worked, and the provider does not claim it")
+    with as_promised(pyfuncitem.function, client):
+        return (yield)
+    return True
 
 
 @pytest.fixture(params=WITH_COPILOT, ids=lambda row: row.name, scope="module")
@@ -87,16 +53,8 @@ def mark(row: Row) -> str:
 
 @pytest.fixture(scope="module")
 def keywords(row: Row, stage: Stage, work: Path, mark: str) -> dict[str, object]:
-    """What the clients of a row are made with; a program of its own may be given it as JSON."""
-    env = {
-        **stage.options["env"],
-        **IMPATIENCE.get(row.provider, {}),
-        **LOGINS.get(row.provider, {}),
-        **({"SIGNEDIN_TEST_MARK": mark} if row.agent else {}),
-    }
-    binary = str(row.binary) if row.binary else None
-    own = {"transport": row.transport, "binary": binary, "cwd": str(work), "env": env}
-    return {**stage.options, **own, "trust_project": row.trusts}
+    """What the clients of a row are made with."""
+    return keywords_of(row, stage, work, mark)
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +90,4 @@ def elsewhere(work: Path) -> Iterator[Path]:
 @pytest.fixture
 def run(client: Client) -> Callable[..., RunResult[object]]:
     """Runs a prompt and holds its events to their promises, also if it fails."""
-
-    def run(prompt: str, **keywords: object) -> RunResult[object]:
-        try:
-            return checked(client.run(prompt, **keywords))
-        except SignedinError as error:
-            if error.result is not None:
-                checked(error.result)
-            raise
-
-    return run
+    return runner_of(client)

@@ -20,7 +20,7 @@ from signedin.wire.cassettes import cassette, player, roles
 from signedin.wire.cassettes.recorder import Recorder
 from signedin.wire.cassettes.roles import Roles
 from signedin.wire.cassettes.tape import Start, write_tape
-from support.cassette_scenarios import FOLDER, SCENARIOS, loopback_keywords, script_of
+from support.cassette_scenarios import FOLDER, loopback_keywords
 from support.rows import ROWS
 
 NAME = "codex-app-server-0.169.0"
@@ -39,7 +39,7 @@ def tape(tmp_path: Path) -> Path:
 def new_client(tape: Path, tmp_path: Path) -> NewClient:
     """Makes clients that replay it."""
     row = next(row for row in ROWS if row.name == NAME)
-    with loopback_keywords(row._replace(version=""), script_of(SCENARIOS["one_shot"])) as keywords:
+    with loopback_keywords(row._replace(version=""), "Hello from the script.") as keywords:
         made = {**keywords, "cwd": tmp_path, "cassette": tape, "cassette_mode": "none"}
     return lambda **more: Client("codex", **{**made, **more})
 

@@ -26,6 +26,8 @@ _COMMAND_FORMAT = r"mcp\.{server}\.(?P<tool>[\w.-]+)"  # codex-acp 2.6, which ca
 _OTHER_KINDS = frozenset({"execute", "edit", "delete", "move", "fetch"})
 
 _Pattern: TypeAlias = tuple[str, re.Pattern[str]]
+WireServer: TypeAlias = Mapping[str, object]
+"""A server in the protocol's form."""
 
 
 class McpTool(msgspec.Struct, frozen=True):

@@ -16,7 +16,8 @@ from signedin.model.errors import SignedinError
 from signedin.model.extras import from_extra
 from signedin.model.options import McpServer, TurnOptions
 from signedin.model.redact import redact
-from signedin.providers.shared.mcp_startup import STARTUP_SECONDS, server_failed
+from signedin.providers.acp.mcp import WireServer
+from signedin.providers.shared.mcp_startup import STARTUP_SECONDS
 from signedin.wire.inherited import THIS_MACHINE
 from signedin.wire.jsonrpc import JsonRpcPeer
 from signedin.wire.process import Process
@@ -29,13 +30,11 @@ _INITIALIZE: Mapping[str, object] = {
 _STOP_SECONDS = 0.5
 _SHOWN = 300
 
-WireServer = Mapping[str, object]
 
-
-async def answering_servers(
+async def silent_servers(
     servers: Sequence[WireServer], options: TurnOptions, env: Mapping[str, str]
-) -> tuple[list[WireServer], list[str]]:
-    """Returns the servers that answer, and warnings about the others.
+) -> dict[str, str]:
+    """Returns why servers do not answer, by their names.
 
     Args:
         servers: In the protocol's form.
@@ -49,9 +48,8 @@ async def answering_servers(
         with from_extra("tools", "what tries MCP servers at an address"):
             import_module("httpx2")
     reasons = await asyncio.gather(*(_problem(server, options, env) for server in servers))
-    pairs = list(zip(servers, reasons, strict=True))
-    failed = [server_failed(str(each["name"]), why).text for each, why in pairs if why]
-    return [server for server, why in pairs if not why], failed
+    pairs = zip(servers, reasons, strict=True)
+    return {str(server["name"]): why for server, why in pairs if why}
 
 
 async def _problem(server: WireServer, options: TurnOptions, env: Mapping[str, str]) -> str | None:

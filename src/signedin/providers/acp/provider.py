@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,7 @@ from signedin.providers.acp.dialect import (
     check_mode,
 )
 from signedin.providers.acp.failure import refused_arguments
-from signedin.providers.acp.mcp import servers_key
+from signedin.providers.acp.mcp import WireServer, servers_key
 from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.session import ACPSession, RunningAgent
@@ -221,6 +221,19 @@ class ACPProvider(Provider):
         found = None if config.replays else await confinement_of(agent, options)
         is_confined = config.recall("confined", bool, lambda: found is not None)
         return limits_of(agent, options) if config.replays and is_confined else found
+
+    async def silent_servers(
+        self, servers: Sequence[WireServer], options: TurnOptions, env: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Tries MCP servers, unless a recording answers; see `Agents`."""
+        if not servers:
+            return {}
+        found: dict[str, str] = {}
+        if not self._config.replays:
+            from signedin.providers.acp.probing import silent_servers  # noqa: PLC0415 - 100 ms
+
+            found = await silent_servers(servers, options, env)
+        return self._config.recall("silent servers", dict[str, str], lambda: found)
 
     async def _started(self, options: TurnOptions) -> RunningAgent:
         return await self._agent(await self._launch(options))

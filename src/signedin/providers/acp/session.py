@@ -29,7 +29,7 @@ from signedin.model.results import PastTurn
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.dialect import Dialect, Launch
 from signedin.providers.acp.failure import failure_event
-from signedin.providers.acp.mcp import servers_on_the_wire, tools_on_the_wire
+from signedin.providers.acp.mcp import WireServer, servers_on_the_wire, tools_on_the_wire
 from signedin.providers.acp.normalise import TokenCounts
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.prompts import image_block, text_block, with_schema
@@ -38,6 +38,7 @@ from signedin.providers.acp.session_settings import SessionSettings
 from signedin.providers.acp.store import Replay
 from signedin.providers.acp.turn import ACPTurn
 from signedin.providers.base import ProviderSession, SessionRequest
+from signedin.providers.shared.mcp_startup import server_failed
 from signedin.providers.shared.tool_service import OfferedTools, ToolService
 from signedin.safety.sandbox.confinement import Confinement, level_of
 from signedin.tools.tool import AnyTool
@@ -187,6 +188,12 @@ class Agents(Protocol):
 
     async def confinement(self, options: TurnOptions) -> Confinement | None:
         """Returns the limits of the agent for a turn."""
+        ...
+
+    async def silent_servers(
+        self, servers: Sequence[WireServer], options: TurnOptions, env: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Returns why MCP servers of a session do not answer, by their names."""
         ...
 
 
@@ -398,17 +405,13 @@ class ACPSession(ProviderSession):
         if self._id and not self._forks and (held := running.sessions.get(self._id)):
             held.check_serves(self._dialect.name, servers, options)
             return held
-        answering: Sequence[Mapping[str, object]] = ()
-        if servers:
-            from signedin.providers.acp.probing import answering_servers  # noqa: PLC0415 - 100 ms
-
-            answering, failed = await answering_servers(servers, options, running.launch.env)
-            self.notices = [*self.notices, *failed]
+        silent = await self._agents.silent_servers(servers, options, running.launch.env)
+        self.notices = [*self.notices, *(server_failed(*each).text for each in silent.items())]
         offered = await running.offer(options.tools, self._tool_service)
         try:
             bridged = running.launch.bridged
             tools = [tools_on_the_wire(offered, bridged=bridged)] if offered else []
-            wanted = [*answering, *tools]
+            wanted = [*(each for each in servers if each["name"] not in silent), *tools]
             async with running.opening:
                 named = running.servers_to_connect(str(options.cwd), wanted)
                 opened = await self._begin_or_load(running, named)
