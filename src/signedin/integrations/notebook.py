@@ -119,7 +119,11 @@ class AgentMagics(Magics):
     @argument("--timeout", type=float, metavar="SECONDS", help="Time the turn may take in all.")
     @cell_magic
     def agent(self, line: str, cell: str) -> None:
-        """Gives the cell to an agent and shows what it does."""
+        """Gives the cell to an agent and shows what it does.
+
+        Raises:
+            UsageError: ``--out`` cannot be the name of a variable.
+        """
         options = vars(self._parsed(line))
         name, session, out = (options.pop(each) for each in ("client", "session", "out"))
         if out and (not out.isidentifier() or iskeyword(out)):
