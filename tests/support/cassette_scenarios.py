@@ -98,6 +98,8 @@ class Outcome(msgspec.Struct):
         plain = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d", "a time", plain)
         plain = re.sub(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", "an id", plain)
         plain = re.sub(r"/[^\s\"'():]*(?:/node_modules|/replayed-\d+)\b", "/modules", plain)
+        plain = plain.replace("/modules/.bin/", "")
+        plain = re.sub(r"[^\s\"]+ -m signedin auth", "signedin auth", plain)  # not on PATH
         return plain.replace('{"kind":', '\n{"kind":') + "\n"
 
 
