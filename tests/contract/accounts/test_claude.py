@@ -96,6 +96,7 @@ def test_nobody_is_signed_in(
             installed=True,
             authenticated=False,
             reason="not_signed_in",
+            sign_in="signedin auth login --provider claude --source external",
             binary=native_program(binary),
             home=external,
         )

@@ -86,7 +86,9 @@ def status_of(**options: object) -> AuthStatus:
 def expected(home: Path, **facts: object) -> AuthStatus:
     basis = {"provider": "codex", "installed": True, "authenticated": True, "home": home}
     if facts.get("authenticated") is False:
+        external = "" if facts.get("source") == "isolated" else " --source external"
         basis["reason"] = "not_signed_in"
+        basis["sign_in"] = f"signedin auth login --provider codex{external}"
     return AuthStatus(**{**basis, "binary": Path(codex_home.program()), **facts})
 
 

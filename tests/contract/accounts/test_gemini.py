@@ -73,6 +73,11 @@ def prompts(model: LoopbackModel) -> list[ModelRequest]:
 
 def expected(home: Path, binary: Path, **facts: object) -> AuthStatus:
     basis = {"provider": "gemini", "installed": True, "authenticated": True, "binary": binary}
+    if facts.get("authenticated") is False:
+        basis["sign_in"] = (
+            "export GEMINI_API_KEY=…, or choose how to sign in with: "
+            "signedin auth login --provider gemini --source external"
+        )
     return AuthStatus(**{**basis, "home": home, **facts})
 
 

@@ -32,7 +32,7 @@ class TestOtherCommands:
         found = document("available", done.stdout)
         assert (done.returncode, found["available"], found["installed"]) == (1, False, True)
         assert done.stderr == (
-            "nobody is signed in to codex; see: signedin auth status --provider codex\n"
+            "nobody is signed in to codex; sign in with: signedin auth login --provider codex\n"
         )
 
     def test_not_available(self, tmp_path):
@@ -70,7 +70,8 @@ class TestOtherCommands:
         )
         with Terminal([PROGRAM, "providers"], env=env, cwd=tmp_path, columns=60) as terminal:
             assert terminal.wait() == 0
-        heading, *rows, hint = terminal.lines
+        heading, *lines = terminal.lines
+        rows, hints = lines[: len(provider_names())], lines[len(provider_names()) :]
         assert heading.split("  ")[0] == "PROVIDER"
         assert heading.split()[1:] == ["INSTALLED", "SIGNED", "IN", "PAYS"]
         assert [row.split()[0] for row in rows] == provider_names()
@@ -81,7 +82,9 @@ class TestOtherCommands:
         )
         assert all(len(row.split()) == 4 for row in rows)
         assert ["gemini", "no", "-", "-"] in [row.split() for row in rows]
-        assert hint == "how to install one: signedin available --provider NAME"
+        assert hints[-1] == "how to install one: signedin available --provider NAME"
+        login = "sign in to chatgpt with: signedin auth login --provider chatgpt --method browser"
+        assert login.replace(" ", "") in "".join(hints).replace(" ", "")
 
     def test_abilities_of_providers(self, tmp_path):
         done = run_program("providers", "--abilities", cwd=tmp_path)

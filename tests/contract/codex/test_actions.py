@@ -117,7 +117,7 @@ def test_a_command_and_a_patch_over_exec(stage: Stage, folder: Path) -> None:
     session = events[0]
     assert isinstance(session, SessionEvent)
     assert comparable(events) == [
-        SessionEvent(session_id=session.session_id, cwd=str(folder), effort="low"),
+        SessionEvent(session_id=session.session_id, model="gpt-5.5", cwd=str(folder), effort="low"),
         MessageEvent(item_id="1", text="Looking."),
         CommandEvent(item_id="2", command=command, status="started"),
         CommandEvent(

@@ -200,7 +200,8 @@ def test_events_survive_json(client: Client, stage: Stage) -> None:
 
 def test_nothing_starts_before_a_turn_is_asked_for(client: Client, stage: Stage) -> None:
     stage.play(SCRIPT)
-    client.stream("never read")
+    with pytest.warns(RuntimeWarning, match="never"):
+        client.stream("never read")
     client.session()
     assert client.run("What is this?").text == "It is a repo."
     assert [request.prompt for request in stage.requests] == ["What is this?"]

@@ -311,6 +311,12 @@ EXCEPTIONS = (
     ),
     _Exception(
         ("codex-app-server",),
+        (".personality",),
+        ("resume", "shared", "elsewhere", "fork"),
+        Cell("refused", "a thread keeps the one that it began with"),
+    ),
+    _Exception(
+        ("codex-app-server",),
         ("env",),
         ("resume",),
         Cell(

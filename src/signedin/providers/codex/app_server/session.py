@@ -81,6 +81,10 @@ class CodexSession(ProviderSession):
         # Codex stores what a resumed thread does, whatever is asked; a copy can be without trace.
         self._fork = request.fork or (request.resume is not None and request.options.ephemeral)
         stored = self._resumed = request.resume is not None
+        if stored and self._begun_with.keys.personality:
+            raise UnsupportedOptionError(
+                "codex", "personality", "a thread keeps what it began with"
+            )
         # Codex gives instructions to the model when a thread starts, and never to a stored one.
         self._pending_instructions = request.options.instructions if stored else None
         self._awaited: Mapping[str, McpServer] = {}
@@ -488,9 +492,7 @@ def _start_params(options: TurnOptions, settings: dict[str, Any]) -> p.ThreadSta
 def _fork_params(
     thread_id: str, options: TurnOptions, settings: dict[str, Any]
 ) -> p.ThreadForkParams:
-    personality = settings.pop("personality")  # thread/fork has no such parameter
-    if personality is not UNSET:
-        settings["config"]["personality"] = personality
+    settings.pop("personality")  # thread/fork has no such parameter
     return p.ThreadForkParams(
         thread_id=thread_id, ephemeral=options.ephemeral, exclude_turns=True, **settings
     )
