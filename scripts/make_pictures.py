@@ -160,7 +160,7 @@ def terminal(result: RunResult[object]) -> str:
         file=io.StringIO(), record=True, width=COLUMNS, force_terminal=True, highlight=False
     )
     console.print(Line(f'$ signedin run {FLAG} "{PROMPT}"', style="bold"))
-    view = TurnView(blocks.markdown)
+    view = TurnView(blocks.markdown, blocks.answering)
     shown = [block for event in result.events for block in view.feed(event)]
     for block in [*shown, *view.end(result)]:
         console.print(block)

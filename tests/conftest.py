@@ -86,6 +86,7 @@ _OF_THE_STARTER = (
     *map(str.lower, _PROXIES),
     # Else each of the many programs that tests start compiles signedin anew.
     "PYTHONDONTWRITEBYTECODE",
+    "PYTHONUNBUFFERED",
 )
 """Variables of whoever starts the tests that no test may depend on."""
 

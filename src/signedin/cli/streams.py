@@ -37,10 +37,16 @@ class _PatientFile(io.FileIO):
     """Waits for its reader also where another program makes the descriptor non-blocking."""
 
     def write(self, data: Buffer, /) -> int:
-        """Writes what there is room for, once there is."""
-        while (written := cast("int | None", super().write(data))) is None:
-            select.select([], [self], [])
-        return written
+        """Writes all, as soon as there is room for it."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while rest:
+            written = cast("int | None", super().write(rest))
+            if written is None:
+                select.select([], [self], [])
+            else:
+                rest = rest[written:]
+        return size
 
 
 def _patient(given: TextIO) -> TextIO:
@@ -53,9 +59,15 @@ def _patient(given: TextIO) -> TextIO:
         stream.reconfigure(encoding=encoding, errors="replace")
         return stream
     stream.flush()
-    file = io.BufferedWriter(_PatientFile(stream.fileno(), "w", closefd=False))
-    is_lined = stream.line_buffering
-    return io.TextIOWrapper(file, encoding, errors="replace", line_buffering=is_lined)
+    file = _PatientFile(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(
+        # Python writes each piece at once if it was started with -u.
+        cast("io.BufferedWriter", file) if stream.write_through else io.BufferedWriter(file),
+        encoding,
+        errors="replace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def silence_stdout() -> None:

@@ -58,7 +58,8 @@ def test_a_recorded_run_is_read_aloud(tmp_path: Path) -> None:
         assert terminal.wait() == 0
     assert "\x1b" not in terminal.written
     assert re.sub(r"\d+\.\d s", "0.0 s", terminal.written.replace("\r\n", "\n")).startswith(
-        "model gpt-5.5, effort low\n\nI look.\n\ncommand: echo hi\n  hi\n  exit code 0 after 0.0 s\n\n"
+        "model gpt-5.5, effort low\n\nI look.\n\n"
+        "command: echo hi\n  hi\n  exit code 0 after 0.0 s\n\n"
         "**Done.**\n\ncompleted in 0.0 s, "
     )
 

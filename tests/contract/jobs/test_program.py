@@ -57,7 +57,7 @@ def test_a_run_in_a_worktree(repository: Repository, env: dict[str, str]) -> Non
 def test_a_run_that_fails_applies_nothing(repository: Repository, env: dict[str, str]) -> None:
     command = ("run", "--worktree", "--apply", *WRITING, "Fail.")
     ran = run_program(*command, cwd=repository.path, env=env)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "error: no\n")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "nothing was changed\nerror: no\n")
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ def test_sessions_and_models(loopback_model: Models, tmp_path: Path):
         "gpt-5.5",
     ]
     assert "high" in after[8].split(", ")
-    assert "gpt-5.5  GPT-5.5" in after
+    assert "gpt-5.5  default, GPT-5.5" in after
     for fact in (
         "provider     codex",
         "account      nobody is signed in; /login external signs in",
