@@ -36,7 +36,7 @@ class Person:
     client: AsyncClient
     say: Callable[[str], Awaitable[None]]
     turn: AsyncTurn[None] | None = None
-    answers: list[asyncio.Future[str]] = field(default_factory=list)
+    answers: list[asyncio.Future[str]] = field(default_factory=list[asyncio.Future[str]])
 
     def __post_init__(self) -> None:
         self.session = self.client.session(on_approval=self.decide)

@@ -218,6 +218,7 @@ def test_a_session_goes_on_with_another_model(client: Client, stage: Stage, said
     assert said(stage.requests[-1]) == ["one", "one", "two"]
 
 
+@pytest.mark.slow  # starts eight
 async def test_eight_turns_at_once_on_one_client(
     stage: Stage, transport: str, binary: Path
 ) -> None:
