@@ -191,6 +191,24 @@ def test_the_tutorial_runs_against_a_script(reader: LoopbackModel, tmp_path: Pat
     assert done.stdout.startswith("Certainly.\n")
 
 
+def test_the_loops_of_the_tutorial_print_each_thing_once(
+    reader: LoopbackModel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs/tutorial.md").read_text("utf-8")
+    first, *others = EXAMPLE.findall(page)
+    names: dict[str, object] = {}
+    exec(compile(first.splitlines()[0], "first", "exec"), names)
+    with Client("codex") as client:
+        names["client"] = client
+        loops = [each for each in others if each.startswith(("for event", "result ="))][:2]
+        for loop in loops:
+            exec(compile(loop.replace("Say what", "Add a docstring, say what"), "loop", "exec"), names)
+    notes = Path("notes.txt").resolve()
+    assert re.sub(r"/bin/\S+ -\w+ ", "", capfd.readouterr().out) == (
+        f"$ ls\nDone.$ ls -> 0\n{notes}\n"
+    )
+
+
 class Browser:
     """A client of the page's web service, which it calls as a server does."""
 
