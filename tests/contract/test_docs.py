@@ -202,7 +202,10 @@ def test_the_loops_of_the_tutorial_print_each_thing_once(
         names["client"] = client
         loops = [each for each in others if each.startswith(("for event", "result ="))][:2]
         for loop in loops:
-            exec(compile(loop.replace("Say what", "Add a docstring, say what"), "loop", "exec"), names)
+            exec(
+                compile(loop.replace("Say what", "Add a docstring, say what"), "loop", "exec"),
+                names,
+            )
     notes = Path("notes.txt").resolve()
     assert re.sub(r"/bin/\S+ -\w+ ", "", capfd.readouterr().out) == (
         f"$ ls\nDone.$ ls -> 0\n{notes}\n"

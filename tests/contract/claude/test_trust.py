@@ -250,3 +250,39 @@ def test_nothing_of_the_users_configuration_changes(
 
 def _files(home: Path) -> dict[str, bytes]:
     return {str(path.relative_to(home)): content for path, content in contents_below(home)}
+
+
+def test_instructions_are_text_for_the_model(client: Client, stage: Stage, tmp_path: Path) -> None:
+    """Those of the project and of nothing else, at every door, once each."""
+    project = tmp_path / "project"
+    below = project / "below"
+    below.mkdir(parents=True)
+    (project / ".git").mkdir()
+    (project / ".claude").mkdir()
+    (tmp_path / "CLAUDE.md").write_text("BILBY")
+    (tmp_path / "outside.md").write_text("DINGO")
+    (project / "CLAUDE.md").write_text("QUOKKA me@example.com @../outside.md @no-such-file\n")
+    (project / ".claude" / "CLAUDE.md").symlink_to(tmp_path / "outside.md")
+    (below / "CLAUDE.md").write_text("WOMBAT")
+    stage.play(Text.echo())
+    with client.session(cwd=below, instructions="NUMBAT") as session:
+        first = session.run("go")
+        session.run("go on")
+    client.run("go again", cwd=below, resume=session.id)
+    with client.session(cwd=below, resume=session.id, fork=True) as copy:
+        copy.run("in a copy")
+    assert len(stage.requests) == 4
+    for request in stage.requests:
+        said = json.dumps(request.body)
+        assert [said.count(word) for word in ("QUOKKA", "WOMBAT")] == [1, 1]
+        assert said.index("QUOKKA") < said.index("WOMBAT")
+        assert not [word for word in ("BILBY", "DINGO") if word in said]
+    assert "NUMBAT" in json.dumps(stage.requests[0].body)
+    trusting = "trust_project=True has Claude Code read it"
+    assert [event.text for event in first.events if event.kind == "warning"] == [
+        f"{project}/CLAUDE.md imports ../outside.md, which is left out; {trusting}",
+        f"{project}/.claude/CLAUDE.md leads out of the project and is left out; {trusting}",
+    ]
+    stage.play("Done.")
+    client.run("go", cwd=below, trust_project=True)
+    assert "QUOKKA" in json.dumps(stage.requests[-1].body)

@@ -305,15 +305,6 @@ def test_the_program_says_who_drives_it_and_asks_nothing_but_the_model(
     assert f"client-app/signedin/{signedin.__version__}" in request.headers["user-agent"]
 
 
-def test_a_project_instructs_if_it_is_trusted(client: Client, stage: Stage, tmp_path: Path) -> None:
-    (tmp_path / "CLAUDE.md").write_text("The magic word is xyzzy.")
-    stage.play("Done.")
-    client.run("go", cwd=tmp_path)
-    assert "xyzzy" not in str(stage.requests[-1].body)
-    client.run("go", cwd=tmp_path, trust_project=True)
-    assert "xyzzy" in str(stage.requests[-1].body)
-
-
 def test_the_version_is_known_after_a_turn(client: Client, stage: Stage, binary: Path) -> None:
     stage.play("Done.")
     client.run("go")

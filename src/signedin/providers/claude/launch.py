@@ -16,6 +16,7 @@ from signedin.model.errors import InvalidOptionError, PermissionDeniedError
 from signedin.model.options import TurnOptions, chosen
 from signedin.model.redact import redact
 from signedin.providers.base import ProviderConfig
+from signedin.providers.claude import instructions
 from signedin.providers.claude.account.home import EFFORT_VARIABLE, set_by_user
 from signedin.providers.claude.keys import ClaudeKeys
 from signedin.providers.claude.tool_server import Listing
@@ -236,8 +237,9 @@ def initialize_fields(options: TurnOptions, keys: ClaudeKeys) -> dict[str, objec
     if options.policy is not None:
         matcher = {"matcher": None, "hookCallbackIds": ["policy"], "timeout": _HOOK_SECONDS}
         fields["hooks"] = {POLICY_HOOK: [matcher]}
-    if options.instructions:
-        fields["appendSystemPrompt"] = options.instructions
+    of_project = "" if options.trust_project else instructions.of_project(options.cwd).text
+    if added := "\n\n".join(filter(None, [of_project, options.instructions])):
+        fields["appendSystemPrompt"] = added
     if isinstance(keys.system_prompt, str):
         fields["systemPrompt"] = keys.system_prompt
     if options.output is not None:

@@ -25,6 +25,7 @@ from signedin.providers.base import (
 from signedin.providers.claude.account.home import accounts_for, settings_findings
 from signedin.providers.claude.auth import ClaudeAuth
 from signedin.providers.claude.binary import INSTALL, TESTED, find_claude
+from signedin.providers.claude.instructions import of_project
 from signedin.providers.claude.keys import setting_sources
 from signedin.providers.claude.launch import QUIET, Launch
 from signedin.providers.claude.models_and_limits import limits_in, models_in
@@ -59,7 +60,8 @@ class ClaudeProvider(Provider):
         session = ClaudeSession(self._pool, self._launch, request, account.home, self._config)
         sources = setting_sources(options)
         findings = settings_findings(account.home, options.cwd, sources) if sources else ()
-        session.notices = account.warnings() + findings + self._versions.notices()
+        left_out = () if options.trust_project else of_project(options.cwd).left_out
+        session.notices = account.warnings() + findings + left_out + self._versions.notices()
         await session.open()
         return session
 

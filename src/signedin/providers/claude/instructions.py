@@ -1,0 +1,60 @@
+"""Instructions of a project that is not trusted, which are only text for the model.
+
+Claude Code reads its ``CLAUDE.md`` with all else that a project brings, or not at all: so these
+are read here, as Claude Code does (seen with 2.1.197 and 2.1.331), but nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+NAMES = ("CLAUDE.md", ".claude/CLAUDE.md", "CLAUDE.local.md")
+"""In the working directory and above, up to the root of its repository."""
+
+_LARGEST = 100_000
+_IMPORT = re.compile(r"(?:^|(?<=\s))@((?:~?/|\.{1,2}/)?[\w.-][\w./-]*)")
+_TRUSTING = "trust_project=True has Claude Code read it"
+
+
+class Instructions(NamedTuple):
+    """What was found.
+
+    Attributes:
+        text: For the model, empty if there is nothing.
+        left_out: What was not read, and why.
+    """
+
+    text: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+def of_project(cwd: Path) -> Instructions:
+    """Returns the instructions for a folder, the ones of the outermost folder first.
+
+    Args:
+        cwd: The working directory.
+    """
+    real = cwd.resolve()
+    folders = [real, *real.parents]
+    root = next((n for n, folder in enumerate(folders) if (folder / ".git").exists()), 0)
+    texts: list[str] = []
+    left_out: list[str] = []
+    for file in (folder / name for folder in folders[root::-1] for name in NAMES):
+        if not file.is_file():
+            continue
+        if not file.resolve().is_relative_to(folders[root]):
+            left_out.append(f"{file} leads out of the project and is left out; {_TRUSTING}")
+            continue
+        with file.open("rb") as opened:
+            text = opened.read(_LARGEST + 1).decode("utf-8", "replace").strip()
+        if len(text) > _LARGEST:
+            left_out.append(f"{file} is cut to {_LARGEST} bytes; {_TRUSTING} whole")
+        left_out += (
+            f"{file} imports {name}, which is left out; {_TRUSTING}"
+            for name in _IMPORT.findall(text)
+            if (file.parent / Path(name).expanduser()).exists()
+        )
+        texts.append(f"Contents of {file} (instructions of the project):\n\n{text[:_LARGEST]}")
+    return Instructions("\n\n".join(texts), tuple(left_out))
