@@ -285,10 +285,8 @@ class _Match:
         return True
 
     def _text_fits(self, recorded: str, sent: str) -> bool:
-        if recorded == sent:
-            return True
         if "<" not in recorded and MASK not in recorded:
-            return False
+            return recorded == sent
         groups: dict[str, str] = {}
         parts: list[str] = []
         end = 0
