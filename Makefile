@@ -17,7 +17,7 @@ demo: $(DEMO_STAMP)
 	$(BIN)/signedin demo
 
 test: $(STAMP) .live-agents
-	@echo "Every promise once, live; everything else replayed: twenty minutes on 2 cores, offline."
+	@echo "Every promise once, live; everything else replayed: a quarter of an hour on 2 cores, offline."
 	@echo "What is skipped is counted at the end for each reason, such as an agent that npm could not install."
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 

@@ -6,13 +6,13 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from signedin.cli import options
-from signedin.cli.errors import UsageError
+from signedin.cli.errors import SIGNALLED, UsageError
 from signedin.cli.signals import calling_on_stop
 from signedin.model.extras import from_extra
 
@@ -73,7 +73,23 @@ def mcp(
         from signedin.faces.mcp.server import serve_stdio  # noqa: PLC0415
 
     scope = Scope.of(provider, permissions or "read-only", cwd)
-    asyncio.run(_serve_http(scope, port) if http else serve_stdio(scope))
+    asyncio.run(_serve_http(scope, port) if http else _until_stopped(serve_stdio(scope)))
+
+
+async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
+    """Waits in the event loop for the end or a signal: raised anywhere, an exit may be lost."""
+    task = asyncio.create_task(serving)
+    stopped: list[int] = []
+
+    def stop(signum: int) -> None:
+        stopped.append(signum)
+        task.cancel()
+
+    with calling_on_stop(asyncio.get_running_loop(), stop):
+        await asyncio.wait([task])
+    if stopped:
+        raise SystemExit(SIGNALLED + stopped[0])
+    await task
 
 
 async def _serve_http(scope: Scope, port: int | None) -> None:
