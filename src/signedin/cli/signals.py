@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -18,6 +20,8 @@ STOP_SIGNALS = [
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
     if name in signal.Signals.__members__
 ]
+
+_BYTES = 4096
 
 
 @contextmanager
@@ -37,10 +41,30 @@ def calling_on_stop(loop: AbstractEventLoop, callback: Callable[[int], None]) ->
         if signal.getsignal(signum) is not signal.SIG_IGN
     }
     try:
-        yield
+        with _waking(loop):
+            yield
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+@contextmanager
+def _waking(loop: AbstractEventLoop) -> Generator[None]:
+    """Has signals wake an event loop: one that comes just before it waits would be seen later."""
+    if sys.platform == "win32":
+        yield  # its event loop looks now and then
+        return
+    read, write = socket.socketpair()
+    with read, write:
+        read.settimeout(0)
+        write.settimeout(0)
+        loop.add_reader(read, read.recv, _BYTES)
+        before = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(read)
 
 
 def exit_on_termination() -> None:

@@ -143,14 +143,21 @@ def test_limits_need_a_login(program):
     assert program("limits", err=error, code=3) == ""
 
 
+def alike(one: str, other: str) -> int:
+    """How many characters two ids have in common before they differ."""
+    return next(n for n, pair in enumerate(zip(one, other, strict=True)) if len({*pair}) == 2)
+
+
 def test_the_beginning_of_an_id_stands_for_it_at_every_door(program):
     def asked(*arguments: str) -> str:
         written = program(*run_with(program.model, "--json", *arguments))
         return document("run", written)["session_id"]
 
     first, second = asked("One"), asked("Two")
-    same = next(long for long in range(36) if first[: long + 1] != second[: long + 1])
-    short, common = first[: same + 1], first[:same]
+    listed = document("sessions-list", program("sessions", "list", "--json"))["sessions"]
+    others = [each["id"] for each in listed if each["id"] != first]
+    short = first[: max(alike(first, other) for other in others) + 1]
+    common = first[: alike(first, second)]
     assert asked("--resume", short, "Go on") == first
     shown = document("sessions-show", program("sessions", "show", short, "--json"))
     assert shown["session_id"] == first
