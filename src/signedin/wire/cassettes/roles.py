@@ -285,8 +285,10 @@ class _Match:
         return True
 
     def _text_fits(self, recorded: str, sent: str) -> bool:
+        if recorded == sent and "<_" not in recorded:
+            return True  # also a role that `signedin replay` says again as it was recorded
         if "<" not in recorded and MASK not in recorded:
-            return recorded == sent
+            return False
         groups: dict[str, str] = {}
         parts: list[str] = []
         end = 0
