@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from signedin.accounts.hints import sign_in_command
+from signedin.accounts.hints import how_to_sign_in
 from signedin.model.errors import (
     AuthRequiredError,
     CommandExecutionError,
@@ -33,5 +33,4 @@ def what_it_means(error: SignedinError, provider: str) -> SignedinError:
     ended = isinstance(error, CommandExecutionError | TransportClosedError)
     if not ended or (error.returncode or 0) <= 0 or not (said := SAID.search(error.stderr)):
         return error
-    command = sign_in_command(provider, source="external")
-    return AuthRequiredError(f"{provider} ended: {said[0].strip('. ')}. Sign in with: {command}")
+    return AuthRequiredError(f"{provider} ended: {said[0].strip('. ')}. {how_to_sign_in(provider)}")

@@ -38,8 +38,10 @@ _THOUGHT = "dim italic"
 _THOUGHT_LINES = 20
 
 FormatText = Callable[[str, str], RenderableType]
-FormatSession = Callable[[SessionEvent], RenderableType | None]
 """Shows a text of the agent, in a style."""
+
+FormatSession = Callable[[SessionEvent], RenderableType | None]
+"""Shows what answers, if that is known."""
 
 
 class View(Protocol):

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from signedin.providers.shared.project import up_to_repository
+
 NAMES = ("CLAUDE.md", ".claude/CLAUDE.md", "CLAUDE.local.md")
 """In the working directory and above, up to the root of its repository."""
 
@@ -36,15 +38,13 @@ def of_project(cwd: Path) -> Instructions:
     Args:
         cwd: The working directory.
     """
-    real = cwd.resolve()
-    folders = [real, *real.parents]
-    root = next((n for n, folder in enumerate(folders) if (folder / ".git").exists()), 0)
+    folders = up_to_repository(cwd.resolve())
     texts: list[str] = []
     left_out: list[str] = []
-    for file in (folder / name for folder in folders[root::-1] for name in NAMES):
+    for file in (folder / name for folder in reversed(folders) for name in NAMES):
         if not file.is_file():
             continue
-        if not file.resolve().is_relative_to(folders[root]):
+        if not file.resolve().is_relative_to(folders[-1]):
             left_out.append(f"{file} leads out of the project and is left out; {_TRUSTING}")
             continue
         with file.open("rb") as opened:

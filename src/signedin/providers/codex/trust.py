@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from signedin.model.errors import InvalidOptionError
-from signedin.providers.shared.project import folders_above, identity
+from signedin.providers.shared.project import folders_above, identity, up_to_repository
 
 CONFIG_FILE = "config.toml"
 _SYSTEM_FILE = Path("/etc/codex") / CONFIG_FILE
@@ -29,7 +29,7 @@ _INSTRUCTIONS_BYTES = 32_768
 
 def trusting(cwd: Path) -> dict[str, object]:
     """Returns the configuration that makes a project's own apply, for one session only."""
-    return _projects(_project_folders(cwd.resolve()), "trusted")
+    return _projects(up_to_repository(cwd.resolve()), "trusted")
 
 
 def distrusting(folders: Iterable[Path]) -> dict[str, object]:
@@ -145,7 +145,7 @@ def instructions(home: Path, cwd: Path, config: Mapping[str, object]) -> str:
     key = "project_doc_max_bytes"
     limit = config.get(key, _read(home / CONFIG_FILE).get(key, _INSTRUCTIONS_BYTES))
     texts: list[str] = []
-    for folder in reversed(_project_folders(cwd)):
+    for folder in reversed(up_to_repository(cwd)):
         file = next((folder / name for name in _INSTRUCTIONS if (folder / name).is_file()), None)
         if file is not None:
             texts.append(file.read_text("utf-8", "replace").strip())
@@ -155,13 +155,6 @@ def instructions(home: Path, cwd: Path, config: Mapping[str, object]) -> str:
         return ""
     words = text.decode("utf-8", "ignore")
     return f"# AGENTS.md instructions for {cwd}\n\n<INSTRUCTIONS>\n{words}\n</INSTRUCTIONS>"
-
-
-def _project_folders(cwd: Path) -> list[Path]:
-    """The working directory and what is above it, up to the root of its repository."""
-    folders = [cwd, *cwd.parents]
-    root = next((n for n, folder in enumerate(folders) if (folder / ".git").exists()), 0)
-    return folders[: root + 1]
 
 
 def _projects(folders: Iterable[Path], level: str) -> dict[str, object]:

@@ -57,6 +57,13 @@ def folders_above(folder: Path) -> list[Path]:
     return list(dict.fromkeys((named, *named.parents, real, *real.parents)))
 
 
+def up_to_repository(folder: Path) -> list[Path]:
+    """Returns a folder and those above it, up to the root of its repository if it is in one."""
+    folders = [folder, *folder.parents]
+    root = next((n for n, each in enumerate(folders) if (each / ".git").exists()), 0)
+    return folders[: root + 1]
+
+
 def identity(folder: Path) -> tuple[int, int] | None:
     """Returns what makes a folder the same by any name, ``None`` if there is none."""
     try:
