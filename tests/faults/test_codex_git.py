@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from signedin import Client, CommandEvent
-from signedin.loopback import Shell, Text
+from signedin.loopback import Rule, Script, Shell, Text
 from signedin.providers.codex import Codex
 from support.agents import program, versions
-from support.folders import appears
 from support.repositories import Repository
 from support.stage import Stage
 from support.turns import of_type
@@ -34,18 +33,27 @@ def binary(request: pytest.FixtureRequest) -> Path | None:
 
 
 class Folders:
-    """A repository, a mark that its program leaves, and a `git` that shows when Codex's ends."""
+    """A repository, a mark that its program leaves, and a `git` that shows where Codex's has ended.
+
+    Codex ends its git when a turn ends before it, so turns wait for that: see `turn`.
+    """
 
     def __init__(self, base: Path) -> None:
         self.base = base
         self.repository = Repository(base / "repository", {FILE: "x\n"})
         self.mark = base / "mark"
         self.looked = base / "looked"
+        self.looked.mkdir()
         self.bin = base / "bin"
         self.bin.mkdir()
         self._script("git", f'"{GIT}" "$@"; code=$?\ncase "$*" in *"status --porcelain"*) '
-                            f': > "{self.looked}";; esac\nexit $code\n')  # fmt: skip
+                            f': > "{self.looked}/${{PWD##*/}}";; esac\nexit $code\n')  # fmt: skip
         self.command = self._script("filter", f': > "{self.mark}"\ncat\n')
+
+    @property
+    def turn(self) -> tuple[Shell, str]:
+        """The replies of a turn that goes on until git has looked at its folder."""
+        return Shell(f'until [ -e "{self.looked}/${{PWD##*/}}" ]; do sleep 0.02; done'), "ok"
 
     @property
     def env(self) -> dict[str, str]:
@@ -164,16 +172,18 @@ def new_client(
         clients.append(stage.client(transport, binary=binary, env=env, timeout=60, **given))
         return clients[-1]
 
-    stage.play("ok")
+    stage.play(*folders.turn)
     yield make
     for client in clients:
         client.close()
 
 
 def started(folders: Folders) -> bool:
-    """Whether the repository's program was started, as soon as Codex has asked git."""
-    assert appears(folders.looked)
-    folders.looked.unlink()
+    """Whether the repository's program was started, when Codex has asked git."""
+    places = list(folders.looked.iterdir())
+    assert places
+    for place in places:
+        place.unlink()
     return folders.mark.exists()
 
 
@@ -254,16 +264,16 @@ def test_a_later_turn_is_asked_for_the_same(
 
 
 def test_a_repository_that_appears_between_turns(
-    folders: Folders, new_client: Callable[..., Client]
+    stage: Stage, folders: Folders, new_client: Callable[..., Client]
 ) -> None:
     work = folders.base / "work"
     work.mkdir()
+    stage.play(Script(folders.turn, [Rule("ok", equals="before")]))
     with new_client(cwd=work).session() as session:
-        session.run("hi")
+        session.run("before")
         shutil.copytree(folders.repository.path, work, dirs_exist_ok=True)
         folders.filter(Repository(work))
         folders.mark.unlink(missing_ok=True)
-        folders.looked.unlink(missing_ok=True)
         session.run("hi")
         assert not started(folders)
 
@@ -273,7 +283,7 @@ def test_the_typed_client(
     stage: Stage, folders: Folders, binary: Path | None, *, trusted: bool
 ) -> None:
     clean(folders)
-    stage.play("ok")
+    stage.play(*folders.turn)
     env = {**stage.options["env"], **folders.env}
     config = stage.options["provider_options"]["config"]
     with Codex(binary=binary, env=env, config=config, trust_project=trusted) as codex:
@@ -291,7 +301,8 @@ def test_the_command_line_in_a_worktree(stage: Stage, folders: Folders, tmp_path
     folders.repository.git("config", "filter.lure.clean", str(folders.command))
     folders.repository.git("config", "filter.lure.process", str(folders.command))
     folders.mark.unlink(missing_ok=True)
-    stage.play(Shell(f"printf 'y\\n' > {FILE}"), "done")
+    wait, ok = folders.turn
+    stage.play(Shell(f"printf 'y\\n' > {FILE}; {wait.command}"), ok)
     env = {**os.environ, **stage.options["env"], **folders.env, "SIGNEDIN_HOME": str(tmp_path)}
     config = json.dumps(stage.options["provider_options"]["config"])
     options = ["--provider-option", f"config={config}"]
