@@ -94,14 +94,14 @@ def test_the_file_of_a_session_of_this_minute_gets_another_name(
     monkeypatch.setattr("time.time", lambda: 1795366625.5)  # 2026-11-22T16:57:05 UTC
     for minute in ("16-55", "16-56", "16-57"):
         file = stored / f"session-2026-11-22T{minute}-12345678.jsonl"
-        file.write_text(minute)
+        file.write_text(f"{minute}\nmore\n")
     (stored / "session-2026-11-22T16-57-87654321.jsonl").write_text("another")
     make_loadable("12345678-x", env)
-    make_loadable("12345678-x", env)
     assert {file.name[19:]: file.read_text() for file in stored.iterdir()} == {
-        "16-54-12345678.jsonl": "16-57",
-        "16-55-12345678.jsonl": "16-55",
-        "16-56-12345678.jsonl": "16-56",
+        "16-54-12345678.jsonl": "16-57\nmore\n",
+        "16-55-12345678.jsonl": "16-55\nmore\n",
+        "16-56-12345678.jsonl": "16-56\nmore\n",
+        "16-57-12345678.jsonl": "16-57\n",
         "16-57-87654321.jsonl": "another",
     }
 

@@ -10,7 +10,7 @@ from signedin.model.errors import InvalidOptionError, UnsupportedOptionError
 from signedin.model.events import CommandEvent, MessageEvent, ReasoningEvent, ToolEvent
 from signedin.model.results import SessionInfo
 from signedin.providers.base import SessionQuery
-from signedin.providers.gemini.store import GeminiStore
+from signedin.providers.gemini.store import GeminiStore, make_loadable
 
 FIRST = "12345678-0000-4000-8000-000000000001"
 SECOND = "abcdef01-0000-4000-8000-000000000002"
@@ -103,6 +103,23 @@ def test_joining_makes_the_newest_file_whole(store: GeminiStore, chats: Path) ->
     ]  # fmt: skip
     (chats / f"session-2026-11-22T16-44-{FIRST[:8]}.jsonl").unlink()
     assert prompts(store) == ["One?", "Two?", "Three?"]
+
+
+def test_what_another_process_writes_under_the_old_name_is_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chats = tmp_path / ".gemini" / "tmp" / "work" / "chats"
+    chats.mkdir(parents=True)
+    settings = {"general": {"sessionRetention": {"enabled": False}}}
+    (tmp_path / ".gemini" / "settings.json").write_text(json.dumps(settings))
+    monkeypatch.setattr("time.time", lambda: 1795365901.5)  # 2026-11-22T16:45:01 UTC
+    file = write(chats, FIRST, header(FIRST), asked(1, "One?"), answered(2, "1."))
+    make_loadable(FIRST, {"GEMINI_CLI_HOME": str(tmp_path)})
+    with file.open("a") as other:
+        other.write(f"{json.dumps(asked(3, 'Two?'))}\n{json.dumps(answered(4, '2.'))}\n")
+    store = GeminiStore(tmp_path / ".gemini")
+    store.join(FIRST)
+    assert prompts(store) == ["One?", "Two?"]
 
 
 def test_a_whole_file_is_not_joined(store: GeminiStore, chats: Path) -> None:

@@ -474,7 +474,8 @@ def make_loadable(session_id: str, env: Mapping[str, str]) -> None:
 
     Gemini names the file of a session by minute and id, and starts a new one when it loads a
     session. Within the minute of the last one that would be the same file, so the last one is
-    renamed to an earlier minute; Gemini identifies it by its content.
+    renamed to an earlier minute; Gemini identifies it by its content. Its first line, which says
+    whose it is, stays under the name as well: another process may go on writing there.
 
     Raises:
         UnsupportedOptionError: The session would be deleted later, see `check_retention`.
@@ -487,8 +488,15 @@ def make_loadable(session_id: str, env: Mapping[str, str]) -> None:
         free = next(file.with_name(name) for name in names if not file.with_name(name).exists())
         try:
             file.rename(free)
+            if file.suffix == ".jsonl":
+                _copy_first_line(free, file)
         except OSError as error:
             raise InvalidOptionError(f"session {session_id} cannot be loaded: {error}") from error
+
+
+def _copy_first_line(source: Path, target: Path) -> None:
+    with source.open("rb") as lines, target.open("ab") as copy:
+        copy.write(lines.readline())
 
 
 def _minute(moment: float) -> str:
