@@ -21,6 +21,7 @@ from signedin import Client, OtherEvent, RunResult, SignedinError
 from signedin.loopback import LoopbackModel
 from signedin.loopback.script import Answer, Script
 from signedin.runtime import watching
+from support.replay_clock import pass_time
 from support.rows import Row
 from support.scenarios import as_promised, runner_of
 from support.stage import Stage
@@ -176,6 +177,10 @@ class EmptyStage:
 
     def release(self, gate: str) -> None:
         """Does nothing."""
+
+    def rest(self, seconds: float) -> None:
+        """Passes time, where a replay has its own clock."""
+        pass_time(seconds)
 
     def wait_for_request(self, number: int = 1) -> None:
         """Does nothing: a replay waits for what came after it."""

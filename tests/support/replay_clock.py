@@ -89,6 +89,18 @@ def _callbacks() -> list[threading.Thread]:
     ]
 
 
+def pass_time(seconds: float) -> None:
+    """Puts the clock of replays forward, and lets what was due by then happen."""
+
+    async def forward() -> None:
+        loop.ahead += seconds
+        for _ in range(3):  # timers, what they wake, and what that cancels
+            await asyncio.sleep(0)
+
+    loop: _Loop = background_loop._background._loop  # type: ignore[union-attr, assignment]
+    asyncio.run_coroutine_threadsafe(forward(), loop).result()
+
+
 @contextmanager
 def replay_clock() -> Iterator[None]:
     """Has blocking clients of this process use such a clock."""

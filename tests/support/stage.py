@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -53,6 +54,10 @@ class Stage:
         `support.cassette_scenarios` notes what was found, and a replay is given that.
         """
         return find()
+
+    def rest(self, seconds: float) -> None:
+        """Passes time in a callback or tool."""
+        Event().wait(seconds)
 
     def release(self, gate: str) -> None:
         """Opens a gate until the next script."""

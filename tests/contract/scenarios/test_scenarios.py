@@ -1143,14 +1143,10 @@ SILENCE = 3.0
 """Seconds that an agent may need for its next event on a busy machine."""
 
 
-def take_long() -> None:
-    threading.Event().wait(SILENCE + 1)
-
-
 @pytest.mark.needs("approvals")
 def test_who_is_asked_may_take_longer_than_the_agent(run: Run, stage: Stage, file: Path) -> None:
     def decide(_: object) -> Decision:
-        take_long()
+        stage.rest(SILENCE + 1)
         return allow
 
     stage.play("Ready.")
@@ -1176,7 +1172,7 @@ def test_a_python_tool_may_take_longer_than_the_agent(run: Run, stage: Stage) ->
     @tool
     def rest() -> str:
         """Takes a while."""
-        take_long()
+        stage.rest(SILENCE + 1)
         return "Rested."
 
     stage.play("Ready.")
