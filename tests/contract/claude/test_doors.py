@@ -18,6 +18,7 @@ from signedin.loopback import HttpError, ModelRequest, Text
 from support.stage import Stage
 
 Said = Callable[[ModelRequest], Sequence[str]]
+DOORS = ("resume", "fork")
 
 
 @pytest.fixture
@@ -30,14 +31,23 @@ def begun(client: Client, stage: Stage, work: Path) -> str:
         return session.id
 
 
-@pytest.fixture(params=[False, True], ids=["resume", "fork"])
+def doors(live: str) -> pytest.MarkDecorator:
+    """Both doors to go on at; `make test` has one of them for each test."""
+    return pytest.mark.parametrize(
+        "go_on",
+        [pytest.param(door, marks=() if door == live else pytest.mark.matrix) for door in DOORS],
+        indirect=True,
+    )
+
+
+@pytest.fixture
 def go_on(
     request: pytest.FixtureRequest, client: Client, begun: str, work: Path
 ) -> Callable[..., Session]:
     """Goes on with the conversation, or in a copy of it."""
 
     def open_session(**options: object) -> Session:
-        return client.session(resume=begun, fork=request.param, cwd=work, **options)  # type: ignore[arg-type]
+        return client.session(resume=begun, fork=request.param == "fork", cwd=work, **options)  # type: ignore[arg-type]
 
     return open_session
 
@@ -57,6 +67,7 @@ def half(number: int) -> int:
     return number // 2
 
 
+@doors(live="resume")
 def test_instructions_and_tools_count(go_on: Callable[..., Session], stage: Stage) -> None:
     with go_on(instructions="Say ZEBRA.", tools=[half]) as session:
         for prompt in ("two", "three"):
@@ -66,6 +77,7 @@ def test_instructions_and_tools_count(go_on: Callable[..., Session], stage: Stag
             assert "mcp__signedin__half" in stage.requests[-1].tools
 
 
+@doors(live="fork")
 def test_the_prompt_and_the_own_tools_are_replaced(
     go_on: Callable[..., Session], stage: Stage
 ) -> None:
@@ -81,6 +93,7 @@ def test_the_prompt_and_the_own_tools_are_replaced(
         assert "Read" not in stage.requests[-1].tools
 
 
+@doors(live="resume")
 def test_model_and_effort_go_back_to_the_choice_of_claude(
     go_on: Callable[..., Session], stage: Stage
 ) -> None:
@@ -94,6 +107,7 @@ def test_model_and_effort_go_back_to_the_choice_of_claude(
         assert asked(stage) == chosen
 
 
+@doors(live="fork")
 def test_an_effort_that_claude_does_not_know_is_refused(
     go_on: Callable[..., Session], client: Client, stage: Stage
 ) -> None:
@@ -110,6 +124,7 @@ def test_an_effort_that_claude_does_not_know_is_refused(
         assert asked(stage)[1] == {"effort": "low"}
 
 
+@doors(live="resume")
 def test_what_is_ephemeral_is_not_added_to_what_is_stored(
     go_on: Callable[..., Session], client: Client, stage: Stage, begun: str, said: Said
 ) -> None:
@@ -146,6 +161,7 @@ async def test_a_failed_turn_is_taken_out(
         assert prompts == [*(["one"] if kept else []), "two", "three", "four"]
 
 
+@doors(live="fork")
 def test_a_summary_takes_model_and_effort_but_no_images(
     go_on: Callable[..., Session], stage: Stage
 ) -> None:
