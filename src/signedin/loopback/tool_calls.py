@@ -127,8 +127,10 @@ def tool_call(part: Call, names: ToolNames, offered: Sequence[str]) -> ToolCall:
         case FreeformCall():
             return ToolCall(part.name, {"input": part.input}, id=part.id)
         case ToolCall():
-            unseen = names.unseen if "tool_search" in offered else "{name}"
-            name = _offered_name(part, offered) or unseen.format(name=part.name)
+            name = _offered_name(part, offered)
+            if name is None:
+                is_whole = "tool_search" not in offered or part.name.startswith("mcp__")
+                name = part.name if is_whole else names.unseen.format(name=part.name)
             return ToolCall(name, part.arguments, id=part.id)
 
 

@@ -27,6 +27,7 @@ class Driver(NamedTuple):
         model: The model it says it uses with a loopback model.
         usage: What it counts for one scripted reply of the usual size.
         tools: What it puts before the name of an MCP tool: a form with the server's name.
+        effort: What its sessions begin with.
     """
 
     provider: str
@@ -34,6 +35,7 @@ class Driver(NamedTuple):
     model: str
     usage: Usage
     tools: str
+    effort: str | None = None
 
     def tool(self, name: str, server: str = "signedin") -> str:
         """What the model calls a tool of an MCP server by."""
@@ -52,7 +54,9 @@ DRIVERS = {
         Usage(input_tokens=10, output_tokens=4, total_tokens=14),
         "mcp_{server}_",
     ),
-    "opencode": Driver("acp:opencode", "opencode", "loopback/scripted", COUNTED, "{server}_"),
+    "opencode": Driver(
+        "acp:opencode", "opencode", "loopback/scripted", COUNTED, "{server}_", "low"
+    ),
     "qwen": Driver(
         "acp:qwen", "qwen", "$runtime|openai|scripted(openai)", COUNTED, "mcp__{server}__"
     ),
@@ -86,16 +90,16 @@ def stage(driver: Driver) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="session")
-def client(stage: Stage, binary: Path) -> Iterator[Client]:
-    """A warm client of each agent."""
-    with stage.client(None, binary=binary) as client:
-        yield client
-
-
-@pytest.fixture(scope="session")
 def shared_folder(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the warm client of each agent works: opencode needs seconds for a new folder."""
     return tmp_path_factory.mktemp(f"work-{driver.agent}")
+
+
+@pytest.fixture(scope="session")
+def client(stage: Stage, binary: Path, shared_folder: Path) -> Iterator[Client]:
+    """A warm client of each agent."""
+    with stage.client(None, binary=binary, cwd=shared_folder) as client:
+        yield client
 
 
 @pytest.fixture
@@ -113,11 +117,14 @@ def marker() -> str:
 
 
 @pytest.fixture
-def new_client(stage: Stage, binary: Path, marker: str) -> Callable[..., Client]:
+def new_client(
+    stage: Stage, binary: Path, marker: str, shared_folder: Path
+) -> Callable[..., Client]:
     """Makes clients of each agent, which the caller closes."""
 
     def make(*, env: Mapping[str, str | None] | None = None, **options: object) -> Client:
         marked = {"SIGNEDIN_TEST": marker, **(env or {})}
-        return stage.client(None, binary=binary, env=marked, **options)
+        given = {"cwd": shared_folder, **options}
+        return stage.client(None, binary=binary, env=marked, **given)
 
     return make

@@ -31,7 +31,12 @@ def test_the_events_of_a_stream(client: Client, driver, stage: Stage, work: Path
     used = [event for event in seen if isinstance(event, UsageEvent)]
     assert [event.usage for event in used] == [usage.usage]
     assert [event for event in seen if not isinstance(event, UsageEvent)] == [
-        SessionEvent(session_id=session.session_id, model=driver.model, cwd=str(work)),
+        SessionEvent(
+            session_id=session.session_id,
+            model=driver.model,
+            cwd=str(work),
+            effort=driver.effort,
+        ),
         MessageDeltaEvent(item_id="1", text="Hel"),
         MessageDeltaEvent(item_id="1", text="lo"),
         MessageDeltaEvent(item_id="1", text=" you."),

@@ -57,7 +57,7 @@ def noted(stage: Stage, binary: Path, tmp_path: Path) -> Iterator[tuple[Client, 
     program.write_text(f'#!/bin/sh\nexec {tee} "$@"\n')
     program.chmod(0o755)
     # Nothing of it may be noted in a sandbox.
-    with stage.client(None, binary=program, sandbox="off") as client:
+    with stage.client(None, binary=program, sandbox="off", cwd=tmp_path) as client:
         yield client, notes
 
 

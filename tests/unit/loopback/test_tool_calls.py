@@ -57,4 +57,6 @@ def test_a_tool_of_a_server(namespace: str | None, offered: list[str], name: str
 
 def test_a_tool_that_is_shown_only_to_who_searches_for_it() -> None:
     assert tool_call(ToolCall("add"), QWEN, ["tool_search"]) == ToolCall("mcp__signedin__add")
+    whole = ToolCall("mcp__toy__add")
+    assert tool_call(whole, QWEN, ["tool_search"]) == whole
     assert tool_call(ToolCall("add"), QWEN, []) == ToolCall("add")
