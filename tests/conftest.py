@@ -56,8 +56,8 @@ sys.dont_write_bytecode = False  # else each run rewrites and compiles all tests
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Returns one more than there are processors: a third of the time tests wait for programs."""
-    return (os.cpu_count() or 1) + 1
+    """Returns twice the number of processors: half of the time tests wait for programs."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are left out by their markers
