@@ -48,7 +48,7 @@ PHRASES = {
     "tells apart": r"\b(tells?|told) [\w ]*apart\b",
     "gives back": r"\b(gives?|gave) back\b",
     "puts away": r"\bputs? away\b",
-    "is no": r"(?<!\bthere )\b(is|are|was|were) (no|none of) (?!longer|more|later|earlier|older)",
+    "is no": r"(?<![Tt]here )\b(is|are|was|were) (no|none of) (?!longer|more|later|earlier|older)",
     "shall": r"\bshall\b",
     "on its way": r"\bon (its|their) way\b",
     "for good": r"\bfor good\b",

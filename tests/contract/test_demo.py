@@ -63,7 +63,7 @@ def test_in_a_pipe_it_is_a_plain_story(tmp_path, scratch):
         "  FAILED (failures=1)\n  exit code 1 after ",
         "Finding the cause",
         f"\n\n{DIFF}\n",
-        "Now the same test once more.\n",
+        "Now the same test again.\n",
         f"$ {TEST}\n",
         "  OK\n  exit code 0 after ",
         "The test passes.\n",

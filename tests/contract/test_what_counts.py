@@ -70,7 +70,7 @@ NOTHING: Mapping[str, Callable[[Options], object]] = {
     "cassettes": replayed,
     "the demo": lambda _: signedin("demo"),
     "the doctor": lambda _: signedin("doctor", "--provider", "codex", "--provider", "chatgpt"),
-    "nobody is signed in": signed_out,
+    "not signed in": signed_out,
 }
 
 

@@ -1,4 +1,4 @@
-"""Programs that end because nobody is signed in: said as that, and not tried again."""
+"""Programs that end because of a missing login: said as that, and not tried again."""
 
 from pathlib import Path
 

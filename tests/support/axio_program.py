@@ -243,7 +243,7 @@ async def stopped() -> object:
 
 @scenario
 async def plug_in() -> object:
-    """As an axio program finds it: nobody is signed in, then somebody is."""
+    """As an axio program finds it: no login, then one."""
     entry = discover_transports().require("signedin")
     report: dict[str, object] = {"name": entry.display_name}
     async with aiohttp.ClientSession() as session:

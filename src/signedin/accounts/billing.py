@@ -58,7 +58,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()
 
     def status(self, program: Path | None) -> AuthStatus:
-        """Returns the status before any program was asked: nobody is signed in.
+        """Returns the status before any program was asked: not signed in.
 
         Args:
             program: The agent's program, ``None`` if it is not installed.
@@ -216,7 +216,7 @@ def assure_billing(status: AuthStatus, billing: Billing | None) -> None:
         "subscription": "the plan of a login",
         "api": "an API key",
         "cloud": "a cloud provider's account",
-        "none": "nobody: no login was found",
+        "none": "no one: no login was found",
         "unknown": "an unknown payer",
     }[status.billing]
     because = f" (decided by {status.decided_by})" if status.decided_by else ""

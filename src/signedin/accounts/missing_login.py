@@ -1,4 +1,4 @@
-"""What vendors' programs say on standard error where nobody is signed in, and end."""
+"""What vendors' programs say on standard error without a login, and end."""
 
 from __future__ import annotations
 

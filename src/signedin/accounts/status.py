@@ -14,7 +14,7 @@ from signedin.model.errors import BillingError, InvalidOptionError, SignedinErro
 
 Payer: TypeAlias = Literal["subscription", "api", "cloud", "none", "unknown"]
 """``subscription``: the plan of a login. ``api``: an API key, by use. ``cloud``: a cloud provider's
-account. ``none``: nobody is signed in. ``unknown``: not known, such as behind a gateway."""
+account. ``none``: not signed in. ``unknown``: not known, such as behind a gateway."""
 
 AuthMode: TypeAlias = Literal["login", "token", "api-key", "helper", "cloud", "none", "unknown"]
 """How an agent identifies itself: with a login, an access token in a variable, an API key, a
@@ -28,7 +28,7 @@ login but a key, which is stored in its place."""
 NoLogin: TypeAlias = Literal[
     "not_installed", "not_signed_in", "damaged", "status_failed", "timeout"
 ]
-"""Why nobody is signed in: the program is not there, there is no login, there is one that cannot be
+"""Why there is no login: the program is not there, there is no login, there is one that cannot be
 read, the program that was asked failed, or it did not answer in time."""
 
 STATUS_SECONDS = 5.0
@@ -186,5 +186,5 @@ class LocatedLogin(Protocol):
     """An `AuthBackend` that knows which login it is about before it asks who is signed in."""
 
     def located(self) -> AuthStatus:
-        """Returns the status before any program was asked: nobody is signed in."""
+        """Returns the status before any program was asked: not signed in."""
         ...

@@ -224,7 +224,7 @@ class LockedCredential(Generic[T]):
         stored = await self._load()
         if stored is None:
             where = self._vault.where(self._name)
-            raise AuthRequiredError(f"nobody is signed in: there is no login in {where}")
+            raise AuthRequiredError(f"not signed in: there is no login in {where}")
         return stored
 
     async def _load(self) -> _Stored[T] | None:

@@ -85,7 +85,7 @@ def read_line(provider: str, line: str, passphrase: Callable[[], str]) -> bytes 
         return None
     owner, _, payload = rest.rpartition(".")
     if owner != provider:
-        raise InvalidOptionError(f"this is a login of {owner or 'nobody'}, not of {provider}")
+        raise InvalidOptionError(f"this is a login of {owner or 'no provider'}, not of {provider}")
     data = decode_base64(payload)
     if data is None:
         raise InvalidOptionError("the login is damaged: it is not the whole line that was exported")

@@ -34,14 +34,17 @@ COMMANDS = {
         "signedin.cli.batch",
         "Run a prompt for each row of a file, whatever dies meanwhile.",
     ),
-    "best-of": ("signedin.cli.best_of", "Have several agents do the same, and take the best."),
+    "best-of": (
+        "signedin.cli.best_of",
+        "Run the same prompt with several agents, and take the best.",
+    ),
     "available": ("signedin.cli.providers", "Report whether a provider can be used: yes or no."),
     "providers": (
         "signedin.cli.providers",
         "List the providers, who is signed in, and who pays.",
     ),
     "models": ("signedin.cli.models", "List the models an account can use, and their efforts."),
-    "limits": ("signedin.cli.models", "Show what is left of the plan."),
+    "limits": ("signedin.cli.models", "Show the remaining quota of the plan."),
     "usage": ("signedin.cli.usage", "Show what turns have used: tokens, calls and dollars."),
     "policy": ("signedin.cli.policy", "Try the rules of a policy."),
     "sessions": (

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from signedin.cli.terminal import TerminalPresenter
 
-NOBODY_THERE = Decision(
+NO_TERMINAL = Decision(
     "deny",
     "there is no terminal to approve it on",
     "run it in a terminal to be asked, or give more --permissions",
@@ -41,7 +41,7 @@ _ASK = "Allow it? [y]es, [a]lways in this session, [n]o, [s]top: "
 async def deny_unasked(request: ApprovalRequest) -> Decision:
     """Denies what would have to be asked where there is no terminal."""
     del request
-    return NOBODY_THERE
+    return NO_TERMINAL
 
 
 class Asker:
@@ -103,7 +103,7 @@ class Asker:
                 _ASK, key_bindings=bindings, handle_sigint=False
             )
         except EOFError:
-            return NOBODY_THERE
+            return NO_TERMINAL
         except KeyboardInterrupt:
             chosen = "s"
         decision = _CHOICES[chosen][1]

@@ -69,7 +69,7 @@ class SignedOut(msgspec.Struct, frozen=True):
 @options.login()
 @options.json
 def status(*, provider: str, source: AuthSource, account: str | None, json: bool) -> int:
-    """Report who is signed in and who pays, or why nobody is. Exits with 1 if nobody is."""
+    """Report who is signed in and who pays, or why there is no login. Exits with 1 without one."""
     status, problem = asyncio.run(_status_and_problem(provider, source, account))
     if json:
         write_json(fields(status))
@@ -176,7 +176,7 @@ def logout(*, provider: str, source: AuthSource, account: str | None, json: bool
         write_json({"was_signed_in": was_signed_in, "status": fields(after)})
         return
     whose = _whose(before)
-    report = f"signed out of {whose}" if was_signed_in else f"nobody was signed in to {whose}"
+    report = f"signed out of {whose}" if was_signed_in else f"not signed in to {whose}"
     if before.source == "isolated" and provider != "chatgpt":
         report += f"; {provider}'s own login is untouched"
     if after.authenticated:

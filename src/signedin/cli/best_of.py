@@ -36,8 +36,8 @@ from signedin.model import choices
     multiple=True,
     required=True,
     metavar="WORDS",
-    help="Who takes part: a provider, or one with NAME=JSON keywords in the same words; give it "
-    "several times.",
+    help="Who takes part: a provider, or one with NAME=JSON keywords in the same words; "
+    "repeatable.",
 )
 @click.option(
     "--check",
@@ -84,7 +84,7 @@ def best_of(
     stdin: StdinMode,
     json: bool,
 ) -> int:
-    """Have several agents do the same, and take the best.
+    """Run the same prompt with several agents, and take the best.
 
     Each works in a copy of the repository. What became of each is written to standard error, the
     diff of the best to standard output; --apply merges it instead.

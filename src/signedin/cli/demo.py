@@ -152,7 +152,7 @@ def script(project: Path, *, delay: float) -> Script:
                 delay=delay,
             ),
             Reply(
-                [Text("Now the same test once more.", phase="commentary"), shell(test)],
+                [Text("Now the same test again.", phase="commentary"), shell(test)],
                 usage=Usage(input_tokens=4_660, cached_input_tokens=4_352, output_tokens=58),
                 delay=delay,
             ),

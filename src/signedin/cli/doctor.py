@@ -57,7 +57,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     "--provider",
     multiple=True,
     metavar="NAME",
-    help="Check this provider only; may be given several times.",
+    help="Check this provider only; repeatable.",
 )
 @click.option(
     "--smoke/--no-smoke",
@@ -159,7 +159,7 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
         yield login(level="problem", message=message, remedy=remedy)
         return
     else:
-        message = f"nobody is signed in ({status.source})"
+        message = f"not signed in ({status.source})"
         remedy = f"sign in with: {status.sign_in}"
         yield login(level="missing", message=message, remedy=remedy)
     unless_meant = "remove it unless you set it on purpose"

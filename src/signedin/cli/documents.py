@@ -194,7 +194,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         signed_in: Whether somebody is signed in; ``None`` if that is not known: it is not
             installed, manages its logins itself, or did not answer.
-        sign_in: How to sign in, if nobody is.
+        sign_in: How to sign in, without a login.
         billing: Who pays for a turn, as in `signedin auth status`; ``None`` likewise.
     """
 

@@ -35,7 +35,7 @@ EXIT_CODES = {
     SUCCESS: "the turn completed; for `available`: yes",
     FAILURE: "it failed; the reason is on standard error; for `available`: no",
     USAGE: "the command line cannot be used: an unknown or unsupported option, provider or value",
-    SIGN_IN: "nobody is signed in, or the requested billing is not possible",
+    SIGN_IN: "not signed in, or the requested billing is not possible",
     LIMIT: "the plan is used up, or there were too many requests in a short time",
     BUDGET: "a budget (`--budget-…`) is used up",
     TIMEOUT: "a time limit (`--timeout`, `--idle-timeout`) ran out",

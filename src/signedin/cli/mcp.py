@@ -29,8 +29,7 @@ TOKEN = "SIGNEDIN_MCP_TOKEN"  # noqa: S105 - the name of a variable
     "-p",
     multiple=True,
     metavar="NAME",
-    help="An agent that may be asked; may be given several times. All that are installed, if not "
-    "given.",
+    help="Agent to offer; repeatable (default: all that are installed).",
     shell_complete=options.suggesting("providers"),
 )
 @options.permissions

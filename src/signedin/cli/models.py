@@ -53,7 +53,7 @@ def models(*, provider: str, source: AuthSource, account: str | None, json: bool
 @options.login()
 @options.json
 def limits(*, provider: str, source: AuthSource, account: str | None, json: bool) -> None:
-    """Show what is left of the plan.
+    """Show the remaining quota of the plan.
 
     \b
     signedin limits

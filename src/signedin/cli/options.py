@@ -174,8 +174,8 @@ _SANDBOX = (
         "--sandbox-exclude-read",
         multiple=True,
         metavar="PATH",
-        help="What an agent in a sandbox cannot read, instead of the usual places of keys; may be "
-        "given several times.",
+        help="What an agent in a sandbox cannot read, instead of the usual places of keys; "
+        "repeatable.",
     ),
 )
 policy = click.option(
@@ -212,7 +212,7 @@ mcp_server = click.option(
     type=FILE,
     multiple=True,
     metavar="FILE",
-    help="Let the agent use the MCP servers of a JSON file; may be given several times.",
+    help="Let the agent use the MCP servers of a JSON file; repeatable.",
 )
 ephemeral = click.option("--ephemeral", is_flag=True, help="Do not store the session.")
 idle_timeout = click.option(
@@ -249,19 +249,19 @@ env = click.option(
     "--env",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A variable for the agent's process; may be given several times.",
+    help="A variable for the agent's process; repeatable.",
 )
 unset = click.option(
     "--unset",
     multiple=True,
     metavar="NAME",
-    help="A variable the agent's process is not to have; may be given several times.",
+    help="A variable the agent's process is not to have; repeatable.",
 )
 provider_option = click.option(
     "--provider-option",
     multiple=True,
     metavar="NAME=JSON",
-    help="An option of this provider only; may be given several times.",
+    help="An option of this provider only; repeatable.",
 )
 base = click.option(
     "--base", metavar="COMMIT", help="The commit a worktree begins with; HEAD if not given."
@@ -270,7 +270,7 @@ include = click.option(
     "--include",
     multiple=True,
     metavar="PATH",
-    help="Copy what git does not have, such as .env, to a worktree; may be given several times.",
+    help="Copy what git does not have, such as .env, to a worktree; repeatable.",
 )
 setup = click.option(
     "--setup", metavar="WORDS", help="A command that prepares a worktree; no shell runs it."

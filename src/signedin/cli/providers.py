@@ -60,14 +60,14 @@ async def _availability(client: AsyncClient) -> Availability:
         installed = installation.usable is not None
         status = await client.auth_status() if installed else None
     signed_in = status is not None and status.authenticated
-    nobody = None if signed_in else f"nobody is signed in to {client.provider}"
+    not_signed_in = None if signed_in else f"not signed in to {client.provider}"
     return Availability(
         provider=client.provider,
         available=signed_in,
         installed=installed,
         path=str(installation.path) if installation.path else None,
         version=installation.version,
-        problem=nobody if installed else installation.problem,
+        problem=not_signed_in if installed else installation.problem,
         install=installation.install,
         sign_in=status.sign_in if status else None,
     )

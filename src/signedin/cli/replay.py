@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def replay(*, file: Path, speed: float, json: bool, stream: bool | None) -> None:
     """Show a recorded run again, without the agent.
 
-    Nothing is started or sent, and nobody has to be signed in. The file can be attached to a bug
+    Nothing is started or sent, and no login is needed. The file can be attached to a bug
     report: it has the messages of the agent, without credentials.
 
     \b

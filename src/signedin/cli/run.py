@@ -57,7 +57,7 @@ _REPEATABLE = (
     "--image",
     multiple=True,
     metavar="FILE",
-    help="Show an image to the model; may be given several times.",
+    help="Show an image to the model; repeatable.",
 )
 @options.instructions
 @click.option(

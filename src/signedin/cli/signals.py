@@ -50,7 +50,7 @@ def calling_on_stop(loop: AbstractEventLoop, callback: Callable[[int], None]) ->
 
 @contextmanager
 def _waking(loop: AbstractEventLoop) -> Generator[None]:
-    """Has signals wake an event loop: one that comes just before it waits would be seen later."""
+    """Makes signals wake an event loop: one that comes just before it waits would be seen later."""
     if sys.platform == "win32":
         yield  # its event loop looks now and then
         return

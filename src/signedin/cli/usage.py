@@ -37,7 +37,7 @@ _SHORTEST_BAR = 6
 def usage(*, by: str, since: str | None, page: Path | None, json: bool) -> None:
     """Show what turns have used: tokens, calls and dollars.
 
-    Dollars are those that the vendor reported, else list prices. On a plan nobody is billed those.
+    Dollars are those that the vendor reported, else list prices. On a plan they are not billed.
 
     \b
     signedin usage
@@ -92,7 +92,7 @@ def tokens(row: UsageRow) -> int:
 def _notes(total: UsageRow) -> str:
     notes = ""
     if total.list_usd:
-        notes += f"~ with ${total.list_usd:,.2f} at list price, which nobody on a plan is billed\n"
+        notes += f"~ with ${total.list_usd:,.2f} at list price, which is not billed on a plan\n"
     if total.unpriced:
         notes += f"turns without a known price: {total.unpriced:,}"
         notes += "" if find_spec("genai_prices") else "; see: pip install 'signedin[prices]'"

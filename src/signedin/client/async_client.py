@@ -568,7 +568,7 @@ class AsyncClient(FromConfig):
             return await provider.models(self._options({}, None))
 
     async def limits(self) -> RateLimits:
-        """Returns what is left of the plan."""
+        """Returns the remaining quota of the plan."""
         async with self._conversing().until_closed() as provider:
             return await provider.limits(self._options({}, None))
 

@@ -707,7 +707,7 @@ class Client(FromConfig):
         return call(self._async.models)
 
     def limits(self) -> RateLimits:
-        """Returns what is left of the plan."""
+        """Returns the remaining quota of the plan."""
         return call(self._async.limits)
 
     def auth_status(self) -> AuthStatus:

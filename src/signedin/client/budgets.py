@@ -122,7 +122,7 @@ class Meter:
         return self._used[limit] > self._limits[limit]
 
     def take_limits(self, limits: RateLimits) -> None:
-        """Notes what is left of the plan, and stops all if that is too little."""
+        """Notes the remaining quota of the plan, and stops all if that is too little."""
         if self.budget.plan_percent is not None:
             self._windows = {**(self._windows or {}), **limits.windows}
             self._stop_if_exceeded()
@@ -151,7 +151,7 @@ class Meter:
             self._running = dict.fromkeys(self._running, now)
 
     def _set_timer(self) -> None:
-        """Has all stopped when the seconds are used up, which are as many as turns run."""
+        """Stops everything when the seconds are used up, which are as many as turns run."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -240,7 +240,7 @@ class TurnMeter:
             meter.end(self)
 
     def stop(self, error: SignedinError) -> None:
-        """Has the turn stopped, for the first reason there is."""
+        """Stops the turn, for the first reason there is."""
         if self.error is None:
             self.error = error
             self.on_error()
@@ -368,7 +368,7 @@ async def admit(provider: Provider, capabilities: Capabilities, options: TurnOpt
 
     Raises:
         BudgetExceededError: A budget is used up.
-        SignedinError: A budget cannot be held: nobody knows the price, or what is left of the plan.
+        SignedinError: A budget cannot be held: the price or the remaining quota is not known.
     """
     for meter in options.budget:
         meter.refuse_if_used_up()

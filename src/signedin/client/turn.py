@@ -362,7 +362,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             self._end_with(error)
 
     async def _stop(self) -> None:
-        """Has the agent stop; one that cannot be asked to is stopped by force."""
+        """Stops the agent; one that cannot be asked to is stopped by force."""
         turn = await asyncio.shield(self._opened())
         self._interrupted = True
         self._wait_anew()

@@ -134,7 +134,7 @@ async def async_best_of(
     judge: AsyncClient | None = None,
     permissions: Permissions = "workspace-write",
 ) -> AsyncBestOf:
-    """Has several agents do the same, all at once, each in a worktree of its own.
+    """Runs the same prompt with several agents at once, each in a worktree of its own.
 
     Those that change something and pass the check are candidates for the best. With a judge, two
     or more of them are judged twice, the second time in the opposite order, as judges prefer what
@@ -196,7 +196,7 @@ async def async_best_of(
 async def async_review(
     candidate: Candidate | Changes, by: AsyncClient, *, prompt: str = ""
 ) -> RunResult[Review]:
-    """Has an agent review changes, in a worktree that has them.
+    """Asks an agent to review changes, in a worktree that has them.
 
     It should be of another vendor than the agent that made them.
 

@@ -48,7 +48,7 @@ def best_of(
     judge: Client | None = None,
     permissions: Permissions = "workspace-write",
 ) -> BestOf:
-    """Has several agents do the same, each in a worktree; see `async_best_of`."""
+    """Runs the same prompt with several agents, each in a worktree; see `async_best_of`."""
     made = call(
         lambda: async_best_of(
             [_async_of(each) if isinstance(each, Client) else each for each in contestants]
@@ -69,7 +69,7 @@ def best_of(
 
 
 def review(candidate: Candidate | Changes, by: Client, *, prompt: str = "") -> RunResult[Review]:
-    """Has an agent review changes; see `async_review`."""
+    """Asks an agent to review changes; see `async_review`."""
     return call(lambda: async_review(candidate, _async_of(by), prompt=prompt))
 
 

@@ -139,7 +139,7 @@ class Snapshots:
             shutil.copy2(index, self._index)  # with its time: git reads what changed since
 
     async def _show_hidden(self) -> None:
-        """Has git look at the files that it was told not to, and finds the submodules."""
+        """Makes git look at the files that it was told not to, and finds the submodules."""
         entries = _parts(await self.git("ls-files", "-v", "--stage", "-z"))
         found = [entry.partition("\t") for entry in entries]
         unchanged = [path for about, _, path in found if about[0].islower()]

@@ -296,7 +296,7 @@ class _Copy:
         self._folder = folder
 
     def keep(self) -> Changes:
-        """Has it stay, and returns where it is."""
+        """Keeps the worktree, and returns where it is."""
         self._folder.keep()
         repository, base = str(self._place.top), self._place.commit
         return Changes(repository=repository, base=base, patch=b"", files=(), kept=str(self.tree))
@@ -356,7 +356,7 @@ class _Folder:
         return True
 
     def keep(self) -> None:
-        """Has the worktree stay, as one that the user may remove with git."""
+        """Keeps the worktree, as one that the user may remove with git."""
         self._kept.touch()
 
     def remove(self) -> None:
@@ -378,7 +378,7 @@ class _Folder:
             finally:
                 lock.release()
         if self.tree.exists():
-            _log.warning("%s could not be removed; the next worktree tries again", self.tree)
+            _log.warning("%s could not be removed; the next worktree removes it", self.tree)
             self._lock.release()
             return
         shutil.rmtree(self.path, ignore_errors=True)

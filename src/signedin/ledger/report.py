@@ -64,7 +64,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
         model_calls: Requests to the model, of the providers that report each.
         tool_calls: Commands, file changes and calls of tools.
         vendor_usd: Price as reported by the vendors.
-        list_usd: Price of the others at list price. On a plan nobody is billed those.
+        list_usd: Price of the others at list price. On a plan they are not billed.
         unpriced: Turns with tokens whose price is not known.
     """
 

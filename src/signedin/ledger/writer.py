@@ -144,7 +144,7 @@ class _Writer:
             self._run()
 
     def finish(self) -> None:
-        """Has everything written, and waits for that."""
+        """Waits until everything is written."""
         with self._changed:
             thread, self._finishing = self._thread, self._thread is not None
             self._changed.notify()
@@ -198,7 +198,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _was_asked(part: RunResult[object]) -> bool:
-    """Whether a model may have been asked, which it is not if nobody is signed in."""
+    """Whether a model may have been asked, which it is not without a login."""
     usage = part.usage or Usage()
     errors = [event.error for event in part.events if isinstance(event, ErrorEvent)]
     return errors[-1:] != [ErrorKind.AUTH_REQUIRED] or usage.input_tokens + usage.output_tokens > 0

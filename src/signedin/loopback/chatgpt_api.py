@@ -83,7 +83,7 @@ USAGE: Mapping[str, object] = {
     },
     "credits": {"has_credits": True, "unlimited": False, "balance": "9.5"},
 }
-"""What is left of the plan."""
+"""A fake answer: the remaining quota of the plan."""
 
 
 class ChatGPTAPI(ResponsesAPI):
@@ -123,7 +123,7 @@ class ChatGPTAPI(ResponsesAPI):
         return super().read(path, body)
 
     def unscripted(self, method: str, path: str) -> Mapping[str, object] | None:
-        """The models, and what is left of the plan."""
+        """The models, and the remaining quota of the plan."""
         return {
             ("GET", f"{BASE_PATH}/models"): MODELS,
             ("GET", "/backend-api/wham/usage"): USAGE,

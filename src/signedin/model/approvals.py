@@ -269,7 +269,7 @@ def question_events(
     if answers is not None:
         return [asked]
     warning = WarningEvent(
-        text=problem or f"nobody answered the agent's question {text!r}",
+        text=problem or f"the agent's question {text!r} was not answered",
         timestamp=now,
     )
     return [asked, warning]

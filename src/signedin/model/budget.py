@@ -33,7 +33,7 @@ class Budget(msgspec.Struct, metaclass=Named, frozen=True, kw_only=True, repr_om
         tool_calls: Commands, file changes and calls of tools.
         seconds: How long turns run, one after the other or at once, all together.
         plan_percent: How full any window of the plan may become, whoever fills it. Only of
-            providers that report what is left of a plan.
+            providers that report the remaining quota of a plan.
 
     Raises:
         InvalidOptionError: A value cannot be used, or nothing is limited.

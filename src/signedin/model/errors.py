@@ -190,7 +190,7 @@ class MissingExtraError(ProviderNotInstalledError):
 
 
 class AuthRequiredError(SignedinError):
-    """Nobody is signed in, or the login is no longer accepted."""
+    """Not signed in, or the login is no longer accepted."""
 
     kind = ErrorKind.AUTH_REQUIRED
 

@@ -486,7 +486,7 @@ class RateLimits(msgspec.Struct, frozen=True):
 
 
 class RateLimitEvent(Event, frozen=True, kw_only=True, tag="rate_limit"):
-    """News about what is left of the plan.
+    """A change of the remaining quota of the plan.
 
     Attributes:
         limits: What is left, as reported.

@@ -1,4 +1,4 @@
-"""What tokens cost at list price, by genai-prices. On a plan nobody is billed it.
+"""What tokens cost at list price, by genai-prices. On a plan it is not billed.
 
 The library is imported when somebody asks for a price, never by a turn: it takes half a second.
 """

@@ -273,7 +273,7 @@ class TurnRecorder:
         return msgspec.structs.replace(event, usage=self._used_before + event.usage)
 
     def _take_change(self, event: ApprovalEvent) -> None:
-        """Has a command that never ends be reported as it was changed."""
+        """Reports an unfinished command with its changed arguments."""
         started = self._open.get(event.item_id)
         if event.changed and event.decision == "allow" and isinstance(started, CommandEvent):
             self._open[event.item_id] = msgspec.structs.replace(started, command=event.changed)

@@ -295,7 +295,7 @@ class Provider(ABC):
         raise UnsupportedOptionError(self.name, "models")
 
     async def limits(self, options: TurnOptions) -> RateLimits:
-        """Returns what is left of the plan."""
+        """Returns the remaining quota of the plan."""
         del options
         raise UnsupportedOptionError(self.name, "limits")
 

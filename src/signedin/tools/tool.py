@@ -91,7 +91,7 @@ class Tool(msgspec.Struct, Generic[P, R_co], frozen=True, eq=False, dict=True):
         """Calls the function with the arguments a model gave.
 
         An async function runs here, any other in a thread of its own. Cancelling the call cancels
-        an async function; a function in a thread runs on, but nobody waits for it. Every exception
+        an async function; a function in a thread runs on, but it is not waited for. Every exception
         becomes a result.
         """
         try:

@@ -131,7 +131,7 @@ def default_signals() -> tuple[str, ...]:
 
 
 def _learn_of_children() -> None:
-    """Has the system report how children end: where SIGCHLD is ignored, nobody learns of it.
+    """Makes the system report how children end; where SIGCHLD is ignored, it does not.
 
     Not by `signal.signal`, which only the main thread may call.
     """

@@ -99,7 +99,7 @@ class JsonLines(Generic[T]):
         self._decode_first: Callable[[bytes], T] = self._decode
 
     def expect(self, decode: Callable[[bytes], T]) -> None:
-        """Has ``decode`` tried first from now on, as it reads the most frequent lines in full.
+        """Tries ``decode`` first from now on, as it reads the most frequent lines in full.
 
         It raises `msgspec.ValidationError` for all others.
         """

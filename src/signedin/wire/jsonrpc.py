@@ -166,7 +166,7 @@ class JsonRpcPeer:
     def expect(
         self, decode: Callable[[bytes], Frequent], handler: Callable[[Frequent, bytes], None]
     ) -> None:
-        """Has frequent notifications decoded at once from now on.
+        """Decodes frequent notifications at once from now on.
 
         Args:
             decode: Decodes the lines of all of them.

@@ -217,7 +217,7 @@ def test_what_cannot_be_assured_is_refused(
 ) -> None:
     with (
         new_client(billing="subscription") as client,
-        pytest.raises(BillingError, match="nobody: no login was found"),
+        pytest.raises(BillingError, match="no one: no login was found"),
     ):
         client.run("hi")
     sign_in(external)
@@ -307,10 +307,10 @@ def test_a_login_that_is_given_up(new_client: Callable[..., Client], isolated: P
         login = client.login(method="browser")
         assert str(login.url).startswith("https://claude.")
         assert login.wants_code
-        with pytest.raises(TimeoutExceededError, match="nobody has signed in within"):
+        with pytest.raises(TimeoutExceededError, match="sign-in not completed within"):
             login.wait(0.05)
         login.cancel()
-        with pytest.raises(AuthRequiredError, match="nobody was signed in to claude"):
+        with pytest.raises(AuthRequiredError, match="sign-in to claude failed"):
             login.wait(60)
         with pytest.raises(UnsupportedOptionError, match="ANTHROPIC_API_KEY"):
             client.login(method="api-key", api_key=STRAY)

@@ -379,7 +379,7 @@ def test_signing_in_with_a_browser(
         assert client.auth_status().authenticated is False
         login = client.login(method="browser")
         assert login.user_code is None
-        with pytest.raises(TimeoutExceededError, match="nobody has signed in within"):
+        with pytest.raises(TimeoutExceededError, match="sign-in not completed within"):
             login.wait(0.05)
         assert issuer.visit(str(login.url)) == 200
         login.wait(60)
@@ -421,7 +421,7 @@ def test_a_login_that_is_refused_or_given_up(on_loopback: Path, issuer: Loopback
             login.wait(60)
         login = client.login(method="device")
         login.cancel()
-        with pytest.raises(AuthRequiredError, match="nobody was signed in to codex"):
+        with pytest.raises(AuthRequiredError, match="sign-in to codex failed"):
             login.wait(60)
         assert client.auth_status().authenticated is False
     Watch(processes_with(on_loopback)).all_gone(60)

@@ -124,13 +124,13 @@ def test_how_the_vendors_own_login_ended(env: Mapping[str, str], tmp_path: Path)
         assert run({**env, "SIGNEDIN_CODEX_BINARY": str(fake)}, "auth", "login") == (
             1,
             "",
-            f"error: codex login ended with exit code {told}; nobody was signed in\n",
+            f"error: codex login ended with exit code {told}; the sign-in failed\n",
         )
 
 
 def test_signing_out_says_what_it_did_and_what_stays(env: Mapping[str, str]) -> None:
     codex_home.sign_in_with_key(Path(env["HOME"]) / ".codex")
-    reply = "nobody was signed in to signedin's own codex login; codex's own login is untouched\n"
+    reply = "not signed in to signedin's own codex login; codex's own login is untouched\n"
     assert run(env, "auth", "logout") == (0, "", reply)
     code, out, err = run(env, "auth", "logout", "--json")
     assert (code, err) == (0, "")

@@ -97,7 +97,7 @@ async def test_the_user_signs_in_with_a_browser(issuer: LoopbackIssuer, tmp_path
 async def test_the_settings_stay_and_name_the_account(
     issuer: LoopbackIssuer, tmp_path: Path
 ) -> None:
-    settings = {"account": "work", "effort": "low", "_error": "nobody is signed in"}
+    settings = {"account": "work", "effort": "low", "_error": "not signed in"}
     assert await sign_in(issuer, settings) == {"account": "work", "effort": "low"}
     assert (tmp_path / "chatgpt" / "accounts" / "work" / "login.json").is_file()
 
@@ -131,7 +131,7 @@ async def test_signing_in_is_given_up_and_then_the_screen_is_closed(
     issuer: LoopbackIssuer, tmp_path: Path
 ) -> None:
     async with shown() as what:
-        assert what.screen.status == "Nobody is signed in."
+        assert what.screen.status == "Not signed in."
         await what.press("siwc")
         await what.until("is_waiting", bool)
         await what.pilot.press("escape")

@@ -138,7 +138,7 @@ def test_axio_finds_the_plug_in_and_the_stored_login(report: dict[str, Any], hom
     login = home / "signedin" / "chatgpt" / "accounts" / "axio" / "login.json"
     assert report["plug_in"] == {
         "name": "ChatGPT (signedin)",
-        "without a login": f"nobody is signed in: there is no login in {login}. Sign in with: "
+        "without a login": f"not signed in: there is no login in {login}. Sign in with: "
         "signedin auth login --provider chatgpt --method browser --account axio",
         "models": [["scripted-large", can, 272000], ["scripted-small", can, 272000]],
         "asked": [["scripted-large", "low"], ["scripted-small", "low"], ["unlisted", None]],

@@ -80,7 +80,7 @@ async def test_signing_in_and_out(issuer: LoopbackIssuer, account: str, profile:
     assert await user.auth.status() == nobody
     assert not user.file.exists()
     assert issuer.requests[-1].path.endswith("/oauth/revoke")
-    await user.auth.logout()  # nobody is signed in: nothing to do
+    await user.auth.logout()  # not signed in: nothing to do
 
 
 async def test_the_codex_way_asks_what_codex_asks(issuer: LoopbackIssuer, account: str) -> None:
@@ -136,7 +136,7 @@ async def test_a_program_removed_from_the_account_registers_anew(user: SignedInU
     await user.sign_in()
     begun = await user.auth.start_login("browser", None)
     await visit(returning(begun, error="unauthorized_client"))
-    with pytest.raises(AuthRequiredError, match="sign in once more to register it again"):
+    with pytest.raises(AuthRequiredError, match="sign in again to register it again"):
         await begun.wait(30)
     again = await user.auth.start_login("browser", None)
     assert asked(again)["client_id"] == "dynamic_agent_client"
@@ -219,7 +219,7 @@ async def test_a_refusal_ends_it_with_its_reason_and_a_harmless_page(user: Signe
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert page.headers["referrer-policy"] == "no-referrer"
     assert page.headers["cache-control"] == "no-store"
-    with pytest.raises(AuthRequiredError, match="nobody was signed in to chatgpt: access_denied"):
+    with pytest.raises(AuthRequiredError, match="sign-in to chatgpt failed: access_denied"):
         await begun.wait(30)
     assert not (await user.auth.status()).authenticated
 
@@ -229,7 +229,7 @@ async def test_a_code_that_is_not_good_leaves_the_old_login(user: SignedInUser) 
     begun = await user.auth.start_login("browser", None)
     page = await visit(returning(begun, code="forged"))
     assert "Not signed in" in page.text
-    with pytest.raises(AuthRequiredError, match="nobody was signed in to chatgpt: invalid_client"):
+    with pytest.raises(AuthRequiredError, match="sign-in to chatgpt failed: invalid_client"):
         await begun.wait(30)
     assert await user.stored() == before
 
@@ -284,7 +284,7 @@ async def test_closing_the_client_ends_what_waits(user: SignedInUser) -> None:
 async def test_nobody_waits_for_ever(user: SignedInUser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signing, "SIGN_IN_SECONDS", 0.05)
     begun = await user.auth.start_login("browser", None)
-    with pytest.raises(AuthRequiredError, match="nobody has signed in to chatgpt within"):
+    with pytest.raises(AuthRequiredError, match="sign-in to chatgpt not completed within"):
         await begun.wait(30)
 
 

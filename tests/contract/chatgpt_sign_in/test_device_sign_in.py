@@ -84,7 +84,9 @@ async def test_a_refused_code_ends_the_sign_in(
 
     monkeypatch.setattr(user.issuer._grants, "poll_device", refuse)
     begun = await user.auth.start_login("device", None)
-    with pytest.raises(AuthRequiredError, match=r"nobody was signed in .*device_code_expired"):
+    with pytest.raises(
+        AuthRequiredError, match=r"sign-in to chatgpt failed: .*device_code_expired"
+    ):
         await begun.wait(30)
 
 

@@ -204,9 +204,7 @@ async def test_an_ended_login_says_how_to_sign_in_and_is_not_asked_for_again(
 async def test_nobody_signed_in_says_how(issuer: LoopbackIssuer, account: str) -> None:
     user = SignedInUser(issuer, account)
     for ask in (user.stored_login.current, user.stored_login.profile):
-        with pytest.raises(
-            AuthRequiredError, match="nobody is signed in: there is no login"
-        ) as caught:
+        with pytest.raises(AuthRequiredError, match="not signed in: there is no login") as caught:
             await ask()
         assert COMMAND in str(caught.value)
 

@@ -258,7 +258,7 @@ def test_a_question_that_nobody_answers(client: Client, stage: Stage) -> None:
     result = checked(client.run("go"))
     assert result.text == "Then I decide."
     assert [event.text for event in of_type(result.events, WarningEvent)] == [
-        "nobody answered the agent's question 'Which database?'"
+        "the agent's question 'Which database?' was not answered"
     ]
     assert "Decide yourself" in stage.requests[-1].tool_outputs[0].text
 

@@ -228,7 +228,7 @@ def test_retries_are_told_and_partial_text_is_kept(client: Client, stage: Stage)
     events, error = failed(client.stream("go"), TurnFailedError)
     [retry, *_] = of_type(events, RetryEvent)
     assert isinstance(retry, RetryEvent)
-    assert retry.text == "the model request failed (500 server_error); trying again"
+    assert retry.text == "the model request failed (500 server_error); retrying"
     assert retry.attempt == 1
     assert retry.delay is not None
     assert error.result is not None

@@ -32,7 +32,7 @@ class TestOtherCommands:
         found = document("available", done.stdout)
         assert (done.returncode, found["available"], found["installed"]) == (1, False, True)
         assert done.stderr == (
-            "nobody is signed in to codex; sign in with: signedin auth login --provider codex\n"
+            "not signed in to codex; sign in with: signedin auth login --provider codex\n"
         )
 
     def test_not_available(self, tmp_path):

@@ -131,7 +131,7 @@ def test_with_a_device_code(codex: Codex, issuer: LoopbackIssuer) -> None:
     with pytest.raises(TimeoutExceededError) as early:
         login.wait(timeout=0.1)
     assert str(early.value) == (
-        "nobody has signed in within 0.1 s; the attempt continues: wait again or cancel it"
+        "sign-in not completed within 0.1 s; the attempt continues: wait again or cancel it"
     )
     issuer.approve_device(login.user_code)
     assert login.wait(timeout=20).success

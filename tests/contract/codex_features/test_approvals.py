@@ -205,7 +205,7 @@ async def test_questions_nobody_answers(client: AsyncClient, stage: Stage, tmp_p
     assert result.text == "then I choose"
     assert approvals(result) == [("question", "deny")]
     warnings = [e.text for e in result.events if isinstance(e, WarningEvent)]
-    assert "nobody answered the agent's question 'Which color?'" in warnings
+    assert "the agent's question 'Which color?' was not answered" in warnings
 
 
 def toy(**options: object) -> dict[str, McpServer]:

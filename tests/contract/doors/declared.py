@@ -26,7 +26,7 @@ DOORS = {
     "stream": "`client.stream`",
     "first": "the first turn of a session",
     "later": "a later turn of a session",
-    "resume": "`resume=`, where nobody else has the conversation open",
+    "resume": "`resume=`, where the conversation is not open elsewhere",
     "shared": "`resume=`, where a session of the same client has it open",
     "elsewhere": "`resume=`, where another client, with processes of its own, has it open",
     "fork": "`client.session(resume=..., fork=True)`",
@@ -236,7 +236,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
 """Those of them that take up to some minutes each."""
 
 UNTRIED = {
-    "acp:opencode": "cli, as a whole: a command that nobody approves ends its turn there, before "
+    "acp:opencode": "cli, as a whole: a command that is not approved ends its turn there, before "
     "the rest of what is asked for has shown its effect",
 }
 """What is declared by the rules alone, and why nobody has seen it."""
@@ -334,7 +334,7 @@ EXCEPTIONS = (
         ("codex-app-server",),
         ("policy", "on_approval", "on_question"),
         ("review",),
-        Cell("nothing", "a reviewer asks nobody"),
+        Cell("nothing", "a reviewer does not ask"),
     ),
     _Exception(
         ("codex-app-server",),

@@ -346,5 +346,5 @@ async def test_the_agents_question_is_asked(work: Path, mode: str) -> None:
     assert "tea" in answer.structured_content["text"]
     assert answer.structured_content["notes"] == []
     assert unasked.structured_content["notes"] == [
-        "nobody answered the agent's question 'Tea or coffee?'"
+        "the agent's question 'Tea or coffee?' was not answered"
     ]

@@ -10,11 +10,11 @@ from support.stage import Stage
 
 MORE = (
     "permission_denied: agents of this server have at most the permissions read-only, not {}; "
-    "start it with --permissions {} if that is meant"
+    "start it with --permissions {} to allow this"
 )
 FOLDER = (
     "permission_denied: agents of this server work in {} and below, not in {}; "
-    "start it with another --cwd if that is meant"
+    "start it with another --cwd to allow this"
 )
 
 

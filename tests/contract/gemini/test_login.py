@@ -1,4 +1,4 @@
-"""Nobody is signed in, and sessions that are taken up again by another process."""
+"""Not signed in, and sessions that are taken up again by another process."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -271,7 +271,7 @@ class TestLongInput:
             search(other, "Then")
             wait_for(other, f"{PROMPT} Then here")
             other.press("\x07\x03")
-            wait_for(other, "Ctrl-C once more leaves")
+            wait_for(other, "Ctrl-C again leaves")
             leave(terminal)
             leave(other)
         prompts = [request.prompt for request in model.requests]
@@ -618,7 +618,7 @@ class TestStopping:
             enter(terminal, "!", "It works.")
             leave(terminal)
         assert model.requests[-1].prompt == "stwo\nlin!es"
-        assert said(terminal).count("Stopping. Ctrl-C once more leaves.") == 1
+        assert said(terminal).count("Stopping. Ctrl-C again leaves.") == 1
         assert not processes_with(str(home))
 
     def test_esc_stops_although_the_terminal_answers_at_that_moment(
@@ -664,7 +664,7 @@ class TestStopping:
         model = loopback_model(SCRIPT)
         with talk(model, home, work) as terminal:
             terminal.press_ctrl_c()
-            wait_for(terminal, "Ctrl-C once more leaves, and so does Ctrl-D.")
+            wait_for(terminal, "Ctrl-C again leaves, and so does Ctrl-D.")
             terminal.press_ctrl_c()
             assert terminal.wait(SECONDS) == 130
 

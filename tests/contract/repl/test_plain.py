@@ -220,7 +220,7 @@ def test_settings(loopback_model: Models, tmp_path: Path):
         "error: no turn has changed a file here",
         "The folder is not in a git repository; this is what the agent reports:",
         "It has changed nothing.",
-        "no: nobody is signed in; /login external signs in",
+        "no: not signed in; /login external signs in",
     ]
     assert model.requests == ()
 
@@ -250,7 +250,7 @@ def test_sessions_and_models(loopback_model: Models, tmp_path: Path):
     assert "gpt-5.5  default, GPT-5.5" in after
     for fact in (
         "provider     codex",
-        "account      nobody is signed in; /login external signs in",
+        "account      not signed in; /login external signs in",
     ):
         assert fact in after
     assert after[-1] == "/effort, /reasoning [LEVEL|clear]  Show or set the reasoning effort."
@@ -326,7 +326,7 @@ def test_a_terminal_that_cannot_be_drawn_on(loopback_model: Models, folder: Path
         terminal.wait_for("completed in", SECONDS)
         terminal.wait_for("\n\nsignedin[codex]>", SECONDS)
         terminal.press_ctrl_c()
-        terminal.wait_for("Ctrl-C once more leaves, and so does Ctrl-D.", SECONDS)
+        terminal.wait_for("Ctrl-C again leaves, and so does Ctrl-D.", SECONDS)
         terminal.press_ctrl_c()
         assert terminal.wait(SECONDS) == 130
     assert terminal.lines[1:4] == [
@@ -640,4 +640,4 @@ def test_what_it_cannot_begin_with_is_refused(
 def test_a_pipe_ends_with_the_code_of_the_turn_that_failed(tmp_path):
     lines = b"/nosuch\nhi\n"
     done = run_program("interactive", "--account", "nosuch", cwd=tmp_path, stdin=lines)
-    assert done.returncode == 3  # nobody is signed in
+    assert done.returncode == 3  # not signed in

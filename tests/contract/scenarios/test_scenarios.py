@@ -974,7 +974,7 @@ def test_a_form_of_an_mcp_server(run: Run, stage: Stage, work: Path) -> None:
     assert [option.label for option in size.options] == ["small", "large"]
     assert ends == [
         ("answered", []),
-        ("deny", [f"nobody answered the agent's question {question.text!r}"]),
+        ("deny", [f"the agent's question {question.text!r} was not answered"]),
         ("deny", ["Expected `int`, got `str` - at `$.count`"]),
         ("deny", ["Object missing required field `count`"]),
     ]

@@ -152,7 +152,7 @@ async def test_nobody_is_signed_in(store: CredentialStore[Token], tmp_path: Path
     with pytest.raises(AuthRequiredError) as raised:
         await store.refreshed("work", is_next, give_next)
     path = tmp_path / "chatgpt" / "work.json"
-    assert str(raised.value) == f"nobody is signed in: there is no login in {path}"
+    assert str(raised.value) == f"not signed in: there is no login in {path}"
 
 
 async def test_a_refusal_keeps_the_login_and_its_own_words(store: CredentialStore[Token]) -> None:

@@ -426,7 +426,7 @@ def test_limits_and_retries() -> None:
             limits=RateLimits({"seven_day": RateLimitWindow(used_percent=80.0, minutes=10080)})
         ),
         RetryEvent(
-            text="the model request failed (529 overloaded); trying again", attempt=2, delay=0.5
+            text="the model request failed (529 overloaded); retrying", attempt=2, delay=0.5
         ),
     ]
 

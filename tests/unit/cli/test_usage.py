@@ -1,4 +1,4 @@
-"""What turns have used, and what is left of a plan, as the program shows them."""
+"""What turns have used, and the remaining quota of a plan, as the program shows them."""
 
 import json
 import re

@@ -99,7 +99,7 @@ def test_there_is_nothing_to_export(tmp_path: Path) -> None:
     with pytest.raises(AuthRequiredError) as raised:
         export_login(tmp_path, None)
     assert str(raised.value) == (
-        f"there is no login in {file}; nobody is signed in there, or the login is in a keyring"
+        f"there is no login in {file}: not signed in there, or the login is in a keyring"
     )
     file.write_bytes(LOGIN[:30])
     with pytest.raises(InvalidOptionError) as damaged:

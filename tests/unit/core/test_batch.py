@@ -302,9 +302,9 @@ async def test_a_failure_of_one_row_is_its_own(make, provider) -> None:
 
 
 async def test_what_fails_every_row_ends_the_run(make, provider) -> None:
-    provider.script = lambda prompt: [AuthRequiredError("nobody is signed in")]
+    provider.script = lambda prompt: [AuthRequiredError("not signed in")]
     batch = make()
-    with pytest.raises(AuthRequiredError, match=r"^nobody is signed in$"):
+    with pytest.raises(AuthRequiredError, match=r"^not signed in$"):
         await ran(batch)
     status = batch.status()
     assert (status.failed, status.waiting + status.pending) == (0, 6)

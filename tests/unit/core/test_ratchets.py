@@ -1,5 +1,6 @@
 """What may only become less, as `tests/ratchets.toml` has it."""
 
+import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -26,6 +27,17 @@ def test_no_figure_is_higher_and_none_is_left_too_high(section: str, ratchets: M
 
 def test_a_change_of_the_size_is_seen(ratchets: ModuleType) -> None:
     assert ratchets.lines() == ratchets.read()["lines"], "python scripts/ratchets.py writes it"
+
+
+def test_messages_and_docs_are_plain_english(ratchets: ModuleType) -> None:
+    found = [
+        f"{place}: {match[0]!r} in {text[:100]!r}"
+        for part, place, text in ratchets.texts()
+        if part != "docstrings"
+        for pattern in ratchets.PHRASES.values()
+        for match in re.finditer(pattern, text)
+    ]
+    assert found == []
 
 
 def test_what_grew_is_named(ratchets: ModuleType) -> None:

@@ -125,7 +125,7 @@ async def test_each_field_is_a_question():
 async def test_no_answer_declines(callback):
     answer = await ask(FORM, callback)
     assert (answer.action, answer.content) == ("decline", None)
-    assert answer.events[-1].text == "nobody answered the agent's question 'Please.'"
+    assert answer.events[-1].text == "the agent's question 'Please.' was not answered"
 
 
 @pytest.mark.parametrize(

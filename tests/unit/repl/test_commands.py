@@ -117,7 +117,7 @@ class TestAsking:
 
     async def test_nobody_there_is_a_no(self):
         request = ApprovalRequest(subject="command", item_id="c", command="ls")
-        assert await Asker(FakeScreen(None)).approve(request) == deny("nobody answered")
+        assert await Asker(FakeScreen(None)).approve(request) == deny("no answer was given")
 
     async def test_one_question_at_a_time(self):
         screen = FakeScreen("y", "n")

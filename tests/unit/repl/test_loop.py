@@ -134,7 +134,7 @@ async def test_an_agent_that_does_not_heed_is_stopped(provider: FakeProvider):
     assert await hold(screen) == 0
     assert provider.turns[0].closed
     assert [prompt for prompt, _ in provider.prompts] == ["work", "and now?"]
-    assert "Stopping. Ctrl-C once more leaves.\n" in screen.shown
+    assert "Stopping. Ctrl-C again leaves.\n" in screen.shown
     assert "Interrupted.\n" in screen.shown
     assert "fake>\nDone.\n" in screen.shown
 
@@ -210,7 +210,7 @@ async def test_a_second_ctrl_c_leaves(provider: FakeProvider):
     screen = FakeScreen()
     screen.steps += [screen.interrupt, "/help", screen.interrupt, screen.interrupt, "never"]
     assert await hold(screen) == 130
-    assert screen.shown.count("Ctrl-C once more leaves, and so does Ctrl-D.") == 2
+    assert screen.shown.count("Ctrl-C again leaves, and so does Ctrl-D.") == 2
     assert provider.prompts == []
 
 

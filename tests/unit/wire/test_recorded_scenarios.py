@@ -46,7 +46,7 @@ def clock() -> Iterator[None]:
 
 @pytest.fixture
 def nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No program can be started, no connection made, and nobody is signed in."""
+    """No program can be started, no connection made, and there is no login."""
 
     async def start(*args: object, **keywords: object) -> None:
         raise AssertionError(args)

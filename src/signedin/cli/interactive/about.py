@@ -92,7 +92,7 @@ async def available(shell: Shell) -> None:
         how = f"; install it with: {installation.install}" if installation.install else ""
         why = f"{installation.problem}{how}"
     else:
-        why = "nobody is signed in; /login external signs in"
+        why = "not signed in; /login external signs in"
     shell.show(Text(f"no: {why}"))
 
 
@@ -191,7 +191,7 @@ async def _account(chat: Chat) -> list[tuple[str, str]]:
     except SignedinError as error:
         return [("account", error.message)]
     if not found.authenticated:
-        return [("account", "nobody is signed in; /login external signs in")]
+        return [("account", "not signed in; /login external signs in")]
     how = found.source if found.mode == "unknown" else f"{found.source} {found.mode}"
     who = " ".join(filter(None, [found.email, found.plan, f"({how})"]))
     return [("account", who), ("paid by", found.billing), *(("", each) for each in found.warnings)]

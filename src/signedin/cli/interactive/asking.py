@@ -49,7 +49,7 @@ class Asker:
             while True:
                 answer = await self._screen.ask(_ASK, fits=lambda line: bool(decision_of(line)))
                 if answer is None:
-                    return deny("nobody answered")
+                    return deny("no answer was given")
                 if decision := decision_of(answer):
                     return decision
                 self._screen.show(Text(_HOW, style="dim"))

@@ -85,7 +85,7 @@ class PlainScreen:
         raise UsageError("no clipboard can be reached from here; /save writes the answer to a file")
 
     def refresh(self) -> None:
-        """Has nothing on the screen that could change."""
+        """Does nothing: nothing on the screen could change."""
 
     def presenter(self, view: View) -> Presenter:
         """Returns who writes a turn."""

@@ -203,7 +203,7 @@ class PromptScreen:
         return [("", line)]
 
     def copy(self, text: str) -> None:
-        """Has the terminal take it (OSC 52), which also works through SSH."""
+        """Copies it by the terminal (OSC 52), which also works through SSH."""
         encoded = base64.b64encode(text.encode()).decode()
         self._session.app.output.write_raw(f"\x1b]52;c;{encoded}\x07")
         self._session.app.output.flush()

@@ -134,13 +134,13 @@ class Shell:
             self.leave(INTERRUPTED)
         else:
             self._was_warned = True
-            self.show(Text("Ctrl-C once more leaves, and so does Ctrl-D.", style="dim"))
+            self.show(Text("Ctrl-C again leaves, and so does Ctrl-D.", style="dim"))
 
     def stop(self) -> None:
         """Stops the turn, or whatever else runs, unless that was asked for already."""
         if self._working is None or self._stopping is not None:
             return
-        self.show(Text("Stopping. Ctrl-C once more leaves.", style="dim"))
+        self.show(Text("Stopping. Ctrl-C again leaves.", style="dim"))
         for text in self._waiting:
             self.show(Text(f"Not sent: {blocks.printable(text)}", style="dim"))
         self._waiting.clear()

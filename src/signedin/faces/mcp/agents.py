@@ -76,7 +76,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         if asked not in self.levels:
             raise PermissionDeniedError(
                 f"agents of this server have at most the permissions {self.permissions}, not "
-                f"{asked}; start it with --permissions {asked} if that is meant"
+                f"{asked}; start it with --permissions {asked} to allow this"
             )
         return asked
 
@@ -89,7 +89,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         if not found.is_relative_to(self.folder):
             raise PermissionDeniedError(
                 f"agents of this server work in {self.folder} and below, not in {found}; "
-                "start it with another --cwd if that is meant"
+                "start it with another --cwd to allow this"
             )
         return found
 
@@ -227,7 +227,7 @@ class Agents(AsyncExitStack):
 
 
 def _callbacks(client: AsyncClient, prompt: Prompt, job: Job) -> dict[str, object]:
-    """Has the client's user decide, as far as the agent and the client can ask."""
+    """Asks the client's user, as far as the agent and the client can ask."""
 
     async def approve(request: ApprovalRequest) -> Decision:
         if not (prompt.asks and job.can_ask):

@@ -114,7 +114,7 @@ class Job:
         self._task.add_done_callback(lambda _: self._news.set())
 
     def cancel(self) -> None:
-        """Has it stopped."""
+        """Stops it."""
         if self._task is not None:
             self._task.cancel()
 

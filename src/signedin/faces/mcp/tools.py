@@ -226,7 +226,7 @@ class Call:
 
     @tool
     async def limits(self, provider: Provider = None) -> Shown:
-        """Report what is left of the plan of a provider."""
+        """Report the remaining quota of the plan of a provider."""
         return _shown(await self._agents.client(provider).limits())
 
     @tool

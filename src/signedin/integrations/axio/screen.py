@@ -180,6 +180,6 @@ class SignInScreen(ModalScreen[dict[str, str] | None]):
 
 def _described(status: AuthStatus) -> str:
     if not status.authenticated:
-        return "Nobody is signed in."
+        return "Not signed in."
     plan = f", plan {status.plan}" if status.plan else ""
     return f"Signed in: {status.email or 'without an email address'}{plan}"

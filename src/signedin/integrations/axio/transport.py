@@ -109,7 +109,7 @@ class SignedInTransport:
             effort: How hard to think, such as ``low``.
 
         Raises:
-            TransportError: Nobody is signed in, or the models cannot be listed.
+            TransportError: Not signed in, or the models cannot be listed.
         """
         del session
         with _as_transport_error():

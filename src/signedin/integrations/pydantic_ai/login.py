@@ -32,7 +32,7 @@ def signedin_openai(account: str | None = None, *, profile: Profile | None = Non
             providers needs a login by ``SIWC``, the second one by ``CODEX``.
 
     Raises:
-        AuthRequiredError: Nobody is signed in, or not in that way.
+        AuthRequiredError: Not signed in, or not in that way.
     """
     stored_login = StoredLogin(account, SignInSettings(profile=profile))
     found = call(stored_login.profile)

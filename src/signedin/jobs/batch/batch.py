@@ -98,7 +98,7 @@ class AsyncBatch(Generic[OutputT_co]):
                 is pending; what was stopped is sent again, or continues.
             InvalidOptionError: A row cannot be used, or something cannot be sent to ``executor``.
             SignedinError: The batch is running already; the journal cannot be written; or no row
-                could be answered, because nobody is signed in. Rows that were running then have
+                could be answered, because of a missing login. Rows that were running then have
                 ended before, and nothing of them is lost.
         """
         if executor is not None and not isinstance(cast("object", executor), DaskExecutor):
@@ -107,7 +107,7 @@ class AsyncBatch(Generic[OutputT_co]):
         return self._outcomes(executor, self._stopping)
 
     async def stop(self) -> None:
-        """Has a run end once the rows that are running have ended."""
+        """Stops a run after the running rows."""
         self._stopping.set()
 
     def status(self) -> BatchStatus:

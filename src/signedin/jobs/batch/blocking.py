@@ -34,13 +34,13 @@ class Batch(Handle[AsyncBatch[OutputT_co]], Generic[OutputT_co]):
                 is pending; what was stopped is sent again, or continues.
             InvalidOptionError: A row cannot be used, or something cannot be sent to ``executor``.
             SignedinError: The batch is running already; the journal cannot be written; or no row
-                could be answered, because nobody is signed in. Rows that were running then have
+                could be answered, because of a missing login. Rows that were running then have
                 ended before, and nothing of them is lost.
         """
         return each_of(self._async.run(executor=executor), self._owner)
 
     def stop(self) -> None:
-        """Has a run end once the rows that are running have ended."""
+        """Stops a run after the running rows."""
         call(self._async.stop)
 
     def status(self) -> BatchStatus:

@@ -1,4 +1,4 @@
-"""Has the rows of a batch answered by the workers of a Dask cluster."""
+"""Runs the rows of a batch on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DaskExecutor:
-    """Has rows answered by the workers of a Dask cluster, each with a client of its own.
+    """Runs rows on the workers of a Dask cluster, each with a client of its own.
 
     A worker answers as many rows at once as it has threads, with the accounts of its machine.
     signedin has to be installed there and on the scheduler's machine, in this version.

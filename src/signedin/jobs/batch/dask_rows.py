@@ -130,7 +130,7 @@ class DaskRows:
     async def answer(
         self, row: Claimed, prompt: str, on_session: OnSession, on_changes: OnChanges
     ) -> RunResult[object]:
-        """Has a row answered; see `Executor.answer`."""
+        """Runs a row; see `Executor.answer`."""
         del on_changes  # there are no worktrees
         key = f"signedin-row-{row.key}-{uuid.uuid4().hex}"  # no row finds the task of another
         self._heard[key] = _Heard()

@@ -245,7 +245,7 @@ class Journal:
         continues: bool,
         counts: bool,
     ) -> None:
-        """Has a row wait that was refused by a limit or lost; one that is due already is pending.
+        """Makes a row wait that was refused by a limit or lost; one that is due already is pending.
 
         Args:
             place: The row.

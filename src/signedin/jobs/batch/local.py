@@ -46,7 +46,7 @@ class LocalExecutor:
     async def answer(
         self, row: Claimed, prompt: str, on_session: OnSession, on_changes: OnChanges
     ) -> RunResult[object]:
-        """Has a row answered; see `Executor.answer`."""
+        """Runs a row; see `Executor.answer`."""
         if not self._worktree:
             return await self._answered(row, prompt, self._options, on_session)
         async with AsyncWorktree(self._options.cwd) as tree:

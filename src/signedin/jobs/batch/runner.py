@@ -75,7 +75,7 @@ class ClusterLostError(SignedinError):
 
 
 class Executor(Protocol):
-    """Has prompts answered, in this process or elsewhere.
+    """Runs rows, in this process or elsewhere.
 
     Attributes:
         memory: Bytes that all agents together may take; ``None`` for what this machine has free.
@@ -86,7 +86,7 @@ class Executor(Protocol):
     async def answer(
         self, row: Claimed, prompt: str, on_session: OnSession, on_changes: OnChanges
     ) -> RunResult[object]:
-        """Has a row answered.
+        """Runs a row.
 
         Args:
             row: The row; if it has a session, its conversation is continued.
@@ -175,7 +175,7 @@ class ReadingThread:
                 return
 
     def close(self) -> None:
-        """Has the thread end."""
+        """Ends the thread."""
         self._leave.set()
         self._asked.put(None)
 

@@ -182,7 +182,7 @@ class Dialect(Protocol):
 
         Raises:
             ProviderNotInstalledError: It is not installed.
-            AuthRequiredError: Nobody is signed in, as far as that is known beforehand.
+            AuthRequiredError: Not signed in, as far as that is known beforehand.
             UnsupportedOptionError: It cannot honour an option.
             PermissionDeniedError: It would follow what an untrusted project configures.
         """

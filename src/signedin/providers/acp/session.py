@@ -227,7 +227,7 @@ class ACPSession(ProviderSession):
         """Begins or resumes the session on a live agent.
 
         Raises:
-            AuthRequiredError: Nobody is signed in to the agent.
+            AuthRequiredError: Not signed in to the agent.
             SignedinError: It refuses for another reason.
         """
         if self._running is not None and self._running.agent.closed is None:

@@ -1,7 +1,7 @@
 """ChatGPT over HTTP, with the user's own plan.
 
 Most programs use `signedin.Client`. `ChatGPTTransport` is one level below it: requests for answers
-in the format of the Responses API, the account's models, and what is left of the plan.
+in the format of the Responses API, the account's models, and the remaining quota of the plan.
 """
 
 from typing import TYPE_CHECKING

@@ -92,7 +92,7 @@ class ChatGPTAuth:
         """Writes the page to open to standard error and waits until the user has signed in.
 
         Raises:
-            SignedinError: Nobody was signed in.
+            SignedinError: The sign-in failed.
         """
         sign_in = await self.start_login("browser", None)
         try:

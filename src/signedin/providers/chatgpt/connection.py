@@ -72,7 +72,7 @@ class Connection:
         """Returns the account that requests are for, if the login names one.
 
         Raises:
-            AuthRequiredError: Nobody is signed in.
+            AuthRequiredError: Not signed in.
         """
         return (await self._access.current()).account_id
 
@@ -91,7 +91,7 @@ class Connection:
             body: JSON.
 
         Raises:
-            AuthRequiredError: Nobody is signed in, or the login is no longer accepted.
+            AuthRequiredError: Not signed in, or the login is no longer accepted.
             SignedinError: The backend cannot be reached, or refused the request.
         """
         access = await self._access.current()

@@ -48,7 +48,7 @@ class ChatGPTProvider(Provider):
         """Begins, resumes or forks a conversation.
 
         Raises:
-            AuthRequiredError: Nobody is signed in.
+            AuthRequiredError: Not signed in.
             InvalidOptionError: An option cannot be used, or there is no such conversation.
         """
         keys = read_keys(request.options)
@@ -81,7 +81,7 @@ class ChatGPTProvider(Provider):
         ]
 
     async def limits(self, options: TurnOptions) -> RateLimits:
-        """Returns what is left of the plan."""
+        """Returns the remaining quota of the plan."""
         return await (await self._transport(read_keys(options))).limits()
 
     def auth(self, options: TurnOptions) -> ChatGPTAuth:

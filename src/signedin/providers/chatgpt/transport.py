@@ -93,7 +93,7 @@ class ChatGPTTransport:
             idle_timeout: Seconds that may pass without a byte.
 
         Raises:
-            AuthRequiredError: Nobody is signed in.
+            AuthRequiredError: Not signed in.
         """
         stored_login = StoredLogin(account, SignInSettings())
         return cls(stored_login, profile=await stored_login.profile(), idle_timeout=idle_timeout)
@@ -106,7 +106,7 @@ class ChatGPTTransport:
         """Returns the id of the account that asks, if the login names one.
 
         Raises:
-            AuthRequiredError: Nobody is signed in.
+            AuthRequiredError: Not signed in.
         """
         return await self._connection.account()
 
@@ -133,7 +133,7 @@ class ChatGPTTransport:
         return models[0].slug
 
     async def limits(self) -> RateLimits:
-        """Requests what is left of the plan, or returns what the latest answer reported.
+        """Requests the remaining quota of the plan, or returns what the latest answer reported.
 
         Raises:
             UnsupportedOptionError: The backend of this profile has no endpoint for it, and no

@@ -118,7 +118,7 @@ class ClaudeAuth:
         code = await run_in_terminal([program, "auth", "login"], env=environment)
         if code:
             raise CommandExecutionError(
-                f"claude auth login ended with exit code {code}; nobody was signed in",
+                f"claude auth login ended with exit code {code}; the sign-in failed",
                 returncode=code,
             )
         await self._changed()
@@ -230,13 +230,13 @@ class ClaudeLogin:
                 code = await self._process.wait()
         except TimeoutError:
             raise TimeoutExceededError(
-                f"nobody has signed in within {timeout:g} s; the attempt continues: wait again or "
+                f"sign-in not completed within {timeout:g} s; the attempt continues: wait again or "
                 "cancel it"
             ) from None
         await self.cancel()
         if code:
             reason = self._process.stderr.strip() or f"exit code {code}"
-            raise AuthRequiredError(f"nobody was signed in to claude: {reason}")
+            raise AuthRequiredError(f"sign-in to claude failed: {reason}")
         self._succeeded = True
         await finish(self._on_success())
 

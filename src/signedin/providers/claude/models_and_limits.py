@@ -83,7 +83,7 @@ def limits_in(answer: msgspec.Raw) -> RateLimits | None:
     """Returns what the answer to ``get_usage`` reports about the plan; ``None`` if it is not known.
 
     Raises:
-        AuthRequiredError: Nobody is signed in with a plan.
+        AuthRequiredError: Not signed in with a plan.
     """
     usage = answered(answer, _Usage)
     if not usage.rate_limits_available:

@@ -416,7 +416,7 @@ def _arguments(block: Block) -> Mapping[str, object]:
 def _retry(notice: Notice, now: float, payload: msgspec.Raw) -> RetryEvent:
     reason = " ".join(str(part) for part in (notice.error_status, notice.error) if part)
     return RetryEvent(
-        text=f"the model request failed ({reason or 'no reason given'}); trying again",
+        text=f"the model request failed ({reason or 'no reason given'}); retrying",
         attempt=notice.attempt,
         delay=None if notice.retry_delay_ms is None else notice.retry_delay_ms / 1000,
         timestamp=now,

@@ -89,13 +89,13 @@ class ClaudeProvider(Provider):
             return with_usual(models_in(process.initialized), launch.model, launch.effort)
 
     async def limits(self, options: TurnOptions) -> RateLimits:
-        """Returns what is left of the plan.
+        """Returns the remaining quota of the plan.
 
         Claude Code treats this request as nonessential traffic. Where signedin disabled that, a
         process that may send it asks again.
 
         Raises:
-            AuthRequiredError: Nobody is signed in with a plan.
+            AuthRequiredError: Not signed in with a plan.
             ProtocolError: Claude Code could not find out.
         """
         await self._load()
@@ -109,7 +109,7 @@ class ClaudeProvider(Provider):
             finally:
                 await process.aclose()
         if limits is None:
-            raise ProtocolError("claude could not find out what is left of the plan")
+            raise ProtocolError("claude could not find out the remaining quota of the plan")
         return limits
 
     async def prewarm(self, options: TurnOptions) -> None:

@@ -101,7 +101,7 @@ class ResultTracker:
         return [used, *self._judge(result, now, payload)]
 
     def take_limit(self, info: RateLimitInfo, now: float, payload: msgspec.Raw) -> list[Event]:
-        """Returns the event for what is left of the plan, if it is reported."""
+        """Returns the event for the remaining quota of the plan, if it is reported."""
         # Too many requests in a short time are reported alike, but for no window of the plan.
         rejected = info.status == "rejected" and info.rate_limit_type is not None
         self._limit = info if rejected else None

@@ -100,7 +100,9 @@ class ClaudeSession(ProviderSession):
             UnsupportedOptionError: Images were given, which no summary takes.
         """
         if options.images:
-            raise UnsupportedOptionError("claude", "images", "compact() takes none")
+            raise UnsupportedOptionError(
+                "claude", "images", "images are not supported by compact()"
+            )
         if self._begun is None:
             raise SignedinError("an empty session cannot be compacted; run a turn first")
         return await self._started_turn(message_with("/compact"), options, host)

@@ -123,7 +123,7 @@ class CodexAuth:
         code = await run_in_terminal([str(program), "login"], env=environment)
         if code:
             raise CommandExecutionError(
-                f"codex login ended with exit code {code}; nobody was signed in", returncode=code
+                f"codex login ended with exit code {code}; the sign-in failed", returncode=code
             )
         await self._changed()
 

@@ -42,7 +42,7 @@ async def first_start(home: Path, program: Path) -> AsyncGenerator[bool, None]:
 
 
 async def make_ready(home: Path, program: Path, environment: Mapping[str, str]) -> None:
-    """Has Codex make its databases in a home in which it was not started before."""
+    """Makes Codex create its databases in a home in which it was not started before."""
     async with first_start(home, program) as is_new:
         if is_new:
             with suppress(TimeoutExceededError, OSError):  # the turn reports what is wrong with it

@@ -112,10 +112,10 @@ class AppServerProvider(Provider):
             return with_usual(await store.list_models(server), model, asked.effort)
 
     async def limits(self, options: TurnOptions) -> RateLimits:
-        """Reports what is left of the plan.
+        """Reports the remaining quota of the plan.
 
         Raises:
-            AuthRequiredError: Nobody is signed in with ChatGPT.
+            AuthRequiredError: Not signed in with ChatGPT.
         """
         async with self._use(options) as server:
             from signedin.providers.codex.app_server import normalise, store  # noqa: PLC0415

@@ -68,7 +68,7 @@ class FallbackProvider(Provider):
         return await self._only("models").models(options)
 
     async def limits(self, options: TurnOptions) -> RateLimits:
-        """Returns what is left of the plan of one provider."""
+        """Returns the remaining quota of the plan of one provider."""
         return await self._only("limits").limits(options)
 
     def auth(self, options: TurnOptions) -> AuthBackend:

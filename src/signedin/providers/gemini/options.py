@@ -137,7 +137,7 @@ def start(config: ProviderConfig, options: TurnOptions) -> Start:
 
     Raises:
         PermissionDeniedError: It would follow what an untrusted project configures.
-        AuthRequiredError: Nobody is signed in.
+        AuthRequiredError: Not signed in.
         BillingError: It would be billed in another way than the caller chose.
     """
     check_trust(options, headless=config.transport != ACP)

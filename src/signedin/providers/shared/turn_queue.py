@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class TurnQueue(Generic[T]):
-    """Has one consumer, who takes everything at once.
+    """Serves one consumer, which takes everything at once.
 
     Args:
         gate: Holds the producer back while the consumer is slow.

@@ -85,7 +85,7 @@ class Cassette:
         self._head = self._recorder.hidden(described)
 
     def show(self, speed: float) -> None:
-        """Has it played to be looked at: at a speed, and whatever the agent is answered.
+        """Plays it for a viewer: at a speed, and whatever the agent is answered.
 
         Args:
             speed: 1 is that of the recording, 0 is at once.
@@ -140,7 +140,7 @@ class Cassette:
         return process
 
     def served(self, process: Process, call: Caller[T]) -> Caller[T]:
-        """Has the calls of Python tools recorded that an agent makes over HTTP, or played.
+        """Records the calls of Python tools that an agent makes over HTTP, or plays them.
 
         Args:
             process: The agent's, which `start` returned.

@@ -123,7 +123,7 @@ async def test_a_request_elsewhere_carries_no_token() -> None:
 
 def test_nobody_is_signed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGNEDIN_HOME", str(tmp_path))
-    with pytest.raises(AuthRequiredError, match="nobody is signed in"):
+    with pytest.raises(AuthRequiredError, match="not signed in"):
         signedin_openai("nobody")
 
 

@@ -45,7 +45,7 @@ class AccessSource(Protocol):
         """Returns the access of the login, refreshed if it is about to end.
 
         Raises:
-            AuthRequiredError: Nobody is signed in, or the login was ended.
+            AuthRequiredError: Not signed in, or the login was ended.
         """
         ...
 
@@ -55,6 +55,6 @@ class AccessSource(Protocol):
         What is stored is read again, and refreshed only if it is still the refused one.
 
         Raises:
-            AuthRequiredError: Nobody is signed in, or the login was ended.
+            AuthRequiredError: Not signed in, or the login was ended.
         """
         ...

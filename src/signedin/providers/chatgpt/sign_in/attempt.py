@@ -62,7 +62,7 @@ class ChatGPTSignIn:
 
         Raises:
             InvalidOptionError: It is not the answer to this sign-in, which continues.
-            AuthRequiredError: It is, and nobody was signed in.
+            AuthRequiredError: It is, and the sign-in failed.
         """
         await self._flow.submit(code)
 
@@ -70,9 +70,9 @@ class ChatGPTSignIn:
         """Waits until the user has signed in; see `AsyncLogin.wait`."""
         await asyncio.wait({self._task}, timeout=timeout)
         if not self._task.done():
-            raise TimeoutExceededError(f"nobody has signed in to chatgpt within {timeout:g} s")
+            raise TimeoutExceededError(f"sign-in to chatgpt not completed within {timeout:g} s")
         if self._task.cancelled():
-            raise AuthRequiredError("nobody was signed in to chatgpt: the login was cancelled")
+            raise AuthRequiredError("sign-in to chatgpt failed: the login was cancelled")
         self._task.result()
 
     async def cancel(self) -> None:
@@ -95,7 +95,7 @@ class ChatGPTSignIn:
             if not limit.expired():
                 raise
             raise AuthRequiredError(
-                f"nobody has signed in to chatgpt within {SIGN_IN_SECONDS / 60:g} minutes; "
+                f"sign-in to chatgpt not completed within {SIGN_IN_SECONDS / 60:g} minutes; "
                 "begin again"
             ) from None
         finally:

@@ -73,7 +73,7 @@ class BrowserFlow:
 
         Raises:
             NotOursError: It is not the answer to this sign-in.
-            SignedinError: It is, and nobody was signed in.
+            SignedinError: It is, and the sign-in failed.
         """
         await self._begun().submit(address)
 
@@ -84,7 +84,7 @@ class BrowserFlow:
 
     async def _complete(self, redirect: Redirect) -> None:
         if redirect.issuer not in (None, self._exchange.profile.issuer):
-            raise AuthRequiredError("nobody was signed in to chatgpt: another issuer answered")
+            raise AuthRequiredError("sign-in to chatgpt failed: another issuer answered")
         client_id = await self._exchange.client.client_id(redirect)
         code = AuthorizationCode(redirect.code, self._begun().address, self._verifier)
         await self._exchange.complete(client_id, code)

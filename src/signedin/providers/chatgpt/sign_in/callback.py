@@ -85,7 +85,7 @@ class CallbackServer:
 
         Raises:
             NotOursError: It is not the answer to this sign-in.
-            SignedinError: It is, and nobody was signed in.
+            SignedinError: It is, and the sign-in failed.
         """
         redirect = read_redirect(address, self._state)
         if self._outcome is None:

@@ -97,15 +97,15 @@ class AgentClient:
         if redirect.error in _UNKNOWN:
             await self._registrations.forget()
             raise AuthRequiredError(
-                "nobody was signed in to chatgpt: the account no longer knows this program "
-                f"({redirect.error}); sign in once more to register it again"
+                "sign-in to chatgpt failed: the account no longer knows this program "
+                f"({redirect.error}); sign in again to register it again"
             )
         _check_accepted(redirect)
         given = redirect.client_id or (self._known.client_id if self._known else None)
         if given is None:
-            raise AuthRequiredError("nobody was signed in to chatgpt: no client id was given")
+            raise AuthRequiredError("sign-in to chatgpt failed: no client id was given")
         if self._known is not None and given != self._known.client_id:
-            raise AuthRequiredError("nobody was signed in to chatgpt: the client id has changed")
+            raise AuthRequiredError("sign-in to chatgpt failed: the client id has changed")
         return given
 
     async def check(self, login: ChatGPTLogin) -> None:
@@ -119,7 +119,7 @@ class AgentClient:
         )
         if self._known is not None and subject != self._known.subject:
             raise AuthRequiredError(
-                "nobody was signed in to chatgpt: this is another person's account than before; "
+                "sign-in to chatgpt failed: this is another person's account than before; "
                 "store it separately with --account NAME"
             )
         await self._registrations.remember(Client(login.client_id, subject))
@@ -127,7 +127,7 @@ class AgentClient:
 
 def _check_accepted(redirect: Redirect) -> None:
     if redirect.error is not None:
-        raise AuthRequiredError(f"nobody was signed in to chatgpt: {redirect.refusal}")
+        raise AuthRequiredError(f"sign-in to chatgpt failed: {redirect.refusal}")
 
 
 _UNKNOWN = ("invalid_client", "unauthorized_client")

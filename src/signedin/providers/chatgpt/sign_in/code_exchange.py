@@ -74,5 +74,5 @@ class CodeExchange(msgspec.Struct, frozen=True, kw_only=True):
         needed = self.profile.required_scope
         if needed and needed not in granted:
             raise AuthRequiredError(
-                f"nobody was signed in to chatgpt: the use of the plan was not granted ({needed})"
+                f"sign-in to chatgpt failed: the use of the plan was not granted ({needed})"
             )

@@ -105,4 +105,4 @@ class DeviceFlow:
                 self._interval = min(self._interval + DEFAULT_INTERVAL, LONGEST_INTERVAL)
             passes = answer.status in _PENDING or answer.status == 429 or answer.status >= 500
             if not passes and answer.code not in _GO_ON:
-                raise AuthRequiredError(f"nobody was signed in to chatgpt: {answer.code}")
+                raise AuthRequiredError(f"sign-in to chatgpt failed: {answer.code}")

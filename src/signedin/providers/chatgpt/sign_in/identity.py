@@ -35,7 +35,7 @@ async def check_identity(
         import jwt  # noqa: PLC0415 - 60 ms, and only needed to sign in
 
     if token is None:
-        raise AuthRequiredError(f"{_NOBODY}: the sign-in server returned no ID token")
+        raise AuthRequiredError(f"{_FAILED}: the sign-in server returned no ID token")
     answer = await get(keys_url)
     answer.check()
     try:
@@ -60,18 +60,18 @@ async def check_identity(
     except (jwt.PyJWTError, KeyError, ValueError, OverflowError, RecursionError) as error:
         # Without the library's own words, which may quote the token.
         raise AuthRequiredError(
-            f"{_NOBODY}: the ID token is not valid ({type(error).__name__})"
+            f"{_FAILED}: the ID token is not valid ({type(error).__name__})"
         ) from None
     if not secrets.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
-        raise AuthRequiredError(f"{_NOBODY}: the ID token belongs to another sign-in")
+        raise AuthRequiredError(f"{_FAILED}: the ID token belongs to another sign-in")
     audience = claims["aud"]
     others = {*cast("list[str]", audience)} - {client_id} if isinstance(audience, list) else ()
     if others and claims.get("azp") != client_id:  # OpenID Connect Core 3.1.3.7
-        raise AuthRequiredError(f"{_NOBODY}: the ID token is for other programs, too")
+        raise AuthRequiredError(f"{_FAILED}: the ID token is for other programs, too")
     subject = claims["sub"]
     if not isinstance(subject, str) or not subject:
-        raise AuthRequiredError(f"{_NOBODY}: the ID token does not say who has signed in")
+        raise AuthRequiredError(f"{_FAILED}: the ID token does not say who has signed in")
     return subject
 
 
-_NOBODY = "nobody was signed in to chatgpt"
+_FAILED = "sign-in to chatgpt failed"

@@ -59,5 +59,5 @@ UNREADABLE = Page(HTTPStatus.BAD_REQUEST, "Nothing to do here", "This is not an 
 
 
 def not_signed_in(reason: str) -> Page:
-    """Returns the page that says why nobody was signed in."""
+    """Returns the page that says why the sign-in failed."""
     return Page(HTTPStatus.OK, "Not signed in", reason)

@@ -74,13 +74,11 @@ class StoredLogin:
         """Returns the way the login was signed in, which says where its requests go.
 
         Raises:
-            AuthRequiredError: Nobody is signed in, or not in the way the caller chose.
+            AuthRequiredError: Not signed in, or not in the way the caller chose.
         """
         login = await self.read()
         if login is None:
-            raise self._auth_required(
-                f"nobody is signed in: there is no login in {self.where}", None
-            )
+            raise self._auth_required(f"not signed in: there is no login in {self.where}", None)
         return self._profile_of(login)
 
     async def current(self) -> Access:

@@ -73,12 +73,10 @@ async def exchange_code(
         },
     )
     if answer.status in (400, 401, 403):
-        raise AuthRequiredError(f"nobody was signed in to chatgpt: {answer.code}")
+        raise AuthRequiredError(f"sign-in to chatgpt failed: {answer.code}")
     answer.check()
     if (answer.text("token_type") or "bearer").lower() != "bearer":
-        raise AuthRequiredError(
-            "nobody was signed in to chatgpt: the server returned no bearer token"
-        )
+        raise AuthRequiredError("sign-in to chatgpt failed: the server returned no bearer token")
     blank = ChatGPTLogin(profile=profile.name, client_id=client_id, access_token="")
     return Grant(_merged(blank, answer), answer.text("scope"))
 

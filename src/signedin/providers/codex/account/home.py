@@ -57,7 +57,7 @@ def launch_environment(
 
 
 def require_home(environment: Mapping[str, str]) -> None:
-    """Refuses a mistyped home: made on the way, it would be a new one where nobody is signed in.
+    """Refuses a mistyped home: made on the way, it would be a new one without a login.
 
     Raises:
         InvalidOptionError: The home that the environment names is not there.
@@ -97,10 +97,10 @@ def _paid_otherwise(account: Account, config: ProviderConfig, asked: CodexOption
 
 
 def nobody_signed_in(account: Account) -> AuthRequiredError:
-    """Returns the error of a turn that nobody is signed in for."""
+    """Returns the error of a turn without a login."""
     command = sign_in_command("codex", source=account.source, account=account.name)
     return AuthRequiredError(
-        f"nobody is signed in to codex: there is no login in {account.home}. Sign in with: "
+        f"not signed in to codex: there is no login in {account.home}. Sign in with: "
         f"{typed_here(command)}"
     )
 

@@ -87,7 +87,7 @@ class _AsyncLoginAttempt:
                 result = await asyncio.shield(outcome)
         except TimeoutError:
             raise TimeoutExceededError(
-                f"nobody has signed in within {timeout:g} s; the attempt continues: wait again or "
+                f"sign-in not completed within {timeout:g} s; the attempt continues: wait again or "
                 "cancel it"
             ) from None
         finally:

@@ -113,7 +113,7 @@ class PendingLogin:
             return
         await self.aclose()
         reason = ended.error or "the login was cancelled"
-        raise AuthRequiredError(f"nobody was signed in to codex: {reason}")
+        raise AuthRequiredError(f"sign-in to codex failed: {reason}")
 
     async def cancel(self) -> None:
         """Cancels the login."""

@@ -25,7 +25,7 @@ def export_login(home: Path, passphrase: str | None) -> str:
         login = file.read_bytes()
     except FileNotFoundError:
         raise AuthRequiredError(
-            f"there is no login in {file}; nobody is signed in there, or the login is in a keyring"
+            f"there is no login in {file}: not signed in there, or the login is in a keyring"
         ) from None
     if not is_login(login):
         raise InvalidOptionError(f"{file} is not a Codex login")

@@ -484,10 +484,10 @@ class Codex:
         return call(lambda: self._async.models(include_hidden=include_hidden))
 
     def limits(self) -> p.GetAccountRateLimitsResponse:
-        """Reports what is left of the plan.
+        """Reports the remaining quota of the plan.
 
         Raises:
-            AuthRequiredError: Nobody is signed in with ChatGPT.
+            AuthRequiredError: Not signed in with ChatGPT.
         """
         return call(self._async.limits)
 

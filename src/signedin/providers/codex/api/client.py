@@ -267,10 +267,10 @@ class AsyncCodex:
         return await store.all_models(server, include_hidden=include_hidden)
 
     async def limits(self) -> p.GetAccountRateLimitsResponse:
-        """Reports what is left of the plan.
+        """Reports the remaining quota of the plan.
 
         Raises:
-            AuthRequiredError: Nobody is signed in with ChatGPT.
+            AuthRequiredError: Not signed in with ChatGPT.
         """
         return await store.account_limits(await self._connection.server())
 

@@ -173,7 +173,7 @@ class CodexSession(ProviderSession):
         return await self._start(asked, host, begin)
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> CodexTurn:
-        """Has Codex replace the thread's history by a summary."""
+        """Compacts the thread: Codex replaces its history by a summary."""
         asked = self._read(options)
         _refuse_images(options, "a compaction")
 
@@ -187,7 +187,7 @@ class CodexSession(ProviderSession):
     async def start_review(
         self, target: ReviewTarget, options: TurnOptions, host: Host
     ) -> CodexTurn:
-        """Has Codex review changes, in this thread.
+        """Asks Codex to review changes, in this thread.
 
         Raises:
             UnsupportedOptionError: It was given images.
@@ -474,7 +474,7 @@ class _ThreadSettings(msgspec.Struct, rename="camel", kw_only=True):
 
 def _refuse_images(options: TurnOptions, turn: str) -> None:
     if options.images:
-        raise UnsupportedOptionError("codex", "images", f"{turn} takes none")
+        raise UnsupportedOptionError("codex", "images", f"images are not supported by {turn}")
 
 
 def _start_params(options: TurnOptions, settings: dict[str, Any]) -> p.ThreadStartParams:

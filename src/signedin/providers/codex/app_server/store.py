@@ -64,10 +64,10 @@ async def all_models(server: AppServer, *, include_hidden: bool = False) -> list
 
 
 async def account_limits(server: AppServer) -> p.GetAccountRateLimitsResponse:
-    """Reports what is left of the plan.
+    """Reports the remaining quota of the plan.
 
     Raises:
-        AuthRequiredError: Nobody is signed in with ChatGPT.
+        AuthRequiredError: Not signed in with ChatGPT.
     """
     try:
         return await server.call(

@@ -113,7 +113,7 @@ class ExecProvider(Provider):
 
         Raises:
             BillingError: It would not run on what the caller wants to pay with.
-            AuthRequiredError: Nobody is signed in.
+            AuthRequiredError: Not signed in.
         """
         if request.resume is not None:
             checked_id(request.resume)

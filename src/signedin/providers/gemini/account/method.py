@@ -145,7 +145,7 @@ def check_signed_in(start: Start) -> None:
     if there is none.
 
     Raises:
-        AuthRequiredError: Nobody is signed in.
+        AuthRequiredError: Not signed in.
         InvalidOptionError: A settings file is not JSON.
     """
     methods = [chosen_method(start)[0]]
