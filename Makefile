@@ -67,6 +67,7 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/python scripts/generate_blocking.py
+	$(BIN)/python scripts/import_graph.py --draw
 
 # With the real Codex, of a turn against a scripted model.
 pictures: $(STAMP)
