@@ -76,7 +76,7 @@ class Activity:
 
     def now(self, *above: RenderableType) -> RenderableType:
         """Returns what goes on, below what else is growing; its end where that is too high."""
-        return Tail(Group(*above, *self._blocks()), -_LINES_BELOW)
+        return ScreenTail(Group(*above, *self._blocks()), -_LINES_BELOW)
 
     def _blocks(self) -> Iterator[RenderableType]:
         now = time.monotonic()
@@ -86,7 +86,9 @@ class Activity:
             yield _line(action, now)
             if action.output:
                 output = Text(blocks.printable(action.output).rstrip("\n"), style="dim")
-                yield Padding(Tail(output, max(WINDOW_LINES // len(windows), 1)), (0, 0, 0, 2))
+                yield Padding(
+                    ScreenTail(output, max(WINDOW_LINES // len(windows), 1)), (0, 0, 0, 2)
+                )
         if not self._actions:
             yield _line(self._phase, now)
 
@@ -122,7 +124,7 @@ class Activity:
             self._phase = _Doing(label, time.monotonic())
 
 
-class Tail:
+class ScreenTail:
     """The last lines of something that may be longer than the screen.
 
     Args:

@@ -34,7 +34,7 @@ VERSION_SECONDS = 30.0
 SMOKE_SECONDS = 60.0
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """One check and its result.
 
     Attributes:
@@ -83,7 +83,7 @@ def _built_in() -> list[str]:
     return [name for name in BUILT_IN if not load_provider(name).takes_command]
 
 
-async def _findings(providers: Sequence[str], *, smoke: bool) -> list[Finding]:
+async def _findings(providers: Sequence[str], *, smoke: bool) -> list[CheckResult]:
     found = [_home()]
     for name in providers:
         async with AsyncClient(name) as client:
@@ -100,8 +100,8 @@ async def _findings(providers: Sequence[str], *, smoke: bool) -> list[Finding]:
     return found
 
 
-def _installed(name: str, installation: Installation) -> Finding:
-    program = partial(Finding, provider=name, check="program")
+def _installed(name: str, installation: Installation) -> CheckResult:
+    program = partial(CheckResult, provider=name, check="program")
     if installation.usable is not None:
         return program(level="ok", message=f"{installation.path} (from {installation.origin})")
     asked_for = installation.origin in ("argument", "environment")
@@ -112,17 +112,17 @@ def _installed(name: str, installation: Installation) -> Finding:
     )
 
 
-async def _version(name: str, program: Path) -> Finding:
+async def _version(name: str, program: Path) -> CheckResult:
     by_hand = f"run it by hand: {program} --version"
-    failed = partial(Finding, provider=name, check="version", level="problem", remedy=by_hand)
+    failed = partial(CheckResult, provider=name, check="version", level="problem", remedy=by_hand)
     try:
         return _compared(name, await asked_version(program, VERSION_SECONDS))
     except (SignedinError, OSError) as error:
         return failed(message=f"{program.name} --version {error}")
 
 
-def _compared(name: str, version: str) -> Finding:
-    finding = partial(Finding, provider=name, check="version")
+def _compared(name: str, version: str) -> CheckResult:
+    finding = partial(CheckResult, provider=name, check="version")
     versions = load_provider(name).tested
     if versions is None:
         return finding(level="ok", message=version)
@@ -141,9 +141,9 @@ def _compared(name: str, version: str) -> Finding:
             return finding(level="ok", message=f"{version}; {tested}")
 
 
-async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
+async def _account(client: AsyncClient) -> AsyncGenerator[CheckResult, None]:
     name = client.provider
-    login = partial(Finding, provider=name, check="login")
+    login = partial(CheckResult, provider=name, check="login")
     see_status = f"see: signedin auth status --provider {name}"
     try:
         status = await client.auth_status()
@@ -164,7 +164,7 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
         yield login(level="missing", message=message, remedy=remedy)
     unless_meant = "remove it unless you set it on purpose"
     for warning in status.warnings:
-        yield Finding(
+        yield CheckResult(
             provider=name, check="billing", level="warning", message=warning, remedy=unless_meant
         )
     if status.home is not None:
@@ -174,11 +174,11 @@ async def _account(client: AsyncClient) -> AsyncGenerator[Finding, None]:
                 yield finding
 
 
-async def _sandbox(client: AsyncClient) -> list[Finding]:
+async def _sandbox(client: AsyncClient) -> list[CheckResult]:
     """Whose sandbox an agent works in; nothing of what runs no commands."""
     if not client.capabilities.workspace:
         return []
-    finding = partial(Finding, provider=client.provider, check="sandbox")
+    finding = partial(CheckResult, provider=client.provider, check="sandbox")
     match client.capabilities.sandbox:
         case None:
             return [finding(level="ok", message="none: only its questions limit it")]
@@ -193,24 +193,26 @@ async def _sandbox(client: AsyncClient) -> list[Finding]:
             return [finding(level="warning" if problem else "ok", message=message)]
 
 
-def _home() -> Finding:
+def _home() -> CheckResult:
     """Signedin's own folder."""
     try:
         return _writable("signedin", signedin_home(), HOME_VARIABLE)
     except InvalidOptionError as error:
-        return Finding(provider="signedin", check="home", level="problem", message=error.message)
+        return CheckResult(
+            provider="signedin", check="home", level="problem", message=error.message
+        )
 
 
-def _writable(name: str, home: Path, variable: str) -> Finding:
+def _writable(name: str, home: Path, variable: str) -> CheckResult:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
-    finding = partial(Finding, provider=name, check="home")
+    finding = partial(CheckResult, provider=name, check="home")
     if os.access(existing, os.W_OK | os.X_OK):
         return finding(level="ok", message=str(home))
     remedy = f"set {variable} to a writable folder" if variable else "fix its permissions"
     return finding(level="problem", message=f"{existing} is not writable", remedy=remedy)
 
 
-def _trusted(home: Path) -> Iterator[Finding]:
+def _trusted(home: Path) -> Iterator[CheckResult]:
     """What Codex's configuration trusts, which may be the doing of an earlier signedin."""
     own = choose_account(VENDOR, source="external", name=None, billing=None, env={}).home
     for file in dict.fromkeys(folder / CONFIG_FILE for folder in (home, own)):
@@ -229,12 +231,12 @@ def _trusted(home: Path) -> Iterator[Finding]:
                 "write such entries when a turn was allowed to write: delete from that file those "
                 "you did not intend, the line [projects.…] and the trust_level below it"
             )
-        yield Finding(
+        yield CheckResult(
             provider="codex", check="trust", level="warning", message=message, remedy=remedy
         )
 
 
-async def _smoke(name: str) -> Finding:
+async def _smoke(name: str) -> CheckResult:
     """Runs a turn that cannot reach any network: the agent knows only the model on 127.0.0.1."""
     with (
         LoopbackModel(ANSWER) as model,
@@ -244,7 +246,7 @@ async def _smoke(name: str) -> Finding:
             options = model.client_options(name)
         except ValueError:
             message = "there is no scripted model for it"
-            return Finding(provider=name, check="smoke run", level="missing", message=message)
+            return CheckResult(provider=name, check="smoke run", level="missing", message=message)
         try:
             async with AsyncClient(name, cwd=project, timeout=SMOKE_SECONDS, **options) as client:
                 result = await client.run(f"Reply with exactly {ANSWER}")
@@ -253,11 +255,11 @@ async def _smoke(name: str) -> Finding:
     if result.text != ANSWER:
         return _failed_smoke(name, f"it answered {result.text!r} instead of {ANSWER!r}")
     message = f"a scripted model answered in {result.elapsed:.1f} s"
-    return Finding(provider=name, check="smoke run", level="ok", message=message)
+    return CheckResult(provider=name, check="smoke run", level="ok", message=message)
 
 
-def _failed_smoke(name: str, message: str) -> Finding:
-    return Finding(
+def _failed_smoke(name: str, message: str) -> CheckResult:
+    return CheckResult(
         provider=name,
         check="smoke run",
         level="problem",
@@ -266,7 +268,7 @@ def _failed_smoke(name: str, message: str) -> Finding:
     )
 
 
-def _table(findings: list[Finding]) -> str:
+def _table(findings: list[CheckResult]) -> str:
     rows = [("PROVIDER", "CHECK", "RESULT", "FOUND")]
     for each in findings:
         lines = each.message.splitlines() or [""]

@@ -10,7 +10,7 @@ import msgspec
 
 from signedin.accounts.status import AuthStatus
 from signedin.cli.auth import ExportedLogin, ImportedLogin, SignedOut
-from signedin.cli.doctor import Finding
+from signedin.cli.doctor import CheckResult
 from signedin.cli.documents import (
     Availability,
     BestOfDocument,
@@ -69,7 +69,7 @@ DOCUMENTS: Mapping[str, tuple[object, str]] = {
     "auth-list": (list[AuthStatus], "signedin auth list --json"),
     "auth-logout": (SignedOut, "signedin auth logout --json"),
     "config": (dict[str, Setting], "signedin config --json"),
-    "doctor": (list[Finding], "signedin doctor --json"),
+    "doctor": (list[CheckResult], "signedin doctor --json"),
     "error": (FailureDocument, "any command with --json that fails before it writes the above"),
     "demo-line": (AnyEvent | ResultLine | Checked, "a line of signedin demo --json"),
     "loopback-line": (Serving | Served, "a line of signedin loopback --json"),

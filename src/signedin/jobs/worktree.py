@@ -233,7 +233,7 @@ class AsyncWorktree:
             raise WorktreeError(f"setup: {ended.output}")
 
 
-class Place(msgspec.Struct, frozen=True):
+class Checkout(msgspec.Struct, frozen=True):
     """A folder of a repository, and a commit.
 
     Attributes:
@@ -249,7 +249,7 @@ class Place(msgspec.Struct, frozen=True):
     inside: Path
 
 
-async def find(folder: Path, base: str) -> Place:
+async def find(folder: Path, base: str) -> Checkout:
     """Finds the repository of a folder, and a commit.
 
     Raises:
@@ -269,7 +269,7 @@ async def find(folder: Path, base: str) -> Place:
         raise WorktreeError(
             f"there is no commit {base!r} in {top}; a worktree begins with one"
         ) from None
-    return Place(top, common, commit, where.relative_to(top))
+    return Checkout(top, common, commit, where.relative_to(top))
 
 
 def _resolved(*paths: Path) -> list[Path]:
@@ -286,7 +286,7 @@ class _Copy:
         ready: The tree it had when it was ready; a commit, as long as that is the same.
     """
 
-    def __init__(self, place: Place, folder: _Folder) -> None:
+    def __init__(self, place: Checkout, folder: _Folder) -> None:
         self.tree = folder.tree
         self.path = folder.tree / place.inside
         repositories = (place.common / "worktrees" / folder.path.name, place.common)

@@ -159,7 +159,7 @@ def session_usage(provider: str, session_id: str) -> UsageRow:
         FROM turns WHERE provider = ? AND session = ? GROUP BY 1, 2"""  # noqa: S608 - our own names
     with _opened() as database:
         found = database.execute(query, (provider, session_id)).fetchall()
-    parts = [_Part(model, bool(reported), sums) for model, reported, *sums in found]
+    parts = [_PricePart(model, bool(reported), sums) for model, reported, *sums in found]
     models = {part.model for part in parts}
     names: dict[Key, str] = {"model": parts[0].model} if len(models) == 1 else {}
     return _row(names, parts, _prices(models))
@@ -207,10 +207,10 @@ def _read(database: sqlite3.Connection, by: Sequence[Key], since: str | None) ->
     keys = ", ".join((*by, "model", "reported"))
     query = f"SELECT {keys}, {sums} FROM days WHERE day >= ? GROUP BY {keys} ORDER BY {keys}"  # noqa: S608 - our own names
     found = database.execute(query, (since or "",)).fetchall()
-    groups: dict[tuple[str, ...], list[_Part]] = {} if by else {(): []}
+    groups: dict[tuple[str, ...], list[_PricePart]] = {} if by else {(): []}
     for row in found:
         *names, model, reported = row[: len(by) + 2]
-        part = _Part(model, bool(reported), row[len(by) + 2 :])
+        part = _PricePart(model, bool(reported), row[len(by) + 2 :])
         groups.setdefault(tuple(names), []).append(part)
     prices = _prices(
         {part.model for parts in groups.values() for part in parts if not part.reported}
@@ -218,7 +218,7 @@ def _read(database: sqlite3.Connection, by: Sequence[Key], since: str | None) ->
     return [_row(dict(zip(by, names, strict=True)), groups[names], prices) for names in groups]
 
 
-class _Part(msgspec.Struct, frozen=True):
+class _PricePart(msgspec.Struct, frozen=True):
     """Turns of one model whose price was reported, or was not."""
 
     model: str
@@ -232,7 +232,7 @@ class _Part(msgspec.Struct, frozen=True):
 
 
 def _row(
-    names: Mapping[Key, str], parts: Sequence[_Part], prices: Mapping[str, UnitPrices | None]
+    names: Mapping[Key, str], parts: Sequence[_PricePart], prices: Mapping[str, UnitPrices | None]
 ) -> UsageRow:
     sums = [part.tokens for part in parts]
     total = {name: sum(each[name] for each in sums) for name in (*_SUMS, "vendor_usd")}

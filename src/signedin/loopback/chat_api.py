@@ -52,29 +52,29 @@ _TIME = re.compile(r"\A<current_datetime>[^<]*</current_datetime>\s*")
 _encode = msgspec.json.Encoder().encode
 
 
-class _Content(Struct):
+class _ChatContent(Struct):
     type: str = ""
     text: str = ""
 
 
-class _Message(Struct):
+class _ChatMessage(Struct):
     role: str = ""
-    content: str | Sequence[_Content] | None = None
+    content: str | Sequence[_ChatContent] | None = None
     tool_call_id: str = ""
 
 
-class _Function(Struct):
+class _ChatFunction(Struct):
     name: str = ""
 
 
-class _Tool(Struct):
-    function: _Function = msgspec.field(default_factory=_Function)
+class _ChatTool(Struct):
+    function: _ChatFunction = msgspec.field(default_factory=_ChatFunction)
 
 
-class _Request(Struct):
+class _ChatRequest(Struct):
     model: str = ""
-    messages: Sequence[_Message] = ()
-    tools: Sequence[_Tool] | None = None
+    messages: Sequence[_ChatMessage] = ()
+    tools: Sequence[_ChatTool] | None = None
 
 
 class ChatAPI:
@@ -92,7 +92,7 @@ class ChatAPI:
         Raises:
             ValueError: The body is not a request for a completion.
         """
-        request = msgspec.convert(body, _Request)
+        request = msgspec.convert(body, _ChatRequest)
         prompt, outputs = _last_turn(request.messages)
         return Reading(
             model=request.model,
@@ -218,7 +218,7 @@ class UnstreamedCompletion(Unstreamed[ChatStream]):
         return _encode(self._stream.completion("chat.completion", [choice]))
 
 
-def _last_turn(messages: Sequence[_Message]) -> tuple[str, list[ToolOutput]]:
+def _last_turn(messages: Sequence[_ChatMessage]) -> tuple[str, list[ToolOutput]]:
     """What the user typed last, and the tool answers that came after it."""
     prompt, outputs = "", list[ToolOutput]()
     for message in messages:
@@ -229,12 +229,12 @@ def _last_turn(messages: Sequence[_Message]) -> tuple[str, list[ToolOutput]]:
     return prompt, outputs
 
 
-def _typed(content: str | Sequence[_Content] | None) -> str:
+def _typed(content: str | Sequence[_ChatContent] | None) -> str:
     texts = (_TIME.sub("", text) for text in _texts(content))
     return "".join(text for text in texts if not text.lstrip().startswith(_NOT_TYPED))
 
 
-def _texts(content: str | Sequence[_Content] | None) -> list[str]:
+def _texts(content: str | Sequence[_ChatContent] | None) -> list[str]:
     if content is None or isinstance(content, str):
         return [content or ""]
     return [part.text for part in content]

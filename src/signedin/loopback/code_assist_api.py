@@ -41,7 +41,7 @@ _ACCOUNT: Mapping[str, Mapping[str, object]] = {
 _CONTENT = ("streamGenerateContent", "generateContent")
 
 
-class _Request(Struct):
+class _CodeAssistRequest(Struct):
     model: str = ""
     request: Mapping[str, object] = {}
 
@@ -67,7 +67,7 @@ class CodeAssistAPI:
         """
         if _method(path) not in _CONTENT:
             return Reading()
-        asked = convert(body, _Request)
+        asked = convert(body, _CodeAssistRequest)
         return self._gemini.read(f"/models/{asked.model}:", asked.request)
 
     def unscripted(self, method: str, path: str) -> Mapping[str, object] | None:
@@ -77,7 +77,7 @@ class CodeAssistAPI:
 
     def stream(self, request: ModelRequest, reply: Reply) -> GeminiStream | UnstreamedContent:
         """Answer `request` with the content of `reply`, streamed if it asks for that."""
-        stream = _Stream(request, reply)
+        stream = _CodeAssistStream(request, reply)
         return stream if "streamGenerateContent" in request.path else UnstreamedContent(stream)
 
     def refusal(self, refusal: Refusal) -> HttpError:
@@ -85,7 +85,7 @@ class CodeAssistAPI:
         return self._gemini.refusal(refusal)
 
 
-class _Stream(GeminiStream):
+class _CodeAssistStream(GeminiStream):
     """The Gemini API's responses, each in an envelope."""
 
     def response(

@@ -50,27 +50,27 @@ class _FunctionResponse(Struct):
     response: Mapping[str, object] = {}
 
 
-class _Part(Struct, rename="camel"):
+class _GeminiPart(Struct, rename="camel"):
     text: str = ""
     function_response: _FunctionResponse | None = None
 
 
-class _Content(Struct):
+class _GeminiContent(Struct):
     role: str = "user"
-    parts: Sequence[_Part] = ()
+    parts: Sequence[_GeminiPart] = ()
 
 
-class _Function(Struct):
+class _FunctionDeclaration(Struct):
     name: str = ""
 
 
-class _Tool(Struct, rename="camel"):
-    function_declarations: Sequence[_Function] = ()
+class _GeminiTool(Struct, rename="camel"):
+    function_declarations: Sequence[_FunctionDeclaration] = ()
 
 
-class _Request(Struct):
-    contents: Sequence[_Content] = ()
-    tools: Sequence[_Tool] = ()
+class _GeminiRequest(Struct):
+    contents: Sequence[_GeminiContent] = ()
+    tools: Sequence[_GeminiTool] = ()
 
 
 class GeminiAPI:
@@ -90,7 +90,7 @@ class GeminiAPI:
         Raises:
             ValueError: The body is not a request for content.
         """
-        request = msgspec.convert(body, _Request)
+        request = msgspec.convert(body, _GeminiRequest)
         prompt, outputs = _last_turn(request.contents)
         return Reading(
             model=path.rpartition("/models/")[2].partition(":")[0],
@@ -202,7 +202,7 @@ class UnstreamedContent(Unstreamed[GeminiStream]):
         )
 
 
-def _last_turn(contents: Sequence[_Content]) -> tuple[str, list[ToolOutput]]:
+def _last_turn(contents: Sequence[_GeminiContent]) -> tuple[str, list[ToolOutput]]:
     """What the user typed last, and the function responses that came after it."""
     prompt, outputs = "", list[ToolOutput]()
     for content in contents:

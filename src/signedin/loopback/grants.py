@@ -56,7 +56,7 @@ class GrantError(Exception):
         self.code = code
 
 
-class Tokens(Struct, frozen=True):
+class IssuedTokens(Struct, frozen=True):
     """What a sign-in gives."""
 
     id_token: str
@@ -123,7 +123,7 @@ class Grants:
             case _:
                 raise GrantError(400, "unsupported_grant_type")
 
-    def issue(self) -> Tokens:
+    def issue(self) -> IssuedTokens:
         """Give new tokens."""
         account = self._account
         owner = {
@@ -141,7 +141,7 @@ class Grants:
             "jti": secrets.token_hex(8),
             CLAIMS: owner,
         }
-        tokens = Tokens(
+        tokens = IssuedTokens(
             id_token=_unsigned_jwt({**claims, "aud": ["loopback"]}),
             access_token=_unsigned_jwt(claims),
             refresh_token=f"rt_{secrets.token_urlsafe(24)}",
@@ -216,7 +216,7 @@ class Grants:
         self._codes[code] = _Code(redirect_uri, challenge)
         return code
 
-    def _redeem(self, form: Mapping[str, str]) -> Tokens:
+    def _redeem(self, form: Mapping[str, str]) -> IssuedTokens:
         code = self._codes.pop(form.get("code", ""), None)
         if code is None or code.redirect_uri != form.get("redirect_uri"):
             raise GrantError(400, "invalid_grant")
@@ -224,7 +224,7 @@ class Grants:
             raise GrantError(400, "invalid_grant")
         return self.issue()
 
-    def _renew(self, refresh_token: str) -> Tokens:
+    def _renew(self, refresh_token: str) -> IssuedTokens:
         spent = self._refresh.get(refresh_token, "refresh_token_invalidated")
         if spent:
             raise GrantError(401, spent)
@@ -243,5 +243,5 @@ def _challenge_of(verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _plain(tokens: Tokens) -> Mapping[str, object]:
+def _plain(tokens: IssuedTokens) -> Mapping[str, object]:
     return {**msgspec.to_builtins(tokens), "token_type": "Bearer"}

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from signedin.loopback.agent_sign_in import AgentSignIn
-from signedin.loopback.grants import GrantError, Grants, LoopbackAccount, Tokens
+from signedin.loopback.grants import GrantError, Grants, IssuedTokens, LoopbackAccount
 from signedin.loopback.server import HttpServer
 from signedin.model.extras import from_extra
 from signedin.wire.http import HttpRequest, HttpResponse
@@ -158,7 +158,7 @@ class LoopbackIssuer:
         """
         self._grants.approve_device(user_code)
 
-    def issue_tokens(self) -> Tokens:
+    def issue_tokens(self) -> IssuedTokens:
         """Give tokens as if a user had just signed in."""
         return self._grants.issue()
 

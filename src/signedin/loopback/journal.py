@@ -11,7 +11,7 @@ from collections.abc import Callable
 from signedin.loopback.request import ModelRequest
 
 
-class Journal:
+class RequestLog:
     """The requests that arrived and those whose client went away."""
 
     def __init__(self) -> None:

@@ -66,7 +66,7 @@ _OUTPUT_TOOL = "StructuredOutput"
 _encode = msgspec.json.Encoder().encode
 
 
-class _Block(Struct):
+class _ContentBlock(Struct):
     type: str = ""
     text: str = ""
     id: str = ""
@@ -75,23 +75,23 @@ class _Block(Struct):
     content: object = None
 
 
-class _Message(Struct):
+class _PromptMessage(Struct):
     role: str = ""
-    content: str | Sequence[_Block] = ""
+    content: str | Sequence[_ContentBlock] = ""
 
 
 class _Metadata(Struct, frozen=True):
     user_id: str = ""
 
 
-class _Tool(Struct):
+class _MessagesTool(Struct):
     name: str = ""
 
 
-class _Request(Struct):
+class _MessagesRequest(Struct):
     model: str = ""
-    messages: Sequence[_Message] = ()
-    tools: Sequence[_Tool] = ()
+    messages: Sequence[_PromptMessage] = ()
+    tools: Sequence[_MessagesTool] = ()
     metadata: _Metadata = _Metadata()
 
 
@@ -112,7 +112,7 @@ class MessagesAPI:
         Raises:
             ValueError: The body is not a request for a message.
         """
-        request = msgspec.convert(body, _Request)
+        request = msgspec.convert(body, _MessagesRequest)
         prompt, outputs = _last_turn(request.messages)
         return Reading(
             model=request.model,
@@ -263,7 +263,7 @@ class UnstreamedMessage(Unstreamed[MessageStream]):
         return _encode(message | {"stop_reason": self._stream.stop_reason(ending)})
 
 
-def _last_turn(messages: Sequence[_Message]) -> tuple[str, list[ToolOutput]]:
+def _last_turn(messages: Sequence[_PromptMessage]) -> tuple[str, list[ToolOutput]]:
     """What the user typed last, and the tool results that came after it."""
     prompt, outputs = "", list[ToolOutput]()
     answers = set[str]()
@@ -290,8 +290,8 @@ def _last_turn(messages: Sequence[_Message]) -> tuple[str, list[ToolOutput]]:
     return prompt, outputs
 
 
-def _blocks(content: str | Sequence[_Block]) -> Sequence[_Block]:
-    return [_Block("text", content)] if isinstance(content, str) else content
+def _blocks(content: str | Sequence[_ContentBlock]) -> Sequence[_ContentBlock]:
+    return [_ContentBlock("text", content)] if isinstance(content, str) else content
 
 
 def _object_in(text: str) -> dict[str, object] | None:
@@ -302,12 +302,12 @@ def _object_in(text: str) -> dict[str, object] | None:
         return None
 
 
-def _output_of(block: _Block) -> str:
+def _output_of(block: _ContentBlock) -> str:
     """A tool's result as text; parts that are not text, such as pictures, are left out."""
     if isinstance(block.content, str):
         return block.content
     try:
-        parts = msgspec.convert(block.content or [], Sequence[_Block])
+        parts = msgspec.convert(block.content or [], Sequence[_ContentBlock])
     except msgspec.ValidationError:
         return _encode(block.content).decode()
     return "".join(part.text for part in parts)

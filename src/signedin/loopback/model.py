@@ -20,7 +20,7 @@ from signedin.loopback.chatgpt_api import ChatGPTAPI
 from signedin.loopback.clients import CLIENTS, VARIABLES, ClientOptions
 from signedin.loopback.code_assist_api import CodeAssistAPI
 from signedin.loopback.gemini_api import GeminiAPI
-from signedin.loopback.journal import Gates, Journal
+from signedin.loopback.journal import Gates, RequestLog
 from signedin.loopback.messages_api import MessagesAPI
 from signedin.loopback.playback import play, refuse, send_json
 from signedin.loopback.player import NoReplyError, Player, Written, read_script
@@ -82,7 +82,7 @@ class LoopbackModel:
         self._on_request = on_request
         self._token = secrets.token_urlsafe(12)
         self._server = HttpServer(self._handle, port=port, prefix=f"/{self._token}/")
-        self._journal = Journal()
+        self._journal = RequestLog()
         self._gates = Gates(self._server.call_soon)
         self._homes: TemporaryFolder | None = None
         self._problems: list[str] = []

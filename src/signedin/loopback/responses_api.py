@@ -59,15 +59,15 @@ _IMAGE_TAG = re.compile(r"<image\b[^<]*>|</image>")
 _encode = msgspec.json.Encoder().encode
 
 
-class _Content(Struct):
+class _ResponsesContent(Struct):
     type: str = ""
     text: str = ""
 
 
-class _Item(Struct):
+class _ResponsesItem(Struct):
     type: str = "message"
     role: str = ""
-    content: str | Sequence[_Content] | None = None
+    content: str | Sequence[_ResponsesContent] | None = None
     call_id: str | None = None
     output: object = None
 
@@ -76,15 +76,15 @@ class _Item(Struct):
         return self.type.endswith("_output")
 
 
-class _Tool(Struct):
+class _ResponsesTool(Struct):
     name: str | None = None
     type: str = ""
 
 
-class _Request(Struct):
+class _ResponsesRequest(Struct):
     model: str = ""
-    input: str | Sequence[_Item] = ()
-    tools: Sequence[_Tool] | None = None
+    input: str | Sequence[_ResponsesItem] = ()
+    tools: Sequence[_ResponsesTool] | None = None
     prompt_cache_key: str | None = None
     stream: bool | None = None
 
@@ -104,7 +104,7 @@ class ResponsesAPI:
         Raises:
             ValueError: The body is not a request for a streamed response.
         """
-        request = msgspec.convert(body, _Request)
+        request = msgspec.convert(body, _ResponsesRequest)
         if not request.stream:
             raise ValueError('only streamed responses are scripted: send "stream": true')
         prompt, outputs = _last_turn(request.input)
@@ -305,7 +305,7 @@ class ResponseStream(EventStream):
         return b"event: %b\ndata: %b\n\n" % (name.encode(), _encode(event))
 
 
-def _last_turn(given: str | Sequence[_Item]) -> tuple[str, list[ToolOutput]]:
+def _last_turn(given: str | Sequence[_ResponsesItem]) -> tuple[str, list[ToolOutput]]:
     """The last user message and the tool outputs that came after it."""
     if isinstance(given, str):
         return given, []
@@ -318,7 +318,7 @@ def _last_turn(given: str | Sequence[_Item]) -> tuple[str, list[ToolOutput]]:
     return prompt, outputs
 
 
-def _text(content: str | Sequence[_Content] | None) -> str:
+def _text(content: str | Sequence[_ResponsesContent] | None) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     texts = [part.text for part in content]
@@ -327,12 +327,12 @@ def _text(content: str | Sequence[_Content] | None) -> str:
     return "".join(texts)
 
 
-def _output_of(item: _Item) -> str:
+def _output_of(item: _ResponsesItem) -> str:
     """A tool's output as text; parts that are not text, such as pictures, are left out."""
     if isinstance(item.output, str):
         return item.output
     try:
-        return _text(msgspec.convert(item.output, Sequence[_Content] | None))
+        return _text(msgspec.convert(item.output, Sequence[_ResponsesContent] | None))
     except msgspec.ValidationError:
         return _encode(item.output).decode()
 

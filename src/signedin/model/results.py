@@ -93,12 +93,12 @@ class RunResult(msgspec.Struct, Generic[OutputT_co], frozen=True, kw_only=True):
         return self.text
 
 
-class _Message(Protocol):
+class _HasText(Protocol):
     @property
     def phase(self) -> str | None: ...
 
 
-MessageT = TypeVar("MessageT", bound=_Message)
+MessageT = TypeVar("MessageT", bound=_HasText)
 
 
 def answer_among(messages: Sequence[MessageT]) -> MessageT | None:

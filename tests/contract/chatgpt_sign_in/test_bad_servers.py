@@ -13,7 +13,7 @@ from signedin.loopback import LoopbackIssuer
 from signedin.loopback.server import HttpServer
 from signedin.model.errors import AuthRequiredError, ErrorKind, SignedinError
 from signedin.providers.chatgpt.sign_in import code_exchange, device, endpoint
-from signedin.providers.chatgpt.sign_in.endpoint import Answer, SignInServerError
+from signedin.providers.chatgpt.sign_in.endpoint import HttpAnswer, SignInServerError
 from signedin.wire.http import HttpRequest, HttpResponse
 from support.chatgpt_account import SignedInUser, profile_at
 
@@ -113,7 +113,7 @@ async def test_a_network_that_comes_and_goes_does_not_end_a_code(
     user = SignedInUser(issuer, account, "codex")
     start, post, failures = issuer._grants.start_device, device.post_json, []
 
-    async def post_later(*given: Any) -> Answer:
+    async def post_later(*given: Any) -> HttpAnswer:
         if given[0].endswith("/deviceauth/token") and len(failures) < 3:
             failures.append(given)
             raise SignInServerError("no network", ErrorKind.NETWORK)

@@ -57,9 +57,9 @@ RUN = (
 )
 
 
-def started(folder: Path) -> method.Start:
+def started(folder: Path) -> method.GeminiStart:
     env = {"GEMINI_CLI_HOME": str(folder)}
-    return method.Start(env=env, cwd=folder, trusted=True, acp=False)
+    return method.GeminiStart(env=env, cwd=folder, trusted=True, acp=False)
 
 
 def read_conversation(file: Path) -> None:

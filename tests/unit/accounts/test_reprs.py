@@ -14,7 +14,7 @@ from signedin.client.keywords import resolve
 from signedin.model.options import McpServer
 from signedin.providers.acp.dialect import Launch
 from signedin.providers.acp.protocol import CreateTerminal, EnvVariable
-from signedin.providers.gemini.account.method import Start
+from signedin.providers.gemini.account.method import GeminiStart
 
 SECRET = "planted-0123456789"
 NOT_THESE = ("signedin.integrations", "signedin.cli", "signedin.loopback")
@@ -76,7 +76,7 @@ def test_variables_are_not_shown() -> None:
         repr(options),
         repr(Launch(argv=("agent",), env=env)),
         repr(CreateTerminal(env=(EnvVariable(name="OPAQUE", value=SECRET),))),
-        repr(Start(env=env, cwd=Path(), trusted=True, acp=True)),
+        repr(GeminiStart(env=env, cwd=Path(), trusted=True, acp=True)),
     ]
     assert [text for text in shown if SECRET in text] == []
     assert [shown[2], shown[4]] == ["Launch('agent')", "Start(cwd='.', trusted=True, acp=True)"]

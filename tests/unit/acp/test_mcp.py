@@ -33,8 +33,8 @@ def options(*tools: object, **servers: McpServer) -> TurnOptions:
     return TurnOptions(cwd=Path("/work"), tools=tools, mcp_servers=servers)
 
 
-def call(title: str | None = None, kind: str | None = None, **meta: object) -> acp.ToolCall:
-    return acp.ToolCall(title=title, kind=kind, meta=acp.ToolMeta(**meta))
+def call(title: str | None = None, kind: str | None = None, **meta: object) -> acp.ToolCallReport:
+    return acp.ToolCallReport(title=title, kind=kind, meta=acp.ToolMeta(**meta))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def call(title: str | None = None, kind: str | None = None, **meta: object) -> a
         (call(None), None),
     ],
 )
-def test_whose_tool_a_call_is(tool_call: acp.ToolCall, expected: McpTool | None) -> None:
+def test_whose_tool_a_call_is(tool_call: acp.ToolCallReport, expected: McpTool | None) -> None:
     assert NAMES.of(tool_call) == expected
 
 

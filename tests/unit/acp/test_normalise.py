@@ -241,7 +241,9 @@ def test_the_report_of_a_command_is_taken_apart() -> None:
 
 def test_a_python_tool_that_is_told_as_a_command() -> None:
     calls = ToolCalls("/work", McpNames(tools=["weather"]), Terminals())
-    call = acp.ToolCall("t1", kind="execute", title="mcp.signedin.weather", status="completed")
+    call = acp.ToolCallReport(
+        "t1", kind="execute", title="mcp.signedin.weather", status="completed"
+    )
     events = calls.update(call, msgspec.Raw(b"null"))
     assert [(event.kind, event.name, event.server) for event in events] == [
         ("tool", "weather", None),

@@ -21,7 +21,7 @@ class Agent:
     async def list_sessions(self, cwd: object, cursor: str | None) -> acp.StoredSessions:
         numbers = range(1, 4) if cursor is None else range(4, 6)
         stored = [
-            acp.StoredSession(f"s{n}", "/work", f"Title {n}", "2026-01-02T03:04:05.000Z")
+            acp.ListedSession(f"s{n}", "/work", f"Title {n}", "2026-01-02T03:04:05.000Z")
             for n in numbers
         ]
         return acp.StoredSessions(tuple(stored), "more" if cursor is None else None)

@@ -9,7 +9,12 @@ import pytest
 from signedin.client.keywords import resolve
 from signedin.model.errors import AuthRequiredError
 from signedin.providers.base import ProviderConfig
-from signedin.providers.gemini.account.method import Start, check_signed_in, chosen_method, findings
+from signedin.providers.gemini.account.method import (
+    GeminiStart,
+    check_signed_in,
+    chosen_method,
+    findings,
+)
 from signedin.providers.gemini.options import start_with
 
 GCA, VERTEX = "GOOGLE_GENAI_USE_GCA", "GOOGLE_GENAI_USE_VERTEXAI"
@@ -35,8 +40,8 @@ def choose(folder: Path, method: str) -> Path:
 
 def start(
     home: Path, cwd: Path, /, *, acp: bool = False, trusted: bool = True, **env: str
-) -> Start:
-    return Start(env={"HOME": str(home), **env}, cwd=cwd, trusted=trusted, acp=acp)
+) -> GeminiStart:
+    return GeminiStart(env={"HOME": str(home), **env}, cwd=cwd, trusted=trusted, acp=acp)
 
 
 @pytest.mark.parametrize(

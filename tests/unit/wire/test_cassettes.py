@@ -298,7 +298,7 @@ def test_what_is_sent_is_split_alike_when_it_is_played(
     assert [entry.sent_text for entry in sent if entry.sent_text is not None] == texts
     assert [json.loads(bytes(entry.sent)) for entry in sent if entry.sent] == messages
     for again, is_known in ((data, True), (data[:-1] + b"?", False)):
-        track = player.Player(Path("run.jsonl"), recorder.entries).begin(start)
+        track = player.CassettePlayer(Path("run.jsonl"), recorder.entries).begin(start)
         track.send(again)
         assert (track.failure is None) is is_known
 

@@ -35,7 +35,7 @@ class UndoError(SignedinError):
     """What the last turn changed cannot be undone."""
 
 
-class _Turn(msgspec.Struct):
+class _TurnStates(msgspec.Struct):
     """The states around a turn; ``None`` if git could not report them."""
 
     folder: Path
@@ -47,13 +47,13 @@ class Snapshots:
     """Remembers states, and restores the one before the last turn."""
 
     def __init__(self) -> None:
-        self._turns: list[_Turn] = []
+        self._turns: list[_TurnStates] = []
         self._store: TemporaryFolder | None = None
 
     @asynccontextmanager
     async def around_turn(self, folder: Path) -> AsyncGenerator[None, None]:
         """Remembers the states before and after a turn."""
-        turn = _Turn(folder, await self._state(folder))
+        turn = _TurnStates(folder, await self._state(folder))
         try:
             yield
         finally:
@@ -99,7 +99,7 @@ class Snapshots:
         self._turns.pop()
         return {path: "removed" if changed[path] == "A" else "restored" for path in sorted(changed)}
 
-    async def _restore(self, turn: _Turn, changed: dict[str, str]) -> None:
+    async def _restore(self, turn: _TurnStates, changed: dict[str, str]) -> None:
         top = await self._top(turn.folder)
         kept = [path for path, how in changed.items() if how != "A"]
         for path, how in changed.items():

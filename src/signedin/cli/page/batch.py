@@ -26,7 +26,7 @@ _LONGEST_ANSWER = 2_000
 _LONGEST_ROW = 160
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class TableRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table."""
 
     record: BatchRecord
@@ -71,7 +71,7 @@ def write_batch_page(journal: Path, path: Path, transcripts: Path | None) -> Non
     template = Template(read_options(journal)["#prompt"])
     if transcripts is not None:
         transcripts.mkdir(mode=0o700, exist_ok=True)
-    lines: list[Line] = []
+    lines: list[TableRow] = []
     runs: list[tuple[BatchRecord, Sequence[RowRun]]] = []
     for shown in read_shown(journal):
         link = None
@@ -93,12 +93,12 @@ def write_batch_page(journal: Path, path: Path, transcripts: Path | None) -> Non
     write_private(path.resolve(), html.encode())
 
 
-def _line(record: BatchRecord, link: str | None) -> Line:
+def _line(record: BatchRecord, link: str | None) -> TableRow:
     answer = record.error or record.text or ""
     if len(answer) > _LONGEST_ANSWER:
         answer = f"{answer[:_LONGEST_ANSWER]}…"
     fields = msgspec.json.encode(record.row).decode()
-    return Line(record=record, row=one_line(fields, _LONGEST_ROW), answer=answer, link=link)
+    return TableRow(record=record, row=one_line(fields, _LONGEST_ROW), answer=answer, link=link)
 
 
 def _conversation(shown: Shown, template: Template) -> Conversation:

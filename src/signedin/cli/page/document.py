@@ -135,7 +135,7 @@ def render_fragment(
     )
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class ShownExchange(msgspec.Struct, frozen=True, kw_only=True):
     """An exchange in terms of what is shown of it."""
 
     exchange: Exchange
@@ -174,11 +174,11 @@ def _conversation(
             return from_events(event for event in what if isinstance(event, Event))
 
 
-def _shown(exchange: Exchange) -> Shown:
+def _shown(exchange: Exchange) -> ShownExchange:
     plans = [event for event in exchange.events if isinstance(event, PlanEvent)]
     limits = [event.limits for event in exchange.events if isinstance(event, RateLimitEvent)]
     entries = [event for event in exchange.events if _is_entry(event, exchange)]
-    return Shown(
+    return ShownExchange(
         exchange=exchange,
         entries=entries,
         others=[event for event in exchange.events if isinstance(event, OtherEvent)],
@@ -213,7 +213,7 @@ def _has_failed(event: CommandEvent) -> bool:
     return event.status != "completed" or bool(event.exit_code)
 
 
-def _totals(exchanges: list[Shown]) -> Totals:
+def _totals(exchanges: list[ShownExchange]) -> Totals:
     events = [event for shown in exchanges for event in shown.entries]
     commands = [event for event in events if isinstance(event, CommandEvent)]
     changes = [

@@ -56,15 +56,15 @@ class McpNames:
         self._patterns = _patterns(every, _FORMATS)
         self._commands = _patterns(every, (_COMMAND_FORMAT,))
 
-    def of(self, call: acp.ToolCall) -> McpTool | None:
+    def of(self, call: acp.ToolCallReport) -> McpTool | None:
         """Returns the tool that is called, ``None`` if it is not of a known server."""
         return None if call.kind in _OTHER_KINDS else self._named(call, self._patterns)
 
-    def reported_as_command(self, call: acp.ToolCall) -> McpTool | None:
+    def reported_as_command(self, call: acp.ToolCallReport) -> McpTool | None:
         """Returns a tool reported as a command; for events only, since a command may look alike."""
         return self._named(call, self._commands) if call.kind == "execute" else None
 
-    def _named(self, call: acp.ToolCall, patterns: Sequence[_Pattern]) -> McpTool | None:
+    def _named(self, call: acp.ToolCallReport, patterns: Sequence[_Pattern]) -> McpTool | None:
         for text in (*call.tool_names, call.title):
             for server, pattern in patterns if text else ():
                 found = pattern.fullmatch(text or "")

@@ -55,7 +55,7 @@ _STOP_WARNINGS = {
 
 
 class _ToolUpdate(msgspec.Struct, frozen=True):
-    update: acp.ToolCall
+    update: acp.ToolCallReport
 
 
 class _ChunkExtra(msgspec.Struct, frozen=True):
@@ -143,7 +143,7 @@ class TurnNormaliser:
             pass  # a known kind in an unknown form
         return events or [_other(kind or "session/update", payload)]
 
-    def permission(self, report: acp.ToolCall, request: IncomingRequest) -> list[Event]:
+    def permission(self, report: acp.ToolCallReport, request: IncomingRequest) -> list[Event]:
         """Returns the events that come before a permission request is decided."""
         return [*self._close_blocks(), *self.calls.asked(report, msgspec.Raw(request.line))]
 

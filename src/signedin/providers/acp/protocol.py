@@ -73,7 +73,7 @@ class Modes(_Wire, frozen=True):
     current_mode_id: str = ""
 
 
-class Model(_Wire, frozen=True):
+class SelectableModel(_Wire, frozen=True):
     """A model that can be chosen."""
 
     model_id: str = ""
@@ -84,7 +84,7 @@ class Models(_Wire, frozen=True):
     """Models of a session, in the form older than ``configOptions``."""
 
     current_model_id: str = ""
-    available_models: tuple[Model, ...] | None = None
+    available_models: tuple[SelectableModel, ...] | None = None
 
 
 class ConfigChoice(_Wire, frozen=True):
@@ -113,7 +113,7 @@ class SessionState(_Wire, frozen=True):
     config_options: tuple[ConfigOption, ...] | None = None
 
 
-class StoredSession(_Wire, frozen=True):
+class ListedSession(_Wire, frozen=True):
     """A session in the agent's store."""
 
     session_id: str = ""
@@ -125,7 +125,7 @@ class StoredSession(_Wire, frozen=True):
 class StoredSessions(_Wire, frozen=True):
     """The answer to ``session/list``."""
 
-    sessions: tuple[StoredSession, ...] = ()
+    sessions: tuple[ListedSession, ...] = ()
     next_cursor: str | None = None
 
 
@@ -166,7 +166,7 @@ class ToolMeta(_Wire, frozen=True):
     claude_code: ClaudeMeta | None = None
 
 
-class ToolCall(_Wire, frozen=True):
+class ToolCallReport(_Wire, frozen=True):
     """A tool call, or a report about one: what is ``None`` is unchanged."""
 
     tool_call_id: str = ""
@@ -294,11 +294,11 @@ class PermissionRequest(_Wire, frozen=True):
     """The parameters of ``session/request_permission``."""
 
     session_id: str = ""
-    tool_call: ToolCall = ToolCall()
+    tool_call: ToolCallReport = ToolCallReport()
     options: tuple[PermissionOption, ...] = ()
 
 
-class ReadFile(_Wire, frozen=True):
+class ReadTextFile(_Wire, frozen=True):
     """The parameters of ``fs/read_text_file``; lines are counted from 1."""
 
     session_id: str = ""
@@ -307,7 +307,7 @@ class ReadFile(_Wire, frozen=True):
     limit: int | None = None
 
 
-class WriteFile(_Wire, frozen=True):
+class WriteTextFile(_Wire, frozen=True):
     """The parameters of ``fs/write_text_file``."""
 
     session_id: str = ""

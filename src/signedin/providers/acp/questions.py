@@ -110,9 +110,9 @@ class RequestHandler:
             case "session/request_permission":
                 return await self._permission(request)
             case "fs/read_text_file":
-                return await self._read_file(_params(request, acp.ReadFile))
+                return await self._read_file(_params(request, acp.ReadTextFile))
             case "fs/write_text_file":
-                return await self._write_file(_params(request, acp.WriteFile), request)
+                return await self._write_file(_params(request, acp.WriteTextFile), request)
             case "terminal/create":
                 return await self._create_terminal(_params(request, acp.CreateTerminal), request)
             case "terminal/output":
@@ -168,10 +168,10 @@ class RequestHandler:
             return _CANCELLED
         return {"outcome": {"outcome": "selected", "optionId": option}}
 
-    async def _read_file(self, wanted: acp.ReadFile) -> object:
+    async def _read_file(self, wanted: acp.ReadTextFile) -> object:
         return {"content": await _with_rpc_errors(asyncio.to_thread(self._read, wanted))}
 
-    def _read(self, wanted: acp.ReadFile) -> str:
+    def _read(self, wanted: acp.ReadTextFile) -> str:
         if self._access_of(wanted.path) == "deny":
             raise _confined("reading", wanted.path)
         if self._options.permissions == "full-access":
@@ -180,7 +180,7 @@ class RequestHandler:
             workspace = self._workspace
         return workspace.read(wanted.path, line=wanted.line, limit=wanted.limit)
 
-    async def _write_file(self, wanted: acp.WriteFile, request: IncomingRequest) -> object:
+    async def _write_file(self, wanted: acp.WriteTextFile, request: IncomingRequest) -> object:
         # Chosen before the decision: what is allowed inside is written inside or not at all.
         choice = asyncio.to_thread(self._place_and_change, wanted)
         workspace, change = await _with_rpc_errors(choice)
@@ -199,7 +199,7 @@ class RequestHandler:
         await _with_rpc_errors(asyncio.to_thread(workspace.write, wanted.path, wanted.content))
         return {}
 
-    def _place_and_change(self, wanted: acp.WriteFile) -> tuple[Workspace, FileChange]:
+    def _place_and_change(self, wanted: acp.WriteTextFile) -> tuple[Workspace, FileChange]:
         if self._access_of(wanted.path) == "deny":  # the change would show what is there
             raise _confined("writing", wanted.path)
         inside = self._workspace.contains(wanted.path)
@@ -288,7 +288,7 @@ def _grant(approval: ApprovalRequest) -> Granted:
 
 
 def _approval_request(
-    call: acp.ToolCall, tool: McpTool | None, options: TurnOptions
+    call: acp.ToolCallReport, tool: McpTool | None, options: TurnOptions
 ) -> ApprovalRequest:
     subject = _SUBJECTS.get(call.kind or "", "tool")
     name = tool.name if tool else call.title
@@ -324,7 +324,7 @@ def _everywhere(path: str) -> Workspace:
     return Workspace(Path(Path(path).anchor or "/"))
 
 
-def _change_of(wanted: acp.WriteFile, path: str) -> FileChange:
+def _change_of(wanted: acp.WriteTextFile, path: str) -> FileChange:
     try:
         old = _everywhere(path).read(path)
     except FileNotFoundError:

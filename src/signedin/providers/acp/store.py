@@ -157,7 +157,7 @@ def _position(cursor: str | None) -> tuple[int, str | None]:
     return int(start), agents or None
 
 
-def _info(stored: acp.StoredSession) -> SessionInfo:
+def _info(stored: acp.ListedSession) -> SessionInfo:
     return SessionInfo(
         id=stored.session_id,
         name=stored.title,

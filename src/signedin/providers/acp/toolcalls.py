@@ -87,7 +87,7 @@ class ToolCalls:
         self._terminals = terminals
         self._calls: dict[str, _Call] = {}
 
-    def update(self, report: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
+    def update(self, report: acp.ToolCallReport, payload: msgspec.Raw) -> list[Event]:
         """Applies a report about a call; returns its events, none while too little is known."""
         call = self._merged(report)
         if call.ended:
@@ -102,7 +102,7 @@ class ToolCalls:
             events.append(call.end(status, payload, self._cwd))
         return events
 
-    def asked(self, report: acp.ToolCall, payload: msgspec.Raw) -> list[Event]:
+    def asked(self, report: acp.ToolCallReport, payload: msgspec.Raw) -> list[Event]:
         """Applies a permission request for a call, which begins it."""
         call = self._merged(_without_description(report))
         if call.started or call.ended:
@@ -124,7 +124,7 @@ class ToolCalls:
             if call.started and not call.ended
         ]
 
-    def state(self, call_id: str) -> acp.ToolCall:
+    def state(self, call_id: str) -> acp.ToolCallReport:
         """Returns all that is known about a call."""
         return self._calls[call_id].state
 
@@ -132,7 +132,7 @@ class ToolCalls:
         """Returns the called tool if it is one of an MCP server."""
         return self._names.of(self.state(call_id))
 
-    def _merged(self, report: acp.ToolCall) -> _Call:
+    def _merged(self, report: acp.ToolCallReport) -> _Call:
         call = self._calls.get(report.tool_call_id)
         if call is None:
             call = self._calls[report.tool_call_id] = _Call(report, self._names, self._terminals)
@@ -144,7 +144,7 @@ class ToolCalls:
 class _Call:
     """One tool call as far as it is known."""
 
-    def __init__(self, state: acp.ToolCall, names: McpNames, terminals: Terminals) -> None:
+    def __init__(self, state: acp.ToolCallReport, names: McpNames, terminals: Terminals) -> None:
         self.state = state
         self._names = names
         self._terminals = terminals
@@ -155,7 +155,7 @@ class _Call:
         self._shown = ""
         self._started_at = time.monotonic()
 
-    def merge(self, report: acp.ToolCall) -> None:
+    def merge(self, report: acp.ToolCallReport) -> None:
         changes = {
             name: value
             for name in report.__struct_fields__
@@ -273,7 +273,7 @@ class _Call:
         )
 
 
-def _without_description(asked: acp.ToolCall) -> acp.ToolCall:
+def _without_description(asked: acp.ToolCallReport) -> acp.ToolCallReport:
     """A call from a permission request, without content that is not its output."""
     if asked.kind == "execute":
         return msgspec.structs.replace(asked, content=None)
@@ -287,7 +287,7 @@ def _without_description(asked: acp.ToolCall) -> acp.ToolCall:
     return msgspec.structs.replace(asked, content=None, raw_input=arguments)
 
 
-def command_of(call: acp.ToolCall) -> str:
+def command_of(call: acp.ToolCallReport) -> str:
     """Returns the command line of a call; agents that do not report it put it into the title."""
     given = _member(call.raw_input, _COMMAND_NAMES)
     if isinstance(given, list | tuple):
@@ -295,13 +295,13 @@ def command_of(call: acp.ToolCall) -> str:
     return str(given) if given else call.title or ""
 
 
-def text_of(call: acp.ToolCall) -> str:
+def text_of(call: acp.ToolCallReport) -> str:
     """Returns the texts a call has brought."""
     texts = [item.content.text for item in call.content or () if item.content is not None]
     return "".join(text for text in texts if text)
 
 
-def changes_of(call: acp.ToolCall, cwd: str) -> tuple[FileChange, ...]:
+def changes_of(call: acp.ToolCallReport, cwd: str) -> tuple[FileChange, ...]:
     """Returns the files a call writes, with diffs where the agent gives them."""
     if diffs := _diffs(call):
         return tuple(_change(call.kind, item, cwd) for item in diffs)
@@ -344,7 +344,7 @@ def unified_diff(old: str, new: str) -> str:
     )
 
 
-def _diffs(call: acp.ToolCall) -> list[acp.ToolContent]:
+def _diffs(call: acp.ToolCallReport) -> list[acp.ToolContent]:
     return [item for item in call.content or () if item.type == "diff" and item.path]
 
 
@@ -360,7 +360,7 @@ def _change(tool_kind: str | None, item: acp.ToolContent, cwd: str) -> FileChang
     return FileChange(path, kind, diff)
 
 
-def _output_of(call: acp.ToolCall) -> str:
+def _output_of(call: acp.ToolCallReport) -> str:
     """What a command has written, as the agent reports it."""
     text = text_of(call)
     report = _report_in(text)
@@ -371,7 +371,7 @@ def _report_in(text: str) -> re.Match[str] | None:
     return next(filter(None, (report.fullmatch(text) for report in _REPORTS)), None)
 
 
-def _exit_code(call: acp.ToolCall) -> int | None:
+def _exit_code(call: acp.ToolCallReport) -> int | None:
     code = _member(call.raw_output, _EXIT_CODE_NAMES)
     if code is None:
         code = _member(_member(call.raw_output, ("metadata",)), _EXIT_CODE_NAMES)

@@ -9,13 +9,13 @@ import msgspec
 from signedin.accounts.files import UNDECODABLE
 from signedin.model.events import AnyEvent, DoneReason, Event, ToolEvent
 from signedin.model.results import PastTurn
-from signedin.providers.chatgpt.messages import Item
+from signedin.providers.chatgpt.messages import ResponseItem
 from signedin.providers.chatgpt.normalise import item_event
 from signedin.providers.chatgpt.requests import InputItem
 
 NOT_EXECUTED = "not executed: the turn ended before"
 
-_decode = msgspec.json.Decoder(Item).decode
+_decode = msgspec.json.Decoder(ResponseItem).decode
 
 
 class StoredTurn(msgspec.Struct, kw_only=True):
@@ -84,7 +84,7 @@ def _accepted(items: Sequence[msgspec.Raw], *, keeps_reasoning: bool) -> list[In
     return accepted
 
 
-def _has_result(items: Sequence[Item], number: int) -> bool:
+def _has_result(items: Sequence[ResponseItem], number: int) -> bool:
     """Whether an item follows the reasoning at a position: alone it is refused."""
     following = (item for item in items[number + 1 :] if item.type != "reasoning")
     return any(item.type == "message" or item.type.endswith("_call") for item in following)

@@ -64,7 +64,7 @@ _SHOWN = 300
 """Characters shown of a body that is not JSON."""
 
 
-class _Error(msgspec.Struct):
+class _ErrorObject(msgspec.Struct):
     """What an ``error`` or ``detail`` object may hold; the name is in ``code`` or in ``type``."""
 
     code: object = None
@@ -96,7 +96,7 @@ def error_of_response(status: int, headers: Mapping[str, str], body: bytes) -> S
         decoded = msgspec.json.decode(body, type=_Body)
     except UNDECODABLE:
         text = _shortened(body.decode("utf-8", "replace"))
-        return _error(_Error(message=text), status, headers)
+        return _error(_ErrorObject(message=text), status, headers)
     return error_of_report(
         decoded.error or decoded.detail or decoded.message, status=status, headers=headers
     )
@@ -114,9 +114,9 @@ def error_of_report(
     """
     if isinstance(report, Mapping):
         known = cast("Mapping[str, object]", report)
-        fields = _Error(**{name: known.get(name) for name in _Error.__struct_fields__})
+        fields = _ErrorObject(**{name: known.get(name) for name in _ErrorObject.__struct_fields__})
     else:
-        fields = _Error(message=report)
+        fields = _ErrorObject(message=report)
     return _error(fields, status, headers or {})
 
 
@@ -125,7 +125,7 @@ def unavailable(reason: str) -> TurnFailedError:
     return TurnFailedError(reason, ErrorKind.NETWORK)
 
 
-def _error(report: _Error, status: int | None, headers: Mapping[str, str]) -> SignedinError:
+def _error(report: _ErrorObject, status: int | None, headers: Mapping[str, str]) -> SignedinError:
     given = (report.code, report.error_code, report.type)
     names = [well_formed(name) for name in given if isinstance(name, str)]
     text = well_formed(report.message) if isinstance(report.message, str) else ""
@@ -156,7 +156,7 @@ def _kind(names: list[str], text: str, status: int | None) -> ErrorKind:
     return kind_of_status(status)
 
 
-def _usage_limit(message: str, report: _Error, headers: Mapping[str, str]) -> UsageLimitError:
+def _usage_limit(message: str, report: _ErrorObject, headers: Mapping[str, str]) -> UsageLimitError:
     limits = limits_in_headers(headers) or RateLimits({})
     resets_at = finite(report.resets_at)
     if resets_at is None and (left := finite(report.resets_in_seconds)) is not None:

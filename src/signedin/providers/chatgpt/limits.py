@@ -17,7 +17,7 @@ _PREFIX = "x-codex-"
 _WINDOWS = ("primary", "secondary")
 
 
-class _Window(msgspec.Struct):
+class _LimitWindow(msgspec.Struct):
     used_percent: float = 0.0
     window_minutes: int | None = None
     limit_window_seconds: int | None = None
@@ -29,8 +29,8 @@ class _Credits(msgspec.Struct):
 
 
 class _Windows(msgspec.Struct):
-    primary: _Window | None = None
-    secondary: _Window | None = None
+    primary: _LimitWindow | None = None
+    secondary: _LimitWindow | None = None
 
 
 class _Reported(msgspec.Struct):
@@ -42,11 +42,11 @@ class _Reported(msgspec.Struct):
 
 
 class _RateLimit(msgspec.Struct):
-    primary_window: _Window | None = None
-    secondary_window: _Window | None = None
+    primary_window: _LimitWindow | None = None
+    secondary_window: _LimitWindow | None = None
 
 
-class _Usage(msgspec.Struct):
+class _PlanUsage(msgspec.Struct):
     plan_type: str | None = None
     rate_limit: _RateLimit | None = None
     credits: _Credits | None = None
@@ -84,14 +84,14 @@ def limits_in_usage(body: bytes) -> RateLimits:
     Raises:
         msgspec.DecodeError: It has another form.
     """
-    usage = msgspec.json.decode(body, type=_Usage)
+    usage = msgspec.json.decode(body, type=_PlanUsage)
     found = usage.rate_limit or _RateLimit()
     return _limits(found.primary_window, found.secondary_window, usage.plan_type, usage.credits)
 
 
 def _limits(
-    primary: _Window | None,
-    secondary: _Window | None,
+    primary: _LimitWindow | None,
+    secondary: _LimitWindow | None,
     plan: str | None,
     account: _Credits | None,
 ) -> RateLimits:
@@ -100,7 +100,7 @@ def _limits(
     return RateLimits(windows, plan, account.balance if account else None)
 
 
-def _window(window: _Window) -> RateLimitWindow:
+def _window(window: _LimitWindow) -> RateLimitWindow:
     minutes = window.window_minutes
     if minutes is None and window.limit_window_seconds is not None:
         minutes = window.limit_window_seconds // 60

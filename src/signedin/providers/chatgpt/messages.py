@@ -36,7 +36,7 @@ class Part(msgspec.Struct):
     refusal: str = ""
 
 
-class Item(msgspec.Struct):
+class ResponseItem(msgspec.Struct):
     """One item of the output, or of what was sent."""
 
     type: str = ""

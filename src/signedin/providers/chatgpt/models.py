@@ -77,7 +77,7 @@ class _Entry(msgspec.Struct):
     id: str
 
 
-class _Answer(msgspec.Struct):
+class _ModelList(msgspec.Struct):
     models: Sequence[Model] = ()
     data: Sequence[_Entry] = ()
 
@@ -161,7 +161,7 @@ class Catalogue:
 
 def _decoded(body: bytes) -> tuple[Model, ...]:
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        answer = msgspec.json.decode(body, type=_ModelList)
     except UNDECODABLE as error:
         raise TurnFailedError(
             f"the list of models could not be read: {error}", ErrorKind.PROTOCOL

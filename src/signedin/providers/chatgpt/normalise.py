@@ -30,7 +30,7 @@ from signedin.model.events import (
 )
 from signedin.providers.chatgpt.failure import error_of_report
 from signedin.providers.chatgpt.limits import limits_in_event
-from signedin.providers.chatgpt.messages import FunctionCall, Item, Response, StreamEvent
+from signedin.providers.chatgpt.messages import FunctionCall, Response, ResponseItem, StreamEvent
 from signedin.wire.jsonl import repair_surrogates
 from signedin.wire.sse import ServerEvent
 
@@ -40,7 +40,7 @@ _NO_MORE = b"[DONE]"
 _HOSTED_TOOLS = {"web_search_call": "web_search"}
 
 _decode_event = msgspec.json.Decoder(StreamEvent).decode
-_decode_item = msgspec.json.Decoder(Item).decode
+_decode_item = msgspec.json.Decoder(ResponseItem).decode
 _decode_response = msgspec.json.Decoder(Response).decode
 
 
@@ -290,7 +290,7 @@ class AnswerNormaliser:
         )
 
 
-def item_event(item: Item, now: float, payload: msgspec.Raw) -> Event | None:
+def item_event(item: ResponseItem, now: float, payload: msgspec.Raw) -> Event | None:
     """Returns the event for a complete item, ``None`` if there is nothing to report.
 
     Calls of functions are reported when they are made.

@@ -24,13 +24,13 @@ class _Model(msgspec.Struct, frozen=True, rename="camel"):
     supported_effort_levels: list[str] | None = None
 
 
-class _Initialized(msgspec.Struct, frozen=True):
+class _InitializedModels(msgspec.Struct, frozen=True):
     models: list[_Model] = []
 
 
 def models_in(answer: msgspec.Raw) -> list[ModelInfo]:
     """Returns the models that the answer to ``initialize`` names."""
-    models = answered(answer, _Initialized).models
+    models = answered(answer, _InitializedModels).models
     default = next(
         (model.resolved_model for model in models if model.value == VENDOR_DEFAULT), None
     )
@@ -58,7 +58,7 @@ def check_effort(answer: msgspec.Raw, effort: str | None) -> None:
     Raises:
         InvalidOptionError: It is not one of them.
     """
-    models = answered(answer, _Initialized).models
+    models = answered(answer, _InitializedModels).models
     known = dict.fromkeys(
         level for model in models for level in model.supported_effort_levels or ()
     )

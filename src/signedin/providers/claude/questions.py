@@ -28,7 +28,7 @@ _NO_ANSWER = "The user is not there to answer. Decide yourself and say what you 
 _SESSION_RULES = frozenset({"addDirectories", "addRules"})
 
 
-class Answer(msgspec.Struct, frozen=True):
+class AgentAnswer(msgspec.Struct, frozen=True):
     """The answer to Claude Code, and the events the caller sees.
 
     Attributes:
@@ -48,7 +48,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 async def answer_question(
     question: CanUseTool, host: Host, cwd: str, payload: msgspec.Raw
-) -> Answer:
+) -> AgentAnswer:
     """Asks the host whether a tool may be used, or answer the user's questions."""
     if question.tool_name == QUESTION_TOOL:
         return await _answer_user_questions(question, host, payload)
@@ -57,7 +57,7 @@ async def answer_question(
     changed = None if decision.changed is None else request.changed_to(decision.changed)
     if changed is not None:
         question = msgspec.structs.replace(question, input=_input(question, changed))
-    return Answer(
+    return AgentAnswer(
         _response(question, decision),
         approval_events(request, decision, payload),
         allowed=decision.verdict in {"allow", "allow_for_session"},
@@ -66,7 +66,7 @@ async def answer_question(
     )
 
 
-def screen(call: HookCallback, host: Host, cwd: str, payload: msgspec.Raw) -> Answer:
+def screen(call: HookCallback, host: Host, cwd: str, payload: msgspec.Raw) -> AgentAnswer:
     """Answers the hook that Claude Code calls before each tool.
 
     What a rule denies is denied here, what a rule asks for is asked next, and everything else goes
@@ -74,12 +74,12 @@ def screen(call: HookCallback, host: Host, cwd: str, payload: msgspec.Raw) -> An
     """
     name = call.input.tool_name
     if name in {QUESTION_TOOL, tools.OUTPUT_TOOL}:
-        return Answer({}, [], allowed=True)
+        return AgentAnswer({}, [], allowed=True)
     request = _approval_request(CanUseTool(name, call.input.tool_input, call.tool_use_id), cwd)
     answer = host.by_policy(request)
     verdict = answer.verdict if answer else None
     if answer is None or verdict not in {"ask", "deny"}:
-        return Answer({}, [], allowed=True)
+        return AgentAnswer({}, [], allowed=True)
     decision = answer.decision(request)
     said = {
         "hookEventName": POLICY_HOOK,
@@ -87,7 +87,7 @@ def screen(call: HookCallback, host: Host, cwd: str, payload: msgspec.Raw) -> An
         "permissionDecisionReason": decision.reason if decision else answer.why,
     }
     events = approval_events(request, decision, payload) if decision else []
-    return Answer({"hookSpecificOutput": said}, events, allowed=decision is None)
+    return AgentAnswer({"hookSpecificOutput": said}, events, allowed=decision is None)
 
 
 def _approval_request(question: CanUseTool, cwd: str) -> ApprovalRequest:
@@ -180,7 +180,9 @@ class _Questions(msgspec.Struct, frozen=True):
     questions: list[_Question] = []
 
 
-async def _answer_user_questions(question: CanUseTool, host: Host, payload: msgspec.Raw) -> Answer:
+async def _answer_user_questions(
+    question: CanUseTool, host: Host, payload: msgspec.Raw
+) -> AgentAnswer:
     asked = msgspec.convert(question.input, _Questions).questions
     questions = tuple(
         Question(
@@ -196,7 +198,7 @@ async def _answer_user_questions(question: CanUseTool, host: Host, payload: msgs
     answers = await host.answer(questions)
     events = question_events(questions, answers, question.tool_use_id, payload)
     if answers is None:
-        return Answer({"behavior": "deny", "message": _NO_ANSWER}, events, allowed=False)
+        return AgentAnswer({"behavior": "deny", "message": _NO_ANSWER}, events, allowed=False)
     texts = {name: ", ".join(answer_texts(answer)) for name, answer in answers.items()}
     given = {**question.input, "answers": texts}
-    return Answer({"behavior": "allow", "updatedInput": given}, events, allowed=True)
+    return AgentAnswer({"behavior": "allow", "updatedInput": given}, events, allowed=True)

@@ -40,7 +40,7 @@ _OWN_TEXT = re.compile(r"<(command-|local-command-|system-reminder>|bash-|task-n
 """How texts begin that Claude Code writes in the user's name."""
 
 
-class Entry(msgspec.Struct, frozen=True, rename="camel"):
+class StoredLine(msgspec.Struct, frozen=True, rename="camel"):
     """A line of a file, as far as signedin reads it."""
 
     type: str = ""
@@ -64,7 +64,7 @@ class _ForkedFrom(msgspec.Struct, frozen=True, rename="camel"):
     session_id: str = ""
 
 
-_decode = msgspec.json.Decoder(Entry).decode
+_decode = msgspec.json.Decoder(StoredLine).decode
 _decode_message = msgspec.json.Decoder(ModelMessage).decode
 
 
@@ -96,11 +96,11 @@ def read_history(home: Path, session_id: str) -> list[PastTurn]:
     Raises:
         InvalidOptionError: There is no such conversation, or its file cannot be read.
     """
-    turns: list[_Turn] = []
+    turns: list[_ReadTurn] = []
     for entry in _branch(_entries(_lines(home, session_id))):
         prompt = _prompt(entry)
         if prompt is not None:
-            turns.append(_Turn(entry, prompt, session_id))
+            turns.append(_ReadTurn(entry, prompt, session_id))
         elif turns:
             turns[-1].add(entry)
     return [turn.past() for turn in turns]
@@ -146,10 +146,10 @@ def _lines(home: Path, session_id: str) -> list[bytes]:
         raise InvalidOptionError(f"session {session_id} cannot be read: {error}") from error
 
 
-class _Turn:
+class _ReadTurn:
     """A turn that is being read."""
 
-    def __init__(self, first: Entry, prompt: str, session_id: str) -> None:
+    def __init__(self, first: StoredLine, prompt: str, session_id: str) -> None:
         self._prompt = prompt
         self._started_at = unix_time(first.timestamp)
         self._now = self._started_at or 0.0
@@ -158,7 +158,7 @@ class _Turn:
         self._events: list[AnyEvent] = []
         self._reason: DoneReason = "completed"
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: StoredLine) -> None:
         """Adds what happened."""
         if entry.type not in ("assistant", "user") or entry.is_meta or entry.is_compact_summary:
             return
@@ -259,7 +259,7 @@ def _describe(file: Path, changed: float) -> SessionInfo | None:
     )
 
 
-def _first_prompt(entries: Iterable[Entry]) -> tuple[Entry, str] | None:
+def _first_prompt(entries: Iterable[StoredLine]) -> tuple[StoredLine, str] | None:
     for entry in entries:
         prompt = _prompt(entry)
         if prompt is not None:
@@ -285,7 +285,7 @@ def _ends(file: Path) -> list[bytes]:
         return [*head.splitlines(), *opened.read().splitlines()]
 
 
-def _entries(lines: Iterable[bytes]) -> Iterator[Entry]:
+def _entries(lines: Iterable[bytes]) -> Iterator[StoredLine]:
     for line in lines:
         decodable = line if line.isascii() else line.decode(errors="replace").encode()
         try:
@@ -294,19 +294,19 @@ def _entries(lines: Iterable[bytes]) -> Iterator[Entry]:
             continue  # cut off, or of a newer form
 
 
-def _branch(entries: Iterable[Entry]) -> list[Entry]:
+def _branch(entries: Iterable[StoredLine]) -> list[StoredLine]:
     """The entries that lead to the last one of the conversation, through summaries of it.
 
     Where an entry is lost, it continues with what was written before.
     """
-    known: dict[str, Entry] = {}
-    earlier: dict[str, Entry | None] = {}
-    last: Entry | None = None
+    known: dict[str, StoredLine] = {}
+    earlier: dict[str, StoredLine | None] = {}
+    last: StoredLine | None = None
     for entry in entries:
         if entry.uuid and not entry.is_sidechain:
             earlier.setdefault(entry.uuid, last)
             known[entry.uuid] = last = entry
-    branch: list[Entry] = []
+    branch: list[StoredLine] = []
     at = last
     while at is not None and known.pop(at.uuid, None) is not None:
         branch.append(at)
@@ -315,7 +315,7 @@ def _branch(entries: Iterable[Entry]) -> list[Entry]:
     return branch[::-1]
 
 
-def _prompt(entry: Entry) -> str | None:
+def _prompt(entry: StoredLine) -> str | None:
     """What the user asked, ``None`` if the entry is something else."""
     if entry.type != "user" or entry.is_meta or entry.is_sidechain or entry.is_compact_summary:
         return None
@@ -328,11 +328,11 @@ def _prompt(entry: Entry) -> str | None:
     return None if own or text.startswith(_INTERRUPTED) else text
 
 
-def _blocks(entry: Entry) -> list[Block]:
+def _blocks(entry: StoredLine) -> list[Block]:
     return _message(entry).blocks
 
 
-def _message(entry: Entry) -> ModelMessage:
+def _message(entry: StoredLine) -> ModelMessage:
     """The message; an empty one if it cannot be read."""
     try:
         return _decode_message(_without_usage(entry.message))
@@ -350,7 +350,7 @@ def _without_usage(message: msgspec.Raw) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(members))
 
 
-def _is_answer(entry: Entry) -> bool:
+def _is_answer(entry: StoredLine) -> bool:
     return entry.type == "assistant" and not entry.is_sidechain and not entry.is_api_error_message
 
 

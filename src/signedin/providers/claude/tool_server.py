@@ -68,7 +68,7 @@ class ToolServer:
         Raises:
             ProtocolError: This server does not support the request.
         """
-        message = msgspec.json.decode(request, type=_Request).message
+        message = msgspec.json.decode(request, type=_McpRequest).message
         answer: dict[str, object] = {"jsonrpc": "2.0"}
         if message.id is None:
             self._take_notification(message)
@@ -82,7 +82,7 @@ class ToolServer:
             task.cancel()
 
     async def _result(
-        self, number: int | str, message: _Message, call_tool: CallTool
+        self, number: int | str, message: _McpMessage, call_tool: CallTool
     ) -> Mapping[str, object]:
         match message.method:
             case "initialize":
@@ -97,13 +97,13 @@ class ToolServer:
             case "tools/list":
                 return {"tools": self._tools}
             case "tools/call":
-                call = msgspec.json.decode(message.params, type=_Call)
+                call = msgspec.json.decode(message.params, type=_CallParams)
                 return await self._called(number, call, call_tool)
             case _:
                 raise ProtocolError(f"signedin's tools do not answer {message.method!r}")
 
     async def _called(
-        self, number: int | str, call: _Call, call_tool: CallTool
+        self, number: int | str, call: _CallParams, call_tool: CallTool
     ) -> Mapping[str, object]:
         task = asyncio.current_task()
         if task is not None:
@@ -113,7 +113,7 @@ class ToolServer:
         finally:
             self._calls.pop(number, None)
 
-    def _take_notification(self, message: _Message) -> None:
+    def _take_notification(self, message: _McpMessage) -> None:
         if message.method == "notifications/cancelled":
             number = msgspec.json.decode(message.params, type=_Cancelled).request_id
             if task := self._calls.get(number):
@@ -131,21 +131,21 @@ def shown(result: ToolResult) -> Mapping[str, object]:
     return {"content": content, "isError": result.error}
 
 
-class _Message(msgspec.Struct, frozen=True):
+class _McpMessage(msgspec.Struct, frozen=True):
     method: str = ""
     id: int | str | None = None
     params: msgspec.Raw = ABSENT
 
 
-class _Request(msgspec.Struct, frozen=True):
-    message: _Message
+class _McpRequest(msgspec.Struct, frozen=True):
+    message: _McpMessage
 
 
 class _Hello(msgspec.Struct, frozen=True, rename="camel"):
     protocol_version: str
 
 
-class _Call(msgspec.Struct, frozen=True):
+class _CallParams(msgspec.Struct, frozen=True):
     name: str
     arguments: dict[str, object] = {}
 

@@ -91,12 +91,12 @@ _DAMAGED = re.compile(r"failed to read session metadata (?P<file>[^\n:]+)")
 """Why Codex does not begin a turn (seen with 0.163 and 0.169)."""
 
 
-class _Error(msgspec.Struct):
+class _CodexError(msgspec.Struct):
     message: str = ""
 
 
 class _ErrorBody(msgspec.Struct):
-    error: _Error = msgspec.field(default_factory=_Error)
+    error: _CodexError = msgspec.field(default_factory=_CodexError)
 
 
 def failure_event(

@@ -37,7 +37,7 @@ _TURN_BEGINS = b'"type":"task_started"'
 """How a thread's file says that a turn begins."""
 
 
-class _Part(msgspec.Struct):
+class _TextPart(msgspec.Struct):
     text: str = ""
 
 
@@ -49,7 +49,7 @@ class _ResponseItem(msgspec.Struct):
     name: str = ""
     arguments: str = ""
     input: str = ""
-    output: str | tuple[_Part, ...] = ""
+    output: str | tuple[_TextPart, ...] = ""
 
     @property
     def text(self) -> str:
@@ -76,23 +76,23 @@ class _Params(msgspec.Struct):
     item: _ResponseItem
 
 
-class _Message(msgspec.Struct):
+class _RefusedMessage(msgspec.Struct):
     params: _Params
 
 
-class _Item(msgspec.Struct):
+class _RefusedItem(msgspec.Struct):
     id: str = ""
 
 
 class _StoredPayload(_ResponseItem):
-    item: _Item | None = None
+    item: _RefusedItem | None = None
 
 
 class _StoredRow(msgspec.Struct):
     payload: _StoredPayload
 
 
-_message = msgspec.json.Decoder(_Message)
+_message = msgspec.json.Decoder(_RefusedMessage)
 _stored_row = msgspec.json.Decoder(_StoredRow)
 _arguments = msgspec.json.Decoder(_Arguments)
 

@@ -18,7 +18,7 @@ from signedin.providers.gemini.account.home import find_folder, home_changes
 from signedin.providers.gemini.account.method import (
     GOOGLE_LOGIN,
     NOBODY,
-    Start,
+    GeminiStart,
     check_signed_in,
     chosen_method,
     findings,
@@ -132,7 +132,7 @@ def findings_for(config: ProviderConfig, options: TurnOptions) -> tuple[str, ...
     return findings(start_with(config, options, home_changes(config)))
 
 
-def start(config: ProviderConfig, options: TurnOptions) -> Start:
+def start(config: ProviderConfig, options: TurnOptions) -> GeminiStart:
     """Returns how to start Gemini, and creates its isolated home.
 
     Raises:
@@ -150,7 +150,7 @@ def start(config: ProviderConfig, options: TurnOptions) -> Start:
 
 def start_with(
     config: ProviderConfig, options: TurnOptions, changes: Mapping[str, str | None]
-) -> Start:
+) -> GeminiStart:
     """Returns how Gemini would be started.
 
     Args:
@@ -169,7 +169,7 @@ def start_with(
     }
     env = child_environment("gemini", config.env_policy, given)
     start = without_project(
-        Start(
+        GeminiStart(
             env=env,
             cwd=options.cwd,
             trusted=env.get(TRUST_VARIABLE) == "true",

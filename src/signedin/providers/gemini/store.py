@@ -44,7 +44,7 @@ _COMMAND_RESULT = re.compile(
 _STATUS: Mapping[str, ItemStatus] = {"success": "completed", "cancelled": "declined"}
 
 
-class _Message(msgspec.Struct, frozen=True, rename="camel"):
+class _StoredMessage(msgspec.Struct, frozen=True, rename="camel"):
     id: str = ""
     type: str = ""
     timestamp: str = ""
@@ -76,7 +76,7 @@ class _Conversation(msgspec.Struct):
     summary: str = ""
     start_time: str = ""
     last_updated: str = ""
-    messages: dict[str, _Message] = {}
+    messages: dict[str, _StoredMessage] = {}
     records: dict[str, object] = {}
     """The messages as they are written."""
     seen: set[str] = set()
@@ -111,7 +111,7 @@ class _Conversation(msgspec.Struct):
 
     def _add(self, record: object) -> None:
         try:
-            message = msgspec.convert(record, _Message)
+            message = msgspec.convert(record, _StoredMessage)
         except _UNREADABLE:
             return  # of a newer form
         self.messages[message.id] = message
@@ -180,7 +180,7 @@ class GeminiStore:
             InvalidOptionError: There is no such conversation.
         """
         messages = [*self._read_all(session_id).messages.values()]
-        turns = [_Turn(message) for message in messages if message.is_prompt]
+        turns = [_StoredTurn(message) for message in messages if message.is_prompt]
         count = 0
         for message in messages:
             if message.is_prompt:
@@ -287,14 +287,14 @@ class GeminiStore:
         return [file for _, _, file in sorted(found, reverse=True)]
 
 
-class _Turn:
-    def __init__(self, prompt: _Message) -> None:
+class _StoredTurn:
+    def __init__(self, prompt: _StoredMessage) -> None:
         self.started_at = unix_time(prompt.timestamp)
         self._prompt = prompt.text
         self._events: list[AnyEvent] = []
         self._answered = False
 
-    def add_message(self, message: _Message) -> None:
+    def add_message(self, message: _StoredMessage) -> None:
         """Adds a message and its thoughts."""
         now = unix_time(message.timestamp) or 0.0
         self._events += [
@@ -322,7 +322,7 @@ class _Turn:
         )
 
 
-def _turn_of(call: dict[str, object], turns: Sequence[_Turn]) -> _Turn:
+def _turn_of(call: dict[str, object], turns: Sequence[_StoredTurn]) -> _StoredTurn:
     """The turn of a call: Gemini adds later calls to the message of the first one."""
     when = unix_time(_member(call, "timestamp")) or 0.0
     return [turns[0], *(turn for turn in turns[1:] if (turn.started_at or when) < when)][-1]

@@ -229,10 +229,10 @@ def _line(command: str, depth: int) -> Iterator[Action]:
     root = parser().parse(_BEYOND_ASCII.sub(_STAND_IN, command).encode()).root_node
     if root.has_error:
         raise UnparsableError("it is not a command that bash would read")
-    yield from _Reader(command, depth).actions(root)
+    yield from _CommandReader(command, depth).actions(root)
 
 
-class _Reader:
+class _CommandReader:
     """Reads the nodes of one command line.
 
     Args:

@@ -16,7 +16,7 @@ from signedin.model.choices import CassetteMode
 from signedin.model.errors import CassetteError
 from signedin.model.redact import know_variables, redact_json
 from signedin.wire.cassettes.exchanges import HttpReply, PlayedReply, RecordedReply
-from signedin.wire.cassettes.player import PlayedProcess, Player
+from signedin.wire.cassettes.player import CassettePlayer, PlayedProcess
 from signedin.wire.cassettes.recorder import Caller, RecordedProcess, Recorder, started
 from signedin.wire.cassettes.roles import home_folder, user_pattern
 from signedin.wire.cassettes.tape import (
@@ -68,7 +68,7 @@ class Cassette:
         if self.replays or (mode == "all" and path.exists()):
             self._head, self._before = read_tape(path)
         self._recorder = Recorder(self._before)
-        self._player = Player(path, self._before)
+        self._player = CassettePlayer(path, self._before)
 
     def __fspath__(self) -> str:
         """Stands for its file, so that a client takes it opened."""

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from signedin.wire.cassettes.player import Track as PlayedTrack
-from signedin.wire.cassettes.recorder import Track as RecordedTrack
-from signedin.wire.cassettes.tape import End, Reply
+from signedin.wire.cassettes.recorder import RecordedTrack
+from signedin.wire.cassettes.tape import End, ReplyHead
 
 _SHOWN = ("content-type", "retry-after", "etag", "x-", "date")
 """How the names of headers begin that are recorded."""
@@ -87,7 +87,7 @@ class RecordedReply:
 class PlayedReply:
     """A recorded response."""
 
-    def __init__(self, reply: Reply, track: PlayedTrack) -> None:
+    def __init__(self, reply: ReplyHead, track: PlayedTrack) -> None:
         self.status = reply.status
         self.headers: Mapping[str, str] = _Headers(reply.headers)
         self.content_type = reply.headers.get("content-type", "").partition(";")[0]

@@ -14,7 +14,7 @@ import msgspec
 from signedin.model.errors import CassetteError
 from signedin.wire.cassettes.recorder import Caller, messages_of, request_key
 from signedin.wire.cassettes.roles import Roles, without_numbers
-from signedin.wire.cassettes.tape import AGAIN, End, Entry, Reply, Start, ToolCall
+from signedin.wire.cassettes.tape import AGAIN, End, Entry, RecordedToolCall, ReplyHead, Start
 from signedin.wire.child_output import INTERVAL
 from signedin.wire.process import Process
 
@@ -41,7 +41,7 @@ class Tape(msgspec.Struct):
     entries: list[tuple[int, Entry]]
 
 
-class Player:
+class CassettePlayer:
     """Plays the conversations of one cassette.
 
     Args:
@@ -161,7 +161,7 @@ class Player:
 class Track:
     """One conversation that is played."""
 
-    def __init__(self, player: Player, tape: Tape) -> None:
+    def __init__(self, player: CassettePlayer, tape: Tape) -> None:
         self._player = player
         self.entries = list(tape.entries)
         self._done = [False] * len(tape.entries)
@@ -260,7 +260,7 @@ class Track:
         """The line of the file that comes next."""
         return self.entries[self._next][0]
 
-    async def reply(self) -> Reply | End:
+    async def reply(self) -> ReplyHead | End:
         """Waits for the head of a response, or the end of the attempt."""
         [entry, *_] = await self.next_entries()
         return entry.reply or entry.end or End(error="it was ended")
@@ -481,12 +481,12 @@ class PlayedProcess(Process):
     def close_stdin(self) -> None:
         """Does nothing."""
 
-    def _begin(self, recorded: ToolCall) -> None:
+    def _begin(self, recorded: RecordedToolCall) -> None:
         task = asyncio.get_running_loop().create_task(self._call(recorded))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def _call(self, recorded: ToolCall) -> None:
+    async def _call(self, recorded: RecordedToolCall) -> None:
         arguments = self._track.shown(recorded.arguments)
         result = await self.callers[recorded.offer - 1](recorded.tool, arguments)
         self._track.send(recorded.answer(result))

@@ -14,7 +14,7 @@ import msgspec
 from signedin import __version__
 from signedin.model.redact import redact, redact_json
 from signedin.wire.cassettes.roles import Roles
-from signedin.wire.cassettes.tape import UNDECODABLE, End, Entry, Reply, Start, ToolCall
+from signedin.wire.cassettes.tape import UNDECODABLE, End, Entry, RecordedToolCall, ReplyHead, Start
 from signedin.wire.process import Process
 
 T = TypeVar("T")
@@ -43,11 +43,11 @@ class Recorder:
         self._conversations = 0
         self._lock = Lock()
 
-    def begin(self, start: Start) -> Track:
+    def begin(self, start: Start) -> RecordedTrack:
         """Begins a conversation."""
         with self._lock:
             self._conversations += 1
-            track = Track(self, self._conversations)
+            track = RecordedTrack(self, self._conversations)
         if start.cwd is not None:
             self._roles.learn_cwd(start.cwd)
         track.add(start=self.hidden(start))
@@ -97,7 +97,7 @@ class Recorder:
             return self._roles.hide(redact_json(encoded).decode()).encode()
 
 
-class Track:
+class RecordedTrack:
     """One conversation that is recorded."""
 
     def __init__(self, recorder: Recorder, number: int) -> None:
@@ -134,13 +134,13 @@ class Track:
         shown = self._recorder.text(end.stderr.encode("utf-8", "replace"))
         self.add(end=msgspec.structs.replace(end, stderr=shown))
 
-    def called(self, call: ToolCall) -> None:
+    def called(self, call: RecordedToolCall) -> None:
         """Records a call of a Python tool."""
         self.add(call=self._recorder.hidden(call))
 
     def replied(self, status: int, headers: Mapping[str, str]) -> None:
         """Records the head of a response."""
-        self.add(reply=self._recorder.hidden(Reply(status=status, headers=dict(headers))))
+        self.add(reply=self._recorder.hidden(ReplyHead(status=status, headers=dict(headers))))
 
     def _line(self, line: bytes, moment: float) -> None:
         is_data = line.startswith(_DATA)
@@ -203,7 +203,7 @@ class RecordedProcess(Process):
         track: Where; set before anything passes.
     """
 
-    track: Track
+    track: RecordedTrack
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -235,7 +235,9 @@ class RecordedProcess(Process):
 
         async def recorded(name: str, arguments: Mapping[str, object]) -> T:
             number = next(self._calls)
-            called = ToolCall(number=number, offer=offer, tool=name, arguments=dict(arguments))
+            called = RecordedToolCall(
+                number=number, offer=offer, tool=name, arguments=dict(arguments)
+            )
             self.track.called(called)
             result = await call(name, arguments)
             self.track.sent(called.answer(result))

@@ -59,7 +59,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str = ""
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReplyHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The head of an HTTP response."""
 
     status: int
@@ -78,7 +78,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ""
 
 
-class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedToolCall(msgspec.Struct, frozen=True, kw_only=True):
     """A call of a Python tool; our message that answers it has its number.
 
     Attributes:
@@ -125,11 +125,11 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
     sent: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     sent_text: str | None = None
     got: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    call: ToolCall | None = None
+    call: RecordedToolCall | None = None
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     text: str | None = None
     cut: str | None = None
-    reply: Reply | None = None
+    reply: ReplyHead | None = None
     stop: Literal[True] | None = None
     end: End | None = None
     fact: str | None = None

@@ -6,7 +6,7 @@ import asyncio
 
 from signedin.model.errors import AuthRequiredError, ErrorKind, UnsupportedOptionError
 from signedin.providers.chatgpt.sign_in.code_exchange import AuthorizationCode, CodeExchange
-from signedin.providers.chatgpt.sign_in.endpoint import Answer, SignInServerError, post_json
+from signedin.providers.chatgpt.sign_in.endpoint import HttpAnswer, SignInServerError, post_json
 from signedin.providers.chatgpt.sign_in.profiles import DeviceCodes
 
 DEFAULT_INTERVAL = 5.0
@@ -89,7 +89,7 @@ class DeviceFlow:
     async def aclose(self) -> None:
         """Does nothing: the code expires by itself."""
 
-    async def _approval(self) -> Answer:
+    async def _approval(self) -> HttpAnswer:
         asked = {"device_auth_id": self._device_id, "user_code": self.user_code or ""}
         while True:
             await asyncio.sleep(self._interval)

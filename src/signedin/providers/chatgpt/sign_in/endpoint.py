@@ -35,7 +35,7 @@ class SignInServerError(SignedinError):
         super().__init__(message)
 
 
-class Answer(msgspec.Struct, frozen=True):
+class HttpAnswer(msgspec.Struct, frozen=True):
     """The answer of a server.
 
     Attributes:
@@ -81,7 +81,7 @@ class Answer(msgspec.Struct, frozen=True):
         return f"Answer(status={self.status})"
 
 
-async def get(url: str) -> Answer:
+async def get(url: str) -> HttpAnswer:
     """Requests something public.
 
     Raises:
@@ -91,7 +91,7 @@ async def get(url: str) -> Answer:
     return await _ask("GET", url, None, None, REQUEST_SECONDS)
 
 
-async def post_form(url: str, form: Mapping[str, str]) -> Answer:
+async def post_form(url: str, form: Mapping[str, str]) -> HttpAnswer:
     """Posts a form.
 
     Raises:
@@ -103,7 +103,7 @@ async def post_form(url: str, form: Mapping[str, str]) -> Answer:
 
 async def post_json(
     url: str, fields: Mapping[str, str], *, seconds: float = REQUEST_SECONDS
-) -> Answer:
+) -> HttpAnswer:
     """Posts JSON.
 
     Raises:
@@ -119,7 +119,7 @@ async def _ask(
     form: Mapping[str, str] | None,
     json: Mapping[str, str] | None,
     seconds: float,
-) -> Answer:
+) -> HttpAnswer:
     with from_extra("chatgpt", "signing in to chatgpt"):
         import httpx2  # noqa: PLC0415 - 100 ms, and only needed to sign in or refresh
 
@@ -147,7 +147,7 @@ async def _ask(
     return _read(response)
 
 
-def _read(response: httpx2.Response) -> Answer:
+def _read(response: httpx2.Response) -> HttpAnswer:
     if response.status_code == 403 and "html" in response.headers.get("content-type", ""):
         ray = response.headers.get("cf-ray")
         raise SignInServerError(
@@ -159,7 +159,7 @@ def _read(response: httpx2.Response) -> Answer:
         fields = msgspec.json.decode(response.content, type=dict[str, object])
     except UNDECODABLE:
         fields = {}
-    return Answer(response.status_code, fields)
+    return HttpAnswer(response.status_code, fields)
 
 
 _HEADERS = {"Accept": "application/json", "User-Agent": f"signedin/{__version__}"}

@@ -15,7 +15,7 @@ from signedin.providers.chatgpt.claims import CLOCK_SKEW, finite, read_claims
 from signedin.providers.chatgpt.limits import number_in
 from signedin.providers.chatgpt.sign_in.access import is_token
 from signedin.providers.chatgpt.sign_in.endpoint import (
-    Answer,
+    HttpAnswer,
     SignInServerError,
     post_form,
     post_json,
@@ -117,7 +117,7 @@ async def revoke(profile: Profile, login: ChatGPTLogin) -> bool:
     return False
 
 
-def _merged(login: ChatGPTLogin, answer: Answer) -> ChatGPTLogin:
+def _merged(login: ChatGPTLogin, answer: HttpAnswer) -> ChatGPTLogin:
     """The login updated with the server's answer; omitted fields are unchanged."""
     access_token = _token(answer, "access_token")
     if not access_token and not login.access_token:
@@ -141,7 +141,7 @@ def _merged(login: ChatGPTLogin, answer: Answer) -> ChatGPTLogin:
     )
 
 
-def _token(answer: Answer, name: str) -> str | None:
+def _token(answer: HttpAnswer, name: str) -> str | None:
     """A token that can be sent."""
     token = answer.text(name)
     return token if token and is_token(token) else None

@@ -72,7 +72,7 @@ class SdkPeer(ControlPeer):
     ) -> None:
         super().__init__(process, listener)
         self._listener = listener
-        self._wire = _Wire(process)
+        self._wire = _SdkTransport(process)
         self._asked: dict[str, msgspec.Raw] = {}
         self._closed: asyncio.Future[SignedinError] = asyncio.get_running_loop().create_future()
         own = cast("dict[str, McpServerConfig]", options.mcp_servers)
@@ -127,7 +127,7 @@ class SdkPeer(ControlPeer):
         with suppress(*UNREADABLE):
             asked = msgspec.json.decode(message.request, type=CanUseTool)
             self._asked[asked.tool_use_id] = message.request
-        if not self._hand_on(line, message.request, _Request):
+        if not self._hand_on(line, message.request, _PermissionRequest):
             # Also a question of an MCP server, which the SDK has no handler for.
             super().take_request(message, line)
 
@@ -173,7 +173,7 @@ class SdkPeer(ControlPeer):
         )
 
 
-class _Wire(Transport):
+class _SdkTransport(Transport):
     """What the SDK reads and writes: the control protocol of a process that runs already.
 
     Attributes:
@@ -216,7 +216,7 @@ class _Wire(Transport):
         """Does nothing: the owner of the process ends it."""
 
 
-class _Request(msgspec.Struct, frozen=True):
+class _PermissionRequest(msgspec.Struct, frozen=True):
     """A question that the SDK can answer."""
 
     subtype: Literal["can_use_tool", "hook_callback", "mcp_message"]

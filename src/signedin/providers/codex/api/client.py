@@ -14,7 +14,7 @@ from signedin.model.redact import redact
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.account import login
-from signedin.providers.codex.api.connection import Connection, ServerMetadata
+from signedin.providers.codex.api.connection import ServerMetadata, SharedServer
 from signedin.providers.codex.api.keywords import (
     ForkSettings,
     ListFilters,
@@ -105,7 +105,7 @@ class AsyncCodex:
             )
 
         trust = Trust(folder or Path(), config or {}, trusting=trust_project)
-        self._connection = Connection(start, router, trust)
+        self._connection = SharedServer(start, router, trust)
 
     @property
     def metadata(self) -> ServerMetadata:

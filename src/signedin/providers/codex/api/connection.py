@@ -39,7 +39,7 @@ class ServerMetadata(msgspec.Struct, frozen=True):
     codex_home: str
 
 
-class Connection:
+class SharedServer:
     """Starts the server once, even for simultaneous callers, and again if it crashed.
 
     Args:

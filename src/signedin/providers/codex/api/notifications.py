@@ -73,13 +73,13 @@ class _TurnOf(msgspec.Struct, frozen=True):
     id: str | None = None
 
 
-class _Addressed(msgspec.Struct, frozen=True, rename="camel"):
+class _ThreadAndTurn(msgspec.Struct, frozen=True, rename="camel"):
     thread_id: str | None = None
     turn_id: str | None = None
     turn: _TurnOf = _TurnOf()
 
 
-class _Message(msgspec.Struct, frozen=True):
+class _Notification(msgspec.Struct, frozen=True):
     params: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -107,14 +107,14 @@ def read_notification(
 def read_address(params: msgspec.Raw) -> Address:
     """Returns what undecoded parameters are about."""
     try:
-        about = msgspec.json.decode(params, type=_Addressed)
+        about = msgspec.json.decode(params, type=_ThreadAndTurn)
     except UNDECODABLE:
         return Address(None, None)
     return Address(about.thread_id, about.turn_id or about.turn.id)
 
 
 def _read_rest(method: str, line: bytes) -> tuple[Notification, Address]:
-    params = msgspec.json.decode(line, type=_Message).params
+    params = msgspec.json.decode(line, type=_Notification).params
     if known := p.NEWS.decoder(method):
         with suppress(msgspec.ValidationError):
             return Notification(method, known.decode(params), line), read_address(params)

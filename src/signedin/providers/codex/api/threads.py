@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias, Unpack
 
 from signedin.providers.codex import protocol as p
-from signedin.providers.codex.api.connection import Connection
+from signedin.providers.codex.api.connection import SharedServer
 from signedin.providers.codex.api.inputs import Input, input_parts
 from signedin.providers.codex.api.keywords import TurnSettings, sandbox_policy, wire_params
 from signedin.providers.codex.api.record import TurnResult
@@ -31,7 +31,7 @@ class AsyncThread:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: SharedServer,
         thread_id: str,
         opened: ThreadOpened | None = None,
         server: AppServer | None = None,

@@ -68,7 +68,7 @@ _ASSIGNMENT = re.compile(
 )
 
 
-class Start(msgspec.Struct, frozen=True, kw_only=True):
+class GeminiStart(msgspec.Struct, frozen=True, kw_only=True):
     """What decides how a Gemini CLI signs in.
 
     Attributes:
@@ -100,7 +100,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
         return self.folder.parent
 
 
-def without_project(start: Start) -> Start:
+def without_project(start: GeminiStart) -> GeminiStart:
     """Stops the ``.env`` file of an untrusted project from setting variables of Gemini.
 
     A variable that is set, even to nothing, is not set again.
@@ -116,7 +116,7 @@ def without_project(start: Start) -> Start:
     return msgspec.structs.replace(start, env={**start.env, **blanked})
 
 
-def chosen_method(start: Start) -> tuple[str | None, str]:
+def chosen_method(start: GeminiStart) -> tuple[str | None, str]:
     """Returns how Gemini would sign in, and the file or variable that decides it.
 
     Settings take precedence over every variable, those of a trusted project over the user's, and
@@ -138,7 +138,7 @@ def chosen_method(start: Start) -> tuple[str | None, str]:
     return None, ""
 
 
-def check_signed_in(start: Start) -> None:
+def check_signed_in(start: GeminiStart) -> None:
     """Checks that Gemini can start without asking the user to sign in.
 
     A key in the system's keyring cannot be seen without asking for it; Gemini itself refuses
@@ -160,7 +160,7 @@ def check_signed_in(start: Start) -> None:
             )
 
 
-def findings(start: Start) -> tuple[str, ...]:
+def findings(start: GeminiStart) -> tuple[str, ...]:
     """Returns warnings: variables that were removed, and what besides the user decides who pays."""
     found = [
         f"{name} is set and would send the gemini login elsewhere; it is removed from the agent's "
@@ -175,7 +175,7 @@ def findings(start: Start) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _problem(start: Start, method: str | None, known: set[str]) -> str | None:
+def _problem(start: GeminiStart, method: str | None, known: set[str]) -> str | None:
     if method is None:
         where = "GEMINI_API_KEY" if start.acp else "the environment"
         return f"no way to sign in is chosen in {start.folder / 'settings.json'} or {where}"
@@ -189,7 +189,7 @@ def _problem(start: Start, method: str | None, known: set[str]) -> str | None:
     return None
 
 
-def _settings_folders(start: Start) -> Iterator[Path]:
+def _settings_folders(start: GeminiStart) -> Iterator[Path]:
     """The settings files, the strongest first."""
     yield _system_folder()
     if start.trusted and start.cwd != start.home:
@@ -205,7 +205,7 @@ def _system_folder() -> Path:
     return Path("/etc/gemini-cli")
 
 
-def _written(start: Start) -> dict[str, Path]:
+def _written(start: GeminiStart) -> dict[str, Path]:
     """The variables that Gemini adds to its environment by itself, with their files.
 
     It may look above the name of its folder or where that leads: a file of the project's is named
@@ -224,12 +224,12 @@ def _written(start: Start) -> dict[str, Path]:
     return found
 
 
-def _is_own(file: Path, start: Start) -> bool:
+def _is_own(file: Path, start: GeminiStart) -> bool:
     own = {identity(Path.home()), identity(start.home)} - {None}
     return identity(file.parent) in own
 
 
-def _dotenv(folder: Path, start: Start) -> tuple[Path, str]:
+def _dotenv(folder: Path, start: GeminiStart) -> tuple[Path, str]:
     """The one file that is read: the nearest above the folder, else one at home."""
     for place in (folder, *folder.parents, start.home):
         names = (".gemini/.env", ".env") if start.trusted else (".env",)
@@ -254,7 +254,7 @@ def _has_vertex(known: set[str]) -> bool:
     return "GOOGLE_API_KEY" in known or {"GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"} <= known
 
 
-def interpret(basis: AuthStatus, start: Start) -> AuthStatus:
+def interpret(basis: AuthStatus, start: GeminiStart) -> AuthStatus:
     """Returns who pays for a Gemini that is started like this.
 
     ``authenticated`` means that it would not ask the user to sign in. A key in the system's keyring
