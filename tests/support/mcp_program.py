@@ -13,8 +13,8 @@ from mcp.client import Transport
 from mcp.server.lowlevel import Server
 from mcp.shared.memory import create_client_server_memory_streams
 
-from signedin.faces.mcp import server as face
-from signedin.faces.mcp.agents import Scope
+from signedin.integrations.mcp import server as face
+from signedin.integrations.mcp.agents import Scope
 from support.program import PROGRAM
 from support.stage import Stage
 

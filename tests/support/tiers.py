@@ -18,7 +18,7 @@ from support.rows import LIVE, LIVE_FOR_ALL, WITH_COPILOT, Row
 Tier = Literal["live", "matrix", "slow"]
 
 ABOUT_SIGNEDIN = re.compile(
-    r"tests/contract/(cli|doors|faces|fallback|integrations|jobs|lifetimes|otel|repl|scenarios/test_inherited|test_\w+\.py)\b"
+    r"tests/contract/(cli|doors|fallback|integrations|jobs|lifetimes|mcp|otel|repl|scenarios/test_inherited|test_\w+\.py)\b"
 )
 """What signedin does whatever the agent is; other folders are about what it does with an agent."""
 

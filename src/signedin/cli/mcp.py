@@ -17,7 +17,7 @@ from signedin.cli.signals import calling_on_stop
 from signedin.model.extras import from_extra
 
 if TYPE_CHECKING:
-    from signedin.faces.mcp.agents import Scope
+    from signedin.integrations.mcp.agents import Scope
     from signedin.model import choices
 
 TOKEN = "SIGNEDIN_MCP_TOKEN"  # noqa: S105 - the name of a variable
@@ -68,8 +68,8 @@ def mcp(
     if port is not None and not http:
         raise UsageError("--port is for --http")
     with from_extra("tools", "signedin mcp"):
-        from signedin.faces.mcp.agents import Scope  # noqa: PLC0415 - not for help
-        from signedin.faces.mcp.server import serve_stdio  # noqa: PLC0415
+        from signedin.integrations.mcp.agents import Scope  # noqa: PLC0415 - not for help
+        from signedin.integrations.mcp.server import serve_stdio  # noqa: PLC0415
 
     scope = Scope.of(provider, permissions or "read-only", cwd)
     asyncio.run(_serve_http(scope, port) if http else _until_stopped(serve_stdio(scope)))
@@ -92,7 +92,7 @@ async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
 
 
 async def _serve_http(scope: Scope, port: int | None) -> None:
-    from signedin.faces.mcp.http import PATH, serve_http  # noqa: PLC0415 - seldom needed
+    from signedin.integrations.mcp.http import PATH, serve_http  # noqa: PLC0415 - seldom needed
 
     # Not for the agents: one that has no token of its own cannot come back here.
     given = os.environ.pop(TOKEN, "")

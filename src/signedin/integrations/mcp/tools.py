@@ -13,9 +13,9 @@ import msgspec
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from signedin.faces.mcp.agents import Agents, Prompt
-from signedin.faces.mcp.asking import Entered
-from signedin.faces.mcp.jobs import Asked, Job, Jobs, Status
+from signedin.integrations.mcp.agents import Agents, Prompt
+from signedin.integrations.mcp.asking import Entered
+from signedin.integrations.mcp.jobs import Asked, Job, Jobs, Status
 from signedin.model.choices import Permissions
 from signedin.model.errors import PermissionDeniedError, SignedinError, UnsupportedOptionError
 from signedin.model.events import RateLimits, Usage, WarningEvent

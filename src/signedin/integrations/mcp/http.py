@@ -13,9 +13,9 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
-from signedin.faces.mcp.agents import Scope
-from signedin.faces.mcp.server import agent_server
-from signedin.faces.mcp.tools import LEAVING
+from signedin.integrations.mcp.agents import Scope
+from signedin.integrations.mcp.server import agent_server
+from signedin.integrations.mcp.tools import LEAVING
 from signedin.providers.shared.tool_http import http_server
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from signedin.client.async_client import AsyncClient
 from signedin.client.attempts import run_to_end
 from signedin.client.keywords import check_keywords, check_prompt, resolve
 from signedin.client.turn import AsyncTurn
-from signedin.faces.mcp import asking
-from signedin.faces.mcp.jobs import Job
+from signedin.integrations.mcp import asking
+from signedin.integrations.mcp.jobs import Job
 from signedin.model import events as e
 from signedin.model.approvals import ApprovalRequest, Decision, Question, allow
 from signedin.model.capabilities import check_supported

@@ -19,10 +19,17 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 from signedin import __version__
-from signedin.faces.mcp.agents import Agents, Scope
-from signedin.faces.mcp.depth import enter
-from signedin.faces.mcp.jobs import Job, Jobs
-from signedin.faces.mcp.tools import ACTING, RETURNS, Call, InputNeededError, entered, reason_of
+from signedin.integrations.mcp.agents import Agents, Scope
+from signedin.integrations.mcp.depth import enter
+from signedin.integrations.mcp.jobs import Job, Jobs
+from signedin.integrations.mcp.tools import (
+    ACTING,
+    RETURNS,
+    Call,
+    InputNeededError,
+    entered,
+    reason_of,
+)
 from signedin.model.errors import PermissionDeniedError, SignedinError
 from signedin.model.events import JSON
 from signedin.schemas.plain import Schema, with_definitions

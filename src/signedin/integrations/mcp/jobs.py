@@ -10,7 +10,7 @@ from typing import Literal, Self, TypeAlias
 
 import msgspec
 
-from signedin.faces.mcp.asking import Entered, Form
+from signedin.integrations.mcp.asking import Entered, Form
 from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.model.results import RunResult
 

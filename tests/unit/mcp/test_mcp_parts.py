@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from signedin import InvalidOptionError, RunResult, SignedinError
-from signedin.faces.mcp import depth, jobs
-from signedin.faces.mcp.agents import Scope
-from signedin.faces.mcp.asking import Form, answers_of, approval_form, question_form
-from signedin.faces.mcp.jobs import Job, Jobs
+from signedin.integrations.mcp import depth, jobs
+from signedin.integrations.mcp.agents import Scope
+from signedin.integrations.mcp.asking import Form, answers_of, approval_form, question_form
+from signedin.integrations.mcp.jobs import Job, Jobs
 from signedin.model.approvals import ApprovalRequest, Question, QuestionOption
 from signedin.model.events import FileChange
 from signedin.providers.registry import provider_names
