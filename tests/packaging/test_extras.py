@@ -53,7 +53,7 @@ print(len(AgentSignIn(None, None).keys()["keys"]))
 """
 COMPRESSED = """
 from pathlib import Path
-from signedin.wire.cassettes.tape import write_tape
+from signedin.cassettes.tape import write_tape
 file = Path("run.jsonl.zst")
 write_tape(file, [b"{}"])
 """

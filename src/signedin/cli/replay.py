@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from signedin.cassettes.cassette import Cassette
 from signedin.cli import options
 from signedin.cli.audience import choose_presenters
 from signedin.cli.errors import UsageError
@@ -15,7 +16,6 @@ from signedin.cli.run import run_prompt
 from signedin.client.async_client import AsyncClient
 from signedin.client.keywords import check_keywords, resolve
 from signedin.model.approvals import ApprovalRequest, Decision, deny
-from signedin.wire.cassettes.cassette import Cassette
 
 if TYPE_CHECKING:
     from signedin.model.options import TurnKeywords

@@ -16,6 +16,7 @@ from signedin.cli import options
 from signedin.cli.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
+    from signedin.cassettes.cassette import Cassette
     from signedin.cli.follow import Follower
     from signedin.cli.output import Presenter
     from signedin.cli.piped import StdinMode
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from signedin.model.events import RetryEvent
     from signedin.model.options import TurnKeywords, TurnOptions
     from signedin.model.results import RunResult
-    from signedin.wire.cassettes.cassette import Cassette
 
 _REPEATABLE = (
     *("model", "effort", "permissions", "instructions", "ephemeral", "trust_project"),
@@ -265,7 +265,7 @@ def _recording(file: Path, prompt: str, given: Mapping[str, object], elsewhere: 
     Raises:
         UsageError: The run could not be replayed.
     """
-    from signedin.wire.cassettes.cassette import Cassette
+    from signedin.cassettes.cassette import Cassette
 
     asked = {name: value for name, value in given.items() if value is not None}
     others = [name for name in asked if name not in (*_REPEATABLE, "cwd", "env")]

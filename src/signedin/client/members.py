@@ -19,8 +19,8 @@ from signedin.model.options import StrPath, TurnKeywords, TurnOptions, check_cho
 from signedin.providers.base import Installation, Provider, ProviderConfig, ProviderSpec
 
 if TYPE_CHECKING:
+    from signedin.cassettes.cassette import Cassette
     from signedin.providers.fallback.members import Member
-    from signedin.wire.cassettes.cassette import Cassette
 
 ProviderChoice: TypeAlias = "str | tuple[str, Mapping[str, object]]"
 """A provider, or one with the keywords that hold for it only."""
@@ -97,7 +97,7 @@ def opened_cassette(path: StrPath | None, mode: CassetteMode | None) -> Cassette
         return None
     mode = mode or cast("CassetteMode", os.environ.get("SIGNEDIN_CASSETTE_MODE") or "once")
     check_choice("cassette_mode", mode, get_args(CassetteMode))
-    from signedin.wire.cassettes.cassette import Cassette  # noqa: PLC0415 - seldom needed
+    from signedin.cassettes.cassette import Cassette  # noqa: PLC0415 - seldom needed
 
     if isinstance(path, Cassette):
         return path

@@ -25,7 +25,7 @@ from signedin.model.options import TurnOptions
 from signedin.model.results import ModelInfo, PastTurn, SessionPage
 
 if TYPE_CHECKING:
-    from signedin.wire.cassettes.cassette import Cassette
+    from signedin.cassettes.cassette import Cassette
     from signedin.wire.process import Process
 
 T = TypeVar("T")

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from signedin import AsyncClient, CassetteError, Client, InvalidOptionError
-from signedin.wire.cassettes import cassette, player, roles
-from signedin.wire.cassettes.recorder import Recorder
-from signedin.wire.cassettes.roles import Roles
-from signedin.wire.cassettes.tape import Start, write_tape
+from signedin.cassettes import cassette, player, roles
+from signedin.cassettes.recorder import Recorder
+from signedin.cassettes.roles import Roles
+from signedin.cassettes.tape import Start, write_tape
 from support.cassette_scenarios import FOLDER, loopback_keywords
 from support.rows import ROWS
 
@@ -174,8 +174,7 @@ def test_a_replayed_turn_takes_milliseconds(new_client: NewClient, tmp_path: Pat
 
 def test_nothing_is_loaded_without_a_cassette() -> None:
     asked = (
-        "import sys, signedin; signedin.Client('codex'); "
-        "print('signedin.wire.cassettes' in sys.modules)"
+        "import sys, signedin; signedin.Client('codex'); print('signedin.cassettes' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=50

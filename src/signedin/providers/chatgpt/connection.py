@@ -23,8 +23,8 @@ from signedin.providers.shared.environment import learn_secrets
 if TYPE_CHECKING:
     import aiohttp
 
-    from signedin.wire.cassettes.cassette import Cassette
-    from signedin.wire.cassettes.exchanges import HttpReply
+    from signedin.cassettes.cassette import Cassette
+    from signedin.cassettes.exchanges import HttpReply
 
 CONNECT_TIMEOUT = 15.0
 """Seconds until a connection must be established."""

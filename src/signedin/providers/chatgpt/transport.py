@@ -37,8 +37,8 @@ from signedin.wire.jsonl import encode, well_formed
 from signedin.wire.sse import EventSplitter
 
 if TYPE_CHECKING:
-    from signedin.wire.cassettes.cassette import Cassette
-    from signedin.wire.cassettes.exchanges import HttpReply
+    from signedin.cassettes.cassette import Cassette
+    from signedin.cassettes.exchanges import HttpReply
 
 RETRY = Retry(max_retries=4, backoff=0.5, backoff_max=30.0, jitter=0.5)
 """How a request is retried whose answer has not begun."""

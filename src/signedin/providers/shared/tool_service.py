@@ -21,8 +21,8 @@ from signedin.tools.content import TextContent
 from signedin.tools.tool import AnyTool, ToolResult
 
 if TYPE_CHECKING:
+    from signedin.cassettes.cassette import Cassette
     from signedin.providers.shared.tool_http import ToolHttpServer
-    from signedin.wire.cassettes.cassette import Cassette
     from signedin.wire.process import Process
 
 SERVER = "signedin"

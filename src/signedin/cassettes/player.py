@@ -11,10 +11,10 @@ from typing import TypeVar, cast
 
 import msgspec
 
+from signedin.cassettes.recorder import Caller, messages_of, request_key
+from signedin.cassettes.roles import Roles, without_numbers
+from signedin.cassettes.tape import AGAIN, End, Entry, RecordedToolCall, ReplyHead, Start
 from signedin.model.errors import CassetteError
-from signedin.wire.cassettes.recorder import Caller, messages_of, request_key
-from signedin.wire.cassettes.roles import Roles, without_numbers
-from signedin.wire.cassettes.tape import AGAIN, End, Entry, RecordedToolCall, ReplyHead, Start
 from signedin.wire.child_output import INTERVAL
 from signedin.wire.process import Process
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-from signedin.wire.cassettes.player import Track as PlayedTrack
-from signedin.wire.cassettes.recorder import RecordedTrack
-from signedin.wire.cassettes.tape import End, ReplyHead
+from signedin.cassettes.player import Track as PlayedTrack
+from signedin.cassettes.recorder import RecordedTrack
+from signedin.cassettes.tape import End, ReplyHead
 
 _SHOWN = ("content-type", "retry-after", "etag", "x-", "date")
 """How the names of headers begin that are recorded."""

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias, TypeVar, cast
 import msgspec
 
 from signedin import __version__
+from signedin.cassettes.roles import Roles
+from signedin.cassettes.tape import UNDECODABLE, End, Entry, RecordedToolCall, ReplyHead, Start
 from signedin.model.redact import redact, redact_json
-from signedin.wire.cassettes.roles import Roles
-from signedin.wire.cassettes.tape import UNDECODABLE, End, Entry, RecordedToolCall, ReplyHead, Start
 from signedin.wire.process import Process
 
 T = TypeVar("T")

@@ -12,14 +12,11 @@ from typing import TypeVar
 import msgspec
 
 from signedin import __version__
-from signedin.model.choices import CassetteMode
-from signedin.model.errors import CassetteError
-from signedin.model.redact import know_variables, redact_json
-from signedin.wire.cassettes.exchanges import HttpReply, PlayedReply, RecordedReply
-from signedin.wire.cassettes.player import CassettePlayer, PlayedProcess
-from signedin.wire.cassettes.recorder import Caller, RecordedProcess, Recorder, started
-from signedin.wire.cassettes.roles import home_folder, user_pattern
-from signedin.wire.cassettes.tape import (
+from signedin.cassettes.exchanges import HttpReply, PlayedReply, RecordedReply
+from signedin.cassettes.player import CassettePlayer, PlayedProcess
+from signedin.cassettes.recorder import Caller, RecordedProcess, Recorder, started
+from signedin.cassettes.roles import home_folder, user_pattern
+from signedin.cassettes.tape import (
     FORMAT,
     End,
     Entry,
@@ -31,6 +28,9 @@ from signedin.wire.cassettes.tape import (
     read_tape,
     write_tape,
 )
+from signedin.model.choices import CassetteMode
+from signedin.model.errors import CassetteError
+from signedin.model.redact import know_variables, redact_json
 from signedin.wire.process import Process
 
 T = TypeVar("T")
