@@ -20,7 +20,7 @@ _HOMES = {
     ),
     "model.budget": "Budget",
     "model.options": "McpServer TurnKeywords",
-    "schemas.structured_output": "OutputSpec",
+    "tools.structured_output": "OutputSpec",
     "model.retry": "Retry retry_on_overload",
     "tools.tool": "Tool ToolResult tool",
     "model.approvals": (

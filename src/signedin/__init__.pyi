@@ -174,12 +174,12 @@ from signedin.model.retry import (
     Retry as Retry,
     retry_on_overload as retry_on_overload,
 )
-from signedin.schemas.structured_output import (
-    OutputSpec as OutputSpec,
-)
 from signedin.tools.content import (
     ImageContent as ImageContent,
     TextContent as TextContent,
+)
+from signedin.tools.structured_output import (
+    OutputSpec as OutputSpec,
 )
 from signedin.tools.tool import (
     Tool as Tool,

@@ -26,7 +26,7 @@ from signedin.model.options import (
 
 if TYPE_CHECKING:
     from signedin.client.budgets import Meter
-    from signedin.schemas.structured_output import OutputSpec
+    from signedin.tools.structured_output import OutputSpec
     from signedin.tools.tool import AnyTool
 
 _RETRY_OPTIONS = frozenset(
@@ -372,7 +372,7 @@ def resolve(
     merged["cwd"] = merged.get("cwd") or checked_directory(".")
     spec: OutputSpec[object] | None = None
     if output is not None:
-        from signedin.schemas.structured_output import OutputSpec  # noqa: PLC0415 - costs 20 ms, seldom needed
+        from signedin.tools.structured_output import OutputSpec  # noqa: PLC0415 - costs 20 ms, seldom needed
 
         spec = OutputSpec.of(output)
     return TurnOptions(output=spec, **merged)

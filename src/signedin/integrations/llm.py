@@ -26,8 +26,8 @@ from signedin.model.options import Image
 from signedin.model.results import RunResult
 from signedin.providers.base import ProviderConfig
 from signedin.providers.registry import load_provider, provider_names
-from signedin.schemas.parameters import Parameters
 from signedin.tools.content import content_of
+from signedin.tools.schemas.parameters import Parameters
 from signedin.tools.tool import AnyTool, Tool, ToolResult
 
 with from_extra("llm", "the plug-in of llm"):

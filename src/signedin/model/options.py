@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from signedin.model.budget import Budget
     from signedin.model.retry import Retry
     from signedin.safety.policy.rules import Policy, Rule
-    from signedin.schemas.structured_output import OutputSpec
+    from signedin.tools.structured_output import OutputSpec
     from signedin.tools.tool import AnyTool
 
 VENDOR_DEFAULT = "default"

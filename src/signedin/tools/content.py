@@ -68,7 +68,7 @@ def content_of(value: object) -> tuple[Content, ...]:
         case list() | tuple() if _has_content(parts := cast("Sequence[object]", value)):
             return tuple(content for part in parts for content in content_of(part))
         case _:
-            from signedin.schemas.python_types import builtins_of  # noqa: PLC0415 - 2 ms
+            from signedin.tools.schemas.python_types import builtins_of  # noqa: PLC0415 - 2 ms
 
             return (TextContent(msgspec.json.encode(value, enc_hook=builtins_of).decode()),)
 

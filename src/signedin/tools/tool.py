@@ -21,11 +21,11 @@ from signedin.model.errors import InvalidOptionError, described
 from signedin.model.events import JSON
 from signedin.model.redact import redact
 from signedin.runtime.aio import in_thread, is_cancelled
-from signedin.schemas.parameters import Parameters, parameters_of
-from signedin.schemas.plain import Schema
-from signedin.schemas.shape import MismatchError
-from signedin.schemas.strict import portable
 from signedin.tools.content import Content, TextContent, content_of
+from signedin.tools.schemas.parameters import Parameters, parameters_of
+from signedin.tools.schemas.plain import Schema
+from signedin.tools.schemas.shape import MismatchError
+from signedin.tools.schemas.strict import portable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,12 +79,12 @@ class Tool(msgspec.Struct, Generic[P, R_co], frozen=True, eq=False, dict=True):
 
     @property
     def schema(self) -> Schema:
-        """JSON Schema of the arguments, in the form of `signedin.schemas.plain`."""
+        """JSON Schema of the arguments, in the form of `signedin.tools.schemas.plain`."""
         return self.parameters.schema
 
     @cached_property
     def portable_schema(self) -> Schema:
-        """The same for vendors that drop keywords; see `signedin.schemas.strict.portable`."""
+        """The same for vendors that drop keywords; see `signedin.tools.schemas.strict.portable`."""
         return portable(self.schema)
 
     async def call(self, arguments: JSON) -> ToolResult:

@@ -12,7 +12,7 @@ from signedin.model.options import McpServer, TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.claude.launch import QUIET, Launch, resume_arguments
 from signedin.providers.claude.options import launch_for
-from signedin.schemas.structured_output import OutputSpec
+from signedin.tools.structured_output import OutputSpec
 
 PROGRAM = Path("/opt/claude")
 FIXED = (

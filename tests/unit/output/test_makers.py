@@ -9,7 +9,7 @@ import pydantic
 import pytest
 
 from signedin import OutputError
-from signedin.schemas.structured_output import OutputSpec
+from signedin.tools.structured_output import OutputSpec
 
 GOOD = {"number": 1, "share": 1.5, "flag": True, "list": [1], "note": None}
 

@@ -18,7 +18,7 @@ import pytest
 from typing_extensions import TypeAliasType
 
 from signedin.model.errors import ErrorKind, InvalidOptionError, OutputError
-from signedin.schemas.structured_output import OutputSpec
+from signedin.tools.structured_output import OutputSpec
 
 
 class Mood(enum.Enum):
@@ -397,12 +397,12 @@ def test_only_the_strict_form_needs_to_know_every_type():
 
 def test_validators_are_loaded_only_where_they_are_used():
     program = (
-        "import sys, signedin.schemas.structured_output\n"
+        "import sys, signedin.tools.structured_output\n"
         "import signedin.tools.tool, signedin.model.retry\n"
-        "signedin.schemas.structured_output.OutputSpec.of(dict[str, list[int]]).parse('{}')\n"
+        "signedin.tools.structured_output.OutputSpec.of(dict[str, list[int]]).parse('{}')\n"
         "heavy = {'pydantic', 'jsonschema', 'referencing', 'annotated_types'}\n"
         "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))\n"
-        "signedin.schemas.structured_output.OutputSpec.of({'type': 'string'})\n"
+        "signedin.tools.structured_output.OutputSpec.of({'type': 'string'})\n"
         "print('jsonschema' in sys.modules)\n"
     )
     done = subprocess.run(

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from jsonschema import Draft7Validator
 
 from signedin.model.errors import OutputError
-from signedin.schemas.structured_output import OutputSpec
+from signedin.tools.structured_output import OutputSpec
 from support.kinds import INTEGERS, KINDS, Leaf, Tree
 
 STRICT_KEYWORDS = {

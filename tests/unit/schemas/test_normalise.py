@@ -5,8 +5,8 @@ from hypothesis import given, settings, strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from signedin.model.errors import InvalidOptionError
-from signedin.schemas.normalise import normalise
-from signedin.schemas.plain import with_definitions
+from signedin.tools.schemas.normalise import normalise
+from signedin.tools.schemas.plain import with_definitions
 
 PLAIN_KEYWORDS = {
     *("type", "enum", "properties", "required", "additionalProperties", "items", "anyOf"),

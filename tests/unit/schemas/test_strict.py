@@ -3,8 +3,8 @@
 import pytest
 
 from signedin.model.errors import InvalidOptionError
-from signedin.schemas.restore import restore
-from signedin.schemas.strict import portable, strict
+from signedin.tools.schemas.restore import restore
+from signedin.tools.schemas.strict import portable, strict
 
 
 def closed(properties, required):

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from signedin.model.errors import InvalidOptionError
-from signedin.schemas.shape import MismatchError
 from signedin.tools.content import ImageContent, TextContent, content_of
+from signedin.tools.schemas.shape import MismatchError
 from signedin.tools.tool import Toolbox, ToolResult, tool
 
 PNG = b"\x89PNG\r\n\x1a\n rest"

@@ -32,9 +32,9 @@ from signedin.integrations.mcp.tools import (
 )
 from signedin.model.errors import PermissionDeniedError, SignedinError
 from signedin.model.events import JSON
-from signedin.schemas.plain import Schema, with_definitions
-from signedin.schemas.python_types import shape_of_type
-from signedin.schemas.shape import MismatchError
+from signedin.tools.schemas.plain import Schema, with_definitions
+from signedin.tools.schemas.python_types import shape_of_type
+from signedin.tools.schemas.shape import MismatchError
 from signedin.tools.tool import AnyTool
 
 _STDIN = 0

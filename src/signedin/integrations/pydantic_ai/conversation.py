@@ -20,10 +20,10 @@ from signedin.model.options import Output, TurnKeywords
 from signedin.model.results import RunResult
 from signedin.providers.shared.tool_service import SERVER
 from signedin.runtime.aio import finish, running_loop
-from signedin.schemas.normalise import normalise
-from signedin.schemas.parameters import Parameters
-from signedin.schemas.plain import Schema, with_definitions
-from signedin.schemas.restore import restore
+from signedin.tools.schemas.normalise import normalise
+from signedin.tools.schemas.parameters import Parameters
+from signedin.tools.schemas.plain import Schema, with_definitions
+from signedin.tools.schemas.restore import restore
 from signedin.tools.tool import Tool, ToolResult
 
 GATHER_SECONDS = 0.05

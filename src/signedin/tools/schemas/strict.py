@@ -1,4 +1,4 @@
-"""Narrows plain schemas to what a vendor takes; `signedin.schemas.restore` widens the answers."""
+"""Narrows plain schemas to what a vendor takes; `restore` widens the answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from signedin.model.errors import InvalidOptionError
-from signedin.schemas.plain import (
+from signedin.tools.schemas.plain import (
     LIMITS,
     Schema,
     accepts_null,

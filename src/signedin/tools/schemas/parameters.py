@@ -12,12 +12,12 @@ import msgspec
 
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
-from signedin.schemas.annotations import describes_itself, with_description
-from signedin.schemas.normalise import merge
-from signedin.schemas.plain import Schema, required, with_definitions
-from signedin.schemas.python_types import builtins_of, shape_of_type, type_label
-from signedin.schemas.restore import restore
-from signedin.schemas.shape import UNUSABLE, MismatchError, Shape, below, reason, why_unusable
+from signedin.tools.schemas.annotations import describes_itself, with_description
+from signedin.tools.schemas.normalise import merge
+from signedin.tools.schemas.plain import Schema, required, with_definitions
+from signedin.tools.schemas.python_types import builtins_of, shape_of_type, type_label
+from signedin.tools.schemas.restore import restore
+from signedin.tools.schemas.shape import UNUSABLE, MismatchError, Shape, below, reason, why_unusable
 
 AnyFunction = Callable[..., object]
 

@@ -10,9 +10,9 @@ import msgspec
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
 from signedin.model.extras import from_extra
-from signedin.schemas.normalise import normalise
-from signedin.schemas.plain import Schema
-from signedin.schemas.shape import MismatchError, Shape, reason
+from signedin.tools.schemas.normalise import normalise
+from signedin.tools.schemas.plain import Schema
+from signedin.tools.schemas.shape import MismatchError, Shape, reason
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError

@@ -1,4 +1,4 @@
-"""Brings any JSON Schema to the form that `signedin.schemas.plain` describes."""
+"""Brings any JSON Schema to the form that `signedin.tools.schemas.plain` describes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 
 from signedin.model.errors import InvalidOptionError
 from signedin.model.events import JSON
-from signedin.schemas.plain import (
+from signedin.tools.schemas.plain import (
     ANNOTATIONS,
     LIMITS,
     Schema,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, cast, get_origin
 import msgspec
 
 from signedin.model.events import JSON
-from signedin.schemas.annotations import described, mentions_pydantic
-from signedin.schemas.normalise import normalise
-from signedin.schemas.plain import Schema, add_hints
-from signedin.schemas.shape import MismatchError, Shape, below, pointer, reason
+from signedin.tools.schemas.annotations import described, mentions_pydantic
+from signedin.tools.schemas.normalise import normalise
+from signedin.tools.schemas.plain import Schema, add_hints
+from signedin.tools.schemas.shape import MismatchError, Shape, below, pointer, reason
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

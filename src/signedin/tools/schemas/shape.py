@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from signedin.model.errors import InvalidOptionError
-from signedin.schemas.plain import Schema
+from signedin.tools.schemas.plain import Schema
 
 T_co = TypeVar("T_co", covariant=True)
 

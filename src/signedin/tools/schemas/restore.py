@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TypeAlias, cast
 
 from signedin.model.events import JSON
-from signedin.schemas.plain import (
+from signedin.tools.schemas.plain import (
     Schema,
     accepts_null,
     alternatives,
@@ -26,7 +26,7 @@ _AsMap: TypeAlias = Callable[[Schema, list[JSON]], dict[str, JSON] | None]
 
 
 def restore(schema: Schema, value: JSON) -> JSON:
-    """Undoes in an answer what `signedin.schemas.strict.strict` does to a plain schema.
+    """Undoes in an answer what `signedin.tools.schemas.strict.strict` does to a plain schema.
 
     A ``null`` that stands for a missing property is taken out, a list of entries becomes a map, and
     ``3.0`` becomes ``3`` where an integer is wanted. An answer that fits the plain schema as it is,

@@ -10,8 +10,8 @@ from typing import Annotated, Union, cast, get_args, get_origin, get_type_hints,
 
 import msgspec
 
-from signedin.schemas.normalise import merge
-from signedin.schemas.plain import Schema, alternatives, items, map_values, properties
+from signedin.tools.schemas.normalise import merge
+from signedin.tools.schemas.plain import Schema, alternatives, items, map_values, properties
 
 _CONSTRAINT_PACKAGES = ("pydantic", "annotated_types")
 

@@ -16,12 +16,12 @@ import msgspec
 
 from signedin.model.errors import InvalidOptionError, OutputError, described
 from signedin.model.events import JSON
-from signedin.schemas.documents import shape_of_schema
-from signedin.schemas.plain import Schema, properties, types, with_definitions
-from signedin.schemas.python_types import shape_of_type, type_label
-from signedin.schemas.restore import restore
-from signedin.schemas.shape import UNUSABLE, MismatchError, Shape, below, why_unusable
-from signedin.schemas.strict import portable, strict
+from signedin.tools.schemas.documents import shape_of_schema
+from signedin.tools.schemas.plain import Schema, properties, types, with_definitions
+from signedin.tools.schemas.python_types import shape_of_type, type_label
+from signedin.tools.schemas.restore import restore
+from signedin.tools.schemas.shape import UNUSABLE, MismatchError, Shape, below, why_unusable
+from signedin.tools.schemas.strict import portable, strict
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -93,12 +93,12 @@ class OutputSpec(Generic[T_co]):
 
     @cached_property
     def portable_schema(self) -> Schema:
-        """The schema for vendors that refuse keywords; see `signedin.schemas.strict.portable`."""
+        """The schema for vendors that refuse keywords; see `strict.portable`."""
         return portable(self.schema)
 
     @cached_property
     def strict_schema(self) -> Schema:
-        """The schema in the form of OpenAI's strict mode; see `signedin.schemas.strict.strict`.
+        """The schema in the form of OpenAI's strict mode; see `strict.strict`.
 
         Raises:
             InvalidOptionError: Some part may be anything, which strict mode cannot say.
