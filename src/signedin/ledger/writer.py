@@ -158,24 +158,25 @@ class _Writer:
                 while taken := self._take():
                     write_rows(database, [row for each in taken for row in each.rows()])
         except Exception as error:
-            with self._changed:
-                taken += self._waiting
-                self._end()
-            for each in taken:
-                each.ledger.warn(error)
+            taken = taken or self._take_waiting()
+            while taken:  # who waits for this thread finds the warnings logged
+                for each in taken:
+                    each.ledger.warn(error)
+                taken = self._take_waiting()
 
     def _take(self) -> list[_Ended]:
         """Waits for turns; returns none when the thread has to end."""
         with self._changed:
             if not self._waiting and not self._finishing:
                 self._changed.wait(_IDLE_SECONDS)
+            return self._take_waiting()
+
+    def _take_waiting(self) -> list[_Ended]:
+        with self._changed:
             taken, self._waiting = self._waiting, []
             if not taken:
-                self._end()
+                self._thread, self._finishing = None, False
             return taken
-
-    def _end(self) -> None:
-        self._thread, self._finishing, self._waiting = None, False, []
 
 
 _writers: dict[Path, _Writer] = {}

@@ -172,15 +172,20 @@ async def test_who_asks_decides_about_a_crashed_row(make, provider, tmp_path) ->
 
 
 async def test_nothing_is_sent_while_the_plan_is_used_up(make, provider) -> None:
-    resets_at = time.time() + 0.3
-    limit = UsageLimitError("used up", resets_at=resets_at)
-    provider.script = failing_once(limit, "Classify text 1")
     sent: list[float] = []
-    script = provider.script
-    provider.script = lambda prompt: (sent.append(time.time()), script(prompt))[1]
+    resets: list[float] = []
+
+    def script(prompt: str) -> list[Batch]:
+        sent.append(time.time())
+        if prompt != "Classify text 1" or resets:
+            return answer(prompt.upper())
+        resets.append(sent[-1] + 0.3)
+        return [UsageLimitError("used up", resets_at=resets[0])]
+
+    provider.script = script
     outcomes = await ran(make(concurrency=1))
     assert sorted(each.key for each in outcomes) == [str(n) for n in range(6)]
-    assert [at < resets_at for at in sent] == [True, True, *[False] * 5]
+    assert [at < resets[0] for at in sent] == [True, True, *[False] * 5]
     assert prompts(provider).count("Classify text 1") == 2
     [shown] = [each for each in read_shown(make()._file) if each.record.key == "1"]
     assert [run.ending for run in shown.runs] == ["usage_limit", "done"]

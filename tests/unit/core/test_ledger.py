@@ -26,6 +26,7 @@ from signedin import (
     UsageEvent,
 )
 from signedin.ledger.report import UsageReport, UsageRow, read_report, session_usage
+from signedin.ledger.writer import _writers
 from support.events import delta, done, message, session_event
 
 Play = Callable[..., None]
@@ -200,6 +201,23 @@ def test_a_broken_one_fails_no_turn(
     assert [record.getMessage() for record in caplog.records] == [warning]
     with pytest.raises(SignedinError, match=r"the ledger .* cannot be read: "):
         read_report(["day"])
+
+
+def test_who_waits_for_the_ledger_finds_what_went_wrong_logged(
+    blocking: Client, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home.mkdir(mode=0o700)
+    _a_folder(home)
+    waited_for: list[bool] = []
+
+    class Seen(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            waited_for.append(_writers[home / "ledger.db"].running)
+            return True
+
+    with caplog.at_level(logging.WARNING, "signedin"), caplog.filtering(Seen()), blocking:
+        blocking.run("one")
+    assert waited_for == [True]
 
 
 def test_a_full_disk_fails_no_turn(
