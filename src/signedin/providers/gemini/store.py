@@ -475,7 +475,7 @@ def make_loadable(session_id: str, env: Mapping[str, str]) -> None:
     Gemini names the file of a session by minute and id, and starts a new one when it loads a
     session. Within the minute of the last one that would be the same file, so the last one is
     renamed to an earlier minute; Gemini identifies it by its content. Its first line, which says
-    whose it is, stays under the name as well: another process may go on writing there.
+    whose it is, stays under the name as well: another process may still write there.
 
     Raises:
         UnsupportedOptionError: The session would be deleted later, see `check_retention`.
