@@ -255,7 +255,7 @@ def test_what_cannot_be_assured_is_refused(
     external: Path, model: LoopbackModel, issuer: LoopbackIssuer, transport: str
 ) -> None:
     codex_home.configure(external, model, issuer)
-    for billing, payer in (("subscription", "nobody"), ("api", "nobody")):
+    for billing, payer in (("subscription", "no one"), ("api", "no one")):
         with (
             Client("codex", transport=transport, billing=billing) as client,
             pytest.raises(BillingError, match=rf"billing='{billing}' cannot be .* {payer}"),
