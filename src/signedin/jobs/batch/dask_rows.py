@@ -153,7 +153,7 @@ class DaskRows:
         return answer
 
     async def _follow(self, key: str, on_session: OnSession) -> NoReturn:
-        """Lets a row go on each time that what it has said is in the journal."""
+        """Lets a row continue each time that what it has said is in the journal."""
         heard, limit, has_begun = self._heard[key], self._limit, False
         while True:
             _, address, session, refusal = await heard.get()

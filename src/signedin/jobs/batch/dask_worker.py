@@ -102,7 +102,7 @@ class Desk(WorkerPlugin):
             row.cancel()
 
     def grant(self, key: str) -> None:
-        """Lets a row go on that has asked."""
+        """Lets a row continue that has asked."""
         if (leave := self._leaves.get(key)) and not leave.done():
             leave.set_result(None)
 
@@ -189,7 +189,7 @@ async def answer_row(work: Work) -> bytes:
 
 
 def grant(desk: str, key: str, dask_worker: _Worker) -> None:
-    """Lets a row go on."""
+    """Lets a row continue."""
     _desk(dask_worker, desk).grant(key)
 
 

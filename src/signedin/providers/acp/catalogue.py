@@ -235,7 +235,7 @@ AGENTS: Mapping[str, KnownAgent] = {
             "it is not started where `.mcp.json`, `.claude` and others are, unless `trust_project`",
             "a command that is denied ends its turn",
             "it ignores MCP servers that it would have to start",
-            "it tries again for a minute when the model's server fails",
+            "it retries for a minute when the model's server fails",
             "a session that another process has open cannot be continued",
         ),
         guard=ProjectGuard(files=_COPILOT_FILES),
