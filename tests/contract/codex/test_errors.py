@@ -262,7 +262,7 @@ def test_an_unknown_session(client: Client, stage: Stage) -> None:
 
 def test_no_session_id_at_all(client: Client, stage: Stage) -> None:
     stage.play("Done.")
-    with pytest.raises(InvalidOptionError, match="(invalid|not a) session id;"):
+    with pytest.raises(InvalidOptionError, match=r"(invalid|not a) session id;"):
         client.run("go", resume="my session")
     assert stage.requests == ()
 
