@@ -8,7 +8,7 @@ import pytest
 from signedin import Client, WarningEvent
 from signedin.loopback import LoopbackModel
 from signedin.providers.shared.instructions import INSTRUCTIONS
-from support.rows import ROWS, Row
+from support.rows import ROWS, Row, row_of
 
 EVERY = {name for files in INSTRUCTIONS.values() for name in (*files.names, files.instead) if name}
 DRIVEN = [row for row in ROWS if row.provider in INSTRUCTIONS]
@@ -43,14 +43,11 @@ def test_what_the_table_names_reaches_the_model_and_nothing_else(row: Row, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("name", "followed"),
-    [
-        ("claude-cli-2.1.331", ".claude/rules/tests.md"),
-        ("gemini-acp-0.61.0", ".gemini/settings.json"),
-    ],
+    ("kind", "followed"),
+    [("claude-cli", ".claude/rules/tests.md"), ("gemini-acp", ".gemini/settings.json")],
 )
-def test_what_is_left_out_is_named(name: str, followed: str, tmp_path: Path) -> None:
-    [row] = [each for each in ROWS if each.name == name]
+def test_what_is_left_out_is_named(kind: str, followed: str, tmp_path: Path) -> None:
+    row = row_of(kind)
     files = INSTRUCTIONS[row.provider]
     (tmp_path / followed).parent.mkdir(parents=True)
     (tmp_path / followed).write_text("{}")
