@@ -29,6 +29,7 @@ from signedin.providers.claude.keys import ClaudeKeys
 from signedin.providers.codex.options import CodexKeys
 from signedin.providers.gemini.options import GeminiKeys
 from signedin.providers.registry import BUILT_IN, load_provider
+from signedin.providers.shared.instructions import INSTRUCTIONS
 from signedin.providers.shared.provider_options import ProviderOptions
 from signedin.safety.sandbox.places import GROUPS
 
@@ -165,6 +166,21 @@ def names(module: str) -> str:
     return "\n" + "".join(f"::: {module}.{name}\n\n" for name in found)
 
 
+def instructions() -> str:
+    """Returns a row for each agent of which the instruction files are known."""
+    rows = [
+        (
+            f"`{agent}`",
+            ", ".join(map(_code, files.names))
+            + (f", else {_code(files.instead)}" if files.instead else ""),
+            files.read_by,
+            _code(files.left_out) if files.left_out else "-",
+        )
+        for agent, files in INSTRUCTIONS.items()
+    ]
+    return _table(("provider", "files", "read by", "left out otherwise"), rows)
+
+
 def pages() -> str:
     """Returns a line for each page of the site, with what it is about, for language models."""
     site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))
@@ -207,6 +223,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "quirks": quirks,
         "codex-options": partial(provider_options, CodexKeys),
         "agents": agents,
+        "instructions": instructions,
     },
     "docs/sandbox.md": {"places": places},
     **{f"docs/api/{module}.md": {"names": partial(names, module)} for module in API},

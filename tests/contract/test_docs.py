@@ -180,15 +180,16 @@ def test_the_bot_asks_the_person_and_calls_its_tool(reader: LoopbackModel) -> No
 def test_the_tutorial_runs_against_a_script(reader: LoopbackModel, tmp_path: Path) -> None:
     """As the page says how, by somebody without an account."""
     page = (ROOT / "docs/tutorial.md").read_text("utf-8")
-    [script] = re.findall(r"`script\.yaml`, such as `(.+?)`", page)
-    (tmp_path / "script.yaml").write_text(script)
+    [commands] = re.findall(r"```console\n(\$ pip [^`]+loopback .+?)```", page, re.DOTALL)
+    _, write, start = commands.replace("$ ", "").splitlines()
     (tmp_path / "tutorial.py").write_text("\n".join(EXAMPLE.findall(page)))
-    command = ["signedin", "loopback", tmp_path / "script.yaml", "--", sys.executable]
+    start = start.replace("python ", f"{sys.executable} ")
     done = subprocess.run(
-        [*command, tmp_path / "tutorial.py"], capture_output=True, text=True, check=False
+        f"{write}\n{start}", cwd=tmp_path, shell=True, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Certainly.\n")
+    assert len(done.stderr.splitlines()) == 9
 
 
 def test_the_loops_of_the_tutorial_print_each_thing_once(
@@ -208,7 +209,7 @@ def test_the_loops_of_the_tutorial_print_each_thing_once(
             )
     notes = Path("notes.txt").resolve()
     assert re.sub(r"/bin/\S+ -\w+ ", "", capfd.readouterr().out) == (
-        f"$ ls\nDone.$ ls -> 0\n{notes}\n"
+        f"\n$ ls\nDone.\n$ ls -> 0\n{notes}\n"
     )
 
 

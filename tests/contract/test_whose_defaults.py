@@ -78,6 +78,18 @@ def test_what_the_user_has_set_takes_precedence_at_every_door(agent: Agent) -> N
         assert agent.sent() == "low"
 
 
+@pytest.mark.parametrize("kind", ["codex-app-server", "claude-cli"])
+def test_models_mark_what_will_be_used(kind: str, tmp_path: Path) -> None:
+    with LoopbackModel("Certainly.") as model:
+        agent = Agent(kind, model, tmp_path)
+        for effort in ("low", "high"):
+            if effort == "high":
+                agent.user_sets(effort)
+            with Client(agent.row.provider, **agent.options) as client:
+                marked = {each.default_effort for each in client.models() if each.efforts}
+            assert marked == {effort}
+
+
 def test_variables_of_claude(tmp_path: Path) -> None:
     with LoopbackModel("Certainly.") as model:
         agent = Agent("claude-cli", model, tmp_path)

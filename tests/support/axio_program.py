@@ -67,7 +67,7 @@ EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 TOOL_USE = frozenset({Capability.text, Capability.tool_use})
 MODEL = ModelSpec("scripted-large", TOOL_USE)
-IMAGE = ImageBlock("image/png", b"\x89PNG\r\n\x1a\n")
+IMAGE = ImageBlock("image/png", b"\x89PNG\r\n\x1a\nIEND")
 REFUSED = {
     "id": "msg-1",
     "type": "message",

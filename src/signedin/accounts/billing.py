@@ -212,17 +212,17 @@ def assure_billing(status: AuthStatus, billing: Billing | None) -> None:
     """
     if billing is None or status.billing == billing:
         return
-    payer = {
+    paying = {
         "subscription": "the plan of a login",
         "api": "an API key",
         "cloud": "a cloud provider's account",
-        "none": "no one: no login was found",
-        "unknown": "an unknown payer",
+        "none": "nothing, as no login was found",
+        "unknown": "not known",
     }[status.billing]
     because = f" (decided by {status.decided_by})" if status.decided_by else ""
     raise BillingError(
-        f"billing={billing!r} cannot be assured: {status.provider} would be paid for by "
-        f"{payer}{because}. See: signedin auth status --provider {status.provider}"
+        f"billing={billing!r} cannot be assured: what pays for {status.provider} is "
+        f"{paying}{because}. See: signedin auth status --provider {status.provider}"
     )
 
 

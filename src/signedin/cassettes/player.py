@@ -295,7 +295,7 @@ class Track:
         between = range(self._next, place)
         shown = [n for n in between if role.encode() in _said(self.entries[n][1])]
         if not shown:
-            return  # the other one of another recording, which goes on in this one
+            return  # the other one of another recording, which continues in this one
         self._player.roles.make_up(other, role)
         answered = {_id_of(_said(self.entries[n][1])) for n in shown} - {None}
         first = {*shown, *(n for n in between if _id_of_request(self.entries[n][1]) in answered)}

@@ -404,7 +404,7 @@ def _csv_rows(stream: io.TextIOWrapper, where: str) -> Iterator[dict[str, object
 def _checked_lines(stream: io.TextIOWrapper, where: str) -> Iterator[str]:
     for number, line in enumerate(stream, 1):
         try:
-            line.encode()  # what is no UTF-8 has been escaped, to be found in its own line
+            line.encode()  # what is not UTF-8 has been escaped, to be found in its own line
         except UnicodeEncodeError:
             raise UsageError(f"{where}, line {number}: it is not UTF-8") from None
         if "\0" in line:

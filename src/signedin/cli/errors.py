@@ -56,7 +56,7 @@ _STDERR_LINES = 10
 
 _HINTS = (
     ("unexpected extra argument", "; a prompt of several words needs quotes"),
-    ("is not a valid float.", " It is a number, such as 300."),
+    ("is not a valid float.", " It is a number, such as 300; times are in seconds."),
 )
 """What to do about some of click's own messages, by a part of them."""
 

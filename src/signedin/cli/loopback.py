@@ -107,7 +107,7 @@ async def _serve(model: LoopbackModel, provider: str, *, json: bool) -> None:
 async def _run(model: LoopbackModel, provider: str | None, command: Sequence[str]) -> int:
     """Runs a program until it ends, and returns its exit code as a shell does.
 
-    What the program leaves behind is ended: Codex's terminal starts a server that goes on, and
+    What the program leaves behind is ended: Codex's terminal starts a server that continues, and
     whose home is gone then.
     """
     async with model:

@@ -52,7 +52,7 @@ class PipedInput:
         """Returns what is to be added to a prompt, empty if nothing is.
 
         Raises:
-            UsageError: It is no text.
+            UsageError: It is not text.
             TimeoutExceededError: It does not end in the time of the run.
         """
         if not _is_fed():

@@ -135,7 +135,7 @@ def show(
     signedin sessions show latest
     signedin sessions show ID --json | jq -r '.turns[].text'
     """
-    shown = asyncio.run(_shown(provider, source, account, session_id))
+    shown = asyncio.run(read_session(options.client_of(provider, source, account), session_id))
     if json:
         write_json(shown)
         return
@@ -306,17 +306,16 @@ def beginnings(ids: Sequence[str]) -> list[str]:
     return [each[:long] for each in ids] if sys.stdout.isatty() else list(ids)
 
 
-async def _shown(
-    provider: str, source: AuthSource, account: str | None, session_id: str
-) -> SessionDocument:
-    async with options.client_of(provider, source, account) as client:
+async def read_session(client: AsyncClient, session_id: str) -> SessionDocument:
+    """Reads what is stored of a session, and closes the client."""
+    async with client:
         with options.naming_sessions(client):
             wanted = await whole_id(client, session_id)
             async with client.session(resume=wanted) as session:
                 turns, read_id = await session.history(), _id_of(session)
         listed = await stored(client, read_id) if client.capabilities.list_sessions else []
     try:
-        usage = session_usage(provider, read_id)
+        usage = session_usage(client.provider, read_id)
     except SignedinError as error:
         click.echo(f"warning: {error}", err=True)
         usage = None

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from signedin.cli import options
 from signedin.cli.errors import UsageError
 from signedin.cli.output import Presenter, TurnEnd, write, write_json
 from signedin.cli.page.record import Conversation, from_history, from_json, from_result
-from signedin.cli.sessions import whole_id
+from signedin.cli.sessions import SessionDocument, read_session
 from signedin.client.async_client import AsyncClient
 from signedin.model.choices import AuthSource
 from signedin.model.errors import InvalidOptionError
@@ -111,7 +112,7 @@ def _read(
         if os.sep in run or run.endswith((".json", ".jsonl")):
             raise UsageError(f"{run} does not exist")
         client = AsyncClient(provider, auth_source=source, account=account, cwd=cwd)
-        return asyncio.run(_stored(run, client, cwd))
+        return _stored(asyncio.run(read_session(client, run)), client.provider)
     where = "standard input" if run == "-" else run
     try:
         data = sys.stdin.buffer.read() if run == "-" else Path(run).read_bytes()
@@ -122,11 +123,13 @@ def _read(
         raise UsageError(f"{where}: {error.message}") from None
 
 
-async def _stored(run: str, client: AsyncClient, cwd: str | None) -> Conversation:
-    async with client:
-        with options.naming_sessions(client):
-            async with client.session(resume=await whole_id(client, run)) as session:
-                turns = await session.history()
-                if not turns:
-                    raise InvalidOptionError(f"session {session.id} has no turns to show")
-                return from_history(turns, provider=client.provider, session_id=session.id, cwd=cwd)
+def _stored(shown: SessionDocument, provider: str) -> Conversation:
+    if not shown.turns:
+        raise InvalidOptionError(f"session {shown.session_id} has no turns to show")
+    info, used = shown.info, shown.usage
+    return msgspec.structs.replace(
+        from_history(shown.turns, provider=provider, session_id=shown.session_id),
+        model=(info and info.model) or (used and used.model),
+        cwd=info and info.cwd,
+        usage=used.tokens if used and used.turns else None,
+    )

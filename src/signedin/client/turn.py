@@ -443,7 +443,9 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             return result
         try:
             output = self._options.output.parse(result.text)
-        except BaseException as error:  # also what a validator raises that is no mistake of a model
+        except (
+            BaseException
+        ) as error:  # also what a validator raises that is not a mistake of a model
             raise _with_result(error, result)  # noqa: B904
         return msgspec.structs.replace(result, output=output)
 

@@ -352,7 +352,7 @@ def _parents(path: str) -> set[str]:
 
 
 def _files_at(path: str, top: Path) -> Iterator[str]:
-    """Yields what is at a path and is no folder, or all such that is below it."""
+    """Yields what is at a path and is not a folder, or all such that is below it."""
     if (top / path).is_dir() and not (top / path).is_symlink():
         for entry in (top / path).iterdir():
             yield from _files_at(f"{path}/{entry.name}", top)

@@ -258,7 +258,9 @@ async def find(folder: Path, base: str) -> Checkout:
     try:
         output = await git(folder, "rev-parse", "--show-toplevel", "--git-common-dir")
     except GitError as error:
-        raise WorktreeError(f"{folder} is not in a git repository: {error.message}") from None
+        bare = "must be run in a work tree" in error.message
+        what = "in a bare repository, which has no files" if bare else "not in a git repository"
+        raise WorktreeError(f"{folder} is {what}: {error.message}") from None
     where, top, common = _resolved(folder, *(folder / line for line in output.split("\n")))
     if not where.is_relative_to(top):
         raise WorktreeError(f"the repository of {folder} has its files elsewhere, in {top}")

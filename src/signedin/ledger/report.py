@@ -86,6 +86,19 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     list_usd: float
     unpriced: int
 
+    @property
+    def tokens(self) -> Usage:
+        """What a turn would report that had used all of it."""
+        return Usage(
+            self.input_tokens,
+            self.cached_input_tokens,
+            self.cache_write_tokens,
+            self.output_tokens,
+            self.reasoning_tokens,
+            self.input_tokens + self.output_tokens,
+            self.vendor_usd or None,
+        )
+
 
 class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
     """What turns have used.

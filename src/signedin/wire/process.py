@@ -81,6 +81,7 @@ class Process:
         self.name = name
         self._child = _Child(new_mark())
         self._prefixed = False
+        self._program = name
 
     @classmethod
     async def start(
@@ -120,7 +121,8 @@ class Process:
             check_directory(cwd)
         process = cls(Path(argv[0]).name)
         process._prefixed = bool(prefix)
-        own = [find_program(argv[0], env), *argv[1:]]
+        process._program = find_program(argv[0], env)
+        own = [process._program, *argv[1:]]
         command = [*death_signal_prefix(death_signal), *default_signals(), *prefix, *own, *suffix]
         try:
             marked = {**env, MARK: process._child.mark}
@@ -192,6 +194,8 @@ class Process:
         message = f"{self.name} (pid {self.pid}) {_describe_exit(self.returncode)}"
         if stderr:
             message += f"; the end of its stderr:\n{stderr[-_SHOWN_STDERR:]}"
+        elif self.returncode == 0:
+            message += f" and left no message; is {self._program} the right program?"
         return TransportClosedError(message, returncode=self.returncode, stderr=stderr)
 
     async def stop(

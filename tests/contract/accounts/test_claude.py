@@ -224,7 +224,7 @@ def test_what_cannot_be_assured_is_refused(
     with new_client(billing="api") as client, pytest.raises(BillingError) as raised:
         client.run("hi")
     assert str(raised.value) == (
-        "billing='api' cannot be assured: claude would be paid for by the plan of a login (decided "
+        "billing='api' cannot be assured: what pays for claude is the plan of a login (decided "
         "by .credentials.json). See: signedin auth status --provider claude"
     )
     assert prompts(model) == []

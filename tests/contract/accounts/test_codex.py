@@ -268,14 +268,14 @@ def test_what_cannot_be_assured_is_refused(
     ):
         client.run("hi")
     assert str(raised.value) == (
-        "billing='api' cannot be assured: codex would be paid for by the plan of a login (decided "
+        "billing='api' cannot be assured: what pays for codex is the plan of a login (decided "
         "by auth.json). See: signedin auth status --provider codex"
     )
     (external / "auth.json").unlink()
     codex_home.sign_in_with_key(external)
     with (
         Client("codex", transport=transport, billing="subscription") as client,
-        pytest.raises(BillingError, match=r"paid for by an API key \(decided by auth.json\)"),
+        pytest.raises(BillingError, match=r"is an API key \(decided by auth.json\)"),
     ):
         client.run("hi")
     assert prompts(model) == []

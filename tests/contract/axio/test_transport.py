@@ -54,7 +54,7 @@ def report(home: Path) -> dict[str, Any]:
 
 
 def test_an_answer_is_told_in_axios_events(report: dict[str, Any]) -> None:
-    image = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    image = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgpJRU5E"}
     content = [{"type": "input_text", "text": "Look:"}, image]
     assert report["text"] == {
         "events": [

@@ -96,6 +96,7 @@ def test_a_batch_from_its_first_run_to_its_page(model: LoopbackModel, folder: Pa
     page = (folder / "page.html").read_text()
     assert "&lt;b&gt;Spell word 5&lt;/b&gt;" in page
     assert '<a href="all/6.html">5</a>' in page
+    assert "text: word 5" in page
     assert "Spell word 5" in (folder / "all" / "6.html").read_text()
 
     assert run(folder, "retry", "run.db", "--json") == (0, '{"retried":1}\n', "")

@@ -1,5 +1,6 @@
 """Each way to fail has its own error, in the provider's own words, with what was received."""
 
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from signedin import (
     RateLimitedError,
     SessionEvent,
     SignedinError,
+    TransportClosedError,
     TurnFailedError,
     UsageLimitError,
 )
@@ -35,6 +37,8 @@ from signedin.loopback import (
 from signedin.loopback.script import Answer
 from support.stage import Stage
 from support.turns import checked, comparable, failed
+
+TRUE = shutil.which("true")
 
 NOT_YET = "01a1fda5-77f3-73e0-bc59-8942ee3d8ba8"
 
@@ -258,7 +262,7 @@ def test_an_unknown_session(client: Client, stage: Stage) -> None:
 
 def test_no_session_id_at_all(client: Client, stage: Stage) -> None:
     stage.play("Done.")
-    with pytest.raises(InvalidOptionError, match="session id"):
+    with pytest.raises(InvalidOptionError, match=r"(invalid|not a) session id;"):
         client.run("go", resume="my session")
     assert stage.requests == ()
 
@@ -334,3 +338,9 @@ def from_error_on(events: list[Event]) -> list[Event]:
     plain = comparable(events)
     [start] = [number for number, event in enumerate(plain) if isinstance(event, ErrorEvent)]
     return plain[start:]
+
+
+def test_a_program_that_is_not_codex(stage: Stage) -> None:
+    with stage.client("codex-app-server", binary=TRUE) as client:
+        _, error = failed(client.stream("go"), TransportClosedError)
+    assert error.message.endswith(f" left no message; is {TRUE} the right program?")

@@ -173,6 +173,15 @@ def test_an_unknown_option_is_refused_with_the_nearest(model: LoopbackModel, ker
     assert len(model.requests) == asked
 
 
+def test_a_name_for_the_result_that_cannot_be_one(model: LoopbackModel, kernel: Run) -> None:
+    asked = len(model.requests)
+    for name in ("1st", "a.b", "class"):
+        with pytest.raises(CellExecutionError) as caught:
+            kernel(f"%%agent --out {name}\nHi")
+        assert caught.value.evalue == f"--out {name!r} cannot be the name of a variable"
+    assert len(model.requests) == asked
+
+
 def test_a_turn_while_it_runs() -> None:
     script = [[Text("Let me see.", phase="commentary"), shell("true")], Text(["Half", Hold("x")])]
     with LoopbackModel(script) as model:

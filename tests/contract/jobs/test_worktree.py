@@ -221,6 +221,8 @@ def test_no_repository_and_no_commit(repository: Repository, tmp_path: Path) -> 
     (tmp_path / "plain").mkdir()
     with pytest.raises(WorktreeError, match="plain is not in a git repository"):
         worktree(tmp_path / "plain").__enter__()
+    with pytest.raises(WorktreeError, match=r"\.git is in a bare repository, which has no files"):
+        worktree(repository.path / ".git").__enter__()
     empty = Repository(tmp_path / "empty")
     with pytest.raises(WorktreeError, match="there is no commit 'HEAD' in"):
         worktree(empty.path).__enter__()

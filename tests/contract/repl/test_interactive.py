@@ -810,7 +810,7 @@ def test_the_least_important_is_left_out_of_a_narrow_line(
             leave(terminal)
     tokens = "15 tokens"
     facts = shown[200].split(" · ")
-    assert facts[:3] == ["read-only", "/help", "gpt-5.5"]
+    assert facts[:4] == ["read-only", "/help", "gpt-5.5", "effort low"]
     assert tokens in facts
     assert facts[-2:] == ["branch trunk", str(work)]
     assert shown[40].startswith("read-only · /help · gpt-5.5 · ")

@@ -96,8 +96,8 @@ def test_a_stored_session(loopback_model: Models, tmp_path: Path, name: str):
     page = run_program("transcript", asked_for, cwd=tmp_path, env=env)
     assert (page.returncode, page.stderr) == (0, "")
     text = text_of(page.stdout)
-    assert text.startswith("Do it codex Do it ")
-    for part in ["It works .", f"Session {session}"]:
+    assert text.startswith("Do it codex gpt-")
+    for part in ["It works .", f"Folder {tmp_path.resolve()} Session {session}"]:
         assert part in text
     found = run_program("transcript", asked_for, "--json", cwd=tmp_path, env=env)
     conversation = document("transcript", found.stdout)
@@ -106,6 +106,16 @@ def test_a_stored_session(loopback_model: Models, tmp_path: Path, name: str):
     assert [event["text"] for event in exchange["events"] if event["kind"] == "message"] == [
         "It **works**."
     ]
+
+
+def test_a_stored_session_has_the_tokens_of_the_ledger(tmp_path: Path):
+    (tmp_path / "script.json").write_text('{"default": ["Yes."]}')
+    twice = (
+        "signedin run Really? && signedin run --resume latest Yes? && signedin transcript latest"
+    )
+    done = run_program("loopback", "script.json", "--", "bash", "-c", twice, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Turns 2 Tokens 20 in, 10 out " in text_of(done.stdout)
 
 
 def test_a_page_cannot_be_json(tmp_path: Path):

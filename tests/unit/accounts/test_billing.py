@@ -142,7 +142,7 @@ def test_assuring() -> None:
     with pytest.raises(BillingError) as raised:
         assure_billing(status, "subscription")
     assert str(raised.value) == (
-        "billing='subscription' cannot be assured: acme would be paid for by a cloud provider's "
+        "billing='subscription' cannot be assured: what pays for acme is a cloud provider's "
         "account. See: signedin auth status --provider acme"
     )
 

@@ -11,7 +11,7 @@ from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.normalise import TurnNormaliser
 from signedin.providers.acp.prompts import image_block, text_block
 
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG = b"\x89PNG\r\n\x1a\nIEND"
 
 
 def official(model: object) -> bytes:

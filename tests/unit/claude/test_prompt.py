@@ -8,7 +8,7 @@ import pytest
 from signedin.model.errors import InvalidOptionError
 from signedin.providers.claude.prompt import user_message
 
-PNG = b"\x89PNG\r\n\x1a\nrest"
+PNG = b"\x89PNG\r\n\x1a\nrest IEND"
 
 
 def content(prompt: str, *images: object) -> object:

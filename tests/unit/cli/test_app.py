@@ -65,7 +65,8 @@ def test_an_unknown_command_is_said_on_standard_error(capsys, arguments, error):
         ([], "Missing argument 'PROMPT'."),
         (
             ["--timeout", "x", "x"],
-            "Invalid value for '--timeout': 'x' is not a valid float. It is a number, such as 300.",
+            "Invalid value for '--timeout': 'x' is not a valid float. It is a number, such as 300; "
+            "times are in seconds.",
         ),
         (["--retry", "x", "x"], "Invalid value for '--retry': 'x' is not a valid integer."),
         (

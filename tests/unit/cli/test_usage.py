@@ -141,6 +141,14 @@ class TestUsage:
         widths = [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"', html)]
         assert widths[:3] == [50.0, 50.0, 100.0]
 
+    def test_a_page_draws_no_single_bar(self, tmp_path):
+        with closing(open_ledger(ledger_file())) as database:
+            write_rows(database, [row(day="2026-11-21")])
+        page = tmp_path / "usage.html"
+        usage("--since", "2026-11-21", "--page", str(page))
+        assert "2026-11-21</span></p>" in (html := page.read_text("utf-8"))
+        assert "<svg" not in html
+
     def test_a_page_needs_a_folder(self, tmp_path):
         with pytest.raises(InvalidOptionError, match="there is no folder"):
             usage("--page", str(tmp_path / "none" / "usage.html"))

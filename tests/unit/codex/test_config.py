@@ -19,7 +19,7 @@ WORKSPACE_WRITE = p.WorkspaceWriteSandboxPolicy(
     exclude_slash_tmp=False,
     exclude_tmpdir_env_var=False,
 )
-PNG = b"\x89PNG\r\n\x1a\n..."
+PNG = b"\x89PNG\r\n\x1a\n...IEND"
 
 
 def options(**fields: object) -> CodexOptions:

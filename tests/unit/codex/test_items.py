@@ -135,6 +135,22 @@ DYNAMIC = {"type": "dynamicToolCall", "tool": "add", "namespace": "ns", "argumen
             ),
         ),
         (
+            {
+                **CALL,
+                "status": "failed",
+                "result": {"content": [{"type": "text", "text": "no"}, {"type": "image"}]},
+            },
+            ToolEvent(
+                name="add",
+                server="toy",
+                arguments={"a": 1},
+                status="failed",
+                result=[{"type": "text", "text": "no"}, {"type": "image"}],
+                error="no",
+                **COMMON,
+            ),
+        ),
+        (
             {**CALL, "status": "failed", "error": {"message": "boom"}},
             ToolEvent(
                 name="add",

@@ -31,6 +31,9 @@ from signedin.model.redact import (
 )
 from signedin.model.turn_recorder import TurnRecorder
 
+PEM = (
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIBOgIBAAJBAK\nj34GkxFhD9+/=\n-----END RSA PRIVATE KEY-----"
+)
 JWT = "eyJhbGciOiJub25lIn0.eyJlbWFpbCI6ImEifQ.c2lnbmF0dXJl"
 
 SECRETS = [
@@ -92,6 +95,8 @@ def test_secrets_by_their_form(secret: str, around: str) -> None:
         ('{"apiKey": "opaque-value"}', '{"apiKey": "***"}'),
         (r"{\"accessToken\": \"opaque-value\"}", r'{\"accessToken\": \"***"}'),
         ('{"password": "correct horse battery"}', '{"password": "***"}'),
+        (f"before\n{PEM}\nafter", "before\n***-----END RSA PRIVATE KEY-----\nafter"),
+        (PEM.replace("\n", r"\n"), "***-----END RSA PRIVATE KEY-----"),
     ],
 )
 def test_secrets_by_their_name(text: str, masked: str) -> None:

@@ -16,10 +16,10 @@ def options(cwd: Path, **keywords: object) -> TurnOptions:
     return TurnOptions(cwd=cwd, **keywords)
 
 
-def test_a_folder_is_not_trusted_unless_that_is_needed(tmp_path: Path) -> None:
-    assert trust(options(tmp_path), headless=False) == NO
-    assert trust(options(tmp_path), headless=True) == YES
-    assert trust(options(tmp_path, mcp_servers=TOY), headless=False) == YES
+def test_a_folder_with_nothing_to_follow_is_trusted(tmp_path: Path) -> None:
+    assert trust(options(tmp_path)) == YES
+    (tmp_path / ".gemini").mkdir()
+    assert trust(options(tmp_path)) == NO
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_folder_with_something_to_follow_is_refused_where_trust_is_needed(
     file.parent.mkdir(exist_ok=True)
     file.touch()
     for keywords, headless in (({"mcp_servers": TOY}, False), ({}, True)):
-        assert trust(options(work, **keywords), headless=headless) == NO
+        assert trust(options(work, **keywords)) == NO
         with pytest.raises(PermissionDeniedError) as raised:
             check_trust(options(work, **keywords), headless=headless)
         found = file.resolve() if name.endswith(".env") else work / Path(name).parts[0]
@@ -45,12 +45,13 @@ def test_a_folder_with_something_to_follow_is_refused_where_trust_is_needed(
         )
         trusting = options(work, trust_project=True, **keywords)
         check_trust(trusting, headless=headless)
-        assert trust(trusting, headless=headless) == YES
+        assert trust(trusting) == YES
     check_trust(options(work), headless=False)
-    assert trust(options(work), headless=False) == NO
+    assert trust(options(work)) == NO
 
 
 def test_a_variable_does_not_undo_it(tmp_path: Path) -> None:
+    (tmp_path / ".env").touch()
     with pytest.raises(InvalidOptionError, match="env changes GEMINI_CLI_TRUST_WORKSPACE, which"):
         check_trust(options(tmp_path, env=YES), headless=False)
     check_trust(options(tmp_path, env=NO), headless=False)

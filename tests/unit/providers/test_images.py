@@ -10,15 +10,15 @@ from signedin.providers.chatgpt.requests import user_message as chatgpt_message
 from signedin.providers.claude.prompt import user_message as claude_message
 from signedin.providers.shared.images import image_url, inline_image
 
-PNG = b"\x89PNG\r\n\x1a\n.."
+PNG = b"\x89PNG\r\n\x1a\n..IEND"
 
 
 @pytest.mark.parametrize(
     ("image", "url"),
     [
         ("data:image/png;base64,AA==", "data:image/png;base64,AA=="),
-        (PNG, "data:image/png;base64,iVBORw0KGgouLg=="),
-        (b"\xff\xd8\xff\xe0", "data:image/jpeg;base64,/9j/4A=="),
+        (PNG, "data:image/png;base64,iVBORw0KGgouLklFTkQ="),
+        (b"\xff\xd8\xff\xe0\xff\xd9", "data:image/jpeg;base64,/9j/4P/Z"),
         (b"GIF89a", "data:image/gif;base64,R0lGODlh"),
         (b"RIFF\x00\x00\x00\x00WEBP", "data:image/webp;base64,UklGRgAAAABXRUJQ"),
     ],
@@ -27,6 +27,12 @@ def test_images_that_are_sent(image: str | bytes, url: str) -> None:
     assert image_url(image) == url
     kind, data = inline_image(image)
     assert f"data:{kind};base64,{data}" == url
+
+
+@pytest.mark.parametrize("data", [PNG[:-4], b"\xff\xd8\xff\xe0"])
+def test_an_image_that_is_cut_off_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidOptionError, match="given as bytes is cut off: its end is missing"):
+        image_url(data)
 
 
 def test_an_address_stays_as_it_is() -> None:

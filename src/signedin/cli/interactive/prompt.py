@@ -381,7 +381,7 @@ class SlashCompleter(WaitingCompleter):
 def _is_alone(keys: KeyProcessor) -> bool:
     """Whether the current key is not the first of several, as Alt and a key arrive as Esc and it.
 
-    What the terminal answers, as it does whenever something is shown, is no key.
+    What the terminal answers, as it does whenever something is shown, is not a key.
     """
     following = [*keys.key_buffer[1:], *keys.input_queue]
     return all(key.key == Keys.CPRResponse for key in following)

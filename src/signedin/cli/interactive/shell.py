@@ -75,11 +75,11 @@ class Shell:
             chat.settings.permissions or "read-only",
             "Esc stops" if self._working else "/help",
             chat.model,
+            chat.effort and f"effort {chat.effort}",
             f"context {used:.0%}" if used is not None else None,
             f"{usage.total_tokens:,} tokens" if usage.total_tokens else None,
             f"${usage.cost_usd:.2f}" if usage.cost_usd else None,
             chat.settings.provider,
-            chat.settings.effort,
             f"branch {branch}" if branch else None,
             chat.place,
         ]

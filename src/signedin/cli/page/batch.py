@@ -97,7 +97,7 @@ def _line(record: BatchRecord, link: str | None) -> TableRow:
     answer = record.error or record.text or ""
     if len(answer) > _LONGEST_ANSWER:
         answer = f"{answer[:_LONGEST_ANSWER]}…"
-    fields = msgspec.json.encode(record.row).decode()
+    fields = ", ".join(f"{name}: {value}" for name, value in record.row.items())
     return TableRow(record=record, row=one_line(fields, _LONGEST_ROW), answer=answer, link=link)
 
 

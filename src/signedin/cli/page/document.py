@@ -106,7 +106,7 @@ def render_page(conversation: Conversation) -> str:
         title=_title(conversation),
         conversation=conversation,
         exchanges=exchanges,
-        totals=_totals(exchanges),
+        totals=_totals(exchanges, conversation.usage),
     )
 
 
@@ -213,7 +213,7 @@ def _has_failed(event: CommandEvent) -> bool:
     return event.status != "completed" or bool(event.exit_code)
 
 
-def _totals(exchanges: list[ShownExchange]) -> Totals:
+def _totals(exchanges: list[ShownExchange], stored: Usage | None) -> Totals:
     events = [event for shown in exchanges for event in shown.entries]
     commands = [event for event in events if isinstance(event, CommandEvent)]
     changes = [
@@ -227,7 +227,7 @@ def _totals(exchanges: list[ShownExchange]) -> Totals:
     return Totals(
         started_at=min(starts, default=None),
         elapsed=sum(shown.exchange.elapsed or 0.0 for shown in exchanges),
-        usage=sum(usages[1:], usages[0]) if usages else None,
+        usage=sum(usages[1:], usages[0]) if usages else stored,
         commands=len(commands),
         failed_commands=len([each for each in commands if _has_failed(each)]),
         files=len({change.path for change in changes}),

@@ -66,6 +66,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         model: The model that answered.
         cwd: Where the agent worked; paths are shown as they are seen from there.
         session_id: The id of the session.
+        usage: Tokens of all its turns, where the exchanges do not have theirs.
     """
 
     exchanges: tuple[Exchange, ...]
@@ -74,6 +75,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     cwd: str | None = None
     session_id: str | None = None
+    usage: Usage | None = None
 
 
 def from_result(
@@ -111,7 +113,6 @@ def from_history(
     *,
     provider: str,
     session_id: str | None = None,
-    cwd: str | None = None,
 ) -> Conversation:
     """Makes a conversation from what a provider has stored.
 
@@ -119,7 +120,6 @@ def from_history(
         turns: What ``history`` of a session returned.
         provider: Who has stored it.
         session_id: The id of the session.
-        cwd: Where the agent worked.
     """
     exchanges = tuple(
         Exchange(
@@ -131,7 +131,7 @@ def from_history(
         )
         for turn in turns
     )
-    return Conversation(exchanges=exchanges, provider=provider, session_id=session_id, cwd=cwd)
+    return Conversation(exchanges=exchanges, provider=provider, session_id=session_id)
 
 
 def from_events(events: Iterable[Event]) -> Conversation:

@@ -49,7 +49,7 @@ def write_usage_page(report: UsageReport, path: Path) -> None:
         style=Markup(page.style),  # noqa: S704 - the style sheet of this package
         style_hash=Markup(page.style_hash),  # noqa: S704 - base64
         report=report,
-        plots=plots if report.rows else [],
+        plots=plots,
     )
     write_private(path.resolve(), html.encode())
 

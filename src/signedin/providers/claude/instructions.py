@@ -10,11 +10,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from signedin.providers.shared.instructions import INSTRUCTIONS
 from signedin.providers.shared.project import up_to_repository
 
-NAMES = ("CLAUDE.md", ".claude/CLAUDE.md", "CLAUDE.local.md")
-"""In the working directory and above, up to the root of its repository."""
-
+_FILES = INSTRUCTIONS["claude"]
 _LARGEST = 100_000
 _IMPORT = re.compile(r"(?:^|(?<=\s))@((?:~?/|\.{1,2}/)?[\w.-][\w./-]*)")
 _TRUSTING = "trust_project=True has Claude Code read it"
@@ -40,10 +39,10 @@ def of_project(cwd: Path) -> Instructions:
     """
     folders = up_to_repository(cwd.resolve())
     texts: list[str] = []
-    left_out: list[str] = []
-    for file in (folder / name for folder in reversed(folders) for name in NAMES):
-        if not file.is_file():
-            continue
+    left_out = list(_FILES.warnings(cwd, "Claude Code"))
+    found = [file for folder in reversed(folders) for file in _FILES.found(folder)]
+    own = [file for file in found if file.name != _FILES.instead]
+    for file in own or found:
         if not file.resolve().is_relative_to(folders[-1]):
             left_out.append(f"{file} leads out of the project and is left out; {_TRUSTING}")
             continue

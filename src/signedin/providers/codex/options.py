@@ -13,7 +13,7 @@ from signedin.model.options import Image, McpServer, TurnOptions, chosen
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.trust import set_by_user
-from signedin.providers.shared.images import image_address
+from signedin.providers.shared.images import image_address, read_image
 from signedin.providers.shared.provider_options import ProviderOptions, Text
 
 _DEFAULT_EFFORT = "low"
@@ -267,13 +267,14 @@ def image_file(image: Image) -> Path | None:
     """Returns the path of an image given as a file, ``None`` for a URL or bytes.
 
     Raises:
-        InvalidOptionError: There is no such file. Codex itself would continue without it.
+        InvalidOptionError: There is none, or it is no whole image. Codex would continue without it.
     """
     if isinstance(image, bytes) or image_address(image):
         return None
     path = Path(image).expanduser().absolute()
     if not path.is_file():
         raise InvalidOptionError(f"image {str(image)!r} does not exist")
+    read_image(image)
     return path
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import cast
 
 from signedin.model.errors import InvalidOptionError
+from signedin.providers.shared.instructions import INSTRUCTIONS
 from signedin.providers.shared.project import folders_above, identity, up_to_repository
 
 CONFIG_FILE = "config.toml"
 _SYSTEM_FILE = Path("/etc/codex") / CONFIG_FILE
-_INSTRUCTIONS = ("AGENTS.override.md", "AGENTS.md")
 _SKILL_FOLDERS = (Path(".agents", "skills"), Path(".codex", "skills"))
 _SKILL_DEPTH = 6
 """How many folders below those Codex looks for skills."""
@@ -146,9 +146,8 @@ def instructions(home: Path, cwd: Path, config: Mapping[str, object]) -> str:
     limit = config.get(key, _read(home / CONFIG_FILE).get(key, _INSTRUCTIONS_BYTES))
     texts: list[str] = []
     for folder in reversed(up_to_repository(cwd)):
-        file = next((folder / name for name in _INSTRUCTIONS if (folder / name).is_file()), None)
-        if file is not None:
-            texts.append(file.read_text("utf-8", "replace").strip())
+        files = INSTRUCTIONS["codex"].found(folder)
+        texts += [file.read_text("utf-8", "replace").strip() for file in files]
     text = "\n\n".join(filter(None, texts)).encode("utf-8", "replace")
     text = text[: limit if isinstance(limit, int) else _INSTRUCTIONS_BYTES]
     if not text:

@@ -245,7 +245,7 @@ class FallbackTurn:
         return event
 
     async def _after(self, limit: ErrorEvent) -> list[Event]:
-        """Stores that the plan is used up, in all of its windows, and goes on."""
+        """Stores that the plan is used up, in all of its windows, and continues."""
         windows = self._windows(limit)
         await self._session.owner.used_up.note(self._session.member.plan, windows)
         if limit.resets_at is not None:

@@ -26,7 +26,7 @@ from signedin.providers.gemini.account.method import (
     without_project,
 )
 from signedin.providers.gemini.account.variables import ADDRESS_VARIABLE
-from signedin.providers.gemini.trust import VARIABLE as TRUST_VARIABLE, check_trust, trust
+from signedin.providers.gemini.trust import VARIABLE as TRUST_VARIABLE, check_trust, left_out, trust
 from signedin.providers.shared.binary import locate
 from signedin.providers.shared.environment import child_environment
 from signedin.providers.shared.provider_options import ProviderOptions, Switch, Texts
@@ -129,7 +129,7 @@ def find_gemini(config: ProviderConfig) -> Installation:
 
 def findings_for(config: ProviderConfig, options: TurnOptions) -> tuple[str, ...]:
     """Returns what the user should know before a session begins."""
-    return findings(start_with(config, options, home_changes(config)))
+    return left_out(options) + findings(start_with(config, options, home_changes(config)))
 
 
 def start(config: ProviderConfig, options: TurnOptions) -> GeminiStart:
@@ -162,7 +162,7 @@ def start_with(
     given: dict[str, str | None] = {
         **PROCESS_DEFAULTS,
         **NO_SHARED_FOLDER,
-        **trust(options, headless=not acp),
+        **trust(options),
         **changes,
         **not_of(options.cwd),
         **options.env,

@@ -1,9 +1,9 @@
 """Whether Gemini may follow the configuration of the working directory (seen with 0.61).
 
 In a trusted folder its settings, programs and hooks in ``.gemini`` and the variables of ``.env``
-apply. In any other Gemini drops every MCP server, including those from its client, and does not run
-headless at all. So an untrusted folder is treated as trusted where that is needed, if it configures
-nothing that could be followed.
+apply. In any other Gemini drops every MCP server, including those from its client, reads no
+``GEMINI.md``, and does not run headless at all. So a folder that configures nothing that could be
+followed is treated as trusted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from signedin.model.options import TurnOptions
+from signedin.providers.shared.instructions import INSTRUCTIONS
 from signedin.providers.shared.project import ProjectFiles, check_guarding, untrusted
 
 VARIABLE = "GEMINI_CLI_TRUST_WORKSPACE"
@@ -18,12 +19,16 @@ VARIABLE = "GEMINI_CLI_TRUST_WORKSPACE"
 FOLLOWED = ProjectFiles(inside=(".gemini", ".agents"), upwards=(".env", ".gemini/.env"))
 
 
-def trust(options: TurnOptions, *, headless: bool) -> Mapping[str, str]:
+def trust(options: TurnOptions) -> Mapping[str, str]:
     """Returns the variable that sets whether Gemini trusts the working directory."""
-    trusted = options.trust_project or (
-        _needs_trust(options, headless=headless) and FOLLOWED.found(options.cwd) is None
-    )
-    return {VARIABLE: "true" if trusted else "false"}
+    return {VARIABLE: "true" if _trusted(options) else "false"}
+
+
+def left_out(options: TurnOptions) -> tuple[str, ...]:
+    """Returns a warning for each of the project's instructions that Gemini does not read."""
+    if _trusted(options):
+        return ()
+    return INSTRUCTIONS["gemini"].warnings(options.cwd, "Gemini CLI")
 
 
 def check_trust(options: TurnOptions, *, headless: bool) -> None:
@@ -33,13 +38,12 @@ def check_trust(options: TurnOptions, *, headless: bool) -> None:
         PermissionDeniedError: It cannot.
         InvalidOptionError: The caller's ``env`` makes it trust the project.
     """
-    if options.trust_project:
+    if options.trust_project or (found := FOLLOWED.found(options.cwd)) is None:
         return
-    found = FOLLOWED.found(options.cwd) if _needs_trust(options, headless=headless) else None
-    if found is not None:
+    if headless or options.tools or options.mcp_servers:
         raise untrusted("gemini", found, "follow")
-    check_guarding("gemini", trust(options, headless=headless), options)
+    check_guarding("gemini", trust(options), options)
 
 
-def _needs_trust(options: TurnOptions, *, headless: bool) -> bool:
-    return headless or bool(options.tools or options.mcp_servers)
+def _trusted(options: TurnOptions) -> bool:
+    return options.trust_project or FOLLOWED.found(options.cwd) is None

@@ -8,6 +8,9 @@ from signedin.model.errors import InvalidOptionError
 from signedin.model.options import Image
 from signedin.tools.content import ImageContent, image_type
 
+_ENDINGS = {"image/png": b"IEND", "image/jpeg": b"\xff\xd9"}
+"""What a whole file has. Codex drops one without it silently (seen with 0.163)."""
+
 
 def image_address(image: Image) -> str | None:
     """Returns an image that is given as an address, on the web or a ``data:`` URL."""
@@ -29,6 +32,8 @@ def read_image(image: Image) -> ImageContent:
     kind = image_type(data)
     if kind is None:
         raise InvalidOptionError(f"image {name}: unsupported format; use PNG, JPEG, GIF or WebP")
+    if _ENDINGS.get(kind, b"") not in data:
+        raise InvalidOptionError(f"image {name} is cut off: its end is missing")
     return ImageContent(data, kind)
 
 

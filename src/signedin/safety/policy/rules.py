@@ -196,7 +196,7 @@ class Policy(msgspec.Struct, frozen=True):
         """Reads a policy from a TOML file; it has a table ``[[rules]]`` with the fields of `Rule`.
 
         Raises:
-            InvalidOptionError: The file is no policy.
+            InvalidOptionError: The file is not a policy.
             OSError: It cannot be read.
         """
         try:

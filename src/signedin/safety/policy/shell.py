@@ -33,7 +33,7 @@ _SETTING = re.compile(r"[-+][abefhmnoptuvxBCEPT]*")
 """Options of ``set`` with which words are read as without; not those for assignments, history."""
 
 _NO_SCRIPT = frozenset("HOkos")
-"""Options of shells with which the words after them are no script, or are for the option."""
+"""Options of shells with which the words after them are not a script, or are for the option."""
 
 _RESERVED = frozenset(
     {
@@ -342,7 +342,7 @@ class _CommandReader:
         name = node.child_by_field_name("name")
         if name is None:
             raise UnparsableError("it has no name")
-        # The parser goes on after the end of a line that is followed by a backslash.
+        # The parser continues after the end of a line that is followed by a backslash.
         for one, next_one in pairwise(node.children):
             if "\n" in self._line[one.end_byte : next_one.start_byte].replace("\\\n", ""):
                 raise UnparsableError("a command of it goes over two lines")

@@ -372,13 +372,14 @@ async def refusals() -> AsyncGenerator[None, None]:
 
 _UNARCHIVE = re.compile(r"Run `codex unarchive \S+` to unarchive it first\.?")
 _LOCKED = re.compile(r"already has an active writer")
-_UNKNOWN_ID = re.compile(r"no rollout found|invalid (session|thread) id")
+_UNKNOWN_ID = re.compile(r"(no rollout found|invalid (?:session|thread) id)(?:: .*)?")
 
 
 def _in_our_words(refusal: str) -> str:
     """Replaces the way out that Codex names by ours (seen with codex 0.163 and 0.169)."""
     if _UNKNOWN_ID.search(refusal):
-        return f"{refusal}; `signedin sessions list` has the ids of those that are stored"
+        what = _UNKNOWN_ID.sub(r"\1", refusal)
+        return f"{what}; `signedin sessions list` has the ids of those that are stored"
     return _UNARCHIVE.sub("Unarchive it first, with session.unarchive().", refusal)
 
 

@@ -92,7 +92,7 @@ def decode_hook(wanted: type, value: object) -> object:
     becomes the union's `Unknown…` type.
 
     Raises:
-        msgspec.ValidationError: It is no object, or has no tag.
+        msgspec.ValidationError: It is not an object, or has no tag.
     """
     union = _variants[wanted]
     fields = cast("dict[str, object]", value) if isinstance(value, dict) else {}

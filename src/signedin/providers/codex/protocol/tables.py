@@ -75,7 +75,7 @@ class ServerRequests(_Table[tuple[str, str], ServerRequest]):
 
 
 class Notifications(_Table[str, type[Incoming]]):
-    """What the server tells."""
+    """What the server reports."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         super().__init__(names)
