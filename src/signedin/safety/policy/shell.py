@@ -561,12 +561,14 @@ def _is_hiding_git(words: Sequence[Word]) -> bool:
     return False
 
 
-def _names(word: Word, options: Iterable[str]) -> bool:
+def _names(word: Word, options: Sequence[str]) -> bool:
     """Whether a word is one of some words or options, which may be shortened or have a value."""
-    name = (word or "").partition("=")[0]
-    if word is None or not word.startswith("--"):
-        return word in options or _is_option(word or "", (one for one in options if one[0] == "-"))
-    return any(one.startswith(name) for one in options if name != "--")
+    if word is None:
+        return False
+    name = word.partition("=")[0]
+    if name.startswith("--"):
+        return any(one.startswith(name) for one in options if name != "--")
+    return word in options or _is_option(word, [one for one in options if one[0] == "-"])
 
 
 def _evaluates(name: str, words: Sequence[Word]) -> bool:
