@@ -294,6 +294,8 @@ def test_a_redirection_to_what_is_not_known_may_reach_a_host(work: Path) -> None
         assert answered([*no_network, allow("*")], line, work) == "ask"
     assert answered([allow("cat *", network="h")], "cat < /dev/tcp/h/80", work) == "allow"
     assert answered([allow("cat *", network="h")], "cat < /dev/tcp/i/80", work) is None
+    for line in ("cat < /dev/tcp/h./80", "cat < /dev/tcp/H/80"):
+        assert answered([deny(network="h"), allow("*")], line, work) == "deny"
 
 
 @pytest.mark.parametrize("line", READS)
