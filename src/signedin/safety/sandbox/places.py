@@ -327,9 +327,7 @@ KEYS = (
     Place(
         "Ivy, sbt, Leiningen",
         (
-            "~/.ivy2/.credentials",
-            "~/.sbt/.credentials",
-            "~/.sbt/1.0/credentials.sbt",
+            *("~/.ivy2/.credentials", "~/.sbt/.credentials", "~/.sbt/1.0/credentials.sbt"),
             "~/.lein/credentials.clj.gpg",
         ),
         "www.scala-sbt.org/1.x/docs/Publishing.html",
@@ -378,11 +376,8 @@ KEYS = (
     Place(
         "LLM programs",
         (
-            "~/.config/io.datasette.llm",
-            f"{_MAC}/io.datasette.llm",
-            "~/.config/openai",
-            "~/.openai",
-            "~/.config/litellm",
+            *("~/.config/io.datasette.llm", f"{_MAC}/io.datasette.llm", "~/.config/openai"),
+            *("~/.openai", "~/.config/litellm"),
         ),
         "llm.datasette.io/en/stable/keys.html",
         {"~/.config/io.datasette.llm": "LLM_USER_PATH"},
@@ -431,15 +426,8 @@ KEYS = (
     Place(
         "mail",
         (
-            "~/.msmtprc",
-            "~/.config/msmtp",
-            "~/.mbsyncrc",
-            "~/.fetchmailrc",
-            "~/.muttrc",
-            "~/.config/mutt",
-            "~/.config/neomutt",
-            "~/.thunderbird",
-            "~/.offlineimaprc",
+            *("~/.msmtprc", "~/.config/msmtp", "~/.mbsyncrc", "~/.fetchmailrc", "~/.muttrc"),
+            *("~/.config/mutt", "~/.config/neomutt", "~/.thunderbird", "~/.offlineimaprc"),
             "~/.config/himalaya",
         ),
         "marlam.de/msmtp/msmtp.html",
@@ -447,15 +435,9 @@ KEYS = (
     Place(
         "chat",
         (
-            "~/.config/Slack",
-            "~/.config/discord",
-            "~/.config/Signal",
-            "~/.local/share/TelegramDesktop",
-            "~/.irssi",
-            "~/.config/weechat",
-            f"{_MAC}/Slack",
-            f"{_MAC}/Signal",
-            "~/.slack",
+            *("~/.config/Slack", "~/.config/discord", "~/.config/Signal"),
+            *("~/.local/share/TelegramDesktop", "~/.irssi", "~/.config/weechat", f"{_MAC}/Slack"),
+            *(f"{_MAC}/Signal", "~/.slack"),
         ),
         "docs.slack.dev/tools/slack-cli",
     ),
@@ -472,13 +454,8 @@ KEYS = (
     Place(
         "wallets",
         (
-            *(
-                "~/.bitcoin",
-                "~/.litecoin",
-                "~/.ethereum/keystore",
-                "~/.electrum",
-                "~/.config/solana",
-            ),
+            *("~/.bitcoin", "~/.litecoin", "~/.ethereum/keystore", "~/.electrum"),
+            "~/.config/solana",
             *("~/.foundry/keystores", "~/.config/Exodus", "~/.config/Ledger Live", "~/.bitmonero"),
             *("~/.config/sui", "~/.aptos", "~/.near-credentials", f"{_MAC}/Exodus"),
             *(f"{_MAC}/Bitcoin", f"{_MAC}/Ethereum", f"{_MAC}/Electrum"),
@@ -501,9 +478,7 @@ BROWSERS = (
             ("Chromium", "~/.config/chromium", "Chromium", "chromium.org/user-experience"),
             ("Brave", "~/.config/BraveSoftware", "BraveSoftware", "support.brave.com"),
             (
-                "Edge",
-                "~/.config/microsoft-edge",
-                "Microsoft Edge",
+                *("Edge", "~/.config/microsoft-edge", "Microsoft Edge"),
                 "learn.microsoft.com/deployedge",
             ),
             ("Vivaldi", "~/.config/vivaldi", "Vivaldi", "help.vivaldi.com"),
@@ -514,10 +489,7 @@ BROWSERS = (
     Place(
         "macOS",
         (
-            "~/Library/Cookies",
-            "~/Library/Safari",
-            "~/Library/Mail",
-            "~/Library/Messages",
+            *("~/Library/Cookies", "~/Library/Safari", "~/Library/Mail", "~/Library/Messages"),
             "~/Library/Group Containers",
         ),
         "support.apple.com/guide/security/keychain-data-protection-secb0694df1a/web",
