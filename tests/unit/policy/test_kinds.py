@@ -190,6 +190,7 @@ UNPROVED = [
     *("taskset 1 ls", "ls | xargs printf", "cat < $X", "cat < $(echo /dev/tcp/h/80)"),
     "find . -name x",
     *("cat f | xargs -Ils env ls x", "/usr/bin/time -o f ls", "env time -ao f ls", "git -C x log"),
+    "nohup ls",
     *("git --git-dir=x log", "git --bare diff --ext-diff", "cat 0<f | sh 0<f"),
     *("cat < /dev/tcp/h/80", "printf '12345%n' PATH; ls", "echo `echo \\`ls\\``", "./ls"),
     "for x in a; do ls; done",

@@ -514,6 +514,8 @@ def _command(words: tuple[Word, ...], depth: int) -> Iterator[Action]:
     passing = known and (name in programs.PASSING or name in programs.SHELLS)
     yield Action("command", (name, *words[1:]), incidental=passing)
     yield from _files(base, words[1:])
+    if base == "nohup":  # on a terminal
+        yield Action("write", ("nohup.out",), incidental=True, unsure=True)
     yield from inside
 
 
