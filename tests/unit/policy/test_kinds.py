@@ -272,6 +272,26 @@ def test_only_some_places_are_changed(work: Path, path: str, verdict: str) -> No
     assert Policy.of(only("src")).answer(request, work).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "verdict"),
+    [
+        ("Read", {"file_path": "secrets/key"}, "deny"),
+        ("Read", {"file_path": "src/s/../key"}, "deny"),
+        ("Grep", {"pattern": "K", "path": "secrets"}, "deny"),
+        ("Grep", {"pattern": "K", "path": "."}, "ask"),
+        ("Grep", {"pattern": "K", "glob": "secrets/*"}, "ask"),
+        ("Glob", {"pattern": "**/key"}, "ask"),
+        ("Glob", {"pattern": "secrets/*"}, "deny"),
+        ("Glob", {"pattern": "../work/secrets/k*", "path": "src"}, "deny"),
+        ("Read", {"file_path": "src/x"}, "allow"),
+    ],
+)
+def test_tools_that_read(work: Path, tool: str, arguments: dict[str, str], verdict: str) -> None:
+    request = ApprovalRequest(subject="tool", item_id="t", tool=tool, arguments=arguments)
+    rules = [deny(read="secrets/**"), allow("*")]
+    assert Policy.of(rules).answer(request, work).verdict == verdict
+
+
 @pytest.mark.parametrize("line", REACHED)
 def test_what_is_known_to_reach_a_host(work: Path, line: str) -> None:
     assert answered([*no_network, allow("*")], line, work) == "deny"
