@@ -326,7 +326,7 @@ def test_a_configuration_that_changes_between_turns(
     folders.repository.write({".gitattributes": "*.txt filter=lure\n"})
     with new_client(trust_project=trusted).session() as session:
         session.run("hi")
-        folders.looked.unlink()
+        assert not started(folders)
         with config.open("a") as file:
             file.write(f'[filter "lure"]\n\tclean = {folders.command}\n')
         folders.touch(folders.repository)
