@@ -278,6 +278,62 @@ def test_a_repository_that_appears_between_turns(
         assert not started(folders)
 
 
+def changed(folders: Folders) -> Path:
+    return folders.repository.path / ".git" / "config"
+
+
+def changed_elsewhere(folders: Folders) -> Path:
+    """Its `.git` leads to a folder that anybody may write who works in the project."""
+    place = folders.repository.path / ".git"
+    place.rename(place.with_name("kit"))
+    place.write_text("gitdir: kit\n")
+    return place.with_name("kit") / "config"
+
+
+def changed_link(folders: Folders) -> Path:
+    place = folders.repository.path / ".git"
+    place.rename(place.with_name("kit"))
+    place.symlink_to("kit")
+    return place.with_name("kit") / "config"
+
+
+def changed_common(folders: Folders) -> Path:
+    place = folders.repository.path / ".git"
+    shutil.copytree(place, place.with_name("kit"))
+    (place / "commondir").write_text("../kit\n")
+    return place.with_name("kit") / "config"
+
+
+def changed_included(folders: Folders) -> Path:
+    folders.repository.git("config", "include.path", "../kit")
+    return folders.repository.path / "kit"
+
+
+@pytest.mark.parametrize("trusted", [False, True], ids=["untrusted", "trusted"])
+@pytest.mark.parametrize(
+    "kind",
+    [changed, changed_elsewhere, changed_link, changed_common, changed_included],
+    ids=lambda kind: kind.__name__,
+)
+def test_a_configuration_that_changes_between_turns(
+    folders: Folders,
+    new_client: Callable[..., Client],
+    kind: Callable[[Folders], Path],
+    *,
+    trusted: bool,
+) -> None:
+    config = kind(folders)
+    folders.repository.write({".gitattributes": "*.txt filter=lure\n"})
+    with new_client(trust_project=trusted).session() as session:
+        session.run("hi")
+        assert not started(folders)
+        with config.open("a") as file:
+            file.write(f'[filter "lure"]\n\tclean = {folders.command}\n')
+        folders.touch(folders.repository)
+        session.run("hi")
+        assert started(folders) == trusted
+
+
 @pytest.mark.parametrize("trusted", [False, True], ids=["untrusted", "trusted"])
 def test_the_typed_client(
     stage: Stage, folders: Folders, binary: Path | None, *, trusted: bool

@@ -27,8 +27,20 @@ NOBODY = {"user": 65534, "group": 65534, "extra_groups": ()} if os.geteuid() == 
 KEY = "K3Y-0F-TH3-T3ST"
 HARMLESS = (
     *("cat", "chmod", "choom", "chrt", "cp", "dd", "env", "find", "grep", "head", "ionice", "ln"),
-    *("ls", "mkdir", "mv", "nice", "nohup", "prlimit", "setpriv", "setsid", "stdbuf", "tail"),
-    *("taskset", "tar", "tee", "timeout", "touch", "tr", "wc", "xargs"),
+    *(
+        "ls",
+        "mkdir",
+        "mktemp",
+        "mv",
+        "nice",
+        "nohup",
+        "prlimit",
+        "setpriv",
+        "setsid",
+        "stdbuf",
+        "tail",
+    ),
+    *("taskset", "tar", "tee", "time", "timeout", "touch", "tr", "wc", "xargs"),
 )
 
 PIECES = [
@@ -134,6 +146,9 @@ SIMPLE = [
         "cat <<<`echo hi`",
         "xargs rm <x",
         "xargs ls <x",
+        *("xargs -Ils env ls x <names", "xargs -I% bash -c '% x' <names", "sh 0<script"),
+        *("bash 0<<<'rm x'", "eval -- rm x", "bash //proc/self/fd/0 <script", "tee -- -f <x"),
+        *("env time -o f ls", "mktemp -p../out", "command eval -- 'rm x'", "xargs -I% % x <names"),
     ),
 ]
 ASSIGNED = [
@@ -217,6 +232,7 @@ class Ground:
         (self.work / "secrets/key").write_text(f"{KEY}\n")
         (self.work / "x").write_text("1\n")
         (self.work / "script").write_text("rm x\n")
+        (self.work / "names").write_text("rm\n")
         for name in ("ls", "cat"):
             self._plant(self.work / "5" / name, self.planted)
         for each in (self.base, *self.base.rglob("*")):

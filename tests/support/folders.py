@@ -1,12 +1,14 @@
 """Folders for tests."""
 
 import os
-import pwd
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+_HOME = Path.home()
+"""Of whoever starts the tests: while they run, ``HOME`` is another one."""
 
 
 def contents_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
@@ -37,6 +39,5 @@ def becomes_empty(folder: Path, seconds: float = 20) -> bool:
 @contextmanager
 def outside_of_sandboxes() -> Iterator[Path]:
     """A folder that no sandbox lets an agent write to; temporary ones are always writable."""
-    home = pwd.getpwuid(os.getuid()).pw_dir
-    with TemporaryDirectory(dir=home, prefix=".signedin-test-") as folder:
+    with TemporaryDirectory(dir=_HOME, prefix=".signedin-test-") as folder:
         yield Path(folder)

@@ -47,7 +47,20 @@ HIDDEN = [
     *("nix shell -c rm x", "conda run -n base rm x", "kubectl exec a -- rm x"),
     # a shell that reads a stream
     *("bash /dev/stdin <<< 'rm x'", "sh /proc/self/fd/0", "echo rm x | sudo -s", "bash -kc 'rm x'"),
+    *("bash //dev/stdin <<< 'rm x'", "sh ../../../dev/fd/0", "bash /./proc/self/fd/0", "sh 0<f"),
+    *("bash -s 0<&3", "echo rm | xargs -I% bash -c '% x'", "echo rm | xargs -I % env % x"),
+    "cat f | xargs -0Ils env ls",
+    # what options and subcommands start
+    *("git -c alias.x='!rm x' x", "git -C sub -ccore.pager='rm x' log", "git --exec-path=. log"),
+    *("git --git-dir x --config-env=a=B log", "git $X log", "git bisect run rm x"),
+    *("git submodule -q foreach rm x", "git rebase HEAD~1 -x 'rm x'", "git difftool --ext=rm"),
+    *("git fetch --upload-pack='rm x' .", "git clone -c core.pager=x . y", "git grep -O'rm x' y"),
+    *("tar -xf a --to-comm='rm x'", "tar -I 'rm x' -cf a b", "rsync -ae 'rm x' a b:c", "fd -xrm"),
+    *("sort --compress-program=rm x", "split --f='rm x' y", "rg --pre rm x", "fd -aX rm"),
+    *("go test --exec 'rm x'", "cmake -E rm x", "vim -c '!rm x'", "hyperfine 'rm x'"),
+    *("ip netns exec a rm x", "op run -- rm x", "time -o f rm x", "fd --exec=rm"),
     # variables that make another program start
+    *("LESS='+!rm x' less f", "GOFLAGS=-toolexec=rm go build", "KUBECONFIG=x kubectl get x"),
     *("PATH=. ls", "PATH=$PATH:. ls", "LD_PRELOAD=./x ls", "MAILPATH='f?$(rm x)' bash -ic true"),
     *("BASH_ENV=x bash -c true", "PS0='$(rm x)' bash -ic true", "HOME=. git log"),
     "GIT_DIR=x git log",
@@ -65,7 +78,8 @@ SEEN = [
     *("PAGER='rm x' git log", "GIT_PAGER='sh -c \"rm x\"' git log", "export EDITOR='env rm'"),
     "exec rm x",
     *("gtimeout 5 rm x", "gxargs rm", "noglob rm x", "exec 3< <(rm x)", "genv X=1 rm x"),
-    "eval rm x",
+    *("eval rm x", "eval -- rm x", "builtin eval -- 'rm x'", "npx rm x", "yarn dlx rm x"),
+    *("mise x -- rm x", "CC='rm x' make", "ls | xargs -I% rm %"),
     *("SUDO_ASKPASS=rm sudo -A ls", "ls() { rm x; }; ls", "builtin command rm x"),
     "cat <<< $(rm x)",
 ]
@@ -81,6 +95,9 @@ PLAIN = [
     'echo `date` "`date`"',
     *("jobs; wait", "ls > /dev/null 2>&1", "for f in a b; do wc -l < $f; done"),
     "git -C sub status",
+    *("git switch -c x", "git commit -c HEAD", "git diff --cached", "git push -u origin x"),
+    *("git clean -fdx", "tar -czf a.tgz b", "rsync -a a b", "rg --pretty x", "npx eslint ."),
+    *("ls | xargs -I{} echo {}", "ip addr", "CC=clang make", "go test ./...", "bash dev/x"),
     *("diff <(ls a) <(ls b)", "timeout 5 make -j4", "glab mr list", "bash script.sh"),
 ]
 FILES = {
@@ -112,7 +129,7 @@ WRITTEN = {
     ],
     "deny": [
         *("echo x > f", "echo x > src/l/f", "echo x > src/l/../f", "echo x > src/d/../../f"),
-        "tee src/l/../f",
+        *("tee src/l/../f", "tee -- -f", "cp src/f -- -f"),
         *(
             "cp --target-directory=src/l/.. src/f",
             "cp -tsrc/l src/f",
@@ -126,6 +143,7 @@ WRITTEN = {
         *("echo x > here/src/f", "find src -execdir touch src/f ';'", "ln -s /etc src/x"),
     ],
     "ask": [
+        *("patch -o../f < x", "mktemp -p..", "rsync --log-file=../f src/a src/b", "time -o f ls"),
         *("echo x > $F", "echo x > '~/f'", "tee $F", "echo x <> src/f", "touch src/*"),
     ],
 }
@@ -144,6 +162,19 @@ REACHED = [
     "openssl s_client -connect h:1",
     *("bash -c 'npm i'", "env X=1 npm ci", "timeout 5 pip install x", "cargo fetch"),
     "go mod download",
+    *(
+        "npm cit",
+        "npm pub",
+        "npm --prefix x udpate",
+        "npm sea x",
+        "yarn",
+        "yarn --silent",
+        "bundle",
+    ),
+    *("pip lock x", "pip list --outdated", "python -mpip install x", "python3 -Im pip install x"),
+    *("py -m pip install x", "cargo +nightly install x", "cargo binstall x", "go run x@latest"),
+    *("go mod vendor", "docker-compose pull", "git maintenance run", "git -C x daemon"),
+    *("getent hosts h", "gpg --recv-keys x", "terraform init", "pixi add x", "dotnet restore"),
     *("bundle install", "apt-get update", "pacman -Syu", "nc.openbsd h 80", "ssh-keyscan h"),
 ]
 READS = [
@@ -158,6 +189,9 @@ UNPROVED = [
     "cd x; ls",
     *("taskset 1 ls", "ls | xargs printf", "cat < $X", "cat < $(echo /dev/tcp/h/80)"),
     "find . -name x",
+    *("cat f | xargs -Ils env ls x", "/usr/bin/time -o f ls", "env time -ao f ls", "git -C x log"),
+    "nohup ls",
+    *("git --git-dir=x log", "git --bare diff --ext-diff", "cat 0<f | sh 0<f"),
     *("cat < /dev/tcp/h/80", "printf '12345%n' PATH; ls", "echo `echo \\`ls\\``", "./ls"),
     "for x in a; do ls; done",
 ]
@@ -238,13 +272,40 @@ def test_only_some_places_are_changed(work: Path, path: str, verdict: str) -> No
     assert Policy.of(only("src")).answer(request, work).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "verdict"),
+    [
+        ("Read", {"file_path": "secrets/key"}, "deny"),
+        ("Read", {"file_path": "src/s/../key"}, "deny"),
+        ("Grep", {"pattern": "K", "path": "secrets"}, "deny"),
+        ("Grep", {"pattern": "K", "path": "."}, "ask"),
+        ("Grep", {"pattern": "K", "glob": "secrets/*"}, "ask"),
+        ("Glob", {"pattern": "**/key"}, "ask"),
+        ("Glob", {"pattern": "secrets/*"}, "deny"),
+        ("Glob", {"pattern": "../work/secrets/k*", "path": "src"}, "deny"),
+        ("Read", {"file_path": "src/x"}, "allow"),
+    ],
+)
+def test_tools_that_read(work: Path, tool: str, arguments: dict[str, str], verdict: str) -> None:
+    request = ApprovalRequest(subject="tool", item_id="t", tool=tool, arguments=arguments)
+    rules = [deny(read="secrets/**"), allow("*")]
+    assert Policy.of(rules).answer(request, work).verdict == verdict
+
+
 @pytest.mark.parametrize("line", REACHED)
 def test_what_is_known_to_reach_a_host(work: Path, line: str) -> None:
     assert answered([*no_network, allow("*")], line, work) == "deny"
     assert answered(readonly, line, work) in {"ask", "deny"}
 
 
-@pytest.mark.parametrize("line", ["npm test", "npm run add", "git remote -v", "cargo build", "ls"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("npm test", "npm run add", "npm start", "npm ls", "npm prefix", "npm config get x"),
+        *("git remote -v", "cargo build", "ls", "yarn test", "pnpm run x", "python -m pytest"),
+        *("go build", "go mod edit", "uv version", "bundle exec x"),
+    ],
+)
 def test_what_is_not_known_to_reach_a_host(work: Path, line: str) -> None:
     assert answered([*no_network, allow("*")], line, work) == "allow"
 
@@ -254,6 +315,8 @@ def test_a_redirection_to_what_is_not_known_may_reach_a_host(work: Path) -> None
         assert answered([*no_network, allow("*")], line, work) == "ask"
     assert answered([allow("cat *", network="h")], "cat < /dev/tcp/h/80", work) == "allow"
     assert answered([allow("cat *", network="h")], "cat < /dev/tcp/i/80", work) is None
+    for line in ("cat < /dev/tcp/h./80", "cat < /dev/tcp/H/80"):
+        assert answered([deny(network="h"), allow("*")], line, work) == "deny"
 
 
 @pytest.mark.parametrize("line", READS)

@@ -137,7 +137,14 @@ def test_the_users_own_files_are_theirs_by_any_name_of_the_home(tmp_path: Path) 
         ".\u2060mcp.json",
         ".vscode\U000e0020/tasks.json",
         "opencode.j\u017fon",
-        ".github/hooks/lure.json",
+        *(".github/hooks/lure.json", ".kiro/settings/mcp.json", "crush.json", ".roo/mcp.json"),
+        *(
+            "lefthook.yml",
+            "sub/.nvim.lua",
+            "mise.toml",
+            ".windsurf/hooks.json",
+            ".amp/settings.json",
+        ),
         "sub/.GitHub/Agents/lure.agent.md",
     ],
 )

@@ -97,7 +97,7 @@ class OwnGit:
         if not self._environment:
             return  # of a process that is only played
         state = await asyncio.to_thread(_state, Path(folder))
-        if self._known.get(folder) == state:
+        if state.is_whole and self._known.get(folder) == state:
             return
         self._settings |= await settings_for(Path(folder), self._environment)
         if state.has_exceptions:
@@ -123,10 +123,12 @@ class _State(NamedTuple):
     Attributes:
         configuration: What tells one state of git's own files from another.
         has_exceptions: Whether a repository may say that its submodules are looked into.
+        is_whole: Whether no other files decide as well, which may be in the project.
     """
 
     configuration: tuple[object, ...]
     has_exceptions: bool
+    is_whole: bool
 
 
 def _state(folder: Path) -> _State:
@@ -135,8 +137,19 @@ def _state(folder: Path) -> _State:
     exceptions = (place / ".gitmodules" for place in above)
     return _State(
         tuple(map(_stamp, files)),
-        any(b"ignore" in file.read_bytes().lower() for file in exceptions if file.is_file()),
+        any(_has(file, b"ignore") for file in exceptions),
+        not any(_leads_on(place / ".git") for place in above),
     )
+
+
+def _leads_on(git: Path) -> bool:
+    """Whether the configuration of a repository is elsewhere, or may include another file."""
+    elsewhere = git.is_symlink() or git.is_file() or (git / "commondir").exists()
+    return elsewhere or any(_has(git / name, b"include") for name in _OF_GIT)
+
+
+def _has(file: Path, word: bytes) -> bool:
+    return file.is_file() and word in file.read_bytes().lower()
 
 
 def _stamp(file: Path) -> tuple[int, ...]:

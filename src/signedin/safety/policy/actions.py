@@ -49,9 +49,11 @@ def _tool(request: ApprovalRequest) -> Iterator[Action]:
     yield Action("tool", (f"{request.server}.{name}" if request.server else name,))
     if request.server is None and name.casefold() in _READERS:
         arguments = _mapping(request.arguments)
-        for key in _PATHS:
-            if isinstance(path := arguments.get(key), str):
-                yield Action("read", (path,), incidental=True)
+        named = [path for key in _PATHS if isinstance(path := arguments.get(key), str)]
+        found = arguments.get("pattern") if name.casefold() == "glob" else None
+        # a search is in the working directory, if nothing else is said
+        for path in (*(named or ["."]), *([found] if isinstance(found, str) else [])):
+            yield Action("read", (path,), incidental=True)
 
 
 def _host(arguments: object) -> str | None:

@@ -194,9 +194,9 @@ def _translated(pattern: str) -> str:
 
 
 def name_matches(pattern: str, name: Word, *, complete: bool) -> Match:
-    """Compares the name of a host or tool with a pattern."""
+    """Compares the name of a host or tool with a pattern; hosts may end with a dot."""
     if name is None:
         if pattern == ANYTHING:
             return Match.YES
         return Match.NO if complete else Match.MAYBE
-    return Match.YES if _same(pattern, name) else Match.NO
+    return Match.YES if _same(pattern, name.removesuffix(".")) else Match.NO

@@ -22,7 +22,7 @@ PASSING: Mapping[str, tuple[str, str]] = {
     "nohup": ("", ""),
     "setsid": ("cfw", ""),
     "stdbuf": ("", "ioe"),
-    "time": ("apv", "fo"),
+    "time": ("apv", "f"),  # -o names a file to write
     "timeout": ("fpv", "ks"),
     "xargs": ("0oprtx", "adEILnPs"),
 }
@@ -79,6 +79,10 @@ _STARTING_PROGRAMS = (
     *("mispipe", "msgexec", "msgfilter", "nodemon", "optirun", "parallel", "pee", "primusrun"),
     *("reptyr", "rlwrap", "scl", "sem", "socat", "supervise", "tini", "toybox", "unbuffer"),
     *("vglrun", "watchexec", "winpty", "xcrun", "xvfb-run", "zrun"),
+    *("arch-chroot", "autossh", "box64", "bpftrace", "concurrently", "cpulimit", "cross-env"),
+    *("envchain", "gpg-agent", "hyperfine", "kcov", "lxc-attach", "lxc-execute", "nocache", "nq"),
+    *("pdsh", "qemu-aarch64", "qemu-x86_64", "retry", "schroot", "setlock", "stap", "teller"),
+    *("trickle", "tsp", "uftrace", "wine", "xinit", "xterm"),
 )
 HIDING = frozenset((*_HIDING_BUILTINS, *_STARTING_PROGRAMS))
 """Programs that run words which are not taken apart here, or set variables to unknown text."""
@@ -89,19 +93,63 @@ LOADER = re.compile(r"ld-[\w.-]*\.so[\w.]*")
 _EXEC = ("asdf", "bundle", "cabal", "direnv", "mise", "nodenv", "nvm", "opam", "pyenv", "rbenv")
 RUNNERS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("conda", "hatch", "mamba", "micromamba", "pdm", "pipenv"), frozenset({"run"})),
-    **dict.fromkeys(("pixi", "poetry", "rye", "uv"), frozenset({"run"})),
-    **dict.fromkeys((*_EXEC, "stack", "yarn"), frozenset({"exec"})),
-    **dict.fromkeys(("npm", "pnpm"), frozenset({"exec", "x"})),
+    **dict.fromkeys(("poetry", "rye", "uv"), frozenset({"run"})),
+    "pixi": frozenset({"exec", "run", "x"}),
+    **dict.fromkeys((*_EXEC, "stack", "tox"), frozenset({"exec"})),
+    **dict.fromkeys(("bun", "mise", "npm", "pnpm", "yarn"), frozenset({"dlx", "exec", "x"})),
+    **{name: frozenset({name}) for name in ("bunx", "npx", "pnpx", "uvx")},
 }
 """Programs that run another after one of some words, besides what else they do."""
 
 CONTAINERS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("docker", "kubectl", "nerdctl", "podman"), frozenset({"exec", "run"})),
-    **dict.fromkeys(("incus", "lxc"), frozenset({"exec"})),
+    **dict.fromkeys(("aws-vault", "chamber", "incus", "ip", "lxc"), frozenset({"exec"})),
+    **dict.fromkeys(
+        ("doppler", "foreman", "honcho", "infisical", "op"), frozenset({"run", "start"})
+    ),
+    "sops": frozenset({"exec-env", "exec-file"}),
     **dict.fromkeys(("flatpak", "snap", "toolbox", "rustup"), frozenset({"run"})),
     **dict.fromkeys(("nix", "guix"), frozenset({"develop", "run", "shell"})),
 }
 """Programs that do so elsewhere, or after more words than are known here."""
+
+DEFAULTS: Mapping[str, str] = dict.fromkeys(("bundle", "bundler", "yarn"), "install")
+"""What programs do that are told nothing."""
+
+_REMOTE = ("--exec", "--receive-pack", "--upload-pack")
+STARTING_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "cargo": ("--config",),
+    "cmake": ("-E",),
+    **dict.fromkeys(("cvs", "rsync"), ("-e", "--rsh", "--rsync-path")),
+    "git": ("-c", "--config-env", "--exec-path"),
+    **dict.fromkeys(
+        (f"git {one}" for one in ("archive", "fetch", "fetch-pack", "ls-remote", "pull", "push")),
+        _REMOTE,
+    ),
+    "git bisect": ("run",),
+    "git clone": ("-c", "-u", "--config", "--upload-pack"),
+    "git difftool": ("-x", "--extcmd"),
+    "git filter-branch": ("-f", "--env-filter", "--tree-filter", "--index-filter"),
+    "git grep": ("-O", "--open-files-in-pager"),
+    "git rebase": ("-x", "--exec"),
+    "git submodule": ("foreach",),
+    "go": ("-exec", "-toolexec", "-vettool", "--exec", "--toolexec", "--vettool"),
+    "man": ("-P", "--pager"),
+    "rg": ("--pre", "--hostname-bin"),
+    "sort": ("--compress-program",),
+    "split": ("--filter",),
+    **dict.fromkeys(("ex", "nvim", "vi", "vim"), ("-c", "-S", "--cmd")),
+    **dict.fromkeys(
+        ("bsdtar", "tar"),
+        (
+            *("-F", "-I", "--checkpoint-action", "--info-script", "--new-volume-script"),
+            *("--rmt-command", "--rsh-command", "--to-command", "--use-compress-program"),
+        ),
+    ),
+}
+"""Words after which programs start what the line names."""
+
+GIT_VALUED = frozenset({"-C", "--git-dir", "--work-tree", "--namespace", "--super-prefix"})
 
 DECLARING = frozenset({"declare", "export", "local", "readonly", "typeset", "unset"})
 
@@ -161,6 +209,9 @@ _EVALUATED = (
     *("HOME", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LD_*", "LOCPATH", "MAKEFILES"),
     *("MAKEFLAGS", "NODE_OPTIONS", "OPENSSL_CONF", "PATH", "PERL5*", "PYTHONHOME"),
     *("PYTHONSTARTUP", "RUBYOPT", "RUSTC*", "TAR_OPTIONS", "VIMINIT", "XDG_*", "_JAVA_OPTIONS"),
+    *("AWS_CONFIG_FILE", "CCACHE_*", "DOTNET_STARTUP_HOOKS", "GOENV", "GOFLAGS", "KUBECONFIG"),
+    *("LESS", "LESSKEY*", "LUA_INIT*", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONBREAKPOINT"),
+    *("RIPGREP_CONFIG_PATH",),
 )
 
 _PLAIN = (
@@ -171,6 +222,7 @@ _PLAIN = (
 _RUN = (
     *("*ASKPASS", "*EDITOR", "*PAGER", "*_RSH", "*_SSH", "BROWSER", "FCEDIT", "GIT_EXTERNAL_DIFF"),
     *("GIT_PROXY_COMMAND", "GIT_SSH_COMMAND", "LESSCLOSE", "LESSOPEN", "SHELL", "VISUAL"),
+    *("AR", "CC", "CPP", "CXX", "RUSTC"),
 )
 
 

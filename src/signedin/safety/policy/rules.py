@@ -255,7 +255,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _about_commands(rule: Rule) -> bool:
-    return bool(rule.commands or rule.read or rule.write)
+    return bool(rule.commands or rule.read or rule.write or rule.network)
 
 
 def _hides(earlier: Rule, rule: Rule) -> bool:

@@ -48,7 +48,7 @@ _NO_FILES = frozenset({"/dev/null", "/dev/tty"})
 _NETWORK = ("/dev/tcp/", "/dev/udp/")
 _STORES = re.compile(r"%[-+ #'0*\d.hjlLqtz]*n")
 """What ``printf`` of bash stores in a variable."""
-_DEVICES = ("/dev/", "/proc/")
+_DEVICE = re.compile(r"(?:^|\.\.)/(?:\.?/)*(?:dev|proc)/")
 _TARGET = re.compile(r"(?:-[A-Za-z]*t|--t[a-z-]*=)(.+)")
 """The option of ``cp`` and its like that names the folder to write to."""
 _HOME = re.compile(r"~(?:/|$)")
@@ -346,7 +346,13 @@ class _CommandReader:
         for one, next_one in pairwise(node.children):
             if "\n" in self._line[one.end_byte : next_one.start_byte].replace("\\\n", ""):
                 raise UnparsableError("a command of it goes over two lines")
-        return tuple(self._word(each) for each in (name, *node.children_by_field_name("argument")))
+        arguments = node.children_by_field_name("argument")
+        read = (each for each in arguments if not self._is_descriptor(each))
+        return tuple(self._word(each) for each in (name, *read))
+
+    def _is_descriptor(self, node: Node) -> bool:
+        """Whether it is the number of a stream, a word for the parser: ``sh 0<file``."""
+        return node.type == "number" and self._line[node.end_byte :][:1] in {"<", ">"}
 
     def _word(self, node: Node) -> Word:
         word = self._unquoted(node)
@@ -508,6 +514,8 @@ def _command(words: tuple[Word, ...], depth: int) -> Iterator[Action]:
     passing = known and (name in programs.PASSING or name in programs.SHELLS)
     yield Action("command", (name, *words[1:]), incidental=passing)
     yield from _files(base, words[1:])
+    if base == "nohup":  # on a terminal
+        yield Action("write", ("nohup.out",), incidental=True, unsure=True)
     yield from inside
 
 
@@ -520,17 +528,49 @@ def _inside(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
     elif name in {"find", "fd", "fdfind"}:
         yield from _found(name, words, depth)
     elif name == "eval" and None not in words:
-        yield from _line(" ".join(word or "" for word in words[1:]), depth + 1)
+        text = words[2:] if words[1:2] == ("--",) else words[1:]
+        yield from _line(" ".join(word or "" for word in text), depth + 1)
     elif name in programs.DECLARING:
         yield from _declared(words[1:], depth)
+    elif name in programs.DEFAULTS and all((word or "").startswith("-") for word in words[1:]):
+        yield Action("command", (name, programs.DEFAULTS[name]), incidental=True)
     elif name in programs.RUNNERS:
         yield from _run(name, words, depth)
-    elif (
-        _is_in_container(name, words) or name in programs.HIDING or programs.LOADER.fullmatch(name)
-    ):
+    elif _is_hiding(name, words):
         yield _hidden()
     elif _evaluates(name, words):
         yield _UNKNOWN
+
+
+def _is_hiding(name: str, words: Sequence[Word]) -> bool:
+    """Whether a program starts another that is not taken apart here."""
+    if name in programs.HIDING or programs.LOADER.fullmatch(name) or _is_in_container(name, words):
+        return True
+    if name == "git":
+        return _is_hiding_git(words[1:])
+    return any(_names(word, programs.STARTING_OPTIONS.get(name, ())) for word in words[1:])
+
+
+def _is_hiding_git(words: Sequence[Word]) -> bool:
+    """Whether git is told on the line what to start, by itself or by one of its commands."""
+    for at, word in enumerate(words):
+        before = words[at - 1] if at else None
+        if word is None or _names(word, programs.STARTING_OPTIONS["git"]):
+            return True
+        if not word.startswith("-") and before not in programs.GIT_VALUED:
+            wanted = programs.STARTING_OPTIONS.get(f"git {word}", ())
+            return any(_names(each, wanted) for each in words[at + 1 :])
+    return False
+
+
+def _names(word: Word, options: Sequence[str]) -> bool:
+    """Whether a word is one of some words or options, which may be shortened or have a value."""
+    if word is None:
+        return False
+    name = word.partition("=")[0]
+    if name.startswith("--"):
+        return any(one.startswith(name) for one in options if name != "--")
+    return word in options or _is_option(word, [one for one in options if one[0] == "-"])
 
 
 def _evaluates(name: str, words: Sequence[Word]) -> bool:
@@ -626,12 +666,20 @@ def _hidden() -> Action:
 
 def _files(name: str, words: Sequence[Word]) -> Iterator[Action]:
     writes, alone = name in programs.WRITERS, name in programs.CHANGES_FOLDER
-    for word in words:
-        read = {word} if word is None else {word, *_PIECES.split(word), *_values(word)}
-        pieces = read - {"", "-"} - _NO_FILES
+    last = words.index("--") if "--" in words else len(words)
+    for number, word in enumerate(words):
+        pieces = _pieces(word) - _NO_FILES
         yield from (Action("read", (each,), incidental=True, alone=alone) for each in pieces)
-        if writes:
-            yield from (Action("write", (each,), incidental=True) for each in _written(word))
+        if writes and word is not None and word.startswith("-") and number < last:
+            yield from _written(word)
+        elif writes:  # with /dev/null, which some of them move or delete
+            found = {word} if word is None else {word, *_PIECES.split(word)} - {"", "-"}
+            yield from (Action("write", (each,), incidental=True) for each in found)
+
+
+def _pieces(word: Word) -> set[Word]:
+    """What a word may name, as a whole or in part."""
+    return {word} if word is None else {word, *_PIECES.split(word), *_values(word)} - {"", "-"}
 
 
 def _values(option: str) -> Iterator[str]:
@@ -640,20 +688,20 @@ def _values(option: str) -> Iterator[str]:
         yield from (option[start:] for start in range(len("-x"), letters.end() + 1))
 
 
-def _written(word: Word) -> Iterable[Word]:
-    """What an argument of a program that writes names."""
-    if word is None or not word.startswith("-"):
-        pieces = {word} if word is None else {word, *_PIECES.split(word)}
-        return pieces - {"", "-"}  # with /dev/null, which some of them move or delete
-    target = _TARGET.fullmatch(word)
-    return (target[1],) if target else ()
+def _written(option: str) -> Iterator[Action]:
+    """What an option of a program that writes names, if it may be a path."""
+    if target := _TARGET.fullmatch(option):
+        yield Action("write", (target[1],), incidental=True)
+    elif "/" in option or "." in option:
+        values = {option.partition("=")[2], *_values(option)} - {""}
+        yield from (Action("write", (each,), incidental=True, unsure=True) for each in values)
 
 
 def _shell(words: Sequence[Word], depth: int) -> Iterator[Action]:
     """``bash -c TEXT`` is what the text does; what comes from elsewhere cannot be known."""
     for number, word in enumerate(words[1:], 1):
         if word is not None and not word.startswith(("-", "+")):
-            if word.startswith(_DEVICES):
+            if _DEVICE.search(word):
                 break  # from a stream
             return  # a script
         if word == "--login":
@@ -680,7 +728,17 @@ def _inner(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
     if start is None or (rest and (rest[0] or "-").startswith("-")):
         yield _hidden()
     elif rest:
-        yield from _command((*rest, None) if name == "xargs" else rest, depth + 1)
+        rest = (*_replaced(words[1:start], rest), None) if name == "xargs" else rest
+        yield from _command(rest, depth + 1)
+
+
+def _replaced(options: Sequence[Word], words: Sequence[Word]) -> Sequence[Word]:
+    """The words in which ``xargs -I`` replaces text, as not known."""
+    for word, after in pairwise((*options, "")):
+        _, found, value = (word or "").partition("I")
+        if found and (word or "").startswith("-"):
+            return [None if (value or after or "") in (each or "") else each for each in words]
+    return words
 
 
 def _start(name: str, words: Sequence[Word]) -> int | None:
@@ -707,6 +765,7 @@ def _start(name: str, words: Sequence[Word]) -> int | None:
 
 def _run(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
     """The command after ``run``; unknown where options come first."""
+    words = (name, *words[1:])
     start = next((at for at, word in enumerate(words) if word in programs.RUNNERS[name]), None)
     if start is None:
         return
@@ -731,7 +790,7 @@ def _found(name: str, words: Sequence[Word], depth: int) -> Iterator[Action]:
             end = next((i for i, each in enumerate(rest) if each in {";", "+"}), len(rest))
             inner = tuple(None if each is None or "{}" in each else each for each in rest[:end])
             yield from _command((*inner, None), depth + 1)
-        elif word in {"-x", "-X", "--exec", "--exec-batch"} and name != "find":
+        elif name != "find" and _is_option(word or "", ("-x", "-X", "--exec")):
             yield _hidden()
         elif word in {"-delete", "-fls", "-fprint", "-fprint0", "-fprintf"}:
             yield Action("write", (None,))

@@ -96,7 +96,7 @@ KEYS = (
     Place(
         "age, SOPS",
         ("~/.config/sops/age", f"{_MAC}/sops/age", "~/.config/age"),
-        "getsops.io/docs",
+        "getsops.io/docs/#encrypting-using-age",
         {"~/.config/sops/age/keys.txt": "SOPS_AGE_KEY_FILE"},
     ),
     Place(
@@ -186,6 +186,20 @@ KEYS = (
     ),
     Place("Hetzner", ("~/.config/hcloud",), "github.com/hetznercloud/cli"),
     Place("Linode", ("~/.config/linode-cli",), "www.linode.com/docs/products/tools/cli"),
+    Place(
+        "Scaleway",
+        ("~/.config/scw",),
+        "www.scaleway.com/en/developers/cli/config",
+        {"~/.config/scw/config.yaml": "SCW_CONFIG_PATH"},
+    ),
+    Place("Supabase", ("~/.supabase",), "supabase.com/docs/reference/cli"),
+    Place("Doppler", ("~/.doppler",), "docs.doppler.com/docs/secrets-setup-guide"),
+    Place(
+        "Teleport",
+        ("~/.tsh",),
+        "goteleport.com/docs/reference/cli/tsh",
+        {"~/.tsh": "TELEPORT_HOME"},
+    ),
     Place("Fly.io", ("~/.fly",), "fly.io/docs/flyctl", {"~/.fly": "FLY_CONFIG_DIR"}),
     Place("Heroku", ("~/.config/heroku",), "devcenter.heroku.com/articles/authentication"),
     Place(
@@ -263,13 +277,10 @@ KEYS = (
     Place(
         "Yarn, pnpm, Bun, JSR",
         (
-            "~/.yarnrc",
-            "~/.yarnrc.yml",
-            "~/.config/pnpm/auth.ini",
-            "~/.config/pnpm/rc",
-            "~/.bunfig.toml",
+            *("~/.yarnrc", "~/.yarnrc.yml", "~/.bunfig.toml", f"{_PREFERENCES}/pnpm"),
+            *(f"~/.config/pnpm/{name}" for name in ("auth.ini", "config.yaml", "rc")),
         ),
-        "yarnpkg.com/configuration/yarnrc",
+        "yarnpkg.com/configuration/yarnrc, pnpm.io/npmrc",
     ),
     Place(
         "Python packages",
@@ -316,9 +327,7 @@ KEYS = (
     Place(
         "Ivy, sbt, Leiningen",
         (
-            "~/.ivy2/.credentials",
-            "~/.sbt/.credentials",
-            "~/.sbt/1.0/credentials.sbt",
+            *("~/.ivy2/.credentials", "~/.sbt/.credentials", "~/.sbt/1.0/credentials.sbt"),
             "~/.lein/credentials.clj.gpg",
         ),
         "www.scala-sbt.org/1.x/docs/Publishing.html",
@@ -351,10 +360,11 @@ KEYS = (
         "www.kaggle.com/docs/api",
         {"~/.kaggle": "KAGGLE_CONFIG_DIR"},
     ),
+    Place("MLflow", ("~/.mlflow/credentials",), "mlflow.org/docs/latest/api_reference"),
     Place(
         "Weights & Biases",
         ("~/.config/wandb",),
-        "docs.wandb.ai",
+        "docs.wandb.ai/models/track/environment-variables",
         {"~/.config/wandb": "WANDB_CONFIG_DIR"},
     ),
     Place(
@@ -366,11 +376,8 @@ KEYS = (
     Place(
         "LLM programs",
         (
-            "~/.config/io.datasette.llm",
-            f"{_MAC}/io.datasette.llm",
-            "~/.config/openai",
-            "~/.openai",
-            "~/.config/litellm",
+            *("~/.config/io.datasette.llm", f"{_MAC}/io.datasette.llm", "~/.config/openai"),
+            *("~/.openai", "~/.config/litellm"),
         ),
         "llm.datasette.io/en/stable/keys.html",
         {"~/.config/io.datasette.llm": "LLM_USER_PATH"},
@@ -419,15 +426,8 @@ KEYS = (
     Place(
         "mail",
         (
-            "~/.msmtprc",
-            "~/.config/msmtp",
-            "~/.mbsyncrc",
-            "~/.fetchmailrc",
-            "~/.muttrc",
-            "~/.config/mutt",
-            "~/.config/neomutt",
-            "~/.thunderbird",
-            "~/.offlineimaprc",
+            *("~/.msmtprc", "~/.config/msmtp", "~/.mbsyncrc", "~/.fetchmailrc", "~/.muttrc"),
+            *("~/.config/mutt", "~/.config/neomutt", "~/.thunderbird", "~/.offlineimaprc"),
             "~/.config/himalaya",
         ),
         "marlam.de/msmtp/msmtp.html",
@@ -435,15 +435,9 @@ KEYS = (
     Place(
         "chat",
         (
-            "~/.config/Slack",
-            "~/.config/discord",
-            "~/.config/Signal",
-            "~/.local/share/TelegramDesktop",
-            "~/.irssi",
-            "~/.config/weechat",
-            f"{_MAC}/Slack",
-            f"{_MAC}/Signal",
-            "~/.slack",
+            *("~/.config/Slack", "~/.config/discord", "~/.config/Signal"),
+            *("~/.local/share/TelegramDesktop", "~/.irssi", "~/.config/weechat", f"{_MAC}/Slack"),
+            *(f"{_MAC}/Signal", "~/.slack"),
         ),
         "docs.slack.dev/tools/slack-cli",
     ),
@@ -460,13 +454,8 @@ KEYS = (
     Place(
         "wallets",
         (
-            *(
-                "~/.bitcoin",
-                "~/.litecoin",
-                "~/.ethereum/keystore",
-                "~/.electrum",
-                "~/.config/solana",
-            ),
+            *("~/.bitcoin", "~/.litecoin", "~/.ethereum/keystore", "~/.electrum"),
+            "~/.config/solana",
             *("~/.foundry/keystores", "~/.config/Exodus", "~/.config/Ledger Live", "~/.bitmonero"),
             *("~/.config/sui", "~/.aptos", "~/.near-credentials", f"{_MAC}/Exodus"),
             *(f"{_MAC}/Bitcoin", f"{_MAC}/Ethereum", f"{_MAC}/Electrum"),
@@ -489,9 +478,7 @@ BROWSERS = (
             ("Chromium", "~/.config/chromium", "Chromium", "chromium.org/user-experience"),
             ("Brave", "~/.config/BraveSoftware", "BraveSoftware", "support.brave.com"),
             (
-                "Edge",
-                "~/.config/microsoft-edge",
-                "Microsoft Edge",
+                *("Edge", "~/.config/microsoft-edge", "Microsoft Edge"),
                 "learn.microsoft.com/deployedge",
             ),
             ("Vivaldi", "~/.config/vivaldi", "Vivaldi", "help.vivaldi.com"),
@@ -502,10 +489,7 @@ BROWSERS = (
     Place(
         "macOS",
         (
-            "~/Library/Cookies",
-            "~/Library/Safari",
-            "~/Library/Mail",
-            "~/Library/Messages",
+            *("~/Library/Cookies", "~/Library/Safari", "~/Library/Mail", "~/Library/Messages"),
             "~/Library/Group Containers",
         ),
         "support.apple.com/guide/security/keychain-data-protection-secb0694df1a/web",
@@ -558,11 +542,16 @@ AGENTS = (
     ),
     Place("Codex", ("~/.codex",), "developers.openai.com/codex", {"~/.codex": "CODEX_HOME"}),
     Place("Gemini CLI", ("~/.gemini",), "geminicli.com/docs", {"~": "GEMINI_CLI_HOME"}),
-    Place("Qwen Code", ("~/.qwen",), "qwenlm.github.io/qwen-code-docs", {"~/.qwen": "QWEN_HOME"}),
+    Place(
+        "Qwen Code",
+        ("~/.qwen",),
+        "qwenlm.github.io/qwen-code-docs",
+        {"~/.qwen": "QWEN_HOME QWEN_RUNTIME_DIR"},
+    ),
     Place(
         "Copilot",
         ("~/.copilot", "~/.config/github-copilot"),
-        "docs.github.com/copilot/how-tos/copilot-cli",
+        "docs.github.com/copilot/reference/copilot-cli-reference/cli-config-dir-reference",
         {"~/.copilot": "COPILOT_HOME"},
     ),
     Place(
@@ -571,7 +560,12 @@ AGENTS = (
         "opencode.ai/docs/config",
         {"~/.config/opencode": "OPENCODE_CONFIG_DIR"},
     ),
-    Place("Cline, Roo", ("~/.cline", "~/.roo"), "docs.cline.bot", {"~/.cline": "CLINE_DIR"}),
+    Place(
+        "Cline, Roo",
+        ("~/.cline", "~/.roo"),
+        "docs.cline.bot/getting-started/config",
+        {"~/.cline": "CLINE_DIR", "~/.cline/data": "CLINE_DATA_DIR"},
+    ),
     Place(
         "Mistral Vibe", ("~/.vibe",), "github.com/mistralai/mistral-vibe", {"~/.vibe": "VIBE_HOME"}
     ),
@@ -583,7 +577,7 @@ AGENTS = (
     Place(
         "Kiro",
         ("~/.kiro", "~/.local/share/kiro-cli", "~/.config/Kiro", f"{_MAC}/kiro-cli"),
-        "kiro.dev/docs",
+        "docs.docker.com/ai/sandboxes/agents/kiro",
     ),
     Place(
         "Amazon Q",
@@ -594,6 +588,7 @@ AGENTS = (
         "goose",
         ("~/.config/goose", "~/.local/share/goose", "~/.local/state/goose", f"{_MAC}/Block"),
         "block.github.io/goose/docs/guides/config-files",
+        {"~/.goose": "GOOSE_PATH_ROOT"},
     ),
     Place(
         "aider",
@@ -611,8 +606,8 @@ AGENTS = (
     Place(
         "Kimi",
         ("~/.kimi", "~/.kimi-code"),
-        "moonshotai.github.io/kimi-cli",
-        {"~/.kimi": "KIMI_SHARE_DIR"},
+        "moonshotai.github.io/kimi-code/en/configuration/data-locations.html",
+        {"~/.kimi": "KIMI_SHARE_DIR", "~/.kimi-code": "KIMI_CODE_HOME"},
     ),
     Place("Amp", ("~/.config/amp", "~/.local/share/amp", "~/.amp"), "ampcode.com/manual"),
     Place("Crush", ("~/.config/crush", "~/.local/share/crush"), "github.com/charmbracelet/crush"),
