@@ -75,7 +75,7 @@ class Activity:
                 pass
 
     def now(self, *above: RenderableType) -> RenderableType:
-        """Returns the running parts, below what else is growing; their end where that is too high."""
+        """Returns the running parts, below what else grows, or their end if that is too high."""
         return ScreenTail(Group(*above, *self._blocks()), -_LINES_BELOW)
 
     def _blocks(self) -> Iterator[RenderableType]:
