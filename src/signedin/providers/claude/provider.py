@@ -161,6 +161,7 @@ SPEC = ProviderSpec(
             policy=False,
             policy_commands=False,
             policy_reads=False,
+            cassette=False,
         ),
     },
     create=ClaudeProvider,

@@ -212,7 +212,7 @@ class AppServerProvider(Provider):
             connect=connect,
             logins=self._logins,
             on_change=self._end_servers,
-            key_counts=False,
+            key_counts=self._config.transport == EXEC,
         )
 
     async def aclose(self) -> None:
@@ -254,18 +254,13 @@ SPEC = ProviderSpec(
             failures=True,
             sessions=True,
             resume=True,
-            ephemeral=True,
             interrupt=True,
             workspace=True,
             sandboxed=True,
             own_sandbox=True,
             command_output=True,
-            images=True,
             effort=True,
-            instructions=True,
-            output_schema=True,
             usage=True,
-            cassette=True,
         ),
     },
     create=_create,
@@ -274,10 +269,9 @@ SPEC = ProviderSpec(
     install=INSTALL,
     login=sign_in_command("codex"),
     quirks=(
-        "`codex-exec` takes images as files only",
         "`codex-exec` takes no configuration with secrets: all users can read a command line",
-        "`codex-exec` and resumed sessions report immediate refusals at the end of the turn",
-        "ephemeral ones do not report them: only the model learns of them",
+        "`codex-exec` does not report immediate refusals: only the model learns of them",
+        "resumed sessions report them at the end of the turn, ephemeral ones do not",
         "it asks questions only in a session that began with `on_question=`",
     ),
 )

@@ -29,6 +29,7 @@ from signedin.model.events import (
 )
 from signedin.model.redact import redact
 from signedin.providers.codex.failure import failure_event
+from signedin.providers.shared.process_per_turn import Row, unreadable
 from signedin.wire.jsonl import BadLine
 
 _RETRY_PREFIX = "Reconnecting..."
@@ -121,13 +122,11 @@ class ExecRows:
         self.last_error = ""
         self.ended = False
 
-    def events(self, line: bytes, row: dict[str, object] | BadLine) -> list[Event]:
+    def events(self, line: bytes, row: Row) -> list[Event]:
         """Returns the events of one row."""
         now = time.time()
         if isinstance(row, BadLine):
-            text = f"codex exec printed a line that is not a JSON object: {row.reason}"
-            payload = msgspec.Raw(msgspec.json.encode(row.data.decode("utf-8", "replace")))
-            return [WarningEvent(text=text, timestamp=now, payload=payload)]
+            return unreadable("codex exec", row)
         payload = msgspec.Raw(line)
         match row.get("type"):
             case "thread.started":

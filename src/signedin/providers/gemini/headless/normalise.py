@@ -26,6 +26,7 @@ from signedin.model.events import (
 )
 from signedin.providers.gemini.actions import COMMAND, EDITS, ToolUse, action_event
 from signedin.providers.gemini.failure import failure_event
+from signedin.providers.shared.process_per_turn import Row, unreadable
 from signedin.wire.jsonl import BadLine
 
 
@@ -72,13 +73,11 @@ class HeadlessRows:
         self.session_id: str | None = None
         self.ended = False
 
-    def events(self, line: bytes, row: dict[str, object] | BadLine) -> list[Event]:
+    def events(self, line: bytes, row: Row) -> list[Event]:
         """Returns the events of one row."""
         now = time.time()
         if isinstance(row, BadLine):
-            text = f"gemini printed a line that is not a JSON object: {row.reason}"
-            payload = msgspec.Raw(msgspec.json.encode(row.data.decode(errors="replace")))
-            return [WarningEvent(text=text, timestamp=now, payload=payload)]
+            return unreadable("gemini", row)
         payload = msgspec.Raw(line)
         kind = str(row.get("type"))
         try:
