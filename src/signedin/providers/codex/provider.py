@@ -26,11 +26,11 @@ from signedin.providers.base import (
     SessionRequest,
 )
 from signedin.providers.codex.account.home import accounts_for, refuse_other_payer, require_login
-from signedin.providers.codex.account.sign_in import PendingLogins
 from signedin.providers.codex.app_server.launch import launch
 from signedin.providers.codex.binary import TESTED, find_codex
 from signedin.providers.codex.options import CodexOptions
 from signedin.providers.shared.codex_program import INSTALL
+from signedin.providers.shared.pending_login import PendingLogins
 from signedin.providers.shared.versions import VersionCheck
 from signedin.wire.inherited import not_of
 
@@ -65,7 +65,7 @@ class AppServerProvider(Provider):
         self._versions = VersionCheck(
             config, self.name, TESTED, lambda: find_codex(config), INSTALL
         )
-        self._logins = PendingLogins()
+        self._logins = PendingLogins("codex")
         self._starting = asyncio.Lock()
 
     async def open_session(self, request: SessionRequest) -> CodexSession:
