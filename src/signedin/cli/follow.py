@@ -11,13 +11,10 @@ from typing import Self, TypeAlias
 from signedin.cli.errors import StoppedError
 from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.signals import calling_on_stop
-from signedin.client.turn import AsyncTurn
+from signedin.client.turn import STOP_SECONDS, AsyncTurn
 from signedin.model.errors import SignedinError
 from signedin.model.events import Event
 from signedin.model.results import RunResult
-
-_STOP_SECONDS = 5.0
-"""How long an agent that was asked to stop may take, before the turn is torn down."""
 
 
 async def follow(turn: AsyncTurn, presenters: Sequence[Presenter]) -> None:
@@ -163,7 +160,7 @@ class _Stopper:
 
     async def _ask(self, turn: AsyncTurn) -> None:
         with contextlib.suppress(SignedinError, TimeoutError):
-            async with asyncio.timeout(_STOP_SECONDS):
+            async with asyncio.timeout(STOP_SECONDS):
                 await turn.interrupt()
                 await asyncio.Event().wait()  # until the turn has ended, which cancels this
         self._tear_down()

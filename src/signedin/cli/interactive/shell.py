@@ -21,12 +21,9 @@ from signedin.cli.interactive.views import EventView
 from signedin.cli.interactive.worktrees import ConversationWorktree
 from signedin.cli.output import TurnEnd
 from signedin.cli.render import FormatText, LiveTurnView, TurnView, View
-from signedin.client.turn import AsyncTurn
+from signedin.client.turn import STOP_SECONDS, AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.errors import SignedinError, TurnInterruptedError
-
-_STOP_SECONDS = 5.0
-"""How long an agent that was asked to stop may take, before the turn is torn down."""
 
 EXPECTED = (SignedinError, click.ClickException, OSError)
 """What goes wrong without the conversation being over."""
@@ -317,7 +314,7 @@ class Shell:
     async def _stop(self, working: asyncio.Task[None]) -> None:
         """Asks the agent to stop, so that the turn ends in order; else tears the turn down."""
         try:
-            async with asyncio.timeout(_STOP_SECONDS):
+            async with asyncio.timeout(STOP_SECONDS):
                 if self._turn is not None:
                     await self._turn.interrupt()
                     await self._turn_ended.wait()
