@@ -103,9 +103,7 @@ class PendingLogin:
                 "cancel it"
             )
         if self._task.cancelled():
-            raise AuthRequiredError(
-                f"sign-in to {self._provider} failed: the login was cancelled"
-            )
+            raise AuthRequiredError(f"sign-in to {self._provider} failed: the login was cancelled")
         self._task.result()
 
     async def cancel(self) -> None:
