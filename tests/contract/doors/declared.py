@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 
 from signedin.client.conversations import _FIXED_AT_START
 from signedin.model.capabilities import _NEEDS, Capabilities
-from signedin.providers.acp.provider import KnownDialect
 from signedin.providers.chatgpt.session import ChatGPTSession
 from signedin.providers.claude.session import ClaudeSession
 from signedin.providers.codex.app_server.session import CodexSession
@@ -158,9 +157,9 @@ WAYS = {
     for way in (
         Way("codex", "codex-app-server", _CODEX, CodexSession.fixed_options),
         Way("claude", "claude-cli", _CLAUDE, ClaudeSession.fixed_options),
-        Way("gemini", "gemini-acp", _GEMINI, GeminiDialect.fixed_options),
-        Way("acp:opencode", "acp", _ACP, KnownDialect.fixed_options),
-        Way("acp:qwen", "acp", _ACP, KnownDialect.fixed_options),
+        Way("gemini", "gemini-acp", _GEMINI, GeminiDialect.traits.fixed_options),
+        Way("acp:opencode", "acp", _ACP, frozenset({"writable"})),
+        Way("acp:qwen", "acp", _ACP, frozenset({"writable"})),
         Way("chatgpt", "chatgpt-responses", _CHATGPT, ChatGPTSession.fixed_options),
     )
 }
