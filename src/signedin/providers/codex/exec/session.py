@@ -161,11 +161,11 @@ class ExecSession(ProcessSession[ExecRows]):
         resume = ["resume", self._id] if self._id else []
         argv = [str(program), "exec", *resume, "--json", "--skip-git-repo-check"]
         argv += _arguments(asked, home, distrusted)
+        await make_ready(home, program, environment)
         git = {} if options.trust_project else await settings_for(options.cwd, environment)
         if git:
             argv += config_arguments(for_commands(environment))
             environment = {**environment, **added_to(environment, git)}
-        await make_ready(home, program, environment)
         model = asked.model or self._config.usual(
             "model", partial(asked.configured_model, home), None
         )
