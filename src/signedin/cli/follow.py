@@ -11,10 +11,13 @@ from typing import Self, TypeAlias
 from signedin.cli.errors import StoppedError
 from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.signals import calling_on_stop
-from signedin.client.turn import STOP_SECONDS, AsyncTurn
+from signedin.client.turn import AsyncTurn
 from signedin.model.errors import SignedinError
 from signedin.model.events import Event
 from signedin.model.results import RunResult
+
+STOP_SECONDS = 5.0
+"""How long an agent that was asked to stop may take, before the turn is torn down."""
 
 
 async def follow(turn: AsyncTurn, presenters: Sequence[Presenter]) -> None:

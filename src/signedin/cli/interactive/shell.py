@@ -12,6 +12,7 @@ from rich.text import Text
 
 from signedin.cli import blocks
 from signedin.cli.errors import INTERRUPTED, SUCCESS, exit_code
+from signedin.cli.follow import STOP_SECONDS
 from signedin.cli.interactive.asking import Asker
 from signedin.cli.interactive.mentions import Message, message_of
 from signedin.cli.interactive.screen import Screen
@@ -21,7 +22,7 @@ from signedin.cli.interactive.views import EventView
 from signedin.cli.interactive.worktrees import ConversationWorktree
 from signedin.cli.output import TurnEnd
 from signedin.cli.render import FormatText, LiveTurnView, TurnView, View
-from signedin.client.turn import STOP_SECONDS, AsyncTurn
+from signedin.client.turn import AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.errors import SignedinError, TurnInterruptedError
 

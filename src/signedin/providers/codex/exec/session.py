@@ -210,7 +210,7 @@ def encode_prompt(prompt: str) -> bytes:
 
 
 def _read(options: TurnOptions, config: ProviderConfig, home: Path) -> CodexOptions:
-    """Returns what is asked of Codex; refuses what it ignores in a conversation it continues."""
+    """Reads the options of a turn; refuses those that Codex ignores when it resumes."""
     asked = CodexOptions.read(options, config, home)
     for name in _NOT_TAKEN:
         if getattr(asked.keys, name):
