@@ -80,27 +80,6 @@ def test_what_looks_like_a_time_or_a_role(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "row",
-    [row for row in ROWS if row.kind in {"codex-exec", "gemini-cli"}],
-    ids=lambda row: row.name,
-)
-def test_a_prompt_that_begins_with_json(
-    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prompt = '{"a": 1}\nSay hello.'
-    with loopback_keywords(row, ECHO) as keywords:
-
-        def play() -> str:
-            file = tmp_path / "run.jsonl"
-            with Client(row.provider, cassette=file, cwd=tmp_path, **keywords) as client:
-                return client.run(prompt).text
-
-        assert play() == f"You said: {prompt}"
-    no_programs(monkeypatch, tmp_path)
-    assert play() == f"You said: {prompt}"
-
-
-@pytest.mark.parametrize(
     "row", [row for row in ROWS if row.agent != "opencode"], ids=lambda row: row.name
 )
 def test_a_recording_that_was_added(

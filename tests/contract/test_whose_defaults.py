@@ -41,7 +41,7 @@ class Agent:
         return session.effort
 
 
-@pytest.fixture(params=["codex-app-server", "codex-exec", "claude-cli"])
+@pytest.fixture(params=["codex-app-server", "claude-cli"])
 def agent(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agent]:
     with LoopbackModel("Certainly.") as model:
         yield Agent(request.param, model, tmp_path)

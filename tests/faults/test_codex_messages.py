@@ -3,7 +3,6 @@
 import itertools
 import json
 import logging
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,22 +113,6 @@ def test_a_codex_that_is_too_old_is_told_of_once(fake_codex: Path) -> None:
         'with: pip install "signedin[codex]"'
     ]
     assert second == []
-
-
-def test_an_exec_that_is_too_old_is_told_of_once(fake_codex: Path, tmp_path: Path) -> None:
-    program = tmp_path / "codex"  # of whose version nothing is known
-    shutil.copy(fake_codex, program)
-    env = {"FAKE_VERSION": "0.99.2", "CODEX_API_KEY": "sk-messages-0123456789"}
-    with Client("codex", transport="codex-exec", binary=program, env=env, cwd="/") as client:
-        warnings = [
-            [event.text for event in of_type(events_of(client.stream("completed")), WarningEvent)]
-            for _ in "12"
-        ]
-    told = (
-        "codex 0.99.2 is older than 0.163, the oldest that signedin is tested with; update it "
-        'with: pip install "signedin[codex]"'
-    )
-    assert [told in each for each in warnings] == [True, False]
 
 
 def test_a_turn_ends_once(client: Client) -> None:

@@ -36,7 +36,14 @@ from support.stage import Stage
 TRANSPORTS = ("codex-app-server", "codex-exec")
 LEVELS = ("read-only", "workspace-write", "full-access")
 SERVER = Path(__file__).parents[1] / "support" / "mcp_server.py"
-KEPT = {".sandbox_migration", "installation_id", "sessions", "skills", "thread-writer-locks"}
+KEPT = {
+    ".sandbox_migration",
+    ".tmp",
+    "installation_id",
+    "sessions",
+    "skills",
+    "thread-writer-locks",
+}
 """What Codex itself keeps in its home, beside databases: their names have ``.sqlite`` in them."""
 
 

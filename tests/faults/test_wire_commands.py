@@ -60,7 +60,7 @@ async def test_a_program_on_the_terminal_tells_its_exit_code() -> None:
 async def test_giving_up_ends_the_program_on_the_terminal(
     fifo: Path, deaf: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signedin.wire.terminal.STOP_SECONDS", 0.2)
+    monkeypatch.setattr("signedin.wire.terminal.TERM_GRACE", 0.2)
     ignoring = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if deaf else ""
     argv = python(f"{ignoring}{SLEEPS}time.sleep(1000)", fifo)
     running = asyncio.create_task(run_in_terminal(argv, env=dict(os.environ)))

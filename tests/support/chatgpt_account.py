@@ -8,11 +8,11 @@ import msgspec
 from signedin.loopback import LoopbackIssuer
 from signedin.providers.base import ProviderConfig
 from signedin.providers.chatgpt.auth import ChatGPTAuth
-from signedin.providers.chatgpt.sign_in.attempt import PendingSignIns
 from signedin.providers.chatgpt.sign_in.login import ChatGPTLogin
 from signedin.providers.chatgpt.sign_in.profiles import Profile, profile_named, relocated
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
 from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
+from signedin.providers.shared.pending_login import PendingLogins
 
 MODELS = "http://127.0.0.1:9/v1"
 """Where nobody answers: signing in does not ask a model."""
@@ -44,7 +44,7 @@ class SignedInUser:
         self.issuer = issuer
         chosen = profile_at(issuer.url, profile) if isinstance(profile, str) else profile
         settings = sign_in_settings({"profile": chosen, **(options or {})})
-        self.sign_ins = PendingSignIns()
+        self.sign_ins = PendingLogins("chatgpt")
         config = ProviderConfig(transport="chatgpt-responses", account=account)
         self.auth = ChatGPTAuth(config, settings, self.sign_ins)
         self.stored_login = StoredLogin(account, settings)

@@ -1,4 +1,4 @@
-"""All ways to drive an agent: each provider, each transport, each installed version."""
+"""All ways to drive an agent: each provider on its default transport, each installed version."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -50,17 +50,11 @@ class Row(NamedTuple):
 
 ROWS = [
     *(
-        Row("codex", transport, "codex", version)
-        for transport in ("codex-app-server", "codex-exec")
+        Row("codex", "codex-app-server", "codex", version)
         for version in (*versions("codex"), WHEEL)
     ),
     *(Row("claude", "claude-cli", "claude", version) for version in versions("claude")),
-    Row("claude", "claude-agent-sdk", "claude", versions("claude")[0]),
-    *(
-        Row("gemini", transport, "gemini", version)
-        for transport in ("gemini-acp", "gemini-cli")
-        for version in versions("gemini")
-    ),
+    *(Row("gemini", "gemini-acp", "gemini", version) for version in versions("gemini")),
     *(
         Row(f"acp:{agent}", "acp", agent, version)
         for agent in ("opencode", "qwen")
@@ -68,6 +62,13 @@ ROWS = [
     ),
     Row("chatgpt", "chatgpt-responses"),
 ]
+
+COMPATIBILITY = [
+    Row("codex", "codex-exec", "codex", WHEEL),
+    Row("claude", "claude-agent-sdk", "claude", versions("claude")[0]),
+    Row("gemini", "gemini-cli", "gemini", versions("gemini")[0]),
+]
+"""Transports with a scenario file of their own; besides that they are held to what is safe only."""
 
 WITH_COPILOT = [
     *ROWS,

@@ -31,7 +31,7 @@ class Stage:
     def __init__(self, provider: str) -> None:
         self.provider = provider
         self._player = Player([])
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[str | None, Client] = {}
         self._released: set[str] = set()
         self._first = 0
         self.model = LoopbackModel(self._choose)
@@ -104,17 +104,17 @@ class Stage:
         provider_options = self.options["provider_options"]
         return {**provider_options, "config": {**provider_options["config"], **more}}
 
-    def warm(self, transport: str) -> Client:
+    def warm(self, transport: str | None = None) -> Client:
         """A client that lives as long as the stage."""
         if transport not in self._clients:
             self._clients[transport] = self.client(transport)
         return self._clients[transport]
 
-    def client(self, transport: str, **options: object) -> Client:
+    def client(self, transport: str | None = None, **options: object) -> Client:
         """A new client, which the caller closes."""
         return Client(self.provider, transport=transport, **self._keywords(options))
 
-    def async_client(self, transport: str, **options: object) -> AsyncClient:
+    def async_client(self, transport: str | None = None, **options: object) -> AsyncClient:
         """A new client, which the caller closes."""
         return AsyncClient(self.provider, transport=transport, **self._keywords(options))
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pytest
 
-from support.rows import LIVE, LIVE_FOR_ALL, WITH_COPILOT, Row
+from support.rows import COMPATIBILITY as COMPATIBILITY_ROWS, LIVE, LIVE_FOR_ALL, WITH_COPILOT, Row
 
 Tier = Literal["live", "matrix", "slow"]
 
@@ -33,7 +33,9 @@ SLOW = re.compile(
 """Load, kills, memory, browsers and wheels."""
 
 
-COMPATIBILITY = re.compile(r"tests/contract/(claude/test_sdk|gemini/test_headless)\b")
+COMPATIBILITY = re.compile(
+    r"tests/contract/(claude/test_sdk|codex/test_exec|gemini/test_headless)\b"
+)
 """What a transport has that is not an agent's default one."""
 
 
@@ -68,7 +70,8 @@ def tier_of(node: str) -> Tier:
 @cache
 def _names_beside(live: frozenset[str]) -> re.Pattern[str]:
     """Finds what no live row has: transports, versions, agents."""
-    others = _names(row for row in WITH_COPILOT if row.name not in live)
+    rows = (*WITH_COPILOT, *COMPATIBILITY_ROWS)
+    others = _names(row for row in rows if row.name not in live)
     names = "|".join(
         map(re.escape, others - _names(row for row in WITH_COPILOT if row.name in live))
     )

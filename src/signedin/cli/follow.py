@@ -16,7 +16,7 @@ from signedin.model.errors import SignedinError
 from signedin.model.events import Event
 from signedin.model.results import RunResult
 
-_STOP_SECONDS = 5.0
+STOP_SECONDS = 5.0
 """How long an agent that was asked to stop may take, before the turn is torn down."""
 
 
@@ -163,7 +163,7 @@ class _Stopper:
 
     async def _ask(self, turn: AsyncTurn) -> None:
         with contextlib.suppress(SignedinError, TimeoutError):
-            async with asyncio.timeout(_STOP_SECONDS):
+            async with asyncio.timeout(STOP_SECONDS):
                 await turn.interrupt()
                 await asyncio.Event().wait()  # until the turn has ended, which cancels this
         self._tear_down()

@@ -17,18 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from signedin.ledger.file import Row, ledger_file, open_ledger, write_rows
+from signedin.model import events as e
 from signedin.model.capabilities import Capabilities
 from signedin.model.errors import ErrorKind
-from signedin.model.events import (
-    CommandEvent,
-    ErrorEvent,
-    Event,
-    FileChangeEvent,
-    RateLimitEvent,
-    ToolEvent,
-    Usage,
-    UsageEvent,
-)
 from signedin.model.results import RunResult
 from signedin.model.turn_recorder import TurnRecorder
 from signedin.runtime.aio import aside
@@ -69,7 +60,7 @@ class Ledger:
 
     def _row(self, result: RunResult[object], ended: float) -> Row:
         config, capabilities = self._accounts[result.provider]
-        usage = result.usage or Usage()
+        usage = result.usage or e.Usage()
         return Row(
             ended=ended,
             day=time.strftime("%Y-%m-%d", time.localtime(ended)),
@@ -200,26 +191,26 @@ if hasattr(os, "register_at_fork"):
 
 def _was_asked(part: RunResult[object]) -> bool:
     """Whether a model may have been asked, which it is not without a login."""
-    usage = part.usage or Usage()
-    errors = [event.error for event in part.events if isinstance(event, ErrorEvent)]
+    usage = part.usage or e.Usage()
+    errors = [event.error for event in part.events if isinstance(event, e.ErrorEvent)]
     return errors[-1:] != [ErrorKind.AUTH_REQUIRED] or usage.input_tokens + usage.output_tokens > 0
 
 
-def _is_call(event: Event) -> bool:
-    is_action = isinstance(event, CommandEvent | FileChangeEvent | ToolEvent)
+def _is_call(event: e.Event) -> bool:
+    is_action = isinstance(event, e.CommandEvent | e.FileChangeEvent | e.ToolEvent)
     return is_action and event.status not in {"started", "output"}
 
 
-def _payer(config: ProviderConfig, events: Sequence[Event]) -> str:
+def _payer(config: ProviderConfig, events: Sequence[e.Event]) -> str:
     if config.billing is not None:
         return config.billing
     # Only a turn that a plan pays for reports what is left of one.
-    has_plan = any(isinstance(event, RateLimitEvent) for event in events)
+    has_plan = any(isinstance(event, e.RateLimitEvent) for event in events)
     return "subscription" if has_plan else "unknown"
 
 
-def _model_calls(events: Sequence[Event]) -> int:
+def _model_calls(events: Sequence[e.Event]) -> int:
     """Counts the reports of tokens, of which some come twice."""
-    reports = [event.usage for event in events if isinstance(event, UsageEvent)]
+    reports = [event.usage for event in events if isinstance(event, e.UsageEvent)]
     tokens = [(usage.input_tokens, usage.output_tokens) for usage in reports]
     return sum(one != before for before, one in zip([None, *tokens], tokens, strict=False))

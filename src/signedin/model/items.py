@@ -6,25 +6,10 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import TypeAlias
 
+from signedin.model import events as e
 from signedin.model.errors import SignedinError
-from signedin.model.events import (
-    AnyEvent,
-    CommandEvent,
-    Event,
-    FileChange,
-    FileChangeEvent,
-    ItemStatus,
-    MessageDeltaEvent,
-    MessageEvent,
-    PlanDeltaEvent,
-    PlanEvent,
-    PlanStep,
-    ReasoningDeltaEvent,
-    ReasoningEvent,
-    ToolEvent,
-)
 
-NextBatch: TypeAlias = Callable[[], Awaitable[list[AnyEvent]]]
+NextBatch: TypeAlias = Callable[[], Awaitable[list[e.AnyEvent]]]
 Advance: TypeAlias = Callable[["ItemFeed", Callable[[], bool]], None]
 """Blocks until a condition holds or the turn has ended; how a blocking turn waits."""
 
@@ -70,7 +55,7 @@ class Item:
         """Returns a piece of the text, ``None`` if it is not there yet or never will be."""
         return self._chunks[number] if number < len(self._chunks) else None
 
-    def take(self, event: Event) -> None:
+    def take(self, event: e.Event) -> None:
         """Takes in an event about the item."""
         raise NotImplementedError
 
@@ -91,11 +76,11 @@ class Item:
 
 
 class _TextItem(Item):
-    def take(self, event: Event) -> None:
+    def take(self, event: e.Event) -> None:
         """Takes in a delta or the complete item."""
-        if isinstance(event, MessageDeltaEvent | ReasoningDeltaEvent | PlanDeltaEvent):
+        if isinstance(event, e.MessageDeltaEvent | e.ReasoningDeltaEvent | e.PlanDeltaEvent):
             self._add(event.text)
-        elif isinstance(event, MessageEvent | ReasoningEvent | PlanEvent):
+        elif isinstance(event, e.MessageEvent | e.ReasoningEvent | e.PlanEvent):
             self._finish(event.text, interrupted=not event.complete)
 
 
@@ -108,9 +93,9 @@ class MessageItem(_TextItem):
 
     phase: str | None = None
 
-    def take(self, event: Event) -> None:
+    def take(self, event: e.Event) -> None:
         """Takes in a delta or the complete item."""
-        if isinstance(event, MessageEvent):
+        if isinstance(event, e.MessageEvent):
             self.phase = event.phase
         super().take(event)
 
@@ -126,19 +111,19 @@ class PlanItem(_TextItem):
         steps: Its steps as they stand, if it has any.
     """
 
-    steps: tuple[PlanStep, ...] = ()
+    steps: tuple[e.PlanStep, ...] = ()
 
-    def take(self, event: Event) -> None:
+    def take(self, event: e.Event) -> None:
         """Takes in a delta or the complete item."""
-        if isinstance(event, PlanEvent):
+        if isinstance(event, e.PlanEvent):
             self.steps = event.steps
         super().take(event)
 
 
 class _ActionItem(Item):
-    status: ItemStatus = "started"
+    status: e.ItemStatus = "started"
 
-    def _update(self, status: ItemStatus, text: str) -> None:
+    def _update(self, status: e.ItemStatus, text: str) -> None:
         if status == "output":
             self._add(text)
         elif status != "started":
@@ -174,9 +159,9 @@ class CommandItem(_ActionItem):
         """The same as UTF-8."""
         return self.text.encode("utf-8", "replace")
 
-    def take(self, event: Event) -> None:
+    def take(self, event: e.Event) -> None:
         """Takes in an event of the command."""
-        if isinstance(event, CommandEvent):
+        if isinstance(event, e.CommandEvent):
             self.command = event.command
             self.cwd = event.cwd or self.cwd
             self.exit_code = event.exit_code
@@ -192,11 +177,11 @@ class FileChangeItem(_ActionItem):
         status: How far it is.
     """
 
-    changes: tuple[FileChange, ...] = ()
+    changes: tuple[e.FileChange, ...] = ()
 
-    def take(self, event: Event) -> None:
+    def take(self, event: e.Event) -> None:
         """Takes in an event of the change."""
-        if isinstance(event, FileChangeEvent):
+        if isinstance(event, e.FileChangeEvent):
             self.changes = event.changes
             diffs = "\n".join(change.diff for change in event.changes)
             self._update(event.status, event.text if event.status == "output" else diffs)
@@ -220,9 +205,9 @@ class ToolItem(_ActionItem):
     result: object = None
     error: str | None = None
 
-    def take(self, event: Event) -> None:
+    def take(self, event: e.Event) -> None:
         """Takes in an event of the call."""
-        if isinstance(event, ToolEvent):
+        if isinstance(event, e.ToolEvent):
             self.name, self.server, self.arguments = event.name, event.server, event.arguments
             self.result, self.error = event.result, event.error
             text = event.result if isinstance(event.result, str) else event.error or ""
@@ -326,7 +311,7 @@ class ItemFeed:
         self.block_until(lambda: number < len(self._order))
         return number < len(self._order)
 
-    def _hand_out(self, event: AnyEvent) -> None:
+    def _hand_out(self, event: e.AnyEvent) -> None:
         item_type = _ITEM_OF.get(type(event))
         if item_type is None:
             return
@@ -340,14 +325,14 @@ class ItemFeed:
             item.take(event)
 
 
-_ITEM_OF: dict[type[Event], Callable[[ItemFeed, str], AnyItem]] = {
-    MessageDeltaEvent: MessageItem,
-    MessageEvent: MessageItem,
-    ReasoningDeltaEvent: ReasoningItem,
-    ReasoningEvent: ReasoningItem,
-    PlanDeltaEvent: PlanItem,
-    PlanEvent: PlanItem,
-    CommandEvent: CommandItem,
-    FileChangeEvent: FileChangeItem,
-    ToolEvent: ToolItem,
+_ITEM_OF: dict[type[e.Event], Callable[[ItemFeed, str], AnyItem]] = {
+    e.MessageDeltaEvent: MessageItem,
+    e.MessageEvent: MessageItem,
+    e.ReasoningDeltaEvent: ReasoningItem,
+    e.ReasoningEvent: ReasoningItem,
+    e.PlanDeltaEvent: PlanItem,
+    e.PlanEvent: PlanItem,
+    e.CommandEvent: CommandItem,
+    e.FileChangeEvent: FileChangeItem,
+    e.ToolEvent: ToolItem,
 }

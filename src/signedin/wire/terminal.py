@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from signedin.runtime.aio import finish
 from signedin.wire.inherited import default_signals, somewhere
-
-STOP_SECONDS = 3.0
-"""How long a program may take to end after it was asked to."""
+from signedin.wire.process import TERM_GRACE
 
 
 async def run_in_terminal(argv: Sequence[str], *, env: Mapping[str, str]) -> int:
@@ -40,7 +38,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         return
     process.terminate()
     try:
-        async with asyncio.timeout(STOP_SECONDS):
+        async with asyncio.timeout(TERM_GRACE):
             await process.wait()
     except TimeoutError:
         process.kill()

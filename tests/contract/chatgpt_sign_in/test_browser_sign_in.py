@@ -22,10 +22,11 @@ from signedin.model.errors import (
 )
 from signedin.providers.base import ProviderConfig
 from signedin.providers.chatgpt.auth import ChatGPTAuth
-from signedin.providers.chatgpt.sign_in import attempt as signing, callback
-from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn, PendingSignIns
+from signedin.providers.chatgpt.sign_in import callback
 from signedin.providers.chatgpt.sign_in.pages import NOT_OURS, SIGNED_IN
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
+from signedin.providers.shared import pending_login as signing
+from signedin.providers.shared.pending_login import PendingLogin, PendingLogins
 from support.chatgpt_account import SignedInUser, profile_at
 
 PROFILES = pytest.mark.parametrize("profile", ["siwc", "codex"])
@@ -38,7 +39,7 @@ async def user(issuer: LoopbackIssuer, account: str) -> AsyncIterator[SignedInUs
     await user.sign_ins.aclose()
 
 
-def asked(begun: ChatGPTSignIn) -> dict[str, str]:
+def asked(begun: PendingLogin) -> dict[str, str]:
     """The query of the page that the user has to open."""
     return {name: value for name, [value] in parse_qs(urlsplit(str(begun.url)).query).items()}
 
@@ -48,7 +49,7 @@ async def visit(url: str, **headers: str) -> httpx2.Response:
         return await browser.get(url, headers=headers)
 
 
-def returning(begun: ChatGPTSignIn, **query: str) -> str:
+def returning(begun: PendingLogin, **query: str) -> str:
     """The address at which a browser comes back with an answer."""
     request = asked(begun)
     return f"{request['redirect_uri']}?{urlencode({'state': request['state'], **query})}"
@@ -443,7 +444,7 @@ async def test_nothing_secret_is_logged(
 def test_other_programs_logins_are_never_used() -> None:
     config = ProviderConfig(transport="chatgpt-responses", auth_source="external")
     with pytest.raises(UnsupportedOptionError, match="would sign the other program out"):
-        ChatGPTAuth(config, sign_in_settings({}), PendingSignIns())
+        ChatGPTAuth(config, sign_in_settings({}), PendingLogins("chatgpt"))
 
 
 async def test_ways_that_do_not_exist_are_refused(user: SignedInUser) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from signedin.loopback import LoopbackIssuer
 from signedin.model.errors import AuthRequiredError, TimeoutExceededError
-from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn
+from signedin.providers.shared.pending_login import PendingLogin
 from support import browser
 from support.browser import Rendered
 from support.chatgpt_account import SignedInUser
@@ -29,7 +29,7 @@ async def visit(url: object, profile: Path, *flags: str) -> Rendered:
     return await asyncio.to_thread(browser.visit, str(url), profile, *flags)
 
 
-def callback(begun: ChatGPTSignIn) -> tuple[str, str]:
+def callback(begun: PendingLogin) -> tuple[str, str]:
     """The address the browser comes back to, and the state it must bring."""
     query = parse_qs(urlsplit(str(begun.url)).query)
     return query["redirect_uri"][0], query["state"][0]

@@ -14,13 +14,12 @@ from support.agents import program, versions
 from support.stage import Stage, stage_of
 
 CLI = "claude-cli"
-SDK = "claude-agent-sdk"
-KINDS = [*((CLI, version) for version in versions("claude")), (SDK, versions("claude")[0])]
+KINDS = [(CLI, version) for version in versions("claude")]
 
 
 @pytest.fixture(params=KINDS, ids="-".join, scope="module")
 def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """Each installed Claude Code, and the newest also through the official SDK."""
+    """Each installed Claude Code."""
     return request.param
 
 

@@ -1,5 +1,9 @@
-"""What only the official SDK can be asked for, and what it must not be trusted with."""
+"""What ``claude-agent-sdk`` promises: a run like that of ``claude-cli``, and the SDK's own options.
 
+The session, its turns and what is stored are the same code; it is tested with ``claude-cli``.
+"""
+
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,20 +13,27 @@ import pytest
 from claude_agent_sdk import AgentDefinition, HookMatcher, create_sdk_mcp_server, tool as sdk_tool
 
 from signedin import (
+    ApprovalRequest,
     Client,
+    Decision,
+    DoneEvent,
     InvalidOptionError,
     McpServer,
+    MessageDeltaEvent,
     MissingExtraError,
+    TurnFailedError,
     UnsupportedOptionError,
+    allow,
+    deny,
     tool,
 )
-from signedin.loopback import Shell, Text, ToolCall
+from signedin.loopback import Hang, HttpError, Reply, Shell, Text, ToolCall
 from signedin.providers.claude import provider
 from support.agents import program, versions
 from support.claude_login import TOKEN, sign_in
 from support.processes import children_with, command_of
 from support.stage import Stage
-from support.turns import checked
+from support.turns import checked, events_of, failed
 
 SDK = "claude-agent-sdk"
 SERVER = """
@@ -45,6 +56,54 @@ def kind() -> tuple[str, str]:
 
 def options(**given: object) -> dict[str, object]:
     return {"provider_options": given}
+
+
+def test_a_run(client: Client, stage: Stage, tmp_path: Path) -> None:
+    stage.play(Text(["It ", "is."]))
+    events = events_of(client.stream("What is this?", cwd=tmp_path))
+    assert [(type(e), e.text) for e in events if isinstance(e, MessageDeltaEvent | DoneEvent)] == [
+        (MessageDeltaEvent, "It "),
+        (MessageDeltaEvent, "is."),
+        (DoneEvent, "It is."),
+    ]
+    stage.play(ToolCall("StructuredOutput", {"value": [1, 2]}), "Done.")
+    result = checked(client.run("And this?", cwd=tmp_path, output=list[int]))
+    assert (result.transport, result.output) == (SDK, [1, 2])
+
+
+def test_a_conversation_goes_on(new_client: Callable[..., Client], stage: Stage) -> None:
+    stage.play(Text.echo("You said: {prompt}"))
+    with new_client() as client:
+        first = client.run("one")
+    with new_client() as client, client.session(resume=first.session_id) as session:
+        assert checked(session.run("two")).session_id == first.session_id
+    assert "You said: one" in str(stage.requests[-1].body)
+
+
+def test_what_it_may_do_is_asked(client: Client, stage: Stage, tmp_path: Path) -> None:
+    asked: list[ApprovalRequest] = []
+
+    def decide(request: ApprovalRequest) -> Decision:
+        asked.append(request)
+        return allow if len(asked) == 1 else deny
+
+    stage.play(Shell("touch made"), Shell("touch unmade"), "Done.")
+    checked(client.run("go", cwd=tmp_path, on_approval=decide))
+    checked(client.run("go", cwd=tmp_path))  # nobody to ask
+    assert [request.command for request in asked] == ["touch made", "touch unmade"]
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_a_failure_and_an_interrupted_turn(client: Client, stage: Stage) -> None:
+    stage.play(HttpError(400, "No."))
+    _, error = failed(client.stream("go"), TurnFailedError)
+    assert "No." in error.message
+    stage.play(Reply("one two three", ending=Hang(after=2)))
+    with client.stream("go") as turn:
+        for event in turn:
+            if isinstance(event, MessageDeltaEvent) and event.text == "two ":
+                turn.interrupt()
+    assert (event.reason, event.text) == ("interrupted", "one two ")
 
 
 def test_hooks_are_called_and_can_refuse(client: Client, stage: Stage, tmp_path: Path) -> None:
@@ -139,6 +198,40 @@ def test_options_that_do_not_fit_are_told(client: Client) -> None:
         client.run("go", **options(agents={"x": {"colour": "red"}}))
     with pytest.raises(InvalidOptionError, match="the Claude Agent SDK refused an option: "):
         client.run("go", **options(skills=["a, b"]))
+
+
+def test_options_reach_the_program(
+    new_client: Callable[..., Client], stage: Stage, marker: str, tmp_path: Path
+) -> None:
+    schema = {"type": "object", "properties": {"related": {"type": "boolean"}}}
+    given = {
+        "extra_args": {"debug-to-stderr": None},
+        "include_hook_events": True,
+        "output_format": {"type": "json_schema", "schema": schema},
+        "plugins": [{"type": "local", "path": str(tmp_path)}],
+        "sandbox": {"enabled": False},
+        "skills": ["otter"],
+        "strict_mcp_config": True,
+        "task_budget": {"total": 20000},
+        "thinking": {"type": "enabled", "budget_tokens": 4096},
+    }
+    stage.play(ToolCall("StructuredOutput", {"related": True}), "Done.")
+    with new_client() as client:
+        client.run("go", **options(**given))
+        [pid] = children_with(marker)
+        command = " ".join(command_of(pid))
+    for words in (
+        "--debug-to-stderr",
+        "--include-hook-events",
+        f"--json-schema {json.dumps(schema)}",
+        f"--plugin-dir {tmp_path}",
+        '"sandbox"',
+        "Skill(otter)",
+        "--strict-mcp-config",
+        "--task-budget 20000",
+        "--max-thinking-tokens 4096",
+    ):
+        assert words in command
 
 
 def test_nothing_secret_stands_on_the_command_line(

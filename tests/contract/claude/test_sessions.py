@@ -22,7 +22,6 @@ from signedin.loopback import Hold, HttpError, ModelRequest, Reasoning, Rule, Sc
 from signedin.model.approvals import allow
 from signedin.model.errors import AuthRequiredError
 from signedin.providers.claude.launch import QUIET
-from support.agents import versions
 from support.claude_issuer import ClaudeIssuer
 from support.claude_login import sign_in
 from support.processes import children_with
@@ -30,12 +29,6 @@ from support.stage import Stage
 from support.turns import checked, events_of
 
 Said = Callable[[ModelRequest], Sequence[str]]
-
-
-@pytest.fixture(params=versions("claude"), scope="module")
-def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """What is stored does not depend on who drives it."""
-    return ("claude-cli", request.param)
 
 
 def test_sessions_are_listed_the_newest_first(client: Client, stage: Stage, tmp_path: Path) -> None:

@@ -14,16 +14,9 @@ from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig, SessionRequest
 from signedin.providers.claude import pool, process
 from signedin.providers.claude.provider import SPEC
-from support.agents import versions
 from support.processes import Watch, children_with, wait_until_none_with
 from support.stage import Stage
 from support.turns import host_of
-
-
-@pytest.fixture(params=versions("claude"), scope="module")
-def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """The SDK's processes are kept in the same way."""
-    return ("claude-cli", request.param)
 
 
 @pytest.fixture

@@ -10,28 +10,13 @@ from signedin import Client
 from support.folders import outside_of_sandboxes
 from support.stage import Stage, stage_of
 
-TRANSPORTS = ("codex-app-server", "codex-exec")
-
-
 stage = stage_of("codex")
 
 
-@pytest.fixture(params=TRANSPORTS, scope="module")
-def transport(request: pytest.FixtureRequest) -> str:
-    """Each way to drive Codex."""
-    return request.param
-
-
 @pytest.fixture
-def client(stage: Stage, transport: str) -> Client:
-    """A warm client, for each transport."""
-    return stage.warm(transport)
-
-
-@pytest.fixture
-def app_server(stage: Stage) -> Client:
-    """A warm client of the default transport."""
-    return stage.warm("codex-app-server")
+def client(stage: Stage) -> Client:
+    """A warm client."""
+    return stage.warm()
 
 
 @pytest.fixture

@@ -58,11 +58,10 @@ def test_the_answer_is_the_last_message(
     ],
 )
 def test_phases_say_which_message_is_the_answer(
-    app_server: Client, stage: Stage, replies: list[object], answer: str
+    client: Client, stage: Stage, replies: list[object], answer: str
 ) -> None:
-    """`codex exec` does not tell them."""
     stage.play(*replies)
-    result = checked(app_server.run("go"))
+    result = checked(client.run("go"))
     assert result.text == answer
     assert comparable(result.events)[-1] == DoneEvent(text=answer, reason="completed")
 
@@ -108,7 +107,7 @@ def test_usage_of_several_requests(client: Client, stage: Stage) -> None:
     events = events_of(client.stream("go"))
     counts = [event.usage for event in comparable(events) if isinstance(event, UsageEvent)]
     assert counts[-1] == USED_FIRST + USED_SECOND
-    assert counts[:-1] == ([] if client.transport == "codex-exec" else [USED_FIRST])
+    assert counts[:-1] == [USED_FIRST]
     assert client.run("go").usage == USED_FIRST + USED_SECOND
 
 
@@ -130,24 +129,22 @@ def test_usage_of_a_turn_that_failed_is_not_counted_twice(client: Client, stage:
         with pytest.raises(SignedinError) as caught:
             session.run("two")
         assert caught.value.result is not None
-        # `codex exec` does not say what a failed turn has used, and counts on.
-        known = client.transport == "codex-app-server"
-        assert caught.value.result.usage == (USED_SECOND if known else None)
+        assert caught.value.result.usage == USED_SECOND
         stage.play(Reply("Done.", usage=FIRST))
-        assert session.run("three").usage == (USED_FIRST if known else None)
+        assert session.run("three").usage == USED_FIRST
         assert session.run("four").usage == USED_FIRST
 
 
-def test_usage_when_the_context_window_is_full(app_server: Client, stage: Stage) -> None:
+def test_usage_when_the_context_window_is_full(client: Client, stage: Stage) -> None:
     """Codex then tells of a request as large as the window, which nobody made."""
     stage.play(Reply(Shell("true"), usage=FIRST), Failed("context_length_exceeded"))
     with pytest.raises(SignedinError) as caught:
-        app_server.run("go")
+        client.run("go")
     assert caught.value.result is not None
     assert caught.value.result.usage == USED_FIRST
 
 
-def test_what_is_left_of_the_plan(app_server: Client, stage: Stage) -> None:
+def test_what_is_left_of_the_plan(client: Client, stage: Stage) -> None:
     headers = {
         "x-codex-primary-used-percent": "12",
         "x-codex-primary-window-minutes": "300",
@@ -157,7 +154,7 @@ def test_what_is_left_of_the_plan(app_server: Client, stage: Stage) -> None:
         "x-codex-secondary-reset-at": "1900500000",
     }
     stage.play(Reply("Done.", headers=headers))
-    events = events_of(app_server.stream("go"))
+    events = events_of(client.stream("go"))
     limits = [event.limits for event in comparable(events) if isinstance(event, RateLimitEvent)]
     windows = {
         "primary": RateLimitWindow(12, 300, 1900000000),
@@ -166,15 +163,15 @@ def test_what_is_left_of_the_plan(app_server: Client, stage: Stage) -> None:
     assert limits == [RateLimits(windows=windows)]
 
 
-def test_a_request_that_is_tried_again(transport: str, stage: Stage) -> None:
+def test_a_request_that_is_tried_again(stage: Stage) -> None:
     """The half message of the first try is reported as what it is, and is not the answer."""
     loopback = stage.options["provider_options"]["config"]["model_providers.loopback"]
     patient = stage.config(**{"model_providers.loopback": {**loopback, "stream_max_retries": 2}})
     stage.play(Reply("It was a dark night.", ending=Cut(after=2, times=1)), "Done.")
-    with stage.client(transport, provider_options=patient) as client:
+    with stage.client(provider_options=patient) as client:
         events = events_of(client.stream("go"))
     [retry] = of_type(events, RetryEvent)
     assert retry.text.startswith("Reconnecting... 1/2")
     messages = [(e.text, e.complete) for e in comparable(events) if isinstance(e, MessageEvent)]
-    assert messages == [("Done.", True), ("It was ", False)][: 1 + (transport != "codex-exec")]
+    assert messages == [("Done.", True), ("It was ", False)]
     assert comparable(events)[-1] == DoneEvent(text="Done.", reason="completed")

@@ -180,7 +180,7 @@ def test_a_usage_limit_of_today(client: Client, stage: Stage) -> None:
     assert error.resets_at == pytest.approx(resets_at, abs=60)
 
 
-def test_a_usage_limit_with_numbers(app_server: Client, stage: Stage) -> None:
+def test_a_usage_limit_with_numbers(client: Client, stage: Stage) -> None:
     """The real backend tells the windows in headers; then the fullest one counts."""
     headers = {
         "x-codex-primary-used-percent": "100",
@@ -191,7 +191,7 @@ def test_a_usage_limit_with_numbers(app_server: Client, stage: Stage) -> None:
         "x-codex-secondary-reset-at": "1900009999",
     }
     stage.play(UsageLimit(resets_at=1_900_000_007, headers=headers))
-    _, error = failed(app_server.stream("go"), UsageLimitError)
+    _, error = failed(client.stream("go"), UsageLimitError)
     assert error.resets_at == 1_900_000_007
 
 
@@ -205,9 +205,7 @@ def test_what_was_received_before_the_stream_was_cut(client: Client, stage: Stag
     assert error.message.startswith("stream disconnected before completion: ")
     assert error.transient is True
     assert error.result is not None
-    # `codex exec` tells of no half messages and of no phases.
-    exec_only = client.transport == "codex-exec"
-    assert error.result.text == ("Looking." if exec_only else "It was a ")
+    assert error.result.text == "It was a "
     [command] = [
         e
         for e in comparable(error.result.events)
@@ -216,7 +214,7 @@ def test_what_was_received_before_the_stream_was_cut(client: Client, stage: Stag
     assert command.output == "hello\n"
     assert from_error_on(events) == [
         ErrorEvent(text=error.message, error=ErrorKind.NETWORK),
-        *([] if exec_only else [MessageEvent(item_id="3", text="It was a ", complete=False)]),
+        MessageEvent(item_id="3", text="It was a ", complete=False),
         DoneEvent(text=error.result.text, reason="failed"),
     ]
 
@@ -225,24 +223,22 @@ def test_a_model_that_fails_in_the_middle(client: Client, stage: Stage) -> None:
     stage.play(Reply("It was a dark night.", ending=Failed("server_error", "Boom.", after=3)))
     events, error = failed(client.stream("go"), TurnFailedError)
     assert error.message == "stream disconnected before completion: Boom."
-    exec_only = client.transport == "codex-exec"
-    text = "" if exec_only else "It was a "
     assert error.result is not None
-    assert error.result.text == text
+    assert error.result.text == "It was a "
     assert from_error_on(events) == [
         ErrorEvent(text=error.message, error=ErrorKind.NETWORK),
-        *([] if exec_only else [MessageEvent(item_id="1", text=text, complete=False)]),
-        DoneEvent(text=text, reason="failed"),
+        MessageEvent(item_id="1", text="It was a ", complete=False),
+        DoneEvent(text="It was a ", reason="failed"),
     ]
 
 
-def test_nobody_listens(transport: str, stage: Stage) -> None:
+def test_nobody_listens(stage: Stage) -> None:
     loopback = stage.options["provider_options"]["config"]["model_providers.loopback"]
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
         config = stage.config(**{"model_providers.loopback": {**loopback, "base_url": url}})
-        with stage.client(transport, provider_options=config) as client:
+        with stage.client(provider_options=config) as client:
             _, error = failed(client.stream("go"), TurnFailedError)
     assert error.kind is ErrorKind.NETWORK
     assert error.transient is True
@@ -267,9 +263,9 @@ def test_no_session_id_at_all(client: Client, stage: Stage) -> None:
     assert stage.requests == ()
 
 
-def test_a_broken_configuration(transport: str, stage: Stage) -> None:
+def test_a_broken_configuration(stage: Stage) -> None:
     config = stage.config(model_provider="nope")
-    with stage.client(transport, provider_options=config) as client:
+    with stage.client(provider_options=config) as client:
         _, error = failed(client.stream("go"), InvalidOptionError)
     assert error.message.startswith("codex refused: ")
     assert error.message.endswith("Model provider `nope` not found")
@@ -282,42 +278,29 @@ def fresh() -> Iterator[Stage]:
         yield stage
 
 
-def test_a_configuration_file_that_codex_cannot_take(transport: str, fresh: Stage) -> None:
+def test_a_configuration_file_that_codex_cannot_take(fresh: Stage) -> None:
     (fresh.home / "config.toml").write_text("mcp_servers = 5\n")
-    with fresh.client(transport) as client:
+    with fresh.client() as client:
         _, error = failed(client.stream("go"), InvalidOptionError)
     assert error.message.startswith("codex refused: ")
     assert "invalid type: integer `5`, expected a map" in error.message
 
 
-def test_a_login_that_the_configuration_does_not_want(fresh: Stage) -> None:
-    (fresh.home / "config.toml").write_text('forced_login_method = "chatgpt"\n')
-    (fresh.home / "auth.json").write_text('{"OPENAI_API_KEY": "sk-test-0000000000000000"}')
-    with fresh.client("codex-exec") as client:
-        _, error = failed(client.stream("go"), AuthRequiredError)
-    assert error.message.startswith(
-        "codex refused: ChatGPT login is required, but an API key is currently being used."
-    )
-    assert not error.transient
-
-
 @pytest.mark.parametrize("content", [b"", b'{"timestamp": "2026-', b"\0" * 1000])
-def test_a_session_that_was_killed_while_it_began(
-    transport: str, fresh: Stage, content: bytes
-) -> None:
+def test_a_session_that_was_killed_while_it_began(fresh: Stage, content: bytes) -> None:
     fresh.play("ok")
-    with fresh.client(transport) as client:
+    with fresh.client() as client:
         session_id = client.run("go").session_id
     [file] = fresh.home.rglob(f"*{session_id}.jsonl")
     file.write_bytes(content)
-    with fresh.client(transport) as client:
+    with fresh.client() as client:
         _, error = failed(client.stream("go", resume=session_id), InvalidOptionError)
     assert error.message.startswith(f"codex cannot read the session in {file}: ")
     assert error.message.endswith("begin a new session")
 
 
-def test_a_home_that_is_no_folder(transport: str, stage: Stage) -> None:
-    with stage.client(transport, env={"CODEX_HOME": "/dev/null"}) as client:
+def test_a_home_that_is_no_folder(stage: Stage) -> None:
+    with stage.client(env={"CODEX_HOME": "/dev/null"}) as client:
         _, error = failed(client.stream("go"), InvalidOptionError)
     assert error.message == (
         "CODEX_HOME=/dev/null is not a folder; correct it, or create the folder first"

@@ -8,7 +8,6 @@ import pytest
 
 from signedin import (
     Client,
-    CommandExecutionError,
     ProviderNotInstalledError,
     TransportClosedError,
 )
@@ -51,8 +50,8 @@ def program_of_a_turn(stage: Stage, client: Client) -> str:
 
 
 @pytest.mark.usefixtures("_nothing_known")
-def test_the_wheel_of_the_extra(stage: Stage, transport: str) -> None:
-    with stage.client(transport) as client:
+def test_the_wheel_of_the_extra(stage: Stage) -> None:
+    with stage.client() as client:
         found = client.installation()
         assert found.origin == "package"
         assert found.path is not None
@@ -72,7 +71,7 @@ def test_a_changed_program_is_not_taken_for_the_old_one(
 ) -> None:
     program = tmp_path / "codex"
     program.symlink_to(real)
-    with stage.client("codex-app-server", binary=program) as client:
+    with stage.client(binary=program) as client:
         stage.play("Done.")
         client.run("go")
         version = client.installation().version
@@ -83,22 +82,22 @@ def test_a_changed_program_is_not_taken_for_the_old_one(
         assert client.installation().version is None
 
 
-def test_an_explicit_program(stage: Stage, transport: str, real: Path, tmp_path: Path) -> None:
+def test_an_explicit_program(stage: Stage, real: Path, tmp_path: Path) -> None:
     program = tmp_path / "my codex"
     program.symlink_to(real)
-    with stage.client(transport, binary=str(program)) as client:
+    with stage.client(binary=str(program)) as client:
         assert client.installation().origin == "argument"
         assert program_of_a_turn(stage, client) == str(program)
 
 
 @pytest.mark.usefixtures("_nothing_known")
 def test_the_environment_names_a_program(
-    stage: Stage, transport: str, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "codex"
     program.symlink_to(real)
     monkeypatch.setenv(VARIABLE, str(program))
-    with stage.client(transport) as client:
+    with stage.client() as client:
         assert client.installation().origin == "environment"
         assert program_of_a_turn(stage, client) == str(program)
 
@@ -126,17 +125,17 @@ def shim(request: pytest.FixtureRequest, real: Path, tmp_path: Path) -> Path:
     return launcher
 
 
-def test_the_native_program_behind_npms_launcher(stage: Stage, transport: str, shim: Path) -> None:
+def test_the_native_program_behind_npms_launcher(stage: Stage, shim: Path) -> None:
     native = native_program(shim)
     assert native.parts[-4:] == ("vendor", "x86_64-unknown-linux-musl", "bin", "codex")
-    with stage.client(transport, binary=shim) as client:
+    with stage.client(binary=shim) as client:
         assert client.installation().path == native
         assert program_of_a_turn(stage, client) == str(native)
 
 
-def test_a_program_that_is_not_there(stage: Stage, transport: str, tmp_path: Path) -> None:
+def test_a_program_that_is_not_there(stage: Stage, tmp_path: Path) -> None:
     missing = tmp_path / "codex"
-    with stage.client(transport, binary=missing) as client:
+    with stage.client(binary=missing) as client:
         _, error = failed(client.stream("go"), ProviderNotInstalledError)
     assert error.message == (
         f"codex is not installed: binary={str(missing)!r} does not exist. {INSTALL}"
@@ -145,38 +144,32 @@ def test_a_program_that_is_not_there(stage: Stage, transport: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_a_program_that_is_none(stage: Stage, transport: str, tmp_path: Path, kind: str) -> None:
+def test_a_program_that_is_none(stage: Stage, tmp_path: Path, kind: str) -> None:
     program = tmp_path / "codex"
     program.write_text("#!/bin/sh\n") if kind == "file" else program.mkdir()
-    with stage.client(transport, binary=program) as client:
+    with stage.client(binary=program) as client:
         _, error = failed(client.stream("go"), ProviderNotInstalledError)
     assert error.message == (
         f"codex is not installed: binary={str(program)!r} is not an executable file. {INSTALL}"
     )
 
 
-def test_a_variable_that_names_nothing(
-    stage: Stage, transport: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_variable_that_names_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not passed over in silence for another program."""
     monkeypatch.setenv(VARIABLE, "/nowhere/codex")
-    with stage.client(transport) as client:
+    with stage.client() as client:
         _, error = failed(client.stream("go"), ProviderNotInstalledError)
     assert error.message == (
         f"codex is not installed: {VARIABLE}=/nowhere/codex does not exist. {INSTALL}"
     )
 
 
-def test_a_program_that_is_no_codex(stage: Stage, transport: str, tmp_path: Path) -> None:
+def test_a_program_that_is_no_codex(stage: Stage, tmp_path: Path) -> None:
     program = tmp_path / "codex"
     program.write_text("#!/bin/sh\necho I am something else >&2\nexit 4\n")
     program.chmod(0o700)
-    expected = {
-        "codex-app-server": TransportClosedError,
-        "codex-exec": CommandExecutionError,
-    }
-    with stage.client(transport, binary=program) as client:
-        _, error = failed(client.stream("go"), expected[transport])
+    with stage.client(binary=program) as client:
+        _, error = failed(client.stream("go"), TransportClosedError)
     assert error.returncode == 4
     assert error.stderr == "I am something else"
     assert "exit" in error.message
@@ -184,12 +177,10 @@ def test_a_program_that_is_no_codex(stage: Stage, transport: str, tmp_path: Path
     assert error.message.endswith("I am something else")
 
 
-def test_a_program_that_ends_at_once(
-    stage: Stage, transport: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with stage.client(transport, binary="/bin/false") as client:
+def test_a_program_that_ends_at_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    with stage.client(binary="/bin/false") as client:
         for _ in range(10):
-            with pytest.raises((TransportClosedError, CommandExecutionError)) as caught:
+            with pytest.raises(TransportClosedError) as caught:
                 client.run("go")
             assert caught.value.returncode == 1
     assert caplog.records == []

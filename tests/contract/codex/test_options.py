@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import signedin
-from signedin import Client, CommandEvent, InvalidOptionError, UnsupportedOptionError
+from signedin import Client, CommandEvent, InvalidOptionError
 from signedin.loopback import ModelRequest, Shell, Text
 from support.stage import Stage
 from support.turns import checked, of_type
@@ -107,7 +107,7 @@ def test_the_vendors_default_effort(client: Client, stage: Stage, only_request) 
     config = stage.home / "config.toml"
     config.write_text('model_reasoning_effort = "high"\n')
     try:
-        with stage.client(client.transport) as fresh:
+        with stage.client() as fresh:
             fresh.run("go", effort="default")
             fresh.run("go")
     finally:
@@ -122,9 +122,9 @@ def test_instructions_are_added(only_request) -> None:
     assert messages(request, "user") == ["go"]
 
 
-def test_base_instructions_replace_the_agents_own(app_server: Client, stage: Stage) -> None:
+def test_base_instructions_replace_the_agents_own(client: Client, stage: Stage) -> None:
     stage.play("Done.")
-    app_server.run("go", provider_options={"base_instructions": "You are a test."})
+    client.run("go", provider_options={"base_instructions": "You are a test."})
     assert "You are a test." in messages(stage.requests[0], "developer")
     assert not any("You are Codex" in text for text in messages(stage.requests[0], "developer"))
 
@@ -136,37 +136,23 @@ def test_configuration_reaches_codex(only_request, stage: Stage) -> None:
     assert text["verbosity"] == "high"
 
 
-def test_images_by_path_url_and_bytes(app_server: Client, stage: Stage, tmp_path: Path) -> None:
+def test_images_by_path_url_and_bytes(client: Client, stage: Stage, tmp_path: Path) -> None:
     file = tmp_path / "pixel.png"
     file.write_bytes(PIXEL)
     stage.play("Done.")
-    checked(app_server.run("What is this?", images=[file, str(file), PIXEL_URL, PIXEL]))
+    checked(client.run("What is this?", images=[file, str(file), PIXEL_URL, PIXEL]))
     [request] = stage.requests
     assert images(request) == [PIXEL_URL] * 4
     assert request.prompt == "What is this?"
 
 
-def test_an_image_that_codex_would_have_to_fetch(app_server: Client, stage: Stage) -> None:
+def test_an_image_that_codex_would_have_to_fetch(client: Client, stage: Stage) -> None:
     stage.play("Done.")
-    with app_server.session() as session:
+    with client.session() as session:
         with pytest.raises(InvalidOptionError, match="codex refused: remote image URLs"):
             session.run("What is this?", images=["https://127.0.0.1:9/pixel.png"])
         assert stage.requests == ()
         assert session.run("And without?").text == "Done."
-
-
-def test_images_over_exec_are_files(stage: Stage, tmp_path: Path) -> None:
-    file = tmp_path / "--help.png"
-    file.write_bytes(PIXEL)
-    client = stage.warm("codex-exec")
-    stage.play("Done.")
-    checked(client.run("What is this?", images=[file]))
-    [request] = stage.requests
-    assert images(request) == [PIXEL_URL]
-    assert request.prompt == "What is this?"
-    for image in (PIXEL, PIXEL_URL):
-        with pytest.raises(UnsupportedOptionError, match="takes files only"):
-            client.run("What is this?", images=[image])
 
 
 def test_an_image_that_is_not_there(client: Client, stage: Stage, tmp_path: Path) -> None:
@@ -184,12 +170,12 @@ def test_cwd(client: Client, stage: Stage, tmp_path: Path) -> None:
 
 
 def test_a_relative_cwd_is_resolved_once(
-    transport: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("first", "second"):
         (tmp_path / name / "folder").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "first")
-    with stage.client(transport, cwd="folder") as client, client.session() as session:
+    with stage.client(cwd="folder") as client, client.session() as session:
         stage.play(Shell("pwd"), "Done.")
         assert session.run("go").cwd == str(tmp_path / "first" / "folder")
         monkeypatch.chdir(tmp_path / "second")
@@ -231,8 +217,8 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("planted")
-def test_env_reaches_the_agents_commands(transport: str, stage: Stage) -> None:
-    with stage.client(transport, env={"SIGNEDIN_TEST_OF_CLIENT": "client"}) as client:
+def test_env_reaches_the_agents_commands(stage: Stage) -> None:
+    with stage.client(env={"SIGNEDIN_TEST_OF_CLIENT": "client"}) as client:
         env = output_of_command(
             client,
             stage,
@@ -254,8 +240,8 @@ def test_env_reaches_the_agents_commands(transport: str, stage: Stage) -> None:
 
 
 @pytest.mark.usefixtures("planted")
-def test_other_vendors_keys_do_not_reach_the_agent(transport: str, stage: Stage) -> None:
-    with stage.client(transport) as client:
+def test_other_vendors_keys_do_not_reach_the_agent(stage: Stage) -> None:
+    with stage.client() as client:
         names = names_in(output_of_command(client, stage, "env"))
         assert not names & {"ANTHROPIC_API_KEY", "GEMINI_API_KEY", "XAI_API_KEY"}
         assert "OPENAI_API_KEY" in names
@@ -264,7 +250,7 @@ def test_other_vendors_keys_do_not_reach_the_agent(transport: str, stage: Stage)
         assert "ANTHROPIC_API_KEY=on-purpose\n" in output_of_command(
             client, stage, "env", env=chosen
         )
-    with stage.client(transport, env_policy="inherit") as client:
+    with stage.client(env_policy="inherit") as client:
         assert names_in(output_of_command(client, stage, "env")) >= {
             "ANTHROPIC_API_KEY",
             "GEMINI_API_KEY",
@@ -285,10 +271,10 @@ def test_what_is_fixed_when_a_session_begins(client: Client, stage: Stage) -> No
     assert len(stage.requests) == 2
 
 
-def test_options_of_client_session_and_turn(transport: str, stage: Stage) -> None:
+def test_options_of_client_session_and_turn(stage: Stage) -> None:
     """The nearer one counts."""
     stage.play("Done.")
-    with stage.client(transport, model="gpt-5.6-luna", effort="high") as client:
+    with stage.client(model="gpt-5.6-luna", effort="high") as client:
         client.run("one")
         client.run("two", effort="medium")
         with client.session(model="gpt-5.6-terra") as session:
@@ -311,15 +297,6 @@ def test_unknown_options_are_named(client: Client) -> None:
         client.run("go", efort="low")
     with pytest.raises(InvalidOptionError, match="codex has no provider option 'efort'"):
         client.run("go", provider_options={"efort": "low"})
-
-
-def test_exec_puts_no_secret_on_its_command_line(stage: Stage) -> None:
-    stage.play("Done.")
-    config = {"model_providers.x.experimental_bearer_token": "sk-test-0123456789abcdef"}
-    with pytest.raises(InvalidOptionError, match="holds a secret") as caught:
-        stage.warm("codex-exec").run("go", provider_options={"config": config})
-    assert "0123456789" not in str(caught.value)
-    assert stage.requests == ()
 
 
 @pytest.mark.parametrize(
@@ -353,11 +330,11 @@ def test_half_a_surrogate_pair_in_a_prompt(client: Client, stage: Stage) -> None
     assert stage.requests[0].prompt in ("a\ufffdb", "a?b")
 
 
-def test_five_megabytes_are_a_prompt(app_server: Client, stage: Stage) -> None:
+def test_five_megabytes_are_a_prompt(client: Client, stage: Stage) -> None:
     prompt = "".join(f"line {number:09d}\n" for number in range(5 * 2**20 // 15))
     assert len(prompt) > 5_000_000
     stage.play("Done.")
-    assert checked(app_server.run(prompt)).text == "Done."
+    assert checked(client.run(prompt)).text == "Done."
     # It arrives in two messages, since one may not be that long. Newer versions have the first
     # summarised before they go on, because it is more than the model can take at once.
     shown = [text for request in stage.requests for text in messages(request, "user")]
@@ -366,18 +343,9 @@ def test_five_megabytes_are_a_prompt(app_server: Client, stage: Stage) -> None:
     assert head + tail == prompt
 
 
-def test_exec_takes_a_megabyte(stage: Stage) -> None:
-    client = stage.warm("codex-exec")
+def test_originator_and_user_agent_are_honest(client: Client, stage: Stage) -> None:
     stage.play("Done.")
-    assert checked(client.run("x" * 2**20)).text == "Done."
-    assert len(stage.requests[0].prompt) == 2**20
-    with pytest.raises(InvalidOptionError, match=r"1048577 characters is too long for codex-exec"):
-        client.run("x" * (2**20 + 1))
-
-
-def test_originator_and_user_agent_are_honest(app_server: Client, stage: Stage) -> None:
-    stage.play("Done.")
-    app_server.run("go")
+    client.run("go")
     [request] = stage.requests
     assert request.headers["originator"] == "signedin"
     assert request.headers["user-agent"].startswith("signedin/")

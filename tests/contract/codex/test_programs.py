@@ -45,9 +45,9 @@ asyncio.run(main())
     [RUN, STREAM, SESSION, NOTEBOOK, ASYNC],
     ids=["run", "stream", "session", "notebook", "async"],
 )
-def test_ctrl_c(stage: Stage, transport: str, code: str) -> None:
+def test_ctrl_c(stage: Stage, code: str) -> None:
     stage.play(Reply("one two three", ending=Hang(after=2)))
-    with program(code, transport=transport, **stage.options) as process:
+    with program(code, **stage.options) as process:
         stage.wait_for_request()
         agents = Watch(processes_with(stage.home))
         process.send_signal(signal.SIGINT)
@@ -58,11 +58,11 @@ def test_ctrl_c(stage: Stage, transport: str, code: str) -> None:
     stage.wait_for_disconnect()
 
 
-def test_ctrl_c_ends_commands(stage: Stage, transport: str, tmp_path: Path) -> None:
+def test_ctrl_c_ends_commands(stage: Stage, tmp_path: Path) -> None:
     endless = EndlessCommand(tmp_path)
     stage.play(Shell(endless.line), "never")
     options = {**stage.options, "permissions": "full-access"}
-    with program(SESSION, transport=transport, **options) as process:
+    with program(SESSION, **options) as process:
         endless.wait_until_it_runs()
         agents = Watch(processes_with(stage.home))
         assert agents.count >= 2
@@ -105,23 +105,23 @@ with Client("codex", **arguments) as client:
     ],
     ids=["idle", "turn dropped", "turn running", "turn running in a thread"],
 )
-def test_exit_without_close(stage: Stage, transport: str, ending: str) -> None:
+def test_exit_without_close(stage: Stage, ending: str) -> None:
     stage.play(Text.echo())
     code = f"""
 client = Client("codex", **arguments)
 print(client.run("go").text, flush=True)
 {ending}
 """
-    with program(code, transport=transport, **stage.options) as process:
+    with program(code, **stage.options) as process:
         output, errors = process.communicate(timeout=30)
         assert (process.returncode, output) == (0, "go\n"), errors
         Watch(processes_with(stage.home)).all_gone()
 
 
-def test_a_client_that_nobody_holds_is_closed_before_the_exit(stage: Stage, transport: str) -> None:
+def test_a_client_that_nobody_holds_is_closed_before_the_exit(stage: Stage) -> None:
     stage.play(Text.echo())
     code = 'print(Client("codex", **arguments).run("go").text)'
-    with program(code, transport=transport, **stage.options) as process:
+    with program(code, **stage.options) as process:
         output, errors = process.communicate(timeout=30)
         assert (process.returncode, output, errors) == (0, "go\n", "")
         Watch(processes_with(stage.home)).all_gone()
@@ -146,9 +146,9 @@ with Client("codex", **arguments) as client:
         Watch(processes_with(stage.home)).all_gone()
 
 
-def test_the_standard_streams_are_the_programs_own(stage: Stage, transport: str) -> None:
+def test_the_standard_streams_are_the_programs_own(stage: Stage) -> None:
     stage.play(Shell("cat; echo from the agent; echo from the agent >&2"), "Done.")
     code = RUN + "print(sys.stdin.read())"
-    with program(code, transport=transport, **stage.options) as process:
+    with program(code, **stage.options) as process:
         output, errors = process.communicate("for the program", timeout=30)
     assert (output, errors) == ("Done.\nfor the program\n", "")

@@ -16,7 +16,6 @@ from signedin import (
     CommandEvent,
     DoneEvent,
     ErrorEvent,
-    ErrorKind,
     Event,
     McpServer,
     MessageDeltaEvent,
@@ -25,13 +24,11 @@ from signedin import (
     SignedinError,
     TimeoutExceededError,
     TurnInterruptedError,
-    UnsupportedOptionError,
 )
 from signedin.loopback import Hang, Hold, Reply, Shell, Text
 from signedin.providers.codex.app_server.mcp_startups import McpStartups
 from signedin.providers.codex.app_server.process import AppServer
 from signedin.testing import assert_event_contract
-from signedin.wire.process import Process
 from support.processes import EndlessCommand, Watch, children_with, processes_with
 from support.stage import Stage
 from support.turns import checked, comparable, failed, of_type
@@ -47,9 +44,9 @@ def mark() -> str:
 
 
 @pytest.fixture
-def own(stage: Stage, transport: str, mark: str) -> Iterator[Client]:
+def own(stage: Stage, mark: str) -> Iterator[Client]:
     """A client whose processes are found by `mark`; nothing of them is left in the end."""
-    with stage.client(transport, env={"SIGNEDIN_TEST_MARK": mark}) as client:
+    with stage.client(env={"SIGNEDIN_TEST_MARK": mark}) as client:
         yield client
         pids = Watch(processes_with(mark))
     pids.all_gone()
@@ -60,10 +57,7 @@ def unharmed(stage: Stage, mark: str) -> Callable[[Client], None]:
     """Checks that a client is as good as before: same process, no turn left, next turn works."""
 
     def check(client: Client) -> None:
-        if client.transport == "codex-exec":
-            assert processes_with(mark) == set()
-        else:
-            assert len(children_with(mark)) == 1
+        assert len(children_with(mark)) == 1
         before = children_with(mark)
         stage.play(Text.echo())
         assert checked(client.run("still there?")).text == "still there?"
@@ -74,9 +68,6 @@ def unharmed(stage: Stage, mark: str) -> Callable[[Client], None]:
 
 def text_and_silence(client: Client, stage: Stage) -> str:
     """Plays half an answer to a client that is warm; returns what it sees of it."""
-    if client.transport == "codex-exec":
-        stage.play(HALF)
-        return ""
     stage.play("Warm.")
     client.run("warm up")
     stage.play(HALF)
@@ -89,7 +80,7 @@ def until_the_model_is_silent(turn: Iterator[Event], stage: Stage, client: Clien
     for event in turn:
         seen.append(event)
         deltas = of_type(seen, MessageDeltaEvent)
-        if len(deltas) == 2 or (client.transport == "codex-exec" and len(seen) == 2):
+        if len(deltas) == 2:
             stage.wait_for_request()
             break
     return seen
@@ -103,21 +94,18 @@ def test_timeout(own: Client, stage: Stage, unharmed: Callable[[Client], None]) 
     assert error.result is not None
     assert (error.result.text, error.result.reason) == (text, "timeout")
     assert comparable(events)[-2:] == [
-        MessageEvent(item_id="1", text=text, complete=False)
-        if text
-        else ErrorEvent(text=error.message, error=ErrorKind.TIMEOUT),
+        MessageEvent(item_id="1", text=text, complete=False),
         DoneEvent(text=text, reason="timeout"),
     ]
-    if stage.requests:  # a process that starts slowly has not asked yet
-        stage.wait_for_disconnect()
+    stage.wait_for_disconnect()
     unharmed(own)
 
 
 def test_idle_timeout_spares_a_turn_in_which_something_happens(
-    app_server: Client, stage: Stage
+    client: Client, stage: Stage
 ) -> None:
     stage.play(Reply("a b c d e f g h i j k l", delay=0.3))
-    assert app_server.run("go", idle_timeout=3).text == "a b c d e f g h i j k l"
+    assert client.run("go", idle_timeout=3).text == "a b c d e f g h i j k l"
 
 
 def test_a_timeout_ends_the_commands_of_the_turn(
@@ -173,11 +161,11 @@ def test_leaving_a_context_manager_early(
     unharmed(own)
 
 
-async def test_leaving_an_async_loop_early(stage: Stage, transport: str, mark: str) -> None:
+async def test_leaving_an_async_loop_early(stage: Stage, mark: str) -> None:
     stage.play(HALF)
-    async with stage.async_client(transport, env={"SIGNEDIN_TEST_MARK": mark}) as client:
+    async with stage.async_client(env={"SIGNEDIN_TEST_MARK": mark}) as client:
         async for event in client.stream("go"):
-            if isinstance(event, MessageDeltaEvent) or transport == "codex-exec":
+            if isinstance(event, MessageDeltaEvent):
                 break
         stage.wait_for_request()
         await asyncio.to_thread(stage.model.wait_for_disconnect)
@@ -187,37 +175,34 @@ async def test_leaving_an_async_loop_early(stage: Stage, transport: str, mark: s
     pids.all_gone()
 
 
-async def test_leaving_an_async_context_manager_early(
-    stage: Stage, transport: str, mark: str
-) -> None:
+async def test_leaving_an_async_context_manager_early(stage: Stage, mark: str) -> None:
     stage.play(HALF)
-    async with stage.async_client(transport, env={"SIGNEDIN_TEST_MARK": mark}) as client:
+    async with stage.async_client(env={"SIGNEDIN_TEST_MARK": mark}) as client:
         async with client.stream("go") as turn:
             async for event in turn:
-                if isinstance(event, MessageDeltaEvent) or transport == "codex-exec":
+                if isinstance(event, MessageDeltaEvent):
                     break
-        left = children_with(mark)
-        assert len(left) == (transport != "codex-exec")
+        assert len(children_with(mark)) == 1
         stage.play(Text.echo())
         assert (await client.run("still there?")).text == "still there?"
     assert processes_with(mark) == set()
 
 
-def test_leaving_a_turn_that_says_more_than_is_read(app_server: Client, stage: Stage) -> None:
+def test_leaving_a_turn_that_says_more_than_is_read(client: Client, stage: Stage) -> None:
     """Its end lies behind thousands of events nobody takes any more."""
     stage.play(Text.echo())
-    app_server.run("start the server")
+    client.run("start the server")
     stage.play(Text.deltas(30_000))
     server = children_with(stage.home)
     began = time.monotonic()
-    with app_server.stream("go") as turn:
+    with client.stream("go") as turn:
         for event in turn:
             if isinstance(event, MessageDeltaEvent):
                 break
         stage.wait_for_request()
     assert time.monotonic() - began < 3
     stage.play(Text.echo())
-    assert app_server.run("still there?").text == "still there?"
+    assert client.run("still there?").text == "still there?"
     assert server
     assert children_with(stage.home) == server
 
@@ -268,9 +253,9 @@ def test_interrupt_ends_commands(
     unharmed(own)
 
 
-def test_interrupt_of_one_turn_spares_the_others(app_server: Client, stage: Stage) -> None:
+def test_interrupt_of_one_turn_spares_the_others(client: Client, stage: Stage) -> None:
     stage.play(Text(["{prompt} ", Hold("end"), "{prompt}"], template=True))
-    with app_server.stream("first") as first, app_server.stream("second") as second:
+    with client.stream("first") as first, client.stream("second") as second:
         for turn in (first, second):
             for event in turn:
                 if isinstance(event, MessageDeltaEvent):
@@ -293,10 +278,10 @@ def test_a_session_goes_on_after_an_interrupt(client: Client, stage: Stage) -> N
     assert stage.requests[-1].prompt == "two"
 
 
-def test_interrupt_of_a_review(app_server: Client, stage: Stage) -> None:
+def test_interrupt_of_a_review(client: Client, stage: Stage) -> None:
     """A review runs under another id than is reported."""
     stage.play([Text("{"), Hold("rest")])
-    with app_server.session() as session, session.review("the names") as turn:
+    with client.session() as session, session.review("the names") as turn:
         events = []
         for event in turn:
             events.append(event)
@@ -307,9 +292,9 @@ def test_interrupt_of_a_review(app_server: Client, stage: Stage) -> None:
     assert comparable(events)[-1].reason == "interrupted"
 
 
-def test_steer(app_server: Client, stage: Stage) -> None:
+def test_steer(client: Client, stage: Stage) -> None:
     stage.play(Text(["You said: ", Hold("half"), "{prompt}"], template=True))
-    with app_server.stream("one") as turn:
+    with client.stream("one") as turn:
         events = []
         for event in turn:
             events.append(event)
@@ -329,14 +314,6 @@ def test_steer(app_server: Client, stage: Stage) -> None:
     assert result.text == "You said: two"
 
 
-def test_exec_cannot_be_steered(stage: Stage) -> None:
-    stage.play("Done.")
-    with stage.warm("codex-exec").stream("go") as turn:
-        next(iter(turn))
-        with pytest.raises(UnsupportedOptionError, match="codex-exec cannot"):
-            turn.steer("more")
-
-
 def test_a_turn_that_has_not_begun_cannot_be_steered(client: Client) -> None:
     turn = client.stream("go")
     for action in (turn.interrupt, lambda: turn.steer("x")):
@@ -350,17 +327,15 @@ def test_a_turn_that_has_not_begun_cannot_be_steered(client: Client) -> None:
 
 
 @pytest.mark.parametrize("ticks", [0, 1, 3, 8, 30])
-async def test_cancelled_as_it_begins(stage: Stage, transport: str, mark: str, ticks: int) -> None:
+async def test_cancelled_as_it_begins(stage: Stage, mark: str, ticks: int) -> None:
     stage.play(HALF)  # so that it cannot end before it is cancelled
-    async with stage.async_client(transport, env={"SIGNEDIN_TEST_MARK": mark}) as client:
+    async with stage.async_client(env={"SIGNEDIN_TEST_MARK": mark}) as client:
         run = asyncio.create_task(client.run("cancelled"))
         for _ in range(ticks):
             await asyncio.sleep(0)
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
-        if transport == "codex-exec":
-            assert processes_with(mark) == set()
         stage.play(Text.echo())
         assert (await client.run("still there?")).text == "still there?"
     assert processes_with(mark) == set()
@@ -388,7 +363,7 @@ async def test_cancelled_at_a_request(
 
     monkeypatch.setattr(AppServer, "call", cancelling)
     stage.play(Text(["{prompt}", Hold("end")], template=True))
-    client = stage.async_client("codex-app-server", env={"SIGNEDIN_TEST_MARK": mark})
+    client = stage.async_client(env={"SIGNEDIN_TEST_MARK": mark})
     async with client:
         run = asyncio.create_task(client.run("cancelled"))
         with pytest.raises(asyncio.CancelledError):
@@ -415,7 +390,7 @@ async def test_cancelled_before_it_is_sent(
     monkeypatch.setattr(McpStartups, "settled", waited)
     slow = McpServer(command="sleep", args=["100"], startup_timeout=2)
     stage.play(Text(["{prompt} ", Hold("end"), "{prompt}"], template=True))
-    client = stage.async_client("codex-app-server", env={"SIGNEDIN_TEST_MARK": mark})
+    client = stage.async_client(env={"SIGNEDIN_TEST_MARK": mark})
     async with client, client.session(mcp_servers={"slow": slow}) as session:
         other = asyncio.create_task(client.run("other"))
         await asyncio.to_thread(stage.model.wait_until_held, "end")
@@ -432,34 +407,9 @@ async def test_cancelled_before_it_is_sent(
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-@pytest.mark.parametrize("where", ["start", "write"])
-async def test_exec_cancelled_as_it_starts(
-    stage: Stage, mark: str, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
-    function = getattr(Process, where)
-    cancelled = []
-
-    async def cancelling(*args: object, **options: object) -> object:
-        if not cancelled:
-            cancelled.append(where)
-            asyncio.get_running_loop().call_soon(run.cancel)
-        return await function(*args, **options)
-
-    monkeypatch.setattr(Process, where, cancelling)
-    stage.play(Text.echo())
-    async with stage.async_client("codex-exec", env={"SIGNEDIN_TEST_MARK": mark}) as client:
-        run = asyncio.create_task(client.run("cancelled" * 100_000))
-        with pytest.raises(asyncio.CancelledError):
-            await run
-        assert cancelled == [where]
-        assert processes_with(mark) == set()
-        assert (await client.run("still there?")).text == "still there?"
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-async def test_cancelled_in_the_middle(stage: Stage, transport: str, mark: str) -> None:
+async def test_cancelled_in_the_middle(stage: Stage, mark: str) -> None:
     stage.play(HALF)
-    async with stage.async_client(transport, env={"SIGNEDIN_TEST_MARK": mark}) as client:
+    async with stage.async_client(env={"SIGNEDIN_TEST_MARK": mark}) as client:
         async with client.session() as session:
             run = asyncio.create_task(session.run("cancelled"))
             await asyncio.to_thread(stage.wait_for_request)
@@ -473,10 +423,10 @@ async def test_cancelled_in_the_middle(stage: Stage, transport: str, mark: str) 
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_deadline_of_the_caller(stage: Stage, transport: str, mark: str) -> None:
+async def test_a_deadline_of_the_caller(stage: Stage, mark: str) -> None:
     """`asyncio.timeout` around a turn works as around anything else."""
     stage.play(HALF)
-    async with stage.async_client(transport, env={"SIGNEDIN_TEST_MARK": mark}) as client:
+    async with stage.async_client(env={"SIGNEDIN_TEST_MARK": mark}) as client:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.5):
                 await client.run("go")
@@ -488,7 +438,7 @@ async def test_a_deadline_of_the_caller(stage: Stage, transport: str, mark: str)
 
 async def test_a_task_group_that_fails(stage: Stage, mark: str) -> None:
     stage.play(HALF)
-    async with stage.async_client("codex-app-server", env={"SIGNEDIN_TEST_MARK": mark}) as client:
+    async with stage.async_client(env={"SIGNEDIN_TEST_MARK": mark}) as client:
 
         async def fail() -> None:
             await asyncio.to_thread(stage.wait_for_request, 3)
@@ -510,9 +460,9 @@ async def test_a_task_group_that_fails(stage: Stage, mark: str) -> None:
 # --- clients that go away ----------------------------------------------------------------------
 
 
-def test_close_stops_a_running_turn(stage: Stage, transport: str, mark: str) -> None:
+def test_close_stops_a_running_turn(stage: Stage, mark: str) -> None:
     stage.play(HALF)
-    client = stage.client(transport, env={"SIGNEDIN_TEST_MARK": mark})
+    client = stage.client(env={"SIGNEDIN_TEST_MARK": mark})
     turn = client.stream("go")
     with turn:
         until_the_model_is_silent(iter(turn), stage, client)
@@ -523,9 +473,9 @@ def test_close_stops_a_running_turn(stage: Stage, transport: str, mark: str) -> 
             turn.result()
 
 
-def test_close_may_be_repeated_and_undone(stage: Stage, transport: str) -> None:
+def test_close_may_be_repeated_and_undone(stage: Stage) -> None:
     stage.play(Text.echo())
-    client = stage.client(transport)
+    client = stage.client()
     client.close()
     assert client.run("one").text == "one"
     client.close()
@@ -536,7 +486,7 @@ def test_close_may_be_repeated_and_undone(stage: Stage, transport: str) -> None:
 
 def test_a_client_that_is_forgotten_ends_its_process(stage: Stage, mark: str) -> None:
     stage.play(Text.echo())
-    client = stage.client("codex-app-server", env={"SIGNEDIN_TEST_MARK": mark})
+    client = stage.client(env={"SIGNEDIN_TEST_MARK": mark})
     client.run("one")
     pids = Watch(processes_with(mark))
     del client
@@ -546,7 +496,7 @@ def test_a_client_that_is_forgotten_ends_its_process(stage: Stage, mark: str) ->
 
 def test_a_turn_keeps_its_client_alive(stage: Stage, mark: str) -> None:
     stage.play(Text(["one ", Hold("end"), "two"]))
-    turn = stage.client("codex-app-server", env={"SIGNEDIN_TEST_MARK": mark}).stream("go")
+    turn = stage.client(env={"SIGNEDIN_TEST_MARK": mark}).stream("go")
     events = []
     for event in turn:
         events.append(event)
@@ -562,7 +512,7 @@ def test_a_turn_keeps_its_client_alive(stage: Stage, mark: str) -> None:
 
 def test_a_session_keeps_its_client_alive(stage: Stage, mark: str) -> None:
     stage.play(Text.echo())
-    session = stage.client("codex-app-server", env={"SIGNEDIN_TEST_MARK": mark}).session()
+    session = stage.client(env={"SIGNEDIN_TEST_MARK": mark}).session()
     session.run("one")
     before = children_with(mark)
     gc.collect()
@@ -581,4 +531,4 @@ def test_sessions_of_one_client_share_a_process(own: Client, stage: Stage, mark:
         two.run("b")
         assert isinstance(one.id, str)
         assert one.id != two.id
-        assert len(children_with(mark)) == (own.transport == "codex-app-server")
+        assert len(children_with(mark)) == 1

@@ -44,16 +44,7 @@ def session_of(events: list[Event]) -> SessionEvent:
     return session
 
 
-def expected_events(transport: str, session_id: str, cwd: Path) -> list[Event]:
-    end = [UsageEvent(usage=ONE_REQUEST), DoneEvent(text="It is a repo.", reason="completed")]
-    if transport == "codex-exec":
-        return [
-            SessionEvent(session_id=session_id, cwd=str(cwd), effort="low"),
-            ReasoningEvent(item_id="1", text="First look.\nThen think."),
-            MessageEvent(item_id="2", text="It is a repo."),
-            *end,
-        ]
-    end[0] = UsageEvent(usage=ONE_REQUEST, context_tokens=15, context_window=258400)
+def expected_events(session_id: str, cwd: Path) -> list[Event]:
     return [
         SessionEvent(session_id=session_id, model="gpt-5.5", cwd=str(cwd), effort="low"),
         *[
@@ -63,7 +54,8 @@ def expected_events(transport: str, session_id: str, cwd: Path) -> list[Event]:
         ReasoningEvent(item_id="1", text="First look.\n\nThen think."),
         *[MessageDeltaEvent(item_id="2", text=text) for text in ("It ", "is ", "a ", "repo.")],
         MessageEvent(item_id="2", text="It is a repo.", phase="final_answer"),
-        *end,
+        UsageEvent(usage=ONE_REQUEST, context_tokens=15, context_window=258400),
+        DoneEvent(text="It is a repo.", reason="completed"),
     ]
 
 
@@ -75,17 +67,14 @@ def test_one_shot(client: Client, stage: Stage, tmp_path: Path) -> None:
     assert [request.prompt for request in stage.requests] == ["What is this?"]
     events = list(result.events)
     session = session_of(events)
-    assert comparable(events) == without_deltas(
-        expected_events(client.transport, session.session_id, tmp_path)
-    )
+    assert comparable(events) == without_deltas(expected_events(session.session_id, tmp_path))
     assert all(before <= event.timestamp <= time.time() for event in events)
-    app_server = client.transport == "codex-app-server"
     assert result == RunResult(
         provider="codex",
-        transport=client.transport,
+        transport="codex-app-server",
         session_id=session.session_id,
-        turn_id=result.turn_id if app_server else None,
-        model="gpt-5.5" if app_server else None,
+        turn_id=result.turn_id,
+        model="gpt-5.5",
         cwd=str(tmp_path),
         text="It is a repo.",
         output=None,
@@ -94,7 +83,7 @@ def test_one_shot(client: Client, stage: Stage, tmp_path: Path) -> None:
         reason="completed",
         elapsed=result.elapsed,
     )
-    assert bool(result.turn_id) is app_server
+    assert result.turn_id
     assert 0 < result.elapsed <= time.time() - before + 0.01
 
 
@@ -104,7 +93,7 @@ def test_a_stream_has_the_same_events_and_the_deltas(
     stage.play(SCRIPT)
     events = events_of(client.stream("What is this?", cwd=tmp_path))
     session = session_of(events)
-    assert comparable(events) == expected_events(client.transport, session.session_id, tmp_path)
+    assert comparable(events) == expected_events(session.session_id, tmp_path)
 
 
 def test_a_stream_as_a_context_manager_may_be_read_in_several_goes(
@@ -120,14 +109,14 @@ def test_a_stream_as_a_context_manager_may_be_read_in_several_goes(
         events += turn
         result = turn.result()
     session = session_of(events)
-    assert comparable(events) == expected_events(client.transport, session.session_id, tmp_path)
+    assert comparable(events) == expected_events(session.session_id, tmp_path)
     assert result.text == "It is a repo."
     assert list(result.events) == without_deltas(events)
 
 
-async def test_async_client(stage: Stage, transport: str, tmp_path: Path) -> None:
+async def test_async_client(stage: Stage, tmp_path: Path) -> None:
     stage.play(SCRIPT)
-    async with stage.async_client(transport, cwd=tmp_path) as client:
+    async with stage.async_client(cwd=tmp_path) as client:
         result = checked(await client.run("What is this?"))
         assert result.text == "It is a repo."
         awaited = await client.stream("What is this?")
@@ -135,13 +124,13 @@ async def test_async_client(stage: Stage, transport: str, tmp_path: Path) -> Non
 
         events = await events_of_async(client.stream("What is this?"))
         session = session_of(events)
-        assert comparable(events) == expected_events(transport, session.session_id, tmp_path)
+        assert comparable(events) == expected_events(session.session_id, tmp_path)
 
         async with client.stream("What is this?") as turn:
             entered = [event async for event in turn]
             assert (await turn.result()).text == "It is a repo."
         session = session_of(entered)
-        assert comparable(entered) == expected_events(transport, session.session_id, tmp_path)
+        assert comparable(entered) == expected_events(session.session_id, tmp_path)
 
 
 async def test_the_blocking_client_works_inside_a_running_event_loop(
@@ -159,10 +148,10 @@ async def test_the_blocking_client_works_inside_a_running_event_loop(
     assert ticks == ["the loop goes on afterwards"]
 
 
-def test_events_arrive_while_the_model_still_writes(app_server: Client, stage: Stage) -> None:
+def test_events_arrive_while_the_model_still_writes(client: Client, stage: Stage) -> None:
     stage.play(Text(["one ", Hold("rest"), "two"]))
     seen = []
-    for event in app_server.stream("go"):
+    for event in client.stream("go"):
         if isinstance(event, MessageDeltaEvent):
             seen.append(event.text)
             if event.text == "one ":
@@ -178,16 +167,10 @@ def test_every_event_carries_the_providers_own_message(client: Client, stage: St
     for event in events:
         assert isinstance(event.raw, dict)
         names.add(event.raw.get("method") or event.raw.get("type") or "opened thread")
-    expected = {
-        "codex-app-server": {"opened thread", "item/agentMessage/delta", "turn/completed"},
-        "codex-exec": {"thread.started", "item.completed", "turn.completed"},
-    }
-    assert names >= expected[client.transport]
+    assert names >= {"opened thread", "item/agentMessage/delta", "turn/completed"}
     # What has no word of its own is passed on under the provider's own name.
     others = [event.name for event in events if isinstance(event, OtherEvent)]
-    assert {"codex-app-server": "turn/started", "codex-exec": "turn.started"}[
-        client.transport
-    ] in others
+    assert "turn/started" in others
 
 
 def test_events_survive_json(client: Client, stage: Stage) -> None:
@@ -230,11 +213,11 @@ def test_a_turn_that_is_over_stays_over(client: Client, stage: Stage) -> None:
     assert len(stage.requests) == 1
 
 
-def test_resume_in_a_new_process(stage: Stage, transport: str) -> None:
+def test_resume_in_a_new_process(stage: Stage) -> None:
     stage.play(Text.echo("You said: {prompt}"))
-    with stage.client(transport) as client:
+    with stage.client() as client:
         first = client.run("one")
-    with stage.client(transport) as client:
+    with stage.client() as client:
         second = checked(client.run("two", resume=first.session_id))
         with client.session(resume=first.session_id) as session:
             assert session.id == first.session_id
@@ -242,14 +225,7 @@ def test_resume_in_a_new_process(stage: Stage, transport: str) -> None:
             fourth = checked(session.run("four"))
     assert {r.session_id for r in (first, second, third, fourth)} == {first.session_id}
     assert texts(stage.requests[-1].body)[::2] == ["one", "two", "three", "four"]
-    # `codex exec` counts over the whole conversation: its first turn here cannot be distinguished.
-    of_a_resumed_turn = None if transport == "codex-exec" else ONE_REQUEST
-    assert [r.usage for r in (first, second, third, fourth)] == [
-        ONE_REQUEST,
-        of_a_resumed_turn,
-        of_a_resumed_turn,
-        ONE_REQUEST,
-    ]
+    assert [r.usage for r in (first, second, third, fourth)] == [ONE_REQUEST] * 4
 
 
 def test_a_session_goes_on_after_it_was_closed(client: Client, stage: Stage) -> None:
@@ -263,10 +239,10 @@ def test_a_session_goes_on_after_it_was_closed(client: Client, stage: Stage) -> 
     assert texts(stage.requests[-1].body) == ["one", "one", "two"]
 
 
-async def test_sixteen_turns_at_once_on_one_client(stage: Stage, transport: str) -> None:
+async def test_sixteen_turns_at_once_on_one_client(stage: Stage) -> None:
     stage.play([Text(["{prompt} ", Hold("all"), "{prompt}"], template=True)])
     prompts = [f"prompt-{number}" for number in range(16)]
-    async with stage.async_client(transport) as client:
+    async with stage.async_client() as client:
         turns = [asyncio.create_task(events_of_async(client.stream(prompt))) for prompt in prompts]
         await asyncio.to_thread(stage.wait_until_held, "all", len(prompts))
         stage.release("all")
@@ -274,7 +250,7 @@ async def test_sixteen_turns_at_once_on_one_client(stage: Stage, transport: str)
     for prompt, events in zip(prompts, streams, strict=True):
         assert [e.text for e in of_type(events, MessageEvent)] == [f"{prompt} {prompt}"]
         deltas = [e.text for e in of_type(events, MessageDeltaEvent)]
-        assert deltas == ([] if transport == "codex-exec" else [f"{prompt} ", prompt])
+        assert deltas == [f"{prompt} ", prompt]
         done = events[-1]
         assert isinstance(done, DoneEvent)
         assert done.text == f"{prompt} {prompt}"
@@ -282,10 +258,10 @@ async def test_sixteen_turns_at_once_on_one_client(stage: Stage, transport: str)
 
 
 def test_a_client_may_be_shared_by_threads(
-    app_server: Client, stage: Stage, run_in_threads: Callable[..., list[object]]
+    client: Client, stage: Stage, run_in_threads: Callable[..., list[object]]
 ) -> None:
     stage.play(Text.echo("You said: {prompt}"))
-    answers = run_in_threads([lambda n=n: app_server.run(f"prompt-{n}").text for n in range(8)])
+    answers = run_in_threads([lambda n=n: client.run(f"prompt-{n}").text for n in range(8)])
     assert answers == [f"You said: prompt-{n}" for n in range(8)]
 
 

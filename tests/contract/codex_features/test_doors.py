@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,6 @@ SLOW = McpServer(
 )
 INSTRUCTIONS = "Words of the caller."
 BASE = "Words instead of those of Codex."
-TRANSPORTS = ("codex-app-server", "codex-exec")
 Continue = Callable[..., AsyncSession]
 
 
@@ -49,15 +48,6 @@ def double(number: int) -> int:
 def halve(number: int) -> float:
     """Halves a number."""
     return number / 2
-
-
-@pytest.fixture(params=TRANSPORTS)
-async def either(
-    request: pytest.FixtureRequest, stage: Stage, binary: Path | None
-) -> AsyncIterator[AsyncClient]:
-    """A client of each transport."""
-    async with stage.async_client(request.param, binary=binary) as client:
-        yield client
 
 
 def sent(stage: Stage) -> dict[str, object]:
@@ -109,33 +99,12 @@ async def test_a_stored_thread_goes_on_without_trace(
     ]
 
 
-@pytest.mark.parametrize(
-    "keywords",
-    [
-        {"instructions": INSTRUCTIONS},
-        {"ephemeral": True},
-        {"provider_options": {"summary": "concise"}},
-        {"provider_options": {"service_tier": "flex"}},
-    ],
-)
-async def test_what_exec_cannot_say_to_a_stored_thread_is_refused(
-    stage: Stage, tmp_path: Path, keywords: dict[str, Any]
-) -> None:
-    stage.play("ok")
-    async with stage.async_client("codex-exec") as client:
-        first = await client.run("one", cwd=tmp_path)
-        named = next(iter(keywords.get("provider_options", keywords)))
-        with pytest.raises(UnsupportedOptionError, match=named):
-            await client.run("two", cwd=tmp_path, resume=first.session_id, **keywords)
-    assert len(stage.requests) == 1
-
-
 async def test_provider_options_reach_the_model_from_the_beginning(
-    either: AsyncClient, stage: Stage, tmp_path: Path
+    client: AsyncClient, stage: Stage, tmp_path: Path
 ) -> None:
     stage.play("ok")
     options = {"summary": "detailed", "service_tier": "flex", "base_instructions": BASE}
-    await either.run("hi", cwd=tmp_path, provider_options=options)
+    await client.run("hi", cwd=tmp_path, provider_options=options)
     body = sent(stage)
     assert body["reasoning"] == {"effort": "low", "summary": "detailed"}
     assert body["service_tier"] == "flex"
@@ -163,10 +132,10 @@ async def test_nothing_of_a_turn_stays_for_the_next(
 
 
 async def test_an_unknown_option_is_refused_in_every_turn(
-    either: AsyncClient, stage: Stage, tmp_path: Path
+    client: AsyncClient, stage: Stage, tmp_path: Path
 ) -> None:
     stage.play("ok")
-    async with either.session(cwd=tmp_path) as session:
+    async with client.session(cwd=tmp_path) as session:
         await session.run("one")
         with pytest.raises(InvalidOptionError, match="no provider option 'sumary'"):
             await session.run("two", provider_options={"sumary": "x"})
@@ -285,11 +254,11 @@ async def test_a_turn_after_a_crash_waits_for_the_servers_again(
     [("content_filter", ErrorKind.REFUSED), ("max_output_tokens", ErrorKind.OUTPUT_LIMIT)],
 )
 async def test_why_an_answer_is_cut_short(
-    either: AsyncClient, stage: Stage, tmp_path: Path, reason: str, kind: ErrorKind
+    client: AsyncClient, stage: Stage, tmp_path: Path, reason: str, kind: ErrorKind
 ) -> None:
     stage.play(Reply("part", ending=Incomplete(reason)))
     with pytest.raises(TurnFailedError, match=reason) as caught:
-        await either.run("go", cwd=tmp_path)
+        await client.run("go", cwd=tmp_path)
     assert (caught.value.kind, caught.value.transient) == (kind, False)
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from pydantic import BaseModel
 
 from signedin import AsyncClient
@@ -21,15 +20,9 @@ class Point:
     y: int = 0
 
 
-@pytest.fixture(params=["codex-app-server", "codex-exec"])
-async def either(stage: Stage, request: pytest.FixtureRequest):
-    async with stage.async_client(request.param) as client:
-        yield client
-
-
-async def test_the_answer_fits_at_once(either: AsyncClient, stage: Stage, tmp_path: Path) -> None:
+async def test_the_answer_fits_at_once(client: AsyncClient, stage: Stage, tmp_path: Path) -> None:
     stage.play('{"related": true, "why": "same word"}')
-    result = await either.run("go", cwd=tmp_path, output=Verdict)
+    result = await client.run("go", cwd=tmp_path, output=Verdict)
     assert result.output == Verdict(related=True, why="same word")
     sent = stage.requests[0].body["text"]["format"]
     assert (sent["type"], sent["strict"]) == ("json_schema", True)

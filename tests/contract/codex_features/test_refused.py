@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
-from signedin import CommandEvent, FileChangeEvent, RunResult
-from signedin.loopback import Shell, WriteFile
+from signedin import CommandEvent, RunResult
+from signedin.loopback import Shell
 from support.stage import Stage
 
 READ_ONLY = "touch: cannot touch '{}': Read-only file system\n"
@@ -50,23 +48,19 @@ def expected(tmp_path: Path) -> list[tuple[str, str, int | None, str]]:
     ]
 
 
-@pytest.mark.parametrize("transport", ["codex-app-server", "codex-exec"])
-async def test_a_refused_command_is_told(
-    stage: Stage, binary: Path | None, transport: str, tmp_path: Path
-) -> None:
+async def test_a_refused_command_is_told(stage: Stage, binary: Path | None, tmp_path: Path) -> None:
     play(stage, tmp_path)
-    async with stage.async_client(transport, binary=binary) as client:
+    async with stage.async_client(binary=binary) as client:
         first = await client.run("go", cwd=tmp_path)
     assert commands(first) == expected(tmp_path)
-    async with stage.async_client(transport, binary=binary) as client:
+    async with stage.async_client(binary=binary) as client:
         resumed = await client.run("go", cwd=tmp_path, resume=first.session_id)
         assert commands(resumed) == expected(tmp_path)
-        if transport == "codex-app-server":
-            async with client.session(cwd=tmp_path, resume=first.session_id, fork=True) as fork:
-                forked = await fork.run("go")
-            assert commands(forked) == expected(tmp_path)
-            alone = await client.run("go", cwd=tmp_path, ephemeral=True)
-            assert commands(alone) == expected(tmp_path)
+        async with client.session(cwd=tmp_path, resume=first.session_id, fork=True) as fork:
+            forked = await fork.run("go")
+        assert commands(forked) == expected(tmp_path)
+        alone = await client.run("go", cwd=tmp_path, ephemeral=True)
+        assert commands(alone) == expected(tmp_path)
 
 
 async def test_it_is_told_when_it_is_refused(
@@ -78,14 +72,3 @@ async def test_it_is_told_when_it_is_refused(
     ends = [event for event in result.events if isinstance(event, CommandEvent) if event.output]
     assert [event.status for event in ends] == ["failed", "completed", "declined"]
     assert not any("raw" in getattr(event, "name", "") for event in result.events)
-
-
-async def test_a_refused_patch_is_told(stage: Stage, binary: Path | None, tmp_path: Path) -> None:
-    stage.play(WriteFile("new.txt", "hello\n"), "The end.")
-    async with stage.async_client("codex-exec", binary=binary) as client:
-        result = await client.run("go", cwd=tmp_path)
-    changes = [event for event in result.events if isinstance(event, FileChangeEvent)]
-    assert [
-        (event.status, [(change.path, change.kind) for change in event.changes])
-        for event in changes
-    ] == [(status, [(str(tmp_path / "new.txt"), "add")]) for status in ("started", "declined")]

@@ -10,13 +10,10 @@ from typing import Literal, NamedTuple
 
 from signedin.client.conversations import _FIXED_AT_START
 from signedin.model.capabilities import _NEEDS, Capabilities
-from signedin.providers.acp.provider import KnownDialect
 from signedin.providers.chatgpt.session import ChatGPTSession
 from signedin.providers.claude.session import ClaudeSession
 from signedin.providers.codex.app_server.session import CodexSession
-from signedin.providers.codex.exec.session import ExecSession
 from signedin.providers.gemini.acp import GeminiDialect
-from signedin.providers.gemini.headless.session import HeadlessSession
 from signedin.providers.registry import load_provider
 
 Outcome = Literal["effect", "refused", "fixed", "nothing"]
@@ -134,46 +131,6 @@ _CLAUDE = (
     "system_prompt",
     "tools",
 )
-_SDK = (
-    "extra_args",
-    "forward_subagent_text",
-    "hooks",
-    "include_hook_events",
-    "mcp_servers",
-    "output_format",
-    "plugins",
-    "sandbox",
-    "skills",
-    "strict_mcp_config",
-    "task_budget",
-    "thinking",
-)
-_SDK_REFUSED = (
-    "can_use_tool",
-    "cli_path",
-    "client_app",
-    "continue_conversation",
-    "cwd",
-    "debug_stderr",
-    "effort",
-    "enable_file_checkpointing",
-    "env",
-    "fork_session",
-    "include_partial_messages",
-    "load_timeout_ms",
-    "max_buffer_size",
-    "model",
-    "permission_prompt_tool_name",
-    "resume",
-    "resume_drops_turn",
-    "resume_session_at",
-    "session_id",
-    "session_store",
-    "session_store_flush",
-    "stderr",
-    "user",
-    "verbatim_prompts",
-)
 _CHATGPT = (
     "access",
     "allowed_accounts",
@@ -199,13 +156,10 @@ WAYS = {
     way.name: way
     for way in (
         Way("codex", "codex-app-server", _CODEX, CodexSession.fixed_options),
-        Way("codex", "codex-exec", _CODEX, ExecSession.fixed_options),
         Way("claude", "claude-cli", _CLAUDE, ClaudeSession.fixed_options),
-        Way("claude", "claude-agent-sdk", (*_CLAUDE, *_SDK, *_SDK_REFUSED)),
-        Way("gemini", "gemini-acp", _GEMINI, GeminiDialect.fixed_options),
-        Way("gemini", "gemini-cli", _GEMINI, HeadlessSession.fixed_options),
-        Way("acp:opencode", "acp", _ACP, KnownDialect.fixed_options),
-        Way("acp:qwen", "acp", _ACP, KnownDialect.fixed_options),
+        Way("gemini", "gemini-acp", _GEMINI, GeminiDialect.traits.fixed_options),
+        Way("acp:opencode", "acp", _ACP, frozenset({"writable"})),
+        Way("acp:qwen", "acp", _ACP, frozenset({"writable"})),
         Way("chatgpt", "chatgpt-responses", _CHATGPT, ChatGPTSession.fixed_options),
     )
 }
@@ -214,12 +168,9 @@ WAYS = {
 TRIED: Mapping[str, tuple[str, ...]] = {
     "codex-app-server-wheel": tuple(DOORS),
     "codex-app-server-0.169.0": ("later", "resume", "fork"),
-    "codex-exec-wheel": tuple(DOORS),
     "claude-cli-2.1.331": tuple(DOORS),
     "claude-cli-2.1.197": ("later", "resume", "fork"),
-    "claude-agent-sdk-2.1.331": tuple(DOORS),
     "gemini-acp-0.61.0": tuple(DOORS),
-    "gemini-cli-0.61.0": tuple(DOORS),
     "opencode-1.18.33": tuple(door for door in DOORS if door != "cli"),
     "qwen-0.15.10": tuple(DOORS),
     "chatgpt-responses": tuple(DOORS),
@@ -227,10 +178,6 @@ TRIED: Mapping[str, tuple[str, ...]] = {
 """The doors that are tried of each row; an older version is tried where versions have differed."""
 
 SLOW: Mapping[str, tuple[str, ...]] = {
-    # These share the code of claude-cli, which is tried at all doors.
-    "claude-agent-sdk-2.1.331": tuple(door for door in DOORS if door not in {"run", "compact"}),
-    # A process per turn, or seconds to begin in a folder.
-    "gemini-cli-0.61.0": tuple(door for door in DOORS if door != "later"),
     "opencode-1.18.33": tuple(door for door in DOORS if door != "later"),
 }
 """Those of them that take up to some minutes each."""
@@ -304,7 +251,7 @@ EXCEPTIONS = (
         ),
     ),
     _Exception(
-        ("codex-app-server", "codex-exec"),
+        ("codex-app-server",),
         ("sandbox", "sandbox_exclude_read"),
         _ANY_DOOR,
         Cell("refused", "its own sandbox follows `permissions`; what says the same is taken"),
@@ -343,43 +290,25 @@ EXCEPTIONS = (
         Cell("nothing", "a summary is written without acting"),
     ),
     _Exception(
-        ("codex-exec",),
-        ("instructions", "ephemeral", ".summary", ".service_tier", ".personality"),
-        ("resume", "elsewhere"),
-        Cell("refused", "`codex exec resume` takes it and does nothing with it"),
-    ),
-    _Exception(
-        ("claude-cli", "claude-agent-sdk"),
+        ("claude-cli",),
         _ACTING,
         ("compact",),
         Cell("nothing", "a summary is written without acting"),
     ),
     _Exception(
-        ("claude-cli", "claude-agent-sdk"),
+        ("claude-cli",),
         (".agents", ".fallback_model"),
         ("compact",),
         Cell("nothing", "a summary is written by the model alone, and by no other"),
     ),
     _Exception(
-        ("claude-agent-sdk",),
-        (".forward_subagent_text", ".hooks", ".mcp_servers"),
-        ("compact",),
-        Cell("nothing", "a summary is written by the model alone, and by no other"),
-    ),
-    _Exception(
-        ("claude-agent-sdk",),
-        (".hooks",),
-        ("cli",),
-        Cell("refused", "they are functions"),
-    ),
-    _Exception(
-        ("gemini-acp", "gemini-cli"),
+        ("gemini-acp",),
         ("effort",),
         _ANY_DOOR,
         Cell("refused"),
     ),
     _Exception(
-        ("gemini-acp", "gemini-cli", "acp:opencode"),
+        ("gemini-acp", "acp:opencode"),
         ("cwd",),
         ("later", "resume", "shared", "elsewhere"),
         Cell("fixed", "it is that of the session"),
@@ -415,12 +344,6 @@ EXCEPTIONS = (
         Cell("effect", "within a client, those it began with; others are refused by name"),
     ),
     _Exception(
-        ("claude-agent-sdk",),
-        tuple(f".{name}" for name in _SDK_REFUSED),
-        _ANY_DOOR,
-        Cell("refused", "signedin decides it, or has a keyword for it"),
-    ),
-    _Exception(
         ("chatgpt-responses",),
         (".profile",),
         tuple(door for door in DOORS if door not in BEGUN),
@@ -439,7 +362,7 @@ EXCEPTIONS = (
         Cell("refused", "there is no process to give it to"),
     ),
     _Exception(
-        ("codex-app-server", "claude-cli", "claude-agent-sdk"),
+        ("codex-app-server", "claude-cli"),
         ("images",),
         ("review", "compact"),
         Cell("refused", "it takes no images"),

@@ -139,7 +139,6 @@ class Doors:
             turn = _ways_in(self, stack, fixed)[door]()
             scene.approved.clear()
             scene.answered.clear()
-            scene.hooked.clear()
             scene.sprung.unlink(missing_ok=True)
             self.stage.play(script(scene))
             self.stage.agents.clear()

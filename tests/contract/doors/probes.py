@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from claude_agent_sdk import HookMatcher
-
 from signedin import (
     Budget,
     McpServer,
@@ -112,7 +110,6 @@ class Scene:
     number: int = 0
     approved: list[object] = field(default_factory=list)
     answered: list[Question] = field(default_factory=list)
-    hooked: list[object] = field(default_factory=list)
 
     @property
     def inner(self) -> Path:
@@ -466,77 +463,6 @@ _CLAUDE = {
     ),
 }
 
-_SCHEMA = {"type": "object", "properties": {"related": {"type": "boolean"}}}
-
-
-def _hook(scene: Scene) -> object:
-    async def called(*_: object) -> dict[str, object]:
-        scene.hooked.append(True)
-        return {}
-
-    return {"UserPromptSubmit": [HookMatcher(hooks=[called])]}
-
-
-def _hears_the_subagent(seen: Seen) -> bool:
-    events = seen.result.events if seen.result else ()
-    payloads = [bytes(event.payload) for event in events]
-    return any(
-        b'"assistant"' in each and b"OTTER SPEAKS" in each and b'"parent_tool_use_id":"' in each
-        for each in payloads
-    )
-
-
-_SDK = _CLAUDE | {
-    "extra_args": _flag("--debug-to-stderr", {"debug-to-stderr": None}, shown=""),
-    "forward_subagent_text": Probe(
-        lambda _: True,
-        _hears_the_subagent,
-        lambda _: ToolCall(
-            "Agent",
-            {"description": "x", "prompt": "OTTERPROMPT", "subagent_type": "general-purpose"},
-        ),
-        "fourth",
-    ),
-    "hooks": Probe(_hook, lambda seen: bool(seen.scene.hooked)),
-    "include_hook_events": _flag("--include-hook-events", True, shown=""),
-    "mcp_servers": Probe(
-        lambda _: {"sdktoy": {"command": sys.executable, "args": [str(SERVER)]}},
-        lambda seen: "mcp__sdktoy__shout" in seen.said,
-    ),
-    "output_format": _flag(
-        "--json-schema",
-        {"type": "json_schema", "schema": _SCHEMA},
-        shown=json.dumps(_SCHEMA),
-        turn="third",
-    ),
-    "plugins": Probe(
-        lambda scene: [{"type": "local", "path": str(scene.trusted)}],
-        lambda seen: any("--plugin-dir" in agent.command for agent in seen.agents),
-        turn="third",
-        argued=True,
-    ),
-    "sandbox": Probe(
-        lambda _: {"enabled": False},
-        lambda seen: any('"sandbox"' in " ".join(agent.command) for agent in seen.agents),
-        turn="third",
-        argued=True,
-    ),
-    "skills": Probe(
-        lambda _: ["otter"],
-        lambda seen: any("Skill(otter)" in " ".join(agent.command) for agent in seen.agents),
-        turn="third",
-        argued=True,
-    ),
-    "strict_mcp_config": _flag("--strict-mcp-config", True, shown="", turn="second"),
-    "task_budget": _flag("--task-budget", {"total": 20000}, shown="20000", turn="third"),
-    "thinking": _flag(
-        "--max-thinking-tokens",
-        {"type": "enabled", "budget_tokens": 4096},
-        shown="4096",
-        turn="second",
-    ),
-}
-
 _GEMINI = {
     "approval_mode": Probe(
         lambda _: "auto_edit", lambda seen: seen.scene.made.exists(), _write, "trusted editing"
@@ -631,11 +557,8 @@ _CHATGPT = {
 
 OPTION_PROBES: dict[str, dict[str, Probe]] = {
     "codex-app-server": _CODEX,
-    "codex-exec": _CODEX,
     "claude-cli": _CLAUDE,
-    "claude-agent-sdk": _SDK,
     "gemini-acp": _GEMINI,
-    "gemini-cli": _GEMINI,
     "acp:opencode": _ACP,
     "acp:qwen": _ACP,
     "chatgpt-responses": _CHATGPT,

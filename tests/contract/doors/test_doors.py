@@ -22,7 +22,6 @@ from signedin.model.retry import _OPTIONS as _RETRY_OPTIONS
 from signedin.providers.acp import provider as acp
 from signedin.providers.chatgpt import options as chatgpt
 from signedin.providers.claude import options as claude
-from signedin.providers.claude.sdk import options as sdk
 from signedin.providers.codex import options as codex
 from signedin.providers.gemini import options as gemini
 from signedin.providers.registry import BUILT_IN, load_provider
@@ -33,11 +32,8 @@ KEPT = ("codex-app-server", "gemini-acp", "acp:qwen")
 
 KNOWN = {
     "codex-app-server": set(codex.CodexKeys.__struct_fields__),
-    "codex-exec": set(codex.CodexKeys.__struct_fields__),
     "claude-cli": set(claude.CliKeys.__struct_fields__),
-    "claude-agent-sdk": set(sdk.SdkKeys.__struct_fields__) | sdk.SdkKeys.refused.keys(),
     "gemini-acp": set(gemini.GeminiKeys.__struct_fields__),
-    "gemini-cli": set(gemini.GeminiKeys.__struct_fields__),
     "acp:opencode": set(acp.AgentKeys.__struct_fields__),
     "acp:qwen": set(acp.AgentKeys.__struct_fields__),
     "chatgpt-responses": set(chatgpt.ChatGPTKeys.__struct_fields__),
@@ -55,13 +51,8 @@ def test_every_provider_option_is_declared(name: str) -> None:
     assert set(WAYS[name].options) == KNOWN[name]
 
 
-def test_every_transport_is_declared() -> None:
-    built_in = {
-        transport
-        for name in BUILT_IN
-        for transport in load_provider(name).transports
-        if transport != "acp"
-    }
+def test_every_default_transport_is_declared() -> None:
+    built_in = {next(iter(load_provider(name).transports)) for name in BUILT_IN} - {"acp"}
     agents = {row.provider for row in ROWS if row.transport == "acp"}
     assert WAYS.keys() == built_in | agents
 
@@ -203,8 +194,6 @@ def _refusal_of(
     value: object = "x" if name == "resume" else True
     if probe is not None:
         value = (probe.other or probe.value)(doors.scene)
-    if door == "cli" and name in FUNCTIONS:
-        value = True  # the shell has none to give
     keywords: dict[str, Any] = {name: value}
     if name.startswith("."):
         name = name[1:]
@@ -232,5 +221,4 @@ def _refused_by_the_program(doors: Doors, name: str, keywords: Mapping[str, Any]
 
 
 _FAILING = frozenset({"retry", ".max_retries", ".request_max_retries", ".fallback_model"})
-FUNCTIONS = (".hooks",)
 NO_FLAG = ("tools", "on_approval", "on_question")

@@ -35,15 +35,13 @@ from signedin.loopback import (
     Hang,
     HttpError,
     Reply,
-    Rule,
-    Script,
     Shell,
     Text,
     UsageLimit,
     WriteFile,
 )
 from signedin.loopback.script import Answer
-from support.folders import becomes_empty
+from support.folders import becomes_empty, outside_of_sandboxes
 from support.processes import EndlessCommand, Watch, children_with, processes_with
 from support.stage import Stage
 from support.turns import checked, comparable, events_of, failed, of_type
@@ -155,9 +153,15 @@ def test_a_folder_that_is_not_trusted(headless: Client) -> None:
 
 
 def test_what_it_cannot_do_is_refused(headless: Client) -> None:
-    for keywords in ({"effort": "high"}, {"instructions": "x"}, {"images": [b"\x89PNG\r\n\x1a\n"]}):
-        with pytest.raises(UnsupportedOptionError):
-            headless.run("Hi", **keywords)
+    image = b"\x89PNG\r\n\x1a\n"
+    given = {"effort": "high", "instructions": "x", "images": [image], "output": int}
+    for name, value in given.items():
+        with pytest.raises(UnsupportedOptionError, match=name):
+            headless.run("Hi", **{name: value})
+    with headless.session() as session:
+        for refused in (session.history, session.delete, headless.sessions, headless.models):
+            with pytest.raises(UnsupportedOptionError):
+                refused()
 
 
 def test_an_interrupted_turn_and_a_late_one_leave_nothing(
@@ -214,9 +218,25 @@ def test_an_unknown_argument_is_named(
         client.run("Go.", **options)
 
 
-def test_an_answer_of_a_given_shape(headless: Client, stage: Stage) -> None:
-    schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
-    stage.play(Script(["No idea."], [Rule(['```json\n{"x": 1}\n```'], contains="does not fit")]))
-    result = headless.run("Where?", output=schema)
-    assert result.output == {"x": 1}
-    assert stage.requests[0].prompt.startswith("Where?\n")
+def test_a_conversation_goes_on(
+    new_client: Callable[..., Client], stage: Stage, tmp_path: Path
+) -> None:
+    stage.play(Text.echo("You said: {prompt}"))
+    with new_client("gemini-cli", cwd=tmp_path) as client:
+        first = client.run("one")
+    with (
+        new_client("gemini-cli", cwd=tmp_path) as client,
+        client.session(resume=first.session_id) as session,
+    ):
+        results = [checked(session.run("two")), checked(session.run("three"))]
+    assert {result.session_id for result in results} == {first.session_id}
+    said = str(stage.requests[-1].body)
+    assert said.index("You said: one") < said.index("You said: two")
+
+
+def test_the_sandbox_holds_what_is_permitted(headless: Client, stage: Stage) -> None:
+    with outside_of_sandboxes() as outside:
+        stage.play(Shell(f"echo x > inside; echo x > {outside}/outside; true"), "Done.")
+        result = headless.run("Go.", permissions="full-access", sandbox="workspace-write")
+        assert Path(result.cwd, "inside").exists()
+        assert not (outside / "outside").exists()

@@ -11,26 +11,24 @@ from signedin.loopback import Shell, Text, WriteFile
 from support.stage import Stage
 
 ECHO = Text.echo("You said: {prompt}")
-TRANSPORTS = ("gemini-acp", "gemini-cli")
 
 GEMINIS_OWN = {"history", "projects.json", "tmp"}
 """What Gemini CLI itself writes into its home (seen with 0.61)."""
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_session_goes_on_at_once_in_another_client(
-    new_client: Callable[..., Client], stage: Stage, transport: str, tmp_path: Path
+    new_client: Callable[..., Client], stage: Stage, tmp_path: Path
 ) -> None:
     stage.play(ECHO)
-    with new_client(transport, cwd=tmp_path) as client:
+    with new_client("gemini-acp", cwd=tmp_path) as client:
         first = client.run("one")
     for prompt in ("two", "three"):
-        with new_client(transport, cwd=tmp_path) as client:
+        with new_client("gemini-acp", cwd=tmp_path) as client:
             result = client.run(prompt, resume="latest")
         assert (result.session_id, result.text) == (first.session_id, f"You said: {prompt}")
         assert [event.text for event in result.events if event.kind == "warning"] == []
         assert "You said: one" in str(stage.requests[-1].body)
-    with new_client(transport, cwd=tmp_path) as client:
+    with new_client("gemini-acp", cwd=tmp_path) as client:
         [stored] = client.sessions(cwd=tmp_path).sessions
         assert (stored.id, stored.preview) == (first.session_id, "one")
         assert (stored.cwd, stored.model) == (str(tmp_path), "gemini-2.5-pro")
@@ -46,7 +44,7 @@ def test_a_session_goes_on_at_once_in_another_client(
                 session.history()
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", ["gemini-acp", "gemini-cli"])
 def test_nothing_of_the_users_configuration_changes(
     new_client: Callable[..., Client], stage: Stage, transport: str, tmp_path: Path
 ) -> None:
@@ -91,13 +89,12 @@ def test_a_past_command_has_its_output_and_exit_code(
     assert [turn.text for turn in past] == ["It fails.", "Now it works."]
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_result_names_the_model_that_answered(
-    new_client: Callable[..., Client], stage: Stage, transport: str, tmp_path: Path
+    new_client: Callable[..., Client], stage: Stage, tmp_path: Path
 ) -> None:
     # A small model chooses first, and tries again for minutes if its answer has another form.
     choice = {"reasoning": "", "model_choice": "flash", "complexity_reasoning": ""}
     stage.play(json.dumps({**choice, "complexity_score": 10}))
-    with new_client(transport, cwd=tmp_path, model="auto", env={"GEMINI_MODEL": None}) as client:
+    with new_client("gemini-acp", cwd=tmp_path, model="auto", env={"GEMINI_MODEL": None}) as client:
         result = client.run("Hi")
     assert result.model == stage.requests[-1].model != "auto"

@@ -11,15 +11,14 @@ from signedin import AsyncClient, Client
 from signedin.loopback import Collector, Shell, UsageLimit
 from support.folders import outside_of_sandboxes
 from support.otel import Telemetry
-from support.rows import ROWS, Row, row_of
+from support.rows import COMPATIBILITY, ROWS, Row, row_of
 from support.stage import Stage
 
 ROOTS = {"claude": "claude_code.interaction", "codex": "turn/start"}
 """The span that the agent of a provider makes of a turn."""
 
-REPORTING = [row for row in ROWS if row.provider in ROOTS and row.transport != "codex-exec"]
-"""The ways to drive an agent that reports spans. Codex without a server reports them when it ends
-by itself, and it is ended as soon as the answer is there."""
+REPORTING = [row for row in ROWS if row.provider in ROOTS]
+"""The ways to drive an agent that reports spans."""
 
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-01")
 LIMIT = UsageLimit(resets_at=4_102_444_800)
@@ -149,7 +148,7 @@ def test_who_continues_a_turn_reports_into_it_as_well(
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in ROWS if row.transport == "codex-exec"], ids=lambda row: row.name
+    "row", [row for row in COMPATIBILITY if row.kind == "codex-exec"], ids=lambda row: row.name
 )
 def test_codex_without_a_server_gets_the_trace(row: Row, telemetry: Telemetry, work: Path) -> None:
     binary = str(row.binary) if row.binary else None

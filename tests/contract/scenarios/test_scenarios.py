@@ -435,11 +435,8 @@ with Client(arguments["provider"], **arguments["keywords"]) as client, client.se
 
 ALL = ["one", "two", "three"]
 SEEN_BY_PROCESSES = {
-    "codex-exec": (ALL, ALL),
     "claude-cli": (["one", "three"], ["one", "three"]),
-    "claude-agent-sdk": (["one", "three"], ["one", "three"]),
     "gemini-acp": (["one", "three"], ALL),
-    "gemini-cli": (ALL, ALL),
     "opencode": (ALL, ALL),
     "qwen": (["one", "three"], ["one", "three"]),
     "chatgpt-responses": (ALL, ALL),

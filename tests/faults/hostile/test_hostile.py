@@ -27,7 +27,7 @@ from faults.hostile.table import (
 from signedin.model.capabilities import Capabilities
 from signedin.providers.registry import load_provider
 from support.folders import outside_of_sandboxes
-from support.rows import ROWS, Row
+from support.rows import COMPATIBILITY, ROWS, Row
 
 PERMISSIONS = ("read-only", "workspace-write", "full-access")
 ALSO = {"opencode": {"npmrc"}, "qwen": {"qwen-hook-PostToolUseFailure"}}
@@ -40,7 +40,7 @@ OWN_GIT = {("claude", "2.1.197"): {"git-fsmonitor", "git-filter"}}
 PROGRAMS = sorted({(row.agent, row.version) for row in ROWS if row.agent})
 
 
-@pytest.fixture(params=ROWS, ids=lambda row: row.name, scope="module")
+@pytest.fixture(params=[*ROWS, *COMPATIBILITY], ids=lambda row: row.name, scope="module")
 def row(request: pytest.FixtureRequest) -> Row:
     """Each way to drive an agent."""
     return request.param

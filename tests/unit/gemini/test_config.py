@@ -108,7 +108,7 @@ def test_the_file_of_a_session_of_this_minute_gets_another_name(
 
 def test_what_only_counts_when_a_session_begins() -> None:
     dialect = GeminiDialect(ProviderConfig(transport="gemini-acp"))
-    assert dialect.fixed_options == {"extra_argv", "include_directories", "sandbox"}
+    assert dialect.traits.fixed_options == {"extra_argv", "include_directories", "sandbox"}
 
 
 @pytest.mark.parametrize("name", ["sandbox", "yolo"])

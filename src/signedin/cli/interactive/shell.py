@@ -12,6 +12,7 @@ from rich.text import Text
 
 from signedin.cli import blocks
 from signedin.cli.errors import INTERRUPTED, SUCCESS, exit_code
+from signedin.cli.follow import STOP_SECONDS
 from signedin.cli.interactive.asking import Asker
 from signedin.cli.interactive.mentions import Message, message_of
 from signedin.cli.interactive.screen import Screen
@@ -24,9 +25,6 @@ from signedin.cli.render import FormatText, LiveTurnView, TurnView, View
 from signedin.client.turn import AsyncTurn
 from signedin.model.approvals import OnApproval, OnQuestion
 from signedin.model.errors import SignedinError, TurnInterruptedError
-
-_STOP_SECONDS = 5.0
-"""How long an agent that was asked to stop may take, before the turn is torn down."""
 
 EXPECTED = (SignedinError, click.ClickException, OSError)
 """What goes wrong without the conversation being over."""
@@ -317,7 +315,7 @@ class Shell:
     async def _stop(self, working: asyncio.Task[None]) -> None:
         """Asks the agent to stop, so that the turn ends in order; else tears the turn down."""
         try:
-            async with asyncio.timeout(_STOP_SECONDS):
+            async with asyncio.timeout(STOP_SECONDS):
                 if self._turn is not None:
                     await self._turn.interrupt()
                     await self._turn_ended.wait()

@@ -14,30 +14,17 @@ from opentelemetry.util.types import AttributeValue
 
 from signedin.integrations.otel.metrics import LatestMetrics, OlderMetrics, tokens
 from signedin.integrations.otel.values import as_json, cut, parts, vendor_of, word
+from signedin.model import events as e
 from signedin.model.errors import SignedinError
-from signedin.model.events import (
-    AnyEvent,
-    ApprovalEvent,
-    CommandEvent,
-    FallbackEvent,
-    FileChangeEvent,
-    MessageDeltaEvent,
-    MessageEvent,
-    PlanDeltaEvent,
-    ReasoningDeltaEvent,
-    RetryEvent,
-    SessionEvent,
-    ToolEvent,
-)
 from signedin.model.options import chosen
 from signedin.model.results import RunResult
 from signedin.runtime.watching import TRACE, BeginningTurn
 
-Action: TypeAlias = CommandEvent | FileChangeEvent | ToolEvent
+Action: TypeAlias = e.CommandEvent | e.FileChangeEvent | e.ToolEvent
 Attributes: TypeAlias = dict[str, AttributeValue]
 
-_DELTAS = frozenset({MessageDeltaEvent, ReasoningDeltaEvent, PlanDeltaEvent})
-_CHUNKS = _DELTAS | {MessageEvent}
+_DELTAS = frozenset({e.MessageDeltaEvent, e.ReasoningDeltaEvent, e.PlanDeltaEvent})
+_CHUNKS = _DELTAS | {e.MessageEvent}
 _FINISHED = {"completed": "stop", "failed": "error"}
 _ERROR = "error.type"
 
@@ -82,7 +69,7 @@ class TurnSpan:
         attach(self._context)  # of the turn only, and of the caller's functions that it calls
         TRACE.set(_headers(self._span.get_span_context()))
 
-    def see(self, events: Sequence[AnyEvent]) -> None:
+    def see(self, events: Sequence[e.AnyEvent]) -> None:
         """Takes what has happened."""
         if self._first is None and not _CHUNKS.isdisjoint(map(type, events)):
             self._first = time.monotonic() - self._began
@@ -111,23 +98,23 @@ class TurnSpan:
             self._span.set_attribute("gen_ai.response.finish_reasons", ["abandoned"])
             self._span.end()
 
-    def _take(self, event: AnyEvent) -> None:
+    def _take(self, event: e.AnyEvent) -> None:
         match event:
-            case CommandEvent() | FileChangeEvent() | ToolEvent() if event.status != "output":
+            case e.CommandEvent() | e.FileChangeEvent() | e.ToolEvent() if event.status != "output":
                 self._take_action(event)
-            case SessionEvent():
+            case e.SessionEvent():
                 self._agent = event.provider or self._agent  # of several, who it is to be now
                 self._span.update_name(f"invoke_agent {self._agent}")
                 conversation = {"gen_ai.conversation.id": word(event.session_id)}
                 self._span.set_attributes(self._who("invoke_agent") | conversation)
-            case ApprovalEvent() | FallbackEvent() | RetryEvent():
+            case e.ApprovalEvent() | e.FallbackEvent() | e.RetryEvent():
                 name = f"signedin.{event.kind}"
                 self._span.add_event(name, _fields(name, event), _nanoseconds(event.timestamp))
             case _:
                 pass
 
     def _take_action(self, event: Action) -> None:
-        took = 0.0 if isinstance(event, FileChangeEvent) else event.seconds or 0.0
+        took = 0.0 if isinstance(event, e.FileChangeEvent) else event.seconds or 0.0
         span, began = self._tools.pop(event.item_id, None) or self._begin_tool(event, took)
         if event.status == "started":
             self._tools[event.item_id] = span, began
@@ -137,7 +124,7 @@ class TurnSpan:
             counted[_ERROR] = event.status
             span.set_status(StatusCode.ERROR)
         span.set_attributes(counted | {"signedin.tool.status": event.status})
-        if isinstance(event, CommandEvent) and event.exit_code is not None:
+        if isinstance(event, e.CommandEvent) and event.exit_code is not None:
             span.set_attribute("process.exit.code", event.exit_code)
         if self._content and span.is_recording():
             span.set_attributes(_done(event))
@@ -211,11 +198,11 @@ def _said(turn: BeginningTurn) -> Attributes:
 
 def _done(event: Action) -> Attributes:
     match event:
-        case CommandEvent():
+        case e.CommandEvent():
             done = event.command, event.output
-        case FileChangeEvent():
+        case e.FileChangeEvent():
             done = event.changes, event.text
-        case ToolEvent():
+        case e.ToolEvent():
             done = event.arguments, event.error or event.result
     return {
         "gen_ai.tool.call.arguments": as_json(done[0]),
@@ -223,7 +210,7 @@ def _done(event: Action) -> Attributes:
     }
 
 
-def _fields(prefix: str, event: AnyEvent) -> Attributes:
+def _fields(prefix: str, event: e.AnyEvent) -> Attributes:
     fields = msgspec.structs.asdict(event)
     del fields["text"]  # may quote what was said
     return {
@@ -234,7 +221,7 @@ def _fields(prefix: str, event: AnyEvent) -> Attributes:
 
 
 def _name_of(event: Action) -> str:
-    return word(event.name) if isinstance(event, ToolEvent) else event.kind
+    return word(event.name) if isinstance(event, e.ToolEvent) else event.kind
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -19,20 +19,8 @@ from pydantic_ai.usage import RequestUsage
 
 from signedin.integrations.pydantic_ai.conversation import Asked, Conversation, Question, Step
 from signedin.integrations.pydantic_ai.errors import translated
+from signedin.model import events as e
 from signedin.model.errors import SignedinError
-from signedin.model.events import (
-    CommandEvent,
-    Event,
-    FileChangeEvent,
-    MessageDeltaEvent,
-    MessageEvent,
-    ReasoningDeltaEvent,
-    ReasoningEvent,
-    SessionEvent,
-    ToolEvent,
-    Usage,
-    UsageEvent,
-)
 from signedin.model.results import RunResult
 from signedin.runtime.background_loop import call_from_loop
 
@@ -99,34 +87,34 @@ class AgentResponse(StreamedResponse):
                     args=step.arguments,
                     tool_call_id=step.id,
                 )
-            case MessageDeltaEvent() | MessageEvent() if self.question.output is None:
+            case e.MessageDeltaEvent() | e.MessageEvent() if self.question.output is None:
                 if text := self._new_text(step):
                     yield from manager.handle_text_delta(vendor_part_id=step.item_id, content=text)
-            case ReasoningDeltaEvent() | ReasoningEvent():
+            case e.ReasoningDeltaEvent() | e.ReasoningEvent():
                 if text := self._new_text(step):
                     yield from manager.handle_thinking_delta(
                         vendor_part_id=step.item_id, content=text, provider_name=self.provider
                     )
-            case CommandEvent() | FileChangeEvent() | ToolEvent():
+            case e.CommandEvent() | e.FileChangeEvent() | e.ToolEvent():
                 yield from self._action(step)
-            case UsageEvent():
+            case e.UsageEvent():
                 self._usage = _request_usage(step.usage, self._before)
                 self.conversation.used = step.usage
-            case SessionEvent():
+            case e.SessionEvent():
                 self.conversation.model = step.model
             case _:
                 pass
 
     def _new_text(
-        self, event: MessageDeltaEvent | MessageEvent | ReasoningDeltaEvent | ReasoningEvent
+        self, event: e.MessageDeltaEvent | e.MessageEvent | e.ReasoningDeltaEvent | e.ReasoningEvent
     ) -> str:
         """Returns the text of an event, empty where that has come in pieces."""
-        is_delta = isinstance(event, MessageDeltaEvent | ReasoningDeltaEvent)
+        is_delta = isinstance(event, e.MessageDeltaEvent | e.ReasoningDeltaEvent)
         is_new = is_delta or event.item_id not in self._seen
         self._seen.add(event.item_id)
         return event.text if is_new else ""
 
-    def _action(self, event: CommandEvent | FileChangeEvent | ToolEvent) -> Events:
+    def _action(self, event: e.CommandEvent | e.FileChangeEvent | e.ToolEvent) -> Events:
         """Shows what an agent does by itself as pydantic-ai shows what a provider does."""
         if event.status == "output" or self.conversation.is_asked_by(event):
             return
@@ -164,13 +152,13 @@ class AgentResponse(StreamedResponse):
         return self._began
 
 
-def _shown(event: Event, names: Sequence[str]) -> dict[str, object]:
+def _shown(event: e.Event, names: Sequence[str]) -> dict[str, object]:
     values = {name: getattr(event, name, None) for name in names}
     given = {name: value for name, value in values.items() if value not in (None, "")}
     return cast("dict[str, object]", msgspec.to_builtins(given))
 
 
-def _request_usage(total: Usage, before: Usage) -> RequestUsage:
+def _request_usage(total: e.Usage, before: e.Usage) -> RequestUsage:
     """Returns the part of a turn's usage that was not reported with an earlier response."""
     return RequestUsage(
         input_tokens=total.input_tokens - before.input_tokens,

@@ -103,7 +103,7 @@ class ACPAuth:
         self._refuse("logout")
 
     def _has_account(self, state: acp.SessionState) -> bool:
-        free = self._dialect.free_models
+        free = self._dialect.traits.free_models
         return not free or any(
             not model.id.startswith(free) for model in models_of(state, self._dialect.name)
         )

@@ -13,6 +13,7 @@ import msgspec
 
 from signedin.accounts.hints import sign_in_command
 from signedin.model.choices import Permissions
+from signedin.model.errors import ErrorKind
 from signedin.providers.acp.process import ClientFeatures
 from signedin.providers.shared.project import ProjectFiles
 from signedin.safety.sandbox.confinement import OwnFolders
@@ -38,12 +39,41 @@ class ProjectGuard(msgspec.Struct, frozen=True, kw_only=True):
     files: ProjectFiles = ProjectFiles()
 
 
-class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about an agent before it runs.
+class AgentTraits(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent does in its own way.
+
+    Attributes:
+        install: The command that installs it.
+        late_replay: Whether it answers a load before it has replayed the history.
+        replays_open: Whether it replays a session that it has open, and leaves it as it is.
+        adds_up_tokens: Whether it reports the tokens of all prompts since the session was opened.
+        stop_failures: Stop reasons that it uses for failures as no other does.
+        has_notices: Whether what it has to say itself stands in the model's answer; see `Notices`.
+        fixed_options: Names in ``provider_options`` that apply only when the session begins.
+        keeps_folder: Whether a stored session continues only in the folder it began in: in another
+            one it would wait for ever for what it asks. If that is gone, its commands ``export ID``
+            and ``import FILE`` move the session.
+        free_models: Prefix of the models that need no account, empty if there are none.
+        scratch: Variables that make it store no sessions, empty if there are none.
+    """
+
+    install: str
+    late_replay: bool = False
+    replays_open: bool = True
+    adds_up_tokens: bool = False
+    stop_failures: Mapping[str, ErrorKind] = {}
+    has_notices: bool = False
+    fixed_options: frozenset[str] = frozenset({"writable"})
+    keeps_folder: bool = False
+    free_models: str = ""
+    scratch: Mapping[str, str] = {}
+
+
+class KnownAgent(AgentTraits, frozen=True, kw_only=True):
+    """What is known about an agent before it runs, beside its traits.
 
     Attributes:
         command: The program, as found on ``PATH``, and its arguments.
-        install: The command that installs it.
         login: The command that signs in.
         vendor: Whose credentials its process may see; a key of
             `signedin.providers.shared.environment.vendor_variables`.
@@ -55,24 +85,15 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
             does not report whose tool it asks about.
         asks_proxy: Whether it asks a proxy for this machine as well, whatever ``NO_PROXY`` says.
         shares_servers: Whether the sessions of a process see each other's MCP servers.
-        replays_open: Whether it replays a session that it has open.
-        adds_up_tokens: Whether it reports the tokens of all prompts since the session was opened.
-        has_notices: Whether what it has to say itself stands in the model's answer.
-        keeps_folder: Whether a stored session continues only in the folder it began in: in another
-            one it would wait for ever for what it asks. If that is gone, its commands ``export ID``
-            and ``import FILE`` move the session.
         can: Which of `SESSION_METHODS` it has, and what else others lack.
         cannot: Capabilities that other agents have and it lacks.
         features: What it may ask its client to do.
-        free_models: The prefix of models that need no account.
-        scratch: Variables that make it store no sessions.
         quirks: What users should know about it.
         own: What it needs in its sandbox; ``None`` if signedin does not confine it.
         tried: The version that a turn was run with, for the docs.
     """
 
     command: tuple[str, ...]
-    install: str
     login: str
     vendor: str = "others"
     env: Mapping[str, str] = {}
@@ -82,15 +103,9 @@ class KnownAgent(msgspec.Struct, frozen=True, kw_only=True):
     trusting: str | None = None
     asks_proxy: bool = False
     shares_servers: bool = False
-    keeps_folder: bool = False
-    replays_open: bool = True
-    adds_up_tokens: bool = False
-    has_notices: bool = False
     can: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
     features: ClientFeatures = ClientFeatures()
-    free_models: str = ""
-    scratch: Mapping[str, str] = {}
     quirks: tuple[str, ...] = ()
     own: OwnFolders | None = OwnFolders()
     tried: str = ""

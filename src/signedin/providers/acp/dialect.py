@@ -8,10 +8,11 @@ from typing import Protocol
 
 import msgspec
 
-from signedin.model.errors import ErrorKind, UnsupportedOptionError
+from signedin.model.errors import UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.model.redact import redact
 from signedin.model.results import PastTurn, SessionPage
+from signedin.providers.acp.catalogue import AgentTraits
 from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, SessionQuery
 from signedin.providers.shared.sandbox import SandboxedAgent
@@ -98,13 +99,13 @@ class Dialect(Protocol):
     """One agent, or one kind of agents."""
 
     @property
-    def name(self) -> str:
-        """Name of the provider."""
+    def traits(self) -> AgentTraits:
+        """What it does in its own way."""
         ...
 
     @property
-    def install(self) -> str:
-        """The command that installs the agent."""
+    def name(self) -> str:
+        """Name of the provider."""
         ...
 
     @property
@@ -115,51 +116,6 @@ class Dialect(Protocol):
     @property
     def login(self) -> str:
         """The command that signs in."""
-        ...
-
-    @property
-    def late_replay(self) -> bool:
-        """Whether the agent answers a load before it has replayed the history."""
-        ...
-
-    @property
-    def replays_open(self) -> bool:
-        """Whether the agent replays a session that it has open, and leaves it as it is."""
-        ...
-
-    @property
-    def adds_up_tokens(self) -> bool:
-        """Whether it reports the tokens of all prompts since the session was opened."""
-        ...
-
-    @property
-    def stop_failures(self) -> Mapping[str, ErrorKind]:
-        """Stop reasons that this agent uses for failures."""
-        ...
-
-    @property
-    def has_notices(self) -> bool:
-        """Whether what it has to say itself stands in the model's answer; see `Notices`."""
-        ...
-
-    @property
-    def fixed_options(self) -> frozenset[str]:
-        """Names in ``provider_options`` that apply only when the session begins."""
-        ...
-
-    @property
-    def keeps_folder(self) -> bool:
-        """Whether a stored session can be continued only in the folder it began in."""
-        ...
-
-    @property
-    def free_models(self) -> str:
-        """Prefix of the models that need no account, empty if there are none."""
-        ...
-
-    @property
-    def scratch(self) -> Mapping[str, str]:
-        """Variables that make the agent store no sessions, empty if there are none."""
         ...
 
     def installation(self) -> Installation:

@@ -13,23 +13,8 @@ from io import StringIO
 
 import msgspec
 
+from signedin.model import events as e
 from signedin.model.errors import ErrorKind
-from signedin.model.events import (
-    DoneEvent,
-    DoneReason,
-    ErrorEvent,
-    Event,
-    MessageDeltaEvent,
-    MessageEvent,
-    OtherEvent,
-    PlanEvent,
-    PlanStep,
-    ReasoningDeltaEvent,
-    ReasoningEvent,
-    Usage,
-    UsageEvent,
-    WarningEvent,
-)
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.failure import failure_in
 from signedin.providers.acp.mcp import McpNames
@@ -37,7 +22,7 @@ from signedin.providers.acp.terminals import Terminals
 from signedin.providers.acp.toolcalls import ToolCalls
 from signedin.wire.jsonrpc import IncomingRequest
 
-_REASONS: dict[str, DoneReason] = {"end_turn": "completed", "cancelled": "interrupted"}
+_REASONS: dict[str, e.DoneReason] = {"end_turn": "completed", "cancelled": "interrupted"}
 STOP_FAILURES: Mapping[str, ErrorKind] = {
     "max_tokens": ErrorKind.OUTPUT_LIMIT,
     "refusal": ErrorKind.REFUSED,
@@ -96,11 +81,11 @@ class TurnNormaliser:
         self._failures = failures
         self.calls = ToolCalls(cwd, names or McpNames(), terminals or Terminals())
         self._count = 0
-        self._earlier: Usage | None = None
+        self._earlier: e.Usage | None = None
         self._message: _Block | None = None
         self._thought: _Block | None = None
         self._context = acp.UsageUpdate()
-        self._used = Usage()
+        self._used = e.Usage()
         self._decode_content = msgspec.json.Decoder(acp.Content).decode
 
     @property
@@ -108,7 +93,7 @@ class TurnNormaliser:
         """Whether the agent has sent a message or a thought in the turn."""
         return self._count > 0
 
-    def update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> list[Event]:
+    def update(self, update: acp.Update, params: msgspec.Raw, line: bytes) -> list[e.Event]:
         """Returns the events of one ``session/update``.
 
         Args:
@@ -118,7 +103,7 @@ class TurnNormaliser:
         """
         payload = msgspec.Raw(line)
         kind = update.session_update
-        events: list[Event] = []
+        events: list[e.Event] = []
         try:
             match kind:
                 case "agent_message_chunk":
@@ -143,7 +128,7 @@ class TurnNormaliser:
             pass  # a known kind in an unknown form
         return events or [_other(kind or "session/update", payload)]
 
-    def permission(self, report: acp.ToolCallReport, request: IncomingRequest) -> list[Event]:
+    def permission(self, report: acp.ToolCallReport, request: IncomingRequest) -> list[e.Event]:
         """Returns the events that come before a permission request is decided."""
         return [*self._close_blocks(), *self.calls.asked(report, msgspec.Raw(request.line))]
 
@@ -151,7 +136,7 @@ class TurnNormaliser:
         """Takes in the end of a prompt after which the turn continues."""
         self._earlier = _sum(self._earlier, _usage(result))
 
-    def end(self, result: acp.PromptResult, raw: msgspec.Raw) -> list[Event]:
+    def end(self, result: acp.PromptResult, raw: msgspec.Raw) -> list[e.Event]:
         """Returns the events of a turn that its agent has ended."""
         now = time.time()
         reason = result.stop_reason
@@ -159,7 +144,7 @@ class TurnNormaliser:
         events = [] if reason == "cancelled" else [*self._close_blocks(), *self.calls.close()]
         if usage := _sum(self._earlier, _usage(result)):
             events.append(
-                UsageEvent(
+                e.UsageEvent(
                     usage=usage,
                     context_tokens=self._context.used,
                     context_window=self._context.size,
@@ -171,27 +156,27 @@ class TurnNormaliser:
         if self._notices and self._notices.failure:
             return [*events, *self.failed(self._notices.failure)]
         if failure := self._failures.get(reason):
-            events.append(ErrorEvent(error=failure, text=_FAILED[failure], timestamp=now))
-            return [*events, DoneEvent(reason="failed", timestamp=now, payload=raw)]
+            events.append(e.ErrorEvent(error=failure, text=_FAILED[failure], timestamp=now))
+            return [*events, e.DoneEvent(reason="failed", timestamp=now, payload=raw)]
         if reason not in _REASONS:
             warning = _STOP_WARNINGS.get(
                 reason, f"the agent ended the turn for an unknown reason: {reason}"
             )
-            events.append(WarningEvent(text=warning, timestamp=now))
-        done = DoneEvent(reason=_REASONS.get(reason, "completed"), timestamp=now, payload=raw)
+            events.append(e.WarningEvent(text=warning, timestamp=now))
+        done = e.DoneEvent(reason=_REASONS.get(reason, "completed"), timestamp=now, payload=raw)
         return [*events, done]
 
-    def failed(self, error: ErrorEvent) -> list[Event]:
+    def failed(self, error: e.ErrorEvent) -> list[e.Event]:
         """Returns the events of a turn that failed; unfinished messages stay unfinished."""
-        return [error, DoneEvent(reason="failed", timestamp=time.time())]
+        return [error, e.DoneEvent(reason="failed", timestamp=time.time())]
 
-    def _message_chunk(self, update: acp.Update, payload: msgspec.Raw) -> list[Event]:
+    def _message_chunk(self, update: acp.Update, payload: msgspec.Raw) -> list[e.Event]:
         text = self._decode_content(update.content).text
         if not text:
             return []
         if self._notices and (warnings := self._notices.read(text, payload)) is not None:
             return [*self._close_blocks(), *warnings] or [_other("agent_message_chunk", payload)]
-        events: list[Event] = []
+        events: list[e.Event] = []
         if self._thought is not None:
             events.append(_reasoning(self._thought))
             self._thought = None
@@ -201,19 +186,19 @@ class TurnNormaliser:
         if self._message is None:
             self._message = _Block(self._new_id("message"), update.message_id)
         self._message.text.write(text)
-        delta = MessageDeltaEvent(
+        delta = e.MessageDeltaEvent(
             item_id=self._message.item_id, text=text, timestamp=time.time(), payload=payload
         )
         return [*events, delta]
 
-    def _request_usage(self, extra: acp.ChunkExtra, payload: msgspec.Raw) -> list[Event]:
+    def _request_usage(self, extra: acp.ChunkExtra, payload: msgspec.Raw) -> list[e.Event]:
         """The tokens of one of the turn's model requests, reported with a chunk without text."""
         if extra.meta is None or extra.meta.usage is None:
             return []
         self._used += _usage_of(extra.meta.usage)
-        return [UsageEvent(usage=self._used, timestamp=time.time(), payload=payload)]
+        return [e.UsageEvent(usage=self._used, timestamp=time.time(), payload=payload)]
 
-    def _thought_chunk(self, update: acp.Update, payload: msgspec.Raw) -> list[Event]:
+    def _thought_chunk(self, update: acp.Update, payload: msgspec.Raw) -> list[e.Event]:
         # The message stays open: an answer with a thought in the middle is one answer.
         text = self._decode_content(update.content).text
         if not text:
@@ -222,15 +207,15 @@ class TurnNormaliser:
             self._thought = _Block(self._new_id("reasoning"), update.message_id)
         self._thought.text.write(text)
         return [
-            ReasoningDeltaEvent(
+            e.ReasoningDeltaEvent(
                 item_id=self._thought.item_id, text=text, timestamp=time.time(), payload=payload
             )
         ]
 
-    def _close_blocks(self) -> list[Event]:
+    def _close_blocks(self) -> list[e.Event]:
         thought, self._thought = self._thought, None
         message, self._message = self._message, None
-        events: list[Event] = []
+        events: list[e.Event] = []
         if thought is not None:
             events.append(_reasoning(thought))
         if message is not None:
@@ -276,9 +261,9 @@ class Notices:
 
     def __init__(self, login: str) -> None:
         self._login = login
-        self.failure: ErrorEvent | None = None
+        self.failure: e.ErrorEvent | None = None
 
-    def read(self, text: str, payload: msgspec.Raw) -> list[Event] | None:
+    def read(self, text: str, payload: msgspec.Raw) -> list[e.Event] | None:
         """Returns the warnings in a piece, ``None`` if it is the model's."""
         found = _NOTICE.fullmatch(text)
         if found is None:
@@ -290,7 +275,7 @@ class Notices:
         if level == "Error":
             self.failure = failure_in(text, login=self._login)
             return []
-        return [WarningEvent(text=words, timestamp=time.time(), payload=payload)]
+        return [e.WarningEvent(text=words, timestamp=time.time(), payload=payload)]
 
 
 _NOTICE = re.compile(r"(Info|Warning|Error): (\S+ \S.*)", re.DOTALL)
@@ -305,17 +290,19 @@ class _Block:
         self.text = StringIO()
 
 
-def _message(block: _Block) -> MessageEvent:
-    return MessageEvent(item_id=block.item_id, text=block.text.getvalue(), timestamp=time.time())
+def _message(block: _Block) -> e.MessageEvent:
+    return e.MessageEvent(item_id=block.item_id, text=block.text.getvalue(), timestamp=time.time())
 
 
-def _reasoning(block: _Block) -> ReasoningEvent:
-    return ReasoningEvent(item_id=block.item_id, text=block.text.getvalue(), timestamp=time.time())
+def _reasoning(block: _Block) -> e.ReasoningEvent:
+    return e.ReasoningEvent(
+        item_id=block.item_id, text=block.text.getvalue(), timestamp=time.time()
+    )
 
 
-def _plan_event(plan: acp.PlanUpdate, payload: msgspec.Raw) -> PlanEvent:
-    steps = tuple(PlanStep(entry.content, entry.status) for entry in plan.entries)
-    return PlanEvent(
+def _plan_event(plan: acp.PlanUpdate, payload: msgspec.Raw) -> e.PlanEvent:
+    steps = tuple(e.PlanStep(entry.content, entry.status) for entry in plan.entries)
+    return e.PlanEvent(
         item_id="plan",
         text="\n".join(step.text for step in steps),
         steps=steps,
@@ -329,16 +316,16 @@ def _answered_by(result: acp.PromptResult) -> str | None:
     return quota.model_usage[-1].model or None if quota and quota.model_usage else None
 
 
-def _sum(one: Usage | None, other: Usage | None) -> Usage | None:
+def _sum(one: e.Usage | None, other: e.Usage | None) -> e.Usage | None:
     return one + other if one and other else one or other
 
 
-def _usage(result: acp.PromptResult) -> Usage | None:
+def _usage(result: acp.PromptResult) -> e.Usage | None:
     if result.usage:
         return _usage_of(result.usage)
     quota = result.meta.quota if result.meta else None
     if quota and (count := quota.token_count):
-        return Usage(
+        return e.Usage(
             input_tokens=count.input_tokens,
             output_tokens=count.output_tokens,
             total_tokens=count.input_tokens + count.output_tokens,
@@ -346,7 +333,7 @@ def _usage(result: acp.PromptResult) -> Usage | None:
     return None
 
 
-def _usage_of(counts: acp.TokenUsage) -> Usage:
+def _usage_of(counts: acp.TokenUsage) -> e.Usage:
     """Maps the token counts.
 
     Some agents count what came from the cache, or what was thought, apart, some within input and
@@ -357,7 +344,7 @@ def _usage_of(counts: acp.TokenUsage) -> Usage:
     extra = counts.total_tokens - counts.input_tokens - counts.output_tokens
     stored = cached + written
     apart = stored if extra in (stored, stored + thought) else 0
-    return Usage(
+    return e.Usage(
         input_tokens=counts.input_tokens + apart,
         cached_input_tokens=cached,
         cache_write_tokens=written,
@@ -367,5 +354,5 @@ def _usage_of(counts: acp.TokenUsage) -> Usage:
     )
 
 
-def _other(name: str, payload: msgspec.Raw) -> OtherEvent:
-    return OtherEvent(name=name, timestamp=time.time(), payload=payload)
+def _other(name: str, payload: msgspec.Raw) -> e.OtherEvent:
+    return e.OtherEvent(name=name, timestamp=time.time(), payload=payload)

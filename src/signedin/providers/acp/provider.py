@@ -43,7 +43,6 @@ from signedin.providers.acp.dialect import (
 )
 from signedin.providers.acp.failure import refused_arguments
 from signedin.providers.acp.mcp import WireServer, servers_key
-from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.session import ACPSession, RunningAgent
 from signedin.providers.acp.store import list_sessions, models_of
@@ -145,7 +144,7 @@ class ACPProvider(Provider):
         self._config = config
         self._tool_service = ToolService(dialect.name, config.cassette)
         self._versions = VersionCheck(
-            config, dialect.name, dialect.tested, dialect.installation, dialect.install
+            config, dialect.name, dialect.tested, dialect.installation, dialect.traits.install
         )
         self._running: dict[bytes, _Process] = {}
         self._starting = asyncio.Lock()
@@ -193,9 +192,9 @@ class ACPProvider(Provider):
         Returns:
             The state the agent reported, and whether it takes images.
         """
-        if not self._dialect.scratch:
+        if not self._dialect.traits.scratch:
             return await _probed(self, options)
-        env = {**options.env, **self._dialect.scratch}
+        env = {**options.env, **self._dialect.traits.scratch}
         # Of its own: another that ends at the same time must not end this one's agent.
         async with aclosing(ACPProvider(self._dialect, self._config)) as scratch:
             return await _probed(scratch, msgspec.structs.replace(options, env=env))
@@ -292,7 +291,9 @@ class ACPProvider(Provider):
             return await _started(launch, start)
         except (FileNotFoundError, PermissionError) as error:
             raise ProviderNotInstalledError(
-                self._dialect.name, f"{error.strerror}: {error.filename}", self._dialect.install
+                self._dialect.name,
+                f"{error.strerror}: {error.filename}",
+                self._dialect.traits.install,
             ) from error
 
 
@@ -361,20 +362,10 @@ class _Process:
 class KnownDialect:
     """An agent of the catalogue, or one whose command the caller gives."""
 
-    late_replay = False
-    stop_failures = STOP_FAILURES
-    fixed_options: frozenset[str] = frozenset({"writable"})
-
     def __init__(self, name: str, known: KnownAgent, config: ProviderConfig) -> None:
         self.name = name
-        self.install = known.install
+        self.traits = known
         self.tested = known.tested
-        self.keeps_folder = known.keeps_folder
-        self.free_models = known.free_models
-        self.scratch = known.scratch
-        self.replays_open = known.replays_open
-        self.adds_up_tokens = known.adds_up_tokens
-        self.has_notices = known.has_notices
         self._known = known
         self._config = config
 

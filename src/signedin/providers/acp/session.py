@@ -30,7 +30,7 @@ from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.dialect import Dialect, Launch
 from signedin.providers.acp.failure import failure_event
 from signedin.providers.acp.mcp import WireServer, servers_on_the_wire, tools_on_the_wire
-from signedin.providers.acp.normalise import TokenCounts
+from signedin.providers.acp.normalise import STOP_FAILURES, TokenCounts
 from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.prompts import image_block, text_block, with_schema
 from signedin.providers.acp.questions import Granted
@@ -204,7 +204,7 @@ class ACPSession(ProviderSession):
         self, agents: Agents, dialect: Dialect, tool_service: ToolService, request: SessionRequest
     ) -> None:
         self.provider = dialect.name
-        self.fixed_options = dialect.fixed_options
+        self.fixed_options = dialect.traits.fixed_options
         self._agents = agents
         self._tool_service = tool_service
         self._dialect = dialect
@@ -265,8 +265,8 @@ class ACPSession(ProviderSession):
             opened.id,
             name=self._dialect.name,
             login=self._dialect.login,
-            failures=self._dialect.stop_failures,
-            has_notices=self._dialect.has_notices,
+            failures={**STOP_FAILURES, **self._dialect.traits.stop_failures},
+            has_notices=self._dialect.traits.has_notices,
             counts=opened.counts,
             options=options,
             host=host,
@@ -320,7 +320,7 @@ class ACPSession(ProviderSession):
         running = await self.open()
         agent, opened = running.agent, self._opened
         assert opened is not None  # noqa: S101 - open() did
-        if not (self._dialect.replays_open and agent.capabilities.load_session):
+        if not (self._dialect.traits.replays_open and agent.capabilities.load_session):
             hint = f"{agent.name} {agent.version} cannot replay sessions without damaging them"
             raise UnsupportedOptionError(self._dialect.name, "history", hint)
         turns = await self._replay(agent, opened)
@@ -392,7 +392,7 @@ class ACPSession(ProviderSession):
                 "session begins"
             )
             raise UnsupportedOptionError(self._dialect.name, "permissions", hint)
-        if self._turns_run and self._dialect.replays_open:
+        if self._turns_run and self._dialect.traits.replays_open:
             await self.history()  # the agent may not have stored the last turn yet
         await self.aclose()
 
@@ -444,13 +444,13 @@ class ACPSession(ProviderSession):
         self._dialect.before_load(self._id, running.launch, self._options.cwd)
         await self._check_folder(running, self._id)
         state, payload = await agent.load_session(self._id, cwd, servers)
-        if self._dialect.late_replay and state.modes is not None:
+        if self._dialect.traits.late_replay and state.modes is not None:
             agent.listen(self._id, self)
             await self._end_of_replay(agent, self._id, state.modes.current_mode_id)
         return self._opened_session(self._id, agent, state, payload)
 
     async def _check_folder(self, running: RunningAgent, session_id: str) -> None:
-        if not self._dialect.keeps_folder:
+        if not self._dialect.traits.keeps_folder:
             return
         place, cursor = self._options.cwd, None
         here = {str(place), str(await asyncio.to_thread(place.resolve))}
@@ -503,7 +503,7 @@ class ACPSession(ProviderSession):
         self, session_id: str, agent: ACPAgent, state: acp.SessionState, payload: msgspec.Raw
     ) -> OpenedSession:
         settings = SessionSettings(self._dialect, agent, session_id, state)
-        counts = TokenCounts() if self._dialect.adds_up_tokens else None
+        counts = TokenCounts() if self._dialect.traits.adds_up_tokens else None
         cwd = str(self._options.cwd)
         return OpenedSession(session_id, cwd, settings, payload, counts=counts)
 

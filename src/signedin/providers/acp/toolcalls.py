@@ -17,14 +17,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from signedin.model.events import (
-    CommandEvent,
-    Event,
-    FileChange,
-    FileChangeEvent,
-    ItemStatus,
-    ToolEvent,
-)
+from signedin.model import events as e
 from signedin.providers.acp import protocol as acp
 from signedin.providers.acp.mcp import McpNames, McpTool
 from signedin.providers.acp.terminals import Terminals, TerminalState
@@ -53,7 +46,7 @@ _TEXTS = frozenset(
 """Arguments that are not paths, as agents name them."""
 
 _EDITS = frozenset({"edit", "delete", "move"})
-_ENDED: Mapping[str, ItemStatus] = {"completed": "completed", "failed": "failed"}
+_ENDED: Mapping[str, e.ItemStatus] = {"completed": "completed", "failed": "failed"}
 _COMMAND_NAMES = ("command", "cmd")
 _REPORTS = (
     # copilot 1.0.102
@@ -87,13 +80,13 @@ class ToolCalls:
         self._terminals = terminals
         self._calls: dict[str, _Call] = {}
 
-    def update(self, report: acp.ToolCallReport, payload: msgspec.Raw) -> list[Event]:
+    def update(self, report: acp.ToolCallReport, payload: msgspec.Raw) -> list[e.Event]:
         """Applies a report about a call; returns its events, none while too little is known."""
         call = self._merged(report)
         if call.ended:
             return []
         status = _ENDED.get(call.state.status or "")
-        events: list[Event] = []
+        events: list[e.Event] = []
         if not call.started and (status or call.is_known()):
             events.append(call.begin(payload, self._cwd))
         if call.started:
@@ -102,21 +95,21 @@ class ToolCalls:
             events.append(call.end(status, payload, self._cwd))
         return events
 
-    def asked(self, report: acp.ToolCallReport, payload: msgspec.Raw) -> list[Event]:
+    def asked(self, report: acp.ToolCallReport, payload: msgspec.Raw) -> list[e.Event]:
         """Applies a permission request for a call, which begins it."""
         call = self._merged(_without_description(report))
         if call.started or call.ended:
             return []
         return [call.begin(payload, self._cwd)]
 
-    def declined(self, call_id: str, payload: msgspec.Raw) -> list[Event]:
+    def declined(self, call_id: str, payload: msgspec.Raw) -> list[e.Event]:
         """Ends a call that was not allowed, whatever the agent reports later."""
         call = self._calls.get(call_id)
         if call is None or call.ended:
             return []
         return [call.end("declined", payload, self._cwd)]
 
-    def close(self) -> list[Event]:
+    def close(self) -> list[e.Event]:
         """Ends the calls whose end was never reported, at the end of a turn."""
         return [
             call.end("completed", msgspec.Raw(b"null"), self._cwd)
@@ -186,7 +179,7 @@ class _Call:
             self.state.status == "in_progress" or self.state.raw_input or self.state.content
         )
 
-    def begin(self, payload: msgspec.Raw, cwd: str) -> Event:
+    def begin(self, payload: msgspec.Raw, cwd: str) -> e.Event:
         self.started = True
         self._is_edit = self.state.kind in _EDITS
         self._is_command = (
@@ -195,14 +188,14 @@ class _Call:
         self._started_at = time.monotonic()
         return self._event("started", payload, cwd)
 
-    def output(self, payload: msgspec.Raw) -> list[Event]:
+    def output(self, payload: msgspec.Raw) -> list[e.Event]:
         """The new part of a command's output, if it only grew."""
         text = self._output()
         if not self._is_command or not text.startswith(self._shown) or text == self._shown:
             return []
         piece, self._shown = text[len(self._shown) :], text
         return [
-            CommandEvent(
+            e.CommandEvent(
                 item_id=self.state.tool_call_id,
                 command=command_of(self.state),
                 status="output",
@@ -212,7 +205,7 @@ class _Call:
             )
         ]
 
-    def end(self, status: ItemStatus, payload: msgspec.Raw, cwd: str) -> Event:
+    def end(self, status: e.ItemStatus, payload: msgspec.Raw, cwd: str) -> e.Event:
         self.ended = True
         return self._event(status, payload, cwd)
 
@@ -229,13 +222,13 @@ class _Call:
         terminal = self._terminal_state()
         return _exit_code(self.state) if terminal is None else terminal.exit_code
 
-    def _event(self, status: ItemStatus, payload: msgspec.Raw, cwd: str) -> Event:
+    def _event(self, status: e.ItemStatus, payload: msgspec.Raw, cwd: str) -> e.Event:
         state = self.state
         now = time.time()
         seconds = None if status == "started" else time.monotonic() - self._started_at
         if self._is_command:
             exit_code = None if status == "started" else self._exit_code()
-            return CommandEvent(
+            return e.CommandEvent(
                 item_id=state.tool_call_id,
                 command=command_of(state),
                 status="failed" if status == "completed" and exit_code else status,
@@ -248,7 +241,7 @@ class _Call:
             )
         if self._is_edit:
             changes = changes_of(state, cwd)
-            return FileChangeEvent(
+            return e.FileChangeEvent(
                 item_id=state.tool_call_id,
                 changes=changes,
                 status=status,
@@ -259,7 +252,7 @@ class _Call:
         text = text_of(state)
         known = self._names.of(state) or self._names.reported_as_command(state)
         known = known or McpTool(state.title or state.kind or "tool", None)
-        return ToolEvent(
+        return e.ToolEvent(
             item_id=state.tool_call_id,
             name=known.name,
             server=known.server,
@@ -301,13 +294,13 @@ def text_of(call: acp.ToolCallReport) -> str:
     return "".join(text for text in texts if text)
 
 
-def changes_of(call: acp.ToolCallReport, cwd: str) -> tuple[FileChange, ...]:
+def changes_of(call: acp.ToolCallReport, cwd: str) -> tuple[e.FileChange, ...]:
     """Returns the files a call writes, with diffs where the agent gives them."""
     if diffs := _diffs(call):
         return tuple(_change(call.kind, item, cwd) for item in diffs)
     kind = "delete" if call.kind == "delete" else "update"
     paths = [item.path for item in call.locations or () if item.path]
-    return tuple(FileChange(str(Path(cwd, path)), kind) for path in paths)
+    return tuple(e.FileChange(str(Path(cwd, path)), kind) for path in paths)
 
 
 def paths_in(value: object, name: str = "") -> list[str]:
@@ -348,7 +341,7 @@ def _diffs(call: acp.ToolCallReport) -> list[acp.ToolContent]:
     return [item for item in call.content or () if item.type == "diff" and item.path]
 
 
-def _change(tool_kind: str | None, item: acp.ToolContent, cwd: str) -> FileChange:
+def _change(tool_kind: str | None, item: acp.ToolContent, cwd: str) -> e.FileChange:
     path, old, new = str(Path(cwd, item.path or "")), item.old_text, item.new_text or ""
     kind: Literal["add", "update", "delete"] = "update"
     if tool_kind == "delete":
@@ -357,7 +350,7 @@ def _change(tool_kind: str | None, item: acp.ToolContent, cwd: str) -> FileChang
         kind, diff = "add", new
     else:
         diff = unified_diff(old, new)
-    return FileChange(path, kind, diff)
+    return e.FileChange(path, kind, diff)
 
 
 def _output_of(call: acp.ToolCallReport) -> str:

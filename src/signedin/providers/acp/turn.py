@@ -25,13 +25,10 @@ from signedin.providers.acp.process import ACPAgent
 from signedin.providers.acp.prompts import text_block
 from signedin.providers.acp.questions import Granted, RequestHandler
 from signedin.providers.acp.terminals import Terminals
-from signedin.providers.shared.turn_queue import TurnQueue
+from signedin.providers.shared.turn_queue import STOP_SECONDS, TurnQueue
 from signedin.safety.sandbox.confinement import Confinement
 from signedin.wire.jsonrpc import IncomingRequest
 from signedin.wire.rpc_errors import JsonRpcError
-
-STOP_SECONDS = 3.0
-"""How long an agent may take to end a cancelled turn; gemini 0.61 takes 5 to 75 ms."""
 
 _log = logging.getLogger("signedin.acp")
 

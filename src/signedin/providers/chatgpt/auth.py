@@ -14,7 +14,6 @@ from signedin.accounts.store import CredentialStoreError
 from signedin.accounts.variables import CHATGPT_LOOPBACK
 from signedin.model.errors import AuthRequiredError, InvalidOptionError, UnsupportedOptionError
 from signedin.providers.base import ProviderConfig
-from signedin.providers.chatgpt.sign_in.attempt import ChatGPTSignIn, Flow, PendingSignIns
 from signedin.providers.chatgpt.sign_in.browser import BrowserFlow
 from signedin.providers.chatgpt.sign_in.clients import AgentClient, FixedClient, OAuthClient
 from signedin.providers.chatgpt.sign_in.code_exchange import CodeExchange
@@ -24,6 +23,7 @@ from signedin.providers.chatgpt.sign_in.registrations import Registrations
 from signedin.providers.chatgpt.sign_in.settings import SignInSettings
 from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 from signedin.providers.chatgpt.sign_in.transfer import read_login, write_login
+from signedin.providers.shared.pending_login import Flow, PendingLogin, PendingLogins
 
 
 class ChatGPTAuth:
@@ -39,7 +39,7 @@ class ChatGPTAuth:
     """
 
     def __init__(
-        self, config: ProviderConfig, settings: SignInSettings, sign_ins: PendingSignIns
+        self, config: ProviderConfig, settings: SignInSettings, sign_ins: PendingLogins
     ) -> None:
         check_source(config)
         self._config = config
@@ -101,7 +101,7 @@ class ChatGPTAuth:
         finally:
             await sign_in.cancel()
 
-    async def start_login(self, method: LoginMethod, api_key: str | None) -> ChatGPTSignIn:
+    async def start_login(self, method: LoginMethod, api_key: str | None) -> PendingLogin:
         """Begins a login, which replaces the stored one when it succeeds.
 
         Raises:

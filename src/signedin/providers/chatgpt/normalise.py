@@ -15,19 +15,8 @@ from typing import TypeAlias, cast
 import msgspec
 
 from signedin.accounts.files import UNDECODABLE
+from signedin.model import events as e
 from signedin.model.errors import ErrorKind, SignedinError, TurnFailedError
-from signedin.model.events import (
-    Event,
-    MessageDeltaEvent,
-    MessageEvent,
-    OtherEvent,
-    RateLimitEvent,
-    ReasoningDeltaEvent,
-    ReasoningEvent,
-    ToolEvent,
-    Usage,
-    WarningEvent,
-)
 from signedin.providers.chatgpt.failure import error_of_report
 from signedin.providers.chatgpt.limits import limits_in_event
 from signedin.providers.chatgpt.messages import FunctionCall, Response, ResponseItem, StreamEvent
@@ -67,7 +56,7 @@ class AnswerNormaliser:
         self.model = ""
         self.items: list[msgspec.Raw] = []
         self.calls: list[FunctionCall] = []
-        self.usage: Usage | None = None
+        self.usage: e.Usage | None = None
         self.ended = False
         self.failure: SignedinError | None = None
         self.skipped = 0
@@ -75,10 +64,10 @@ class AnswerNormaliser:
         self._done: set[str] = set()
         self._summarised: dict[str, bool] = {}
 
-    def events(self, received: Sequence[ServerEvent]) -> list[Event]:
+    def events(self, received: Sequence[ServerEvent]) -> list[e.Event]:
         """Returns the events for what was received; nothing after the end."""
         now = time.time()
-        out: list[Event] = []
+        out: list[e.Event] = []
         growing = self._growing
         for _, data in received:
             if self.ended:
@@ -97,7 +86,7 @@ class AnswerNormaliser:
                     text = growing[event.item_id] = StringIO()
                 text.write(event.delta)
                 out.append(
-                    MessageDeltaEvent(
+                    e.MessageDeltaEvent(
                         item_id=event.item_id,
                         text=event.delta,
                         timestamp=now,
@@ -115,7 +104,7 @@ class AnswerNormaliser:
                 self.items.append(_message_item(text.getvalue()))
         self._growing.clear()
 
-    def _translated(self, event: StreamEvent, data: bytes, now: float) -> Sequence[Event]:
+    def _translated(self, event: StreamEvent, data: bytes, now: float) -> Sequence[e.Event]:
         payload = msgspec.Raw(data)
         translate = _TRANSLATIONS.get(event.type)
         try:
@@ -125,9 +114,9 @@ class AnswerNormaliser:
                 return self.events([ServerEvent(b"", repaired)])
             self._end_badly(event.type)
             return [self._unreadable(data, now)]
-        return events or [OtherEvent(name=event.type, timestamp=now, payload=payload)]
+        return events or [e.OtherEvent(name=event.type, timestamp=now, payload=payload)]
 
-    def began(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+    def began(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[e.Event]:
         """The answer has begun."""
         del now, payload
         response = _decode_response(event.response)
@@ -137,22 +126,24 @@ class AnswerNormaliser:
 
     def refusal_delta(
         self, event: StreamEvent, now: float, payload: msgspec.Raw
-    ) -> Sequence[Event]:
+    ) -> Sequence[e.Event]:
         """A piece of the refusal, which becomes the message."""
         self._growing.setdefault(event.item_id, StringIO()).write(event.delta)
         return [
-            MessageDeltaEvent(
+            e.MessageDeltaEvent(
                 item_id=event.item_id, text=event.delta, timestamp=now, payload=payload
             )
         ]
 
     def summary_delta(
         self, event: StreamEvent, now: float, payload: msgspec.Raw
-    ) -> Sequence[Event]:
+    ) -> Sequence[e.Event]:
         """A piece of a reasoning summary."""
         return self._reasoning(event.item_id, event.delta, now, payload, summary=True)
 
-    def summary_part(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+    def summary_part(
+        self, event: StreamEvent, now: float, payload: msgspec.Raw
+    ) -> Sequence[e.Event]:
         """The start of a summary's part; parts are paragraphs."""
         if event.summary_index == 0:
             return ()
@@ -160,15 +151,15 @@ class AnswerNormaliser:
 
     def reasoning_delta(
         self, event: StreamEvent, now: float, payload: msgspec.Raw
-    ) -> Sequence[Event]:
+    ) -> Sequence[e.Event]:
         """A piece of full reasoning."""
         return self._reasoning(event.item_id, event.delta, now, payload, summary=False)
 
-    def item_done(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+    def item_done(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[e.Event]:
         """A complete item."""
         return self._take_item(event.item, now, payload)
 
-    def completed(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+    def completed(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[e.Event]:
         """The answer has ended well."""
         response = self._closed(event)
         events = [
@@ -181,12 +172,12 @@ class AnswerNormaliser:
                 full_text = text.getvalue()
                 self.items.append(_message_item(full_text))
                 events.append(
-                    MessageEvent(item_id=item_id, text=full_text, timestamp=now, payload=payload)
+                    e.MessageEvent(item_id=item_id, text=full_text, timestamp=now, payload=payload)
                 )
         self._growing.clear()
-        return [*events, OtherEvent(name=event.type, timestamp=now, payload=payload)]
+        return [*events, e.OtherEvent(name=event.type, timestamp=now, payload=payload)]
 
-    def incomplete(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+    def incomplete(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[e.Event]:
         """The answer was cut off."""
         del now, payload
         response = self._closed(event)
@@ -201,14 +192,14 @@ class AnswerNormaliser:
         self.failure = TurnFailedError(text, kind)
         return ()
 
-    def failed(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+    def failed(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[e.Event]:
         """The answer has failed."""
         del now, payload
         response = self._closed(event)
         self.failure = error_of_report(response.error)
         return ()
 
-    def error(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+    def error(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[e.Event]:
         """The server failed; the reason is in ``error``, nested once more, or beside ``type``."""
         del event, now
         self.ended = True
@@ -228,10 +219,10 @@ class AnswerNormaliser:
         )
         return ()
 
-    def limits(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[Event]:
+    def limits(self, event: StreamEvent, now: float, payload: msgspec.Raw) -> Sequence[e.Event]:
         """New limits of the plan."""
         del event
-        return [RateLimitEvent(limits=limits_in_event(payload), timestamp=now, payload=payload)]
+        return [e.RateLimitEvent(limits=limits_in_event(payload), timestamp=now, payload=payload)]
 
     def _closed(self, event: StreamEvent) -> Response:
         response = _decode_response(event.response)
@@ -241,7 +232,7 @@ class AnswerNormaliser:
             self.usage = response.usage.read()
         return response
 
-    def _take_item(self, raw: msgspec.Raw, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _take_item(self, raw: msgspec.Raw, now: float, payload: msgspec.Raw) -> list[e.Event]:
         item = _decode_item(raw)
         if item.id and item.id in self._done:
             return []
@@ -256,14 +247,14 @@ class AnswerNormaliser:
 
     def _reasoning(
         self, item_id: str, text: str, now: float, payload: msgspec.Raw, *, summary: bool
-    ) -> Sequence[Event]:
+    ) -> Sequence[e.Event]:
         # A model may send a summary and the full text of the same reasoning. The complete item
         # is the summary if there is one, so only the stream that came first becomes its deltas.
         if self._summarised.setdefault(item_id, summary) is not summary:
             return ()
-        return [ReasoningDeltaEvent(item_id=item_id, text=text, timestamp=now, payload=payload)]
+        return [e.ReasoningDeltaEvent(item_id=item_id, text=text, timestamp=now, payload=payload)]
 
-    def _odd(self, data: bytes, now: float) -> Sequence[Event]:
+    def _odd(self, data: bytes, now: float) -> Sequence[e.Event]:
         """Data that is not a known event: with a lone surrogate, of another form, or unreadable."""
         if data == _NO_MORE:
             return ()
@@ -274,7 +265,7 @@ class AnswerNormaliser:
             name = msgspec.json.decode(data, type=_Named).type
         except UNDECODABLE:
             return [self._unreadable(data, now)]
-        return [OtherEvent(name=name, timestamp=now, payload=msgspec.Raw(data))]
+        return [e.OtherEvent(name=name, timestamp=now, payload=msgspec.Raw(data))]
 
     def _end_badly(self, name: str) -> None:
         """Records that an event could not be read; an answer ends nevertheless."""
@@ -283,14 +274,14 @@ class AnswerNormaliser:
             if _ENDS[name] is not AnswerNormaliser.completed:
                 self.failure = error_of_report(None)
 
-    def _unreadable(self, data: bytes, now: float) -> Event:
+    def _unreadable(self, data: bytes, now: float) -> e.Event:
         self.skipped += 1
-        return WarningEvent(
+        return e.WarningEvent(
             text=f"an event of {len(data)} bytes could not be read and was skipped", timestamp=now
         )
 
 
-def item_event(item: ResponseItem, now: float, payload: msgspec.Raw) -> Event | None:
+def item_event(item: ResponseItem, now: float, payload: msgspec.Raw) -> e.Event | None:
     """Returns the event for a complete item, ``None`` if there is nothing to report.
 
     Calls of functions are reported when they are made.
@@ -298,13 +289,13 @@ def item_event(item: ResponseItem, now: float, payload: msgspec.Raw) -> Event | 
     match item.type:
         case "message":
             text = item.text or item.refusal
-            return MessageEvent(
+            return e.MessageEvent(
                 item_id=item.id, text=text, phase=item.phase, timestamp=now, payload=payload
             )
         case "reasoning" if text := item.text:
-            return ReasoningEvent(item_id=item.id, text=text, timestamp=now, payload=payload)
+            return e.ReasoningEvent(item_id=item.id, text=text, timestamp=now, payload=payload)
         case name if tool := _HOSTED_TOOLS.get(name):
-            return ToolEvent(
+            return e.ToolEvent(
                 item_id=item.id,
                 name=tool,
                 status="completed",
@@ -331,7 +322,7 @@ def _texts(headers: object) -> dict[str, str]:
 
 
 _Translate: TypeAlias = Callable[
-    [AnswerNormaliser, StreamEvent, float, msgspec.Raw], Sequence[Event]
+    [AnswerNormaliser, StreamEvent, float, msgspec.Raw], Sequence[e.Event]
 ]
 _ENDS: dict[str, _Translate] = {
     "response.completed": AnswerNormaliser.completed,

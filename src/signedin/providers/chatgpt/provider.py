@@ -23,12 +23,12 @@ from signedin.providers.chatgpt.auth import ChatGPTAuth, check_source
 from signedin.providers.chatgpt.options import ChatGPTKeys, read_keys
 from signedin.providers.chatgpt.session import ChatGPTSession
 from signedin.providers.chatgpt.sign_in.access import Access
-from signedin.providers.chatgpt.sign_in.attempt import PendingSignIns
 from signedin.providers.chatgpt.sign_in.profiles import CODEX, Profile
 from signedin.providers.chatgpt.sign_in.settings import sign_in_settings
 from signedin.providers.chatgpt.sign_in.stored_login import StoredLogin
 from signedin.providers.chatgpt.store import ConversationStore
 from signedin.providers.chatgpt.transport import RETRY, ChatGPTTransport
+from signedin.providers.shared.pending_login import PendingLogins
 from signedin.runtime.aio import aside
 from signedin.runtime.temporary import TemporaryFolder
 
@@ -41,7 +41,7 @@ class ChatGPTProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
         self._transports: list[tuple[object, ChatGPTTransport]] = []
-        self._sign_ins: PendingSignIns | None = None
+        self._sign_ins: PendingLogins | None = None
         self._sessions: TemporaryFolder | None = None
 
     async def open_session(self, request: SessionRequest) -> ChatGPTSession:
@@ -86,7 +86,7 @@ class ChatGPTProvider(Provider):
 
     def auth(self, options: TurnOptions) -> ChatGPTAuth:
         """Returns the object that manages the account."""
-        self._sign_ins = self._sign_ins or PendingSignIns()
+        self._sign_ins = self._sign_ins or PendingLogins("chatgpt")
         settings = sign_in_settings(options.provider_options)
         return ChatGPTAuth(self._config, settings, self._sign_ins)
 

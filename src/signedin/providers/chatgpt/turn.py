@@ -8,17 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from signedin.model import events as e
 from signedin.model.approvals import Host
 from signedin.model.errors import ErrorKind, TurnFailedError
-from signedin.model.events import (
-    DoneEvent,
-    Event,
-    MessageEvent,
-    SessionEvent,
-    ToolEvent,
-    Usage,
-    UsageEvent,
-)
 from signedin.model.results import answer_text
 from signedin.providers.chatgpt.conversation import StoredTurn, arguments_of
 from signedin.providers.chatgpt.messages import FunctionCall
@@ -50,7 +42,7 @@ class ChatGPTTurn:
         transport: ChatGPTTransport,
         stored: StoredTurn,
         prepare: Callable[[], Awaitable[ResponseRequest]],
-        session: SessionEvent,
+        session: e.SessionEvent,
         host: Host,
         *,
         max_requests: int,
@@ -63,12 +55,12 @@ class ChatGPTTurn:
         self._host = host
         self._max_requests = max_requests
         self._keep = keep
-        self._messages: list[MessageEvent] = []
-        self._usage = Usage()
+        self._messages: list[e.MessageEvent] = []
+        self._usage = e.Usage()
         self._steered: list[str] = []
         self._is_over = False
         self._gate = Gate()
-        self._queue: TurnQueue[Event] = TurnQueue(self._gate)
+        self._queue: TurnQueue[e.Event] = TurnQueue(self._gate)
         self._work = asyncio.get_running_loop().create_task(self._run_to_end())
         self._work.add_done_callback(self._ended)
 
@@ -77,7 +69,7 @@ class ChatGPTTurn:
         """The turn's id."""
         return self._stored.id
 
-    async def next_events(self) -> Sequence[Event]:
+    async def next_events(self) -> Sequence[e.Event]:
         """Waits for events; see `ProviderTurn.next_events`."""
         return await self._queue.take()
 
@@ -104,7 +96,7 @@ class ChatGPTTurn:
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         if work.cancelled():
-            self._queue.put([DoneEvent(reason="interrupted", timestamp=time.time())])
+            self._queue.put([e.DoneEvent(reason="interrupted", timestamp=time.time())])
         elif error := work.exception():
             self._queue.fail(error)
         self._queue.wake()
@@ -120,7 +112,7 @@ class ChatGPTTurn:
         finally:
             stored.text = answer_text(self._messages)
             await finish(self._keep())
-        self._queue.put([DoneEvent(reason="completed", timestamp=time.time())])
+        self._queue.put([e.DoneEvent(reason="completed", timestamp=time.time())])
 
     async def _run(self) -> None:
         request = await self._prepare()
@@ -161,11 +153,11 @@ class ChatGPTTurn:
             self._stored.items += answer.items
             self._report(answer.usage)
 
-    def _report(self, usage: Usage | None) -> None:
+    def _report(self, usage: e.Usage | None) -> None:
         if usage is None:
             return
         self._usage += usage
-        event = UsageEvent(
+        event = e.UsageEvent(
             usage=self._usage,
             context_tokens=usage.total_tokens,
             context_window=self._transport.context_window(self._stored.model),
@@ -187,7 +179,7 @@ class ChatGPTTurn:
 
     async def _call(self, call: FunctionCall) -> ToolResult:
         arguments = arguments_of(call.arguments)
-        started = ToolEvent(
+        started = e.ToolEvent(
             item_id=call.call_id,
             name=call.name,
             status="started",
@@ -213,9 +205,9 @@ class ChatGPTTurn:
         await self._emit([ended])
         return result
 
-    async def _emit(self, events: Sequence[Event]) -> None:
+    async def _emit(self, events: Sequence[e.Event]) -> None:
         """Passes events to the consumer, and waits while it has too many."""
-        self._messages += [event for event in events if type(event) is MessageEvent]
+        self._messages += [event for event in events if type(event) is e.MessageEvent]
         self._queue.put(events)
         self._queue.wake()
         # An answer that comes faster than it is read would not let the consumer run.

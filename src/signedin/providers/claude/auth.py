@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 
@@ -15,7 +15,6 @@ from signedin.model.errors import (
     AuthRequiredError,
     CommandExecutionError,
     ProtocolError,
-    TimeoutExceededError,
     UnsupportedOptionError,
 )
 from signedin.model.options import TurnOptions
@@ -31,10 +30,10 @@ from signedin.providers.claude.keys import setting_sources
 from signedin.providers.claude.launch import environment_for
 from signedin.providers.claude.messages import UNREADABLE
 from signedin.providers.shared.binary import require, starting
+from signedin.providers.shared.pending_login import PendingLogin, PendingLogins, login_in_terminal
 from signedin.runtime.aio import finish
 from signedin.wire.capture import capture
 from signedin.wire.process import Process
-from signedin.wire.terminal import run_in_terminal
 
 STATUS_SECONDS = 10.0
 """How long ``auth status`` may take; 0.2 to 0.4 s when all is well."""
@@ -52,6 +51,7 @@ class ClaudeAuth:
         config: The client's configuration.
         accounts: Decides which login it uses.
         options: The options of its turns.
+        logins: The pending logins.
         on_change: Called after somebody signed in or out.
     """
 
@@ -60,11 +60,13 @@ class ClaudeAuth:
         config: ProviderConfig,
         accounts: Accounts,
         options: TurnOptions,
+        logins: PendingLogins,
         on_change: Callable[[], Awaitable[None]],
     ) -> None:
         self._config = config
         self._accounts = accounts
         self._options = options
+        self._logins = logins
         self._on_change = on_change
 
     def located(self) -> AuthStatus:
@@ -115,15 +117,10 @@ class ClaudeAuth:
             CommandExecutionError: The command failed.
         """
         program, environment = self._for_login()
-        code = await run_in_terminal([program, "auth", "login"], env=environment)
-        if code:
-            raise CommandExecutionError(
-                f"claude auth login ended with exit code {code}; the sign-in failed",
-                returncode=code,
-            )
+        await login_in_terminal("claude", program, ["auth", "login"], environment)
         await self._changed()
 
-    async def start_login(self, method: LoginMethod, api_key: str | None) -> ClaudeLogin:
+    async def start_login(self, method: LoginMethod, api_key: str | None) -> PendingLogin:
         """Begins ``claude auth login`` without a terminal.
 
         Raises:
@@ -137,15 +134,9 @@ class ClaudeAuth:
         # No browser is opened: the caller gets the address.
         with starting("claude"):
             process = await Process.start(
-                [program, "auth", "login"], env={**environment, "BROWSER": "true"}
+                [str(program), "auth", "login"], env={**environment, "BROWSER": "true"}
             )
-        login = ClaudeLogin(process, self._changed)
-        try:
-            await login.begin()
-        except BaseException:
-            await login.cancel()
-            raise
-        return login
+        return await self._logins.start(ClaudeFlow(process, self._changed))
 
     async def logout(self) -> None:
         """Asks Claude Code to revoke and delete the login.
@@ -167,35 +158,28 @@ class ClaudeAuth:
             )
         await self._changed()
 
-    def _for_login(self) -> tuple[str, dict[str, str]]:
+    def _for_login(self) -> tuple[Path, dict[str, str]]:
         program = require("claude", find_claude(self._config))
         account: Account = self._accounts.choose_for_login(self._options.env)
         if account.source == "isolated":
             make_private(account.home)
-        return str(program), environment_for(self._config, self._options, account)
+        return program, environment_for(self._config, self._options, account)
 
     async def _changed(self) -> None:
         self._accounts.forget()
         await self._on_change()
 
 
-class ClaudeLogin:
-    """A ``claude auth login`` that waits for the code its page shows; see `AsyncLogin`.
+class ClaudeFlow:
+    """A ``claude auth login`` that waits for the code its page shows; see `Flow`."""
 
-    Attributes:
-        url: The page to open.
-        user_code: Always ``None``.
-        wants_code: The page shows a code, which `submit_code` takes.
-    """
+    user_code: str | None = None
+    wants_code = True
 
     def __init__(self, process: Process, on_success: Callable[[], Awaitable[None]]) -> None:
         self.url: str | None = None
-        self.user_code: str | None = None
-        self.wants_code = True
         self._process = process
         self._on_success = on_success
-        self._reading: asyncio.Task[None] | None = None
-        self._succeeded = False
 
     async def begin(self) -> None:
         """Waits for the address of the page.
@@ -208,7 +192,6 @@ class ClaudeLogin:
             output += chunk
             if (page := _PAGE.search(output)) and page.end() < len(output):
                 self.url = page[0].decode()
-                self._reading = asyncio.get_running_loop().create_task(self._read_on())
                 return
         code = await self._process.wait()
         raise CommandExecutionError(
@@ -217,36 +200,19 @@ class ClaudeLogin:
             stderr=self._process.stderr,
         )
 
-    async def submit_code(self, code: str) -> None:
+    async def run(self) -> None:
+        """Waits until it ends; reads the rest of its output, so that no full pipe blocks it."""
+        async for _ in self._process.chunks():
+            pass
+        if code := await self._process.wait():
+            reason = self._process.stderr.strip() or f"exit code {code}"
+            raise AuthRequiredError(f"sign-in to claude failed: {reason}")
+        await finish(self._on_success())
+
+    async def submit(self, code: str) -> None:
         """Gives Claude Code what the page shows after signing in."""
         await self._process.write(f"{code.strip()}\n".encode())
 
-    async def wait(self, timeout: float | None = None) -> None:
-        """Waits until the user has signed in; see `AsyncLogin.wait`."""
-        if self._succeeded:
-            return
-        try:
-            async with asyncio.timeout(timeout):
-                code = await self._process.wait()
-        except TimeoutError:
-            raise TimeoutExceededError(
-                f"sign-in not completed within {timeout:g} s; the attempt continues: wait again or "
-                "cancel it"
-            ) from None
-        await self.cancel()
-        if code:
-            reason = self._process.stderr.strip() or f"exit code {code}"
-            raise AuthRequiredError(f"sign-in to claude failed: {reason}")
-        self._succeeded = True
-        await finish(self._on_success())
-
-    async def cancel(self) -> None:
-        """Cancels the login."""
+    async def aclose(self) -> None:
+        """Ends the program."""
         await self._process.stop(stdin_grace=0)
-        if self._reading is not None:
-            await asyncio.wait({self._reading})
-
-    async def _read_on(self) -> None:
-        """Reads the rest of its output, so that it never blocks on a full pipe."""
-        async for _ in self._process.chunks():
-            pass

@@ -14,18 +14,8 @@ from typing import TypeVar, cast
 
 import msgspec
 
+from signedin.model import events as e
 from signedin.model.approvals import ApprovalRequest
-from signedin.model.events import (
-    DoneEvent,
-    Event,
-    MessageEvent,
-    OtherEvent,
-    ReasoningEvent,
-    RetryEvent,
-    SessionEvent,
-    Subagent,
-    WarningEvent,
-)
 from signedin.providers.claude import tools
 from signedin.providers.claude.failure import ApiError
 from signedin.providers.claude.messages import (
@@ -92,13 +82,13 @@ class TurnNormaliser:
         self.session_id: str | None = None
         self.version: str | None = None
         self.ended = False
-        self.warnings: Sequence[WarningEvent] = ()
+        self.warnings: Sequence[e.WarningEvent] = ()
         self.tracker = ResultTracker(total_cost, stderr)
         self.last_said: str | None = None
         self._clock = clock
         self._streams = Streams(self.tracker.take_request)
-        self._early: list[Event] = []
-        self._agents: dict[str, Subagent] = {}
+        self._early: list[e.Event] = []
+        self._agents: dict[str, e.Subagent] = {}
         self._cwd: str | None = None
         self._model: str | None = None
         self._active = False
@@ -110,7 +100,7 @@ class TurnNormaliser:
             "user": self._on_user,
         }
 
-    def events(self, message: Message, line: bytes) -> list[Event]:
+    def events(self, message: Message, line: bytes) -> list[e.Event]:
         """Returns the events of one message.
 
         Args:
@@ -130,29 +120,29 @@ class TurnNormaliser:
             events = [msgspec.structs.replace(event, agent=agent) for event in events]
         return self._after_session(events)
 
-    def settled(self) -> list[Event]:
+    def settled(self) -> list[e.Event]:
         """Returns the end of a turn that was steered, whose session stays idle."""
         self.steered.clear()
         return self._after_session(self._finished(self._clock(), ABSENT))
 
-    def closed(self) -> list[Event]:
+    def closed(self) -> list[e.Event]:
         """Returns the end of a turn whose process has ended; nothing if it never had a result."""
         if self.tracker.reason is None:
             return []
         return self._after_session(self._done(self._clock()))
 
-    def _after_session(self, events: list[Event]) -> list[Event]:
+    def _after_session(self, events: list[e.Event]) -> list[e.Event]:
         """Holds events back until the session is known, which has to come first."""
         if self.session_id is not None:
             return events
         self._early += events
         return self._released() if self.ended else []
 
-    def _released(self) -> list[Event]:
+    def _released(self) -> list[e.Event]:
         early, self._early = self._early, []
         return early
 
-    def _on_assistant(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _on_assistant(self, line: bytes, now: float, payload: msgspec.Raw) -> list[e.Event]:
         message = _decoded(line, AssistantMessage)
         if message is None:
             return []
@@ -179,7 +169,7 @@ class TurnNormaliser:
         block: Block,
         now: float,
         payload: msgspec.Raw,
-    ) -> list[Event]:
+    ) -> list[e.Event]:
         parent = message.parent_tool_use_id
         if block.type in _TOOL_CALLS and block.name == tools.OUTPUT_TOOL:
             self.tracker.output = msgspec.json.encode(block.input).decode()
@@ -204,7 +194,7 @@ class TurnNormaliser:
             if parent is None:
                 self.tracker.last_text = block.text
             return [
-                MessageEvent(
+                e.MessageEvent(
                     item_id=item_id,
                     text=block.text,
                     # What a subagent says is not the answer to the user.
@@ -216,11 +206,13 @@ class TurnNormaliser:
             ]
         if block.type == "thinking" and (block.thinking or streamed):
             return [
-                ReasoningEvent(item_id=item_id, text=block.thinking, timestamp=now, payload=payload)
+                e.ReasoningEvent(
+                    item_id=item_id, text=block.thinking, timestamp=now, payload=payload
+                )
             ]
         return []
 
-    def _on_user(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _on_user(self, line: bytes, now: float, payload: msgspec.Raw) -> list[e.Event]:
         message = _decoded(line, UserMessage)
         if message is None:
             return []
@@ -238,7 +230,7 @@ class TurnNormaliser:
 
     def _tool_result(
         self, block: Block, details: object, now: float, payload: msgspec.Raw
-    ) -> list[Event]:
+    ) -> list[e.Event]:
         item = self.tools.pop(block.tool_use_id, None)
         if item is None:
             return []
@@ -259,7 +251,7 @@ class TurnNormaliser:
 
     def _report(
         self, tool_use_id: str, details: object, now: float, payload: msgspec.Raw
-    ) -> list[Event]:
+    ) -> list[e.Event]:
         """The last message of a subagent that the agent has waited for: it comes here only."""
         agent = self._agents.get(tool_use_id)
         text = tools.report_of(details) if agent else ""
@@ -267,7 +259,7 @@ class TurnNormaliser:
             return []
         item_id = f"{tool_use_id}-report"
         return [
-            MessageEvent(
+            e.MessageEvent(
                 item_id=item_id,
                 text=text,
                 phase="commentary",
@@ -277,11 +269,11 @@ class TurnNormaliser:
             )
         ]
 
-    def _on_result(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _on_result(self, line: bytes, now: float, payload: msgspec.Raw) -> list[e.Event]:
         result = _decoded(line, ResultMessage)
         if result is None:
             reason = "claude sent a result in an unknown form"
-            events: list[Event] = [self.tracker.broken(reason, now, payload)]
+            events: list[e.Event] = [self.tracker.broken(reason, now, payload)]
         elif result.origin and self.tracker.reason is None:
             return []  # about work that an earlier process had left in the background
         else:
@@ -289,11 +281,11 @@ class TurnNormaliser:
         # Without reports of when it is idle, it ends with the result.
         return events if self._active else [*events, *self._done(now)]
 
-    def _on_rate_limit(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _on_rate_limit(self, line: bytes, now: float, payload: msgspec.Raw) -> list[e.Event]:
         message = _decoded(line, RateLimitMessage)
         return self.tracker.take_limit(message.rate_limit_info, now, payload) if message else []
 
-    def _on_system(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _on_system(self, line: bytes, now: float, payload: msgspec.Raw) -> list[e.Event]:
         message = _decoded(line, SystemMessage)
         if message is None:
             return []
@@ -305,7 +297,7 @@ class TurnNormaliser:
             case _:
                 return self._on_notice(line, now, payload)
 
-    def _on_notice(self, line: bytes, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _on_notice(self, line: bytes, now: float, payload: msgspec.Raw) -> list[e.Event]:
         notice = _decoded(line, Notice)
         if notice is None:
             return []
@@ -316,7 +308,7 @@ class TurnNormaliser:
                 return [self._denied(notice, now, payload)]
             case "model_fallback":
                 text = notice.message or "claude continued with its fallback model"
-                return [WarningEvent(text=text, timestamp=now, payload=payload)]
+                return [e.WarningEvent(text=text, timestamp=now, payload=payload)]
             case "compact_boundary":
                 self.tracker.acted = True
             case "status" if notice.compact_error:
@@ -333,7 +325,7 @@ class TurnNormaliser:
 
     def _begin_agent(self, notice: Notice) -> None:
         if notice.task_type == "local_agent" and notice.tool_use_id:
-            self._agents[notice.tool_use_id] = Subagent(
+            self._agents[notice.tool_use_id] = e.Subagent(
                 id=notice.tool_use_id,
                 name=notice.subagent_type or "",
                 task=notice.prompt or notice.description or "",
@@ -347,13 +339,13 @@ class TurnNormaliser:
                 agent, status=status if status in ("completed", "failed") else "interrupted"
             )
 
-    def _init(self, message: SystemMessage, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _init(self, message: SystemMessage, now: float, payload: msgspec.Raw) -> list[e.Event]:
         self.version = message.claude_code_version
         self._cwd, self._model = message.cwd, message.model
         if self.session_id is not None:
             return []
         self.session_id = message.session_id
-        session = SessionEvent(
+        session = e.SessionEvent(
             session_id=message.session_id,
             model=message.model,
             cwd=message.cwd,
@@ -363,35 +355,35 @@ class TurnNormaliser:
         )
         return [session, *self.warnings, *self._released()]
 
-    def _state_changed(self, state: str | None, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _state_changed(self, state: str | None, now: float, payload: msgspec.Raw) -> list[e.Event]:
         self._active = self._active or state != "idle"
         self.idle = self._active and state == "idle"
         return self._finished(now, payload) if self.idle and not self.steered else []
 
-    def _finished(self, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _finished(self, now: float, payload: msgspec.Raw) -> list[e.Event]:
         if self.tracker.reason is None and not self.interrupting:
             reason = "claude ended the turn without a result"
             return [self.tracker.broken(reason, now, payload), *self._done(now)]
         return self._done(now)
 
-    def _denied(self, notice: Notice, now: float, payload: msgspec.Raw) -> WarningEvent:
+    def _denied(self, notice: Notice, now: float, payload: msgspec.Raw) -> e.WarningEvent:
         if notice.tool_use_id:
             self.declined.add(notice.tool_use_id)
         text = f"claude denied {notice.tool_name or 'a tool'}"
-        return WarningEvent(
+        return e.WarningEvent(
             text=f"{text}: {notice.message}" if notice.message else text,
             timestamp=now,
             payload=payload,
         )
 
-    def _done(self, now: float) -> list[Event]:
+    def _done(self, now: float) -> list[e.Event]:
         self.ended = True
         reason = self.tracker.reason or "interrupted"
-        done: list[Event] = [DoneEvent(reason=reason, timestamp=now)]
+        done: list[e.Event] = [e.DoneEvent(reason=reason, timestamp=now)]
         if self.background:
             left = ", ".join(self.background.values())
             text = f"work in the background ends with the turn: {left}"
-            done.insert(0, WarningEvent(text=text, timestamp=now))
+            done.insert(0, e.WarningEvent(text=text, timestamp=now))
         return done
 
 
@@ -403,9 +395,9 @@ def _decoded(line: bytes, message_type: type[T]) -> T | None:
         return None
 
 
-def _other(message: Message, now: float, payload: msgspec.Raw) -> Event:
+def _other(message: Message, now: float, payload: msgspec.Raw) -> e.Event:
     name = f"{message.type}/{message.subtype}" if message.subtype else message.type
-    return OtherEvent(name=name, timestamp=now, payload=payload)
+    return e.OtherEvent(name=name, timestamp=now, payload=payload)
 
 
 def _arguments(block: Block) -> Mapping[str, object]:
@@ -413,9 +405,9 @@ def _arguments(block: Block) -> Mapping[str, object]:
     return cast("Mapping[str, object]", given) if isinstance(given, dict) else {}
 
 
-def _retry(notice: Notice, now: float, payload: msgspec.Raw) -> RetryEvent:
+def _retry(notice: Notice, now: float, payload: msgspec.Raw) -> e.RetryEvent:
     reason = " ".join(str(part) for part in (notice.error_status, notice.error) if part)
-    return RetryEvent(
+    return e.RetryEvent(
         text=f"the model request failed ({reason or 'no reason given'}); retrying",
         attempt=notice.attempt,
         delay=None if notice.retry_delay_ms is None else notice.retry_delay_ms / 1000,

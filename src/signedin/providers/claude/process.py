@@ -288,7 +288,7 @@ class ClaudeProcess:
             return ControlPeer(process, self)
         from signedin.providers.claude.sdk.peer import SdkPeer  # noqa: PLC0415 - costs a second
 
-        return SdkPeer(process, self, self.launch, self.launch.sdk)
+        return SdkPeer(process, self, self.launch.sdk)
 
     async def _initialize(self) -> None:
         launch = self.launch

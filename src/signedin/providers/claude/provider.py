@@ -33,6 +33,7 @@ from signedin.providers.claude.options import launch_for
 from signedin.providers.claude.pool import WarmPool
 from signedin.providers.claude.session import ClaudeSession
 from signedin.providers.shared.binary import found_program, require
+from signedin.providers.shared.pending_login import PendingLogins
 from signedin.providers.shared.versions import VersionCheck
 
 CLI = "claude-cli"
@@ -48,6 +49,7 @@ class ClaudeProvider(Provider):
         self._config = config
         self._accounts = accounts_for(config)
         self._pool = WarmPool(config.start_process)
+        self._logins = PendingLogins("claude")
         self._versions = VersionCheck(
             config, self.name, TESTED, lambda: find_claude(config), INSTALL
         )
@@ -124,10 +126,11 @@ class ClaudeProvider(Provider):
 
     def auth(self, options: TurnOptions) -> ClaudeAuth:
         """Returns the object that manages the account."""
-        return ClaudeAuth(self._config, self._accounts, options, self.aclose)
+        return ClaudeAuth(self._config, self._accounts, options, self._logins, self._pool.aclose)
 
     async def aclose(self) -> None:
-        """Ends all processes that are not in a conversation."""
+        """Cancels pending logins, and ends all processes that are not in a conversation."""
+        await self._logins.aclose()
         await self._pool.aclose()
 
     async def _load(self) -> None:
@@ -161,6 +164,7 @@ SPEC = ProviderSpec(
             policy=False,
             policy_commands=False,
             policy_reads=False,
+            cassette=False,
         ),
     },
     create=ClaudeProvider,

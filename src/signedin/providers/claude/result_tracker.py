@@ -9,18 +9,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from signedin.model import events as e
 from signedin.model.errors import ErrorKind
-from signedin.model.events import (
-    DoneReason,
-    ErrorEvent,
-    Event,
-    MessageEvent,
-    RateLimitEvent,
-    RateLimits,
-    RateLimitWindow,
-    Usage,
-    UsageEvent,
-)
 from signedin.providers.claude.failure import ApiError, failure_event
 from signedin.providers.claude.messages import (
     ModelUsage,
@@ -58,7 +48,7 @@ class ResultTracker:
     """
 
     def __init__(self, total_cost: float, stderr: Callable[[], str]) -> None:
-        self.reason: DoneReason | None = None
+        self.reason: e.DoneReason | None = None
         self.total_cost = total_cost
         self.api_error: ApiError | None = None
         self.last_text = ""
@@ -69,13 +59,13 @@ class ResultTracker:
         self.latest: Tokens | None = None
         self._stderr = stderr
         self._limit: RateLimitInfo | None = None
-        self._usage = Usage()
-        self._asked = Usage()
+        self._usage = e.Usage()
+        self._asked = e.Usage()
 
-    def take_request(self, tokens: Tokens, now: float, payload: msgspec.Raw) -> UsageEvent:
+    def take_request(self, tokens: Tokens, now: float, payload: msgspec.Raw) -> e.UsageEvent:
         """Returns the event for a request to the model whose result is still to come."""
         self._asked += _used(tokens)
-        return UsageEvent(
+        return e.UsageEvent(
             usage=self._usage + self._asked,
             context_tokens=all_input(tokens),
             timestamp=now,
@@ -84,14 +74,14 @@ class ResultTracker:
 
     def take_result(
         self, result: ResultMessage, model: str | None, now: float, payload: msgspec.Raw
-    ) -> list[Event]:
+    ) -> list[e.Event]:
         """Returns the events of a result."""
         self._usage += _used(result.usage, self._cost(result))
-        self._asked = Usage()
+        self._asked = e.Usage()
         if result.subtype == _MISFIT and self.latest is not None:
             # The result does not wait for the end of the answer, which it therefore leaves out.
             self._usage += _used(self.latest)
-        used = UsageEvent(
+        used = e.UsageEvent(
             usage=self._usage,
             context_tokens=None if self.latest is None else all_input(self.latest),
             context_window=_window(result.model_usage, model),
@@ -100,7 +90,7 @@ class ResultTracker:
         )
         return [used, *self._judge(result, now, payload)]
 
-    def take_limit(self, info: RateLimitInfo, now: float, payload: msgspec.Raw) -> list[Event]:
+    def take_limit(self, info: RateLimitInfo, now: float, payload: msgspec.Raw) -> list[e.Event]:
         """Returns the event for the remaining quota of the plan, if it is reported."""
         # Too many requests in a short time are reported alike, but for no window of the plan.
         rejected = info.status == "rejected" and info.rate_limit_type is not None
@@ -109,21 +99,23 @@ class ResultTracker:
             return []
         name = info.rate_limit_type or "plan"
         minutes = _SEVEN_DAYS if name.startswith("seven_day") else None
-        window = RateLimitWindow(
+        window = e.RateLimitWindow(
             used_percent=100.0 if rejected else (info.utilization or 0.0) * 100,
             minutes=_FIVE_HOURS if name == "five_hour" else minutes,
             resets_at=info.resets_at,
         )
-        return [RateLimitEvent(limits=RateLimits({name: window}), timestamp=now, payload=payload)]
+        return [
+            e.RateLimitEvent(limits=e.RateLimits({name: window}), timestamp=now, payload=payload)
+        ]
 
-    def broken(self, text: str, now: float, payload: msgspec.Raw) -> ErrorEvent:
+    def broken(self, text: str, now: float, payload: msgspec.Raw) -> e.ErrorEvent:
         """Returns the event for an end that the protocol does not provide for."""
         self.reason = "failed"
         if stderr := self._stderr().strip():
             text += f"; the end of its stderr:\n{stderr[-_SHOWN_STDERR:]}"
-        return ErrorEvent(text=text, error=ErrorKind.PROTOCOL, timestamp=now, payload=payload)
+        return e.ErrorEvent(text=text, error=ErrorKind.PROTOCOL, timestamp=now, payload=payload)
 
-    def _judge(self, result: ResultMessage, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _judge(self, result: ResultMessage, now: float, payload: msgspec.Raw) -> list[e.Event]:
         if (result.terminal_reason or "").startswith("aborted"):
             self.reason = "interrupted"
             return []
@@ -135,7 +127,7 @@ class ResultTracker:
             self.reason = "failed"
             error = ErrorKind.OTHER
             return [
-                ErrorEvent(text=self.compact_error, error=error, timestamp=now, payload=payload)
+                e.ErrorEvent(text=self.compact_error, error=error, timestamp=now, payload=payload)
             ]
         if result.is_error or result.subtype != "success" or self.api_error:
             self.reason = "failed"
@@ -151,7 +143,7 @@ class ResultTracker:
 
     def _completed(
         self, text: str, result: ResultMessage, now: float, payload: msgspec.Raw
-    ) -> list[Event]:
+    ) -> list[e.Event]:
         self.reason = "completed"
         if not text or text == self.last_text:
             return []
@@ -159,7 +151,7 @@ class ResultTracker:
         self.last_text = text
         item_id = self.output_item or f"{result.uuid}-result"
         self.output_item = None
-        return [MessageEvent(item_id=item_id, text=text, timestamp=now, payload=payload)]
+        return [e.MessageEvent(item_id=item_id, text=text, timestamp=now, payload=payload)]
 
     def _cost(self, result: ResultMessage) -> float | None:
         """The cost since the last result.
@@ -178,9 +170,9 @@ def all_input(tokens: Tokens) -> int:
     return tokens.input_tokens + cached
 
 
-def _used(tokens: Tokens, cost: float | None = None) -> Usage:
+def _used(tokens: Tokens, cost: float | None = None) -> e.Usage:
     details = tokens.output_tokens_details
-    return Usage(
+    return e.Usage(
         input_tokens=all_input(tokens),
         cached_input_tokens=tokens.cache_read_input_tokens,
         cache_write_tokens=tokens.cache_creation_input_tokens,

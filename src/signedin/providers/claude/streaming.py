@@ -10,14 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from signedin.model.events import (
-    Event,
-    MessageDeltaEvent,
-    MessageEvent,
-    OtherEvent,
-    ReasoningDeltaEvent,
-    ReasoningEvent,
-)
+from signedin.model import events as e
 from signedin.providers.claude.messages import (
     UNREADABLE,
     Message,
@@ -41,12 +34,12 @@ class _Growing:
         self.kind = kind
         self.pieces: list[str] = []
 
-    def broken_off(self, now: float) -> list[Event]:
+    def broken_off(self, now: float) -> list[e.Event]:
         """The incomplete block, if any part of it was seen."""
         if not self.pieces:
             return []
         text = "".join(self.pieces)
-        event_type = ReasoningEvent if self.kind == "thinking" else MessageEvent
+        event_type = e.ReasoningEvent if self.kind == "thinking" else e.MessageEvent
         return [event_type(item_id=self.item_id, text=text, complete=False, timestamp=now)]
 
 
@@ -68,11 +61,11 @@ class Streams:
             another one. What the last request took comes with the result.
     """
 
-    def __init__(self, asked: Callable[[Tokens, float, msgspec.Raw], Event]) -> None:
+    def __init__(self, asked: Callable[[Tokens, float, msgspec.Raw], e.Event]) -> None:
         self._asked = asked
         self._streams: dict[str | None, _Stream] = {}
 
-    def events(self, message: Message, now: float, payload: msgspec.Raw) -> list[Event]:
+    def events(self, message: Message, now: float, payload: msgspec.Raw) -> list[e.Event]:
         """Returns the events of a ``stream_event``.
 
         The input of the tool for structured output is the answer.
@@ -81,7 +74,7 @@ class Streams:
         parent = message.parent_tool_use_id
         if part.type == "content_block_delta":
             return self._delta(parent, part, now, payload)
-        events: list[Event] = []
+        events: list[e.Event] = []
         if part.type == "message_start":
             old = self._streams.get(parent, _Stream())
             self._streams[parent] = _Stream(part.message)
@@ -111,7 +104,7 @@ class Streams:
 
     def _delta(
         self, parent: str | None, part: StreamPart, now: float, payload: msgspec.Raw
-    ) -> list[Event]:
+    ) -> list[e.Event]:
         stream = self._streams.get(parent)
         block = stream.blocks.get(part.index) if stream else None
         if block is None:
@@ -119,14 +112,14 @@ class Streams:
         if part.delta.type == "text_delta":
             block.pieces.append(part.delta.text)
             return [
-                MessageDeltaEvent(
+                e.MessageDeltaEvent(
                     item_id=block.item_id, text=part.delta.text, timestamp=now, payload=payload
                 )
             ]
         if part.delta.type == "input_json_delta" and block.kind == OUTPUT:
             block.pieces.append(part.delta.partial_json)
             return [
-                MessageDeltaEvent(
+                e.MessageDeltaEvent(
                     item_id=block.item_id,
                     text=part.delta.partial_json,
                     timestamp=now,
@@ -136,7 +129,7 @@ class Streams:
         if part.delta.type == "thinking_delta":
             block.pieces.append(part.delta.thinking)
             return [
-                ReasoningDeltaEvent(
+                e.ReasoningDeltaEvent(
                     item_id=block.item_id, text=part.delta.thinking, timestamp=now, payload=payload
                 )
             ]
@@ -152,8 +145,8 @@ def _all_of(begun: Tokens, ended: Tokens) -> Tokens:
     )
 
 
-def _other(part: StreamPart, now: float, payload: msgspec.Raw) -> Event:
-    return OtherEvent(name=f"stream_event/{part.type}", timestamp=now, payload=payload)
+def _other(part: StreamPart, now: float, payload: msgspec.Raw) -> e.Event:
+    return e.OtherEvent(name=f"stream_event/{part.type}", timestamp=now, payload=payload)
 
 
 def _read(event: msgspec.Raw) -> StreamPart:

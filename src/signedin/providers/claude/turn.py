@@ -19,13 +19,10 @@ from signedin.providers.claude.process import ClaudeProcess
 from signedin.providers.claude.prompt import user_message
 from signedin.providers.claude.questions import answer_question, screen
 from signedin.providers.shared.elicitation import Elicitation
-from signedin.providers.shared.turn_queue import TurnQueue
+from signedin.providers.shared.turn_queue import STOP_SECONDS, TurnQueue
 
 if TYPE_CHECKING:
     from signedin.tools.tool import ToolResult
-
-STOP_SECONDS = 3.0
-"""How long Claude Code may take to end an interrupted turn; 0.02 s when all is well."""
 
 _log = logging.getLogger("signedin.claude")
 

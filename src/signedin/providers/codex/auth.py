@@ -13,7 +13,7 @@ import msgspec
 from signedin.accounts.billing import Account, Accounts, assure_billing
 from signedin.accounts.hints import sign_in_command, typed_here
 from signedin.accounts.status import AuthMode, AuthStatus, LoginMethod, Payer
-from signedin.model.errors import CommandExecutionError, InvalidOptionError, SignedinError
+from signedin.model.errors import InvalidOptionError, SignedinError
 from signedin.providers.base import ProviderConfig
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.account.home import (
@@ -22,7 +22,7 @@ from signedin.providers.codex.account.home import (
     require_home,
 )
 from signedin.providers.codex.account.login_file import login_is_whole
-from signedin.providers.codex.account.sign_in import PendingLogin, PendingLogins
+from signedin.providers.codex.account.sign_in import CodexFlow
 from signedin.providers.codex.account.transfer import export_login, import_login
 from signedin.providers.codex.account.variables import API_KEY_VARIABLE, TOKEN_VARIABLE
 from signedin.providers.codex.app_server.launch import launch
@@ -30,7 +30,7 @@ from signedin.providers.codex.app_server.process import AppServer
 from signedin.providers.codex.binary import find_codex
 from signedin.providers.shared.binary import require
 from signedin.providers.shared.environment import child_environment
-from signedin.wire.terminal import run_in_terminal
+from signedin.providers.shared.pending_login import PendingLogin, PendingLogins, login_in_terminal
 
 Connect = Callable[[], AbstractAsyncContextManager[AppServer]]
 """Returns a server with the environment of a turn."""
@@ -120,18 +120,14 @@ class CodexAuth:
             sys.stderr.write(
                 f"Where Codex says `codex login --device-auth`, type: {typed_here(ours)}\n"
             )
-        code = await run_in_terminal([str(program), "login"], env=environment)
-        if code:
-            raise CommandExecutionError(
-                f"codex login ended with exit code {code}; the sign-in failed", returncode=code
-            )
+        await login_in_terminal("codex", program, ["login"], environment)
         await self._changed()
 
     async def start_login(self, method: LoginMethod, api_key: str | None) -> PendingLogin:
         """Begins a login in an app-server of its own."""
         account = self._accounts.choose_for_login(self._env)
         server = await launch(self._config, self._env, account=account)
-        return await self._logins.start(server, method, api_key, self._changed)
+        return await self._logins.start(CodexFlow(server, method, api_key, self._changed))
 
     async def logout(self) -> None:
         """Makes Codex revoke and forget the login."""

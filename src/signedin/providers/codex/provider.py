@@ -26,11 +26,11 @@ from signedin.providers.base import (
     SessionRequest,
 )
 from signedin.providers.codex.account.home import accounts_for, refuse_other_payer, require_login
-from signedin.providers.codex.account.sign_in import PendingLogins
 from signedin.providers.codex.app_server.launch import launch
 from signedin.providers.codex.binary import TESTED, find_codex
 from signedin.providers.codex.options import CodexOptions
 from signedin.providers.shared.codex_program import INSTALL
+from signedin.providers.shared.pending_login import PendingLogins
 from signedin.providers.shared.versions import VersionCheck
 from signedin.wire.inherited import not_of
 
@@ -65,7 +65,7 @@ class AppServerProvider(Provider):
         self._versions = VersionCheck(
             config, self.name, TESTED, lambda: find_codex(config), INSTALL
         )
-        self._logins = PendingLogins()
+        self._logins = PendingLogins("codex")
         self._starting = asyncio.Lock()
 
     async def open_session(self, request: SessionRequest) -> CodexSession:
@@ -212,7 +212,7 @@ class AppServerProvider(Provider):
             connect=connect,
             logins=self._logins,
             on_change=self._end_servers,
-            key_counts=False,
+            key_counts=self._config.transport == EXEC,
         )
 
     async def aclose(self) -> None:
@@ -254,18 +254,13 @@ SPEC = ProviderSpec(
             failures=True,
             sessions=True,
             resume=True,
-            ephemeral=True,
             interrupt=True,
             workspace=True,
             sandboxed=True,
             own_sandbox=True,
             command_output=True,
-            images=True,
             effort=True,
-            instructions=True,
-            output_schema=True,
             usage=True,
-            cassette=True,
         ),
     },
     create=_create,
@@ -274,10 +269,9 @@ SPEC = ProviderSpec(
     install=INSTALL,
     login=sign_in_command("codex"),
     quirks=(
-        "`codex-exec` takes images as files only",
         "`codex-exec` takes no configuration with secrets: all users can read a command line",
-        "`codex-exec` and resumed sessions report immediate refusals at the end of the turn",
-        "ephemeral ones do not report them: only the model learns of them",
+        "`codex-exec` does not report immediate refusals: only the model learns of them",
+        "resumed sessions report them at the end of the turn, ephemeral ones do not",
         "it asks questions only in a session that began with `on_question=`",
     ),
 )

@@ -1,6 +1,6 @@
 """Commands and patches that Codex refuses at once: no item reports them, only the model learns it.
 
-Seen with codex 0.163 and 0.169, through the app-server and through ``codex exec``.
+Seen with codex 0.163 and 0.169.
 """
 
 from __future__ import annotations
@@ -151,13 +151,6 @@ class Refused:
             if call is not None and item.call_id not in self._reported:
                 return _events(call, item.text, self._cwd, msgspec.Raw(line))
         return []
-
-
-def refused_in(home: Path, thread_id: str, cwd: Path) -> list[Event]:
-    """Returns the events of the last turn of a thread that is stored in a home of Codex."""
-    # The file is named after the thread's beginning and its id.
-    file = next(home.glob(f"sessions/*/*/*/rollout-*-{thread_id}.jsonl"), None)
-    return Refused(cwd).stored(file) if file else []
 
 
 def _events(call: _ResponseItem, words: str, cwd: Path, payload: msgspec.Raw) -> list[Event]:

@@ -11,24 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
+from signedin.model import events as e
 from signedin.model.approvals import Host
 from signedin.model.errors import ErrorKind, SignedinError, UsageLimitError
-from signedin.model.events import (
-    CommandEvent,
-    DoneEvent,
-    DoneReason,
-    ErrorEvent,
-    Event,
-    FallbackEvent,
-    FileChangeEvent,
-    MessageEvent,
-    RateLimitEvent,
-    RateLimits,
-    SessionEvent,
-    ToolEvent,
-    WarningEvent,
-    event_from_error,
-)
 from signedin.model.options import TurnOptions
 from signedin.model.results import PastTurn, answer_text
 from signedin.model.retry import LONGEST_SECONDS, UNKNOWN_SECONDS, has_acted
@@ -78,13 +63,13 @@ class FallbackTurn:
         self._start = start
         self._turn: ProviderTurn | None = None
         self._closing = asyncio.Event()
-        self._limit: ErrorEvent | None = None
-        self._limits: RateLimits | None = None
+        self._limit: e.ErrorEvent | None = None
+        self._limits: e.RateLimits | None = None
         self._waits_until: float | None = None
         self._sends = self._first_prompt
         self._context = copy_context()
-        self._done: dict[str, Event] = {}
-        self._ready: list[Event] = []
+        self._done: dict[str, e.Event] = {}
+        self._ready: list[e.Event] = []
         self._sent = False
         self._has_session = False
         self._moves = 0
@@ -104,7 +89,7 @@ class FallbackTurn:
             await self.aclose()
             raise
 
-    async def next_events(self) -> Sequence[Event]:
+    async def next_events(self) -> Sequence[e.Event]:
         """Waits for the next events; see `ProviderTurn.next_events`."""
         if self._ready:
             ready, self._ready = self._ready, []
@@ -114,13 +99,13 @@ class FallbackTurn:
         try:
             events = self._passed(await self._turn.next_events())
         except UsageLimitError as error:
-            self._limit = event_from_error(error)
+            self._limit = e.event_from_error(error)
             events = [interrupted_done("failed")]
         if self._limit is None or not _is_end(events):
             return events
         limit, self._limit = self._limit, None
         done = events[-1]
-        if isinstance(done, DoneEvent) and done.reason != "failed":
+        if isinstance(done, e.DoneEvent) and done.reason != "failed":
             return [*events[:-1], limit, self._noted(done)]
         return [*events[:-1], *await self._unless_closing(self._after(limit))]
 
@@ -146,7 +131,9 @@ class FallbackTurn:
         await self._close_inner()
         self._ended("interrupted")  # unless it has already
 
-    async def _unless_closing(self, work: Coroutine[object, object, list[Event]]) -> list[Event]:
+    async def _unless_closing(
+        self, work: Coroutine[object, object, list[e.Event]]
+    ) -> list[e.Event]:
         """Does something unless the turn is closed meanwhile."""
         loop = asyncio.get_running_loop()
         working = loop.create_task(work, context=self._context)
@@ -159,7 +146,7 @@ class FallbackTurn:
             await finish(_cancelled(working, closing))
         return [interrupted_done("interrupted")]
 
-    async def _begin(self) -> list[Event]:
+    async def _begin(self) -> list[e.Event]:
         """Sends the prompt, unless the plan is known to be used up or is waited for."""
         if self._waits_until is not None:
             nap = min(self._waits_until - time.time(), self._longest_nap())
@@ -175,10 +162,10 @@ class FallbackTurn:
         try:
             await self._send(member)
         except UsageLimitError as error:
-            return await self._after(event_from_error(error))
+            return await self._after(e.event_from_error(error))
         notes, self._session.notes = self._session.notes, []
         notices, self._session.inner.notices = self._session.inner.notices, ()
-        warnings = [WarningEvent(text=text, timestamp=time.time()) for text in notices]
+        warnings = [e.WarningEvent(text=text, timestamp=time.time()) for text in notices]
         return [*notes, *warnings]
 
     async def _send(self, member: Member) -> None:
@@ -211,40 +198,40 @@ class FallbackTurn:
         """A time limit for silence does not apply to a wait that was asked for."""
         return min(_NAP_SECONDS, (self._options.idle_timeout or 2 * _NAP_SECONDS) / 2)
 
-    def _passed(self, events: Sequence[Event]) -> list[Event]:
+    def _passed(self, events: Sequence[e.Event]) -> list[e.Event]:
         """Notes what the turn has done; holds back why it fails if that is a plan used up."""
-        passed: list[Event] = []
+        passed: list[e.Event] = []
         for event in events:
-            if isinstance(event, ErrorEvent) and event.error is ErrorKind.USAGE_LIMIT:
+            if isinstance(event, e.ErrorEvent) and event.error is ErrorKind.USAGE_LIMIT:
                 self._limit = event
                 continue
             passed.append(self._noted(event))
         return passed
 
-    def _noted(self, event: Event) -> Event:
+    def _noted(self, event: e.Event) -> e.Event:
         if self._moves and (item_id := getattr(event, "item_id", None)) is not None:
             # Two providers, or two conversations, may give the same id to different items.
             event = msgspec.structs.replace(event, item_id=f"{self._moves}/{item_id}")
         match event:
-            case SessionEvent():
+            case e.SessionEvent():
                 self._has_session = True
                 member = self._session.member
                 return msgspec.structs.replace(
                     event, provider=member.name, transport=member.config.transport
                 )
-            case RateLimitEvent():
+            case e.RateLimitEvent():
                 self._limits = event.limits
-            case MessageEvent():
+            case e.MessageEvent():
                 self._done[event.item_id] = event
-            case CommandEvent() | FileChangeEvent() | ToolEvent() if event.status != "output":
+            case e.CommandEvent() | e.FileChangeEvent() | e.ToolEvent() if event.status != "output":
                 self._done[event.item_id] = event
-            case DoneEvent() if self._limit is None:
+            case e.DoneEvent() if self._limit is None:
                 self._ended(event.reason)
             case _:
                 pass
         return event
 
-    async def _after(self, limit: ErrorEvent) -> list[Event]:
+    async def _after(self, limit: e.ErrorEvent) -> list[e.Event]:
         """Stores that the plan is used up, in all of its windows, and continues."""
         windows = self._windows(limit)
         await self._session.owner.used_up.note(self._session.member.plan, windows)
@@ -252,7 +239,7 @@ class FallbackTurn:
             limit = msgspec.structs.replace(limit, resets_at=max(windows.values()))
         return await self._go_on(limit)
 
-    def _windows(self, limit: ErrorEvent) -> dict[str, float]:
+    def _windows(self, limit: e.ErrorEvent) -> dict[str, float]:
         now = time.time()
         reported = self._limits.windows if self._limits else {}
         windows = {
@@ -267,7 +254,7 @@ class FallbackTurn:
             return {"limit": now + UNKNOWN_SECONDS}
         return windows if max(windows.values()) > now else {"limit": now + _STALE_SECONDS}
 
-    async def _go_on(self, limit: ErrorEvent) -> list[Event]:
+    async def _go_on(self, limit: e.ErrorEvent) -> list[e.Event]:
         """Decides who continues."""
         await self._close_inner()
         on_limit = self._session.owner.on_limit
@@ -292,7 +279,7 @@ class FallbackTurn:
         self._moved(successor)
         return [event]
 
-    async def _wait(self, limit: ErrorEvent) -> list[Event]:
+    async def _wait(self, limit: e.ErrorEvent) -> list[e.Event]:
         """Waits for the plan, then sends what the conversation needs."""
         session, event = self._session, self._fallback(limit, self._session.member)
         ends = await session.owner.used_up.until()
@@ -320,10 +307,10 @@ class FallbackTurn:
         self._moves += 1
         self._sent, self._has_session, self._limits = False, False, None
 
-    def _fallback(self, limit: ErrorEvent, successor: Member) -> FallbackEvent:
+    def _fallback(self, limit: e.ErrorEvent, successor: Member) -> e.FallbackEvent:
         member = self._session.member
         moves = successor is not member
-        return FallbackEvent(
+        return e.FallbackEvent(
             text=limit.text,
             timestamp=time.time(),
             payload=limit.payload,
@@ -334,7 +321,7 @@ class FallbackTurn:
             skipped=not self._has_session,
         )
 
-    async def _all_used_up(self, limit: ErrorEvent) -> ErrorEvent:
+    async def _all_used_up(self, limit: e.ErrorEvent) -> e.ErrorEvent:
         """Returns the failure of a turn that nobody can continue."""
         owner = self._session.owner
         if len(owner.members) == 1:
@@ -346,18 +333,18 @@ class FallbackTurn:
         text = f"the plans of {owner.name} are used up{when}: {limit.text}"
         return msgspec.structs.replace(limit, text=text, resets_at=resets_at)
 
-    def _failed(self, limit: ErrorEvent, hint: str = "") -> list[Event]:
+    def _failed(self, limit: e.ErrorEvent, hint: str = "") -> list[e.Event]:
         self._ended("failed")
         text = f"{limit.text} ({hint})" if hint else limit.text
         return [msgspec.structs.replace(limit, text=text), interrupted_done("failed")]
 
-    def _ended(self, reason: DoneReason) -> None:
+    def _ended(self, reason: e.DoneReason) -> None:
         """Adds the turn to its conversation, if it got there and once."""
         if not self._sent:
             return
         self._sent = False
         answer = answer_text(
-            [event for event in self._done.values() if isinstance(event, MessageEvent)]
+            [event for event in self._done.values() if isinstance(event, e.MessageEvent)]
         )
         self._session.turn_ended(
             PastTurn(id=None, prompt=self._prompt, text=answer, events=(), reason=reason)
@@ -374,14 +361,14 @@ def clock(unix: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(unix))
 
 
-def _limit_event(text: str, resets_at: float) -> ErrorEvent:
-    return ErrorEvent(
+def _limit_event(text: str, resets_at: float) -> e.ErrorEvent:
+    return e.ErrorEvent(
         text=text, timestamp=time.time(), error=ErrorKind.USAGE_LIMIT, resets_at=resets_at
     )
 
 
-def _is_end(events: Sequence[Event]) -> bool:
-    return bool(events) and isinstance(events[-1], DoneEvent)
+def _is_end(events: Sequence[e.Event]) -> bool:
+    return bool(events) and isinstance(events[-1], e.DoneEvent)
 
 
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:

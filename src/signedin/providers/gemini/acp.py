@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from signedin.accounts.hints import typed_here
 from signedin.model.errors import ErrorKind, UnsupportedOptionError
 from signedin.model.options import TurnOptions
+from signedin.providers.acp.catalogue import AgentTraits
 from signedin.providers.acp.dialect import Launch, TurnSettings, check_mode
-from signedin.providers.acp.normalise import STOP_FAILURES
 from signedin.providers.acp.process import ACPAgent, ClientFeatures
 from signedin.providers.base import Installation, ProviderConfig
 from signedin.providers.gemini import options as gemini
@@ -31,18 +30,15 @@ class GeminiDialect:
     """Gemini CLI among the agents that speak ACP."""
 
     name = "gemini"
-    install = gemini.INSTALL
     tested = gemini.TESTED
-    late_replay = True
-    replays_open = False
-    adds_up_tokens = False
-    has_notices = False
-    # It reports a prompt that does not fit, but not an answer that is cut off (0.61).
-    stop_failures = {**STOP_FAILURES, "max_tokens": ErrorKind.CONTEXT_WINDOW}  # noqa: RUF012
-    keeps_folder = False
-    free_models = ""
-    scratch: Mapping[str, str] = {}
-    fixed_options = frozenset({"extra_argv", "include_directories", "sandbox"})
+    traits = AgentTraits(
+        install=gemini.INSTALL,
+        late_replay=True,
+        replays_open=False,
+        # It reports a prompt that does not fit, but not an answer that is cut off (0.61).
+        stop_failures={"max_tokens": ErrorKind.CONTEXT_WINDOW},
+        fixed_options=frozenset({"extra_argv", "include_directories", "sandbox"}),
+    )
 
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config

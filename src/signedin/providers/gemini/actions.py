@@ -6,13 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from signedin.model.events import (
-    CommandEvent,
-    FileChange,
-    FileChangeEvent,
-    ItemStatus,
-    ToolEvent,
-)
+from signedin.model import events as e
 from signedin.providers.acp.toolcalls import unified_diff
 
 COMMAND = "run_shell_command"
@@ -29,17 +23,17 @@ class ToolUse(msgspec.Struct, frozen=True):
 
 def action_event(
     use: ToolUse,
-    status: ItemStatus,
+    status: e.ItemStatus,
     output: str,
     payload: msgspec.Raw,
     *,
     timestamp: float,
     cwd: str | None = None,
     exit_code: int | None = None,
-) -> CommandEvent | FileChangeEvent | ToolEvent:
+) -> e.CommandEvent | e.FileChangeEvent | e.ToolEvent:
     """Returns the event of a command, a file change or the call of another tool."""
     if use.tool_name == COMMAND:
-        return CommandEvent(
+        return e.CommandEvent(
             item_id=use.tool_id,
             command=str(use.parameters.get("command", "")),
             status=status,
@@ -51,7 +45,7 @@ def action_event(
         )
     if use.tool_name in EDITS:
         change = _change(use.parameters)
-        return FileChangeEvent(
+        return e.FileChangeEvent(
             item_id=use.tool_id,
             changes=(change,),
             status=status,
@@ -59,7 +53,7 @@ def action_event(
             timestamp=timestamp,
             payload=payload,
         )
-    return ToolEvent(
+    return e.ToolEvent(
         item_id=use.tool_id,
         name=use.tool_name,
         status=status,
@@ -71,10 +65,10 @@ def action_event(
     )
 
 
-def _change(parameters: Mapping[str, object]) -> FileChange:
+def _change(parameters: Mapping[str, object]) -> e.FileChange:
     """The change as requested; the program reports no more about it."""
     path = str(parameters.get("file_path", ""))
     if "old_string" in parameters:
         old, new = (str(parameters.get(name, "")) for name in ("old_string", "new_string"))
-        return FileChange(path, "update", unified_diff(old, new))
-    return FileChange(path, "add", str(parameters.get("content", "")))
+        return e.FileChange(path, "update", unified_diff(old, new))
+    return e.FileChange(path, "add", str(parameters.get("content", "")))

@@ -6,7 +6,7 @@ from typing import Literal, NoReturn
 
 from signedin.accounts.homes import isolated_home
 from signedin.accounts.status import AsyncLogin, AuthStatus, LoginMethod
-from signedin.model.errors import CommandExecutionError, UnsupportedOptionError
+from signedin.model.errors import UnsupportedOptionError
 from signedin.model.options import TurnOptions
 from signedin.providers.base import ProviderConfig
 from signedin.providers.gemini.account.home import (
@@ -18,7 +18,7 @@ from signedin.providers.gemini.account.method import findings, interpret
 from signedin.providers.gemini.options import find_gemini, start_with
 from signedin.providers.shared.binary import require
 from signedin.providers.shared.environment import child_environment
-from signedin.wire.terminal import run_in_terminal
+from signedin.providers.shared.pending_login import login_in_terminal
 
 
 class GeminiAuth:
@@ -66,9 +66,7 @@ class GeminiAuth:
         external = self._config.auth_source == "external"
         changes = {} if external else isolated_changes(self._config.account)
         env = child_environment("gemini", self._config.env_policy, {**changes, **self._options.env})
-        code = await run_in_terminal([str(program)], env=env)
-        if code:
-            raise CommandExecutionError(f"gemini ended with exit code {code}", returncode=code)
+        await login_in_terminal("gemini", program, [], env)
 
     async def start_login(self, method: LoginMethod, api_key: str | None) -> AsyncLogin:
         """Not supported.

@@ -8,6 +8,9 @@ from typing import Generic, TypeVar
 
 from signedin.wire.gate import Gate
 
+STOP_SECONDS = 3.0
+"""How long an agent may take to end a turn it was asked to stop; it takes 5 to 75 ms."""
+
 HIGH_WATER = 4096
 """Entries a turn buffers for a slow consumer before the producer has to wait."""
 

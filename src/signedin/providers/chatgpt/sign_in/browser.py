@@ -28,8 +28,10 @@ class BrowserFlow:
         user_code: Always ``None``.
     """
 
+    wants_code = False  # the browser is redirected here; `submit` is for one elsewhere
+
     def __init__(self, exchange: CodeExchange) -> None:
-        self.url = ""
+        self.url: str | None = None
         self.user_code: str | None = None
         self._exchange = exchange
         self._verifier = secrets.token_urlsafe(64)

@@ -32,8 +32,10 @@ class DeviceFlow:
         user_code: What to type.
     """
 
+    wants_code = False
+
     def __init__(self, exchange: CodeExchange, addresses: DeviceCodes) -> None:
-        self.url = addresses.page
+        self.url: str | None = addresses.page
         self.user_code: str | None = None
         self._exchange = exchange
         self._addresses = addresses
@@ -77,13 +79,13 @@ class DeviceFlow:
         authorization = AuthorizationCode(code, self._addresses.redirect_uri, verifier)
         await self._exchange.complete(self._exchange.profile.client_id, authorization)
 
-    async def submit(self, address: str) -> None:
+    async def submit(self, code: str) -> None:
         """Not supported: no browser is redirected.
 
         Raises:
             UnsupportedOptionError: Always.
         """
-        del address
+        del code
         raise UnsupportedOptionError("chatgpt", "submit_code", "type the code on the page instead")
 
     async def aclose(self) -> None:

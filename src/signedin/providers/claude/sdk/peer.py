@@ -1,8 +1,8 @@
-"""Claude Code driven by the official SDK: it begins the conversation and answers the questions.
+"""Claude Code driven by the official SDK: it begins the conversation and calls what is its own.
 
 The SDK gets what belongs to the control protocol, through a transport of ours; it calls the
-caller's hooks, asks for permissions and serves the tools. Messages go to the turn as they are,
-since the SDK leaves out parts of them. Seen with claude-agent-sdk 0.2.186.
+caller's hooks and MCP servers. Other questions are answered here, as without it, and messages go to
+the turn as they are, since the SDK leaves out parts of them. Seen with claude-agent-sdk 0.2.186.
 """
 
 from __future__ import annotations
@@ -12,23 +12,11 @@ import dataclasses
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import Any, Literal
 
 import msgspec
-from claude_agent_sdk import (
-    ClaudeAgentOptions,
-    ClaudeSDKClient,
-    PermissionResultAllow,
-    PermissionResultDeny,
-    SdkMcpTool,
-    ToolAnnotations,
-    ToolPermissionContext,
-    Transport,
-    create_sdk_mcp_server,
-)
-from claude_agent_sdk.types import McpServerConfig, PermissionUpdate
+from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient, Transport
 
-from signedin import __version__
 from signedin.model.errors import (
     ProtocolError,
     SignedinError,
@@ -36,25 +24,12 @@ from signedin.model.errors import (
     TransportClosedError,
 )
 from signedin.providers.claude.control import START_SECONDS, ControlListener, ControlPeer
-from signedin.providers.claude.launch import Launch
-from signedin.providers.claude.messages import UNREADABLE, CanUseTool, ControlAnswer, Message
-from signedin.providers.claude.tool_server import SERVER, CallTool, Listing, shown
+from signedin.providers.claude.messages import UNREADABLE, ControlAnswer, Message
+from signedin.providers.claude.tool_server import SERVER
 from signedin.wire.jsonl import encode_line
 from signedin.wire.process import Process
 
-if TYPE_CHECKING:
-    from signedin.tools.tool import ToolResult
-
 _log = logging.getLogger("signedin.claude")
-_PermissionResult = PermissionResultAllow | PermissionResultDeny
-
-
-class SdkListener(ControlListener, Protocol):
-    """Receives what Claude Code sends, and calls the tools."""
-
-    async def call_tool(self, name: str, arguments: object) -> ToolResult:
-        """Calls a Python tool."""
-        ...
 
 
 class SdkPeer(ControlPeer):
@@ -63,28 +38,21 @@ class SdkPeer(ControlPeer):
     Args:
         process: The running process.
         listener: Receives the messages.
-        launch: How the process was started.
         options: The SDK's options.
     """
 
     def __init__(
-        self, process: Process, listener: SdkListener, launch: Launch, options: ClaudeAgentOptions
+        self, process: Process, listener: ControlListener, options: ClaudeAgentOptions
     ) -> None:
         super().__init__(process, listener)
-        self._listener = listener
         self._wire = _SdkTransport(process)
-        self._asked: dict[str, msgspec.Raw] = {}
         self._closed: asyncio.Future[SignedinError] = asyncio.get_running_loop().create_future()
-        own = cast("dict[str, McpServerConfig]", options.mcp_servers)
-        tools = _tool_server(launch.tools, listener.call_tool) if launch.tools else {}
         self._client = ClaudeSDKClient(
             dataclasses.replace(
                 options,
-                mcp_servers={**own, **tools},
                 # The command line has these; here they would only be warned of.
                 allowed_tools=[],
                 permission_mode=None,
-                can_use_tool=self._may_use,
                 permission_prompt_tool_name=None,
             ),
             self._wire,
@@ -119,22 +87,24 @@ class SdkPeer(ControlPeer):
     def take_answer(self, message: Message, line: bytes) -> None:
         """Takes an answer to us or to the SDK."""
         super().take_answer(message, line)
-        if not self._hand_on(line, message.response, ControlAnswer):
-            _log.warning("an answer of claude was not passed to the SDK, which could not read it")
+        with suppress(*UNREADABLE):
+            msgspec.json.decode(message.response, type=ControlAnswer)
+            if self._hand_on(line):
+                return
+        _log.warning("an answer of claude was not passed to the SDK, which could not read it")
 
     def take_request(self, message: Message, line: bytes) -> None:
-        """Asks the SDK to answer a question; one that it could not read is answered here."""
+        """Asks the SDK about the caller's hooks and servers; other questions are answered here."""
         with suppress(*UNREADABLE):
-            asked = msgspec.json.decode(message.request, type=CanUseTool)
-            self._asked[asked.tool_use_id] = message.request
-        if not self._hand_on(line, message.request, _PermissionRequest):
-            # Also a question of an MCP server, which the SDK has no handler for.
-            super().take_request(message, line)
+            asked = msgspec.json.decode(message.request, type=_SdkRequest)
+            if asked.server_name != SERVER and self._hand_on(line):
+                return
+        super().take_request(message, line)
 
     def take_cancel(self, message: Message, line: bytes) -> None:
         """Takes a question back from the SDK."""
         super().take_cancel(message, line)
-        self._hand_on(line, message.response, object)
+        self._hand_on(line)
 
     def close(self, error: SignedinError) -> None:
         """Reports to everyone waiting that nothing more will come."""
@@ -148,29 +118,13 @@ class SdkPeer(ControlPeer):
         await self._client.disconnect()
         await super().aclose()
 
-    def _hand_on(self, line: bytes, part: msgspec.Raw, kind: type) -> bool:
+    def _hand_on(self, line: bytes) -> bool:
         """Gives the SDK a message that it can read; with any other it would stop reading."""
         try:
-            msgspec.json.decode(part, type=kind)
             self._wire.feed(msgspec.json.decode(line, type=dict[str, Any]))
         except UNREADABLE:
             return False
         return True
-
-    async def _may_use(
-        self, name: str, arguments: dict[str, Any], context: ToolPermissionContext
-    ) -> _PermissionResult:
-        del arguments  # the question has them
-        question = self._asked.pop(context.tool_use_id or "", None)
-        if question is None:
-            raise ProtocolError(f"claude asked for {name!r} without saying for which call")
-        answer = msgspec.convert(await self._listener.on_request(question), _Answer)
-        if answer.behavior == "deny":
-            return PermissionResultDeny(message=answer.message, interrupt=answer.interrupt)
-        updates = [PermissionUpdate.from_dict(update) for update in answer.updated_permissions]
-        return PermissionResultAllow(
-            updated_input=answer.updated_input, updated_permissions=updates or None
-        )
 
 
 class _SdkTransport(Transport):
@@ -216,38 +170,8 @@ class _SdkTransport(Transport):
         """Does nothing: the owner of the process ends it."""
 
 
-class _PermissionRequest(msgspec.Struct, frozen=True):
+class _SdkRequest(msgspec.Struct, frozen=True):
     """A question that the SDK can answer."""
 
-    subtype: Literal["can_use_tool", "hook_callback", "mcp_message"]
-
-
-class _Answer(msgspec.Struct, frozen=True, rename="camel"):
-    behavior: str
-    message: str = ""
-    interrupt: bool = False
-    updated_input: dict[str, Any] | None = None
-    updated_permissions: list[dict[str, Any]] = []
-
-
-def _tool_server(tools: tuple[Listing, ...], call_tool: CallTool) -> dict[str, McpServerConfig]:
-    served = [_tool(tool, call_tool) for tool in tools]
-    return {SERVER: create_sdk_mcp_server(SERVER, __version__, served)}
-
-
-def _tool(listed: Listing, call_tool: CallTool) -> SdkMcpTool[Any]:
-    tool = msgspec.convert(listed, _Listed)
-
-    async def handler(arguments: dict[str, Any]) -> dict[str, Any]:
-        result = shown(await call_tool(tool.name, arguments))
-        return {"content": result["content"], "is_error": result["isError"]}
-
-    annotations = ToolAnnotations.model_validate(tool.annotations)
-    return SdkMcpTool(tool.name, tool.description, tool.input_schema, handler, annotations)
-
-
-class _Listed(msgspec.Struct, frozen=True, rename="camel"):
-    name: str
-    description: str
-    input_schema: dict[str, Any]
-    annotations: dict[str, bool]
+    subtype: Literal["hook_callback", "mcp_message"]
+    server_name: str = ""

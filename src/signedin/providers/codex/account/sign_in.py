@@ -1,8 +1,7 @@
-"""Pending logins: each in an app-server of its own, which ends with it."""
+"""Pending logins of Codex: each in an app-server of its own, which ends with it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -20,77 +19,40 @@ from signedin.runtime.aio import finish
 if TYPE_CHECKING:
     from signedin.providers.codex.app_server.process import AppServer
 
-CANCEL_SECONDS = 10.0
-"""How long Codex may take to cancel; normally 0.01 s."""
 
+class CodexFlow:
+    """One sign-in; see `Flow`.
 
-class PendingLogins:
-    """The pending logins of one client."""
+    Args:
+        server: Signs in to the home it was started with.
+        method: How.
+        api_key: The key, for the method ``api-key``.
+        on_success: Called when somebody has signed in.
+    """
 
-    def __init__(self) -> None:
-        self._open: set[PendingLogin] = set()
+    wants_code = False
 
-    async def start(
+    def __init__(
         self,
         server: AppServer,
         method: LoginMethod,
         api_key: str | None,
         on_success: Callable[[], Awaitable[None]],
-    ) -> PendingLogin:
-        """Begins a login.
-
-        Args:
-            server: Signs in to the home it was started with; it is ended with the login.
-            method: How.
-            api_key: The key, for the method ``api-key``.
-            on_success: Called when somebody has signed in.
-        """
-        login = PendingLogin(server, on_success, self._open.discard)
-        self._open.add(login)
-        try:
-            await login.begin(method, api_key)
-        except BaseException:
-            await login.aclose()
-            raise
-        return login
-
-    async def aclose(self) -> None:
-        """Cancels all logins."""
-        async with asyncio.TaskGroup() as group:
-            for login in self._open:
-                group.create_task(login.aclose())
-
-
-class PendingLogin:
-    """A pending login; see `AsyncLogin`.
-
-    Attributes:
-        url: The page to open.
-        user_code: What to type there, for the method ``device``.
-        wants_code: The page shows no code.
-    """
-
-    def __init__(
-        self,
-        server: AppServer,
-        on_success: Callable[[], Awaitable[None]],
-        on_end: Callable[[PendingLogin], None],
     ) -> None:
         self.url: str | None = None
         self.user_code: str | None = None
-        self.wants_code = False
         self._server = server
+        self._method: LoginMethod = method
+        self._api_key = api_key
         self._on_success = on_success
-        self._on_end = on_end
         self._attempt: AsyncChatgptLogin | AsyncDeviceCodeLogin | None = None
-        self._succeeded = False
 
-    async def begin(self, method: LoginMethod, api_key: str | None) -> None:
+    async def begin(self) -> None:
         """Asks the server to begin."""
-        match method:
+        match self._method:
             case "api-key":
-                await login_api_key(self._server, api_key or "")
-                await self._success()
+                await login_api_key(self._server, self._api_key or "")
+                await self._succeeded()
             case "browser":
                 browser = self._attempt = await login_chatgpt(self._server)
                 self.url = browser.auth_url
@@ -98,37 +60,25 @@ class PendingLogin:
                 device = self._attempt = await login_chatgpt_device_code(self._server)
                 self.url, self.user_code = device.verification_url, device.user_code
 
-    async def submit_code(self, code: str) -> None:
+    async def run(self) -> None:
+        """Waits until the user has signed in."""
+        if self._attempt is None:
+            return
+        ended = await self._attempt.wait()
+        if not ended.success:
+            reason = ended.error or "the login was cancelled"
+            raise AuthRequiredError(f"sign-in to codex failed: {reason}")
+        await finish(self._succeeded())
+
+    async def submit(self, code: str) -> None:
         """Not supported: the page shows no code."""
         del code
         raise UnsupportedOptionError("codex", "submit_code", "its page shows no code")
 
-    async def wait(self, timeout: float | None = None) -> None:
-        """Waits until the user has signed in; see `AsyncLogin.wait`."""
-        if self._succeeded or self._attempt is None:
-            return
-        ended = await self._attempt.wait(timeout)
-        if ended.success:
-            await finish(self._success())
-            return
-        await self.aclose()
-        reason = ended.error or "the login was cancelled"
-        raise AuthRequiredError(f"sign-in to codex failed: {reason}")
-
-    async def cancel(self) -> None:
-        """Cancels the login."""
-        if self._attempt is None or self._server.closed is not None:
-            return
-        await self._attempt.cancel()
-        await self._attempt.wait(CANCEL_SECONDS)
-        await self.aclose()
-
     async def aclose(self) -> None:
-        """Ends the server."""
-        self._on_end(self)
+        """Ends the server, and with it the attempt."""
         await self._server.aclose()
 
-    async def _success(self) -> None:
-        self._succeeded = True
-        await self.aclose()
+    async def _succeeded(self) -> None:
+        await self._server.aclose()
         await self._on_success()

@@ -7,17 +7,7 @@ from typing import TypedDict, TypeVar, cast
 
 import msgspec
 
-from signedin.model.events import (
-    CommandEvent,
-    Event,
-    FileChange,
-    FileChangeEvent,
-    ItemStatus,
-    MessageEvent,
-    PlanEvent,
-    ReasoningEvent,
-    ToolEvent,
-)
+from signedin.model import events as e
 from signedin.providers.codex import protocol as p
 
 _ItemT = TypeVar("_ItemT", bound=p.ThreadItem)
@@ -31,12 +21,12 @@ class _Common(TypedDict):
     payload: msgspec.Raw
 
 
-_Translate = Callable[[_ItemT, ItemStatus, _Common], "Event | None"]
+_Translate = Callable[[_ItemT, e.ItemStatus, _Common], e.Event | None]
 
 
 def item_event(
     item: p.ThreadItem, *, started: bool, timestamp: float, payload: msgspec.Raw
-) -> Event | None:
+) -> e.Event | None:
     """Returns the event that reports that an item has started or ended.
 
     ``None`` for what has no event (the user's message, review modes) and for the start of texts,
@@ -45,32 +35,36 @@ def item_event(
     translate = _TRANSLATIONS.get(type(item))
     if translate is None:
         return None
-    status: ItemStatus = "started" if started else _end(getattr(item, "status", ""))
+    status: e.ItemStatus = "started" if started else _end(getattr(item, "status", ""))
     common = _Common(item_id=item.id, timestamp=timestamp, payload=payload)
     return translate(item, status, common)
 
 
-def _message(item: p.AgentMessageThreadItem, status: ItemStatus, common: _Common) -> Event | None:
+def _message(
+    item: p.AgentMessageThreadItem, status: e.ItemStatus, common: _Common
+) -> e.Event | None:
     if status == "started":
         return None
-    return MessageEvent(text=item.text, phase=item.phase, **common)
+    return e.MessageEvent(text=item.text, phase=item.phase, **common)
 
 
-def _reasoning(item: p.ReasoningThreadItem, status: ItemStatus, common: _Common) -> Event | None:
+def _reasoning(
+    item: p.ReasoningThreadItem, status: e.ItemStatus, common: _Common
+) -> e.Event | None:
     if status == "started":
         return None
     text = "\n\n".join(item.summary) if item.summary else "".join(item.content)
-    return ReasoningEvent(text=text, **common)
+    return e.ReasoningEvent(text=text, **common)
 
 
-def _plan(item: p.PlanThreadItem, status: ItemStatus, common: _Common) -> Event | None:
+def _plan(item: p.PlanThreadItem, status: e.ItemStatus, common: _Common) -> e.Event | None:
     if status == "started":
         return None
-    return PlanEvent(text=item.text, **common)
+    return e.PlanEvent(text=item.text, **common)
 
 
-def _command(item: p.CommandExecutionThreadItem, status: ItemStatus, common: _Common) -> Event:
-    return CommandEvent(
+def _command(item: p.CommandExecutionThreadItem, status: e.ItemStatus, common: _Common) -> e.Event:
+    return e.CommandEvent(
         command=item.command,
         status=status,
         cwd=item.cwd or None,
@@ -81,9 +75,9 @@ def _command(item: p.CommandExecutionThreadItem, status: ItemStatus, common: _Co
     )
 
 
-def _file_change(item: p.FileChangeThreadItem, status: ItemStatus, common: _Common) -> Event:
+def _file_change(item: p.FileChangeThreadItem, status: e.ItemStatus, common: _Common) -> e.Event:
     changes = tuple(_change(change) for change in item.changes)
-    return FileChangeEvent(
+    return e.FileChangeEvent(
         changes=changes,
         status=status,
         text=", ".join(change.path for change in changes),
@@ -91,19 +85,19 @@ def _file_change(item: p.FileChangeThreadItem, status: ItemStatus, common: _Comm
     )
 
 
-def _change(change: p.FileUpdateChange) -> FileChange:
+def _change(change: p.FileUpdateChange) -> e.FileChange:
     kind = change.kind.type if change.kind.type in ("add", "delete") else "update"
-    return FileChange(change.path, kind, change.diff, change.kind.move_path)
+    return e.FileChange(change.path, kind, change.diff, change.kind.move_path)
 
 
-def _mcp_call(item: p.McpToolCallThreadItem, status: ItemStatus, common: _Common) -> Event:
+def _mcp_call(item: p.McpToolCallThreadItem, status: e.ItemStatus, common: _Common) -> e.Event:
     result: object = None
     error = item.error.message if item.error else None
     if item.result is not None:
         result = item.result.structured_content or list(item.result.content)
         if status == "failed":
             error = error or _texts(item.result.content)
-    return ToolEvent(
+    return e.ToolEvent(
         name=item.tool,
         status=status,
         server=item.server or None,
@@ -121,13 +115,15 @@ def _texts(content: Iterable[object]) -> str | None:
     return "\n".join(str(block["text"]) for block in blocks if "text" in block) or None
 
 
-def _dynamic_call(item: p.DynamicToolCallThreadItem, status: ItemStatus, common: _Common) -> Event:
+def _dynamic_call(
+    item: p.DynamicToolCallThreadItem, status: e.ItemStatus, common: _Common
+) -> e.Event:
     contents = [
         content.text if content.text is not None else msgspec.to_builtins(content)
         for content in item.content_items or ()
     ]
     result: object = contents[0] if len(contents) == 1 else contents or None
-    return ToolEvent(
+    return e.ToolEvent(
         name=item.tool,
         status=status,
         server=item.namespace,
@@ -139,8 +135,8 @@ def _dynamic_call(item: p.DynamicToolCallThreadItem, status: ItemStatus, common:
     )
 
 
-def _web_search(item: p.WebSearchThreadItem, status: ItemStatus, common: _Common) -> Event:
-    return ToolEvent(
+def _web_search(item: p.WebSearchThreadItem, status: e.ItemStatus, common: _Common) -> e.Event:
+    return e.ToolEvent(
         name="web_search",
         status=status,
         arguments={"query": item.query},
@@ -149,8 +145,10 @@ def _web_search(item: p.WebSearchThreadItem, status: ItemStatus, common: _Common
     )
 
 
-def _subagent(item: p.CollabAgentToolCallThreadItem, status: ItemStatus, common: _Common) -> Event:
-    return ToolEvent(
+def _subagent(
+    item: p.CollabAgentToolCallThreadItem, status: e.ItemStatus, common: _Common
+) -> e.Event:
+    return e.ToolEvent(
         name=item.tool,
         status=status,
         server="agents",
@@ -159,8 +157,8 @@ def _subagent(item: p.CollabAgentToolCallThreadItem, status: ItemStatus, common:
     )
 
 
-def _image_view(item: p.ImageViewThreadItem, status: ItemStatus, common: _Common) -> Event:
-    return ToolEvent(
+def _image_view(item: p.ImageViewThreadItem, status: e.ItemStatus, common: _Common) -> e.Event:
+    return e.ToolEvent(
         name="view_image",
         status=status,
         arguments={"path": item.path},
@@ -168,7 +166,7 @@ def _image_view(item: p.ImageViewThreadItem, status: ItemStatus, common: _Common
     )
 
 
-def _end(status: str) -> ItemStatus:
+def _end(status: str) -> e.ItemStatus:
     return status if status in ("failed", "declined") else "completed"
 
 

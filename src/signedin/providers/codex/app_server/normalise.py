@@ -13,27 +13,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-from signedin.model.events import (
-    CommandEvent,
-    DoneEvent,
-    DoneReason,
-    Event,
-    FileChangeEvent,
-    MessageDeltaEvent,
-    OtherEvent,
-    PlanDeltaEvent,
-    PlanEvent,
-    PlanStep,
-    RateLimitEvent,
-    RateLimits,
-    RateLimitWindow,
-    ReasoningDeltaEvent,
-    RetryEvent,
-    ToolEvent,
-    Usage,
-    UsageEvent,
-    WarningEvent,
-)
+from signedin.model import events as e
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.items import item_event
 from signedin.providers.codex.failure import failure_event
@@ -68,15 +48,15 @@ class TurnNormaliser:
         self._stale = stale
         self.refused = Refused(cwd or Path())
         self.requests = 0
-        self.file_changes: dict[str, FileChangeEvent] = {}
-        self.tool_calls: dict[str | None, ToolEvent] = {}
-        self._commands: dict[str, CommandEvent] = {}
+        self.file_changes: dict[str, e.FileChangeEvent] = {}
+        self.tool_calls: dict[str | None, e.ToolEvent] = {}
+        self._commands: dict[str, e.CommandEvent] = {}
         self._ended_items: set[str] = set()
         self._summarised: dict[str, bool] = {}
-        self._usage = Usage()
+        self._usage = e.Usage()
         self.counted = counted
-        self._limits: RateLimits | None = None
-        self._diff: OtherEvent | None = None
+        self._limits: e.RateLimits | None = None
+        self._diff: e.OtherEvent | None = None
         self._failed = False
 
     @property
@@ -86,7 +66,7 @@ class TurnNormaliser:
 
     def events(
         self, method: str, params: p.Incoming | None, line: bytes, *, turn_id: str | None
-    ) -> list[Event]:
+    ) -> list[e.Event]:
         """Returns the events of one notification.
 
         Args:
@@ -103,33 +83,33 @@ class TurnNormaliser:
             return []
         payload = msgspec.Raw(line)
         now = time.time()
-        event: Event | list[Event] | None = None
+        event: e.Event | list[e.Event] | None = None
         # Reported for another turn: a command that outlived the turn it was started in.
         foreign = getattr(params, "turn_id", None) not in (None, turn_id)
         if params is not None and not foreign:
             translate = _TRANSLATIONS.get(type(params))
             event = translate(self, params, now, payload) if translate else None
         if event is None:
-            return [OtherEvent(name=method, timestamp=now, payload=payload)]
+            return [e.OtherEvent(name=method, timestamp=now, payload=payload)]
         return event if isinstance(event, list) else [event]
 
     def message_delta(
         self, params: p.AgentMessageDeltaNotification, now: float, payload: msgspec.Raw
-    ) -> Event:
+    ) -> e.Event:
         """A piece of a message."""
-        return MessageDeltaEvent(
+        return e.MessageDeltaEvent(
             item_id=params.item_id, text=params.delta, timestamp=now, payload=payload
         )
 
     def summary_delta(
         self, params: p.ReasoningSummaryTextDeltaNotification, now: float, payload: msgspec.Raw
-    ) -> Event | None:
+    ) -> e.Event | None:
         """A piece of a reasoning summary."""
         return self._reasoning_delta(params.item_id, params.delta, now, payload, summary=True)
 
     def summary_part(
         self, params: p.ReasoningSummaryPartAddedNotification, now: float, payload: msgspec.Raw
-    ) -> Event | None:
+    ) -> e.Event | None:
         """The start of a summary's part; parts are paragraphs."""
         if params.summary_index == 0:
             return None
@@ -137,21 +117,21 @@ class TurnNormaliser:
 
     def reasoning_delta(
         self, params: p.ReasoningTextDeltaNotification, now: float, payload: msgspec.Raw
-    ) -> Event | None:
+    ) -> e.Event | None:
         """A piece of full reasoning."""
         return self._reasoning_delta(params.item_id, params.delta, now, payload, summary=False)
 
     def plan_delta(
         self, params: p.PlanDeltaNotification, now: float, payload: msgspec.Raw
-    ) -> Event:
+    ) -> e.Event:
         """A piece of a plan."""
-        return PlanDeltaEvent(
+        return e.PlanDeltaEvent(
             item_id=params.item_id, text=params.delta, timestamp=now, payload=payload
         )
 
     def output_delta(
         self, params: p.CommandExecutionOutputDeltaNotification, now: float, payload: msgspec.Raw
-    ) -> Event | None:
+    ) -> e.Event | None:
         """A piece of a command's output, as long as the command is known to run."""
         command = self._commands.get(params.item_id)
         if command is None:
@@ -162,21 +142,21 @@ class TurnNormaliser:
 
     def item_started(
         self, params: p.ItemStartedNotification, now: float, payload: msgspec.Raw
-    ) -> Event | None:
+    ) -> e.Event | None:
         """The start of an item."""
         self.refused.mark_reported(params.item.id)
         event = item_event(params.item, started=True, timestamp=now, payload=payload)
-        if isinstance(event, CommandEvent) and event.item_id not in self._ended_items:
+        if isinstance(event, e.CommandEvent) and event.item_id not in self._ended_items:
             self._commands[event.item_id] = event
-        elif isinstance(event, FileChangeEvent):
+        elif isinstance(event, e.FileChangeEvent):
             self.file_changes[event.item_id] = event
-        elif isinstance(event, ToolEvent):
+        elif isinstance(event, e.ToolEvent):
             self.tool_calls[event.server] = event
         return event
 
     def item_completed(
         self, params: p.ItemCompletedNotification, now: float, payload: msgspec.Raw
-    ) -> Event | None:
+    ) -> e.Event | None:
         """The end of an item; what comes after it is not reported as part of the item."""
         if params.item.id in self._ended_items:
             return None
@@ -189,25 +169,25 @@ class TurnNormaliser:
 
     def plan_updated(
         self, params: p.TurnPlanUpdatedNotification, now: float, payload: msgspec.Raw
-    ) -> Event:
+    ) -> e.Event:
         """The current state of a checklist."""
-        return PlanEvent(
+        return e.PlanEvent(
             item_id=f"plan-{params.turn_id}",
             text=params.explanation or "",
-            steps=tuple(PlanStep(step.step, _snake(step.status)) for step in params.plan),
+            steps=tuple(e.PlanStep(step.step, _snake(step.status)) for step in params.plan),
             timestamp=now,
             payload=payload,
         )
 
     def token_usage(
         self, params: p.ThreadTokenUsageUpdatedNotification, now: float, payload: msgspec.Raw
-    ) -> Event:
+    ) -> e.Event:
         """Tokens of the latest model request; the server may report the same count twice."""
         latest = params.token_usage.last
         if params.token_usage.total != self.counted:
             self.counted = params.token_usage.total
             self.requests += 1
-            self._usage += Usage(
+            self._usage += e.Usage(
                 input_tokens=latest.input_tokens,
                 cached_input_tokens=latest.cached_input_tokens,
                 cache_write_tokens=latest.cache_write_input_tokens,
@@ -216,7 +196,7 @@ class TurnNormaliser:
                 # Not Codex's total: it counts a full context window as a request of that size.
                 total_tokens=latest.input_tokens + latest.output_tokens,
             )
-        return UsageEvent(
+        return e.UsageEvent(
             usage=self._usage,
             context_tokens=latest.total_tokens,
             context_window=params.token_usage.model_context_window,
@@ -226,75 +206,75 @@ class TurnNormaliser:
 
     def rate_limits(
         self, params: p.AccountRateLimitsUpdatedNotification, now: float, payload: msgspec.Raw
-    ) -> Event | None:
+    ) -> e.Event | None:
         """What is left of the plan, if the server knows anything about it."""
         self._limits = read_limits(params.rate_limits)
         if not self._limits.windows and self._limits.plan is None:
             return None
-        return RateLimitEvent(limits=self._limits, timestamp=now, payload=payload)
+        return e.RateLimitEvent(limits=self._limits, timestamp=now, payload=payload)
 
     def warning(
         self,
         params: p.WarningNotification | p.GuardianWarningNotification,
         now: float,
         payload: msgspec.Raw,
-    ) -> Event:
+    ) -> e.Event:
         """A warning."""
-        return WarningEvent(text=params.message, timestamp=now, payload=payload)
+        return e.WarningEvent(text=params.message, timestamp=now, payload=payload)
 
     def notice(
         self,
         params: p.ConfigWarningNotification | p.DeprecationNoticeNotification,
         now: float,
         payload: msgspec.Raw,
-    ) -> Event:
+    ) -> e.Event:
         """A warning with details."""
         text = f"{params.summary}: {params.details}" if params.details else params.summary
-        return WarningEvent(text=text, timestamp=now, payload=payload)
+        return e.WarningEvent(text=text, timestamp=now, payload=payload)
 
     def rerouted(
         self, params: p.ModelReroutedNotification, now: float, payload: msgspec.Raw
-    ) -> Event:
+    ) -> e.Event:
         """Another model answers than was requested."""
         text = f"answered by {params.to_model} instead of {params.from_model}: {params.reason}"
-        return WarningEvent(text=text, timestamp=now, payload=payload)
+        return e.WarningEvent(text=text, timestamp=now, payload=payload)
 
     def server_startup(
         self, params: p.McpServerStatusUpdatedNotification, now: float, payload: msgspec.Raw
-    ) -> Event | None:
+    ) -> e.Event | None:
         """An MCP server that does not start."""
         if params.status != "failed":
             return None
         text = f"MCP server {params.name!r} did not start: {params.error}"
-        return WarningEvent(text=text, timestamp=now, payload=payload)
+        return e.WarningEvent(text=text, timestamp=now, payload=payload)
 
     def diff_updated(
         self, params: p.TurnDiffUpdatedNotification, now: float, payload: msgspec.Raw
-    ) -> list[Event]:
+    ) -> list[e.Event]:
         """All changes of the turn so far; only the last such message becomes an event."""
         del params  # it may be large, and repeats everything each time
-        self._diff = OtherEvent(name=METHOD_DIFF, timestamp=now, payload=payload)
+        self._diff = e.OtherEvent(name=METHOD_DIFF, timestamp=now, payload=payload)
         return []
 
-    def error(self, params: p.ErrorNotification, now: float, payload: msgspec.Raw) -> Event:
+    def error(self, params: p.ErrorNotification, now: float, payload: msgspec.Raw) -> e.Event:
         """A failure, of a request that is retried or of the turn."""
         if params.will_retry:
-            return RetryEvent(text=params.error.message, timestamp=now, payload=payload)
+            return e.RetryEvent(text=params.error.message, timestamp=now, payload=payload)
         return self._failure(params.error, now, payload)
 
     def turn_completed(
         self, params: p.TurnCompletedNotification, now: float, payload: msgspec.Raw
-    ) -> list[Event]:
+    ) -> list[e.Event]:
         """The end of the turn."""
         status, error = params.turn.status, params.turn.error
         if status == "failed" and error and error.message == self._stale and not self._failed:
             status = "completed"
-        reason: DoneReason = status if status in ("completed", "interrupted") else "failed"
-        done = DoneEvent(reason=reason, timestamp=now, payload=payload)
-        last: list[Event] = [self._diff] if self._diff else []
+        reason: e.DoneReason = status if status in ("completed", "interrupted") else "failed"
+        done = e.DoneEvent(reason=reason, timestamp=now, payload=payload)
+        last: list[e.Event] = [self._diff] if self._diff else []
         if reason == "completed":
             last += [
-                WarningEvent(
+                e.WarningEvent(
                     text=f"a command runs on, until its session is closed: {command.command}",
                     timestamp=now,
                     payload=payload,
@@ -306,7 +286,7 @@ class TurnNormaliser:
             return [*last, self._failure(failure, now, payload), done]
         return [*last, done]
 
-    def _failure(self, error: p.TurnError, now: float, payload: msgspec.Raw) -> Event:
+    def _failure(self, error: p.TurnError, now: float, payload: msgspec.Raw) -> e.Event:
         self._failed = True
         text = error.message
         if error.additional_details and error.additional_details not in text:
@@ -322,29 +302,29 @@ class TurnNormaliser:
 
     def _reasoning_delta(
         self, item_id: str, text: str, now: float, payload: msgspec.Raw, *, summary: bool
-    ) -> Event | None:
+    ) -> e.Event | None:
         # A model may send a summary and the full text of the same reasoning. The item will
         # have the summary if there is one, so only the stream that came first becomes its deltas.
         if self._summarised.setdefault(item_id, summary) is not summary:
             return None
-        return ReasoningDeltaEvent(item_id=item_id, text=text, timestamp=now, payload=payload)
+        return e.ReasoningDeltaEvent(item_id=item_id, text=text, timestamp=now, payload=payload)
 
 
-def read_limits(snapshot: p.RateLimitSnapshot) -> RateLimits:
+def read_limits(snapshot: p.RateLimitSnapshot) -> e.RateLimits:
     """Returns the limits of a plan in the common form."""
     windows = {
-        name: RateLimitWindow(window.used_percent, window.window_duration_mins, window.resets_at)
+        name: e.RateLimitWindow(window.used_percent, window.window_duration_mins, window.resets_at)
         for name, window in (("primary", snapshot.primary), ("secondary", snapshot.secondary))
         if window is not None
     }
-    return RateLimits(
+    return e.RateLimits(
         windows=windows,
         plan=snapshot.plan_type,
         credits=snapshot.credits.balance if snapshot.credits else None,
     )
 
 
-def _reset_of(limits: RateLimits | None) -> float | None:
+def _reset_of(limits: e.RateLimits | None) -> float | None:
     """When the fullest window of a plan resets."""
     if limits is None or not limits.windows:
         return None
@@ -356,7 +336,7 @@ def _snake(status: str) -> str:
 
 
 _Translate: TypeAlias = Callable[
-    [TurnNormaliser, p.Incoming, float, msgspec.Raw], Event | list[Event] | None
+    [TurnNormaliser, p.Incoming, float, msgspec.Raw], e.Event | list[e.Event] | None
 ]
 _TRANSLATIONS: dict[type[p.Incoming], _Translate] = cast(
     "dict[type[p.Incoming], _Translate]",

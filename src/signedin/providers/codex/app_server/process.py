@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import mmap
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, Union, cast
 
 import msgspec
@@ -38,7 +36,7 @@ from signedin.runtime.aio import finish
 from signedin.runtime.watching import TRACE
 from signedin.wire.jsonl import UNDECODABLE, BadLine
 from signedin.wire.jsonrpc import NO_HEAD, Frequent, IncomingRequest, JsonRpcPeer, Params
-from signedin.wire.process import Process
+from signedin.wire.process import Process, resident_bytes
 from signedin.wire.rpc_errors import METHOD_NOT_FOUND, JsonRpcError
 
 if TYPE_CHECKING:
@@ -71,7 +69,6 @@ _FREQUENT = (
 )
 """The notifications of which an answer is made; there may be thousands in a second."""
 
-_PAGE = mmap.PAGESIZE
 
 _IN_USE = ""
 """Whoever holds a process without having a thread."""
@@ -125,15 +122,6 @@ def _frequent_decoder() -> msgspec.json.Decoder[Frequent]:
         for method in _FREQUENT
     ]
     return msgspec.json.Decoder(cast("type[Frequent]", Union[*kinds]))
-
-
-def _memory(pid: int) -> int:
-    """Bytes of memory that a process occupies; 0 where there is no ``/proc``."""
-    try:
-        pages = Path(f"/proc/{pid}/statm").read_bytes().split()[1]
-    except (OSError, IndexError):
-        return 0
-    return int(pages) * _PAGE
 
 
 def _folder(params: Params) -> str:
@@ -320,7 +308,8 @@ class AppServer:
     @property
     def worn(self) -> bool:
         """Whether another process should take its place."""
-        return len(self.threads) >= MOST_THREADS or _memory(self._process.pid) > MOST_MEMORY
+        memory = resident_bytes(self._process.pid) or 0
+        return len(self.threads) >= MOST_THREADS or memory > MOST_MEMORY
 
     @property
     def held(self) -> bool:

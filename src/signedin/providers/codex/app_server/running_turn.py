@@ -16,13 +16,10 @@ from signedin.model.errors import SignedinError
 from signedin.model.events import SessionEvent
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.process import AppServer
-from signedin.providers.shared.turn_queue import TurnQueue
+from signedin.providers.shared.turn_queue import STOP_SECONDS, TurnQueue
 from signedin.runtime.aio import finish
 from signedin.wire.jsonrpc import Params
 from signedin.wire.rpc_errors import InvalidRequestError, JsonRpcError
-
-STOP_SECONDS = 3.0
-"""How long the server may take to end an interrupted turn; normally 10 ms."""
 
 ThreadOpened: TypeAlias = p.ThreadStartResponse | p.ThreadResumeResponse | p.ThreadForkResponse
 ReceivedT = TypeVar("ReceivedT")

@@ -10,19 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from signedin.model.events import (
-    DoneEvent,
-    ErrorEvent,
-    Event,
-    MessageEvent,
-    OtherEvent,
-    Subagent,
-    UsageEvent,
-)
+from signedin.model import events as e
 from signedin.providers.codex import protocol as p
 from signedin.providers.codex.app_server.normalise import TurnNormaliser
 
-_ENDS = (DoneEvent, ErrorEvent, UsageEvent)
+_ENDS = (e.DoneEvent, e.ErrorEvent, e.UsageEvent)
 """What counts for a turn, and must not for the one that the subagent belongs to."""
 
 
@@ -36,11 +28,11 @@ class AgentThread:
     """
 
     def __init__(self, thread_id: str, task: str, cwd: Path) -> None:
-        self._agent = Subagent(id=thread_id, task=task)
+        self._agent = e.Subagent(id=thread_id, task=task)
         self._normaliser = TurnNormaliser(cwd=cwd)
         self._turn_id: str | None = None
 
-    def events(self, method: str, params: p.Incoming | None, line: bytes) -> list[Event]:
+    def events(self, method: str, params: p.Incoming | None, line: bytes) -> list[e.Event]:
         """Returns the events of one notification."""
         if isinstance(params, p.TurnStartedNotification):
             self._turn_id = params.turn.id
@@ -48,19 +40,19 @@ class AgentThread:
         events = self._normaliser.events(method, params, line, turn_id=self._turn_id)
         return [self._of_agent(method, event) for event in events]
 
-    def _of_agent(self, method: str, event: Event) -> Event:
+    def _of_agent(self, method: str, event: e.Event) -> e.Event:
         match event:
-            case UsageEvent():
+            case e.UsageEvent():
                 self._agent = msgspec.structs.replace(self._agent, usage=event.usage)
-            case DoneEvent():
+            case e.DoneEvent():
                 ended = event.reason if event.reason in ("completed", "interrupted") else "failed"
                 self._agent = msgspec.structs.replace(self._agent, status=ended)
-            case MessageEvent():
+            case e.MessageEvent():
                 # What a subagent says is not the answer to the user.
                 event = msgspec.structs.replace(event, phase="commentary")
             case _:
                 pass
         if isinstance(event, _ENDS):
             text, payload = event.text, event.payload
-            event = OtherEvent(name=method, text=text, timestamp=event.timestamp, payload=payload)
+            event = e.OtherEvent(name=method, text=text, timestamp=event.timestamp, payload=payload)
         return msgspec.structs.replace(event, agent=self._agent)

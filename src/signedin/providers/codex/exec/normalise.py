@@ -8,27 +8,10 @@ from typing import cast
 
 import msgspec
 
-from signedin.model.events import (
-    CommandEvent,
-    DoneEvent,
-    Event,
-    FileChange,
-    FileChangeEvent,
-    ItemStatus,
-    MessageEvent,
-    OtherEvent,
-    PlanEvent,
-    PlanStep,
-    ReasoningEvent,
-    RetryEvent,
-    SessionEvent,
-    ToolEvent,
-    Usage,
-    UsageEvent,
-    WarningEvent,
-)
+from signedin.model import events as e
 from signedin.model.redact import redact
 from signedin.providers.codex.failure import failure_event
+from signedin.providers.shared.process_per_turn import Row, unreadable
 from signedin.wire.jsonl import BadLine
 
 _RETRY_PREFIX = "Reconnecting..."
@@ -79,11 +62,11 @@ class TokenCounts(msgspec.Struct, frozen=True):
     output_tokens: int = 0
     reasoning_output_tokens: int = 0
 
-    def since(self, before: TokenCounts) -> Usage:
+    def since(self, before: TokenCounts) -> e.Usage:
         """Returns what was used after ``before`` was counted."""
         input_tokens = self.input_tokens - before.input_tokens
         output_tokens = self.output_tokens - before.output_tokens
-        return Usage(
+        return e.Usage(
             input_tokens=input_tokens,
             cached_input_tokens=self.cached_input_tokens - before.cached_input_tokens,
             cache_write_tokens=self.cache_write_input_tokens - before.cache_write_input_tokens,
@@ -121,19 +104,17 @@ class ExecRows:
         self.last_error = ""
         self.ended = False
 
-    def events(self, line: bytes, row: dict[str, object] | BadLine) -> list[Event]:
+    def events(self, line: bytes, row: Row) -> list[e.Event]:
         """Returns the events of one row."""
         now = time.time()
         if isinstance(row, BadLine):
-            text = f"codex exec printed a line that is not a JSON object: {row.reason}"
-            payload = msgspec.Raw(msgspec.json.encode(row.data.decode("utf-8", "replace")))
-            return [WarningEvent(text=text, timestamp=now, payload=payload)]
+            return unreadable("codex exec", row)
         payload = msgspec.Raw(line)
         match row.get("type"):
             case "thread.started":
                 self.session_id = str(row.get("thread_id"))
                 return [
-                    SessionEvent(
+                    e.SessionEvent(
                         session_id=self.session_id,
                         cwd=str(self.cwd),
                         model=self._model,
@@ -146,7 +127,7 @@ class ExecRows:
                 return [_item_event(row, now, payload)]
             case "turn.completed":
                 self.ended = True
-                done = DoneEvent(reason="completed", timestamp=now, payload=payload)
+                done = e.DoneEvent(reason="completed", timestamp=now, payload=payload)
                 return [*self._usage(row, now, payload), done]
             case "turn.failed":
                 error = row.get("error")
@@ -155,40 +136,40 @@ class ExecRows:
             case "error":
                 return self._error(str(row.get("message", "")), now, payload)
             case kind:
-                return [OtherEvent(name=str(kind), timestamp=now, payload=payload)]
+                return [e.OtherEvent(name=str(kind), timestamp=now, payload=payload)]
 
-    def failed(self, text: str) -> list[Event]:
+    def failed(self, text: str) -> list[e.Event]:
         """Returns the end of a turn that failed."""
         self.ended = True
-        return [failure_event(text), DoneEvent(reason="failed", timestamp=time.time())]
+        return [failure_event(text), e.DoneEvent(reason="failed", timestamp=time.time())]
 
-    def _error(self, text: str, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _error(self, text: str, now: float, payload: msgspec.Raw) -> list[e.Event]:
         text = redact(text)
         if text.startswith(_RETRY_PREFIX):
-            return [RetryEvent(text=text, timestamp=now, payload=payload)]
+            return [e.RetryEvent(text=text, timestamp=now, payload=payload)]
         # Repeated by turn.failed, or the last message of a process that then exits.
         self.last_error = text
-        return [OtherEvent(name="error", text=text, timestamp=now, payload=payload)]
+        return [e.OtherEvent(name="error", text=text, timestamp=now, payload=payload)]
 
-    def _usage(self, row: dict[str, object], now: float, payload: msgspec.Raw) -> list[Event]:
+    def _usage(self, row: dict[str, object], now: float, payload: msgspec.Raw) -> list[e.Event]:
         try:
             self.tokens = msgspec.convert(row.get("usage"), TokenCounts)
         except msgspec.ValidationError:
             return []
         if self._before is None:
             return []
-        return [UsageEvent(usage=self.tokens.since(self._before), timestamp=now, payload=payload)]
+        return [e.UsageEvent(usage=self.tokens.since(self._before), timestamp=now, payload=payload)]
 
 
-def _item_event(row: dict[str, object], now: float, payload: msgspec.Raw) -> Event:
+def _item_event(row: dict[str, object], now: float, payload: msgspec.Raw) -> e.Event:
     try:
         item = msgspec.convert(row.get("item"), _Item)
     except msgspec.ValidationError:
-        return OtherEvent(name=str(row["type"]), timestamp=now, payload=payload)
+        return e.OtherEvent(name=str(row["type"]), timestamp=now, payload=payload)
     finished = row["type"] == "item.completed"
     match item.type:
         case "command_execution":
-            return CommandEvent(
+            return e.CommandEvent(
                 item_id=item.id,
                 command=item.command,
                 status=_status(item, finished=finished),
@@ -199,7 +180,7 @@ def _item_event(row: dict[str, object], now: float, payload: msgspec.Raw) -> Eve
             )
         case "file_change":
             changes = tuple(_change(change) for change in item.changes)
-            return FileChangeEvent(
+            return e.FileChangeEvent(
                 item_id=item.id,
                 changes=changes,
                 status=_status(item, finished=finished),
@@ -208,7 +189,7 @@ def _item_event(row: dict[str, object], now: float, payload: msgspec.Raw) -> Eve
                 payload=payload,
             )
         case "mcp_tool_call" | "web_search" | "collab_tool_call":
-            return ToolEvent(
+            return e.ToolEvent(
                 item_id=item.id,
                 name=item.tool or item.type,
                 status=_status(item, finished=finished),
@@ -220,27 +201,27 @@ def _item_event(row: dict[str, object], now: float, payload: msgspec.Raw) -> Eve
                 payload=payload,
             )
         case "error":
-            return WarningEvent(text=item.message, timestamp=now, payload=payload)
+            return e.WarningEvent(text=item.message, timestamp=now, payload=payload)
         case "todo_list":
             steps = tuple(
-                PlanStep(step.text, "completed" if step.completed else "pending")
+                e.PlanStep(step.text, "completed" if step.completed else "pending")
                 for step in item.items
             )
-            return PlanEvent(item_id=item.id, steps=steps, timestamp=now, payload=payload)
+            return e.PlanEvent(item_id=item.id, steps=steps, timestamp=now, payload=payload)
         case "agent_message" if finished:
-            return MessageEvent(item_id=item.id, text=item.text, timestamp=now, payload=payload)
+            return e.MessageEvent(item_id=item.id, text=item.text, timestamp=now, payload=payload)
         case "reasoning" if finished:
-            return ReasoningEvent(item_id=item.id, text=item.text, timestamp=now, payload=payload)
+            return e.ReasoningEvent(item_id=item.id, text=item.text, timestamp=now, payload=payload)
         case kind:
             name = f"{row['type']}:{kind}"
-            return OtherEvent(name=name, text=item.text, timestamp=now, payload=payload)
+            return e.OtherEvent(name=name, text=item.text, timestamp=now, payload=payload)
 
 
-def _status(item: _Item, *, finished: bool) -> ItemStatus:
+def _status(item: _Item, *, finished: bool) -> e.ItemStatus:
     if not finished:
         return "started"
     return item.status if item.status in ("failed", "declined") else "completed"
 
 
-def _change(change: _Change) -> FileChange:
-    return FileChange(change.path, change.kind if change.kind in ("add", "delete") else "update")
+def _change(change: _Change) -> e.FileChange:
+    return e.FileChange(change.path, change.kind if change.kind in ("add", "delete") else "update")

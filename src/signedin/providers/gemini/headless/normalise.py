@@ -12,20 +12,10 @@ from io import StringIO
 
 import msgspec
 
-from signedin.model.events import (
-    DoneEvent,
-    Event,
-    ItemStatus,
-    MessageDeltaEvent,
-    MessageEvent,
-    OtherEvent,
-    SessionEvent,
-    Usage,
-    UsageEvent,
-    WarningEvent,
-)
+from signedin.model import events as e
 from signedin.providers.gemini.actions import COMMAND, EDITS, ToolUse, action_event
 from signedin.providers.gemini.failure import failure_event
+from signedin.providers.shared.process_per_turn import Row, unreadable
 from signedin.wire.jsonl import BadLine
 
 
@@ -72,24 +62,22 @@ class HeadlessRows:
         self.session_id: str | None = None
         self.ended = False
 
-    def events(self, line: bytes, row: dict[str, object] | BadLine) -> list[Event]:
+    def events(self, line: bytes, row: Row) -> list[e.Event]:
         """Returns the events of one row."""
         now = time.time()
         if isinstance(row, BadLine):
-            text = f"gemini printed a line that is not a JSON object: {row.reason}"
-            payload = msgspec.Raw(msgspec.json.encode(row.data.decode(errors="replace")))
-            return [WarningEvent(text=text, timestamp=now, payload=payload)]
+            return unreadable("gemini", row)
         payload = msgspec.Raw(line)
         kind = str(row.get("type"))
         try:
             events = self._row(kind, row, now, payload)
         except msgspec.ValidationError:
             events = []  # a known word in an unknown form
-        return events or [OtherEvent(name=kind, timestamp=now, payload=payload)]
+        return events or [e.OtherEvent(name=kind, timestamp=now, payload=payload)]
 
     def _row(
         self, kind: str, row: dict[str, object], now: float, payload: msgspec.Raw
-    ) -> list[Event]:
+    ) -> list[e.Event]:
         match kind:
             case "init":
                 return self._init(row, now, payload)
@@ -108,11 +96,11 @@ class HeadlessRows:
             case _:
                 return []
 
-    def _init(self, row: dict[str, object], now: float, payload: msgspec.Raw) -> list[Event]:
+    def _init(self, row: dict[str, object], now: float, payload: msgspec.Raw) -> list[e.Event]:
         self.session_id = str(row.get("session_id"))
         model = row.get("model")
         return [
-            SessionEvent(
+            e.SessionEvent(
                 session_id=self.session_id,
                 model=str(model) if model else None,
                 cwd=self._cwd,
@@ -121,7 +109,7 @@ class HeadlessRows:
             )
         ]
 
-    def _message(self, message: _Message, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _message(self, message: _Message, now: float, payload: msgspec.Raw) -> list[e.Event]:
         if message.role != "assistant" or not message.content:
             return []
         if self._growing is None:
@@ -129,7 +117,7 @@ class HeadlessRows:
             self._messages += 1
         self._growing.write(message.content)
         return [
-            MessageDeltaEvent(
+            e.MessageDeltaEvent(
                 item_id=f"message-{self._messages}",
                 text=message.content,
                 timestamp=now,
@@ -137,49 +125,51 @@ class HeadlessRows:
             )
         ]
 
-    def _close_message(self) -> list[Event]:
+    def _close_message(self) -> list[e.Event]:
         growing, self._growing = self._growing, None
         if growing is None:
             return []
         return [
-            MessageEvent(
+            e.MessageEvent(
                 item_id=f"message-{self._messages}",
                 text=growing.getvalue(),
                 timestamp=time.time(),
             )
         ]
 
-    def _tool_result(self, result: _ToolResult, payload: msgspec.Raw) -> list[Event]:
+    def _tool_result(self, result: _ToolResult, payload: msgspec.Raw) -> list[e.Event]:
         use = self._uses.pop(result.tool_id, None)
         if use is None:
             return []
         return [self._action(use, _ended(use, result), result.output, payload)]
 
-    def _action(self, use: ToolUse, status: ItemStatus, output: str, payload: msgspec.Raw) -> Event:
+    def _action(
+        self, use: ToolUse, status: e.ItemStatus, output: str, payload: msgspec.Raw
+    ) -> e.Event:
         return action_event(use, status, output, payload, timestamp=time.time(), cwd=self._cwd)
 
-    def _error(self, row: dict[str, object], now: float, payload: msgspec.Raw) -> list[Event]:
+    def _error(self, row: dict[str, object], now: float, payload: msgspec.Raw) -> list[e.Event]:
         text = str(row.get("message", ""))
         if row.get("severity") == "warning":
-            return [WarningEvent(text=text, timestamp=now, payload=payload)]
+            return [e.WarningEvent(text=text, timestamp=now, payload=payload)]
         self._last_error = text  # why, if the result then says no more than that it failed
-        return [OtherEvent(name="error", text=text, timestamp=now, payload=payload)]
+        return [e.OtherEvent(name="error", text=text, timestamp=now, payload=payload)]
 
-    def _result(self, result: _Result, now: float, payload: msgspec.Raw) -> list[Event]:
+    def _result(self, result: _Result, now: float, payload: msgspec.Raw) -> list[e.Event]:
         self.ended = True
         if result.status != "success":
             text = str(result.error.get("message") or self._last_error)
             error = failure_event(text, payload=payload)
-            return [error, DoneEvent(reason="failed", timestamp=now, payload=payload)]
+            return [error, e.DoneEvent(reason="failed", timestamp=now, payload=payload)]
         events = self._close_message()
         if result.stats is not None:
             usage = _usage(result.stats)
             model = next(reversed(result.stats.models), None)
-            events.append(UsageEvent(usage=usage, model=model, timestamp=now, payload=payload))
-        return [*events, DoneEvent(reason="completed", timestamp=now, payload=payload)]
+            events.append(e.UsageEvent(usage=usage, model=model, timestamp=now, payload=payload))
+        return [*events, e.DoneEvent(reason="completed", timestamp=now, payload=payload)]
 
 
-def _ended(use: ToolUse, result: _ToolResult) -> ItemStatus:
+def _ended(use: ToolUse, result: _ToolResult) -> e.ItemStatus:
     """How a call ended. Tools that are not allowed are either refused or not there at all."""
     if result.status == "success":
         return "completed"
@@ -188,10 +178,10 @@ def _ended(use: ToolUse, result: _ToolResult) -> ItemStatus:
     return "declined" if missing or kind == "policy_violation" else "failed"
 
 
-def _usage(stats: _Stats) -> Usage:
+def _usage(stats: _Stats) -> e.Usage:
     """Maps the token counts: thoughts are in the total only."""
     output = max(stats.total_tokens - stats.input_tokens, stats.output_tokens)
-    return Usage(
+    return e.Usage(
         input_tokens=stats.input_tokens,
         cached_input_tokens=stats.cached,
         output_tokens=output,
