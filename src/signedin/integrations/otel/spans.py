@@ -31,6 +31,7 @@ from signedin.model.events import (
 )
 from signedin.model.options import chosen
 from signedin.model.results import RunResult
+from signedin.model.turn_recorder import TurnRecorder
 from signedin.runtime.watching import TRACE, BeginningTurn
 
 Action: TypeAlias = CommandEvent | FileChangeEvent | ToolEvent
@@ -90,8 +91,9 @@ class TurnSpan:
             for event in events:
                 self._take(event)
 
-    def end(self, result: RunResult[object], error: SignedinError | None) -> None:
+    def end(self, record: TurnRecorder, error: SignedinError | None) -> None:
         """Ends the span of the turn."""
+        result = record.result()
         self._ended = True
         counted = self._who("invoke_agent")
         if result.model:
