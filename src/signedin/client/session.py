@@ -347,8 +347,9 @@ class AsyncSession:
             SessionBusyError: Another turn of this conversation still runs.
         """
         self._began_turn = False
-        async with self._connect().until_closed() as provider:
-            await admit(provider, self._route.capabilities, options)
+        if options.budget:
+            async with self._connect().until_closed() as provider:
+                await admit(provider, self._route.capabilities, options)
         await self._leftovers.ended(self)
         conversation = await self._open(options)
         conversation.check_idle()

@@ -16,7 +16,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Generic, Self, TypeVar, cast
@@ -330,7 +330,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     def _record(self, events: list[Event]) -> list[AnyEvent]:
         batch = self._recorder.record(events)
-        self._tell(lambda watcher: watcher.see(batch))
+        self._guard(self._watchers, lambda watcher: watcher.see(batch))
         return batch
 
     def _counted(self, events: list[Event]) -> list[Event]:
@@ -372,21 +372,16 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         if self._escaped is not None:
             raise add_result(self._escaped, self._recorder.result(turn_id=self.id))
 
-    def _tell(self, what: Callable[[watching.TurnWatcher], None]) -> None:
-        for watcher in [*self._watchers]:
-            with self._watching():
-                what(watcher)
-
-    @contextmanager
-    def _watching(self) -> Generator[None, None, None]:
+    def _guard(self, each: Sequence[T], use: Callable[[T], None]) -> None:
         """Logs how a watcher fails; what is more than a failure ends the turn."""
-        try:
-            yield
-        except Exception as error:
-            watching.log_failure(error)
-        except BaseException as error:
-            self._watchers.clear()
-            self._end_with(error)
+        for one in each:
+            try:
+                use(one)
+            except Exception as error:
+                watching.log_failure(error)
+            except BaseException as error:
+                self._watchers = []
+                self._end_with(error)
 
     async def _stop(self) -> None:
         """Stops the agent; one that cannot be asked to is stopped by force."""
@@ -425,9 +420,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             prompt=self._prompt,
             interrupt=self.interrupt,
         )
-        for watch in (*route.watches, *watching.watches):
-            with self._watching():
-                self._watchers.append(watch(beginning))
+        watches = (*route.watches, *watching.watches)
+        self._guard(watches, lambda watch: self._watchers.append(watch(beginning)))
 
     async def _open(self) -> ProviderTurn:
         if self._meter is not None:
@@ -496,7 +490,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         done = self._recorder.done
         if self._watchers and done is not None:
             why = None if done.reason == "completed" else self._failure()
-            self._tell(lambda watcher: watcher.end(self._recorder, why))
+            self._guard(self._watchers, lambda watcher: watcher.end(self._recorder, why))
 
     async def _end(self) -> None:
         if self._stopping is not None:
