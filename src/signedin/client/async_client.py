@@ -36,10 +36,9 @@ from signedin.client.members import (
     save_cassette,
 )
 from signedin.client.route import Route
-from signedin.client.session import AsyncSession, send
+from signedin.client.session import AsyncSession
 from signedin.client.turn import AsyncTurn
 from signedin.ledger.watch import LedgerWatch
-from signedin.model.approvals import Host
 from signedin.model.capabilities import (
     Capabilities,
     check_retry,
@@ -71,6 +70,7 @@ from signedin.providers.base import (
     Provider,
     ProviderTurn,
     SessionQuery,
+    TurnRequest,
 )
 from signedin.providers.registry import load_provider
 from signedin.runtime.aio import (
@@ -359,10 +359,10 @@ class AsyncClient(FromConfig):
         options = self._options(checked, output)
         return AsyncTurn(
             self._route,
-            partial(self._single_turn, prompt, resume, options),
+            partial(self._single_turn, resume),
+            prompt,
             options,
-            lambda cleanup: self._leftovers.begin(cleanup, self),
-            prompt=prompt,
+            clean_up=lambda cleanup: self._leftovers.begin(cleanup, self),
         )
 
     @overload
@@ -738,17 +738,12 @@ class AsyncClient(FromConfig):
 
     @asynccontextmanager
     async def _single_turn(
-        self,
-        prompt: str,
-        resume: str | None,
-        options: TurnOptions,
-        recorder: TurnRecorder,
-        host: Host,
+        self, resume: str | None, request: TurnRequest, recorder: TurnRecorder
     ) -> AsyncGenerator[ProviderTurn, None]:
         """A turn in its own session, which is freed with it."""
         async with (
             self._closing(self.session(resume=resume)) as session,
-            session.running(options, partial(send, prompt, options), recorder, host) as turn,
+            session.running(request, recorder) as turn,
         ):
             yield turn
 

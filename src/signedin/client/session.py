@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
-from typing import Self, TypeAlias, TypeVar, Unpack, overload
+from typing import Self, TypeVar, Unpack, overload
 
 from signedin.client.attempts import run_to_end
 from signedin.client.budgets import admit
@@ -15,7 +15,6 @@ from signedin.client.conversations import Conversation, Conversations
 from signedin.client.keywords import check_keywords, check_prompt
 from signedin.client.route import Route
 from signedin.client.turn import AsyncTurn
-from signedin.model.approvals import Host
 from signedin.model.capabilities import check_retry, check_single_try, check_supported
 from signedin.model.display import html
 from signedin.model.errors import InvalidOptionError, SignedinError
@@ -24,12 +23,13 @@ from signedin.model.options import Output, TurnKeywords, TurnOptions
 from signedin.model.results import PastTurn, RunResult
 from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.base import (
+    Compaction,
     Provider,
-    ProviderSession,
     ProviderTurn,
     ReviewTarget,
     SessionQuery,
     SessionRequest,
+    TurnRequest,
 )
 from signedin.runtime.aio import Leftovers, finish, is_fork_of
 from signedin.runtime.background_loop import call
@@ -38,7 +38,6 @@ from signedin.runtime.handles import Handle
 LATEST = "latest"
 """Resumes the newest session of the working directory."""
 
-TurnStart: TypeAlias = Callable[[ProviderSession, Host], Awaitable[ProviderTurn]]
 T = TypeVar("T")
 
 
@@ -175,7 +174,7 @@ class AsyncSession:
             options: Everything else.
             deadline: When the ``timeout`` of its run is over, in the time of the event loop.
         """
-        return self._turn(options, partial(send, prompt, options), deadline, prompt)
+        return self._turn(prompt, options, deadline)
 
     async def roll_back(self) -> None:
         """Takes the last turn, which has failed, out of the conversation, if it got there.
@@ -252,7 +251,7 @@ class AsyncSession:
         checked = check_keywords(keywords)
         check_single_try(self._route.provider, checked)
         options = self._options(checked, None)
-        return self._turn(options, lambda session, host: session.start_compaction(options, host))
+        return self._turn(Compaction(), options)
 
     def review(
         self,
@@ -279,10 +278,7 @@ class AsyncSession:
         if sum(part is not None for part in (focus, base, commit)) > 1:
             raise InvalidOptionError("a review takes one of base=, commit= and words, not several")
         target = ReviewTarget(base=base, commit=commit, instructions=focus)
-        options = self._options(checked, None)
-        return self._turn(
-            options, lambda session, host: session.start_review(target, options, host)
-        )
+        return self._turn(target, self._options(checked, None))
 
     async def aclose(self) -> None:
         """Frees what the session holds. The conversation stays stored and can be resumed.
@@ -322,23 +318,22 @@ class AsyncSession:
 
     def _turn(
         self,
+        ask: str | ReviewTarget | Compaction,
         options: TurnOptions,
-        start: TurnStart,
         deadline: float | None = None,
-        prompt: str = "",
     ) -> AsyncTurn:
         return AsyncTurn(
             self._route,
-            partial(self.running, options, start),
+            self.running,
+            ask,
             options,
-            lambda cleanup: self._leftovers.begin(cleanup, self),
-            deadline,
-            prompt=prompt,
+            clean_up=lambda cleanup: self._leftovers.begin(cleanup, self),
+            deadline=deadline,
         )
 
     @asynccontextmanager
     async def running(
-        self, options: TurnOptions, start: TurnStart, recorder: TurnRecorder, host: Host
+        self, request: TurnRequest, recorder: TurnRecorder
     ) -> AsyncGenerator[ProviderTurn, None]:
         """Runs a turn for the length of a ``with`` block.
 
@@ -347,6 +342,7 @@ class AsyncSession:
             SessionBusyError: Another turn of this conversation still runs.
         """
         self._began_turn = False
+        options = request.options
         if options.budget:
             async with self._connect().until_closed() as provider:
                 await admit(provider, self._route.capabilities, options)
@@ -357,7 +353,7 @@ class AsyncSession:
         try:
             session = conversation.session
             async with conversation.starting.block():
-                turn = conversation.turn = await start(session, host)
+                turn = conversation.turn = await session.start(request)
             self._began_turn = True
             recorder.warn(session.notices)
             session.notices = ()
@@ -406,13 +402,6 @@ class BlockingSession(Handle[AsyncSession]):
 
     def _repr_html_(self) -> str | None:
         return call(self._async.html)
-
-
-def send(
-    prompt: str, options: TurnOptions, session: ProviderSession, host: Host
-) -> Awaitable[ProviderTurn]:
-    """Starts a turn by sending a prompt; see `TurnStart`."""
-    return session.start_turn(prompt, options, host)
 
 
 async def _latest_session(provider: Provider, options: TurnOptions) -> str:

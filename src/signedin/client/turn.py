@@ -40,7 +40,7 @@ from signedin.model.items import AnyItem, ItemFeed
 from signedin.model.options import TurnOptions
 from signedin.model.results import OutputT_co, RunResult
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
-from signedin.providers.base import ProviderTurn
+from signedin.providers.base import Compaction, ProviderTurn, ReviewTarget, TurnRequest
 from signedin.runtime import watching
 from signedin.runtime.aio import (
     Unwatched,
@@ -62,9 +62,9 @@ STOP_SECONDS = 5.0
 _QUIET_ENDS: frozenset[DoneReason] = frozenset({"completed", "interrupted"})
 """How a turn ends whose iteration raises nothing."""
 
-TurnOpener = Callable[[TurnRecorder, CallbackHost], AbstractAsyncContextManager[ProviderTurn]]
-"""Starts a turn when entered, for the host that answers its agent, warns in its record of how that
-came about, and leaves nothing of the turn behind when left."""
+TurnOpener = Callable[[TurnRequest, TurnRecorder], AbstractAsyncContextManager[ProviderTurn]]
+"""Starts a turn when entered, warns in its record of how that came about, and leaves nothing of the
+turn behind when left."""
 
 
 class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
@@ -82,32 +82,32 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         self,
         route: Route,
         opener: TurnOpener,
+        ask: str | ReviewTarget | Compaction,
         options: TurnOptions,
+        *,
         clean_up: Callable[
             [Coroutine[object, object, None]], asyncio.Task[None]
         ] = asyncio.create_task,
         deadline: float | None = None,
-        *,
-        prompt: str = "",
     ) -> None:
         """Prepares a turn.
 
         Args:
             route: Who is asked.
             opener: Starts it.
+            ask: What is asked.
             options: How it was asked for.
             clean_up: Begins a clean-up that nobody has to wait for, and waits for it before the
                 next turn.
             deadline: When its time is up, in the time of the event loop; by default its ``timeout``
                 begins with it.
-            prompt: What is asked, empty if no prompt begins the turn.
         """
         self._meter = turn_meter(route.provider, route.capabilities, options)
         if self._meter is not None:
             self._meter.on_error = self._over_budget
         self._stopping: asyncio.Task[None] | None = None
         self._route = route
-        self._prompt = prompt
+        self._ask = ask
         self._watchers: list[watching.TurnWatcher] = []
         self._opener = opener
         self._recorder = TurnRecorder(
@@ -417,7 +417,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             provider=route.provider,
             transport=route.transport,
             options=self._options,
-            prompt=self._prompt,
+            prompt=self._ask if isinstance(self._ask, str) else "",
             interrupt=self.interrupt,
         )
         watches = (*route.watches, *watching.watches)
@@ -432,7 +432,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             partial(_unless_gone, weakref.WeakMethod(self._end_with)),
             partial(_unless_gone, weakref.WeakMethod(self._wait_anew)),
         )
-        opening = self._stack.enter_async_context(self._opener(self._recorder, host))
+        request = TurnRequest(self._ask, self._options, host)
+        opening = self._stack.enter_async_context(self._opener(request, self._recorder))
         self._turn = turn = await Unwatched(opening)
         if self._excess is not None:
             self._over_budget()

@@ -28,10 +28,10 @@ from signedin.cli.errors import StdoutClosedError, StoppedError
 from signedin.cli.follow import Show, follow, follow_run
 from signedin.cli.output import Presenter, TurnEnd
 from signedin.client.route import Route
-from signedin.model.approvals import Host
 from signedin.model.capabilities import Capabilities
 from signedin.model.options import TurnOptions
 from signedin.model.turn_recorder import TurnRecorder
+from signedin.providers.base import TurnRequest
 
 
 class FakeTurn:
@@ -89,15 +89,15 @@ class Recording(Presenter):
 
 def turn_of(fake: FakeTurn) -> AsyncTurn:
     @asynccontextmanager
-    async def opened(recorder: TurnRecorder, host: Host) -> AsyncIterator[FakeTurn]:
-        del recorder, host
+    async def opened(request: TurnRequest, recorder: TurnRecorder) -> AsyncIterator[FakeTurn]:
+        del request, recorder
         try:
             yield fake
         finally:
             await fake.aclose()
 
     options = TurnOptions(cwd=Path("/w"))
-    return AsyncTurn(Route("fake", "none", Capabilities()), opened, options)
+    return AsyncTurn(Route("fake", "none", Capabilities()), opened, "go", options)
 
 
 def kill(signum: int):

@@ -181,13 +181,16 @@ class CodexOptions:
 
 def _read_config(given: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """Returns what ``workspace-write`` means, and the rest of a caller's configuration."""
-    for key in given:
-        if keyword := keyword_instead_of(key):
+    sandbox: dict[str, object] = {}
+    rest: dict[str, object] = {}
+    for key, value in given.items():
+        root = _root(key)
+        if keyword := _SAID_OTHERWISE.get(root):
             raise InvalidOptionError(
                 f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
             )
-    rest = {key: given[key] for key in given if _root(key) != WORKSPACE_WRITE_KEY}
-    return workspace_write(given), rest
+        (sandbox if root == WORKSPACE_WRITE_KEY else rest)[key] = value
+    return workspace_write(sandbox), rest
 
 
 def _check_policy(turn: TurnOptions) -> None:
