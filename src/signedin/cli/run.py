@@ -17,13 +17,13 @@ from signedin.cli.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
     from signedin.cassettes.cassette import Cassette
+    from signedin.cli.follow import Show
     from signedin.cli.output import Presenter
     from signedin.cli.piped import StdinMode
     from signedin.cli.worktree import OwnCopy
     from signedin.client.async_client import AsyncClient
     from signedin.model import choices
     from signedin.model.budget import Budget
-    from signedin.model.events import OnEvents
     from signedin.model.options import TurnKeywords, TurnOptions
     from signedin.model.results import RunResult
 
@@ -285,7 +285,7 @@ async def run_prompt(
     from signedin.cli.follow import follow_run
     from signedin.cli.sessions import whole_id
 
-    async def run(on_events: OnEvents) -> RunResult[object]:
+    async def run(on_events: Show) -> RunResult[object]:
         asked = turn_options if own_copy is None else own_copy.options(turn_options)
         wanted = None if resume is None else await whole_id(client, resume)
         return await client.run_with(prompt, asked, wanted, on_events, fork=fork)

@@ -166,7 +166,7 @@ class TurnRequest(msgspec.Struct, frozen=True):
     """What begins a turn.
 
     Attributes:
-        ask: What is asked: the prompt, if it is none of the others.
+        ask: The prompt, or one of the others.
         options: How.
         host: Answers what the agent asks meanwhile.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from opentelemetry import trace
@@ -31,8 +31,10 @@ from signedin.model.events import (
 )
 from signedin.model.options import chosen
 from signedin.model.results import RunResult
-from signedin.model.turn_recorder import TurnRecorder
 from signedin.runtime.watching import TRACE, BeginningTurn
+
+if TYPE_CHECKING:
+    from signedin.runtime.watching import TurnRecorder
 
 Action: TypeAlias = CommandEvent | FileChangeEvent | ToolEvent
 Attributes: TypeAlias = dict[str, AttributeValue]

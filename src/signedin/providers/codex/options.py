@@ -145,7 +145,7 @@ class CodexOptions:
         return cls(turn, usual)
 
     def of_turn(self, turn: TurnOptions) -> CodexOptions:
-        """Returns what a later turn asks of the same Codex; what is the same is not read again."""
+        """Reads the options of a later turn; ``provider_options`` only if they have changed."""
         is_same = turn.provider_options == self.turn.provider_options
         return CodexOptions(turn, self.usual_effort, self if is_same else None)
 
@@ -180,7 +180,7 @@ class CodexOptions:
 
 
 def _read_config(given: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-    """Returns what ``workspace-write`` means, and the rest of a caller's configuration."""
+    """Splits a caller's configuration into the meaning of ``workspace-write`` and the rest."""
     sandbox: dict[str, object] = {}
     rest: dict[str, object] = {}
     for key, value in given.items():
