@@ -17,9 +17,10 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from contract.scenarios import test_scenarios
-from signedin import Client, OtherEvent, RunResult, SignedinError
+from signedin import Client, OtherEvent, SignedinError
 from signedin.loopback import LoopbackModel
 from signedin.loopback.script import Answer, Script
+from signedin.model.turn_recorder import TurnRecorder
 from signedin.runtime import watching
 from support.replay_clock import pass_time
 from support.rows import Row
@@ -114,8 +115,9 @@ class _Watcher:
     def see(self, events: object) -> None:
         """Does nothing: the result has the events."""
 
-    def end(self, result: RunResult[Any], error: SignedinError | None) -> None:
+    def end(self, record: TurnRecorder, error: SignedinError | None) -> None:
         """Notes the result."""
+        result = record.result()
         events = [
             _plain(msgspec.to_builtins(event, enc_hook=str))
             for event in result.events
@@ -247,11 +249,11 @@ class Cast:
 @contextmanager
 def watched(outcome: Outcome) -> Iterator[None]:
     """Notes every turn of this process."""
-    watching.watch = outcome.watch
+    watching.watches = (outcome.watch,)
     try:
         yield
     finally:
-        watching.watch = None
+        watching.watches = ()
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from signedin.cli.output import Presenter, TurnEnd
 from signedin.cli.signals import calling_on_stop
 from signedin.client.turn import AsyncTurn
 from signedin.model.errors import SignedinError
-from signedin.model.events import Event
+from signedin.model.events import AnyEvent, Event
 from signedin.model.results import RunResult
+from signedin.model.turn_recorder import TurnRecorder
+from signedin.runtime import watching
 
 STOP_SECONDS = 5.0
 """How long an agent that was asked to stop may take, before the turn is torn down."""
@@ -22,14 +24,14 @@ STOP_SECONDS = 5.0
 
 async def follow(turn: AsyncTurn, presenters: Sequence[Presenter]) -> None:
     """Shows a turn until it ends; see `follow_run`."""
-    await follow_run(lambda follower: follower.result_of(turn), presenters)
+    await follow_run(turn.follow, presenters)
 
 
 async def follow_run(run: Run, presenters: Sequence[Presenter]) -> TurnEnd:
     """Shows the turns of a run until it ends.
 
     Args:
-        run: Runs its turns with `Follower.result_of` and returns the result of all.
+        run: Runs its turns, calls a function with their events and returns the result of all.
         presenters: Show them.
 
     Returns:
@@ -46,7 +48,7 @@ async def follow_run(run: Run, presenters: Sequence[Presenter]) -> TurnEnd:
         for presenter in presenters:
             await stack.enter_async_context(presenter)
         stopper = await stack.enter_async_context(_Stopper(task))
-        end = await Follower(presenters, stopper).end_of(run)
+        end = await _Follower(presenters, stopper).end_of(run)
         for presenter in presenters:
             presenter.finish(end)
     if stopper.signum is not None:
@@ -57,50 +59,23 @@ async def follow_run(run: Run, presenters: Sequence[Presenter]) -> TurnEnd:
 
 
 class RunStoppedError(Exception):
-    """A signal came; what the turn had produced is reported by the follower."""
+    """A signal came; what the last turn had produced is reported by the follower."""
 
 
-class Follower:
-    """Shows the turns of one run."""
+class _Follower:
+    """Shows the turns of one run, and watches them for what is to be stopped."""
 
     def __init__(self, presenters: Sequence[Presenter], stopper: _Stopper) -> None:
         self._presenters = presenters
         self._stopper = stopper
         self._latest: TurnEnd | None = None
 
-    async def result_of(self, turn: AsyncTurn) -> RunResult[object]:
-        """Shows a turn until it ends, and returns its result.
-
-        Raises:
-            SignedinError: It failed.
-            RunStoppedError: A signal stopped it; nothing further is to be run.
-        """
-        async with turn:
-            self._stopper.turn = turn
-            try:
-                while batch := await turn.next_batch():
-                    self.show(batch)
-            except asyncio.CancelledError:
-                self._stopper.take_back_cancellation()
-                await turn.aclose()
-            finally:
-                self._stopper.turn = None
-            self._latest = await TurnEnd.of(turn)
-        if self._stopper.signum is not None:
-            raise RunStoppedError
-        if self._latest.error is not None:
-            raise self._latest.error
-        return self._latest.result
-
-    def show(self, events: Sequence[Event]) -> None:
-        """Shows what has happened."""
-        for presenter in self._presenters:
-            presenter.show(events)
-
     async def end_of(self, run: Run) -> TurnEnd:
         """Runs a run, and returns how it ended."""
+        others = watching.watches
+        watching.watches = (*others, self._begin)
         try:
-            return await TurnEnd.of(run(self))
+            return await TurnEnd.of(run(self._show))
         except RunStoppedError:
             assert self._latest is not None  # noqa: S101 - a turn was stopped
             return self._latest
@@ -109,9 +84,31 @@ class Follower:
                 raise
             self._stopper.take_back_cancellation()
             return self._latest
+        finally:
+            watching.watches = others
+
+    def _begin(self, turn: watching.BeginningTurn) -> Self:
+        self._stopper.interrupt = turn.interrupt
+        return self
+
+    def see(self, events: Sequence[Event]) -> None:
+        """Waits for the end: the run itself has the events shown."""
+
+    def end(self, record: TurnRecorder, error: SignedinError | None) -> None:
+        """Takes the end of a turn, also of one that is torn down."""
+        self._stopper.interrupt = None
+        result = error.result if error is not None else None
+        self._latest = TurnEnd(result or record.result(), error)
+
+    async def _show(self, events: Sequence[Event]) -> None:
+        for presenter in self._presenters:
+            presenter.show(events)
+        if self._stopper.signum is not None and self._stopper.interrupt is None:
+            raise RunStoppedError
 
 
-Run: TypeAlias = Callable[[Follower], Awaitable[RunResult[object]]]
+Show: TypeAlias = Callable[[Sequence[AnyEvent]], Awaitable[None]]
+Run: TypeAlias = Callable[[Show], Awaitable[RunResult[object]]]
 
 
 class _Stopper:
@@ -122,12 +119,12 @@ class _Stopper:
 
     Attributes:
         signum: The signal that came.
-        turn: The turn that runs.
+        interrupt: Asks the agent of the turn that runs to stop.
     """
 
     def __init__(self, task: asyncio.Task[object]) -> None:
         self.signum: int | None = None
-        self.turn: AsyncTurn | None = None
+        self.interrupt: Callable[[], Awaitable[None]] | None = None
         self._task = task
         self._has_torn_down = False
         self._asking: asyncio.Task[None] | None = None
@@ -154,17 +151,17 @@ class _Stopper:
             await asyncio.gather(self._asking, return_exceptions=True)
 
     def _stop(self, signum: int) -> None:
-        if self.signum is None and self.turn is not None:
+        if self.signum is None and self.interrupt is not None:
             self.signum = signum
-            self._asking = asyncio.create_task(self._ask(self.turn))
+            self._asking = asyncio.create_task(self._ask(self.interrupt))
         else:
             self.signum = self.signum or signum
             self._tear_down()
 
-    async def _ask(self, turn: AsyncTurn) -> None:
+    async def _ask(self, interrupt: Callable[[], Awaitable[None]]) -> None:
         with contextlib.suppress(SignedinError, TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
-                await turn.interrupt()
+                await interrupt()
                 await asyncio.Event().wait()  # until the turn has ended, which cancels this
         self._tear_down()
 

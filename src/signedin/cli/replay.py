@@ -14,7 +14,6 @@ from signedin.cli.audience import choose_presenters
 from signedin.cli.errors import UsageError
 from signedin.cli.run import run_prompt
 from signedin.client.async_client import AsyncClient
-from signedin.client.keywords import check_keywords, resolve
 from signedin.model.approvals import ApprovalRequest, Decision, deny
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def replay(*, file: Path, speed: float, json: bool, stream: bool | None) -> None
     keywords = dict(head.keywords)
     if client.capabilities.approvals:
         keywords["on_approval"] = _not_asked
-    turn_options = resolve({}, check_keywords(cast("TurnKeywords", keywords)), None)
+    turn_options = client.turn_options(cast("TurnKeywords", keywords))
     presenters = choose_presenters(json=json, stream=stream)
     asyncio.run(run_prompt(client, head.prompt, turn_options, presenters, resume=None, fork=False))
 

@@ -6,7 +6,7 @@ Its functions import what they need, so that ``signedin run --help`` does not lo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,14 +17,13 @@ from signedin.cli.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
     from signedin.cassettes.cassette import Cassette
-    from signedin.cli.follow import Follower
+    from signedin.cli.follow import Show
     from signedin.cli.output import Presenter
     from signedin.cli.piped import StdinMode
     from signedin.cli.worktree import OwnCopy
     from signedin.client.async_client import AsyncClient
     from signedin.model import choices
     from signedin.model.budget import Budget
-    from signedin.model.events import RetryEvent
     from signedin.model.options import TurnKeywords, TurnOptions
     from signedin.model.results import RunResult
 
@@ -182,8 +181,6 @@ def run(
     from signedin.cli.audience import choose_presenters, who_answers
     from signedin.cli.piped import PipedInput
     from signedin.client.async_client import AsyncClient
-    from signedin.client.keywords import check_keywords, resolve
-    from signedin.model.capabilities import check_retry, check_supported
 
     if fork and resume is None:
         raise UsageError("--fork continues in a copy of a session: say which with --resume")
@@ -240,12 +237,8 @@ def run(
     # Only what was given: a provider refuses what it cannot honour.
     keywords = {name: value for name, value in given.items() if value is not None}
     keywords |= who_answers(client, presenters)
-    checked = check_keywords(cast("TurnKeywords", keywords))
-    check_supported(client.provider, client.capabilities, checked)
-    if resume is not None:
-        check_retry(client.provider, client.capabilities, checked.get("retry"))
     schema = values.output_schema(output_schema) if output_schema is not None else None
-    turn_options = resolve({}, checked, schema)
+    turn_options = client.turn_options(cast("TurnKeywords", keywords), schema, resume)
     running = run_prompt(
         client, text, turn_options, presenters, resume=resume, fork=fork, own_copy=own_copy
     )
@@ -291,30 +284,11 @@ async def run_prompt(
     """Runs a prompt to its end and closes the client; see `follow_run`."""
     from signedin.cli.follow import follow_run
     from signedin.cli.sessions import whole_id
-    from signedin.client.attempts import run_to_end
 
-    async def run(follower: Follower) -> RunResult[object]:
-        def on_retry(event: RetryEvent) -> None:
-            follower.show([event])
-
-        if resume is None:
-            return await run_to_end(
-                lambda: aclosing(client.session()),
-                prompt,
-                turn_options if own_copy is None else own_copy.options(turn_options),
-                on_retry=on_retry,
-                result_of=follower.result_of,
-            )
-        wanted = await whole_id(client, resume)
-        async with aclosing(client.session(resume=wanted, fork=fork)) as session:
-            return await run_to_end(  # all tries are in the same conversation
-                lambda: nullcontext(session),
-                prompt,
-                turn_options,
-                on_retry=on_retry,
-                roll_back=session.roll_back,
-                result_of=follower.result_of,
-            )
+    async def run(on_events: Show) -> RunResult[object]:
+        asked = turn_options if own_copy is None else own_copy.options(turn_options)
+        wanted = None if resume is None else await whole_id(client, resume)
+        return await client.run_with(prompt, asked, wanted, on_events, fork=fork)
 
     naming = options.naming_sessions(client) if resume is not None else nullcontext()
     async with own_copy or nullcontext(), client:

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack, overload
+from typing import Literal, Self, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -17,7 +17,6 @@ import signedin
 from signedin.accounts.status import AsyncLogin, AuthBackend, AuthStatus, LoginMethod, read_status
 from signedin.accounts.transfer import PortableLogin
 from signedin.client.attempts import run_to_end
-from signedin.client.budgets import turn_meter
 from signedin.client.config import FromConfig
 from signedin.client.conversations import Conversations
 from signedin.client.keywords import (
@@ -25,7 +24,6 @@ from signedin.client.keywords import (
     check_many,
     check_prompt,
     merge_keywords,
-    resolve,
 )
 from signedin.client.many import map_prompts
 from signedin.client.members import (
@@ -37,9 +35,10 @@ from signedin.client.members import (
     opened_cassette,
     save_cassette,
 )
-from signedin.client.session import AsyncSession, send
-from signedin.client.turn import AsyncTurn, new_recorder
-from signedin.model.approvals import Host
+from signedin.client.route import Route
+from signedin.client.session import AsyncSession
+from signedin.client.turn import AsyncTurn
+from signedin.ledger.watch import LedgerWatch
 from signedin.model.capabilities import (
     Capabilities,
     check_retry,
@@ -56,7 +55,7 @@ from signedin.model.choices import (
     OnLimit,
 )
 from signedin.model.errors import InvalidOptionError, SignedinError, UnsupportedOptionError
-from signedin.model.events import RateLimits
+from signedin.model.events import OnEvents, RateLimits
 from signedin.model.options import (
     Output,
     StrPath,
@@ -71,6 +70,7 @@ from signedin.providers.base import (
     Provider,
     ProviderTurn,
     SessionQuery,
+    TurnRequest,
 )
 from signedin.providers.registry import load_provider
 from signedin.runtime.aio import (
@@ -81,10 +81,6 @@ from signedin.runtime.aio import (
     patiently,
     running_loop,
 )
-from signedin.runtime.watching import BeginningTurn
-
-if TYPE_CHECKING:
-    from signedin.ledger.writer import Ledger
 
 T = TypeVar("T")
 _log = logging.getLogger("signedin")
@@ -190,16 +186,17 @@ class AsyncClient(FromConfig):
             self._accounts = {m.name: (m.config, m.capabilities) for m in members}
             if auth_backend is not None and len(members) > 1:
                 raise UnsupportedOptionError(self._spec.name, "auth_backend", "each has its own")
-        self._capabilities = self._spec.transports[self._config.transport]
+        self._ledger = LedgerWatch(self._accounts)
+        can = self._spec.transports[self._config.transport]
+        self._route = Route(self._spec.name, self._config.transport, can, (self._ledger,))
         if self._cassette is not None:
-            check_supported(self._spec.name, self._capabilities, {"cassette": cassette or True})
+            check_supported(self._spec.name, can, {"cassette": cassette or True})
             self._cassette.belongs_to(self._spec.name, self._config.transport)
         self._auth_backend = auth_backend
         self._on_limit: OnLimit = on_limit or "raise"
         self._defaults = check_keywords(defaults, "client")
         self._conversations: Conversations | None = None
         self._leftovers = Leftovers()
-        self._ledger: Ledger | None = None
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._warming: asyncio.Task[None] | None = None
@@ -211,12 +208,12 @@ class AsyncClient(FromConfig):
     @property
     def provider(self) -> str:
         """Name of the provider."""
-        return self._spec.name
+        return self._route.provider
 
     @property
     def transport(self) -> str:
         """How the provider is driven."""
-        return self._config.transport
+        return self._route.transport
 
     @property
     def on_limit(self) -> OnLimit:
@@ -226,7 +223,7 @@ class AsyncClient(FromConfig):
     @property
     def capabilities(self) -> Capabilities:
         """What the provider can do through this transport."""
-        return self._capabilities
+        return self._route.capabilities
 
     def installation(self) -> Installation:
         """Looks for the provider's program, without starting it."""
@@ -241,6 +238,7 @@ class AsyncClient(FromConfig):
         *,
         resume: str | None = None,
         output: None = None,
+        on_events: OnEvents | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[None]: ...
     @overload
@@ -250,6 +248,7 @@ class AsyncClient(FromConfig):
         *,
         resume: str | None = None,
         output: type[T],
+        on_events: OnEvents | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[T]: ...
     @overload
@@ -259,6 +258,7 @@ class AsyncClient(FromConfig):
         *,
         resume: str | None = None,
         output: Output | None,
+        on_events: OnEvents | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[object]: ...
     async def run(
@@ -267,6 +267,7 @@ class AsyncClient(FromConfig):
         *,
         resume: str | None = None,
         output: Output | None = None,
+        on_events: OnEvents | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[object]:
         """Runs one prompt to its end.
@@ -275,16 +276,42 @@ class AsyncClient(FromConfig):
             prompt: What to ask; may be of any size and may begin with any character.
             resume: Id of a session to continue, or ``"latest"`` for the newest one of ``cwd``.
             output: A type or JSON Schema the answer has to fit; `RunResult.output` has it then.
+            on_events: Called with the events as they come, several at once if it takes its time.
+                Between two tries there is a `RetryEvent`. What it raises ends the turn.
             **keywords: See `TurnKeywords`; they take precedence over the client's.
 
         Raises:
             SignedinError: The turn failed; ``error.result`` has what was received.
         """
         check_prompt(prompt)
+        options = self.turn_options(keywords, output, resume)
+        return await self.run_with(prompt, options, resume, on_events)
+
+    def turn_options(
+        self, keywords: TurnKeywords, output: Output | None = None, resume: str | None = None
+    ) -> TurnOptions:
+        """Returns the complete options of a run; see `run`."""
+        checked = check_keywords(keywords)
         if resume is not None:
-            return await self._resumed_run(prompt, resume, output, keywords)
-        options = self._options(check_keywords(keywords), output)
-        return await run_to_end(self._own_session, prompt, options)
+            check_retry(self.provider, self.capabilities, checked.get("retry"))
+        return self._options(checked, output)
+
+    async def run_with(
+        self,
+        prompt: str,
+        options: TurnOptions,
+        resume: str | None = None,
+        on_events: OnEvents | None = None,
+        *,
+        fork: bool = False,
+    ) -> RunResult[object]:
+        """Runs a prompt with complete options; see `run` and `session`."""
+        if resume is None:
+            return await run_to_end(self._own_session, prompt, options, on_events=on_events)
+        if not self.capabilities.roll_back:
+            options = msgspec.structs.replace(options, retry=None)
+        async with self._closing(self.session(resume=resume, fork=fork)) as session:
+            return await session.run_with(prompt, options, on_events)
 
     @overload
     def stream(
@@ -331,13 +358,11 @@ class AsyncClient(FromConfig):
         check_single_try(self.provider, checked)
         options = self._options(checked, output)
         return AsyncTurn(
-            partial(self._single_turn, prompt, resume, options),
-            new_recorder(self.provider, self.transport, options),
+            self._route,
+            partial(self._single_turn, resume),
+            prompt,
             options,
-            lambda cleanup: self._leftovers.begin(cleanup, self),
-            beginning=BeginningTurn(self.provider, self.transport, options, prompt),
-            on_end=self._turn_ended,
-            meter=turn_meter(self.provider, self.capabilities, options),
+            clean_up=lambda cleanup: self._leftovers.begin(cleanup, self),
         )
 
     @overload
@@ -404,7 +429,7 @@ class AsyncClient(FromConfig):
 
         async def run(prompt: str) -> RunResult[object]:
             check_prompt(prompt)
-            return await run_to_end(self._own_session, prompt, options)
+            return await self.run_with(prompt, options)
 
         return map_prompts(run, prompts, concurrency, ordered=ordered)
 
@@ -676,8 +701,7 @@ class AsyncClient(FromConfig):
         if conversations is not None:
             await conversations.aclose()
         await self._leftovers.ended()
-        if self._ledger is not None:
-            await self._ledger.aclose()
+        await self._ledger.aclose()
         if self._cassette is not None and not self._cassette.replays:
             configs = {name: config for name, (config, _) in self._accounts.items()}
             save_cassette(self._cassette, configs, load_provider)
@@ -712,29 +736,14 @@ class AsyncClient(FromConfig):
         except SignedinError as error:  # the first turn meets the same, and reports it
             _log.info("prewarm failed: %s", error)
 
-    def _turn_ended(self, recorder: TurnRecorder) -> None:
-        counted = {name: each for name, each in self._accounts.items() if each[0].is_counted}
-        if not counted or os.environ.get("SIGNEDIN_LEDGER") == "off":
-            return
-        if self._ledger is None:
-            from signedin.ledger.writer import Ledger  # noqa: PLC0415 - 5 ms, when a turn has ended
-
-            self._ledger = Ledger(counted)
-        self._ledger.add(recorder)
-
     @asynccontextmanager
     async def _single_turn(
-        self,
-        prompt: str,
-        resume: str | None,
-        options: TurnOptions,
-        recorder: TurnRecorder,
-        host: Host,
+        self, resume: str | None, request: TurnRequest, recorder: TurnRecorder
     ) -> AsyncGenerator[ProviderTurn, None]:
         """A turn in its own session, which is freed with it."""
         async with (
             self._closing(self.session(resume=resume)) as session,
-            session.running(options, partial(send, prompt, options), recorder, host) as turn,
+            session.running(request, recorder) as turn,
         ):
             yield turn
 
@@ -742,15 +751,7 @@ class AsyncClient(FromConfig):
         self, defaults: TurnKeywords, *, resume: str | None = None, fork: bool = False
     ) -> AsyncSession:
         return AsyncSession(
-            self._conversing,
-            leftovers=self._leftovers,
-            on_turn_end=self._turn_ended,
-            name=self._spec.name,
-            transport=self._config.transport,
-            capabilities=self._capabilities,
-            defaults=defaults,
-            resume=resume,
-            fork=fork,
+            self._route, self._conversing, self._leftovers, defaults, resume=resume, fork=fork
         )
 
     def _own_session(self) -> AbstractAsyncContextManager[AsyncSession]:
@@ -767,24 +768,8 @@ class AsyncClient(FromConfig):
             else:
                 await session.aclose()
 
-    async def _resumed_run(
-        self, prompt: str, resume: str, output: Output | None, keywords: TurnKeywords
-    ) -> RunResult[object]:
-        """A run in a conversation that is stored or open: all its tries are in the same."""
-        checked = check_keywords(keywords)
-        check_retry(self.provider, self.capabilities, checked.get("retry"))
-        options = self._options(checked, output)
-        if not self.capabilities.roll_back:
-            options = msgspec.structs.replace(options, retry=None)
-        async with self._closing(self.session(resume=resume)) as session:
-            return await run_to_end(
-                partial(nullcontext, session), prompt, options, roll_back=session.roll_back
-            )
-
     def _options(self, checked: TurnKeywords, output: Output | None) -> TurnOptions:
-        asked = {**self._defaults, **checked, "output": output}
-        check_supported(self._spec.name, self._capabilities, asked)
-        return resolve(self._defaults, checked, output)
+        return self._route.options(self._defaults, checked, output)
 
     def _portable(self) -> PortableLogin:
         auth = self._auth()

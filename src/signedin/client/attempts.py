@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from signedin.client.turn import AsyncTurn
-from signedin.model.errors import CommandExecutionError, OutputError, SignedinError
-from signedin.model.events import DoneEvent, Event, RetryEvent, SessionEvent
+from signedin.client.turn import add_result
+from signedin.model.errors import (
+    CommandExecutionError,
+    InvalidOptionError,
+    OutputError,
+    SignedinError,
+)
+from signedin.model.events import AnyEvent, DoneEvent, Event, OnEvents, RetryEvent, SessionEvent
 from signedin.model.options import TurnOptions
 from signedin.model.results import RunResult
-from signedin.runtime.aio import running_loop
+from signedin.runtime.aio import run_callback, running_loop
 
 if TYPE_CHECKING:
     from signedin.client.session import AsyncSession
     from signedin.model.retry import Retry
-
-
-ResultOf: TypeAlias = Callable[[AsyncTurn[object]], Awaitable[RunResult[object]]]
-"""Follows a turn to its end."""
 
 
 async def run_to_end(
@@ -31,9 +32,8 @@ async def run_to_end(
     prompt: str,
     options: TurnOptions,
     *,
-    on_retry: Callable[[RetryEvent], None] | None = None,
+    on_events: OnEvents | None = None,
     roll_back: Callable[[], Awaitable[None]] | None = None,
-    result_of: ResultOf = AsyncTurn.result,
 ) -> RunResult[object]:
     """Runs a prompt.
 
@@ -45,33 +45,24 @@ async def run_to_end(
         begin: Gives the session for one attempt.
         prompt: What to ask.
         options: Everything else.
-        on_retry: Called before each further turn.
+        on_events: Called with the events of all turns, and before each further one.
         roll_back: Takes a failed turn out of the conversation, where all attempts are in the same.
-        result_of: Follows each turn to its end.
 
     Raises:
         SignedinError: The last attempt's error; notes on it describe the earlier ones, and
             ``error.result`` has what all of them gave.
         OutputError: The answer still does not fit.
     """
-    run = _Run(running_loop().time(), options, on_retry, result_of)
+    if on_events is not None and not callable(on_events):
+        raise InvalidOptionError(f"on_events must be a function, not {on_events!r}")
+    run = _Run(running_loop().time(), options, on_events)
     while True:
         try:
             async with begin() as session:
                 return run.completed(await run.fitting_result(session, prompt))
-        except SignedinError as error:
-            delay = run.delay_before_retry(error, in_conversation=roll_back is not None)
-            if delay is None:
-                run.finish_error(error)
+        except BaseException as error:
+            if not await run.prepare_retry(error, roll_back):
                 raise
-            try:
-                await asyncio.sleep(delay)
-                if roll_back is not None:
-                    await roll_back()
-            except SignedinError as refusal:
-                error.add_note(f"it is not retried: {refusal}")
-                run.finish_error(error)
-                raise error from refusal
 
 
 class _Run:
@@ -80,22 +71,15 @@ class _Run:
     Args:
         started: When, in the time of the event loop.
         options: How it was asked for.
-        on_retry: Called before each further turn.
-        result_of: Follows each turn to its end.
+        on_events: Called with the events of its turns.
     """
 
-    def __init__(
-        self,
-        started: float,
-        options: TurnOptions,
-        on_retry: Callable[[RetryEvent], None] | None,
-        result_of: ResultOf,
-    ) -> None:
+    def __init__(self, started: float, options: TurnOptions, on_events: OnEvents | None) -> None:
         self._started = started
         self._deadline = None if options.timeout is None else started + options.timeout
         self._options = options
-        self._on_retry = on_retry or _ignore_retry
-        self._result_of = result_of
+        self._on_events = on_events
+        self._escaped: BaseException | None = None
         self._attempts: list[RunResult[object]] = []
         self._retries: list[RetryEvent] = []
         self._repairs = 0
@@ -106,66 +90,98 @@ class _Run:
         while True:
             try:
                 turn = session.turn(prompt, self._options, self._deadline)
-                return await self._result_of(turn)
+                return await (turn.follow(self._report) if self._on_events else turn.result())
             except OutputError as error:
                 output = self._options.output
-                if error.result is None or output is None:
+                if error.result is None or output is None or error is self._escaped:
                     raise
                 if self._repairs >= self._options.output_retries:
                     raise
                 self._repairs += 1
                 event = _retry_event(error.message, self._repairs, 0.0)
                 self._attempts.append(_with_event(error.result, event))
-                self._on_retry(event)
                 prompt = output.repair_prompt(error)
+            await self._report([event])
 
-    def completed(self, last: RunResult[object]) -> RunResult[object]:
+    def completed(self, *last: RunResult[object]) -> RunResult[object]:
         """Returns the last turn's result with what led to it."""
         if not self._attempts and not self._retries:
-            return last
-        joined = _joined([*self._attempts, last])
+            return last[0]
+        joined = _joined([*self._attempts, *last])
         elapsed = running_loop().time() - self._started
         return msgspec.structs.replace(joined, elapsed=elapsed, retries=len(self._retries))
 
-    def finish_error(self, error: SignedinError) -> None:
-        """Puts what all attempts gave into the error of the last."""
+    async def prepare_retry(
+        self, error: BaseException, roll_back: Callable[[], Awaitable[None]] | None
+    ) -> bool:
+        """Waits until a failed attempt may be repeated.
+
+        Returns:
+            Whether it may be. If not, its error has what all attempts gave.
+
+        Raises:
+            BaseException: The caller's function has raised it; or it is the error, if the failed
+                turn cannot be rolled back.
+        """
+        delay = self._delay_before_retry(error, in_conversation=roll_back is not None)
+        if delay is None or not isinstance(error, SignedinError):
+            self._finish(error, getattr(error, "result", None))
+            return False
+        event = _retry_event(error.message, len(self._retries) + 1, delay)
+        self._retries.append(event)
+        if error.result is not None:
+            self._attempts.append(_with_event(error.result, event))
+        try:
+            await self._report([event])
+            await asyncio.sleep(delay)
+            if roll_back is not None:
+                await roll_back()
+        except BaseException as refusal:
+            if refusal is self._escaped or not isinstance(refusal, SignedinError):
+                self._finish(refusal)
+                raise
+            error.add_note(f"it is not retried: {refusal}")
+            self._finish(error)
+            raise error from refusal
+        return True
+
+    def _finish(self, error: BaseException, last: RunResult[object] | None = None) -> None:
+        """Puts what all attempts gave into the error that ends the run."""
         notes = [f"attempt {event.attempt} failed: {event.text}" for event in self._retries]
         for note in notes:
             error.add_note(note)
         if isinstance(error, CommandExecutionError):
             error.details = "\n".join(notes)
-        if error.result is not None:
-            error.result = self.completed(error.result)
+        if self._attempts or last:
+            add_result(error, self.completed(*([last] if last else [])))
 
-    def delay_before_retry(self, error: SignedinError, *, in_conversation: bool) -> float | None:
-        """Notes a failed attempt; returns how long to wait, ``None`` if it must not be repeated.
+    def _delay_before_retry(self, error: BaseException, *, in_conversation: bool) -> float | None:
+        """Returns how long to wait after a failed attempt, ``None`` if it must not be repeated.
 
         Within a conversation the repair of an answer is not retried: its first turn is not
         a failure that could be taken back.
         """
-        if in_conversation and self._repairs:
+        if error is self._escaped or (in_conversation and self._repairs):
             return None
         delay = _delay_before_retry(error, len(self._retries) + 1, self._options.retry)
-        if delay is None or self._too_late_for(delay):
-            return None
-        event = _retry_event(error.message, len(self._retries) + 1, delay)
-        self._retries.append(event)
-        if error.result is not None:
-            self._attempts.append(_with_event(error.result, event))
-        self._on_retry(event)
-        return delay
+        return None if delay is None or self._too_late_for(delay) else delay
+
+    async def _report(self, events: Sequence[AnyEvent]) -> None:
+        """Calls the caller's function, if there is one; what it raises ends the run."""
+        if self._on_events is not None:
+            try:
+                await run_callback(self._on_events, events)
+            except BaseException as error:
+                self._escaped = error
+                raise
 
     def _too_late_for(self, delay: float) -> bool:
         return self._deadline is not None and running_loop().time() + delay >= self._deadline
 
 
-def _ignore_retry(event: RetryEvent) -> None:
-    """Stands in for a callback that was not given."""
-
-
-def _delay_before_retry(error: SignedinError, attempt: int, retry: Retry | None) -> float | None:
+def _delay_before_retry(error: BaseException, attempt: int, retry: Retry | None) -> float | None:
     """Seconds to wait before a failed run is retried; ``None`` if it must not be."""
-    if retry is None or attempt > retry.max_retries:
+    if retry is None or attempt > retry.max_retries or not isinstance(error, SignedinError):
         return None
     from signedin.model.retry import has_acted, is_retryable  # noqa: PLC0415 - only if asked for
 

@@ -28,7 +28,7 @@ from signedin.model.choices import (
     OnCrash,
     OnLimit,
 )
-from signedin.model.events import RateLimits
+from signedin.model.events import OnEvents, RateLimits
 from signedin.model.options import Output, StrPath, TurnKeywords
 from signedin.model.results import ModelInfo, Outcome, OutputT_co, PastTurn, RunResult, SessionPage
 from signedin.providers.base import Installation
@@ -96,34 +96,56 @@ class Session(BlockingSession):
 
     @overload
     def run(
-        self, prompt: str, *, output: None = None, **keywords: Unpack[TurnKeywords]
+        self,
+        prompt: str,
+        *,
+        output: None = None,
+        on_events: OnEvents | None = None,
+        **keywords: Unpack[TurnKeywords],
     ) -> RunResult[None]: ...
 
     @overload
     def run(
-        self, prompt: str, *, output: type[T], **keywords: Unpack[TurnKeywords]
+        self,
+        prompt: str,
+        *,
+        output: type[T],
+        on_events: OnEvents | None = None,
+        **keywords: Unpack[TurnKeywords],
     ) -> RunResult[T]: ...
 
     @overload
     def run(
-        self, prompt: str, *, output: Output | None, **keywords: Unpack[TurnKeywords]
+        self,
+        prompt: str,
+        *,
+        output: Output | None,
+        on_events: OnEvents | None = None,
+        **keywords: Unpack[TurnKeywords],
     ) -> RunResult[object]: ...
 
     def run(
-        self, prompt: str, *, output: Output | None = None, **keywords: Unpack[TurnKeywords]
+        self,
+        prompt: str,
+        *,
+        output: Output | None = None,
+        on_events: OnEvents | None = None,
+        **keywords: Unpack[TurnKeywords],
     ) -> RunResult[object]:
         """Runs one turn to its end.
 
         Args:
             prompt: What to ask; may be of any size and may begin with any character.
             output: A type or JSON Schema the answer has to fit; `RunResult.output` has it then.
+            on_events: Called with the events as they come, several at once if it takes its time.
+                Between two tries there is a `RetryEvent`. What it raises ends the turn.
             **keywords: See `TurnKeywords`; they take precedence over the session's.
 
         Raises:
             SignedinError: The turn failed; ``error.result`` has what was received.
             SessionBusyError: Another turn of this session still runs.
         """
-        return call(lambda: self._async.run(prompt, output=output, **keywords))
+        return call(lambda: self._async.run(prompt, output=output, on_events=on_events, **keywords))
 
     @overload
     def stream(
@@ -396,6 +418,7 @@ class Client(FromConfig):
         *,
         resume: str | None = None,
         output: None = None,
+        on_events: OnEvents | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[None]: ...
 
@@ -406,6 +429,7 @@ class Client(FromConfig):
         *,
         resume: str | None = None,
         output: type[T],
+        on_events: OnEvents | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[T]: ...
 
@@ -416,6 +440,7 @@ class Client(FromConfig):
         *,
         resume: str | None = None,
         output: Output | None,
+        on_events: OnEvents | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[object]: ...
 
@@ -425,6 +450,7 @@ class Client(FromConfig):
         *,
         resume: str | None = None,
         output: Output | None = None,
+        on_events: OnEvents | None = None,
         **keywords: Unpack[TurnKeywords],
     ) -> RunResult[object]:
         """Runs one prompt to its end.
@@ -433,12 +459,18 @@ class Client(FromConfig):
             prompt: What to ask; may be of any size and may begin with any character.
             resume: Id of a session to continue, or ``"latest"`` for the newest one of ``cwd``.
             output: A type or JSON Schema the answer has to fit; `RunResult.output` has it then.
+            on_events: Called with the events as they come, several at once if it takes its time.
+                Between two tries there is a `RetryEvent`. What it raises ends the turn.
             **keywords: See `TurnKeywords`; they take precedence over the client's.
 
         Raises:
             SignedinError: The turn failed; ``error.result`` has what was received.
         """
-        return call(lambda: self._async.run(prompt, resume=resume, output=output, **keywords))
+        return call(
+            lambda: self._async.run(
+                prompt, resume=resume, output=output, on_events=on_events, **keywords
+            )
+        )
 
     @overload
     def stream(

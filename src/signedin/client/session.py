@@ -4,45 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
-from typing import Self, TypeAlias, TypeVar, Unpack, overload
+from typing import Self, TypeVar, Unpack, overload
 
 from signedin.client.attempts import run_to_end
-from signedin.client.budgets import admit, turn_meter
+from signedin.client.budgets import admit
 from signedin.client.conversations import Conversation, Conversations
-from signedin.client.keywords import check_keywords, check_prompt, resolve
-from signedin.client.turn import AsyncTurn, new_recorder
-from signedin.model.approvals import Host
-from signedin.model.capabilities import (
-    Capabilities,
-    check_retry,
-    check_single_try,
-    check_supported,
-)
+from signedin.client.keywords import check_keywords, check_prompt
+from signedin.client.route import Route
+from signedin.client.turn import AsyncTurn
+from signedin.model.capabilities import check_retry, check_single_try, check_supported
 from signedin.model.display import html
 from signedin.model.errors import InvalidOptionError, SignedinError
+from signedin.model.events import OnEvents
 from signedin.model.options import Output, TurnKeywords, TurnOptions
 from signedin.model.results import PastTurn, RunResult
 from signedin.model.turn_recorder import TurnRecorder
 from signedin.providers.base import (
+    Compaction,
     Provider,
-    ProviderSession,
     ProviderTurn,
     ReviewTarget,
     SessionQuery,
     SessionRequest,
+    TurnRequest,
 )
 from signedin.runtime.aio import Leftovers, finish, is_fork_of
 from signedin.runtime.background_loop import call
 from signedin.runtime.handles import Handle
-from signedin.runtime.watching import BeginningTurn
 
 LATEST = "latest"
 """Resumes the newest session of the working directory."""
 
-TurnStart: TypeAlias = Callable[[ProviderSession, Host], Awaitable[ProviderTurn]]
 T = TypeVar("T")
 
 
@@ -55,26 +50,20 @@ class AsyncSession:
 
     def __init__(
         self,
+        route: Route,
         connect: Callable[[], Conversations],
-        *,
         leftovers: Leftovers,
-        on_turn_end: Callable[[TurnRecorder], None],
-        name: str,
-        transport: str,
-        capabilities: Capabilities,
         defaults: TurnKeywords,
+        *,
         resume: str | None = None,
         fork: bool = False,
     ) -> None:
         self._connect = connect
         self._leftovers = leftovers
-        self._on_turn_end = on_turn_end
-        self._name = name
-        self._transport = transport
+        self._route = route
         self._defaults = defaults
         self._resume = resume
         self._fork = fork
-        self._capabilities = capabilities
         self._held: Conversation | None = None
         self._connected: Conversations | None = None
         self._process = os.getpid()
@@ -88,24 +77,46 @@ class AsyncSession:
 
     @overload
     async def run(
-        self, prompt: str, *, output: None = None, **keywords: Unpack[TurnKeywords]
+        self,
+        prompt: str,
+        *,
+        output: None = None,
+        on_events: OnEvents | None = None,
+        **keywords: Unpack[TurnKeywords],
     ) -> RunResult[None]: ...
     @overload
     async def run(
-        self, prompt: str, *, output: type[T], **keywords: Unpack[TurnKeywords]
+        self,
+        prompt: str,
+        *,
+        output: type[T],
+        on_events: OnEvents | None = None,
+        **keywords: Unpack[TurnKeywords],
     ) -> RunResult[T]: ...
     @overload
     async def run(
-        self, prompt: str, *, output: Output | None, **keywords: Unpack[TurnKeywords]
+        self,
+        prompt: str,
+        *,
+        output: Output | None,
+        on_events: OnEvents | None = None,
+        **keywords: Unpack[TurnKeywords],
     ) -> RunResult[object]: ...
     async def run(
-        self, prompt: str, *, output: Output | None = None, **keywords: Unpack[TurnKeywords]
+        self,
+        prompt: str,
+        *,
+        output: Output | None = None,
+        on_events: OnEvents | None = None,
+        **keywords: Unpack[TurnKeywords],
     ) -> RunResult[object]:
         """Runs one turn to its end.
 
         Args:
             prompt: What to ask; may be of any size and may begin with any character.
             output: A type or JSON Schema the answer has to fit; `RunResult.output` has it then.
+            on_events: Called with the events as they come, several at once if it takes its time.
+                Between two tries there is a `RetryEvent`. What it raises ends the turn.
             **keywords: See `TurnKeywords`; they take precedence over the session's.
 
         Raises:
@@ -114,11 +125,9 @@ class AsyncSession:
         """
         check_prompt(prompt)
         checked = check_keywords(keywords)
-        check_retry(self._name, self._capabilities, checked.get("retry"))
+        check_retry(self._route.provider, self._route.capabilities, checked.get("retry"))
         options = self._options(checked, output)
-        return await run_to_end(
-            partial(nullcontext, self), prompt, options, roll_back=self.roll_back
-        )
+        return await self.run_with(prompt, options, on_events)
 
     @overload
     def stream(
@@ -145,8 +154,17 @@ class AsyncSession:
         """
         check_prompt(prompt)
         checked = check_keywords(keywords)
-        check_single_try(self._name, checked)
+        check_single_try(self._route.provider, checked)
         return self.turn(prompt, self._options(checked, output))
+
+    async def run_with(
+        self, prompt: str, options: TurnOptions, on_events: OnEvents | None = None
+    ) -> RunResult[object]:
+        """Runs a prompt with complete options; all tries are in this conversation."""
+        begin = partial(nullcontext, self)
+        return await run_to_end(
+            begin, prompt, options, on_events=on_events, roll_back=self.roll_back
+        )
 
     def turn(self, prompt: str, options: TurnOptions, deadline: float | None = None) -> AsyncTurn:
         """Makes a turn with complete options; what `run` and `stream` are made of.
@@ -156,7 +174,7 @@ class AsyncSession:
             options: Everything else.
             deadline: When the ``timeout`` of its run is over, in the time of the event loop.
         """
-        return self._turn(options, partial(send, prompt, options), deadline, prompt)
+        return self._turn(prompt, options, deadline)
 
     async def roll_back(self) -> None:
         """Takes the last turn, which has failed, out of the conversation, if it got there.
@@ -176,19 +194,16 @@ class AsyncSession:
             SessionBusyError: A turn of it runs.
             SignedinError: There has been no turn that could be copied.
         """
-        check_supported(self._name, self._capabilities, {"fork": True})
+        check_supported(self._route.provider, self._route.capabilities, {"fork": True})
         options = self._options({}, None)
         source = self.id
         if source is None:
             raise SignedinError("an empty session cannot be forked; run a turn first")
         copy = AsyncSession(
+            self._route,
             self._connect,
-            leftovers=self._leftovers,
-            on_turn_end=self._on_turn_end,
-            name=self._name,
-            transport=self._transport,
-            capabilities=self._capabilities,
-            defaults=self._defaults,
+            self._leftovers,
+            self._defaults,
             resume=source,
             fork=True,
         )
@@ -234,9 +249,9 @@ class AsyncSession:
         Nothing happens before that begins: ask for its `AsyncTurn.result`.
         """
         checked = check_keywords(keywords)
-        check_single_try(self._name, checked)
+        check_single_try(self._route.provider, checked)
         options = self._options(checked, None)
-        return self._turn(options, lambda session, host: session.start_compaction(options, host))
+        return self._turn(Compaction(), options)
 
     def review(
         self,
@@ -259,14 +274,11 @@ class AsyncSession:
             InvalidOptionError: More than one of the three is given.
         """
         checked = check_keywords(keywords)
-        check_single_try(self._name, checked)
+        check_single_try(self._route.provider, checked)
         if sum(part is not None for part in (focus, base, commit)) > 1:
             raise InvalidOptionError("a review takes one of base=, commit= and words, not several")
         target = ReviewTarget(base=base, commit=commit, instructions=focus)
-        options = self._options(checked, None)
-        return self._turn(
-            options, lambda session, host: session.start_review(target, options, host)
-        )
+        return self._turn(target, self._options(checked, None))
 
     async def aclose(self) -> None:
         """Frees what the session holds. The conversation stays stored and can be resumed.
@@ -292,38 +304,36 @@ class AsyncSession:
 
     def __repr__(self) -> str:
         state = "closed" if self._held is None else "busy" if self._held.busy else "open"
-        return f"{type(self).__name__}({self._name!r}, id={self.id!r}, {state})"
+        return f"{type(self).__name__}({self._route.provider!r}, id={self.id!r}, {state})"
 
     async def html(self) -> str | None:
         """Returns the turns, as notebooks show them, if it is open and they are stored."""
-        is_known = self._held is not None and self._capabilities.history
+        is_known = self._held is not None and self._route.capabilities.history
         turns = await self.history() if is_known else ()
-        return html(turns, provider=self._name, session_id=self.id)
+        return html(turns, provider=self._route.provider, session_id=self.id)
 
     def _repr_html_(self) -> str | None:
-        return html((), provider=self._name, session_id=self.id)  # its turns have to be awaited
+        # Its turns have to be awaited.
+        return html((), provider=self._route.provider, session_id=self.id)
 
     def _turn(
         self,
+        ask: str | ReviewTarget | Compaction,
         options: TurnOptions,
-        start: TurnStart,
         deadline: float | None = None,
-        prompt: str = "",
     ) -> AsyncTurn:
         return AsyncTurn(
-            partial(self.running, options, start),
-            new_recorder(self._name, self._transport, options),
+            self._route,
+            self.running,
+            ask,
             options,
-            lambda cleanup: self._leftovers.begin(cleanup, self),
-            deadline,
-            beginning=BeginningTurn(self._name, self._transport, options, prompt),
-            on_end=self._on_turn_end,
-            meter=turn_meter(self._name, self._capabilities, options),
+            clean_up=lambda cleanup: self._leftovers.begin(cleanup, self),
+            deadline=deadline,
         )
 
     @asynccontextmanager
     async def running(
-        self, options: TurnOptions, start: TurnStart, recorder: TurnRecorder, host: Host
+        self, request: TurnRequest, recorder: TurnRecorder
     ) -> AsyncGenerator[ProviderTurn, None]:
         """Runs a turn for the length of a ``with`` block.
 
@@ -332,8 +342,10 @@ class AsyncSession:
             SessionBusyError: Another turn of this conversation still runs.
         """
         self._began_turn = False
-        async with self._connect().until_closed() as provider:
-            await admit(provider, self._capabilities, options)
+        options = request.options
+        if options.budget:
+            async with self._connect().until_closed() as provider:
+                await admit(provider, self._route.capabilities, options)
         await self._leftovers.ended(self)
         conversation = await self._open(options)
         conversation.check_idle()
@@ -341,7 +353,7 @@ class AsyncSession:
         try:
             session = conversation.session
             async with conversation.starting.block():
-                turn = conversation.turn = await start(session, host)
+                turn = conversation.turn = await session.start(request)
             self._began_turn = True
             recorder.warn(session.notices)
             session.notices = ()
@@ -382,9 +394,7 @@ class AsyncSession:
         return held
 
     def _options(self, checked: TurnKeywords, output: Output | None) -> TurnOptions:
-        asked = {**self._defaults, **checked, "output": output}
-        check_supported(self._name, self._capabilities, asked)
-        return resolve(self._defaults, checked, output)
+        return self._route.options(self._defaults, checked, output)
 
 
 class BlockingSession(Handle[AsyncSession]):
@@ -392,13 +402,6 @@ class BlockingSession(Handle[AsyncSession]):
 
     def _repr_html_(self) -> str | None:
         return call(self._async.html)
-
-
-def send(
-    prompt: str, options: TurnOptions, session: ProviderSession, host: Host
-) -> Awaitable[ProviderTurn]:
-    """Starts a turn by sending a prompt; see `TurnStart`."""
-    return session.start_turn(prompt, options, host)
 
 
 async def _latest_session(provider: Provider, options: TurnOptions) -> str:

@@ -9,12 +9,14 @@ import weakref
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
     Callable,
     Coroutine,
     Generator,
     Iterator,
+    Sequence,
 )
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Generic, Self, TypeVar, cast
@@ -22,8 +24,9 @@ from typing import Generic, Self, TypeVar, cast
 import msgspec
 
 from signedin.accounts.missing_login import what_it_means
-from signedin.client.budgets import TurnMeter
+from signedin.client.budgets import turn_meter
 from signedin.client.callback_host import CallbackHost
+from signedin.client.route import Route
 from signedin.model.display import html
 from signedin.model.errors import (
     BudgetExceededError,
@@ -37,12 +40,13 @@ from signedin.model.items import AnyItem, ItemFeed
 from signedin.model.options import TurnOptions
 from signedin.model.results import OutputT_co, RunResult
 from signedin.model.turn_recorder import TurnRecorder, interrupted_done
-from signedin.providers.base import ProviderTurn
+from signedin.providers.base import Compaction, ProviderTurn, ReviewTarget, TurnRequest
 from signedin.runtime import watching
 from signedin.runtime.aio import (
     Unwatched,
     check_process,
     finish,
+    is_cancelled,
     is_fork_of,
     patiently,
     running_loop,
@@ -58,9 +62,9 @@ STOP_SECONDS = 5.0
 _QUIET_ENDS: frozenset[DoneReason] = frozenset({"completed", "interrupted"})
 """How a turn ends whose iteration raises nothing."""
 
-TurnOpener = Callable[[TurnRecorder, CallbackHost], AbstractAsyncContextManager[ProviderTurn]]
-"""Starts a turn when entered, for the host that answers its agent, warns in its record of how that
-came about, and leaves nothing of the turn behind when left."""
+TurnOpener = Callable[[TurnRequest, TurnRecorder], AbstractAsyncContextManager[ProviderTurn]]
+"""Starts a turn when entered, warns in its record of how that came about, and leaves nothing of the
+turn behind when left."""
 
 
 class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
@@ -76,41 +80,42 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     def __init__(
         self,
+        route: Route,
         opener: TurnOpener,
-        recorder: TurnRecorder,
+        ask: str | ReviewTarget | Compaction,
         options: TurnOptions,
+        *,
         clean_up: Callable[
             [Coroutine[object, object, None]], asyncio.Task[None]
         ] = asyncio.create_task,
         deadline: float | None = None,
-        *,
-        beginning: watching.BeginningTurn | None = None,
-        on_end: Callable[[TurnRecorder], None] | None = None,
-        meter: TurnMeter | None = None,
     ) -> None:
         """Prepares a turn.
 
         Args:
+            route: Who is asked.
             opener: Starts it.
-            recorder: Records it.
+            ask: What is asked.
             options: How it was asked for.
             clean_up: Begins a clean-up that nobody has to wait for, and waits for it before the
                 next turn.
             deadline: When its time is up, in the time of the event loop; by default its ``timeout``
                 begins with it.
-            beginning: What those who watch turns learn of it first.
-            on_end: Called with the complete record of a turn that was started, once.
-            meter: Counts it for the budgets that hold for it.
         """
-        if meter is not None:
-            meter.on_error = self._over_budget
-        self._meter = meter
+        self._meter = turn_meter(route.provider, route.capabilities, options)
+        if self._meter is not None:
+            self._meter.on_error = self._over_budget
         self._stopping: asyncio.Task[None] | None = None
-        self._on_end = on_end
-        self._beginning = beginning
-        self._watcher: watching.TurnWatcher | None = None
+        self._route = route
+        self._ask = ask
+        self._watchers: list[watching.TurnWatcher] = []
         self._opener = opener
-        self._recorder = recorder
+        self._recorder = TurnRecorder(
+            provider=route.provider,
+            transport=route.transport,
+            cwd=str(options.cwd),
+            model=options.model,
+        )
         self._options = options
         self._clean_up = clean_up
         self._process = os.getpid()
@@ -181,6 +186,25 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             raise error
         result = self._fitted(self._recorder.result(turn_id=self.id))
         return cast("RunResult[OutputT_co]", result)  # as the options say
+
+    async def follow(
+        self, on_events: Callable[[Sequence[AnyEvent]], Awaitable[None]]
+    ) -> RunResult[OutputT_co]:
+        """Waits for the end like `result`, and calls a function with what happens until then.
+
+        What that raises ends the turn, and is raised with what was received.
+        """
+        try:
+            while self._escaped is None and (batch := await self.next_batch()):
+                try:
+                    await on_events(batch)
+                except BaseException as error:
+                    if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                        raise
+                    self._end_with(error)
+            return await self.result()
+        finally:
+            await self._leave()
 
     def raise_failure(self) -> None:
         """Raises the error of a turn that has failed, timed out or used up its budget."""
@@ -306,9 +330,7 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     def _record(self, events: list[Event]) -> list[AnyEvent]:
         batch = self._recorder.record(events)
-        if self._watcher is not None:
-            with self._watching():
-                self._watcher.see(batch)
+        self._guard(self._watchers, lambda watcher: watcher.see(batch))
         return batch
 
     def _counted(self, events: list[Event]) -> list[Event]:
@@ -348,18 +370,18 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
     def _raise_escaped(self) -> None:
         """Raises what a callback has raised that is more than its failure, with the result."""
         if self._escaped is not None:
-            raise _with_result(self._escaped, self._recorder.result(turn_id=self.id))
+            raise add_result(self._escaped, self._recorder.result(turn_id=self.id))
 
-    @contextmanager
-    def _watching(self) -> Generator[None, None, None]:
+    def _guard(self, each: Sequence[T], use: Callable[[T], None]) -> None:
         """Logs how a watcher fails; what is more than a failure ends the turn."""
-        try:
-            yield
-        except Exception as error:
-            watching.log_failure(error)
-        except BaseException as error:
-            self._watcher = None
-            self._end_with(error)
+        for one in each:
+            try:
+                use(one)
+            except Exception as error:
+                watching.log_failure(error)
+            except BaseException as error:
+                self._watchers = []
+                self._end_with(error)
 
     async def _stop(self) -> None:
         """Stops the agent; one that cannot be asked to is stopped by force."""
@@ -390,9 +412,16 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
         return self._opening
 
     def _begin_watching(self) -> None:
-        if watching.watch is not None and self._beginning is not None:
-            with self._watching():
-                self._watcher = watching.watch(self._beginning)
+        route = self._route
+        beginning = watching.BeginningTurn(
+            provider=route.provider,
+            transport=route.transport,
+            options=self._options,
+            prompt=self._ask if isinstance(self._ask, str) else "",
+            interrupt=self.interrupt,
+        )
+        watches = (*route.watches, *watching.watches)
+        self._guard(watches, lambda watch: self._watchers.append(watch(beginning)))
 
     async def _open(self) -> ProviderTurn:
         if self._meter is not None:
@@ -403,7 +432,8 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             partial(_unless_gone, weakref.WeakMethod(self._end_with)),
             partial(_unless_gone, weakref.WeakMethod(self._wait_anew)),
         )
-        opening = self._stack.enter_async_context(self._opener(self._recorder, host))
+        request = TurnRequest(self._ask, self._options, host)
+        opening = self._stack.enter_async_context(self._opener(request, self._recorder))
         self._turn = turn = await Unwatched(opening)
         if self._excess is not None:
             self._over_budget()
@@ -443,19 +473,14 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
             return result
         try:
             output = self._options.output.parse(result.text)
-        except (
-            BaseException
-        ) as error:  # also what a validator raises that is not a mistake of a model
-            raise _with_result(error, result)  # noqa: B904
+        except BaseException as error:  # what a validator raises need not be a mistake of a model
+            raise add_result(error, result)  # noqa: B904
         return msgspec.structs.replace(result, output=output)
 
     async def _release(self) -> None:
         self._closed = True
         if self._meter is not None:
             self._meter.end()
-        was_refused = self._turn is None and isinstance(self._error, BudgetExceededError)
-        if self._opening is not None and self._on_end is not None and not was_refused:
-            self._on_end(self._recorder)
         self._end_watching()
         if isinstance(self._error, TimeoutExceededError) or self._escaped is not None:
             await patiently(self._clean_up(self._end()))
@@ -464,11 +489,9 @@ class AsyncTurn(AsyncBatches[AnyEvent], Generic[OutputT_co]):
 
     def _end_watching(self) -> None:
         done = self._recorder.done
-        if self._watcher is None or done is None:
-            return
-        why = None if done.reason == "completed" else self._failure()
-        with self._watching():
-            self._watcher.end(self._recorder.result(turn_id=self.id), why)
+        if self._watchers and done is not None:
+            why = None if done.reason == "completed" else self._failure()
+            self._guard(self._watchers, lambda watcher: watcher.end(self._recorder, why))
 
     async def _end(self) -> None:
         if self._stopping is not None:
@@ -536,15 +559,8 @@ def _escape_error(escaped: BaseException) -> SignedinError:
     return SignedinError(f"a callback has ended the turn with {described(escaped)}")
 
 
-def _with_result(error: BaseException, result: RunResult[object]) -> BaseException:
+def add_result(error: BaseException, result: RunResult[object]) -> BaseException:
     """Puts what was received into an error, where it takes more attributes."""
     with suppress(AttributeError):
         error.result = result  # pyright: ignore[reportAttributeAccessIssue]
     return error
-
-
-def new_recorder(provider: str, transport: str, options: TurnOptions) -> TurnRecorder:
-    """Makes the record of a turn that is about to be started with these options."""
-    return TurnRecorder(
-        provider=provider, transport=transport, cwd=str(options.cwd), model=options.model
-    )

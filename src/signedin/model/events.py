@@ -9,6 +9,7 @@ provider sends that has no event type here arrives as an `OtherEvent`; nothing i
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from enum import StrEnum
 from typing import ClassVar, Literal, TypeAlias, cast
@@ -603,6 +604,9 @@ AnyEvent: TypeAlias = (
     | OtherEvent
 )
 """All events, for ``match`` and for decoding: ``msgspec.json.decode(line, type=AnyEvent)``."""
+
+OnEvents: TypeAlias = Callable[[Sequence[AnyEvent]], Awaitable[object] | object]
+"""Takes the events of a run as they come; may be async, and may block, as `OnApproval`."""
 
 
 _PLAIN = {

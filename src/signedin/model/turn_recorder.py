@@ -113,6 +113,11 @@ class TurnRecorder:
         return (self._ended_at or time.monotonic()) - self._started
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the agent has reported a session."""
+        return self._session_id is not None
+
+    @property
     def is_acting(self) -> bool:
         """Whether a command or tool runs that the model waits for.
 
@@ -142,7 +147,7 @@ class TurnRecorder:
         if self._early is not None:
             self._early += [WarningEvent(text=text, timestamp=time.time()) for text in texts]
 
-    def result(self, *, turn_id: str | None) -> RunResult[object]:
+    def result(self, *, turn_id: str | None = None) -> RunResult[object]:
         """Returns the result as it stands."""
         last = self._part(self.done.reason if self.done else "interrupted")
         return msgspec.structs.replace(
@@ -160,7 +165,7 @@ class TurnRecorder:
     def so_far(self) -> RunResult[object]:
         """Returns the result as it stands; what is still open has the status ``output``."""
         events = (*self._events, *self._unfinished("output"))
-        return msgspec.structs.replace(self.result(turn_id=None), events=events)
+        return msgspec.structs.replace(self.result(), events=events)
 
     def parts(self) -> list[RunResult[object]]:
         """Returns what each provider did; of several, all but the last had used up their plans."""

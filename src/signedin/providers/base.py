@@ -158,6 +158,24 @@ class ReviewTarget(msgspec.Struct, frozen=True, kw_only=True):
     instructions: str | None = None
 
 
+class Compaction(msgspec.Struct, frozen=True):
+    """That the conversation is replaced by a summary of it."""
+
+
+class TurnRequest(msgspec.Struct, frozen=True):
+    """What begins a turn.
+
+    Attributes:
+        ask: The prompt, or one of the others.
+        options: How.
+        host: Answers what the agent asks meanwhile.
+    """
+
+    ask: str | ReviewTarget | Compaction
+    options: TurnOptions
+    host: Host
+
+
 class ProviderTurn(Protocol):
     """One running turn."""
 
@@ -215,9 +233,18 @@ class ProviderSession(ABC):
     def id(self) -> str | None:
         """The provider's id of the session, as soon as it is known."""
 
+    def start(self, request: TurnRequest) -> Awaitable[ProviderTurn]:
+        """Begins a turn. The caller ensures that no other turn of the session is running."""
+        ask, options, host = request.ask, request.options, request.host
+        if isinstance(ask, str):
+            return self.start_turn(ask, options, host)
+        if isinstance(ask, ReviewTarget):
+            return self.start_review(ask, options, host)
+        return self.start_compaction(options, host)
+
     @abstractmethod
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> ProviderTurn:
-        """Sends a prompt. The caller ensures that no other turn of the session is running."""
+        """Sends a prompt."""
 
     @abstractmethod
     async def aclose(self) -> None:

@@ -50,7 +50,7 @@ def check_process(process: int) -> None:
     Raises:
         SignedinError: It is.
     """
-    if is_fork_of(process):
+    if os.getpid() != process:
         raise SignedinError("this was made before a fork; make one in each process")
 
 

@@ -1,15 +1,15 @@
-"""Who watches the turns of this process, such as an integration that reports them; nobody at first.
+"""Who watches turns: the ledger, integrations that report them, the command line.
 
-A watcher may fail, a turn may not: see `log_failure`.
+A watcher does not hold a turn up, and it may fail, a turn may not: see `log_failure`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 
@@ -17,7 +17,9 @@ from signedin.model.errors import SignedinError
 from signedin.model.events import AnyEvent
 from signedin.model.options import TurnOptions
 from signedin.model.redact import redact
-from signedin.model.results import RunResult
+
+if TYPE_CHECKING:
+    from signedin.model.turn_recorder import TurnRecorder
 
 _log = logging.getLogger("signedin")
 
@@ -35,12 +37,14 @@ class BeginningTurn(msgspec.Struct, frozen=True):
         transport: How the provider is driven.
         options: How it is asked.
         prompt: What is asked, empty if no prompt begins the turn.
+        interrupt: Asks the agent to stop; see `AsyncTurn.interrupt`.
     """
 
     provider: str
     transport: str
     options: TurnOptions
     prompt: str
+    interrupt: Callable[[], Awaitable[None]]
 
 
 class TurnWatcher(Protocol):
@@ -50,13 +54,16 @@ class TurnWatcher(Protocol):
         """Takes what has happened, deltas included."""
         ...
 
-    def end(self, result: RunResult[object], error: SignedinError | None) -> None:
+    def end(self, record: TurnRecorder, error: SignedinError | None) -> None:
         """Takes the end of the turn; ``error`` says why it is not complete."""
         ...
 
 
-watch: Callable[[BeginningTurn], TurnWatcher] | None = None
-"""Called at the beginning of each turn, in the context in which the turn is then started."""
+Watch: TypeAlias = Callable[[BeginningTurn], TurnWatcher]
+"""Called at the beginning of a turn, in the context in which the turn is then started."""
+
+watches: tuple[Watch, ...] = ()
+"""Those of every turn of this process."""
 
 
 def trace_variables() -> dict[str, str]:

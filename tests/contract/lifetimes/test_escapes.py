@@ -251,7 +251,7 @@ def test_a_watcher_that_escapes_ends_the_turn(
 ) -> None:
     raising, expected = EXCEPTIONS[exception]
     stage.play("Hello.")
-    monkeypatch.setattr(watching, "watch", Watcher(method, raising).begin)
+    monkeypatch.setattr(watching, "watches", (Watcher(method, raising).begin,))
     with pytest.raises(expected) as raised:
         client.run("go")
     assert raised.value.result.reason == ("completed" if method == "end" else "failed")

@@ -25,12 +25,13 @@ from signedin import (
     TurnInterruptedError,
 )
 from signedin.cli.errors import StdoutClosedError, StoppedError
-from signedin.cli.follow import Follower, follow, follow_run
+from signedin.cli.follow import Show, follow, follow_run
 from signedin.cli.output import Presenter, TurnEnd
-from signedin.client.turn import new_recorder
-from signedin.model.approvals import Host
+from signedin.client.route import Route
+from signedin.model.capabilities import Capabilities
 from signedin.model.options import TurnOptions
 from signedin.model.turn_recorder import TurnRecorder
+from signedin.providers.base import TurnRequest
 
 
 class FakeTurn:
@@ -88,15 +89,15 @@ class Recording(Presenter):
 
 def turn_of(fake: FakeTurn) -> AsyncTurn:
     @asynccontextmanager
-    async def opened(recorder: TurnRecorder, host: Host) -> AsyncIterator[FakeTurn]:
-        del recorder, host
+    async def opened(request: TurnRequest, recorder: TurnRecorder) -> AsyncIterator[FakeTurn]:
+        del request, recorder
         try:
             yield fake
         finally:
             await fake.aclose()
 
     options = TurnOptions(cwd=Path("/w"))
-    return AsyncTurn(opened, new_recorder("fake", "none", options), options)
+    return AsyncTurn(Route("fake", "none", Capabilities()), opened, "go", options)
 
 
 def kill(signum: int):
@@ -223,11 +224,11 @@ async def test_the_turns_of_a_run_are_shown_one_after_the_other():
     whole = [MessageEvent(item_id="m", text="Whole"), DoneEvent(reason="completed")]
     presenter = Recording()
 
-    async def run(follower: Follower) -> RunResult[object]:
+    async def run(show: Show) -> RunResult[object]:
         with pytest.raises(TurnFailedError):
-            await follower.result_of(turn_of(FakeTurn(START, failure)))
-        follower.show([RetryEvent(text="down", attempt=1)])
-        return await follower.result_of(turn_of(FakeTurn(START[:1], whole)))
+            await turn_of(FakeTurn(START, failure)).follow(show)
+        await show([RetryEvent(text="down", attempt=1)])
+        return await turn_of(FakeTurn(START[:1], whole)).follow(show)
 
     end = await follow_run(run, [presenter])
     assert presenter.end is end
@@ -249,10 +250,10 @@ async def test_nothing_further_runs_after_a_signal(during_turn):
     presenter = Recording(SessionEvent, kill(signal.SIGINT) if during_turn else lambda: None)
     ended: list[BaseException] = []
 
-    async def run(follower: Follower) -> RunResult[object]:
+    async def run(show: Show) -> RunResult[object]:
         try:
-            return await follower.result_of(turn_of(fake))
-        except SignedinError:
+            return await turn_of(fake).follow(show)
+        except TurnFailedError:
             kill(signal.SIGINT)()
             await asyncio.Event().wait()  # as a run waits before it tries again
             raise

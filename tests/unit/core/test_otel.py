@@ -499,7 +499,7 @@ async def test_uninstrument(client: AsyncClient, play: Play, telemetry: Telemetr
     await client.run("go")
     assert telemetry.statuses == ["UNSET"]
     otel.uninstrument()
-    assert watching.watch is None
+    assert watching.watches == ()
 
 
 async def test_an_application_without_an_sdk(client: AsyncClient, play: Play) -> None:
@@ -526,7 +526,7 @@ async def test_a_watcher_may_fail_a_turn_may_not(
     caplog: pytest.LogCaptureFixture,
     watch: object,
 ) -> None:
-    monkeypatch.setattr(watching, "watch", watch)
+    monkeypatch.setattr(watching, "watches", (watch,))
     with caplog.at_level(logging.WARNING, "signedin"):
         assert (await client.run("go")).text == "go"
     assert set(caplog.messages) == {"watching a turn failed: ZeroDivisionError('***')"}

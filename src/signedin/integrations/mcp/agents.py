@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, nullcontext
-from functools import partial
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self, cast, get_args
 
 import msgspec
 
 from signedin.client.async_client import AsyncClient
-from signedin.client.attempts import run_to_end
-from signedin.client.keywords import check_keywords, check_prompt, resolve
-from signedin.client.turn import AsyncTurn
 from signedin.integrations.mcp import asking
 from signedin.integrations.mcp.jobs import Job
 from signedin.model import events as e
 from signedin.model.approvals import ApprovalRequest, Decision, Question, allow
-from signedin.model.capabilities import check_supported
 from signedin.model.choices import Permissions
 from signedin.model.errors import InvalidOptionError, PermissionDeniedError
 from signedin.model.options import TurnKeywords, checked_directory
@@ -197,7 +192,6 @@ class Agents(AsyncExitStack):
 
     async def run(self, prompt: Prompt, job: Job) -> RunResult[object]:
         """Runs a prompt to its end, and reports to its job what happens."""
-        check_prompt(prompt.text)
         client = self.client(prompt.provider)
         keywords = {
             **prompt.keywords,
@@ -205,25 +199,22 @@ class Agents(AsyncExitStack):
             "permissions": prompt.permissions,
             **_callbacks(client, prompt, job),
         }
-        checked = check_keywords(cast("TurnKeywords", keywords))
-        check_supported(client.provider, client.capabilities, checked)
-        options = resolve({}, checked, prompt.output)
-        async with aclosing(client.session(resume=prompt.session_id)) as session:
-            watch = partial(self._watch, prompt, job)
-            return await run_to_end(
-                lambda: nullcontext(session), prompt.text, options, result_of=watch
-            )
 
-    async def _watch(self, prompt: Prompt, job: Job, turn: AsyncTurn[object]) -> RunResult[object]:
-        async with turn:
-            while batch := await turn.next_batch():
-                for event in batch:
-                    if isinstance(event, e.SessionEvent):
-                        job.session_id = event.session_id
-                        self._sessions[event.session_id] = prompt
-                    elif line := _line_of(event):
-                        job.report(line)
-            return await turn.result()
+        async def on_events(events: Sequence[e.AnyEvent]) -> None:
+            for event in events:
+                if isinstance(event, e.SessionEvent):
+                    job.session_id = event.session_id
+                    self._sessions[event.session_id] = prompt
+                elif line := _line_of(event):
+                    job.report(line)
+
+        return await client.run(
+            prompt.text,
+            resume=prompt.session_id,
+            output=prompt.output,
+            on_events=on_events,
+            **cast("TurnKeywords", keywords),
+        )
 
 
 def _callbacks(client: AsyncClient, prompt: Prompt, job: Job) -> dict[str, object]:

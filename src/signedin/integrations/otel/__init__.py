@@ -18,6 +18,10 @@ _NAMES = "OTEL_SEMCONV_STABILITY_OPT_IN"
 _CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
+class _SpanWatch(partial[watching.TurnWatcher]):
+    """What `instrument` adds and `uninstrument` takes away."""
+
+
 def instrument(
     *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
 ) -> None:
@@ -42,14 +46,17 @@ def instrument(
     names = {name.strip() for name in os.environ.get(_NAMES, "").split(",")}
     is_older = "gen_ai/v1.37" in names and "gen_ai_latest_experimental" not in names
     meter = metrics.get_meter("signedin", __version__, meter_provider)
-    watching.watch = partial(
+    uninstrument()
+    watch = _SpanWatch(
         TurnSpan,
         trace.get_tracer("signedin", __version__, tracer_provider),
         OlderMetrics(meter) if is_older else LatestMetrics(meter),
         content=os.environ.get(_CONTENT, "").lower() in {"true", "span_only", "span_and_event"},
     )
+    watching.watches = (*watching.watches, watch)
 
 
 def uninstrument() -> None:
     """Stops reporting turns that begin from now on; those that run are reported to their end."""
-    watching.watch = None
+    others = (watch for watch in watching.watches if not isinstance(watch, _SpanWatch))
+    watching.watches = tuple(others)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from opentelemetry import trace
@@ -19,6 +19,9 @@ from signedin.model.errors import SignedinError
 from signedin.model.options import chosen
 from signedin.model.results import RunResult
 from signedin.runtime.watching import TRACE, BeginningTurn
+
+if TYPE_CHECKING:
+    from signedin.runtime.watching import TurnRecorder
 
 Action: TypeAlias = e.CommandEvent | e.FileChangeEvent | e.ToolEvent
 Attributes: TypeAlias = dict[str, AttributeValue]
@@ -77,8 +80,9 @@ class TurnSpan:
             for event in events:
                 self._take(event)
 
-    def end(self, result: RunResult[object], error: SignedinError | None) -> None:
+    def end(self, record: TurnRecorder, error: SignedinError | None) -> None:
         """Ends the span of the turn."""
+        result = record.result()
         self._ended = True
         counted = self._who("invoke_agent")
         if result.model:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing, nullcontext
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from signedin.client.attempts import ResultOf, run_to_end
-from signedin.client.turn import AsyncTurn
 from signedin.jobs.batch.journal import Claimed
 from signedin.jobs.batch.runner import OnChanges, OnSession
 from signedin.jobs.worktree import AsyncWorktree
 from signedin.model.errors import ErrorKind, SignedinError, WorktreeError, add_words
-from signedin.model.events import SessionEvent
+from signedin.model.events import Event, SessionEvent
 from signedin.model.options import TurnOptions
 from signedin.model.results import RunResult
 
@@ -70,38 +68,19 @@ class LocalExecutor:
         self, row: Claimed, prompt: str, options: TurnOptions, on_session: OnSession
     ) -> RunResult[object]:
 
-        async def result_of(turn: AsyncTurn[object]) -> RunResult[object]:
-            async with turn:
-                while events := await turn.next_batch():
-                    for event in events:  # a turn may move to another provider's conversation
-                        if isinstance(event, SessionEvent):
-                            await on_session(event.session_id)
-                return await turn.result()
+        async def on_events(events: Sequence[Event]) -> None:
+            for event in events:  # a turn may move to another provider's conversation
+                if isinstance(event, SessionEvent):
+                    await on_session(event.session_id)
 
         if row.session is not None:
+            continued = _CONTINUE.format(prompt=prompt)
             try:
-                return await self._continued(row.session, prompt, result_of)
+                return await self._client.run_with(continued, options, row.session, on_events)
             except SignedinError as error:
                 if not _is_unknown(error):
                     raise
-        return await run_to_end(
-            lambda: aclosing(self._client.session()), prompt, options, result_of=result_of
-        )
-
-    async def _continued(
-        self, session_id: str, prompt: str, result_of: ResultOf
-    ) -> RunResult[object]:
-        options = self._options
-        if not self._client.capabilities.roll_back:
-            options = msgspec.structs.replace(options, retry=None)
-        async with aclosing(self._client.session(resume=session_id)) as session:
-            return await run_to_end(
-                lambda: nullcontext(session),
-                _CONTINUE.format(prompt=prompt),
-                options,
-                roll_back=session.roll_back,
-                result_of=result_of,
-            )
+        return await self._client.run_with(prompt, options, on_events=on_events)
 
 
 async def _store(tree: AsyncWorktree, on_changes: OnChanges) -> None:

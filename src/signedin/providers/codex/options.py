@@ -107,19 +107,21 @@ class CodexOptions:
             configuration that a keyword decides.
     """
 
-    def __init__(self, turn: TurnOptions, usual_effort: str | None = _DEFAULT_EFFORT) -> None:
+    def __init__(
+        self,
+        turn: TurnOptions,
+        usual_effort: str | None = _DEFAULT_EFFORT,
+        same: CodexOptions | None = None,
+    ) -> None:
         self.turn = turn
         self.usual_effort = usual_effort
-        self.keys = CodexKeys.read("codex", turn.provider_options)
+        if same is None:
+            self.keys = CodexKeys.read("codex", turn.provider_options)
+            self.workspace_write, self.config = _read_config(self.keys.config)
+        else:
+            self.keys = same.keys
+            self.workspace_write, self.config = same.workspace_write, same.config
         _check_policy(turn)
-        given = self.keys.config
-        for key in given:
-            if keyword := keyword_instead_of(key):
-                raise InvalidOptionError(
-                    f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
-                )
-        self.workspace_write = workspace_write(given)
-        self.config = {key: given[key] for key in given if _root(key) != WORKSPACE_WRITE_KEY}
         effort = (
             turn.effort
             or self.keys.reasoning_effort
@@ -141,6 +143,11 @@ class CodexOptions:
             _DEFAULT_EFFORT,
         )
         return cls(turn, usual)
+
+    def of_turn(self, turn: TurnOptions) -> CodexOptions:
+        """Reads the options of a later turn; ``provider_options`` only if they have changed."""
+        is_same = turn.provider_options == self.turn.provider_options
+        return CodexOptions(turn, self.usual_effort, self if is_same else None)
 
     def configured_model(self, home: Path) -> str | None:
         """Returns the model that the caller's or the user's configuration names."""
@@ -170,6 +177,20 @@ class CodexOptions:
         if self.turn.permissions != "full-access":
             return "on-request"
         return "never" if self.turn.policy is None else "untrusted"
+
+
+def _read_config(given: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """Splits a caller's configuration into the meaning of ``workspace-write`` and the rest."""
+    sandbox: dict[str, object] = {}
+    rest: dict[str, object] = {}
+    for key, value in given.items():
+        root = _root(key)
+        if keyword := _SAID_OTHERWISE.get(root):
+            raise InvalidOptionError(
+                f"provider_options['config'] cannot have {key!r}: say it with {keyword}"
+            )
+        (sandbox if root == WORKSPACE_WRITE_KEY else rest)[key] = value
+    return workspace_write(sandbox), rest
 
 
 def _check_policy(turn: TurnOptions) -> None:

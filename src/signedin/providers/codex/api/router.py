@@ -79,7 +79,7 @@ class Router:
         Args:
             server: Where it runs.
             opening: The thread.
-            begin: Sends the request that begins it; see `RunningTurn.start`.
+            begin: Sends the request that begins it; see `RunningTurn.beginning`.
 
         Raises:
             SessionBusyError: The thread has a running turn. Codex itself would add to that.
@@ -92,7 +92,8 @@ class Router:
             )
         turn = RoutedTurn(server, opening, lambda: self._forget(thread_id, turn))
         self._running[thread_id] = turn
-        await turn.start(begin(turn))
+        async with turn.beginning():
+            turn.id = await begin(turn) or turn.id
         return turn
 
     def on_notification(self, method: str, params: p.Incoming | None, line: bytes) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from copy import copy
 from typing import Generic, TypeAlias, TypeVar
 
@@ -36,6 +36,7 @@ class RunningTurn(Generic[ReceivedT]):
         on_release: Called once, when the turn is over and closed.
 
     Attributes:
+        server: Where it runs.
         id: The server's id of the turn, once it is known.
         thread_id: The thread it belongs to.
         queue: What it has given and its consumer has not taken yet.
@@ -44,7 +45,7 @@ class RunningTurn(Generic[ReceivedT]):
     def __init__(self, server: AppServer, thread_id: str, on_release: Callable[[], None]) -> None:
         self.id: str | None = None
         self._active_id = ""
-        self._server = server
+        self.server = server
         self.thread_id = thread_id
         self._on_release = on_release
         self.queue: TurnQueue[ReceivedT] = TurnQueue(server.gate)
@@ -63,32 +64,25 @@ class RunningTurn(Generic[ReceivedT]):
         """Whether the server has begun it."""
         return self._started.is_set()
 
-    async def start(self, begin: Awaitable[str | None]) -> None:
-        """Begins the turn.
+    @contextlib.asynccontextmanager
+    async def beginning(self) -> AsyncGenerator[None, None]:
+        """Lets a block prepare the turn and send the request that begins it, with `ask`.
 
-        Whatever this raises, no turn is left running.
-
-        Args:
-            begin: Prepares it and sends the request, with `ask`, when awaited; returns the turn's
-                id if the answer has it.
-
-        Raises:
-            JsonRpcError: The server refused it.
+        Whatever the block raises, no turn is left running.
         """
         try:
-            turn_id = await begin
+            yield
         except BaseException as error:
             if not self._asked or isinstance(error, JsonRpcError):
                 self.release()
             else:  # the server may have begun it unnoticed
                 await finish(self.aclose())
             raise
-        self.id = turn_id or self.id
 
     async def ask(self, method: str, params: Params, result_type: type[T]) -> T:
         """Sends the request that begins the turn itself; whatever comes before it is none."""
         self._asked = True
-        return await self._server.call(method, params, result_type)
+        return await self.server.call(method, params, result_type)
 
     async def add_input(self, parts: Sequence[p.UserInputParam]) -> None:
         """Adds to the prompt of the running turn.
@@ -100,7 +94,7 @@ class RunningTurn(Generic[ReceivedT]):
         params = p.TurnSteerParams(
             thread_id=self.thread_id, expected_turn_id=self._active_id, input=parts
         )
-        await self._server.call("turn/steer", params, p.TurnSteerResponse)
+        await self.server.call("turn/steer", params, p.TurnSteerResponse)
 
     async def interrupt(self) -> None:
         """Stops the turn and the commands it runs, which Codex would let run on.
@@ -112,17 +106,17 @@ class RunningTurn(Generic[ReceivedT]):
             return
         params = p.TurnInterruptParams(thread_id=self.thread_id, turn_id=self._active_id)
         with contextlib.suppress(InvalidRequestError):  # it is just ending
-            await self._server.call(
+            await self.server.call(
                 "turn/interrupt", params, p.TurnInterruptResponse, timeout=STOP_SECONDS
             )
-        self._server.send(
+        self.server.send(
             "thread/backgroundTerminals/clean",
             p.ThreadBackgroundTerminalsCleanParams(thread_id=self.thread_id),
         )
 
     async def aclose(self) -> None:
         """Interrupts the turn if it still runs and waits until the server has ended it."""
-        gate = self._server.gate
+        gate = self.server.gate
         try:
             if not self._ended.is_set():
                 gate.demand(self._ended)  # its end may be queued behind more than anybody reads
@@ -132,8 +126,8 @@ class RunningTurn(Generic[ReceivedT]):
         except (SignedinError, TimeoutError) as error:
             # A server that cannot end a turn is of no use; a new one takes its place.
             _log.warning("the app-server did not stop a turn (%s); ending it", error)
-            if self._server.closed is None:
-                await finish(self._server.aclose())
+            if self.server.closed is None:
+                await finish(self.server.aclose())
         finally:
             gate.satisfy(self._ended)
             self.release()

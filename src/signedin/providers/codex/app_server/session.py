@@ -59,10 +59,6 @@ Connect = Callable[[str | None], Awaitable[AppServer]]
 """Returns a live server for a thread, or for a new one, starting one if need be."""
 
 
-TurnStarter = Callable[[CodexTurn, AppServer, SessionEvent], Awaitable[str | None]]
-"""Sends the request that begins a turn; returns the turn's id if the answer has it."""
-
-
 class CodexSession(ProviderSession):
     """A thread. If the server dies, the next turn resumes the thread on a new one."""
 
@@ -149,40 +145,36 @@ class CodexSession(ProviderSession):
     async def start_turn(self, prompt: str, options: TurnOptions, host: Host) -> CodexTurn:
         """Sends a prompt."""
         opened_with = self._begun_with
-        asked = opened_with if options is opened_with.turn else self._read(options)
-        if options.on_question and not self._begun_with.turn.on_question:
+        asked = opened_with if options is opened_with.turn else opened_with.of_turn(options)
+        if options.on_question and not opened_with.turn.on_question:
             raise InvalidOptionError(
                 "'on_question' is fixed when a session of codex begins: in one that began without, "
                 "Codex asks nothing; give it to session()"
             )
         head, text = prompt[:-LONGEST_INPUT], prompt[-LONGEST_INPUT:]
-
-        async def begin(turn: CodexTurn, server: AppServer, opening: SessionEvent) -> str:
+        async with self._beginning(asked, host) as turn:
             params = p.TurnStartParams(
-                thread_id=opening.session_id,
+                thread_id=turn.thread_id,
                 input=[p.TextUserInput(text=text), *_image_inputs(options)],
                 output_schema=options.output.strict_schema if options.output else UNSET,
-                **await self._settings.of(server, asked, opening.model),
+                **await self._settings_of(turn, asked),
             )
             if head:
-                injected = _injected(opening.session_id, head)
-                await server.call("thread/inject_items", injected, msgspec.Raw)
+                injected = _injected(turn.thread_id, head)
+                await turn.server.call("thread/inject_items", injected, msgspec.Raw)
             started = await turn.ask("turn/start", params, p.TurnStartResponse)
-            return started.turn.id
-
-        return await self._start(asked, host, begin)
+            turn.id = started.turn.id
+        return turn
 
     async def start_compaction(self, options: TurnOptions, host: Host) -> CodexTurn:
         """Compacts the thread: Codex replaces its history by a summary."""
-        asked = self._read(options)
+        asked = self._begun_with.of_turn(options)
         _refuse_images(options, "a compaction")
-
-        async def begin(turn: CodexTurn, server: AppServer, opening: SessionEvent) -> None:
-            await self._settle(server, opening, asked)
-            params = p.ThreadCompactStartParams(thread_id=opening.session_id)
+        async with self._beginning(asked, host) as turn:
+            await self._settle(turn, asked)
+            params = p.ThreadCompactStartParams(thread_id=turn.thread_id)
             await turn.ask("thread/compact/start", params, p.ThreadCompactStartResponse)
-
-        return await self._start(asked, host, begin)
+        return turn
 
     async def start_review(
         self, target: ReviewTarget, options: TurnOptions, host: Host
@@ -193,19 +185,17 @@ class CodexSession(ProviderSession):
             UnsupportedOptionError: It was given images.
             InvalidOptionError: What to review was given in two ways.
         """
-        asked = self._read(options)
+        asked = self._begun_with.of_turn(options)
         _refuse_images(options, "a review")
         reviewed = store.review_target(target)
-
-        async def begin(turn: CodexTurn, server: AppServer, opening: SessionEvent) -> str:
-            await self._settle(server, opening, asked)
+        async with self._beginning(asked, host, may_not_begin=True) as turn:
+            await self._settle(turn, asked)
             params = p.ReviewStartParams(
-                thread_id=opening.session_id, target=reviewed, delivery="inline"
+                thread_id=turn.thread_id, target=reviewed, delivery="inline"
             )
             started = await turn.ask("review/start", params, p.ReviewStartResponse)
-            return started.turn.id
-
-        return await self._start(asked, host, begin, may_not_begin=True)
+            turn.id = started.turn.id
+        return turn
 
     async def history(self) -> list[PastTurn]:
         """Returns the thread's turns, the oldest first.
@@ -271,18 +261,21 @@ class CodexSession(ProviderSession):
                 params = {"threadId": thread_id, "beforeTurnId": turn.id}
                 await server.call("thread/revert", params, msgspec.Raw)
 
-    def _read(self, options: TurnOptions) -> CodexOptions:
-        return CodexOptions(options, self._begun_with.usual_effort)
-
-    async def _settle(self, server: AppServer, opening: SessionEvent, asked: CodexOptions) -> None:
+    async def _settle(self, turn: CodexTurn, asked: CodexOptions) -> None:
         """Says what holds for a turn if the request that begins it cannot."""
-        settings = await self._settings.of(server, asked, opening.model)
-        params = _ThreadSettings(thread_id=opening.session_id, **settings)
-        await server.call("thread/settings/update", params, msgspec.Raw)
+        settings = await self._settings_of(turn, asked)
+        params = _ThreadSettings(thread_id=turn.thread_id, **settings)
+        await turn.server.call("thread/settings/update", params, msgspec.Raw)
 
-    async def _start(
-        self, asked: CodexOptions, host: Host, begin: TurnStarter, *, may_not_begin: bool = False
-    ) -> CodexTurn:
+    async def _settings_of(self, turn: CodexTurn, asked: CodexOptions) -> dict[str, Any]:
+        model = cast("SessionEvent", self._opening).model
+        return await self._settings.of(turn.server, asked, model)
+
+    @asynccontextmanager
+    async def _beginning(
+        self, asked: CodexOptions, host: Host, *, may_not_begin: bool = False
+    ) -> AsyncGenerator[CodexTurn, None]:
+        """Gives a turn to a block that begins it; whatever that raises, none is left running."""
         server = await self._opened()
         opened = cast("SessionEvent", self._opening)
         opening = msgspec.structs.replace(opened, effort=asked.effort)
@@ -303,23 +296,17 @@ class CodexSession(ProviderSession):
         )
         turn.queue.put([opening])
         server.listen(opening.session_id, turn)
-        async with refusals():
-            await turn.start(self._begin(turn, server, opening, begin))
-        return turn
-
-    async def _begin(
-        self, turn: CodexTurn, server: AppServer, opening: SessionEvent, begin: TurnStarter
-    ) -> str | None:
-        if self._awaited:
-            failed = await server.mcp_startups.settled(opening.session_id, self._awaited)
-            self._awaited = turn.awaited = {}
-            turn.queue.put(failed)
-            turn.queue.wake()
-        if self._pending_instructions:
-            injected = _injected(opening.session_id, self._pending_instructions, role="developer")
-            await server.call("thread/inject_items", injected, msgspec.Raw)
-            self._pending_instructions = None
-        return await begin(turn, server, opening)
+        async with refusals(), turn.beginning():
+            if self._awaited:
+                failed = await server.mcp_startups.settled(opening.session_id, self._awaited)
+                self._awaited = turn.awaited = {}
+                turn.queue.put(failed)
+                turn.queue.wake()
+            if instructions := self._pending_instructions:
+                injected = _injected(opening.session_id, instructions, role="developer")
+                await server.call("thread/inject_items", injected, msgspec.Raw)
+                self._pending_instructions = None
+            yield turn
 
     async def _reach(self) -> AppServer:
         """Returns the server that has the thread, else another one."""

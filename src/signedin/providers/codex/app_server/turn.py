@@ -103,7 +103,7 @@ class CodexTurn(RunningTurn[Event]):
     def release(self) -> None:
         """Stops listening to the threads; see `RunningTurn.release`."""
         for thread_id in (self.thread_id, *self._agents):
-            self._server.forget(thread_id, self)
+            self.server.forget(thread_id, self)
         super().release()
 
     async def on_request(self, request: IncomingRequest) -> object:
@@ -139,11 +139,11 @@ class CodexTurn(RunningTurn[Event]):
         if not isinstance(call, p.CollabAgentToolCallThreadItem) or call.tool != "spawnAgent":
             return
         if isinstance(params, p.ItemStartedNotification):
-            self._server.expect(self)
+            self.server.expect(self)
             return
         for thread_id in call.receiver_thread_ids:
             self._agents[thread_id] = AgentThread(thread_id, call.prompt or "", self._cwd)
-        self._server.follow(call.receiver_thread_ids, self)
+        self.server.follow(call.receiver_thread_ids, self)
 
     def _emit(self, events: list[Event]) -> None:
         self.queue.put(events)
