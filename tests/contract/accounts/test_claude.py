@@ -217,7 +217,7 @@ def test_what_cannot_be_assured_is_refused(
 ) -> None:
     with (
         new_client(billing="subscription") as client,
-        pytest.raises(BillingError, match="no one: no login was found"),
+        pytest.raises(BillingError, match="is nothing, as no login was found"),
     ):
         client.run("hi")
     sign_in(external)

@@ -139,7 +139,7 @@ def test_a_stray_key_does_not_pay_for_a_login(
     with new_client(billing="subscription") as client:
         with pytest.raises(BillingError) as raised:
             client.run("hi", env=gateway)
-        assert f"by an API key (decided by {decided_by})" in str(raised.value)
+        assert f"is an API key (decided by {decided_by})" in str(raised.value)
     assert model.requests == ()
 
 
@@ -203,7 +203,7 @@ def test_a_project_that_chooses_another_payer(
         assert client.auth_status().billing == "api"
         with pytest.raises(BillingError) as raised:
             client.run("hi")
-    assert f"by an API key (decided by {file})" in str(raised.value)
+    assert f"is an API key (decided by {file})" in str(raised.value)
     assert model.requests == ()
     with new_client(trust_project=True) as client:
         result = client.run("hi", env=google.environment(model))

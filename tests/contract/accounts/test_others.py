@@ -26,7 +26,7 @@ def test_a_chatgpt_login_pays_by_its_plan(monkeypatch: pytest.MonkeyPatch, tmp_p
             assert client.run("hi").text == "Hello."
         with (
             Client("chatgpt", billing="api", **options) as client,
-            pytest.raises(BillingError, match=r"by the plan of a login \(decided by the login\)"),
+            pytest.raises(BillingError, match=r"is the plan of a login \(decided by the login\)"),
         ):
             client.run("hi")
     prompts = [request for request in model.requests if request.method == "POST"]
