@@ -14,7 +14,7 @@ SLICE = (
     "tests/faults/test_wire_commands.py",
     "tests/contract/cli/test_run_piped.py::TestPrompt::test_with_closed_input",
     "tests/contract/cli/test_run_piped.py::TestFailure::test_termination",
-    "tests/contract/codex/test_programs.py::test_ctrl_c[codex-app-server-run]",
+    "tests/contract/codex/test_programs.py::test_ctrl_c[run]",
     "tests/contract/jobs/test_worktree.py::test_what_is_changed_in_it_is_applied",
 )
 START = """
