@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from signedin import Client, InvalidOptionError, UnsupportedOptionError
+from signedin.accounts import status
 from signedin.loopback import Text
 from support.stage import Stage
 from support.turns import checked
@@ -31,7 +32,10 @@ def test_asking_for_models_stores_nothing(client: Client, work: Path) -> None:
     assert client.sessions(cwd=work).sessions == before
 
 
-def test_who_is_signed_in_is_asked(client: Client, driver, binary: Path, tmp_path: Path) -> None:
+def test_who_is_signed_in_is_asked(
+    client: Client, driver, binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "STATUS_SECONDS", 60.0)  # opencode takes six seconds of a processor
     assert client.available()
     with Client(driver.provider, binary=binary, env={"HOME": str(tmp_path)}) as stranger:
         assert not stranger.available()
