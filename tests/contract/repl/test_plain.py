@@ -65,6 +65,13 @@ def talk(
     return re.sub(r"\d+\.\d s", "0.0 s", re.sub(r"session \S{36}", "session ID", done.stdout))
 
 
+def installed(provider: str) -> tuple[str, ...]:
+    """Names the program of an agent that is not installed with signedin."""
+    if provider != "gemini":
+        return ()
+    return ("--binary", str(program("gemini", versions("gemini")[0])))
+
+
 def test_a_conversation(loopback_model: Models, tmp_path: Path):
     model = loopback_model(SCRIPT)
     lines = ["One \\", "line", "", "/x", "/re", "/events maybe", "And now?", "/exit", "Never"]
@@ -147,32 +154,30 @@ def test_what_was_used(loopback_model: Models, tmp_path: Path):
     )
 
 
-def test_files_and_images_that_are_mentioned(loopback_model: Models, tmp_path: Path):
+@pytest.mark.parametrize("provider", ["codex", "claude", "gemini", "chatgpt"])
+def test_files_and_images_that_are_mentioned(loopback_model: Models, tmp_path: Path, provider: str):
     work = tmp_path / "work"
     work.mkdir()
     (work / "main.py").write_text("print()\n")
     (work / "data.bin").write_bytes(b"\0")
     (work / "dot.png").write_bytes(PNG)
-    for provider in ("codex", "claude", "gemini", "chatgpt"):
-        model = loopback_model(SCRIPT)
-        lines = ("Read @main.py and @dot.png", "@data.bin")
-        installed = {"gemini": ("--binary", str(program("gemini", versions("gemini")[0])))}
-        arguments = installed.get(provider, ())
-        written = talk(model, tmp_path, *lines, provider=provider, arguments=arguments)
-        sent = str([request.body for request in model.requests])
-        assert lines[0] in sent
-        assert base64.b64encode(PNG).decode() in sent
-        refused = "error: data.bin is not text, and this provider reads no files\n"
-        assert (provider == "chatgpt") == (refused in written)
-        assert (provider == "chatgpt") == (r'<file path="main.py">\nprint()\n' in sent)
+    model = loopback_model(SCRIPT)
+    lines = ("Read @main.py and @dot.png", "@data.bin")
+    written = talk(model, tmp_path, *lines, provider=provider, arguments=installed(provider))
+    sent = str([request.body for request in model.requests])
+    assert lines[0] in sent
+    assert base64.b64encode(PNG).decode() in sent
+    refused = "error: data.bin is not text, and this provider reads no files\n"
+    assert (provider == "chatgpt") == (refused in written)
+    assert (provider == "chatgpt") == (r'<file path="main.py">\nprint()\n' in sent)
 
 
+@pytest.mark.matrix
 def test_an_image_that_the_agent_does_not_take(loopback_model: Models, tmp_path: Path):
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "dot.png").write_bytes(PNG)
     model = loopback_model(SCRIPT)
-    gemini = program("gemini", versions("gemini")[0])
-    arguments = ("--binary", str(gemini), "--transport", "gemini-cli")
+    arguments = (*installed("gemini"), "--transport", "gemini-cli")
     written = talk(model, tmp_path, "See @dot.png", provider="gemini", arguments=arguments)
     assert "dot.png is not attached: this provider takes no images.\n" in written
     assert "See @dot.png" in str(model.requests[0].body)  # Gemini CLI looks for itself
@@ -517,12 +522,10 @@ def test_a_budget_changes_in_the_middle(loopback_model: Models, tmp_path: Path):
 
 
 def test_a_budget_that_cannot_be_counted_is_refused(loopback_model: Models, tmp_path: Path):
-    installed = ("--binary", str(program("gemini", versions("gemini")[0])))
     lines = ("/budget plan_percent 80", "/budget", "/budget tokens 20")
     model = loopback_model(SCRIPT)
-    assert talk(model, tmp_path, *lines, provider="gemini", arguments=installed).splitlines()[
-        1:
-    ] == [
+    written = talk(model, tmp_path, *lines, provider="gemini", arguments=installed("gemini"))
+    assert written.splitlines()[1:] == [
         "error: gemini does not support 'budget=plan_percent': it is not reported through this "
         "transport",
         "No limit.",
