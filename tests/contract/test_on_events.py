@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from signedin import Client, Event, InvalidOptionError, Retry, TransportClosedError
-from signedin.loopback import HttpError, ModelRequest, Rule, Script, Text
+from signedin.loopback import Hold, HttpError, ModelRequest, Rule, Script, Text
 from support.cassette_scenarios import loopback_keywords
 from support.rows import ROWS, Row
 from support.stage import Stage
+from support.tiers import each_once
 
 WAYS = [
     row for row in ROWS if row.provider in {"codex", "chatgpt"} and row.transport != "codex-exec"
@@ -134,8 +135,14 @@ EXCEPTIONS: list[BaseException] = [
 ]
 
 
-@pytest.mark.parametrize("raised", EXCEPTIONS, ids=lambda each: type(each).__name__)
-@pytest.mark.parametrize("at", ["session", "message_delta", "retry", "done"])
+MOMENTS = ["session", "message_delta", "retry", "done"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "at"),
+    each_once(EXCEPTIONS, MOMENTS),
+    ids=lambda each: each if isinstance(each, str) else type(each).__name__,
+)
 def test_what_it_raises_ends_the_run(
     client: Client, stage: Stage, at: str, raised: BaseException
 ) -> None:
@@ -146,7 +153,11 @@ def test_what_it_raises_ends_the_run(
         if any(event.kind == at for event in events):
             raise raised
 
-    stage.play(*([HttpError(503, times=1)] if at == "retry" else []), Text.deltas(5))
+    never = Text(["one ", Hold("the end"), "two"])  # else all of it may come at once
+    stage.play(
+        *([HttpError(503, times=1)] if at == "retry" else []),
+        Text.deltas(5) if at == "done" else never,
+    )
     kind = RuntimeError if isinstance(raised, StopIteration) else type(raised)
     with client.session() as session:
         with pytest.raises(kind) as caught:
