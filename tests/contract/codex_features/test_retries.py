@@ -1,5 +1,6 @@
 """Transient failures, tried again if the caller wants it and the agent has not acted."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from signedin import (
     AsyncClient,
     ErrorEvent,
     ErrorKind,
+    Event,
     OtherEvent,
     Retry,
     RetryEvent,
@@ -74,6 +76,27 @@ async def test_what_has_acted_is_not_repeated(
     with pytest.raises(TurnFailedError):
         await client.run("go", cwd=tmp_path, retry=QUICK)
     assert len(stage.requests) == 2
+
+
+async def test_a_failed_turn_that_stays_is_not_retried_and_counts_once(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.play(OVERLOADED)
+
+    async def close(events: Sequence[Event]) -> None:
+        if any(isinstance(event, RetryEvent) for event in events):
+            await client.aclose()
+
+    async with stage.async_client("codex-app-server", cwd=tmp_path) as client:
+        session = client.session()
+        with pytest.raises(TurnFailedError) as raised:
+            await session.run("go", retry=QUICK, on_events=close)
+    assert len(stage.requests) == 1
+    assert "it is not retried: the client was closed meanwhile" in raised.value.__notes__
+    result = raised.value.result
+    assert result is not None
+    kinds = [event.kind for event in result.events]
+    assert [kinds.count(kind) for kind in ("session", "error", "retry", "done")] == [1, 1, 1, 1]
 
 
 async def test_the_spellings_of_provider_options(
