@@ -47,13 +47,14 @@ def of_project(cwd: Path) -> Instructions:
             left_out.append(f"{file} leads out of the project and is left out; {_TRUSTING}")
             continue
         with file.open("rb") as opened:
-            text = opened.read(_LARGEST + 1).decode("utf-8", "replace").strip()
-        if len(text) > _LARGEST:
+            data = opened.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
             left_out.append(f"{file} is cut to {_LARGEST} bytes; {_TRUSTING} whole")
+        text = data[:_LARGEST].decode("utf-8", "replace").strip()
         left_out += (
             f"{file} imports {name}, which is left out; {_TRUSTING}"
             for name in _IMPORT.findall(text)
             if (file.parent / Path(name).expanduser()).exists()
         )
-        texts.append(f"Contents of {file} (instructions of the project):\n\n{text[:_LARGEST]}")
+        texts.append(f"Contents of {file} (instructions of the project):\n\n{text}")
     return Instructions("\n\n".join(texts), tuple(left_out))
