@@ -25,3 +25,18 @@ def test_a_file_that_fits_is_whole(tmp_path: Path) -> None:
     found = of_project(tmp_path)
     assert found.text.endswith("\n\n" + "ä" * 50_000)
     assert found.left_out == ()
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    file = tmp_path / "CLAUDE.md"
+    file.write_text("Say ZEBRA.")
+
+    def refuse(*_: object) -> None:  # root may read everything
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    found = of_project(tmp_path)
+    assert (found.text, found.left_out) == ("", (f"{file} cannot be read: Permission denied",))

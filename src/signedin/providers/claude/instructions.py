@@ -46,8 +46,12 @@ def of_project(cwd: Path) -> Instructions:
         if not file.resolve().is_relative_to(folders[-1]):
             left_out.append(f"{file} leads out of the project and is left out; {_TRUSTING}")
             continue
-        with file.open("rb") as opened:
-            data = opened.read(_LARGEST + 1)
+        try:
+            with file.open("rb") as opened:
+                data = opened.read(_LARGEST + 1)
+        except OSError as error:
+            left_out.append(f"{file} cannot be read: {error.strerror}")
+            continue
         if len(data) > _LARGEST:
             left_out.append(f"{file} is cut to {_LARGEST} bytes; {_TRUSTING} whole")
         text = data[:_LARGEST].decode("utf-8", "replace").strip()
